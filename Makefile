@@ -1,0 +1,62 @@
+# Needs Python >= 3.10 and make, nothing else; uv is used where it is installed.
+PYTHON ?= python3
+BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
+UV := $(shell command -v uv 2>/dev/null)
+INSTALL = $(if $(UV),"$(UV)" pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+
+.DEFAULT_GOAL := help
+.PHONY: help run install dev test lint format types imports unit cover bench lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("LLMFlowLab needs Python 3.10 to 3.13; this is %d.%d. Name another with: make PYTHON=python3.12 ..." % sys.version_info[:2]) if not (3, 10) <= sys.version_info[:2] <= (3, 13) else None'
+	@echo "making .venv ..."
+	@$(if $(UV),"$(UV)" venv --quiet --seed --python "$(PYTHON)" .venv,$(PYTHON) -m venv .venv)
+
+.venv/.run-installed: requirements.txt | $(BIN)/python
+	@echo "installing requirements.txt (about two minutes the first time) ..."
+	@$(INSTALL) -r requirements.txt
+	@touch $@
+
+.venv/.dev-installed: requirements-dev.txt .venv/.run-installed | $(BIN)/python
+	@echo "installing requirements-dev.txt ..."
+	@$(INSTALL) -r requirements-dev.txt
+	@touch $@
+
+install: .venv/.run-installed ## make .venv and install the pinned requirements
+
+dev: .venv/.dev-installed ## ... and the development tools
+
+run: install ## install what is missing and start the lab
+	@$(BIN)/python main.py
+
+test: lint types imports unit ## everything CI runs
+
+lint: dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: dev
+	@$(BIN)/mypy
+
+imports: dev
+	@$(BIN)/lint-imports
+
+unit: dev
+	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+
+format: dev ## put the code in shape
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: dev ## run the measuring programs under benchmarks/
+	@$(BIN)/python -m benchmarks
+
+lock: ## compile requirements.txt and requirements-dev.txt from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.10 --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --no-annotate -q -o requirements.txt
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.10 --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --no-annotate -q -c requirements.txt -o requirements-dev.txt
+
+clean: ## remove .venv and caches (never your data)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage

@@ -1,0 +1,5 @@
+"""LLMFlowLab: talk with language models, evaluate them, and keep every step in MLflow."""
+
+__all__ = ["__version__"]
+
+__version__ = "0.1.0"

@@ -1,0 +1,267 @@
+"""What every provider is: identity, one streaming method, a list of models, readiness.
+
+A provider turns a `Request` into `StreamEvent`s and its SDK's failures into `llmflowlab.errors`.
+Timing, deadlines, retries, logging and persistence live with the caller (`calling.py`), so a new
+provider is one file.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from llmflowlab.errors import ConfigurationError
+from llmflowlab.settings import Settings
+
+__all__ = [
+    "FinishReason",
+    "Finished",
+    "Message",
+    "ModelInfo",
+    "Parameters",
+    "Provider",
+    "PullProgress",
+    "Readiness",
+    "ReasoningDelta",
+    "Request",
+    "Role",
+    "StreamEvent",
+    "TextDelta",
+    "Usage",
+    "UsageReport",
+    "allow_requests",
+    "require_requests_allowed",
+]
+
+Role: TypeAlias = Literal["user", "assistant"]
+FinishReason: TypeAlias = Literal["stop", "length", "safety", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation; the system prompt travels apart, in `Request.system`."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """Generation parameters; None leaves the provider's own default in force.
+
+    A knob that a provider lacks is left out of its call (each provider's page in the docs says so).
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    """Ceiling on generated tokens, reasoning included where the provider counts it there."""
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Everything one call sends."""
+
+    messages: tuple[Message, ...]
+    system: str | None = None
+    parameters: Parameters = Parameters()
+    response_schema: Mapping[str, Any] | None = None
+    """A JSON schema the answer must follow, where the provider can hold a model to one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one call as the provider counted them; None means it did not say."""
+
+    prompt_tokens: int | None = None
+    """All input tokens, cached ones included."""
+    completion_tokens: int | None = None
+    """All generated tokens, reasoning included."""
+    cached_tokens: int | None = None
+    """The part of `prompt_tokens` read from the provider's cache."""
+    reasoning_tokens: int | None = None
+    """The part of `completion_tokens` spent on hidden reasoning."""
+
+    def __add__(self, other: Usage) -> Usage:
+        def plus(a: int | None, b: int | None) -> int | None:
+            return None if a is None and b is None else (a or 0) + (b or 0)
+
+        return Usage(
+            prompt_tokens=plus(self.prompt_tokens, other.prompt_tokens),
+            completion_tokens=plus(self.completion_tokens, other.completion_tokens),
+            cached_tokens=plus(self.cached_tokens, other.cached_tokens),
+            reasoning_tokens=plus(self.reasoning_tokens, other.reasoning_tokens),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """A piece of the model's visible reasoning; never part of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """The call's usage so far; a later report replaces an earlier one (vendors count cumulatively)."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The last event of a stream that ended as the provider meant it to."""
+
+    reason: FinishReason
+    model_version: str | None = None
+    """The model that the provider says it served."""
+
+
+StreamEvent: TypeAlias = TextDelta | ReasoningDelta | UsageReport | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model a provider can reach."""
+
+    name: str
+    """As it stands behind the colon of a model reference."""
+    context_window: int | None = None
+    """Tokens, where the provider says so."""
+    detail: str = ""
+    """A few words for the list: size, family, a display name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether a provider can be used now, and what to do where it cannot.
+
+    `text` is one line: what is ready ("http://localhost:11434, 3 models") or the remedy
+    ("set GEMINI_API_KEY").
+    """
+
+    ready: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PullProgress:
+    """Progress of a model download: `completed` and `total` in bytes, None while unknown."""
+
+    status: str
+    completed: int | None = None
+    total: int | None = None
+
+
+class Provider(ABC):
+    """One model of one provider, ready to be called.
+
+    Building one is cheap and never touches the network; the SDK is imported at the first call
+    (or by `prepare`). Safe to call from several threads at once.
+
+    Args:
+        model: The model's name at the provider; never empty.
+        settings: The configuration; keys and addresses come from `settings.get`.
+
+    Raises:
+        NotConfigured: The key, address or package is missing.
+    """
+
+    name: ClassVar[str]
+    """As in a model reference: `gemini`."""
+    display_name: ClassVar[str]
+    """As in run names and on screen: `Gemini`."""
+    supplier: ClassVar[str]
+    """As in the run parameter `supplier`: `Google`."""
+    default_model: ClassVar[str | None] = None
+    """The model a bare provider name means; None where only the user can know."""
+    free: ClassVar[bool] = False
+    """Whether calls cost nothing by nature (local models, the guide)."""
+    reports_usage: ClassVar[bool] = True
+    """Whether token counts come from a model; the guide's are counted by us instead."""
+    is_language_model: ClassVar[bool] = True
+    """Whether it can serve as a judge."""
+
+    def __init__(self, model: str, settings: Settings) -> None:
+        self.model = model
+        self.settings = settings
+
+    @property
+    def reference(self) -> str:
+        """The model reference, as in `gemini:gemini-2.5-flash`."""
+        return f"{self.name}:{self.model}"
+
+    @classmethod
+    @abstractmethod
+    def readiness(cls, settings: Settings, timeout: float) -> Readiness:
+        """Say within `timeout` seconds whether this provider can be used; never raises.
+
+        Runs while the menu opens: imports no SDK and asks the network only where nothing else can
+        tell (Ollama).
+        """
+
+    @abstractmethod
+    def stream(self, request: Request) -> Iterator[StreamEvent]:
+        """Send the request and yield events as they come, ending with `Finished`.
+
+        A safety stop is `Finished("safety")` when text came before it and `RefusedBySafety` when
+        none did. Closing the iterator closes the connection.
+
+        Raises:
+            ProviderError: Any failure, mapped; never an exception of the SDK.
+        """
+
+    @abstractmethod
+    def list_models(self) -> list[ModelInfo]:
+        """List the chat models the provider can reach, best known first.
+
+        Raises:
+            ProviderError: Any failure, mapped.
+        """
+
+    def context_window(self) -> int | None:
+        """Return the model's window in tokens, or None where nobody says; may ask the network."""
+        return None
+
+    def prepare(self) -> None:
+        """Import the SDK and build the client, so that the first call need not wait for it."""
+
+    def pull(self) -> Iterator[PullProgress]:
+        """Download the model, where the provider can.
+
+        Raises:
+            ConfigurationError: This provider downloads nothing.
+        """
+        raise ConfigurationError(f"{self.display_name} has no models to download.")
+
+    def close(self) -> None:
+        """Release connections; the provider must not be used after."""
+
+
+_requests_allowed = True
+
+
+def allow_requests(allowed: bool) -> None:
+    """Switch all providers' traffic on or off; the tests switch it off so that none reaches out."""
+    global _requests_allowed
+    _requests_allowed = allowed
+
+
+def require_requests_allowed(provider: str) -> None:
+    """Raise where traffic is switched off; every provider calls this before it sends.
+
+    Raises:
+        ConfigurationError: `allow_requests(False)` is in force.
+    """
+    if not _requests_allowed:
+        raise ConfigurationError(f"Requests to {provider} are switched off in this process.")

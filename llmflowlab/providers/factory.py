@@ -1,0 +1,101 @@
+"""The model factory: from a model reference to a provider that can be called.
+
+A reference is `provider:model` (`gemini:gemini-2.5-flash`), MLflow's `openai:/gpt-4.1-mini`, or a
+bare provider name, which means that provider's default model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+from llmflowlab.errors import InputError
+from llmflowlab.providers.base import Provider
+from llmflowlab.settings import Settings
+
+__all__ = ["PROVIDERS", "ModelReference", "build", "parse_reference", "provider_class"]
+
+# Module and class by name, so that listing providers imports none of them.
+PROVIDERS: dict[str, tuple[str, str]] = {
+    "gemini": ("llmflowlab.providers.gemini", "GeminiProvider"),
+    "ollama": ("llmflowlab.providers.ollama", "OllamaProvider"),
+    "openai": ("llmflowlab.providers.openai", "OpenAIProvider"),
+    "azure": ("llmflowlab.providers.azure", "AzureProvider"),
+    "anthropic": ("llmflowlab.providers.anthropic", "AnthropicProvider"),
+    "guide": ("llmflowlab.providers.guide", "GuideProvider"),
+}
+
+_ALIASES = {"google": "gemini", "claude": "anthropic"}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReference:
+    """A parsed model reference."""
+
+    provider: str
+    model: str | None
+    """None where only the provider was named."""
+
+    def __str__(self) -> str:
+        return self.provider if self.model is None else f"{self.provider}:{self.model}"
+
+
+def parse_reference(text: str) -> ModelReference:
+    """Read a model reference.
+
+    Raises:
+        InputError: It names no provider the lab knows.
+    """
+    cleaned = text.strip()
+    head, colon, model = cleaned.partition(":")
+    name = _ALIASES.get(head.strip().lower(), head.strip().lower())
+    if name not in PROVIDERS:
+        raise InputError(
+            f"{text!r} names no model: write provider:model, the provider one of "
+            f"{', '.join(PROVIDERS)} (for example gemini:gemini-2.5-flash)."
+        )
+    # MLflow writes one slash after the colon; an Ollama model may hold slashes of its own.
+    model = model.strip().removeprefix("/").strip()
+    if colon and not model:
+        raise InputError(f"{text!r} names no model after the colon; write for example {name}:NAME.")
+    return ModelReference(name, model or None)
+
+
+def provider_class(name: str) -> type[Provider]:
+    """Return a provider's class by its name.
+
+    Raises:
+        InputError: No such provider.
+    """
+    if name not in PROVIDERS:
+        raise InputError(f"{name!r} is no provider; choose from {', '.join(PROVIDERS)}.")
+    module, attribute = PROVIDERS[name]
+    found: type[Provider] = getattr(import_module(module), attribute)
+    return found
+
+
+Factory = Callable[[str, Settings], Provider]
+
+
+def build(reference: str | ModelReference, settings: Settings) -> Provider:
+    """Build the provider a reference names.
+
+    Raises:
+        InputError: The reference is malformed, or a bare name has no default model.
+        NotConfigured: The provider lacks its key, address or package.
+    """
+    parsed = parse_reference(reference) if isinstance(reference, str) else reference
+    cls = provider_class(parsed.provider)
+    model = parsed.model or default_model(cls, settings)
+    if model is None:
+        raise InputError(
+            f"{cls.display_name} has no default model; write {parsed.provider}:MODEL "
+            f"(`python main.py models` lists them)."
+        )
+    return cls(model, settings)
+
+
+def default_model(cls: type[Provider], settings: Settings) -> str | None:
+    """Return the model a bare provider name means: `LLMFLOWLAB_<NAME>_MODEL`, else the class's own."""
+    return settings.get(f"LLMFLOWLAB_{cls.name.upper()}_MODEL") or cls.default_model

@@ -1,0 +1,152 @@
+"""Where things are and how the lab behaves: read once from the environment and a `.env` file.
+
+A plain frozen dataclass on purpose: the menu must be on screen before pydantic could be imported.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from llmflowlab.errors import InputError
+
+__all__ = ["Settings", "load_settings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One snapshot of the configuration; every room gets it handed in, none reads `os.environ`."""
+
+    home: Path
+    """Folder of `mlflow.db`, `artifacts/`, `info_by_model/`, `models/` and `.llmflowlab/`; absolute."""
+    environment: Mapping[str, str] = field(repr=False)
+    """The environment over the `.env` file, empty values left out. Holds keys: never print it."""
+    plain: bool = False
+    """Line by line, without menus and colours."""
+    debug: bool = False
+    """Show tracebacks."""
+    judge: str | None = None
+    """Model reference of the default judge."""
+    connect_timeout: float = 10.0
+    """Seconds to reach a provider."""
+    first_token_timeout: float = 120.0
+    """Seconds from sending a request to the first token."""
+    token_timeout: float = 60.0
+    """Seconds between two tokens."""
+    max_tries: int = 5
+    """Tries of one call in all, the first included."""
+    max_retry_seconds: float = 120.0
+    """Ceiling on the time one call may spend on retries and their waits."""
+    concurrency: int = 8
+    """Calls in flight during an evaluation unless the command says otherwise."""
+
+    @property
+    def artifacts_dir(self) -> Path:
+        return self.home / "artifacts"
+
+    @property
+    def info_dir(self) -> Path:
+        return self.home / "info_by_model"
+
+    @property
+    def models_dir(self) -> Path:
+        return self.home / "models"
+
+    @property
+    def state_dir(self) -> Path:
+        """Journals, answer cache, prompt history: the lab's own memory."""
+        return self.home / ".llmflowlab"
+
+    @property
+    def journals_dir(self) -> Path:
+        return self.state_dir / "journals"
+
+    @property
+    def prices_file(self) -> Path:
+        """The person's own prices, read beside genai-prices; see `docs/providers.md`."""
+        return Path(self.get("LLMFLOWLAB_PRICES") or self.home / "prices.json")
+
+    @property
+    def tracking_uri(self) -> str:
+        """`MLFLOW_TRACKING_URI`, or the SQLite file in the home folder."""
+        default = "sqlite:///" + (self.home / "mlflow.db").as_posix()
+        return self.get("MLFLOW_TRACKING_URI") or default
+
+    def get(self, name: str) -> str | None:
+        """Return a variable's value, or None where it is unset or empty."""
+        return self.environment.get(name) or None
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None,
+    *,
+    cwd: Path | None = None,
+    stdin_is_terminal: bool | None = None,
+) -> Settings:
+    """Read the settings.
+
+    Args:
+        environ: The environment; `os.environ` unless a test hands in another.
+        cwd: The folder in which `.env` is looked for and which is the default home.
+        stdin_is_terminal: Whether menus can be shown; asked of `sys.stdin` by default.
+
+    Raises:
+        InputError: A variable of ours holds something that cannot be used.
+    """
+    real = dict(os.environ if environ is None else environ)
+    folder = (cwd or Path.cwd()).resolve()
+    merged = {**_read_dotenv(folder / ".env"), **{k: v for k, v in real.items() if v}}
+    merged = {name: value for name, value in merged.items() if value}
+    if stdin_is_terminal is None:
+        stdin_is_terminal = bool(sys.stdin) and sys.stdin.isatty()
+    home = Path(merged.get("LLMFLOWLAB_HOME") or folder).expanduser()
+    if home.exists() and not home.is_dir():
+        raise InputError(f"LLMFLOWLAB_HOME is {str(home)!r}, which is a file; name a folder.")
+    return Settings(
+        home=home.resolve(),
+        environment=merged,
+        plain=_flag(merged, "LLMFLOWLAB_PLAIN")
+        or merged.get("TERM") == "dumb"
+        or not stdin_is_terminal,
+        debug=_flag(merged, "LLMFLOWLAB_DEBUG"),
+        judge=merged.get("LLMFLOWLAB_JUDGE"),
+        connect_timeout=_number(merged, "LLMFLOWLAB_CONNECT_TIMEOUT", 10.0),
+        first_token_timeout=_number(merged, "LLMFLOWLAB_FIRST_TOKEN_TIMEOUT", 120.0),
+        token_timeout=_number(merged, "LLMFLOWLAB_TOKEN_TIMEOUT", 60.0),
+        max_tries=int(_number(merged, "LLMFLOWLAB_MAX_TRIES", 5)),
+        max_retry_seconds=_number(merged, "LLMFLOWLAB_MAX_RETRY_SECONDS", 120.0),
+        concurrency=int(_number(merged, "LLMFLOWLAB_CONCURRENCY", 8)),
+    )
+
+
+def _read_dotenv(file: Path) -> dict[str, str]:
+    if not file.is_file():
+        return {}
+    # Imported here: most starts have no .env file, and the menu's budget counts milliseconds.
+    from dotenv import dotenv_values
+
+    try:
+        return {name: value for name, value in dotenv_values(file).items() if value}
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError(f"{file} cannot be read ({exc}); mend it or remove it.") from exc
+
+
+def _flag(environment: Mapping[str, str], name: str) -> bool:
+    return environment.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def _number(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    # `not >` also refuses NaN.
+    if not value > 0 or value == float("inf"):
+        raise InputError(f"{name} is {text!r}; set it to a number above 0 (default {default:g}).")
+    return value

@@ -1,0 +1,155 @@
+"""What the lab remembers of a session: plain values, written to the journal and read back from it.
+
+They know nothing of MLflow or of files; `to_json` / `from_json` are the journal's line format.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, TypeVar
+
+__all__ = [
+    "Candidate",
+    "RatingRecord",
+    "SessionStart",
+    "TurnRecord",
+    "new_session_id",
+    "new_trace_id",
+    "now_text",
+]
+
+T = TypeVar("T")
+
+
+def new_session_id() -> str:
+    """Return a fresh session id (32 hex digits)."""
+    return secrets.token_hex(16)
+
+
+def new_trace_id() -> str:
+    """Return a fresh MLflow trace id, chosen by us so that a delivery can be repeated safely."""
+    return "tr-" + secrets.token_hex(16)
+
+
+def now_text() -> str:
+    """Return local time as `YYYY-MM-DD HH:MM:SS`, the form of every date in the lab's files."""
+    return datetime.now().strftime("%Y-%m-%d %H:%M:%S")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """Who answers: a model with its system prompt and generation parameters."""
+
+    provider: str
+    """As in a model reference: `gemini`."""
+    model_name: str
+    """The run parameter `model_name`: `Gemini`."""
+    supplier: str
+    """The run parameter `supplier`: `Google`."""
+    model_id: str
+    """The model at the provider: `gemini-2.5-flash`."""
+    system_prompt: str | None = None
+    prompt_version: str | None = None
+    """`NAME@VERSION` where the system prompt came from the prompt registry."""
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+
+    @property
+    def reference(self) -> str:
+        return f"{self.provider}:{self.model_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStart:
+    """First record of a chat journal."""
+
+    session_id: str
+    candidate: Candidate
+    started: str
+    """`YYYY-MM-DD HH:MM:SS`, local."""
+    started_ms: int
+    """Milliseconds since the epoch."""
+    continues: str | None = None
+    """Session whose conversation this one carries on after the model or a parameter was changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnRecord:
+    """A prompt and what came of it; also written for turns that failed."""
+
+    trace_id: str
+    index: int
+    """From 0, in the order of the session."""
+    date: str
+    started_ms: int
+    prompt: str
+    answer: str
+    """Empty for a failed turn; what arrived for an interrupted or incomplete one."""
+    messages: list[dict[str, str]] = field(default_factory=list)
+    """What was sent, system prompt first, as `{"role", "content"}`."""
+    state: Literal["complete", "interrupted", "incomplete", "failed"] = "complete"
+    error: str | None = None
+    """Sentence shown to the person, without secrets."""
+    error_reason: str | None = None
+    """`ProviderError.reason`."""
+    reasoning: str = ""
+    model_version: str | None = None
+    language: str | None = None
+    language_confidence: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    tokens_estimated: bool = False
+    """True where a count is ours (tiktoken or estimate), not the provider's."""
+    cost_usd: str | None = None
+    """Decimal as text; None means unknown, never 0."""
+    inference_time: float = 0.0
+    """Seconds."""
+    time_to_first_token: float | None = None
+    """Seconds."""
+    tries: int = 1
+    waited: float = 0.0
+    """Seconds spent waiting between tries."""
+    finish_reason: str | None = None
+
+    @property
+    def cost(self) -> Decimal | None:
+        return None if self.cost_usd is None else Decimal(self.cost_usd)
+
+    @property
+    def total_tokens(self) -> int | None:
+        if self.prompt_tokens is None and self.completion_tokens is None:
+            return None
+        return (self.prompt_tokens or 0) + (self.completion_tokens or 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatingRecord:
+    """A person's judgement of one turn."""
+
+    trace_id: str
+    value: int | bool
+    """1 to 5, or True / False for `+` / `-`."""
+    comment: str | None = None
+    rated_ms: int = 0
+
+
+def to_json(record: Any) -> dict[str, Any]:
+    """Turn a record into JSON values."""
+    return asdict(record)
+
+
+def from_json(cls: type[T], values: Mapping[str, Any]) -> T:
+    """Build a record from JSON values; unknown keys (of a later version) are left out."""
+    known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+    kept = {name: value for name, value in values.items() if name in known}
+    if cls is SessionStart:
+        kept["candidate"] = from_json(Candidate, kept["candidate"])
+    return cls(**kept)
