@@ -1,0 +1,248 @@
+"""The evaluation's memory on disk: every answer and judgement, before it counts.
+
+One SQLite file in write-ahead mode, `.llmflowlab/evaluations.db`, shared by all evaluations of a
+home: SQLite brings what a journal needs (a torn last record is dropped by its checksums, several
+processes may write, a full disk is an error and not a half file). Commits are synchronous and
+grouped: a writer thread puts everything that waits into one transaction, so fifty answers that
+arrive together cost one disk flush, not fifty.
+
+An answer is kept under what produced it (`EvaluationPlan.answer_key`) and the evaluation that paid
+for it, so that a later evaluation can reuse it and `--fresh` can decline to.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from llmflowlab.errors import InputError, TrackingError
+
+__all__ = ["EvaluationState", "Ledger", "StoredEvaluation"]
+
+EvaluationState: TypeAlias = Literal["running", "interrupted", "partial", "finished"]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS evaluations (
+  id TEXT PRIMARY KEY, created TEXT NOT NULL, state TEXT NOT NULL, plan TEXT NOT NULL,
+  runs TEXT NOT NULL DEFAULT '{}'
+);
+CREATE TABLE IF NOT EXISTS answers (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, evaluation TEXT NOT NULL,
+  record TEXT NOT NULL, UNIQUE (evaluation, key)
+);
+CREATE INDEX IF NOT EXISTS answers_by_key ON answers (key);
+CREATE TABLE IF NOT EXISTS judgements (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, evaluation TEXT NOT NULL,
+  record TEXT NOT NULL, UNIQUE (evaluation, key)
+);
+CREATE INDEX IF NOT EXISTS judgements_by_key ON judgements (key);
+"""
+
+Table: TypeAlias = Literal["answers", "judgements"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvaluation:
+    """An evaluation as the ledger knows it."""
+
+    id: str
+    created: str
+    state: EvaluationState
+    plan: dict[str, Any]
+    runs: dict[str, Any]
+    """What recording has made in MLflow so far (run ids by candidate)."""
+
+
+class Ledger:
+    """The open ledger of one home; safe to use from many threads and processes.
+
+    Raises:
+        TrackingError: The file cannot be opened or written; the message says what to do.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        with self._translated():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with self._connection() as connection:
+                connection.executescript(_SCHEMA)
+        self._writer = threading.Thread(target=self._write, name="ledger-writer", daemon=True)
+        self._writer.start()
+
+    # Evaluations
+
+    def begin(self, evaluation: str, created: str, plan: dict[str, Any]) -> None:
+        """Write an evaluation down before its first call."""
+        self._execute(
+            "INSERT OR IGNORE INTO evaluations (id, created, state, plan) VALUES (?, ?, ?, ?)",
+            (evaluation, created, "running", json.dumps(plan, ensure_ascii=False)),
+        )
+
+    def set_state(self, evaluation: str, state: EvaluationState) -> None:
+        self._execute("UPDATE evaluations SET state = ? WHERE id = ?", (state, evaluation))
+
+    def set_runs(self, evaluation: str, runs: dict[str, Any]) -> None:
+        self._execute(
+            "UPDATE evaluations SET runs = ? WHERE id = ?", (json.dumps(runs), evaluation)
+        )
+
+    def evaluation(self, evaluation: str) -> StoredEvaluation:
+        """Return one evaluation.
+
+        Raises:
+            InputError: The ledger does not have it.
+        """
+        found = [e for e in self.evaluations() if e.id == evaluation]
+        if not found:
+            raise InputError(f"There is no evaluation {evaluation!r} in {self.path.parent}.")
+        return found[0]
+
+    def evaluations(self) -> list[StoredEvaluation]:
+        """Return all evaluations, newest first."""
+        rows = self._rows(
+            "SELECT id, created, state, plan, runs FROM evaluations ORDER BY created DESC, rowid DESC"
+        )
+        return [
+            StoredEvaluation(id_, created, state, json.loads(plan), json.loads(runs))
+            for id_, created, state, plan, runs in rows
+        ]
+
+    # Answers and judgements
+
+    def append(
+        self, table: Table, evaluation: str, key: str, record: dict[str, Any]
+    ) -> Future[None]:
+        """Queue a record; the future is done when it is safely on disk.
+
+        The first record of an evaluation under a key stays: a cell is paid for once.
+        """
+        write = _Write(table, (key, evaluation, json.dumps(record, ensure_ascii=False)), Future())
+        self._queue.put(write)
+        return write.done
+
+    def load(
+        self, table: Table, keys: Iterable[str], *, evaluation: str | None = None
+    ) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Return the records under these keys as key → (evaluation, record).
+
+        Args:
+            table: Which kind of record.
+            keys: Content keys.
+            evaluation: Take only this evaluation's own records; otherwise its own come from any,
+                the newest first.
+        """
+        wanted = list(dict.fromkeys(keys))
+        found: dict[str, tuple[str, dict[str, Any]]] = {}
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            marks = ",".join("?" * len(part))
+            sql = f"SELECT key, evaluation, record FROM {table} WHERE key IN ({marks})"  # noqa: S608
+            values: list[str] = list(part)
+            if evaluation is not None:
+                sql += " AND evaluation = ?"
+                values.append(evaluation)
+            for key, owner, record in self._rows(sql + " ORDER BY seq", tuple(values)):
+                found[key] = (owner, json.loads(record))
+        return found
+
+    def counts(self) -> dict[str, int]:
+        """Return how many answers and judgements are kept."""
+        return {
+            table: int(self._rows(f"SELECT COUNT(*) FROM {table}")[0][0])  # noqa: S608
+            for table in ("answers", "judgements")
+        }
+
+    def close(self) -> None:
+        """Write what waits and close the file."""
+        self._queue.put(None)
+        self._writer.join(timeout=30)
+        for connection in self._connections:
+            connection.close()
+        self._connections.clear()
+
+    # Inside
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            # Each thread has its own; `close` runs in another thread than most.
+            connection = sqlite3.connect(self.path, timeout=30, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            self._local.connection = connection
+            self._connections.append(connection)
+        with connection:
+            yield connection
+
+    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        with self._translated(), self._connection() as connection:
+            return connection.execute(sql, values).fetchall()
+
+    def _execute(self, sql: str, values: tuple[Any, ...]) -> None:
+        with self._translated(), self._connection() as connection:
+            connection.execute(sql, values)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as exc:
+            raise self._error(exc) from exc
+
+    def _error(self, exc: Exception) -> TrackingError:
+        return TrackingError(
+            f"{self.path} cannot be written ({exc}). Free some space or mend the file, then go on "
+            "with --resume: what was answered before is kept."
+        )
+
+    def _write(self) -> None:
+        while True:
+            first = self._queue.get()
+            if first is None:
+                return
+            batch = [first]
+            last = False
+            while not self._queue.empty():
+                item = self._queue.get()
+                if item is None:
+                    last = True
+                    break
+                batch.append(item)
+            self._commit(batch)
+            if last:
+                return
+
+    def _commit(self, batch: list[_Write]) -> None:
+        try:
+            with self._connection() as connection:
+                for write in batch:
+                    connection.execute(
+                        f"INSERT OR IGNORE INTO {write.table} (key, evaluation, record) "  # noqa: S608
+                        "VALUES (?, ?, ?)",
+                        write.values,
+                    )
+        except (sqlite3.Error, OSError) as exc:
+            for write in batch:
+                write.done.set_exception(self._error(exc))
+        else:
+            for write in batch:
+                write.done.set_result(None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    table: Table
+    values: tuple[str, str, str]
+    done: Future[None]

@@ -1,0 +1,78 @@
+"""Text normalisation shared by all deterministic scorers, so that they agree on what "the same" is.
+
+Follows SQuAD's answer normalisation (Rajpurkar et al. 2016, arXiv:1606.05250, evaluation script:
+lower case, no punctuation, no articles, single spaces) with three changes: Unicode is made uniform
+first (NFKC), articles are those of the row's language, and punctuation between two digits stays, so
+that 3.14 never equals 314.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["normalise", "tokenise"]
+
+_ARTICLES = {
+    "en": {"a", "an", "the"},
+    "de": {
+        *("der", "die", "das", "den", "dem", "des"),
+        *("ein", "eine", "einen", "einem", "einer", "eines"),
+    },
+    "fr": {"le", "la", "les", "l", "un", "une", "des", "du"},
+    "es": {"el", "la", "los", "las", "un", "una", "unos", "unas"},
+    "it": {"il", "lo", "la", "l", "i", "gli", "le", "un", "uno", "una"},
+    "pt": {"o", "a", "os", "as", "um", "uma", "uns", "umas"},
+    "nl": {"de", "het", "een"},
+}
+
+# Scripts written without spaces between words: each character is a token of its own.
+_UNSPACED = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
+
+
+def normalise(text: str, *, language: str | None = None) -> str:
+    """Return the text in the form in which answers are compared.
+
+    Args:
+        text: Any text.
+        language: ISO 639-1 code whose articles are dropped; English where it is unknown or has none.
+
+    Returns:
+        Lower-case tokens joined by single spaces. A text of nothing but punctuation or articles
+        keeps its characters, so that "+" and "A" stay answers.
+    """
+    return " ".join(tokenise(text, language=language))
+
+
+def tokenise(text: str, *, language: str | None = None) -> list[str]:
+    """Return the tokens of `normalise`; see there."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = _UNSPACED.sub(r" \1 ", folded)
+    words = _without_punctuation(folded).split()
+    articles = _ARTICLES.get(_base(language), _ARTICLES["en"])
+    kept = [word for word in words if word not in articles]
+    return kept or words or folded.split()
+
+
+def _base(language: str | None) -> str:
+    return (language or "en").replace("_", "-").split("-")[0].lower()
+
+
+def _without_punctuation(text: str) -> str:
+    out = []
+    for i, char in enumerate(text):
+        is_punctuation = unicodedata.category(char).startswith("P")
+        # A space, not nothing: "l'eau" is two words, and "red,green" must not become one.
+        out.append(" " if is_punctuation and not _belongs_to_number(text, i) else char)
+    return "".join(out)
+
+
+def _belongs_to_number(text: str, i: int) -> bool:
+    after = text[i + 1] if i + 1 < len(text) else ""
+    before = text[i - 1] if i else ""
+    if text[i] == "-" and after.isdigit():
+        # A minus sign, not the hyphen of "covid-19" or of a range "3-5".
+        return not (before.isalnum() or before in ")")
+    if text[i] == "%":
+        return before.isdigit()
+    return text[i] in ".,:/" and before.isdigit() and after.isdigit()

@@ -1,0 +1,138 @@
+"""What an evaluation is going to do: who answers which rows how often, and who scores them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from llmflowlab.errors import InputError
+from llmflowlab.evaluation.dataset import Dataset, Row
+from llmflowlab.providers.base import Message, Parameters, Request
+
+__all__ = ["CandidateSpec", "Cell", "EvaluationPlan", "digest_of", "request_for"]
+
+
+def digest_of(value: Any) -> str:
+    """Return a SHA-256 (hex) of a JSON value, the same on every machine and run."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateSpec:
+    """One who answers: a model with its system prompt and generation parameters."""
+
+    model: str
+    """Model reference, with the model named."""
+    display_name: str
+    """The {Name} of run names: `Gemini`."""
+    supplier: str
+    system: str | None = None
+    prompt: str | None = None
+    """`NAME@VERSION` where `system` came from the prompt registry."""
+    parameters: Parameters = Parameters()
+
+    @property
+    def provider(self) -> str:
+        return self.model.partition(":")[0]
+
+    @property
+    def model_id(self) -> str:
+        return self.model.partition(":")[2]
+
+    @property
+    def label(self) -> str:
+        """What tables and columns call it."""
+        return self.model if self.prompt is None else f"{self.model} + {self.prompt}"
+
+    @property
+    def digest(self) -> str:
+        """Changes whenever another answer could come out."""
+        return digest_of([self.model, self.system, asdict(self.parameters)])
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> CandidateSpec:
+        return cls(**{**values, "parameters": Parameters(**values["parameters"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One answer to be had: candidate and row by index, and which repetition."""
+
+    candidate: int
+    row: int
+    trial: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationPlan:
+    """The whole of an evaluation, fixed before the first call."""
+
+    evaluation_id: str
+    dataset: Dataset
+    candidates: tuple[CandidateSpec, ...]
+    scorers: tuple[str, ...]
+    judge: str | None
+    """Model reference of the judge, the same for all candidates; None where no scorer needs one."""
+    trials: int = 1
+    fresh: bool = False
+    """Take no answers from earlier evaluations."""
+
+    def __post_init__(self) -> None:
+        if not self.candidates:
+            raise InputError("Name at least one model to evaluate (--model provider:model).")
+        labels = [candidate.digest for candidate in self.candidates]
+        if len(set(labels)) != len(labels):
+            raise InputError("The same candidate is named twice; name each one once.")
+
+    def cells(self) -> Sequence[Cell]:
+        """Return every answer to be had, candidates side by side within a row."""
+        return [
+            Cell(candidate, row.index, trial)
+            for trial in range(self.trials)
+            for row in self.dataset.rows
+            for candidate in range(len(self.candidates))
+        ]
+
+    def answer_key(self, cell: Cell) -> str:
+        """Return what the answer of a cell depends on: what is asked, of whom, which repetition."""
+        row = self.dataset.rows[cell.row]
+        asked = [row.question, row.context]
+        return digest_of([asked, self.candidates[cell.candidate].digest, cell.trial])
+
+    def trace_id(self, cell: Cell) -> str:
+        """Return the id of the cell's trace, the same at every attempt to record it."""
+        name = digest_of([self.evaluation_id, cell.candidate, cell.row, cell.trial])
+        return "tr-" + name[:32]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the plan as JSON values, without the rows."""
+        return {
+            "evaluation_id": self.evaluation_id,
+            "dataset": {
+                "name": self.dataset.name,
+                "path": str(self.dataset.path),
+                "rows": len(self.dataset.rows),
+                "digest": self.dataset.digest,
+            },
+            "candidates": [asdict(candidate) for candidate in self.candidates],
+            "scorers": list(self.scorers),
+            "judge": self.judge,
+            "trials": self.trials,
+            "fresh": self.fresh,
+        }
+
+
+def request_for(candidate: CandidateSpec, row: Row) -> Request:
+    """Return what a candidate is asked for a row: the question, under its context where it has one."""
+    text = row.question
+    if row.context:
+        text = f"Context:\n{row.context}\n\nQuestion: {row.question}"
+    return Request(
+        messages=(Message("user", text),),
+        system=candidate.system,
+        parameters=candidate.parameters,
+    )

@@ -1,0 +1,57 @@
+"""The outcome of one row for one scorer: a value, or "not scored" with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, TypeAlias
+
+__all__ = ["NotScored", "Score"]
+
+NotScored: TypeAlias = Literal[
+    "answer_failed",
+    "answer_incomplete",
+    "budget_exhausted",
+    "judge_failed",
+    "judge_unparseable",
+    "no_context",
+    "no_expected_answer",
+    "no_guidelines",
+    "not_reached",
+    "scorer_failed",
+]
+"""Why a row has no value: never wrong, never right, always counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What a scorer says of one answer. Exactly one of `value` and `not_scored` is set."""
+
+    scorer: str
+    value: float | None = None
+    """0 to 1; yes/no scorers give 0 or 1."""
+    not_scored: NotScored | None = None
+    rationale: str | None = None
+    """The judge's reason, or what went wrong."""
+    judge: str | None = None
+    """Model reference of the judge; None for deterministic scorers."""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: str | None = None
+    """What the judgement cost, Decimal as text; None where unknown or not asked."""
+    seconds: float = 0.0
+    reused: bool = False
+    """Taken from an earlier run: nothing was asked or paid for it now."""
+
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.not_scored is None):
+            raise ValueError("a score has either a value or a reason for having none")
+        if self.value is not None and not 0.0 <= self.value <= 1.0:
+            raise ValueError(f"a score lies between 0 and 1, not at {self.value!r}")
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Score:
+        known = {f.name for f in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})

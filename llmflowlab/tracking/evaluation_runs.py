@@ -1,0 +1,287 @@
+"""Evaluation runs in MLflow: a run per candidate, under a parent where there are several.
+
+Every write can be repeated: runs are found again by tag, traces have ids of ours, metrics carry one
+timestamp. So a recording that was cut off is finished by doing it once more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import (
+    Assessment,
+    AssessmentError,
+    AssessmentSource,
+    Dataset,
+    DatasetInput,
+    Expectation,
+    Feedback,
+    InputTag,
+    LoggedModelInput,
+    Metric,
+    Param,
+    RunTag,
+)
+
+from llmflowlab.errors import TrackingError
+from llmflowlab.tracking.spans import SpanSpec, TokenUse, build_spans, build_trace_info
+from llmflowlab.tracking.store import Store
+
+__all__ = ["AssessmentValue", "EvaluationRuns", "RowTrace", "RunSpec", "StoredCounts"]
+
+EXPERIMENT = "LLMS_Evaluation"
+_SOURCE_RUN = "mlflow.assessment.sourceRunId"
+_BATCH = 200
+"""Traces per transaction: the measured best between speed and what a crash repeats."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssessmentValue:
+    """A score as MLflow keeps it: a value, or an error that says why there is none."""
+
+    name: str
+    value: float | str | None
+    error: str | None = None
+    """Reason for not being scored; MLflow leaves such assessments out of its means."""
+    rationale: str | None = None
+    judge: str | None = None
+    """Model reference of the judge; None for code."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowTrace:
+    """A row's answer as a trace: root span with the question, child spans with the calls."""
+
+    trace_id: str
+    run_id: str
+    question: str
+    answer: str
+    start_ns: int
+    end_ns: int
+    ok: bool
+    error: str | None
+    tokens: TokenUse
+    spans: Sequence[SpanSpec]
+    expected: str | None
+    assessments: Sequence[AssessmentValue] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """What a run is called and tagged with."""
+
+    name: str
+    key: str
+    """Tells the runs of one evaluation apart: `parent`, `candidate-0`, …"""
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCounts:
+    """What the store holds of a run, read back."""
+
+    traces: int
+    assessments: int
+    trace_ids: frozenset[str]
+
+
+class EvaluationRuns:
+    """Writes one evaluation into MLflow.
+
+    Args:
+        store: The open store.
+        evaluation_id: Tag by which all its runs are found.
+        created_ms: The evaluation's beginning, used as the timestamp of its runs.
+    """
+
+    def __init__(self, store: Store, evaluation_id: str, *, created_ms: int) -> None:
+        self._store = store
+        self._evaluation = evaluation_id
+        self._created_ms = created_ms
+        self.experiment_id = store.experiment_id(EXPERIMENT)
+
+    def open_run(self, spec: RunSpec, *, parent: str | None) -> str:
+        """Return the run of this key, made now or found from an earlier attempt."""
+        client = self._store.client
+        with self._store.translated():
+            found = client.search_runs(
+                [self.experiment_id],
+                f"tags.`llmflowlab.evaluation_id` = '{self._evaluation}' "
+                f"and tags.`llmflowlab.run_key` = '{spec.key}'",
+                max_results=1,
+            )
+            if found:
+                client.update_run(found[0].info.run_id, status="RUNNING")
+                return str(found[0].info.run_id)
+            tags = {
+                **spec.tags,
+                "llmflowlab.evaluation_id": self._evaluation,
+                "llmflowlab.run_key": spec.key,
+                "mlflow.runType": "genai_evaluate",
+            }
+            if parent is not None:
+                tags["mlflow.parentRunId"] = parent
+            run = client.create_run(
+                self.experiment_id,
+                start_time=self._created_ms,
+                tags=tags,
+                run_name=spec.name,
+            )
+            run_id = str(run.info.run_id)
+            params = [Param(name, value[:6000]) for name, value in spec.params.items()]
+            client.log_batch(run_id, params=params)
+            return run_id
+
+    def log_dataset(
+        self, run_id: str, *, name: str, digest: str, source: str, rows: int, columns: Sequence[str]
+    ) -> None:
+        """Log the benchmark as the run's input."""
+        dataset = Dataset(
+            name=name,
+            # MLflow keeps 36 characters of a digest.
+            digest=digest[:36],
+            source_type="local",
+            source=json.dumps({"uri": source}),
+            profile=json.dumps({"num_rows": rows}),
+            schema=json.dumps({"columns": list(columns)}),
+        )
+        inputs = [DatasetInput(dataset=dataset, tags=[InputTag("mlflow.data.context", "eval")])]
+        no_models: list[LoggedModelInput] = []
+        with self._store.translated():
+            self._store.client.log_inputs(run_id, datasets=inputs, models=no_models)
+
+    def write_traces(self, rows: Sequence[RowTrace]) -> None:
+        """Write traces with their assessments, a batch of spans at a time; safe to repeat."""
+        tracing = self._store.tracing
+        with self._store.translated():
+            for start in range(0, len(rows), _BATCH):
+                spans = []
+                for row in rows[start : start + _BATCH]:
+                    tracing.start_trace(self._trace_info(row))
+                    spans += build_spans(row.trace_id, self.experiment_id, list(row.spans))
+                tracing.log_spans(self.experiment_id, spans)
+
+    def _trace_info(self, row: RowTrace) -> Any:
+        info = build_trace_info(
+            row.trace_id,
+            self.experiment_id,
+            name="evaluate_row",
+            run_id=row.run_id,
+            start_ns=row.start_ns,
+            end_ns=row.end_ns,
+            ok=row.ok,
+            request=row.question,
+            response=row.answer if row.ok else (row.error or ""),
+            tokens=row.tokens,
+            tags=row.tags,
+        )
+        info.assessments = self._assessments(row)
+        return info
+
+    def _assessments(self, row: RowTrace) -> list[Assessment]:
+        metadata = {_SOURCE_RUN: row.run_id}
+        found: list[Assessment] = [
+            self._feedback(row, value, {**metadata, **value.metadata}) for value in row.assessments
+        ]
+        if row.expected is not None:
+            found.append(
+                Expectation(
+                    name="expected_response",
+                    value=row.expected,
+                    source=AssessmentSource(source_type="HUMAN", source_id="benchmark"),
+                    trace_id=row.trace_id,
+                    metadata=metadata,
+                    create_time_ms=self._created_ms,
+                    last_update_time_ms=self._created_ms,
+                )
+            )
+        for position, assessment in enumerate(found):
+            # A fixed id makes a second delivery overwrite the first instead of joining it.
+            assessment.assessment_id = f"a-{row.trace_id[3:]}-{position}"
+        return found
+
+    def _feedback(
+        self, row: RowTrace, value: AssessmentValue, metadata: dict[str, str]
+    ) -> Feedback:
+        source = (
+            AssessmentSource(source_type="CODE", source_id=value.name)
+            if value.judge is None
+            else AssessmentSource(source_type="LLM_JUDGE", source_id=value.judge)
+        )
+        error = None
+        if value.error is not None:
+            error = AssessmentError(error_code=value.error, error_message=value.rationale or "")
+        return Feedback(
+            name=value.name,
+            value=None if error else value.value,
+            error=error,
+            source=source,
+            trace_id=row.trace_id,
+            metadata=metadata,
+            rationale=None if error else value.rationale,
+            create_time_ms=self._created_ms,
+            last_update_time_ms=self._created_ms,
+        )
+
+    def stored(self, run_id: str) -> StoredCounts:
+        """Read back what the store holds of a run's traces and scores."""
+        traces: set[str] = set()
+        assessments = 0
+        token: str | None = None
+        with self._store.translated():
+            while True:
+                page = self._store.tracing.search_traces(
+                    locations=[self.experiment_id],
+                    run_id=run_id,
+                    max_results=500,
+                    page_token=token,
+                    include_spans=False,
+                )
+                for trace in page:
+                    traces.add(trace.info.trace_id)
+                    assessments += sum(1 for a in trace.info.assessments if a.feedback is not None)
+                token = page.token
+                if not token:
+                    return StoredCounts(len(traces), assessments, frozenset(traces))
+
+    def finish(
+        self,
+        run_id: str,
+        *,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        files: Sequence[Path] = (),
+        status: str = "FINISHED",
+        end_ms: int,
+    ) -> None:
+        """Write a run's metrics, tags and artifacts and end it."""
+        client = self._store.client
+        with self._store.translated():
+            values = [Metric(name, value, end_ms, 0) for name, value in metrics.items()]
+            for start in range(0, len(values), 500):
+                client.log_batch(run_id, metrics=values[start : start + 500])
+            client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+            for file in files:
+                client.log_artifact(run_id, str(file))
+            client.set_terminated(run_id, status=status, end_time=end_ms)
+
+    def missing(self, run_id: str, expected: Sequence[str]) -> list[str]:
+        """Return which of the expected traces the store does not hold.
+
+        Raises:
+            TrackingError: The store cannot be asked.
+        """
+        held = self.stored(run_id).trace_ids
+        return [trace_id for trace_id in expected if trace_id not in held]
+
+
+def store_problem(exc: Exception) -> TrackingError:
+    """Return the error for a store that failed in a way MLflow has no words for."""
+    return TrackingError(f"MLflow's store failed: {type(exc).__name__}. The answers are kept.")

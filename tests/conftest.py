@@ -1,0 +1,73 @@
+"""Every test gets a home of its own, a clean environment, and no way out to the network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from llmflowlab.providers.base import allow_requests
+from llmflowlab.settings import Settings, load_settings
+
+pytest_plugins = ["tests.loopback.fixtures"]
+
+_KEPT = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "TEMP", "TMP", "USERPROFILE"}
+_KEPT_PREFIXES = ("COV_", "COVERAGE_", "PYTEST_", "PYTHONHASHSEED", "VIRTUAL_ENV")
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in list(os.environ):
+        if name not in _KEPT and not name.startswith(_KEPT_PREFIXES):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("MLFLOW_MODEL_CATALOG_URI", "")
+    monkeypatch.setenv("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "no-tiktoken"))
+    monkeypatch.chdir(tmp_path)
+    allow_requests(False)
+    yield
+    allow_requests(False)
+
+
+@pytest.fixture
+def requests_allowed() -> None:
+    """Opt in to traffic; the addresses in the settings must all be loopback ones."""
+    allow_requests(True)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings({}, cwd=tmp_path, stdin_is_terminal=False)
+
+
+@pytest.fixture(scope="session")
+def migrated_db(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """One migrated MLflow database for the whole run: migrating takes seconds, copying does not."""
+    root = tmp_path_factory.getbasetemp()
+    shared = root if worker_id == "master" else root.parent
+    db = shared / "migrated.db"
+    with FileLock(str(db) + ".lock"):
+        if not db.exists():
+            making = shared / "migrating.db"
+            code = (
+                "from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as S;"
+                f"S('sqlite:///{making.as_posix()}', '{(shared / 'x').as_posix()}')"
+            )
+            env = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+            subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=env)
+            making.rename(db)
+    return db
+
+
+@pytest.fixture
+def mlflow_home(tmp_path: Path, migrated_db: Path) -> Path:
+    """A home folder whose `mlflow.db` is already migrated."""
+    shutil.copy(migrated_db, tmp_path / "mlflow.db")
+    return tmp_path
