@@ -54,8 +54,9 @@ class CandidateProgress:
 
 
 def reusable_answers(plan: EvaluationPlan, ledger: Ledger) -> dict[Cell, AnswerRecord]:
-    """Return the answers that need not be asked for: this evaluation's own, and earlier ones' too
-    unless the plan is fresh. Only whole answers; what failed is asked again.
+    """Return the answers that need not be asked for; only whole ones, what failed is asked again.
+
+    They are this evaluation's own, and those of earlier ones too unless the plan is fresh.
     """
     cells = {plan.answer_key(cell): cell for cell in plan.cells()}
     owner = plan.evaluation_id if plan.fresh else None
@@ -209,8 +210,7 @@ class Answering:
         if answer.state == "complete" and not answer.text and answer.finish_reason == "safety":
             refused = BadAnswer("the answer was empty", provider=provider.name)
             return self._metering.failed(refused, started_ms, tries)
-        record = self._metering.record(provider, request, answer, started_ms)
-        return record
+        return self._metering.record(provider, request, answer, started_ms)
 
     def _note_wait(self, candidate: int, notice: WaitNotice) -> None:
         self.progress[candidate].last_wait = notice

@@ -1,0 +1,131 @@
+"""Says in words what an evaluation shows, so that a person can act on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from llmflowlab.evaluation.results import CandidateResult, Comparison, EvaluationResult
+from llmflowlab.evaluation.statistics import rows_needed
+
+__all__ = ["conclude", "describe_comparison", "main_scorer"]
+
+LOW_COVERAGE = 0.95
+_WORTH_SEEING = 0.03
+"""The difference, in points of 1, that plans aim at when none was measured."""
+
+
+def main_scorer(scorers: Sequence[str]) -> str:
+    """Return the scorer that ranks candidates.
+
+    A judge's correctness first, then the text measure that does not punish full sentences.
+    """
+    for name in ("correctness", "contains", "token_f1", "exact_match"):
+        if name in scorers:
+            return name
+    return scorers[0]
+
+
+def describe_comparison(comparison: Comparison) -> str:
+    """Return one sentence on two candidates and one scorer."""
+    a, b, scorer, test = comparison.a, comparison.b, comparison.scorer, comparison.test
+    if test is None:
+        return f"{scorer}: {a} and {b} have no scored row in common; they cannot be compared."
+    if comparison.verdict == "no_difference_shown":
+        aim = max(abs(test.difference), _WORTH_SEEING)
+        needed = rows_needed(test.deviation, aim)
+        sentence = f"{scorer}: no difference shown between {a} and {b} on {test.n} rows"
+        if needed is not None and needed > test.n:
+            return (
+                f"{sentence}; about {needed - test.n:,} more rows would be needed to see "
+                f"{_points(aim)}."
+            )
+        return f"{sentence}."
+    better, worse = (b, a) if comparison.verdict == "b_better" else (a, b)
+    low, high = test.interval.low, test.interval.high
+    if comparison.verdict == "a_better":
+        low, high = -high, -low
+    return (
+        f"{scorer}: {better} is better than {worse} (+{_points(abs(test.difference))}, "
+        f"95 % CI {low * 100:.0f} to {high * 100:.0f}, {test.n} rows)."
+    )
+
+
+def _points(difference: float) -> str:
+    value = difference * 100
+    text = f"{value:.0f}" if value >= 1 else f"{value:.1f}"
+    return f"{text} point{'' if text == '1' else 's'}"
+
+
+def conclude(result: EvaluationResult) -> list[str]:
+    """Return the conclusion as sentences, the most important first."""
+    sentences: list[str] = []
+    if result.interrupted:
+        sentences.append(
+            "Interrupted: the figures cover what was answered until then. "
+            f"Go on with: evaluate --resume {result.plan.evaluation_id}"
+        )
+    sentences += _coverage_warnings(result)
+    scorer = main_scorer(result.plan.scorers)
+    if len(result.candidates) == 1:
+        sentences.append(_one(result.candidates[0], scorer))
+    else:
+        ranked = [c for c in result.comparisons if c.scorer == scorer]
+        sentences += [describe_comparison(comparison) for comparison in ranked]
+        sentences += [
+            describe_comparison(comparison)
+            for comparison in result.comparisons
+            if comparison.scorer != scorer and comparison.verdict in {"a_better", "b_better"}
+        ]
+        sentences += _fastest_and_cheapest(result.candidates)
+    return sentences
+
+
+def _one(candidate: CandidateResult, scorer: str) -> str:
+    score = candidate.scores[scorer]
+    name = candidate.spec.label
+    if score.mean is None or score.interval is None:
+        return f"{name}: no row could be scored by {scorer}, so nothing can be said of it."
+    return (
+        f"{name}: {scorer} {score.mean:.0%} (95 % CI {score.interval.low:.0%} to "
+        f"{score.interval.high:.0%}) on {score.scored} scored rows. "
+        "Evaluate a second model on the same rows to know whether that is good."
+    )
+
+
+def _coverage_warnings(result: EvaluationResult) -> list[str]:
+    warnings = []
+    for candidate in result.candidates:
+        low = [
+            f"{name} {score.coverage:.0%}"
+            for name, score in candidate.scores.items()
+            # A guideline judge speaks of the rows that have guidelines: no gap in that.
+            if score.coverage < LOW_COVERAGE
+            and set(score.not_scored) - {"no_guidelines", "no_expected_answer", "no_context"}
+        ]
+        if low:
+            warnings.append(
+                f"Careful: not every answer of {candidate.spec.label} was scored "
+                f"(coverage: {', '.join(low)}); its means speak only of the rest."
+            )
+    return warnings
+
+
+def _fastest_and_cheapest(candidates: Sequence[CandidateResult]) -> list[str]:
+    sentences = []
+    timed = [(c.latency.mean, c) for c in candidates if c.latency.mean is not None]
+    if len(timed) == len(candidates):
+        seconds, fastest = min(timed, key=lambda pair: pair[0])
+        sentences.append(f"Fastest: {fastest.spec.label}, {seconds:.2f} s an answer on average.")
+    priced: list[tuple[Decimal, CandidateResult]] = [
+        (c.cost_usd, c) for c in candidates if c.cost_usd is not None
+    ]
+    if len(priced) == len(candidates):
+        lowest = min(cost for cost, _ in priced)
+        cheapest = [c.spec.label for cost, c in priced if cost == lowest]
+        cost = "free" if lowest == 0 else f"{lowest:.4f} USD for these rows"
+        sentences.append(f"Cheapest: {' and '.join(cheapest)}, {cost}.")
+    else:
+        unknown = [c.spec.label for c in candidates if c.cost_usd is None]
+        sentences.append(f"Cheapest: cannot be said; no price is known for {', '.join(unknown)}.")
+    return sentences

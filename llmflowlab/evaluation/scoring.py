@@ -1,0 +1,175 @@
+"""Scores the answers: deterministic scorers at once, judgements concurrently and kept on disk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from llmflowlab.errors import InputError
+from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.dataset import Row
+from llmflowlab.evaluation.judges import JUDGED, Judge, JudgeScorer, judge_scorer
+from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.plan import Cell, EvaluationPlan
+from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC, ComparingScorer
+from llmflowlab.evaluation.scores import Score
+
+__all__ = ["SCORERS", "AnyScorer", "Scoring", "check_scorers"]
+
+AnyScorer: TypeAlias = ComparingScorer | JudgeScorer
+
+SCORERS: tuple[str, ...] = (*DETERMINISTIC, *JUDGED)
+"""All scorer names, in the order of tables."""
+
+
+def check_scorers(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names once each, in the order of tables.
+
+    Raises:
+        InputError: One is unknown.
+    """
+    for name in names:
+        if name not in SCORERS:
+            raise InputError(f"{name!r} is no scorer; choose from {', '.join(SCORERS)}.")
+    return tuple(name for name in SCORERS if name in set(names))
+
+
+class Scoring:
+    """The second phase of an evaluation; `score` is safe to call from many threads.
+
+    Args:
+        plan: Which scorers.
+        judge: Asked by the judged scorers; None where the plan has none.
+        ledger: Where judgements are kept.
+    """
+
+    def __init__(self, plan: EvaluationPlan, judge: Judge | None, ledger: Ledger) -> None:
+        self.plan = plan
+        self.scorers: dict[str, AnyScorer] = {}
+        for name in plan.scorers:
+            if name in DETERMINISTIC:
+                self.scorers[name] = DETERMINISTIC[name]
+            else:
+                assert judge is not None, "a plan with judged scorers has a judge"
+                self.scorers[name] = judge_scorer(name, judge)
+        self.scores: dict[Cell, dict[str, Score]] = {}
+        self.stop = threading.Event()
+        self._ledger = ledger
+        self._lock = threading.Lock()
+        self._kept: dict[str, Score] = {}
+
+    @property
+    def binary(self) -> Mapping[str, bool]:
+        return {name: scorer.binary for name, scorer in self.scorers.items()}
+
+    def recall(self, answers: Mapping[Cell, AnswerRecord]) -> int:
+        """Load judgements already paid for; returns how many will be reused."""
+        keys = [
+            scorer.key(self._row(cell), answer)
+            for scorer in self.scorers.values()
+            if isinstance(scorer, JudgeScorer)
+            for cell, answer in answers.items()
+            if scorer.refuses(self._row(cell), answer) is None
+        ]
+        owner = self.plan.evaluation_id if self.plan.fresh else None
+        found = self._ledger.load("judgements", keys, evaluation=owner)
+        self._kept = {
+            key: Score.from_json({**values, "reused": True}) for key, (_, values) in found.items()
+        }
+        return len(self._kept)
+
+    def score(self, cell: Cell, scorer: str, answer: AnswerRecord) -> Score:
+        """Return a cell's score, asking the judge only where no earlier judgement serves.
+
+        Raises:
+            TrackingError: The judgement could not be written down.
+        """
+        how = self.scorers[scorer]
+        row = self._row(cell)
+        if isinstance(how, JudgeScorer):
+            found = self._judge(how, row, answer)
+        else:
+            found = how.score(row, answer)
+        with self._lock:
+            self.scores.setdefault(cell, {})[scorer] = found
+        return found
+
+    def _judge(self, scorer: JudgeScorer, row: Row, answer: AnswerRecord) -> Score:
+        refused = scorer.refuses(row, answer)
+        if refused is not None:
+            return refused
+        key = scorer.key(row, answer)
+        with self._lock:
+            kept = self._kept.get(key)
+        if kept is not None:
+            return kept
+        found = scorer.score(row, answer, self.stop)
+        if found.value is not None:
+            # Only what succeeded is kept: a judge that was down is asked again next time.
+            self._ledger.append(
+                "judgements", self.plan.evaluation_id, key, found.to_json()
+            ).result()
+            with self._lock:
+                self._kept[key] = Score.from_json({**found.to_json(), "reused": True})
+        return found
+
+    def score_all(
+        self,
+        answers: Mapping[Cell, AnswerRecord],
+        *,
+        concurrency: int,
+        tick: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Score everything there is an answer record for."""
+        judged = [name for name, how in self.scorers.items() if how.needs_judge]
+        for cell, answer in answers.items():
+            for name in self.scorers:
+                if name not in judged:
+                    self.score(cell, name, answer)
+        jobs = [(cell, name) for cell in answers for name in judged]
+        done = 0
+        if not jobs:
+            return
+        with ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="judge") as pool:
+            futures = [pool.submit(self._unless_stopped, c, n, answers[c]) for c, n in jobs]
+            try:
+                for future in futures:
+                    future.result()
+                    done += 1
+                    if tick is not None:
+                        tick(done, len(jobs))
+            except BaseException:
+                self.stop.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def _unless_stopped(self, cell: Cell, name: str, answer: AnswerRecord) -> None:
+        if not self.stop.is_set():
+            self.score(cell, name, answer)
+
+    def judge_usage(self) -> dict[str, Any]:
+        """Return what judging took: calls sent and reused, tokens, USD (None where unknown)."""
+        asked = [
+            score
+            for scores in self.scores.values()
+            for score in scores.values()
+            if score.judge is not None
+        ]
+        sent = [score for score in asked if not score.reused]
+        counted = [score for score in sent if score.prompt_tokens is not None]
+        costs = [Decimal(score.cost_usd) for score in counted if score.cost_usd is not None]
+        priced = len(costs) == len(counted)
+        return {
+            "calls": {"sent": len(sent), "reused": len(asked) - len(sent)},
+            "tokens": {
+                "prompt": sum(score.prompt_tokens or 0 for score in counted),
+                "completion": sum(score.completion_tokens or 0 for score in counted),
+            },
+            "cost_usd": float(sum(costs, Decimal(0))) if priced else None,
+        }
+
+    def _row(self, cell: Cell) -> Row:
+        return self.plan.dataset.rows[cell.row]

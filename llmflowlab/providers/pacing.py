@@ -1,0 +1,253 @@
+"""How fast one model of one provider may be asked: concurrency and pace that adapt to refusals.
+
+`Pacer` is the policy, a plain state machine over times handed in; `Limiter` makes threads wait for
+it. Concurrency starts low and grows by one with every success, as TCP's slow start does. A first
+refusal that names no wait sets the pace to what the provider just accepted; from there the pace is
+tried upwards now and then, and a higher one is kept only where more was really accepted (the idea of
+BBR, Cardwell et al. 2016, acmqueue 14(5)). So a limit of five a second is found and held, while a
+gateway that fails one request in ten, however slow they come, is not waited for.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+from llmflowlab.errors import Overloaded, ProviderError, RateLimited
+
+__all__ = ["Gate", "Limiter", "Pacer", "PacerState"]
+
+
+class Gate(Protocol):
+    """What `call` asks before and tells after each try."""
+
+    def enter(self, stop: threading.Event) -> bool:
+        """Wait for leave to send; False where `stop` was set instead."""
+
+    def leave(self, error: ProviderError | None, tokens: int | None) -> None:
+        """Report how the try ended; `tokens` is what it used, where known."""
+
+
+@dataclass(frozen=True, slots=True)
+class PacerState:
+    """What a live view shows of a limiter."""
+
+    limit: int
+    in_flight: int
+    per_second: float | None
+    """Pace in force; None while only concurrency limits."""
+    paused_for: float
+    """Seconds until the provider may be asked again."""
+    refusals: int
+
+
+class Pacer:
+    """The policy; times are seconds of any monotonic clock.
+
+    Args:
+        max_concurrency: Never more in flight than this.
+        requests_per_minute: A limit known beforehand.
+        tokens_per_minute: Likewise for tokens, counted after the fact.
+        start: Concurrency to begin with.
+    """
+
+    WINDOW = 1.0
+    """Seconds over which accepted requests are counted, and after which the pace is reconsidered."""
+    ENOUGH = 10
+    """Outcomes a window needs to say anything, unless it has lasted ten times its length."""
+    PROBE = 1.25
+    """Factor by which a higher pace is tried."""
+    CLIMB = 1.5
+    """Factor while each try succeeds."""
+    FIRST_PROBE = 2.0
+    """Seconds from a refusal to the first try of a higher pace; doubled each time it fails."""
+    TOO_MANY = 0.2
+    """Share of refusals in a window from which the pace is cut to what was accepted."""
+
+    def __init__(
+        self,
+        max_concurrency: int,
+        *,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+        start: int = 10,
+    ) -> None:
+        self.max_concurrency = max_concurrency
+        self.limit = float(min(start, max_concurrency))
+        self.in_flight = 0
+        self.rate: float | None = None
+        self.refusals = 0
+        self._configured = None if requests_per_minute is None else requests_per_minute / 60
+        self._tokens_per_minute = tokens_per_minute
+        self._tokens: deque[tuple[float, int]] = deque()
+        self._next_start = -math.inf
+        self._paused_until = -math.inf
+        self._starts: deque[float] = deque()
+        """Starts of the last window that were not refused (yet)."""
+        self._window = _Window(-math.inf)
+        self._held = 0.0
+        """The pace that is known to be accepted."""
+        self._probing = False
+        self._probe_at = math.inf
+        self._probe_wait = self.FIRST_PROBE
+
+    def ready_at(self, now: float) -> float:
+        """Return when the next request may start; infinity while all places are taken."""
+        if self.in_flight >= max(1, int(self.limit)):
+            return math.inf
+        return max(now, self._next_start, self._paused_until, self._tokens_ready(now))
+
+    def started(self, now: float) -> None:
+        self.in_flight += 1
+        self._starts.append(now)
+        while self._starts[0] <= now - self.WINDOW:
+            self._starts.popleft()
+        self._reconsider(now)
+        rates = [rate for rate in (self.rate, self._configured) if rate is not None]
+        if rates:
+            self._next_start = max(now, self._next_start) + 1 / min(rates)
+
+    def succeeded(self, now: float, tokens: int | None = None) -> None:
+        self.in_flight -= 1
+        self._window.accepted += 1
+        if tokens and self._tokens_per_minute:
+            self._tokens.append((now, tokens))
+        self.limit = min(self.limit + 1, float(self.max_concurrency))
+
+    def ended(self) -> None:
+        """Note a request that ended without telling anything about the pace."""
+        self.in_flight -= 1
+
+    def refused(self, now: float, started: float, retry_after: float | None) -> None:
+        """Note a refusal, of a request sent at `started`, and the wait it named."""
+        self.in_flight -= 1
+        self.refusals += 1
+        self._window.refused += 1
+        if started in self._starts:
+            self._starts.remove(started)
+        if retry_after is not None:
+            self._paused_until = max(self._paused_until, now + retry_after)
+        if self.rate is None or started < self._window.began:
+            accepted = sum(1 for at in self._starts if started - self.WINDOW < at <= started)
+            # Later refusals of the same burst tell that even fewer of it were accepted.
+            self._hold(now, min(self.rate or math.inf, max(accepted, 1) / self.WINDOW))
+            # The provider's own window must pass before the new pace can hold.
+            self._next_start = max(self._next_start, started + self.WINDOW)
+
+    def _hold(self, now: float, rate: float) -> None:
+        self.rate = self._held = rate
+        self._probing = False
+        self._probe_at = now + self._probe_wait
+        self._window = _Window(now)
+
+    def _reconsider(self, now: float) -> None:
+        window = self._window
+        seconds = now - window.began
+        few = window.outcomes < self.ENOUGH and seconds < 10 * self.WINDOW
+        if self.rate is None or seconds < self.WINDOW or few:
+            return
+        accepted = window.accepted / seconds
+        if self._probing and accepted > self._held * 1.05:
+            self._held = max(self._held, accepted)
+            self.rate *= self.CLIMB
+        elif self._probing:
+            self._probe_wait *= 2
+            self._hold(now, self._held)
+        elif window.refused > window.outcomes * self.TOO_MANY:
+            self._hold(now, max(accepted, 1 / self.WINDOW))
+        elif now >= self._probe_at:
+            self._probing = True
+            self.rate = self._held * self.PROBE
+        elif window.refused:
+            self.rate = max(self.rate * 0.97, self._held * 0.8)
+        self._window = _Window(now)
+
+    def _tokens_ready(self, now: float) -> float:
+        if self._tokens_per_minute is None:
+            return now
+        while self._tokens and self._tokens[0][0] <= now - 60:
+            self._tokens.popleft()
+        used = sum(tokens for _, tokens in self._tokens)
+        ready = now
+        for at, tokens in self._tokens:
+            if used < self._tokens_per_minute:
+                break
+            used -= tokens
+            ready = max(ready, at + 60)
+        return ready
+
+    def state(self, now: float) -> PacerState:
+        return PacerState(
+            limit=max(1, int(self.limit)),
+            in_flight=self.in_flight,
+            per_second=self.rate,
+            paused_for=max(0.0, self._paused_until - now),
+            refusals=self.refusals,
+        )
+
+
+@dataclass(slots=True)
+class _Window:
+    """What came back since the pace was last considered."""
+
+    began: float
+    accepted: int = 0
+    refused: int = 0
+
+    @property
+    def outcomes(self) -> int:
+        return self.accepted + self.refused
+
+
+class Limiter:
+    """Makes threads wait for a `Pacer`; one for each model of a provider, shared by all its callers."""
+
+    def __init__(self, pacer: Pacer) -> None:
+        self._pacer = pacer
+        self._changed = threading.Condition()
+        self._started = threading.local()
+
+    def enter(self, stop: threading.Event) -> bool:
+        with self._changed:
+            while not stop.is_set():
+                now = time.monotonic()
+                ready = self._pacer.ready_at(now)
+                if ready <= now:
+                    self._pacer.started(now)
+                    self._started.at = now
+                    return True
+                # A short ceiling, so that a stop is noticed without a second signal.
+                self._changed.wait(timeout=min(ready - now, 0.2))
+        return False
+
+    def leave(self, error: ProviderError | None, tokens: int | None = None) -> None:
+        with self._changed:
+            now = time.monotonic()
+            started: float = self._started.at
+            if error is None:
+                self._pacer.succeeded(now, tokens)
+            elif isinstance(error, RateLimited | Overloaded) and _about_pace(error):
+                self._pacer.refused(now, started, error.retry_after)
+            else:
+                self._pacer.ended()
+            self._changed.notify()
+
+    def set_concurrency(self, value: int) -> None:
+        """Change the ceiling while calls are in flight."""
+        with self._changed:
+            self._pacer.max_concurrency = value
+            self._pacer.limit = min(self._pacer.limit, float(value))
+            self._changed.notify_all()
+
+    def state(self) -> PacerState:
+        with self._changed:
+            return self._pacer.state(time.monotonic())
+
+
+def _about_pace(error: RateLimited | Overloaded) -> bool:
+    """Tell whether a failure says "slower": any 429, and a 503 that names a wait."""
+    return isinstance(error, RateLimited) or error.retry_after is not None
