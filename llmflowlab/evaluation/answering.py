@@ -6,15 +6,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from llmflowlab.errors import BadAnswer, ProviderError, TrackingError
+from llmflowlab.errors import ConfigurationError, ProviderError
 from llmflowlab.evaluation.answers import AnswerRecord, Metering
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan, request_for
-from llmflowlab.providers.base import Provider
-from llmflowlab.providers.calling import CallPolicy, WaitNotice, call
+from llmflowlab.providers.base import Provider, Request
+from llmflowlab.providers.calling import Answer, CallPolicy, Cancellation, WaitNotice, call
+from llmflowlab.providers.pacing import Limiter
 
 __all__ = ["Answering", "CandidateProgress", "reusable_answers"]
 
@@ -34,8 +35,8 @@ class CandidateProgress:
     failed: int = 0
     reused: int = 0
     in_flight: int = 0
-    waiting: int = 0
-    """Calls that wait before another try."""
+    waiting: set[int] = field(default_factory=set)
+    """Rows that wait before another try."""
     cost: Decimal = Decimal(0)
     """Of the answers sent for now, the priced ones."""
     unpriced: int = 0
@@ -69,13 +70,16 @@ def reusable_answers(plan: EvaluationPlan, ledger: Ledger) -> dict[Cell, AnswerR
 
 
 class Answering:
-    """The first phase of an evaluation.
+    """The first phase of an evaluation: each candidate has workers of its own.
+
+    So a slow candidate does not hold up another.
 
     Args:
         plan: What to ask.
         providers: One per candidate, in the plan's order.
         ledger: Where answers are kept.
-        concurrency: Calls in flight per candidate.
+        limiters: One per candidate; candidates that share a model share a limiter.
+        concurrency: Workers per candidate.
         policy: Patience of one call.
         metering: Counts and prices answers.
         reused: Answers that are there already.
@@ -88,6 +92,7 @@ class Answering:
         providers: Sequence[Provider],
         ledger: Ledger,
         *,
+        limiters: Sequence[Limiter],
         concurrency: int,
         policy: CallPolicy,
         metering: Metering,
@@ -96,14 +101,16 @@ class Answering:
     ) -> None:
         self.plan = plan
         self.answers: dict[Cell, AnswerRecord] = dict(reused)
-        self.stop = threading.Event()
         self.failure: BaseException | None = None
+        self._stop = threading.Event()
         self._providers = providers
         self._ledger = ledger
+        self._limiters = limiters
         self._policy = policy
         self._metering = metering
         self._on_answer = on_answer
         self._lock = threading.Lock()
+        self._waiting: set[Cancellation] = set()
         self._queues: list[deque[Cell]] = [deque() for _ in providers]
         per_candidate = len(plan.dataset.rows) * plan.trials
         self.progress = [CandidateProgress(per_candidate) for _ in providers]
@@ -123,6 +130,14 @@ class Answering:
         for thread in self._threads:
             thread.start()
 
+    def stop(self) -> None:
+        """Send nothing more: calls in flight finish, those that wait for another try are given up."""
+        self._stop.set()
+        with self._lock:
+            waiting = list(self._waiting)
+        for call_ in waiting:
+            call_.set()
+
     def join(self, tick: Callable[[], None] | None = None, *, every: float = 0.2) -> None:
         """Wait until all is answered or stopped; `tick` is called in this thread meanwhile.
 
@@ -140,7 +155,7 @@ class Answering:
     def _work(self, index: int) -> None:
         cells = self._queues[index]
         try:
-            while not self.stop.is_set():
+            while not self._stop.is_set():
                 try:
                     cell = cells.popleft()
                 except IndexError:
@@ -148,7 +163,7 @@ class Answering:
                 self._answer(cell)
         except BaseException as exc:  # noqa: BLE001 - carried over to `join`, raised there
             self.failure = self.failure or exc
-            self.stop.set()
+            self.stop()
 
     def _answer(self, cell: Cell) -> None:
         progress = self.progress[cell.candidate]
@@ -161,10 +176,9 @@ class Answering:
                 progress.in_flight -= 1
         if record is None:
             return
-        written = self._ledger.append(
+        self._ledger.append(
             "answers", self.plan.evaluation_id, self.plan.answer_key(cell), record.to_json()
-        )
-        self._wait_for_disk(written.result)
+        ).result()
         with self._lock:
             self.answers[cell] = record
             progress.answered += record.answered
@@ -176,41 +190,79 @@ class Answering:
         if self._on_answer is not None:
             self._on_answer(cell, record)
 
-    @staticmethod
-    def _wait_for_disk(result: Callable[[], None]) -> None:
-        try:
-            result()
-        except TrackingError:
-            raise
-
     def _ask(self, cell: Cell) -> AnswerRecord | None:
-        """Return what came of asking; None where the evaluation was stopped before an answer came."""
+        """Return what came of asking; None where the evaluation was stopped before anything came."""
         provider = self._providers[cell.candidate]
-        request = request_for(
-            self.plan.candidates[cell.candidate], self.plan.dataset.rows[cell.row]
-        )
+        spec = self.plan.candidates[cell.candidate]
+        request = request_for(spec, self.plan.dataset.rows[cell.row])
         tries = 0
         while True:
-            sent_ms = int(time.time() * 1000)
+            begun_ms = int(time.time() * 1000)
             try:
-                answer = call(
-                    provider,
-                    request,
-                    policy=self._policy,
-                    on_wait=lambda notice: self._note_wait(cell.candidate, notice),
-                    cancelled=None,
-                )
+                answer = self._call(cell, provider, request)
             except ProviderError as exc:
-                return self._metering.failed(exc, sent_ms, tries + self._policy.max_tries)
+                return self._metering.failed(exc, begun_ms, tries + exc.tries)
+            except ConfigurationError as exc:
+                return AnswerRecord(
+                    text="",
+                    state="failed",
+                    reason="not_configured",
+                    error=exc.message,
+                    started_ms=begun_ms,
+                )
             tries += answer.tries
-            broken = answer.state == "incomplete" and tries < BROKEN_TRIES
-            if not broken or self.stop.is_set():
+            if answer.state == "interrupted":
+                return None
+            if answer.state == "complete" or tries >= BROKEN_TRIES or self._stop.is_set():
                 break
         started_ms = int(time.time() * 1000 - answer.inference_time * 1000)
-        if answer.state == "complete" and not answer.text and answer.finish_reason == "safety":
-            refused = BadAnswer("the answer was empty", provider=provider.name)
-            return self._metering.failed(refused, started_ms, tries)
-        return self._metering.record(provider, request, answer, started_ms)
+        record = self._metering.record(provider, request, answer, started_ms)
+        return replace(record, tries=tries)
 
-    def _note_wait(self, candidate: int, notice: WaitNotice) -> None:
-        self.progress[candidate].last_wait = notice
+    def _call(self, cell: Cell, provider: Provider, request: Request) -> Answer:
+        progress = self.progress[cell.candidate]
+        cancelled = Cancellation()
+
+        def back() -> None:
+            with self._lock:
+                self._waiting.discard(cancelled)
+                progress.waiting.discard(cell.row)
+
+        def on_wait(notice: WaitNotice) -> None:
+            progress.last_wait = notice
+            with self._lock:
+                self._waiting.add(cancelled)
+                progress.waiting.add(cell.row)
+            if self._stop.is_set():
+                cancelled.set()
+
+        gate = _StoppableGate(self._limiters[cell.candidate], self._stop, back)
+        try:
+            return call(
+                provider,
+                request,
+                policy=self._policy,
+                on_wait=on_wait,
+                cancelled=cancelled,
+                gate=gate,
+            )
+        finally:
+            back()
+
+
+class _StoppableGate:
+    """A limiter that lets nobody in once the evaluation was stopped."""
+
+    def __init__(
+        self, limiter: Limiter, stopped: threading.Event, back: Callable[[], None]
+    ) -> None:
+        self._limiter = limiter
+        self._stopped = stopped
+        self._back = back
+
+    def enter(self, stop: threading.Event) -> bool:
+        self._back()
+        return not stop.is_set() and self._limiter.enter(self._stopped)
+
+    def leave(self, error: ProviderError | None, tokens: int | None) -> None:
+        self._limiter.leave(error, tokens)

@@ -90,19 +90,12 @@ class Metering:
         whole = answer.state == "complete"
         cost = self._prices.cost(
             provider.name,
-            answer.model_version or provider.model,
+            provider.model,
             prompt,
             completion,
             cached=answer.usage.cached_tokens,
+            served=answer.model_version,
         )
-        if cost is None and answer.model_version:
-            cost = self._prices.cost(
-                provider.name,
-                provider.model,
-                prompt,
-                completion,
-                cached=answer.usage.cached_tokens,
-            )
         return AnswerRecord(
             text=answer.text,
             state="complete" if whole else "incomplete",

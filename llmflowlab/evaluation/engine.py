@@ -16,12 +16,13 @@ from llmflowlab.evaluation.answers import AnswerRecord, Metering
 from llmflowlab.evaluation.judges import Judge
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan
-from llmflowlab.evaluation.recording import Recording
+from llmflowlab.evaluation.recording import Harness, Recording
 from llmflowlab.evaluation.reports import write_answers_csv
 from llmflowlab.evaluation.results import EvaluationResult, compare, summarise
 from llmflowlab.evaluation.scoring import Scoring
 from llmflowlab.providers.base import Provider
 from llmflowlab.providers.calling import CallPolicy
+from llmflowlab.providers.pacing import Limiter, Pacer
 from llmflowlab.settings import Settings
 
 __all__ = ["Phase", "Snapshot", "Workbench", "run_evaluation"]
@@ -54,6 +55,7 @@ class Workbench:
     concurrency: int
     output: Path
     """Folder for `answers.csv`."""
+    harness: Harness = "mlflow"
 
 
 def run_evaluation(
@@ -74,13 +76,13 @@ def run_evaluation(
     """
     tell = on_progress or (lambda snapshot: None)
     created = datetime.now().strftime("%Y-%m-%d %H:%M:%S")
-    bench.ledger.begin(plan.evaluation_id, created, plan.describe())
+    bench.ledger.begin(plan, created)
     bench.ledger.set_state(plan.evaluation_id, "running")
     answering, interrupted = _answer(plan, bench, tell)
     answers = dict(answering.answers)
     scoring = Scoring(plan, bench.judge, bench.ledger)
     scoring.recall(answers)
-    recording = Recording(plan, bench.settings, bench.ledger)
+    recording = Recording(plan, bench.settings, bench.ledger, harness=bench.harness)
     problems: list[str] = []
     runs: Mapping[str, Any] = {}
     try:
@@ -116,6 +118,7 @@ def _answer(
         plan,
         bench.providers,
         bench.ledger,
+        limiters=_limiters(plan, bench.concurrency),
         concurrency=bench.concurrency,
         policy=bench.policy,
         metering=bench.metering,
@@ -129,7 +132,7 @@ def _answer(
     try:
         answering.join(tick)
     except KeyboardInterrupt:
-        answering.stop.set()
+        answering.stop()
         tell(
             Snapshot(
                 phase="answering",
@@ -140,6 +143,13 @@ def _answer(
         answering.join(tick)
         return answering, True
     return answering, False
+
+
+def _limiters(plan: EvaluationPlan, concurrency: int) -> list[Limiter]:
+    shared: dict[str, Limiter] = {}
+    for spec in plan.candidates:
+        shared.setdefault(spec.model, Limiter(Pacer(concurrency)))
+    return [shared[spec.model] for spec in plan.candidates]
 
 
 def _record(

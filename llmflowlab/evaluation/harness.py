@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,12 @@ class ScoredRow:
 
 
 def evaluate_with_mlflow(
-    tracking_uri: str, run_id: str, rows: Sequence[ScoredRow], scoring: Scoring
+    tracking_uri: str,
+    run_id: str,
+    rows: Sequence[ScoredRow],
+    scoring: Scoring,
+    *,
+    tick: Callable[[], None] | None = None,
 ) -> dict[str, float]:
     """Score one candidate's rows within its run.
 
@@ -66,6 +71,7 @@ def evaluate_with_mlflow(
         run_id: The candidate's open run, to which the traces belong.
         rows: Its answers.
         scoring: Does the scoring and keeps every score.
+        tick: Called, in a thread of MLflow's, after each score.
 
     Returns:
         MLflow's own metrics, as `{scorer}/mean`.
@@ -82,7 +88,7 @@ def evaluate_with_mlflow(
         }
         for row in rows
     ]
-    scorers = [_wrapped(name, by_trace, scoring) for name in scoring.scorers]
+    scorers = [_wrapped(name, by_trace, scoring, tick) for name in scoring.scorers]
     with _one_at_a_time, _quiet():
         before = mlflow.get_tracking_uri()
         mlflow.set_tracking_uri(tracking_uri)
@@ -95,13 +101,21 @@ def evaluate_with_mlflow(
     return {name: float(value) for name, value in result.metrics.items()}
 
 
-def _wrapped(name: str, by_trace: Mapping[str, ScoredRow], scoring: Scoring) -> Any:
+def _wrapped(
+    name: str,
+    by_trace: Mapping[str, ScoredRow],
+    scoring: Scoring,
+    tick: Callable[[], None] | None,
+) -> Any:
     from mlflow.genai.scorers import scorer
 
     @scorer(name=name)  # type: ignore[untyped-decorator, unused-ignore]
     def score(trace: Any) -> Any:
         row = by_trace[trace.info.trace_id]
-        return _feedback(scoring.score(row.cell, name, row.answer))
+        found = scoring.score(row.cell, name, row.answer)
+        if tick is not None:
+            tick()
+        return _feedback(found)
 
     return score
 

@@ -24,6 +24,13 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from llmflowlab.errors import InputError, TrackingError
+from llmflowlab.evaluation.dataset import Dataset
+from llmflowlab.evaluation.plan import (
+    EvaluationPlan,
+    dataset_from_json,
+    dataset_to_json,
+    digest_of,
+)
 
 __all__ = ["EvaluationState", "Ledger", "StoredEvaluation"]
 
@@ -34,6 +41,7 @@ CREATE TABLE IF NOT EXISTS evaluations (
   id TEXT PRIMARY KEY, created TEXT NOT NULL, state TEXT NOT NULL, plan TEXT NOT NULL,
   runs TEXT NOT NULL DEFAULT '{}'
 );
+CREATE TABLE IF NOT EXISTS datasets (digest TEXT PRIMARY KEY, content TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS answers (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, evaluation TEXT NOT NULL,
   record TEXT NOT NULL, UNIQUE (evaluation, key)
@@ -61,6 +69,11 @@ class StoredEvaluation:
     """What recording has made in MLflow so far (run ids by candidate)."""
 
 
+def _dataset_key(dataset: Dataset) -> str:
+    # The digest covers what is asked; name and extra columns belong to the reports.
+    return digest_of([dataset.digest, dataset_to_json(dataset)])
+
+
 class Ledger:
     """The open ledger of one home; safe to use from many threads and processes.
 
@@ -82,12 +95,37 @@ class Ledger:
 
     # Evaluations
 
-    def begin(self, evaluation: str, created: str, plan: dict[str, Any]) -> None:
-        """Write an evaluation down before its first call."""
+    def begin(self, plan: EvaluationPlan, created: str) -> None:
+        """Write an evaluation down before its first call, its questions included."""
+        dataset = plan.dataset
+        content = json.dumps(dataset_to_json(dataset), ensure_ascii=False)
+        self._execute(
+            "INSERT OR IGNORE INTO datasets (digest, content) VALUES (?, ?)",
+            (_dataset_key(dataset), content),
+        )
         self._execute(
             "INSERT OR IGNORE INTO evaluations (id, created, state, plan) VALUES (?, ?, ?, ?)",
-            (evaluation, created, "running", json.dumps(plan, ensure_ascii=False)),
+            (
+                plan.evaluation_id,
+                created,
+                "running",
+                json.dumps(
+                    {**plan.describe(), "dataset_key": _dataset_key(dataset)}, ensure_ascii=False
+                ),
+            ),
         )
+
+    def plan(self, evaluation: str) -> EvaluationPlan:
+        """Return the plan of an evaluation as it was begun, whatever became of its file.
+
+        Raises:
+            InputError: The ledger does not have it.
+        """
+        stored = self.evaluation(evaluation).plan
+        content = self._rows(
+            "SELECT content FROM datasets WHERE digest = ?", (stored["dataset_key"],)
+        )
+        return EvaluationPlan.from_json(stored, dataset_from_json(json.loads(content[0][0])))
 
     def set_state(self, evaluation: str, state: EvaluationState) -> None:
         self._execute("UPDATE evaluations SET state = ? WHERE id = ?", (state, evaluation))

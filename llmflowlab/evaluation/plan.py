@@ -6,13 +6,22 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.dataset import Dataset, Row
 from llmflowlab.providers.base import Message, Parameters, Request
 
-__all__ = ["CandidateSpec", "Cell", "EvaluationPlan", "digest_of", "request_for"]
+__all__ = [
+    "CandidateSpec",
+    "Cell",
+    "EvaluationPlan",
+    "dataset_from_json",
+    "dataset_to_json",
+    "digest_of",
+    "request_for",
+]
 
 
 def digest_of(value: Any) -> str:
@@ -124,6 +133,38 @@ class EvaluationPlan:
             "trials": self.trials,
             "fresh": self.fresh,
         }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any], dataset: Dataset) -> EvaluationPlan:
+        """Build a plan from what `describe` returned and its dataset."""
+        return cls(
+            evaluation_id=values["evaluation_id"],
+            dataset=dataset,
+            candidates=tuple(CandidateSpec.from_json(c) for c in values["candidates"]),
+            scorers=tuple(values["scorers"]),
+            judge=values["judge"],
+            trials=values["trials"],
+            fresh=values["fresh"],
+        )
+
+
+def dataset_to_json(dataset: Dataset) -> dict[str, Any]:
+    """Return a dataset as JSON values, every row included."""
+    return {**asdict(dataset), "path": str(dataset.path)}
+
+
+def dataset_from_json(values: dict[str, Any]) -> Dataset:
+    """Return the dataset of `dataset_to_json`."""
+    rows = tuple(Row(**{**row, "guidelines": tuple(row["guidelines"])}) for row in values["rows"])
+    return Dataset(
+        **{
+            **values,
+            "rows": rows,
+            "path": Path(values["path"]),
+            "columns": tuple(values["columns"]),
+            "warnings": tuple(values["warnings"]),
+        }
+    )
 
 
 def request_for(candidate: CandidateSpec, row: Row) -> Request:

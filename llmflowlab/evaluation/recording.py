@@ -6,24 +6,32 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.harness import ScoredRow, evaluate_with_mlflow, prepare_environment
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import CandidateSpec, Cell, EvaluationPlan, request_for
 from llmflowlab.evaluation.results import CandidateResult, EvaluationResult
+from llmflowlab.evaluation.scores import Score
 from llmflowlab.evaluation.scoring import Scoring
 from llmflowlab.settings import Settings
 
-__all__ = ["Recording"]
+__all__ = ["Harness", "Recording"]
+
+Harness: TypeAlias = Literal["fast", "mlflow"]
+"""Who scores and writes assessments: the lab itself, or `mlflow.genai.evaluate`."""
 
 
 class Recording:
     """One evaluation's way into MLflow; every step may be repeated after a crash."""
 
-    def __init__(self, plan: EvaluationPlan, settings: Settings, ledger: Ledger) -> None:
+    def __init__(
+        self, plan: EvaluationPlan, settings: Settings, ledger: Ledger, *, harness: Harness
+    ) -> None:
+        self._harness = harness
         self._plan = plan
         self._settings = settings
         self._ledger = ledger
@@ -54,7 +62,8 @@ class Recording:
 
         store = open_store(self._settings)
         stored = self._ledger.evaluation(self._plan.evaluation_id)
-        created_ms = int(stored.plan.get("created_ms") or time.time() * 1000)
+        created = datetime.strptime(stored.created, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - local
+        created_ms = int(created.timestamp() * 1000)
         self._evaluation_runs = EvaluationRuns(
             store, self._plan.evaluation_id, created_ms=created_ms
         )
@@ -134,32 +143,31 @@ class Recording:
     ) -> None:
         run_id = self._runs["candidates"][index]
         self._expected_traces.append([self._plan.trace_id(cell) for cell in cells])
-        self._evaluation_runs.write_traces(
-            [self._trace(cell, answers[cell], run_id) for cell in cells]
-        )
-        tick()
-        scoring.score_all(
-            {cell: answers[cell] for cell in cells},
-            concurrency=concurrency,
-            tick=lambda done, total: tick(),
-        )
-        rows = [
-            ScoredRow(
-                cell=cell,
-                answer=answers[cell],
-                inputs=_inputs(self._plan, cell),
-                expected=self._plan.dataset.rows[cell.row].expected,
-                trace=trace,
+        if self._harness == "fast":
+            scoring.score_all(
+                {cell: answers[cell] for cell in cells},
+                concurrency=concurrency,
+                tick=lambda done, total: tick(),
             )
-            for cell, trace in zip(
-                cells, store.traces([self._plan.trace_id(cell) for cell in cells]), strict=True
-            )
-        ]
-        if rows:
-            evaluate_with_mlflow(self._settings.tracking_uri, run_id, rows, scoring)
+            tick()
+        traces = [self._trace(cell, answers[cell], run_id, scoring) for cell in cells]
+        self._evaluation_runs.write_traces(traces)
+        if self._harness == "mlflow" and cells:
+            stored = store.traces([self._plan.trace_id(cell) for cell in cells])
+            rows = [
+                ScoredRow(
+                    cell=cell,
+                    answer=answers[cell],
+                    inputs=_inputs(self._plan, cell),
+                    expected=self._plan.dataset.rows[cell.row].expected,
+                    trace=stored[self._plan.trace_id(cell)],
+                )
+                for cell in cells
+            ]
+            evaluate_with_mlflow(self._settings.tracking_uri, run_id, rows, scoring, tick=tick)
         tick()
 
-    def _trace(self, cell: Cell, answer: AnswerRecord, run_id: str) -> Any:
+    def _trace(self, cell: Cell, answer: AnswerRecord, run_id: str, scoring: Scoring) -> Any:
         from llmflowlab.tracking.evaluation_runs import RowTrace
         from llmflowlab.tracking.spans import SpanSpec, TokenUse
 
@@ -213,7 +221,8 @@ class Recording:
             error=answer.error,
             tokens=tokens,
             spans=[root, call],
-            expected=None,
+            expected=row.expected if self._harness == "fast" else None,
+            assessments=[_assessment(score) for score in scoring.scores.get(cell, {}).values()],
             tags={
                 "llmflowlab.row": row.id,
                 "llmflowlab.trial": str(cell.trial),
@@ -276,6 +285,25 @@ class Recording:
             "llmflowlab.partial": "true" if missing else "false",
             "llmflowlab.missing": ", ".join(missing[:50]),
         }
+
+
+def _assessment(score: Score) -> Any:
+    from llmflowlab.tracking.evaluation_runs import AssessmentValue
+
+    metadata: dict[str, str] = {}
+    if score.cost_usd is not None and not score.reused:
+        metadata["mlflow.assessment.judgeCost"] = score.cost_usd
+    if score.prompt_tokens is not None and score.completion_tokens is not None:
+        metadata["mlflow.assessment.judgeInputTokens"] = str(score.prompt_tokens)
+        metadata["mlflow.assessment.judgeOutputTokens"] = str(score.completion_tokens)
+    return AssessmentValue(
+        name=score.scorer,
+        value=score.value,
+        error=score.not_scored,
+        rationale=score.rationale,
+        judge=score.judge,
+        metadata=metadata,
+    )
 
 
 def _inputs(plan: EvaluationPlan, cell: Cell) -> dict[str, Any]:

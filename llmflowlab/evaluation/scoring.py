@@ -87,6 +87,10 @@ class Scoring:
         Raises:
             TrackingError: The judgement could not be written down.
         """
+        with self._lock:
+            known = self.scores.get(cell, {}).get(scorer)
+        if known is not None:
+            return known
         how = self.scorers[scorer]
         row = self._row(cell)
         if isinstance(how, JudgeScorer):

@@ -1,0 +1,154 @@
+"""`main.py evaluate`: for scripts and CI."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from llmflowlab.cli.arguments import RANGES, number_argument
+from llmflowlab.cli.context import App
+from llmflowlab.cli.evaluate.preparing import Prepared, Wishes, prepare
+from llmflowlab.cli.evaluate.show import LiveView, describe_plan, show_result
+from llmflowlab.errors import ExitCode, InputError
+from llmflowlab.evaluation.engine import run_evaluation, to_document
+from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.results import EvaluationResult
+from llmflowlab.evaluation.scoring import SCORERS
+from llmflowlab.providers.base import Parameters
+
+__all__ = ["add_arguments", "carry_out", "ledger_of", "run_command"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    add = parser.add_argument
+    add("--model", action="append", default=[], metavar="REF", help="a candidate; may be repeated")
+    add("--data", type=Path, metavar="FILE", help="CSV, JSONL or Parquet; default: benchmark.csv")
+    add(
+        "--map",
+        action="append",
+        default=[],
+        metavar="ROLE=COLUMN",
+        help="which column is the question, expected, context, ... (question=Frage)",
+    )
+    add("--system", metavar="TEXT", help="system prompt of all candidates")
+    for name in RANGES:
+        add(
+            f"--{name.replace('_', '-')}" if name != "seed" else "--model-seed",
+            dest=f"param_{name}",
+            type=number_argument(name),
+            metavar="X" if name in {"temperature", "top_p"} else "N",
+            help=f"{name} of all candidates",
+        )
+    add(
+        "--scorer",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"may be repeated; of {', '.join(SCORERS)}; default: all that can work",
+    )
+    add("--judge", metavar="REF", help="the model behind the judged scorers, never a candidate")
+    add("--sample", type=_whole, metavar="N", help="only N questions, drawn at random")
+    add("--seed", type=int, default=0, metavar="N", help="of that draw (default 0)")
+    add("--concurrency", type=_whole, metavar="N", help="calls in flight per candidate (default 8)")
+    add("--resume", metavar="ID", help="go on with an evaluation; sends only what is missing")
+    add("--fresh", action="store_true", help="reuse no earlier answers")
+    add("--harness", choices=["fast", "mlflow"], default="mlflow", help="who writes the scores")
+    add("--output", type=Path, metavar="DIR", help="folder for answers.csv")
+    add("--dry-run", action="store_true", help="say what it would take, and stop")
+    add("--json", action="store_true", help="print one JSON document, nothing else")
+
+
+def _whole(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number above 0")
+    return value
+
+
+def run_command(app: App, arguments: argparse.Namespace) -> int:
+    """Evaluate as the command line says; returns the exit code.
+
+    Raises:
+        LabError: Something cannot be used or failed.
+    """
+    wishes = _wishes(arguments)
+    with closing(ledger_of(app)) as ledger:
+        prepared = prepare(app, wishes, ledger)
+        for remark in prepared.remarks:
+            app.screen.note(remark)
+        if not arguments.json or arguments.dry_run:
+            say = app.screen.note if arguments.json else app.screen.say
+            for line in describe_plan(prepared.plan, prepared.estimate):
+                say(line)
+        if arguments.dry_run:
+            return ExitCode.DONE
+        result = carry_out(app, prepared)
+    if arguments.json:
+        sys.stdout.write(to_document(result) + "\n")
+        for problem in result.problems:
+            app.screen.warn(problem)
+    else:
+        show_result(app.screen, result)
+    return exit_code(result)
+
+
+def carry_out(app: App, prepared: Prepared) -> EvaluationResult:
+    """Run a prepared evaluation under a line of progress."""
+    with app.screen.progress("evaluate") as progress:
+        return run_evaluation(prepared.plan, prepared.bench, on_progress=LiveView(progress))
+
+
+def exit_code(result: EvaluationResult) -> int:
+    """Return what the command ends with: 130, 4 where nothing was answered or recorded, else 0."""
+    if result.interrupted:
+        return ExitCode.INTERRUPTED
+    if result.problems or not any(candidate.answered for candidate in result.candidates):
+        return ExitCode.PROVIDER_FAILED
+    return ExitCode.DONE
+
+
+def ledger_of(app: App) -> Ledger:
+    """Open the home's ledger."""
+    return Ledger(app.settings.state_dir / "evaluations.db")
+
+
+def _wishes(arguments: argparse.Namespace) -> Wishes:
+    if not arguments.model and arguments.resume is None:
+        raise InputError(
+            "Name at least one model: evaluate --model provider:model "
+            "(guide:docs works without a key)."
+        )
+    if arguments.model and arguments.resume is not None:
+        raise InputError("--resume goes on with the evaluation's own models; leave --model out.")
+    return Wishes(
+        models=arguments.model,
+        data=arguments.data,
+        mapping=_mapping(arguments.map),
+        system=arguments.system,
+        parameters=Parameters(**{name: getattr(arguments, f"param_{name}") for name in RANGES}),
+        scorers=arguments.scorer,
+        judge=arguments.judge,
+        sample=arguments.sample,
+        seed=arguments.seed,
+        concurrency=arguments.concurrency,
+        fresh=arguments.fresh,
+        resume=arguments.resume,
+        harness=arguments.harness,
+        output=arguments.output,
+    )
+
+
+def _mapping(pairs: list[str]) -> dict[str, str]:
+    mapping = {}
+    for pair in pairs:
+        role, equals, column = pair.partition("=")
+        if not equals or not role.strip() or not column:
+            raise InputError(f"--map {pair!r} is not ROLE=COLUMN, as in question=Frage.")
+        mapping[role.strip()] = column
+    return mapping

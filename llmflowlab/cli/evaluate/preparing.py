@@ -1,0 +1,190 @@
+"""From what was asked for to an evaluation that can be run: data, candidates, scorers, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from llmflowlab.cli.context import App
+from llmflowlab.errors import ConfigurationError, InputError
+from llmflowlab.evaluation.answering import reusable_answers
+from llmflowlab.evaluation.answers import Metering
+from llmflowlab.evaluation.dataset import Dataset, load_dataset, sample
+from llmflowlab.evaluation.engine import Workbench, new_evaluation_id
+from llmflowlab.evaluation.estimate import Estimate, estimate
+from llmflowlab.evaluation.judges import JUDGED, Judge
+from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
+from llmflowlab.evaluation.recording import Harness
+from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
+from llmflowlab.evaluation.scoring import check_scorers
+from llmflowlab.providers.base import Parameters, Provider
+from llmflowlab.providers.calling import CallPolicy
+
+__all__ = ["Prepared", "Wishes", "default_data", "prepare"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What a person or script asked for."""
+
+    models: Sequence[str] = ()
+    data: Path | None = None
+    """None means the default benchmark."""
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    system: str | None = None
+    parameters: Parameters = Parameters()
+    scorers: Sequence[str] = ()
+    """Empty means all that can work."""
+    judge: str | None = None
+    sample: int | None = None
+    seed: int = 0
+    concurrency: int | None = None
+    fresh: bool = False
+    resume: str | None = None
+    harness: Harness = "mlflow"
+    output: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """An evaluation ready to be run, and what is worth saying before."""
+
+    plan: EvaluationPlan
+    bench: Workbench
+    estimate: Estimate
+    remarks: Sequence[str]
+
+
+def default_data(app: App) -> Path:
+    """Return the benchmark to use where none is named: the home's, else the one shipped."""
+    own = app.settings.home / "benchmark.csv"
+    shipped = Path(__file__).parents[3] / "benchmark.csv"
+    for file in (own, shipped):
+        if file.is_file():
+            return file
+    raise InputError(
+        f"There is no benchmark.csv in {app.settings.home}; name one with --data FILE."
+    )
+
+
+def prepare(app: App, wishes: Wishes, ledger: Ledger) -> Prepared:
+    """Check everything that can be checked before the first call.
+
+    Raises:
+        InputError: A file, model, scorer or number cannot be used.
+        NotConfigured: A provider lacks its key, address or package.
+    """
+    if wishes.resume is not None:
+        plan = ledger.plan(wishes.resume)
+        remarks = [*plan.dataset.warnings]
+    else:
+        plan, remarks = _new_plan(app, wishes)
+    providers = [app.provider(candidate.model) for candidate in plan.candidates]
+    metering = Metering(app.counter, app.prices)
+    policy = CallPolicy(
+        first_token_timeout=app.settings.first_token_timeout,
+        token_timeout=app.settings.token_timeout,
+        # Nobody sits waiting for one row: patience costs little here, a lost row more.
+        max_tries=max(app.settings.max_tries, 8),
+        max_retry_seconds=max(app.settings.max_retry_seconds, 600.0),
+    )
+    judge = None
+    if plan.judge is not None:
+        judge = Judge(app.provider(plan.judge), policy=policy, metering=metering)
+    concurrency = wishes.concurrency or app.settings.concurrency
+    output = wishes.output or app.settings.state_dir / "evaluations" / plan.evaluation_id
+    bench = Workbench(
+        settings=app.settings,
+        providers=providers,
+        judge=judge,
+        ledger=ledger,
+        metering=metering,
+        policy=policy,
+        concurrency=concurrency,
+        output=output,
+        harness=wishes.harness,
+    )
+    for provider in providers:
+        app.counter.preload(provider.model)
+    figures = estimate(
+        plan,
+        providers,
+        metering=metering,
+        prices=app.prices,
+        reused=reusable_answers(plan, ledger),
+        judge=judge.provider if judge else None,
+    )
+    return Prepared(plan=plan, bench=bench, estimate=figures, remarks=remarks)
+
+
+def _new_plan(app: App, wishes: Wishes) -> tuple[EvaluationPlan, list[str]]:
+    dataset = _dataset(app, wishes)
+    candidates = [_candidate(app, wishes, model) for model in wishes.models]
+    judge, remarks = _judge(app, wishes, candidates)
+    if wishes.scorers:
+        scorers = check_scorers(wishes.scorers)
+    else:
+        scorers = check_scorers([*DETERMINISTIC, *(JUDGED if judge else ())])
+        if not any(row.guidelines for row in dataset.rows):
+            scorers = tuple(name for name in scorers if name != "guidelines")
+        if judge is None:
+            remarks.append(
+                f"Left out without a judge: {', '.join(JUDGED)}. Name one with --judge "
+                "provider:model or LLMFLOWLAB_JUDGE; it must not be one of the candidates."
+            )
+    needs_judge = [name for name in scorers if name in JUDGED]
+    if needs_judge and judge is None:
+        raise ConfigurationError(
+            f"{', '.join(needs_judge)} need{'s' if len(needs_judge) == 1 else ''} a judge; name one "
+            "with --judge provider:model or LLMFLOWLAB_JUDGE."
+        )
+    plan = EvaluationPlan(
+        evaluation_id=new_evaluation_id(),
+        dataset=dataset,
+        candidates=tuple(candidates),
+        scorers=scorers,
+        judge=judge if needs_judge else None,
+        fresh=wishes.fresh,
+    )
+    return plan, [*dataset.warnings, *remarks]
+
+
+def _dataset(app: App, wishes: Wishes) -> Dataset:
+    dataset = load_dataset(wishes.data or default_data(app), mapping=wishes.mapping)
+    if wishes.sample is not None:
+        return sample(dataset, wishes.sample, wishes.seed)
+    return dataset
+
+
+def _candidate(app: App, wishes: Wishes, model: str) -> CandidateSpec:
+    provider = app.provider(model)
+    return CandidateSpec(
+        model=provider.reference,
+        display_name=provider.display_name,
+        supplier=provider.supplier,
+        system=wishes.system,
+        parameters=wishes.parameters,
+    )
+
+
+def _judge(
+    app: App, wishes: Wishes, candidates: Sequence[CandidateSpec]
+) -> tuple[str | None, list[str]]:
+    """Return the judge's reference, and what to say of it; None where there is none to be had."""
+    named = wishes.judge or app.settings.judge
+    if named is None:
+        return None, []
+    provider: Provider = app.provider(named)
+    if not provider.is_language_model:
+        raise InputError(
+            f"{provider.reference} cannot judge: it is no language model. Name another with --judge."
+        )
+    if provider.reference not in {candidate.model for candidate in candidates}:
+        return provider.reference, []
+    if wishes.judge is None:
+        return None, [f"LLMFLOWLAB_JUDGE is {provider.reference}, which is a candidate here."]
+    raise InputError(
+        f"{provider.reference} is a candidate and cannot judge itself; name another with --judge."
+    )

@@ -1,0 +1,110 @@
+"""The menu's evaluate mode: choose data, models, scorers, judge; see the cost; confirm; watch."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from llmflowlab.cli.context import App
+from llmflowlab.cli.evaluate.command import carry_out, ledger_of
+from llmflowlab.cli.evaluate.preparing import Wishes, default_data, prepare
+from llmflowlab.cli.evaluate.show import describe_plan, show_result
+from llmflowlab.cli.model_choice import choose_models
+from llmflowlab.cli.ui.screen import Choice
+from llmflowlab.errors import LabError
+from llmflowlab.evaluation.dataset import load_dataset
+from llmflowlab.evaluation.judges import JUDGED
+from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
+
+__all__ = ["evaluate_screen"]
+
+
+def evaluate_screen(app: App) -> None:
+    """Lead through one evaluation; Ctrl-C leads back to the menu."""
+    with closing(ledger_of(app)) as ledger:
+        wishes = _ask_resume(app, ledger) or _ask_new(app)
+        prepared = prepare(app, wishes, ledger)
+        for remark in prepared.remarks:
+            app.screen.note(remark)
+        for line in describe_plan(prepared.plan, prepared.estimate):
+            app.screen.say(line)
+        if not app.screen.confirm("Start?", default=True):
+            app.screen.say("Nothing was sent.")
+            return
+        result = carry_out(app, prepared)
+    show_result(app.screen, result)
+
+
+def _ask_resume(app: App, ledger: Ledger) -> Wishes | None:
+    unfinished = [e for e in ledger.evaluations() if e.state != "finished"][:5]
+    if not unfinished:
+        return None
+    choices: list[Choice[str | None]] = [Choice("Start a new evaluation", None, ("new",))]
+    choices += [
+        Choice(
+            f"Go on with {e.id} ({e.plan['dataset']['name']}, {e.state}, "
+            f"{', '.join(c['model'] for c in e.plan['candidates'])})",
+            e.id,
+            (e.id,),
+        )
+        for e in unfinished
+    ]
+    chosen = app.screen.select("An evaluation was not finished", choices, default=None)
+    return None if chosen is None else Wishes(resume=chosen)
+
+
+def _ask_new(app: App) -> Wishes:
+    data = _ask_data(app)
+    models = choose_models(app, "Which models?")
+    judge = _ask_judge(app, models)
+    scorers = _ask_scorers(app, judge, data)
+    system = app.screen.text("System prompt for all of them (empty: none)").strip() or None
+    return Wishes(models=models, data=data, judge=judge, scorers=scorers, system=system)
+
+
+def _ask_data(app: App) -> Path:
+    file = default_data(app)
+    chosen = app.screen.select(
+        "Which questions?",
+        [
+            Choice(f"{file.name} (the default)", "default", ("benchmark",)),
+            Choice("another file", "other", ("other", "file")),
+        ],
+        default="default",
+    )
+    if chosen == "default":
+        return file
+
+    def check(text: str) -> str | None:
+        try:
+            load_dataset(Path(text.strip()).expanduser())
+        except LabError as exc:
+            return exc.message
+        return None
+
+    return Path(app.screen.text("File (CSV, JSONL, Parquet)", check=check).strip()).expanduser()
+
+
+def _ask_judge(app: App, models: list[str]) -> str | None:
+    if app.settings.judge is not None and app.settings.judge not in models:
+        app.screen.note(f"Judge: {app.settings.judge} (LLMFLOWLAB_JUDGE)")
+        return app.settings.judge
+    picked = choose_models(
+        app,
+        "Which model judges? (not a candidate; none: only text comparison)",
+        several=False,
+        language_models_only=True,
+        without=models,
+        optional="no judge",
+    )
+    return picked[0] if picked else None
+
+
+def _ask_scorers(app: App, judge: str | None, data: Path) -> list[str]:
+    rows = load_dataset(data).rows
+    usable = [*DETERMINISTIC]
+    if judge is not None:
+        usable += [n for n in JUDGED if n != "guidelines" or any(row.guidelines for row in rows)]
+    choices = [Choice(name, name, (name,)) for name in usable]
+    return app.screen.checkbox("Which scorers?", choices, default=usable) or usable

@@ -1,0 +1,217 @@
+"""Shows evaluations: what one will take, how far it is, what it found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from decimal import Decimal
+
+from llmflowlab.cli.ui.screen import Progress, Screen, Table
+from llmflowlab.evaluation.conclusions import conclude
+from llmflowlab.evaluation.engine import Snapshot
+from llmflowlab.evaluation.estimate import Estimate
+from llmflowlab.evaluation.plan import EvaluationPlan
+from llmflowlab.evaluation.results import CandidateResult, EvaluationResult, ScoreSummary
+
+__all__ = ["LiveView", "describe_plan", "money", "result_tables", "show_result"]
+
+
+def money(value: Decimal) -> str:
+    """Return an amount of USD with as many digits as it needs."""
+    if value == 0:
+        return "free"
+    return f"{value:.2f} USD" if value >= 1 else f"{value:.4f} USD"
+
+
+def describe_plan(plan: EvaluationPlan, figures: Estimate) -> list[str]:
+    """Return what is about to happen and what it costs, as lines."""
+    rows = len(plan.dataset.rows)
+    lines = [
+        f"{plan.dataset.name}: {rows:,} questions × "
+        f"{len(plan.candidates)} candidate{'s' if len(plan.candidates) > 1 else ''} = "
+        f"{figures.calls + figures.reused:,} answers"
+        + (f", {figures.reused:,} of them there already" if figures.reused else ""),
+        f"candidates: {', '.join(candidate.label for candidate in plan.candidates)}",
+        f"scorers: {', '.join(plan.scorers)}" + (f" (judge: {plan.judge})" if plan.judge else ""),
+    ]
+    calls = f"calls: {figures.calls:,} to candidates"
+    if figures.judge_calls:
+        calls += f", up to {figures.judge_calls:,} to the judge"
+    lines.append(calls)
+    if figures.cost is None:
+        lines.append(
+            f"cost: unknown; no price is known for {', '.join(figures.unpriced)} "
+            "(add it to prices.json)"
+        )
+    elif figures.cost[1] == 0:
+        lines.append("cost: free")
+    else:
+        low, high = figures.cost
+        lines.append(f"cost: {low:.4f} to {high:.4f} USD, for {figures.assumption}")
+    return lines
+
+
+class LiveView:
+    """Turns snapshots into one line of progress."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._began = time.monotonic()
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        if snapshot.phase == "answering":
+            self._answering(snapshot)
+        elif snapshot.phase == "scoring":
+            self._progress.update(
+                f"scoring {snapshot.scored}/{snapshot.to_score}",
+                snapshot.scored,
+                snapshot.to_score,
+            )
+        elif snapshot.detail:
+            self._progress.update(snapshot.detail)
+
+    def _answering(self, snapshot: Snapshot) -> None:
+        total = sum(c.total for c in snapshot.candidates)
+        done = sum(c.done for c in snapshot.candidates)
+        failed = sum(c.failed for c in snapshot.candidates)
+        rate = sum(c.rate for c in snapshot.candidates)
+        waiting = sum(len(c.waiting) for c in snapshot.candidates)
+        cost = sum((c.cost for c in snapshot.candidates), Decimal(0))
+        parts = [f"{done}/{total} answers"]
+        if failed:
+            parts.append(f"{failed} failed")
+        if waiting:
+            parts.append(f"{waiting} waiting for a limit")
+        if rate > 0 and done < total:
+            parts += [f"{rate:.1f}/s", f"{_duration((total - done) / rate)} left"]
+        if cost:
+            parts.append(f"{cost:.4f} USD")
+        if any(c.unpriced for c in snapshot.candidates):
+            parts.append("cost unknown" if not cost else "and unpriced ones")
+        if snapshot.detail:
+            parts.append(snapshot.detail)
+        self._progress.update(" · ".join(parts), done, total)
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole} s" if whole < 90 else f"{whole // 60} min {whole % 60:02d} s"
+
+
+def result_tables(result: EvaluationResult, width: int = 80) -> list[Table]:
+    """Return the scores and the costs as tables."""
+    return [_score_table(result), _effort_table(result)]
+
+
+def _score_table(result: EvaluationResult) -> Table:
+    rows: list[tuple[str | None, ...]] = []
+    marked: set[tuple[int, int]] = set()
+    best = {
+        scorer: max(
+            (c.scores[scorer].mean for c in result.candidates if c.scores[scorer].mean is not None),
+            default=None,
+        )
+        for scorer in result.plan.scorers
+    }
+    for candidate in result.candidates:
+        for scorer in result.plan.scorers:
+            score = candidate.scores[scorer]
+            several = len(result.candidates) > 1
+            if several and score.mean is not None and score.mean == best[scorer]:
+                marked.add((len(rows), 2))
+            rows.append(
+                (
+                    candidate.spec.label,
+                    scorer,
+                    None if score.mean is None else f"{score.mean:.1%}",
+                    _interval(score),
+                    f"{score.scored}/{candidate.rows}",
+                )
+            )
+    notes = _not_scored_notes(result.candidates)
+    return Table(
+        title="Scores",
+        columns=("model", "scorer", "mean", "95 % interval", "scored"),
+        rows=tuple(rows),
+        numbers=frozenset({2, 3, 4}),
+        marked=frozenset(marked),
+        notes=tuple(notes),
+    )
+
+
+def _interval(score: ScoreSummary) -> str | None:
+    if score.interval is None:
+        return None
+    return f"{score.interval.low:.1%} to {score.interval.high:.1%}"
+
+
+def _not_scored_notes(candidates: Sequence[CandidateResult]) -> list[str]:
+    notes = []
+    for candidate in candidates:
+        for scorer, score in candidate.scores.items():
+            if score.not_scored:
+                reasons = ", ".join(f"{n} {reason}" for reason, n in score.not_scored.items())
+                notes.append(f"{candidate.spec.label} {scorer}, not scored: {reasons}")
+    return notes
+
+
+def _effort_table(result: EvaluationResult) -> Table:
+    rows = []
+    for candidate in result.candidates:
+        tokens = candidate.to_json()["tokens"]["total"]
+        estimated = "~" if candidate.tokens_estimated else ""
+        failed = ", ".join(f"{n} {reason}" for reason, n in candidate.failed.items())
+        rows.append(
+            (
+                candidate.spec.label,
+                f"{candidate.answered}/{candidate.rows}",
+                failed or "0",
+                _seconds(candidate.latency.mean),
+                _seconds(candidate.latency.p95),
+                None if tokens is None else f"{estimated}{tokens:,}",
+                None if candidate.cost_usd is None else money(candidate.cost_usd),
+            )
+        )
+    reused = sum(candidate.reused for candidate in result.candidates)
+    notes = []
+    if reused:
+        notes.append(f"{reused} answers were taken from earlier evaluations, not paid for again.")
+    return Table(
+        title="Effort",
+        columns=("model", "answered", "failed", "mean s", "p95 s", "tokens", "cost"),
+        rows=tuple(rows),
+        numbers=frozenset({1, 3, 4, 5, 6}),
+        notes=tuple(notes),
+    )
+
+
+def _seconds(value: float | None) -> str | None:
+    if value is None:
+        return None
+    return f"{value:.2f}" if value >= 0.01 else f"{value:.4f}"
+
+
+def show_result(screen: Screen, result: EvaluationResult) -> None:
+    """Print tables, conclusion, files and what is missing."""
+    for table in result_tables(result):
+        screen.table(table)
+    usage = result.judge_usage
+    if result.plan.judge is not None:
+        cost = usage["cost_usd"]
+        price = "cost unknown" if cost is None else money(Decimal(str(cost)))
+        screen.say(
+            f"Judge {result.plan.judge}: {usage['calls']['sent']} judgements asked, "
+            f"{usage['calls']['reused']} reused, {price}."
+        )
+    screen.say("Conclusion", tone="heading")
+    for sentence in conclude(result):
+        screen.say(sentence)
+    screen.say(f"Answers: {result.files.get('answers_csv')}", tone="quiet")
+    screen.say(f"Evaluation: {result.plan.evaluation_id}", tone="quiet")
+    for problem in result.problems:
+        screen.warn(problem)
+    if result.problems:
+        screen.warn(
+            "MLflow does not hold all of it yet; nothing is lost. "
+            f"Deliver it with: evaluate --resume {result.plan.evaluation_id}"
+        )
