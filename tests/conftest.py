@@ -15,7 +15,11 @@ from filelock import FileLock
 from llmflowlab.providers.base import allow_requests
 from llmflowlab.settings import Settings, load_settings
 
-pytest_plugins = ["tests.loopback.fixtures"]
+pytest_plugins = (
+    ["tests.loopback.fixtures"]
+    if (Path(__file__).parent / "loopback" / "fixtures.py").exists()
+    else []
+)
 
 _KEPT = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "TEMP", "TMP", "USERPROFILE"}
 _KEPT_PREFIXES = ("COV_", "COVERAGE_", "PYTEST_", "PYTHONHASHSEED", "VIRTUAL_ENV")

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from llmflowlab.errors import DatasetError, InputError
 
-__all__ = ["ROLES", "USUAL_NAMES", "Columns", "assign_columns"]
+__all__ = ["ROLES", "USUAL_NAMES", "Columns", "assign_columns", "is_usual_name"]
 
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "question": ("question", "prompt", "input", "query", "inputs", "instruction", "user_input"),
     "answer": (
         *("answer", "expected", "target", "reference", "ground_truth", "expected_answer"),
-        *("expected_response", "expected_output", "reference_answer", "gold", "gold_answer"),
-        *("correct_answer", "ideal", "solution", "output", "label", "answers", "expectations"),
+        *("expected_response", "expected_output", "reference_answer", "gold_answer", "gold"),
+        *("correct_answer", "ideal", "answers", "solution", "output", "label"),
     ),
     "context": ("context", "passage", "document", "contexts", "retrieved_context"),
     "guidelines": ("guidelines", "guideline", "rubric", "criteria"),
@@ -26,6 +26,12 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
 """Recognised names of each role; case, spaces and hyphens do not matter."""
 
 ROLES = tuple(USUAL_NAMES)
+
+# Two questions or two answers change what is measured, so that nobody but the person may choose.
+_DECISIVE = frozenset({"question", "answer"})
+
+# An "output" beside an "answer" is what some model said, not what is right.
+_ONLY_ALONE = frozenset({"solution", "output", "label"})
 
 _OTHER_ROLE_NAMES = {"expected": "answer", "expected_answer": "answer", "lang": "language"}
 
@@ -41,6 +47,11 @@ class Columns:
     category: str | None = None
     language: str | None = None
     id: str | None = None
+
+
+def is_usual_name(name: str) -> bool:
+    """Say whether a column's name is one that is recognised."""
+    return any(_plain(name) in names for names in USUAL_NAMES.values())
 
 
 def assign_columns(columns: Sequence[str], mapping: Mapping[str, str], *, file: str) -> Columns:
@@ -60,8 +71,12 @@ def assign_columns(columns: Sequence[str], mapping: Mapping[str, str], *, file: 
     for role, names in USUAL_NAMES.items():
         if role in chosen:
             continue
-        found = [c for c in columns if _plain(c) in names and c not in taken]
-        if len(found) > 1:
+        found = sorted(
+            (c for c in columns if _plain(c) in names and c not in taken),
+            key=lambda column: names.index(_plain(column)),
+        )
+        found = [c for c in found if _plain(c) not in _ONLY_ALONE] or found
+        if len(found) > 1 and role in _DECISIVE:
             listed = " and ".join(map(repr, found))
             raise DatasetError(
                 f"{listed} could each be the {role}; choose one, for example {role}={found[0]}.",

@@ -125,8 +125,11 @@ def _rows(table: Table, columns: Columns, file: str) -> Iterable[Row]:
 def _row(index: int, record: Record, columns: Columns, file: str) -> Row:
     cells = record.cells
     for column, text in cells.items():
-        if "\0" in text:
-            reason = f"column {column!r} holds a NUL character; save the file as text again."
+        if (why := _unusable(text)) is not None:
+            raise _refused(f"column {column!r} holds {why}.", index, record, file)
+    for decisive in (columns.question, columns.answer):
+        if decisive in record.lists:
+            reason = f"column {decisive!r} holds several values; give one text."
             raise _refused(reason, index, record, file)
     question = cells.get(columns.question, "").strip()
     if not question:
@@ -148,6 +151,16 @@ def _row(index: int, record: Record, columns: Columns, file: str) -> Row:
         language=optional(columns.language),
         source=cells,
     )
+
+
+def _unusable(text: str) -> str | None:
+    if "\0" in text:
+        return "a NUL character; save the file as text again"
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return "half a character (a lone surrogate), which no provider accepts"
+    return None
 
 
 def _refused(reason: str, index: int, record: Record, file: str) -> DatasetError:
@@ -196,5 +209,5 @@ def _digest(rows: Iterable[Row]) -> str:
     for row in rows:
         # What decides the outcome of an evaluation; ids, categories and extra columns do not.
         parts = [row.question, row.expected, row.context, list(row.guidelines), row.language]
-        total.update(json.dumps(parts, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
+        total.update(json.dumps(parts, ensure_ascii=False).encode("utf-8") + b"\n")
     return total.hexdigest()

@@ -153,7 +153,9 @@ def install() -> None:
         def _invoke(self, input_params: AdapterInvocationInput) -> AdapterInvocationOutput:
             asking = _asking.get()
             prompt = input_params.prompt
-            text = prompt if isinstance(prompt, str) else "\n\n".join(m.content for m in prompt)
+            text = (
+                prompt if isinstance(prompt, str) else "\n\n".join(str(m.content) for m in prompt)
+            )
             verdict = asking.judge.ask(text, asking.cancelled)
             asking.verdicts.append(verdict)
             source = AssessmentSource(
@@ -168,14 +170,15 @@ def install() -> None:
                 )
             )
 
-    original: Callable[..., Any] = invocation_utils.get_adapter
+    seam: Any = invocation_utils
+    original: Callable[..., Any] = seam.get_adapter
 
     def get_adapter(model_uri: str, prompt: Any) -> Any:
         if LabAdapter.is_applicable(model_uri, prompt):
             return LabAdapter()
         return original(model_uri=model_uri, prompt=prompt)
 
-    invocation_utils.get_adapter = get_adapter
+    seam.get_adapter = get_adapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +203,10 @@ def _ask_correctness(model: str, row: Row, answer: str) -> Any:
 
 
 def _ask_safety(model: str, row: Row, answer: str) -> Any:
-    from mlflow.genai.scorers import Safety
+    from mlflow.genai import scorers
 
-    return Safety(model=model)(outputs=answer)
+    safety: Any = scorers.Safety
+    return safety(model=model)(outputs=answer)
 
 
 def _ask_guidelines(model: str, row: Row, answer: str) -> Any:

@@ -72,7 +72,7 @@ def _belongs_to_number(text: str, i: int) -> bool:
     before = text[i - 1] if i else ""
     if text[i] == "-" and after.isdigit():
         # A minus sign, not the hyphen of "covid-19" or of a range "3-5".
-        return not (before.isalnum() or before in ")")
+        return not (before.isalnum() or before == ")")
     if text[i] == "%":
         return before.isdigit()
     return text[i] in ".,:/" and before.isdigit() and after.isdigit()

@@ -1,0 +1,126 @@
+"""Small plans over scripted models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from llmflowlab.evaluation.answers import AnswerRecord, Metering
+from llmflowlab.evaluation.dataset import Dataset, load_dataset
+from llmflowlab.evaluation.engine import Workbench
+from llmflowlab.evaluation.judges import Judge
+from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
+from llmflowlab.providers.base import (
+    Finished,
+    Provider,
+    Readiness,
+    Request,
+    TextDelta,
+    Usage,
+    UsageReport,
+)
+from llmflowlab.providers.calling import CallPolicy
+from llmflowlab.settings import Settings
+from llmflowlab.text.cost import Prices
+from llmflowlab.text.tokens import TokenCounter
+
+CSV = """question,answer,category,language,guidelines
+What is the capital of France?,Paris,facts,en,
+What is 2 + 2?,4,arithmetic,en,
+Was ist die Hauptstadt von Österreich?,Wien,facts,de,Answer in German.
+Name a colour of the sky.,,facts,en,
+"""
+
+QUICK = CallPolicy(max_tries=2, backoff_base=0.001, backoff_max=0.002)
+
+
+def dataset(tmp_path: Path, text: str = CSV, name: str = "small.csv") -> Dataset:
+    file = tmp_path / name
+    file.write_text(text, encoding="utf-8")
+    return load_dataset(file)
+
+
+class TableModel(Provider):
+    """Answers by question from a table; a value that is an exception is raised."""
+
+    name = "table"
+    display_name = "Table"
+    supplier = "Tests"
+
+    def __init__(
+        self, model: str, settings: Settings, answers: Mapping[str, str | Exception]
+    ) -> None:
+        super().__init__(model, settings)
+        self.answers = answers
+        self.requests: list[Request] = []
+
+    @classmethod
+    def readiness(cls, settings, timeout):
+        return Readiness(True, "ready")
+
+    def list_models(self):
+        return []
+
+    def stream(self, request):
+        self.requests.append(request)
+        text = request.messages[-1].content
+        found = next((a for q, a in self.answers.items() if q in text), "I do not know.")
+        if isinstance(found, Exception):
+            raise found
+        yield TextDelta(found)
+        yield UsageReport(Usage(prompt_tokens=10, completion_tokens=len(found.split())))
+        yield Finished("stop", f"{self.model}-001")
+
+
+def spec(model: str = "table:one") -> CandidateSpec:
+    return CandidateSpec(model=model, display_name="Table", supplier="Tests")
+
+
+def plan(
+    data: Dataset,
+    *,
+    candidates: Sequence[CandidateSpec] | None = None,
+    scorers: Sequence[str] = ("exact_match", "contains", "token_f1"),
+    judge: str | None = None,
+    **options: object,
+) -> EvaluationPlan:
+    return EvaluationPlan(
+        evaluation_id=str(options.pop("evaluation_id", "20260101-000000-abcd")),
+        dataset=data,
+        candidates=tuple(candidates or (spec(),)),
+        scorers=tuple(scorers),
+        judge=judge,
+        **options,
+    )
+
+
+def metering(settings: Settings) -> Metering:
+    return Metering(TokenCounter(), Prices(settings))
+
+
+def bench(
+    settings: Settings,
+    providers: Sequence[Provider],
+    ledger: Ledger,
+    tmp_path: Path,
+    *,
+    judge: Provider | None = None,
+    **options: object,
+) -> Workbench:
+    meter = metering(settings)
+    return Workbench(
+        settings=settings,
+        providers=providers,
+        judge=None if judge is None else Judge(judge, policy=QUICK, metering=meter),
+        ledger=ledger,
+        metering=meter,
+        policy=QUICK,
+        concurrency=4,
+        output=tmp_path / "out",
+        **options,
+    )
+
+
+def answer(text: str = "Paris", **values: object) -> AnswerRecord:
+    return AnswerRecord(text=text, **{"state": "complete", "latency": 0.5, **values})

@@ -1,0 +1,132 @@
+import multiprocessing
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from llmflowlab.errors import InputError, TrackingError
+from llmflowlab.evaluation.ledger import Ledger
+from tests.evaluation.helpers import dataset, plan, spec
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    opened = Ledger(tmp_path / "evaluations.db")
+    yield opened
+    opened.close()
+
+
+def test_a_record_is_there_for_the_next_process(ledger, tmp_path):
+    ledger.append("answers", "e1", "k1", {"text": "Paris"}).result()
+    ledger.close()
+    again = Ledger(tmp_path / "evaluations.db")
+    assert again.load("answers", ["k1", "k2"]) == {"k1": ("e1", {"text": "Paris"})}
+    again.close()
+
+
+def test_the_first_record_of_a_cell_stays(ledger):
+    ledger.append("answers", "e1", "k1", {"text": "first"}).result()
+    ledger.append("answers", "e1", "k1", {"text": "second"}).result()
+    assert ledger.load("answers", ["k1"])["k1"][1]["text"] == "first"
+
+
+def test_an_evaluation_can_decline_what_others_paid_for(ledger):
+    ledger.append("answers", "e1", "k1", {"text": "old"}).result()
+    assert ledger.load("answers", ["k1"], evaluation="e2") == {}
+    ledger.append("answers", "e2", "k1", {"text": "new"}).result()
+    assert ledger.load("answers", ["k1"], evaluation="e2")["k1"][1]["text"] == "new"
+    assert ledger.load("answers", ["k1"])["k1"] == ("e2", {"text": "new"})
+
+
+def test_a_plan_comes_back_whole_whatever_became_of_its_file(ledger, tmp_path):
+    first = plan(dataset(tmp_path), candidates=[spec("table:a"), spec("table:b")])
+    ledger.begin(first, "2026-01-01 00:00:00")
+    (tmp_path / "small.csv").unlink()
+    assert ledger.plan(first.evaluation_id) == first
+
+
+def test_an_unknown_evaluation_is_said_to_be_unknown(ledger):
+    with pytest.raises(InputError, match="no evaluation 'nope'"):
+        ledger.evaluation("nope")
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from llmflowlab.errors import TrackingError
+from llmflowlab.evaluation.ledger import Ledger
+
+ledger = Ledger(Path(sys.argv[1]))
+ledger.append("answers", "e1", "k1", {"text": "kept"}).result()
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+try:
+    ledger.append("answers", "e1", "k2", {"text": "x" * 600_000}).result()
+except TrackingError as exc:
+    print(exc.message)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on a file's size")
+def test_a_full_disk_is_an_error_of_the_append_and_loses_nothing_before_it(tmp_path):
+    path = tmp_path / "full.db"
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert "cannot be written" in done.stdout
+    assert "--resume" in done.stdout
+    ledger = Ledger(path)
+    assert list(ledger.load("answers", ["k1", "k2"])) == ["k1"]
+    ledger.close()
+
+
+def test_a_torn_last_record_is_dropped_and_the_rest_kept(tmp_path):
+    path = tmp_path / "torn.db"
+    ledger = Ledger(path)
+    for i in range(50):
+        ledger.append("answers", "e1", f"k{i}", {"text": "x" * 500}).result()
+    wal = path.with_name("torn.db-wal")
+    content, database = wal.read_bytes(), path.read_bytes()
+    ledger.close()
+    path.write_bytes(database)
+    wal.write_bytes(content[: len(content) - 700])
+    path.with_name("torn.db-shm").unlink(missing_ok=True)
+    again = Ledger(path)
+    kept = again.load("answers", [f"k{i}" for i in range(50)])
+    assert 40 <= len(kept) < 50
+    assert list(kept) == [f"k{i}" for i in range(len(kept))]
+    again.close()
+
+
+def _write(path, name):
+    ledger = Ledger(path)
+    futures = [ledger.append("answers", name, f"{name}-{i}", {"i": i}) for i in range(100)]
+    for future in futures:
+        future.result()
+    ledger.close()
+
+
+def test_two_processes_write_one_ledger_without_losing_a_record(tmp_path):
+    path = tmp_path / "shared.db"
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_write, args=(path, name)) for name in ("a", "b")]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(timeout=60)
+        assert worker.exitcode == 0
+    ledger = Ledger(path)
+    assert ledger.counts() == {"answers": 200, "judgements": 0}
+    ledger.close()
+
+
+def test_a_file_that_is_no_ledger_is_refused_in_one_sentence(tmp_path):
+    path = tmp_path / "evaluations.db"
+    path.write_text("this is no database, but long enough to be looked at as one" * 20)
+    with pytest.raises(TrackingError, match="cannot be written"):
+        Ledger(path)
