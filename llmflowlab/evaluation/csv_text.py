@@ -77,7 +77,8 @@ def _guess(content: bytes) -> str | None:
     best: tuple[float, float, int] | None = None
     for match in from_bytes(content, cp_isolation=_PLAUSIBLE):
         # Equal texts are one match; where several fit equally well, the commonest encoding wins.
-        common = min(_PLAUSIBLE.index(name) for name in match.could_be_from_charset)
+        names = {match.encoding, *match.could_be_from_charset}
+        common = next(i for i, name in enumerate(_PLAUSIBLE) if name in names)
         fit = (round(match.chaos, 2), -round(match.coherence, 1), common)
         best = fit if best is None else min(best, fit)
     return None if best is None else _PLAUSIBLE[best[2]]
