@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from decimal import Decimal
 
 from llmflowlab.errors import ConfigurationError, ProviderError
 from llmflowlab.evaluation.answers import AnswerRecord, Metering
+from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan, request_for
 from llmflowlab.providers.base import Provider, Request
@@ -24,6 +26,9 @@ BROKEN_TRIES = 3
 
 Nobody has read such an answer yet, so asking again loses nothing; the count stands on the row.
 """
+
+DEFAULT_MAX_TOKENS = 4096
+"""Length of an answer that a budget reckons with where the candidate names none."""
 
 
 @dataclass(slots=True)
@@ -83,6 +88,7 @@ class Answering:
         policy: Patience of one call.
         metering: Counts and prices answers.
         reused: Answers that are there already.
+        budget: Money shared by everything the evaluation asks.
         on_answer: Called in a worker thread with each new answer, after it is on disk.
     """
 
@@ -97,6 +103,7 @@ class Answering:
         policy: CallPolicy,
         metering: Metering,
         reused: Mapping[Cell, AnswerRecord],
+        budget: Budget,
         on_answer: Callable[[Cell, AnswerRecord], None] | None = None,
     ) -> None:
         self.plan = plan
@@ -108,6 +115,7 @@ class Answering:
         self._limiters = limiters
         self._policy = policy
         self._metering = metering
+        self._budget = budget
         self._on_answer = on_answer
         self._lock = threading.Lock()
         self._waiting: set[Cancellation] = set()
@@ -176,9 +184,7 @@ class Answering:
                 progress.in_flight -= 1
         if record is None:
             return
-        self._ledger.append(
-            "answers", self.plan.evaluation_id, self.plan.answer_key(cell), record.to_json()
-        ).result()
+        self._keep(cell, record)
         with self._lock:
             self.answers[cell] = record
             progress.answered += record.answered
@@ -190,6 +196,16 @@ class Answering:
         if self._on_answer is not None:
             self._on_answer(cell, record)
 
+    def _keep(self, cell: Cell, record: AnswerRecord) -> None:
+        """Write an answer down before it counts."""
+        if record.state == "budget_exhausted":
+            return
+        key = self.plan.answer_key(cell)
+        if not record.answered:
+            # Kept for what it cost; under a key of its own, so that a later answer finds its place.
+            key = f"{key}#{uuid.uuid4().hex}"
+        self._ledger.append("answers", self.plan.evaluation_id, key, record.to_json()).result()
+
     def _ask(self, cell: Cell) -> AnswerRecord | None:
         """Return what came of asking; None where the evaluation was stopped before anything came."""
         provider = self._providers[cell.candidate]
@@ -198,26 +214,60 @@ class Answering:
         tries = 0
         while True:
             begun_ms = int(time.time() * 1000)
-            try:
-                answer = self._call(cell, provider, request)
-            except ProviderError as exc:
-                return self._metering.failed(exc, begun_ms, tries + exc.tries)
-            except ConfigurationError as exc:
-                return AnswerRecord(
-                    text="",
-                    state="failed",
-                    reason="not_configured",
-                    error=exc.message,
-                    started_ms=begun_ms,
-                )
-            tries += answer.tries
-            if answer.state == "interrupted":
+            record = self._paid(cell, provider, request, begun_ms)
+            if record is None:
                 return None
-            if answer.state == "complete" or tries >= BROKEN_TRIES or self._stop.is_set():
-                break
+            tries += record.tries
+            again = record.state == "incomplete" and tries < BROKEN_TRIES
+            if not again or self._stop.is_set():
+                return replace(record, tries=tries)
+
+    def _paid(
+        self, cell: Cell, provider: Provider, request: Request, begun_ms: int
+    ) -> AnswerRecord | None:
+        """Ask once, within the budget."""
+        worst = Decimal(0)
+        if self._budget.cap is not None:
+            most = request.parameters.max_tokens or DEFAULT_MAX_TOKENS
+            worst = self._metering.worst_case(provider, request, most) or Decimal(0)
+        if not self._budget.reserve(worst, self._stop):
+            if self._stop.is_set():
+                return None
+            return AnswerRecord(
+                text="",
+                state="budget_exhausted",
+                reason="budget_exhausted",
+                error="The budget did not allow this call; raise it and resume.",
+                started_ms=begun_ms,
+                tries=0,
+            )
+        actual = Decimal(0)
+        try:
+            record = self._sent(cell, provider, request, begun_ms)
+            actual = record.spent if record is not None else worst
+        finally:
+            self._budget.settle(worst, actual)
+        return record
+
+    def _sent(
+        self, cell: Cell, provider: Provider, request: Request, begun_ms: int
+    ) -> AnswerRecord | None:
+        try:
+            answer = self._call(cell, provider, request)
+        except ProviderError as exc:
+            return self._metering.failed(provider, exc, begun_ms, exc.tries)
+        except ConfigurationError as exc:
+            return AnswerRecord(
+                text="",
+                state="failed",
+                reason="not_configured",
+                error=exc.message,
+                started_ms=begun_ms,
+            )
+        if answer.state == "interrupted":
+            return None
         started_ms = int(time.time() * 1000 - answer.inference_time * 1000)
-        record = self._metering.record(provider, request, answer, started_ms)
-        return replace(record, tries=tries)
+        return self._metering.record(provider, request, answer, started_ms)
 
     def _call(self, cell: Cell, provider: Provider, request: Request) -> Answer:
         progress = self.progress[cell.candidate]

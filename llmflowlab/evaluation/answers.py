@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from llmflowlab.errors import ProviderError
 from llmflowlab.evaluation.scores import NotScored
-from llmflowlab.providers.base import Provider, Request
+from llmflowlab.providers.base import Provider, Request, Usage
 from llmflowlab.providers.calling import Answer
 from llmflowlab.text.cost import Prices
 from llmflowlab.text.tokens import TokenCounter
@@ -47,6 +47,9 @@ class AnswerRecord:
     waited: float = 0.0
     """Seconds spent waiting between tries."""
 
+    wasted_usd: str | None = None
+    """What failed tries cost on top, as far as the provider reported their tokens."""
+
     @property
     def answered(self) -> bool:
         return self.state == "complete"
@@ -54,6 +57,11 @@ class AnswerRecord:
     @property
     def cost(self) -> Decimal | None:
         return None if self.cost_usd is None else Decimal(self.cost_usd)
+
+    @property
+    def spent(self) -> Decimal:
+        """What is known to have been paid for it, failed tries included."""
+        return (self.cost or Decimal(0)) + Decimal(self.wasted_usd or 0)
 
     @property
     def why_not_scored(self) -> NotScored | None:
@@ -113,6 +121,26 @@ class Metering:
             model_version=answer.model_version,
             tries=answer.tries,
             waited=answer.waited,
+            wasted_usd=self._wasted(provider, answer.failed_usage),
+        )
+
+    def _wasted(self, provider: Provider, usage: Usage) -> str | None:
+        if usage.prompt_tokens is None and usage.completion_tokens is None:
+            return None
+        cost = self._prices.cost(
+            provider.name, provider.model, usage.prompt_tokens or 0, usage.completion_tokens or 0
+        )
+        return None if cost is None else str(cost)
+
+    def worst_case(self, provider: Provider, request: Request, max_tokens: int) -> Decimal | None:
+        """Return what a call can cost at most, or None where its price is unknown.
+
+        The prompt is counted, half as much again is added where the count is ours, and the answer is
+        taken to be as long as allowed.
+        """
+        prompt = self.prompt_tokens(provider, request)
+        return self._prices.cost(
+            provider.name, provider.model, prompt + prompt // 2 + 64, max_tokens
         )
 
     def tokens(self, provider: Provider, request: Request, answer: Answer) -> tuple[int, int, bool]:
@@ -131,8 +159,9 @@ class Metering:
         parts = [request.system or "", *(message.content for message in request.messages)]
         return sum(self._counter.count(part, model=provider.model).value for part in parts if part)
 
-    @staticmethod
-    def failed(error: ProviderError, started_ms: int, tries: int) -> AnswerRecord:
+    def failed(
+        self, provider: Provider, error: ProviderError, started_ms: int, tries: int
+    ) -> AnswerRecord:
         """Return the record of a call that brought nothing."""
         return AnswerRecord(
             text="",
@@ -141,4 +170,9 @@ class Metering:
             error=error.message,
             started_ms=started_ms,
             tries=tries,
+            waited=error.waited,
+            wasted_usd=self._wasted(
+                provider,
+                Usage(prompt_tokens=error.prompt_tokens, completion_tokens=error.completion_tokens),
+            ),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.answering import Answering, CandidateProgress, reusable_answers
 from llmflowlab.evaluation.answers import AnswerRecord, Metering
+from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.judges import Judge
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan
@@ -56,6 +57,8 @@ class Workbench:
     output: Path
     """Folder for `answers.csv`."""
     harness: Harness = "mlflow"
+    budget: Budget = field(default_factory=lambda: Budget(None))
+    """Shared with the judge."""
 
 
 def run_evaluation(
@@ -123,7 +126,11 @@ def _answer(
         policy=bench.policy,
         metering=bench.metering,
         reused=reused,
+        budget=bench.budget,
     )
+    for provider in bench.providers:
+        # Importing an SDK takes up to a second, which must not count as a model's first answer.
+        provider.prepare()
     answering.start()
 
     def tick() -> None:

@@ -21,15 +21,20 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from llmflowlab.errors import BadAnswer, InputError, ProviderError
+from llmflowlab.errors import BadAnswer, InputError, Interrupted, ProviderError
 from llmflowlab.evaluation.answers import AnswerRecord, Metering
+from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.dataset import Row
 from llmflowlab.evaluation.plan import digest_of
 from llmflowlab.evaluation.scores import NotScored, Score
-from llmflowlab.providers.base import Message, Provider, Request
+from llmflowlab.providers.base import Message, Parameters, Provider, Request
 from llmflowlab.providers.calling import CallPolicy, call
+from llmflowlab.providers.pacing import Gate
 
 __all__ = ["JUDGED", "Judge", "JudgeScorer", "judge_scorer"]
+
+MAX_VERDICT_TOKENS = 4096
+"""Longest verdict under a budget; reasoning models think before they judge."""
 
 VERDICT_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -59,7 +64,15 @@ class Judge:
         InputError: The provider is no language model.
     """
 
-    def __init__(self, provider: Provider, *, policy: CallPolicy, metering: Metering) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        policy: CallPolicy,
+        metering: Metering,
+        budget: Budget | None = None,
+        gate: Gate | None = None,
+    ) -> None:
         if not provider.is_language_model:
             raise InputError(
                 f"{provider.reference} cannot judge: it is no language model. Name another judge "
@@ -68,6 +81,8 @@ class Judge:
         self.provider = provider
         self._policy = policy
         self._metering = metering
+        self.budget = budget or Budget(None)
+        self._gate = gate
 
     @property
     def reference(self) -> str:
@@ -79,14 +94,40 @@ class Judge:
         Raises:
             ProviderError: The judge did not answer.
             Unparseable: It answered, but neither yes nor no.
+            OutOfBudget: The money for the call is not there; nothing was sent.
+            Interrupted: `cancelled` was set.
         """
-        request = Request(messages=(Message("user", prompt),), response_schema=VERDICT_SCHEMA)
-        answer = call(self.provider, request, policy=self._policy, cancelled=cancelled)
-        record = self._metering.record(self.provider, request, answer, 0)
+        capped = self.budget.cap is not None
+        request = Request(
+            messages=(Message("user", prompt),),
+            parameters=Parameters(max_tokens=MAX_VERDICT_TOKENS if capped else None),
+            response_schema=VERDICT_SCHEMA,
+        )
+        worst = Decimal(0)
+        if capped:
+            price = self._metering.worst_case(self.provider, request, MAX_VERDICT_TOKENS)
+            worst = price or Decimal(0)
+        if not self.budget.reserve(worst, cancelled):
+            raise OutOfBudget(self.reference)
+        spent = Decimal(0)
+        try:
+            answer = call(
+                self.provider, request, policy=self._policy, cancelled=cancelled, gate=self._gate
+            )
+            record = self._metering.record(self.provider, request, answer, 0)
+            spent = record.spent
+        finally:
+            self.budget.settle(worst, spent)
         if answer.error is not None:
             raise answer.error
+        if answer.state == "interrupted":
+            raise Interrupted
         result, rationale = read_verdict(answer.text, record)
         return Verdict(result, rationale, record)
+
+
+class OutOfBudget(Exception):
+    """A judgement was not asked for because the budget does not allow it."""
 
 
 class Unparseable(BadAnswer):
@@ -282,6 +323,10 @@ class JudgeScorer:
             self.kind.ask(f"llmflowlab:/{self.judge.reference}", row, answer.text)
         except Unparseable as exc:
             return self._score(exc.record, not_scored="judge_unparseable", rationale=exc.message)
+        except OutOfBudget:
+            return Score(scorer=self.name, not_scored="budget_exhausted")
+        except Interrupted:
+            return Score(scorer=self.name, not_scored="not_reached")
         except ProviderError as exc:
             return Score(
                 scorer=self.name,
@@ -310,12 +355,3 @@ class JudgeScorer:
 def judge_scorer(name: str, judge: Judge) -> JudgeScorer:
     """Return the judged scorer of this name."""
     return JudgeScorer(_KINDS[name], judge)
-
-
-def total_cost(scores: list[Score]) -> Decimal | None:
-    """Return what judgements cost together; None as soon as one that was asked has no price."""
-    asked = [
-        score for score in scores if score.judge is not None and score.prompt_tokens is not None
-    ]
-    costs = [Decimal(score.cost_usd) for score in asked if score.cost_usd is not None]
-    return sum(costs, Decimal(0)) if len(costs) == len(asked) else None

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -193,6 +194,17 @@ class Ledger:
             for key, owner, record in self._rows(sql + " ORDER BY seq", tuple(values)):
                 found[key] = (owner, json.loads(record))
         return found
+
+    def spent(self, evaluation: str) -> Decimal:
+        """Return the USD an evaluation has paid so far, as far as prices were known."""
+        total = Decimal(0)
+        for table in ("answers", "judgements"):
+            sql = f"SELECT record FROM {table} WHERE evaluation = ?"  # noqa: S608
+            for (text,) in self._rows(sql, (evaluation,)):
+                record = json.loads(text)
+                total += Decimal(record.get("cost_usd") or 0)
+                total += Decimal(record.get("wasted_usd") or 0)
+        return total
 
     def counts(self) -> dict[str, int]:
         """Return how many answers and judgements are kept."""

@@ -61,7 +61,8 @@ def _base(language: str | None) -> str:
 def _without_punctuation(text: str) -> str:
     out = []
     for i, char in enumerate(text):
-        is_punctuation = unicodedata.category(char).startswith("P")
+        # The backtick is a symbol to Unicode, but in answers it is Markdown's quotation mark.
+        is_punctuation = unicodedata.category(char).startswith("P") or char == "`"
         # A space, not nothing: "l'eau" is two words, and "red,green" must not become one.
         out.append(" " if is_punctuation and not _belongs_to_number(text, i) else char)
     return "".join(out)

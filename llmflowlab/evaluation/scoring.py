@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -111,11 +112,13 @@ class Scoring:
         if kept is not None:
             return kept
         found = scorer.score(row, answer, self.stop)
+        if found.value is None and found.cost_usd is None:
+            return found
+        # Only what succeeded is used again: a judge that was down is asked again next time. What
+        # failed is kept for what it cost.
+        stored = key if found.value is not None else f"{key}#{uuid.uuid4().hex}"
+        self._ledger.append("judgements", self.plan.evaluation_id, stored, found.to_json()).result()
         if found.value is not None:
-            # Only what succeeded is kept: a judge that was down is asked again next time.
-            self._ledger.append(
-                "judgements", self.plan.evaluation_id, key, found.to_json()
-            ).result()
             with self._lock:
                 self._kept[key] = Score.from_json({**found.to_json(), "reused": True})
         return found

@@ -62,10 +62,11 @@ def bootstrap_interval(values: Sequence[float], *, confidence: float = 0.95) -> 
     """Return the BCa bootstrap interval of a mean (Efron 1987, JASA 82:171–185).
 
     Where all values are equal, resampling knows no spread and would claim certainty; the Wilson
-    interval of that mean is returned instead, which is wider than that of any score in [0, 1].
+    interval of that mean is returned instead, which is wider than that of any score in [0, 1]. So it
+    is for fewer than ten values, whose resamples cannot reach beyond what little was seen.
     """
     sample = np.asarray(values, dtype=float)
-    if sample.size < 2 or np.ptp(sample) == 0:
+    if sample.size < 10 or np.ptp(sample) == 0:
         return wilson_interval(float(sample.sum()), int(sample.size), confidence=confidence)
     means = _resampled_means(sample)
     centre = float(sample.mean())

@@ -1,0 +1,129 @@
+"""What the measuring programs share: a server process, a data file, timed child processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One finished child process."""
+
+    wall: float
+    cpu: float
+    """User and system seconds."""
+    memory_mb: float
+    output: str
+    code: int
+
+
+@contextmanager
+def server(*options: str) -> Iterator[str]:
+    """Run the model server; yields its base URL."""
+    command = [sys.executable, "-m", "benchmarks.server", *options]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def counts(base_url: str) -> dict[str, int]:
+    """Ask the server how many requests it saw."""
+    url = base_url.removesuffix("/v1") + "/counts"
+    with urllib.request.urlopen(url, timeout=10) as response:
+        found: dict[str, int] = json.load(response)
+    return found
+
+
+def questions(folder: Path, rows: int) -> Path:
+    """Write a data file of `rows` questions."""
+    file = folder / f"q{rows}.csv"
+    lines = ["question,answer", *(f"q{i},a{i}" for i in range(rows))]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file
+
+
+def environment(home: Path, base_url: str) -> dict[str, str]:
+    """Return the environment of a measured program: a home of its own, the server, no network."""
+    kept = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG", "TMPDIR"}}
+    return {
+        **kept,
+        "LLMFLOWLAB_HOME": str(home),
+        "OPENAI_BASE_URL": base_url,
+        "OPENAI_API_KEY": "benchmark",
+        "LLMFLOWLAB_PRICES": str(prices(home)),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
+def prices(home: Path) -> Path:
+    """Write a price list that knows the server's model."""
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / "prices.json"
+    rate = {"input_per_million": "1", "output_per_million": "4"}
+    names = ("openai:bench", "openai:judge")
+    file.write_text(json.dumps(dict.fromkeys(names, rate)), encoding="utf-8")
+    return file
+
+
+def timed(command: Sequence[str], env: dict[str, str], cwd: Path = ROOT) -> Timing:
+    """Run a child process to its end and account for it."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    out, err = process.communicate()
+    wall = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
+    return Timing(wall, cpu, after.ru_maxrss / 1024, out + err, process.returncode)
+
+
+def migrated(home: Path) -> None:
+    """Make MLflow's database before anything is timed: a first start's migration is not the point."""
+    code = (
+        "from llmflowlab.settings import load_settings;"
+        "from llmflowlab.tracking.store import open_store;"
+        "open_store(load_settings()).experiment_id('warm')"
+    )
+    env = environment(home, "http://127.0.0.1:9/v1")
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, check=True, capture_output=True)
+
+
+BARE_LOOP = """
+import asyncio, sys, aiohttp
+async def main(url, rows, concurrency):
+    gate = asyncio.Semaphore(concurrency)
+    connector = aiohttp.TCPConnector(limit=concurrency)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        async def one(i):
+            body = {"model": "bench", "messages": [{"role": "user", "content": f"q{i}"}]}
+            async with gate, session.post(url + "/chat/completions", json=body) as response:
+                answer = (await response.json())["choices"][0]["message"]["content"]
+                assert answer == f"a{i}"
+        await asyncio.gather(*[one(i) for i in range(rows)])
+asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+"""
+"""The ideal: the same requests from a bare aiohttp loop that keeps nothing."""
+
+
+def bare_loop(base_url: str, rows: int, concurrency: int, env: dict[str, str]) -> Timing:
+    """Time the bare loop, start of the interpreter included."""
+    return timed([sys.executable, "-c", BARE_LOOP, base_url, str(rows), str(concurrency)], env)

@@ -1,0 +1,132 @@
+"""A model server that answers after a fixed time: what the measuring programs talk to.
+
+Speaks OpenAI's chat protocol, streamed or not, on aiohttp in a process of its own, so that it takes
+no processor time from what is measured. `python -m benchmarks.server --latency-ms 200`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import time
+from collections import deque
+from typing import Any
+
+from aiohttp import web
+
+USAGE = {"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 25}
+
+
+class Model:
+    """Answers questions of the form "q17" with "a17", and judges with yes."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.requests = 0
+        self.refused = 0
+        self._taken: deque[float] = deque()
+        self._random = random.Random(1)
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        self.requests += 1
+        body = await request.json()
+        fault = self._fault()
+        if fault is not None:
+            self.refused += 1
+            if fault == "reset":
+                assert request.transport is not None
+                request.transport.abort()
+                return web.Response()
+            return web.json_response({"error": {"message": "slow down"}}, status=int(fault))
+        judged = "response_format" in body
+        wait = self.options.judge_latency_ms if judged else self.options.latency_ms
+        await asyncio.sleep(wait / 1000)
+        text = '{"rationale": "fits", "result": "yes"}' if judged else _answer(body)
+        if not body.get("stream"):
+            return web.json_response({**_frame(text, "message"), "usage": USAGE})
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        chunks = [
+            _frame(text, "delta"),
+            _frame(None, "delta", finish="stop"),
+            {**_frame(None, "delta"), "choices": [], "usage": USAGE},
+        ]
+        data = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
+        await response.write((data + "data: [DONE]\n\n").encode())
+        return response
+
+    def _fault(self) -> str | None:
+        options = self.options
+        if options.per_second:
+            now = time.monotonic()
+            while self._taken and self._taken[0] <= now - 1:
+                self._taken.popleft()
+            if len(self._taken) >= options.per_second:
+                return "429"
+            self._taken.append(now)
+        drawn = self._random.random()
+        if drawn < options.refuse:
+            return "429"
+        if drawn < options.refuse + options.overload:
+            return "503"
+        return "reset" if drawn < options.refuse + options.overload + options.reset else None
+
+    async def counts(self, request: web.Request) -> web.Response:
+        return web.json_response({"requests": self.requests, "refused": self.refused})
+
+    async def models(self, request: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": "bench", "object": "model"}]})
+
+
+def _answer(body: dict[str, Any]) -> str:
+    return "a" + str(body["messages"][-1]["content"]).removeprefix("q")
+
+
+def _frame(text: str | None, kind: str, finish: str | None = None) -> dict[str, Any]:
+    message = {"role": "assistant", "content": text} if text is not None else {}
+    return {
+        "id": "c",
+        "object": "chat.completion" + (".chunk" if kind == "delta" else ""),
+        "created": 0,
+        "model": "bench-1",
+        "choices": [
+            {
+                "index": 0,
+                kind: message,
+                "finish_reason": "stop" if kind == "message" else finish,
+            }
+        ],
+    }
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    model = Model(options)
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", model.chat)
+    app.router.add_get("/v1/models", model.models)
+    app.router.add_get("/counts", model.counts)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", options.port)
+    await site.start()
+    port = runner.addresses[0][1]
+    print(f"http://127.0.0.1:{port}/v1", flush=True)
+    await asyncio.Event().wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--latency-ms", type=float, default=200)
+    parser.add_argument("--judge-latency-ms", type=float, default=300)
+    parser.add_argument("--refuse", type=float, default=0.0, help="share answered with 429")
+    parser.add_argument("--overload", type=float, default=0.0, help="share answered with 503")
+    parser.add_argument("--reset", type=float, default=0.0, help="share of connections reset")
+    parser.add_argument("--per-second", type=int, default=0, help="refuse above this rate")
+    asyncio.run(_serve(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
