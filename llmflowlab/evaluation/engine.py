@@ -1,9 +1,13 @@
-"""One evaluation from plan to result: answer, score, record, conclude."""
+"""One evaluation from plan to result: answer, score, record, conclude.
+
+Answers are scored as they come and handed to the recorder through the ledger, so that MLflow is
+written while other answers are still under way.
+"""
 
 from __future__ import annotations
 
 import json
-import time
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,11 +18,13 @@ from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.answering import Answering, CandidateProgress, reusable_answers
 from llmflowlab.evaluation.answers import AnswerRecord, Metering
 from llmflowlab.evaluation.budget import Budget
+from llmflowlab.evaluation.closing import closing_of
 from llmflowlab.evaluation.judges import Judge
-from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.ledger import EvaluationState, Ledger
+from llmflowlab.evaluation.outcomes import Outcome
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan
-from llmflowlab.evaluation.recording import Harness, Recording
-from llmflowlab.evaluation.reports import write_answers_csv
+from llmflowlab.evaluation.recorder_client import RecorderProcess
+from llmflowlab.evaluation.reports import write_answers_csv, write_document
 from llmflowlab.evaluation.results import EvaluationResult, compare, summarise
 from llmflowlab.evaluation.scoring import Scoring
 from llmflowlab.providers.base import Provider
@@ -26,9 +32,19 @@ from llmflowlab.providers.calling import CallPolicy
 from llmflowlab.providers.pacing import Limiter, Pacer
 from llmflowlab.settings import Settings
 
-__all__ = ["Phase", "Snapshot", "Workbench", "run_evaluation"]
+__all__ = [
+    "Harness",
+    "Phase",
+    "Snapshot",
+    "Workbench",
+    "new_evaluation_id",
+    "run_evaluation",
+    "to_document",
+]
 
 Phase: TypeAlias = Literal["answering", "scoring", "recording", "done"]
+Harness: TypeAlias = Literal["fast", "mlflow"]
+"""Who scores and writes assessments: the lab itself, or `mlflow.genai.evaluate`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +55,7 @@ class Snapshot:
     candidates: Sequence[CandidateProgress]
     scored: int = 0
     to_score: int = 0
+    recorded: int = 0
     detail: str = ""
 
 
@@ -55,7 +72,7 @@ class Workbench:
     policy: CallPolicy
     concurrency: int
     output: Path
-    """Folder for `answers.csv`."""
+    """Folder for `answers.csv` and `evaluation.json`."""
     harness: Harness = "mlflow"
     budget: Budget = field(default_factory=lambda: Budget(None))
     """Shared with the judge."""
@@ -71,85 +88,197 @@ def run_evaluation(
 
     Ctrl-C while answers come in stops sending, lets what is in flight finish, and goes on to score
     and record what there is; the result says so. A second Ctrl-C leaves at once: what was answered
-    is on disk and `--resume` goes on from there.
+    is on disk and a resumed evaluation goes on from there.
 
     Raises:
-        TrackingError: The ledger cannot be written, or MLflow's store failed; nothing is lost.
+        TrackingError: The ledger cannot be written; what was answered before is kept.
         KeyboardInterrupt: At a second Ctrl-C.
     """
-    tell = on_progress or (lambda snapshot: None)
     created = datetime.now().strftime("%Y-%m-%d %H:%M:%S")
     bench.ledger.begin(plan, created)
     bench.ledger.set_state(plan.evaluation_id, "running")
-    answering, interrupted = _answer(plan, bench, tell)
-    answers = dict(answering.answers)
-    scoring = Scoring(plan, bench.judge, bench.ledger)
-    scoring.recall(answers)
-    recording = Recording(plan, bench.settings, bench.ledger, harness=bench.harness)
-    problems: list[str] = []
-    runs: Mapping[str, Any] = {}
+    run = _Run(plan, bench, on_progress or (lambda snapshot: None))
     try:
-        runs = _record(recording, scoring, answers, bench, answering.progress, tell)
-    except KeyboardInterrupt:
+        return run.whole()
+    except BaseException:
+        run.abandon()
         bench.ledger.set_state(plan.evaluation_id, "interrupted")
         raise
-    except TrackingError as exc:
-        # The answers are safe and the figures can still be shown; the store gets them later.
-        problems.append(exc.message)
-        scoring.score_all(answers, concurrency=bench.concurrency)
-    result = _result(plan, scoring, answers, answering, runs, interrupted=interrupted)
-    csv_file = bench.output / "answers.csv"
-    write_answers_csv(result, csv_file)
-    result = replace(result, files={"answers_csv": str(csv_file)})
-    if not problems:
-        tell(Snapshot(phase="recording", candidates=answering.progress, detail="closing the runs"))
+
+
+class _Run:
+    """The state of one `run_evaluation`."""
+
+    def __init__(
+        self, plan: EvaluationPlan, bench: Workbench, tell: Callable[[Snapshot], None]
+    ) -> None:
+        self.plan = plan
+        self.bench = bench
+        self.tell = tell
+        self.scoring = Scoring(plan, bench.judge, bench.ledger)
+        self.reused = reusable_answers(plan, bench.ledger)
+        self.scoring.recall(self.reused)
+        self.answering = Answering(
+            plan,
+            bench.providers,
+            bench.ledger,
+            limiters=_limiters(plan, bench.concurrency),
+            concurrency=bench.concurrency,
+            policy=bench.policy,
+            metering=bench.metering,
+            reused=self.reused,
+            budget=bench.budget,
+            on_answer=self.score,
+        )
+        self.interrupted = False
+        self.recorder: RecorderProcess | None = None
+
+    def whole(self) -> EvaluationResult:
+        fast = self.bench.harness == "fast"
+        if fast:
+            self.recorder = RecorderProcess(
+                self.bench.settings, self.bench.ledger.path, self.plan.evaluation_id
+            )
+            self.scoring.start(self.bench.concurrency, self.finished)
+        self.answer()
+        problems: list[str] = []
+        if fast:
+            self.wait_for_scores()
+        else:
+            problems += self.score_with_mlflow()
+        result, files = self.conclude()
+        if not problems:
+            problems += self.close(result, files)
+        state: EvaluationState = "finished"
+        if problems:
+            state = "partial"
+        if self.interrupted or _out_of_budget(result):
+            state = "interrupted"
+        self.bench.ledger.set_state(self.plan.evaluation_id, state)
+        self.show("done")
+        runs = self.bench.ledger.evaluation(self.plan.evaluation_id).runs
+        return replace(_with_runs(result, runs), problems=tuple(problems))
+
+    def answer(self) -> None:
+        for provider in self.bench.providers:
+            # Importing an SDK takes up to a second, which must not count as a model's first answer.
+            provider.prepare()
+        for cell, record in self.reused.items():
+            self.score(cell, record)
+        self.answering.start()
         try:
-            problems += recording.close(result, csv_file)
+            self.answering.join(lambda: self.show("answering"))
+        except KeyboardInterrupt:
+            self.interrupted = True
+            self.answering.stop()
+            self.answering.join(
+                lambda: self.show(
+                    "answering",
+                    "stopping: waiting for answers in flight (Ctrl-C again leaves at once)",
+                )
+            )
+
+    def score(self, cell: Cell, record: AnswerRecord) -> None:
+        if self.bench.harness == "fast":
+            self.scoring.submit(cell, record)
+
+    def finished(self, cell: Cell) -> None:
+        """Hand a row whose scores are all there to the recorder."""
+        outcome = Outcome(cell, self.answering.answers[cell], self.scoring.scores[cell])
+        self.bench.ledger.append(
+            "outcomes", self.plan.evaluation_id, outcome.key, outcome.to_json()
+        )
+
+    def wait_for_scores(self) -> None:
+        try:
+            self.scoring.join(lambda: self.show("scoring"))
+        except KeyboardInterrupt:
+            if self.interrupted:
+                raise
+            self.interrupted = True
+            self.scoring.stop.set()
+            self.scoring.join(lambda: self.show("scoring", "stopping"))
+
+    def score_with_mlflow(self) -> list[str]:
+        # Imported here: it imports MLflow, which the fast harness keeps out of this process.
+        from llmflowlab.evaluation.recording import Recording
+
+        try:
+            self.recording = Recording(self.plan, self.bench.settings, self.bench.ledger)
+            self.recording.open()
+            self.recording.score_with_mlflow(
+                self.answering.answers,
+                self.scoring,
+                concurrency=self.bench.concurrency,
+                tick=lambda: self.show("scoring"),
+            )
         except TrackingError as exc:
-            problems.append(exc.message)
-    state = "interrupted" if interrupted else "partial" if problems else "finished"
-    bench.ledger.set_state(plan.evaluation_id, state)  # type: ignore[arg-type]
-    tell(Snapshot(phase="done", candidates=answering.progress))
-    return replace(result, problems=tuple(problems))
+            # The answers are safe and the figures can still be shown; the store gets them later.
+            self.scoring.score_all(self.answering.answers, concurrency=self.bench.concurrency)
+            return [exc.message]
+        return []
 
+    def conclude(self) -> tuple[EvaluationResult, list[Path]]:
+        plan, scores = self.plan, self.scoring.scores
+        result = EvaluationResult(
+            plan=plan,
+            parent_run_id=None,
+            candidates=[
+                summarise(
+                    plan,
+                    index,
+                    self.answering.answers,
+                    scores,
+                    run_id=None,
+                    reused=self.answering.progress[index].reused,
+                    binary=self.scoring.binary,
+                )
+                for index in range(len(plan.candidates))
+            ],
+            comparisons=compare(plan, scores, binary=self.scoring.binary),
+            judge_usage=self.scoring.judge_usage(),
+            answers=self.answering.answers,
+            scores=scores,
+            interrupted=self.interrupted,
+        )
+        spreadsheet = self.bench.output / "answers.csv"
+        document = self.bench.output / "evaluation.json"
+        result = replace(result, files={"answers_csv": str(spreadsheet)})
+        write_answers_csv(result, spreadsheet)
+        write_document(to_document(result), document)
+        return result, [spreadsheet, document]
 
-def _answer(
-    plan: EvaluationPlan, bench: Workbench, tell: Callable[[Snapshot], None]
-) -> tuple[Answering, bool]:
-    reused = reusable_answers(plan, bench.ledger)
-    answering = Answering(
-        plan,
-        bench.providers,
-        bench.ledger,
-        limiters=_limiters(plan, bench.concurrency),
-        concurrency=bench.concurrency,
-        policy=bench.policy,
-        metering=bench.metering,
-        reused=reused,
-        budget=bench.budget,
-    )
-    for provider in bench.providers:
-        # Importing an SDK takes up to a second, which must not count as a model's first answer.
-        provider.prepare()
-    answering.start()
+    def close(self, result: EvaluationResult, files: Sequence[Path]) -> list[str]:
+        closing = closing_of(result, files)
+        try:
+            if self.recorder is not None:
+                return self.recorder.close(closing.to_json(), lambda: self.show("recording"))
+            return self.recording.close(closing, self.outcomes())
+        except TrackingError as exc:
+            return [exc.message]
 
-    def tick() -> None:
-        tell(Snapshot(phase="answering", candidates=answering.progress))
+    def outcomes(self) -> list[Outcome]:
+        answers = self.answering.answers
+        return [Outcome(cell, answers[cell], s) for cell, s in self.scoring.scores.items()]
 
-    try:
-        answering.join(tick)
-    except KeyboardInterrupt:
-        answering.stop()
-        tell(
+    def show(self, phase: Phase, detail: str = "") -> None:
+        scored = sum(len(scores) for scores in list(self.scoring.scores.values()))
+        self.tell(
             Snapshot(
-                phase="answering",
-                candidates=answering.progress,
-                detail="stopping: waiting for the answers in flight (Ctrl-C again leaves at once)",
+                phase=phase,
+                candidates=self.answering.progress,
+                scored=scored,
+                to_score=len(self.answering.answers) * len(self.plan.scorers),
+                recorded=self.recorder.recorded if self.recorder else 0,
+                detail=detail,
             )
         )
-        answering.join(tick)
-        return answering, True
-    return answering, False
+
+    def abandon(self) -> None:
+        self.answering.stop()
+        self.scoring.stop.set()
+        if self.recorder is not None:
+            self.recorder.abandon()
 
 
 def _limiters(plan: EvaluationPlan, concurrency: int) -> list[Limiter]:
@@ -159,60 +288,25 @@ def _limiters(plan: EvaluationPlan, concurrency: int) -> list[Limiter]:
     return [shared[spec.model] for spec in plan.candidates]
 
 
-def _record(
-    recording: Recording,
-    scoring: Scoring,
-    answers: Mapping[Cell, AnswerRecord],
-    bench: Workbench,
-    progress: Sequence[CandidateProgress],
-    tell: Callable[[Snapshot], None],
-) -> Mapping[str, Any]:
-    total = len(answers) * len(scoring.scorers)
-
-    def tick() -> None:
-        done = sum(len(scores) for scores in list(scoring.scores.values()))
-        tell(Snapshot(phase="scoring", candidates=progress, scored=done, to_score=total))
-
-    return recording.run(answers, scoring, concurrency=bench.concurrency, tick=tick)
+def _out_of_budget(result: EvaluationResult) -> bool:
+    return any("budget_exhausted" in candidate.failed for candidate in result.candidates)
 
 
-def _result(
-    plan: EvaluationPlan,
-    scoring: Scoring,
-    answers: Mapping[Cell, AnswerRecord],
-    answering: Answering,
-    runs: Mapping[str, Any],
-    *,
-    interrupted: bool,
-) -> EvaluationResult:
-    run_ids: Sequence[str | None] = runs.get("candidates") or [None] * len(plan.candidates)
-    return EvaluationResult(
-        plan=plan,
+def _with_runs(result: EvaluationResult, runs: Mapping[str, Any]) -> EvaluationResult:
+    ids = runs.get("candidates") or [None] * len(result.candidates)
+    return replace(
+        result,
         parent_run_id=runs.get("parent"),
         candidates=[
-            summarise(
-                plan,
-                index,
-                answers,
-                scoring.scores,
-                run_id=run_ids[index],
-                reused=answering.progress[index].reused,
-                binary=scoring.binary,
-            )
-            for index in range(len(plan.candidates))
+            replace(candidate, run_id=run_id)
+            for candidate, run_id in zip(result.candidates, ids, strict=True)
         ],
-        comparisons=compare(plan, scoring.scores, binary=scoring.binary),
-        judge_usage=scoring.judge_usage(),
-        answers=answers,
-        scores=scoring.scores,
-        interrupted=interrupted,
     )
 
 
 def new_evaluation_id() -> str:
     """Return a fresh id that sorts by time and can be typed: `20260131-235959-a1b2`."""
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return f"{stamp}-{time.time_ns() % 65536:04x}"
+    return f"{datetime.now().strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
 def to_document(result: EvaluationResult) -> str:

@@ -48,6 +48,10 @@ CREATE TABLE IF NOT EXISTS answers (
   record TEXT NOT NULL, UNIQUE (evaluation, key)
 );
 CREATE INDEX IF NOT EXISTS answers_by_key ON answers (key);
+CREATE TABLE IF NOT EXISTS outcomes (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, evaluation TEXT NOT NULL,
+  record TEXT NOT NULL, UNIQUE (evaluation, key)
+);
 CREATE TABLE IF NOT EXISTS judgements (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, evaluation TEXT NOT NULL,
   record TEXT NOT NULL, UNIQUE (evaluation, key)
@@ -55,7 +59,7 @@ CREATE TABLE IF NOT EXISTS judgements (
 CREATE INDEX IF NOT EXISTS judgements_by_key ON judgements (key);
 """
 
-Table: TypeAlias = Literal["answers", "judgements"]
+Table: TypeAlias = Literal["answers", "judgements", "outcomes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +168,8 @@ class Ledger:
     ) -> Future[None]:
         """Queue a record; the future is done when it is safely on disk.
 
-        The first record of an evaluation under a key stays: a cell is paid for once.
+        The first record of an evaluation under a key stays: a cell is paid for once. Outcomes are
+        replaced instead, and move to the end: a row that was done again is recorded again.
         """
         write = _Write(table, (key, evaluation, json.dumps(record, ensure_ascii=False)), Future())
         self._queue.put(write)
@@ -194,6 +199,22 @@ class Ledger:
             for key, owner, record in self._rows(sql + " ORDER BY seq", tuple(values)):
                 found[key] = (owner, json.loads(record))
         return found
+
+    def outcomes(
+        self, evaluation: str, *, after: int = 0, limit: int = -1
+    ) -> list[tuple[int, dict[str, Any]]]:
+        """Return finished rows in the order they came, as (sequence number, record).
+
+        Args:
+            evaluation: Whose.
+            after: Only those behind this sequence number.
+            limit: At most so many; all by default.
+        """
+        rows = self._rows(
+            "SELECT seq, record FROM outcomes WHERE evaluation = ? AND seq > ? ORDER BY seq LIMIT ?",
+            (evaluation, after, limit),
+        )
+        return [(seq, json.loads(record)) for seq, record in rows]
 
     def spent(self, evaluation: str) -> Decimal:
         """Return the USD an evaluation has paid so far, as far as prices were known."""
@@ -278,9 +299,9 @@ class Ledger:
         try:
             with self._connection() as connection:
                 for write in batch:
+                    verb = "REPLACE" if write.table == "outcomes" else "INSERT OR IGNORE"
                     connection.execute(
-                        f"INSERT OR IGNORE INTO {write.table} (key, evaluation, record) "  # noqa: S608
-                        "VALUES (?, ?, ?)",
+                        f"{verb} INTO {write.table} (key, evaluation, record) VALUES (?, ?, ?)",
                         write.values,
                     )
         except (sqlite3.Error, OSError) as exc:

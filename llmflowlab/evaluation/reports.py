@@ -6,12 +6,15 @@ import csv
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
+from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.plan import Cell
 from llmflowlab.evaluation.results import EvaluationResult
 
-__all__ = ["safe_cell", "write_answers_csv"]
+__all__ = ["safe_cell", "write_answers_csv", "write_document"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -31,19 +34,37 @@ def write_answers_csv(result: EvaluationResult, file: Path) -> None:
     UTF-8 with a byte order mark, without which Excel misreads every accent. Written whole or not
     at all.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=file.name, suffix=".part")
+    with _whole(file, "utf-8-sig") as out:
+        writer = csv.writer(out)
+        for row in _rows(result):
+            writer.writerow([safe_cell(cell) for cell in row])
+
+
+def write_document(text: str, file: Path) -> None:
+    """Write a JSON document, whole or not at all."""
+    with _whole(file, "utf-8") as out:
+        out.write(text + "\n")
+
+
+@contextmanager
+def _whole(file: Path, encoding: str) -> Iterator[TextIO]:
     try:
-        with os.fdopen(handle, "w", encoding="utf-8-sig", newline="") as out:
-            writer = csv.writer(out)
-            for row in _rows(result):
-                writer.writerow([safe_cell(cell) for cell in row])
-            out.flush()
-            os.fsync(out.fileno())
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=file.parent, prefix=file.name, suffix=".part")
+        try:
+            with os.fdopen(handle, "w", encoding=encoding, newline="") as out:
+                yield out
+                out.flush()
+                os.fsync(out.fileno())
+            Path(name).replace(file)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as exc:
+        raise TrackingError(
+            f"{file} cannot be written ({exc.strerror}). Name another folder with --output; the "
+            "answers themselves are kept."
+        ) from exc
 
 
 def _rows(result: EvaluationResult) -> Iterator[list[str]]:

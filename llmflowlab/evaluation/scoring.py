@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -61,6 +62,11 @@ class Scoring:
         self._ledger = ledger
         self._lock = threading.Lock()
         self._kept: dict[str, Score] = {}
+        self._pool: ThreadPoolExecutor | None = None
+        self._futures: deque[Future[None]] = deque()
+        self._open: dict[Cell, int] = {}
+        """Rows that wait for judgements, with how many."""
+        self._on_finished: Callable[[Cell], None] = lambda cell: None
 
     @property
     def binary(self) -> Mapping[str, bool]:
@@ -152,6 +158,58 @@ class Scoring:
                 self.stop.set()
                 pool.shutdown(cancel_futures=True)
                 raise
+
+    def start(self, concurrency: int, on_finished: Callable[[Cell], None]) -> None:
+        """Begin to score rows as they are submitted.
+
+        Args:
+            concurrency: Judgements in flight.
+            on_finished: Called once per row when all its scores are there, in any thread.
+        """
+        self._on_finished = on_finished
+        self._pool = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="judge")
+
+    def submit(self, cell: Cell, answer: AnswerRecord) -> None:
+        """Score a row: text at once in this thread, judgements in the pool."""
+        judged = [name for name, how in self.scorers.items() if how.needs_judge]
+        for name in self.scorers:
+            if name not in judged:
+                self.score(cell, name, answer)
+        if not judged:
+            self._on_finished(cell)
+            return
+        with self._lock:
+            self._open[cell] = len(judged)
+        assert self._pool is not None
+        for name in judged:
+            self._futures.append(self._pool.submit(self._judged, cell, name, answer))
+
+    def _judged(self, cell: Cell, name: str, answer: AnswerRecord) -> None:
+        if not self.stop.is_set():
+            self.score(cell, name, answer)
+        else:
+            with self._lock:
+                refused = Score(scorer=name, not_scored="not_reached")
+                self.scores.setdefault(cell, {}).setdefault(name, refused)
+        with self._lock:
+            self._open[cell] -= 1
+            finished = self._open[cell] == 0
+        if finished:
+            self._on_finished(cell)
+
+    def join(self, tick: Callable[[], None]) -> None:
+        """Wait until every submitted row has its scores.
+
+        Raises:
+            TrackingError: A judgement could not be written down.
+        """
+        while self._futures:
+            wait([self._futures[0]], timeout=0.2)
+            tick()
+            while self._futures and self._futures[0].done():
+                self._futures.popleft().result()
+        if self._pool is not None:
+            self._pool.shutdown()
 
     def _unless_stopped(self, cell: Cell, name: str, answer: AnswerRecord) -> None:
         if not self.stop.is_set():

@@ -27,11 +27,10 @@ from mlflow.entities import (
     RunTag,
 )
 
-from llmflowlab.errors import TrackingError
 from llmflowlab.tracking.spans import SpanSpec, TokenUse, build_spans, build_trace_info
 from llmflowlab.tracking.store import Store
 
-__all__ = ["AssessmentValue", "EvaluationRuns", "RowTrace", "RunSpec", "StoredCounts"]
+__all__ = ["AssessmentValue", "EvaluationRuns", "RowTrace", "RunSpec"]
 
 EXPERIMENT = "LLMS_Evaluation"
 _SOURCE_RUN = "mlflow.assessment.sourceRunId"
@@ -81,15 +80,6 @@ class RunSpec:
     """Tells the runs of one evaluation apart: `parent`, `candidate-0`, …"""
     params: Mapping[str, str]
     tags: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCounts:
-    """What the store holds of a run, read back."""
-
-    traces: int
-    assessments: int
-    trace_ids: frozenset[str]
 
 
 class EvaluationRuns:
@@ -230,10 +220,9 @@ class EvaluationRuns:
             last_update_time_ms=self._created_ms,
         )
 
-    def stored(self, run_id: str) -> StoredCounts:
-        """Read back what the store holds of a run's traces and scores."""
-        traces: set[str] = set()
-        assessments = 0
+    def stored(self, run_id: str) -> dict[str, int]:
+        """Read back a run's traces, each with the number of its scores."""
+        found: dict[str, int] = {}
         token: str | None = None
         with self._store.translated():
             while True:
@@ -245,11 +234,13 @@ class EvaluationRuns:
                     include_spans=False,
                 )
                 for trace in page:
-                    traces.add(trace.info.trace_id)
-                    assessments += sum(1 for a in trace.info.assessments if a.feedback is not None)
+                    scores = [a for a in trace.info.assessments if a.feedback is not None]
+                    # People may have added feedback of their own meanwhile.
+                    ours = [s for s in scores if (s.metadata or {}).get(_SOURCE_RUN) == run_id]
+                    found[trace.info.trace_id] = len(ours)
                 token = page.token
                 if not token:
-                    return StoredCounts(len(traces), assessments, frozenset(traces))
+                    return found
 
     def finish(
         self,
@@ -272,16 +263,15 @@ class EvaluationRuns:
                 client.log_artifact(run_id, str(file))
             client.set_terminated(run_id, status=status, end_time=end_ms)
 
-    def missing(self, run_id: str, expected: Sequence[str]) -> list[str]:
-        """Return which of the expected traces the store does not hold.
+    def missing(self, run_id: str, expected: Mapping[str, int]) -> list[str]:
+        """Return which traces the store does not hold whole.
+
+        Args:
+            run_id: The run.
+            expected: Trace id → how many scores it must carry.
 
         Raises:
             TrackingError: The store cannot be asked.
         """
-        held = self.stored(run_id).trace_ids
-        return [trace_id for trace_id in expected if trace_id not in held]
-
-
-def store_problem(exc: Exception) -> TrackingError:
-    """Return the error for a store that failed in a way MLflow has no words for."""
-    return TrackingError(f"MLflow's store failed: {type(exc).__name__}. The answers are kept.")
+        held = self.stored(run_id)
+        return [trace_id for trace_id, scores in expected.items() if held.get(trace_id) != scores]

@@ -11,12 +11,11 @@ from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.evaluation.answering import reusable_answers
 from llmflowlab.evaluation.answers import Metering
 from llmflowlab.evaluation.dataset import Dataset, load_dataset, sample
-from llmflowlab.evaluation.engine import Workbench, new_evaluation_id
+from llmflowlab.evaluation.engine import Harness, Workbench, new_evaluation_id
 from llmflowlab.evaluation.estimate import Estimate, estimate
 from llmflowlab.evaluation.judges import JUDGED, Judge
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
-from llmflowlab.evaluation.recording import Harness
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
 from llmflowlab.evaluation.scoring import check_scorers
 from llmflowlab.providers.base import Parameters, Provider

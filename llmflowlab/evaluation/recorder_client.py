@@ -1,0 +1,108 @@
+"""The evaluation's side of the recorder process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from llmflowlab.errors import TrackingError
+from llmflowlab.settings import Settings
+
+__all__ = ["RecorderProcess"]
+
+
+class RecorderProcess:
+    """Starts the recorder of an evaluation and hears what it has done."""
+
+    def __init__(self, settings: Settings, ledger: Path, evaluation: str) -> None:
+        environment = {
+            **os.environ,
+            **settings.environment,
+            "LLMFLOWLAB_HOME": str(settings.home),
+            "MLFLOW_TRACKING_URI": settings.tracking_uri,
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        }
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-W", "ignore", "-m", "llmflowlab.evaluation.recorder"),
+                *(str(ledger), evaluation),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            text=True,
+            encoding="utf-8",
+        )
+        self.runs: dict[str, Any] = {}
+        self.recorded = 0
+        self._problems: list[str] | None = None
+        self._error: str | None = None
+        self._complaints: list[str] = []
+        self._readers = [
+            threading.Thread(target=self._read, daemon=True),
+            threading.Thread(target=self._read_errors, daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            said = json.loads(line)
+            self.runs = said.get("runs", self.runs)
+            self.recorded = said.get("recorded", self.recorded)
+            self._problems = said.get("problems", self._problems)
+            self._error = said.get("error", self._error)
+
+    def _read_errors(self) -> None:
+        assert self._process.stderr is not None
+        self._complaints.extend(line.strip() for line in self._process.stderr)
+
+    def close(self, closing: dict[str, Any] | None, tick: Callable[[], None]) -> list[str]:
+        """Have the runs closed and wait for it; None only lets the recorder finish its rows.
+
+        Returns:
+            What is missing in the store.
+
+        Raises:
+            TrackingError: The recorder failed.
+        """
+        assert self._process.stdin is not None
+        try:
+            if closing is not None:
+                self._process.stdin.write(json.dumps({"close": closing}, allow_nan=False) + "\n")
+            self._process.stdin.close()
+        except OSError:
+            # It has ended already; why, is read below.
+            pass
+        while self._process.poll() is None:
+            tick()
+            for reader in self._readers:
+                reader.join(timeout=0.05)
+        for reader in self._readers:
+            reader.join()
+        self._close_pipes()
+        if self._error is not None:
+            raise TrackingError(self._error)
+        if self._process.returncode != 0 or (closing is not None and self._problems is None):
+            last = next((line for line in reversed(self._complaints) if line), "no reason given")
+            raise TrackingError(f"The recorder ended unexpectedly ({last[:200]}).")
+        return self._problems or []
+
+    def abandon(self) -> None:
+        """End the recorder at once; what it wrote is written, the rest is in the ledger."""
+        self._process.kill()
+        self._process.wait()
+        self._close_pipes()
+
+    def _close_pipes(self) -> None:
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
