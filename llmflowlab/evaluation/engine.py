@@ -73,7 +73,7 @@ class Workbench:
     concurrency: int
     output: Path
     """Folder for `answers.csv` and `evaluation.json`."""
-    harness: Harness = "mlflow"
+    harness: Harness = "fast"
     budget: Budget = field(default_factory=lambda: Budget(None))
     """Shared with the judge."""
 

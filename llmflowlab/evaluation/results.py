@@ -261,6 +261,7 @@ def summarise(
 
 def _summary(scorer: str, cells: Sequence[Cell], scores: Scores, *, binary: bool) -> ScoreSummary:
     values: list[float] = []
+    by_row: dict[int, list[float]] = {}
     reasons: Counter[str] = Counter()
     for cell in cells:
         score = scores.get(cell, {}).get(scorer)
@@ -270,14 +271,25 @@ def _summary(scorer: str, cells: Sequence[Cell], scores: Scores, *, binary: bool
             reasons[score.not_scored or "scorer_failed"] += 1
         else:
             values.append(score.value)
+            by_row.setdefault(cell.row, []).append(score.value)
     return ScoreSummary(
         scorer=scorer,
         mean=sum(values) / len(values) if values else None,
         scored=len(values),
         coverage=len(values) / len(cells) if cells else 0.0,
-        interval=mean_interval(values, binary=binary),
+        interval=_interval(by_row, binary=binary),
         not_scored=dict(sorted(reasons.items())),
     )
+
+
+def _interval(by_row: Mapping[int, Sequence[float]], *, binary: bool) -> Interval | None:
+    """Return the interval over questions.
+
+    Repetitions of one question are not new questions, so each counts once, with its mean.
+    """
+    repeated = any(len(values) > 1 for values in by_row.values())
+    means = [sum(values) / len(values) for values in by_row.values()]
+    return mean_interval(means, binary=binary and not repeated)
 
 
 def compare(
@@ -308,10 +320,14 @@ def _pairs(
     plan: EvaluationPlan, scores: Scores, scorer: str, first: int, second: int
 ) -> list[tuple[float, float]]:
     pairs = []
-    for trial in range(plan.trials):
-        for row in plan.dataset.rows:
+    for row in plan.dataset.rows:
+        both = []
+        for trial in range(plan.trials):
             a = scores.get(Cell(first, row.index, trial), {}).get(scorer)
             b = scores.get(Cell(second, row.index, trial), {}).get(scorer)
             if a is not None and b is not None and a.value is not None and b.value is not None:
-                pairs.append((a.value, b.value))
+                both.append((a.value, b.value))
+        if both:
+            # One pair a question: repetitions of it are not independent.
+            pairs.append((sum(a for a, _ in both) / len(both), sum(b for _, b in both) / len(both)))
     return pairs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import closing
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from llmflowlab.cli.arguments import RANGES, number_argument
@@ -52,10 +53,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--judge", metavar="REF", help="the model behind the judged scorers, never a candidate")
     add("--sample", type=_whole, metavar="N", help="only N questions, drawn at random")
     add("--seed", type=int, default=0, metavar="N", help="of that draw (default 0)")
+    add("--trials", type=_whole, default=1, metavar="N", help="ask every question N times")
+    add("--budget", type=_usd, metavar="USD", help="never spend more, judges included")
+    add(
+        "--allow-unknown-cost",
+        action="store_true",
+        help="with --budget: ask models without a known price too",
+    )
     add("--concurrency", type=_whole, metavar="N", help="calls in flight per candidate (default 8)")
     add("--resume", metavar="ID", help="go on with an evaluation; sends only what is missing")
     add("--fresh", action="store_true", help="reuse no earlier answers")
-    add("--harness", choices=["fast", "mlflow"], default="mlflow", help="who writes the scores")
+    add("--harness", choices=["fast", "mlflow"], default="fast", help="who writes the scores")
     add("--output", type=Path, metavar="DIR", help="folder for answers.csv")
     add("--dry-run", action="store_true", help="say what it would take, and stop")
     add("--json", action="store_true", help="print one JSON document, nothing else")
@@ -68,6 +76,16 @@ def _whole(text: str) -> int:
         value = 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number above 0")
+    return value
+
+
+def _usd(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal(-1)
+    if not value.is_finite() or value <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} must be an amount of USD above 0")
     return value
 
 
@@ -137,6 +155,9 @@ def _wishes(arguments: argparse.Namespace) -> Wishes:
         sample=arguments.sample,
         seed=arguments.seed,
         concurrency=arguments.concurrency,
+        trials=arguments.trials,
+        budget=arguments.budget,
+        allow_unknown_cost=arguments.allow_unknown_cost,
         fresh=arguments.fresh,
         resume=arguments.resume,
         harness=arguments.harness,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 
 from llmflowlab.cli.context import App
 from llmflowlab.errors import ConfigurationError, InputError
-from llmflowlab.evaluation.answering import reusable_answers
+from llmflowlab.evaluation.answering import DEFAULT_MAX_TOKENS, reusable_answers
 from llmflowlab.evaluation.answers import Metering
+from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.dataset import Dataset, load_dataset, sample
 from llmflowlab.evaluation.engine import Harness, Workbench, new_evaluation_id
 from llmflowlab.evaluation.estimate import Estimate, estimate
@@ -20,6 +22,7 @@ from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
 from llmflowlab.evaluation.scoring import check_scorers
 from llmflowlab.providers.base import Parameters, Provider
 from llmflowlab.providers.calling import CallPolicy
+from llmflowlab.providers.pacing import Limiter, Pacer
 
 __all__ = ["Prepared", "Wishes", "default_data", "prepare"]
 
@@ -42,7 +45,11 @@ class Wishes:
     concurrency: int | None = None
     fresh: bool = False
     resume: str | None = None
-    harness: Harness = "mlflow"
+    trials: int = 1
+    budget: Decimal | None = None
+    """USD for candidates, trials and judges together; None limits nothing."""
+    allow_unknown_cost: bool = False
+    harness: Harness = "fast"
     output: Path | None = None
 
 
@@ -77,7 +84,7 @@ def prepare(app: App, wishes: Wishes, ledger: Ledger) -> Prepared:
     """
     if wishes.resume is not None:
         plan = ledger.plan(wishes.resume)
-        remarks = [*plan.dataset.warnings]
+        remarks = list(plan.dataset.warnings)
     else:
         plan, remarks = _new_plan(app, wishes)
     providers = [app.provider(candidate.model) for candidate in plan.candidates]
@@ -89,10 +96,17 @@ def prepare(app: App, wishes: Wishes, ledger: Ledger) -> Prepared:
         max_tries=max(app.settings.max_tries, 8),
         max_retry_seconds=max(app.settings.max_retry_seconds, 600.0),
     )
+    concurrency = wishes.concurrency or app.settings.concurrency
+    budget = Budget(wishes.budget, spent=ledger.spent(plan.evaluation_id))
     judge = None
     if plan.judge is not None:
-        judge = Judge(app.provider(plan.judge), policy=policy, metering=metering)
-    concurrency = wishes.concurrency or app.settings.concurrency
+        judge = Judge(
+            app.provider(plan.judge),
+            policy=policy,
+            metering=metering,
+            budget=budget,
+            gate=Limiter(Pacer(concurrency)),
+        )
     output = wishes.output or app.settings.state_dir / "evaluations" / plan.evaluation_id
     bench = Workbench(
         settings=app.settings,
@@ -104,6 +118,7 @@ def prepare(app: App, wishes: Wishes, ledger: Ledger) -> Prepared:
         concurrency=concurrency,
         output=output,
         harness=wishes.harness,
+        budget=budget,
     )
     for provider in providers:
         app.counter.preload(provider.model)
@@ -115,6 +130,11 @@ def prepare(app: App, wishes: Wishes, ledger: Ledger) -> Prepared:
         reused=reusable_answers(plan, ledger),
         judge=judge.provider if judge else None,
     )
+    if wishes.budget is not None and figures.unpriced and not wishes.allow_unknown_cost:
+        raise ConfigurationError(
+            f"A budget needs prices, and none is known for {', '.join(figures.unpriced)}; add them "
+            "to prices.json, or pass --allow-unknown-cost."
+        )
     return Prepared(plan=plan, bench=bench, estimate=figures, remarks=remarks)
 
 
@@ -145,6 +165,7 @@ def _new_plan(app: App, wishes: Wishes) -> tuple[EvaluationPlan, list[str]]:
         candidates=tuple(candidates),
         scorers=scorers,
         judge=judge if needs_judge else None,
+        trials=wishes.trials,
         fresh=wishes.fresh,
     )
     return plan, [*dataset.warnings, *remarks]
@@ -164,8 +185,15 @@ def _candidate(app: App, wishes: Wishes, model: str) -> CandidateSpec:
         display_name=provider.display_name,
         supplier=provider.supplier,
         system=wishes.system,
-        parameters=wishes.parameters,
+        parameters=_parameters(wishes),
     )
+
+
+def _parameters(wishes: Wishes) -> Parameters:
+    """Return the candidates' parameters; under a budget every answer has a greatest length."""
+    if wishes.budget is None or wishes.parameters.max_tokens is not None:
+        return wishes.parameters
+    return replace(wishes.parameters, max_tokens=DEFAULT_MAX_TOKENS)
 
 
 def _judge(

@@ -106,13 +106,7 @@ def result_tables(result: EvaluationResult, width: int = 80) -> list[Table]:
 def _score_table(result: EvaluationResult) -> Table:
     rows: list[tuple[str | None, ...]] = []
     marked: set[tuple[int, int]] = set()
-    best = {
-        scorer: max(
-            (c.scores[scorer].mean for c in result.candidates if c.scores[scorer].mean is not None),
-            default=None,
-        )
-        for scorer in result.plan.scorers
-    }
+    best = {scorer: _best(result, scorer) for scorer in result.plan.scorers}
     for candidate in result.candidates:
         for scorer in result.plan.scorers:
             score = candidate.scores[scorer]
@@ -137,6 +131,11 @@ def _score_table(result: EvaluationResult) -> Table:
         marked=frozenset(marked),
         notes=tuple(notes),
     )
+
+
+def _best(result: EvaluationResult, scorer: str) -> float | None:
+    means = [candidate.scores[scorer].mean for candidate in result.candidates]
+    return max((mean for mean in means if mean is not None), default=None)
 
 
 def _interval(score: ScoreSummary) -> str | None:
