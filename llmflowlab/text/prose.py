@@ -1,0 +1,121 @@
+"""Cuts out of a text what is written in a human language, in pieces small enough to be in one."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+__all__ = ["Segment", "segments"]
+
+# Only the beginning of a long text is judged: it is enough, and takes bounded time.
+_LONGEST = 20_000
+# Neighbouring sentences are joined until they have this many letters; shorter ones are guesswork.
+_ENOUGH = 15
+_LEAST_LETTERS = 4
+_LEAST_DENSE = 2
+# No word is longer; a run of letters that is comes from data.
+_LONGEST_WORD = 60
+
+_FENCED = re.compile(r"(?:```|~~~).*?(?:```|~~~|\Z)", re.DOTALL)
+_INLINE_CODE = re.compile(r"`[^`\n]*`|<[/!]?[A-Za-z][^<>\n]*>")
+_CODE_LINE = re.compile(
+    r"""
+      [;{}]\s*$ | => | == | != | \w\(\) | ^\s*[\]})]+[,;]?\s*$
+    | ^\s*(?:def|class|elif|import|from\s+\S+\s+import|return|const|let|var|function|public|private
+        |\#include|fn|func|package)\s+[\w{("'<*.]+.*[(){}=:;,'"<>]
+    | ^\s*(?:import|from)\s+[\w.]+(?:\s+import\s+\S+)?\s*$
+    | ^\s*(?:SELECT|INSERT\s+INTO|UPDATE|DELETE\s+FROM|CREATE\s+TABLE)\b.*(?:\bFROM\b|[(=;*])
+    | ^\s*(?:\$|>>>|\.\.\.)\s
+    """,
+    re.VERBOSE,
+)
+_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
+_NOT_IN_WORDS = re.compile(r"://|[@=_\\]|\w/\w*/|^/\w|^www\.|\d")
+_DENSE = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uac00-\ud7af\uf900-\ufaff]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One line of prose in one kind of script."""
+
+    text: str
+    letters: int
+    dense: bool
+    """Whether it is in a script in which a few characters already make words."""
+
+    @property
+    def weight(self) -> int:
+        """How much the line says, in letters of an alphabet."""
+        return 2 * self.letters if self.dense else self.letters
+
+
+def segments(text: str) -> list[Segment]:
+    """Return the prose of a text in lines of one or a few sentences; empty where there is too little.
+
+    Code, markup, addresses, numbers and emoji are left out. Unicode is made uniform (NFC) and
+    shouting lowered, because the models learnt from normal text.
+    """
+    made = [part for line in _lines(text) for part in _parts(line)]
+    enough = any(
+        segment.letters >= (_LEAST_DENSE if segment.dense else _LEAST_LETTERS) for segment in made
+    )
+    return made if enough else []
+
+
+def _lines(text: str) -> list[str]:
+    found: list[str] = []
+    gathered = _ENOUGH
+    for sentence in _SENTENCE_END.split(_without_code(text[:_LONGEST])):
+        line = " ".join(filter(None, map(_word, sentence.split())))
+        letters = _letters(line)
+        if not letters:
+            continue
+        if gathered >= _ENOUGH:
+            found.append(line)
+            gathered = 0
+        else:
+            found[-1] += " " + line
+        gathered += letters
+    return found
+
+
+def _without_code(text: str) -> str:
+    # A lone surrogate cannot be handed to fastText, which takes UTF-8.
+    encodable = text.encode("utf-8", "replace").decode("utf-8")
+    unfenced = _FENCED.sub("\n", unicodedata.normalize("NFC", encodable))
+    lines = (line for line in unfenced.splitlines() if not _CODE_LINE.search(line))
+    return _INLINE_CODE.sub(" ", "\n".join(lines))
+
+
+def _word(token: str) -> str:
+    """Return what of a token is words."""
+    if _DENSE.search(token):
+        return "".join(char for char in token if not char.isdigit())
+    if len(token) > _LONGEST_WORD or _NOT_IN_WORDS.search(token):
+        return ""
+    return "".join(char for char in token if unicodedata.category(char)[0] != "S")
+
+
+def _parts(line: str) -> Iterator[Segment]:
+    # A line in two scripts is two lines: "我觉得 machine learning 很有意思".
+    words = line.split()
+    dense = " ".join(word for word in words if _DENSE.search(word))
+    spaced = " ".join(word for word in words if not _DENSE.search(word))
+    for part, is_dense in ((dense, True), (spaced, False)):
+        if letters := _letters(part):
+            yield Segment(_lowered(part), letters, is_dense)
+
+
+def _lowered(line: str) -> str:
+    cased = [char for char in line if char.isupper() or char.islower()]
+    shouting = len(cased) > _LEAST_LETTERS and all(char.isupper() for char in cased)
+    return line.lower() if shouting else line
+
+
+def _letters(line: str) -> int:
+    return sum(char.isalpha() for char in line)
