@@ -76,6 +76,8 @@ class Workbench:
     harness: Harness = "fast"
     budget: Budget = field(default_factory=lambda: Budget(None))
     """Shared with the judge."""
+    recorder: RecorderProcess | None = None
+    """One that was started beforehand; the fast harness starts its own otherwise."""
 
 
 def run_evaluation(
@@ -136,9 +138,10 @@ class _Run:
     def whole(self) -> EvaluationResult:
         fast = self.bench.harness == "fast"
         if fast:
-            self.recorder = RecorderProcess(
-                self.bench.settings, self.bench.ledger.path, self.plan.evaluation_id
+            self.recorder = self.bench.recorder or RecorderProcess(
+                self.bench.settings, self.bench.ledger.path
             )
+            self.recorder.begin(self.plan.evaluation_id)
             self.scoring.start(self.bench.concurrency, self.finished)
         self.answer()
         problems: list[str] = []

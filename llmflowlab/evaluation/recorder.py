@@ -4,7 +4,8 @@ A process of its own, because MLflow costs 1.5 s to import and some milliseconds
 which would hold up the calls on the same interpreter. Between it and the evaluation stands the ledger,
 so a recorder that dies loses nothing, and recording again is all a repair needs.
 
-Speaks JSON lines: on standard input `{"close": {…}}` or the end of input, on standard output
+Speaks JSON lines: on standard input `{"begin": ID}`, then `{"close": {…}}` or the end of input, on
+standard output
 `{"runs": …}`, `{"recorded": n}`, and last `{"problems": […]}` or `{"error": "…"}`.
 """
 
@@ -31,7 +32,7 @@ _BATCH = 200
 _PAUSE = 0.1
 
 
-def main(ledger_file: Path, evaluation: str) -> int:
+def main(ledger_file: Path) -> int:
     """Record one evaluation until it is closed or standard input ends."""
     # Ctrl-C reaches every process of the terminal; the evaluation decides when recording ends.
     with suppress(ValueError):
@@ -40,15 +41,20 @@ def main(ledger_file: Path, evaluation: str) -> int:
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
     settings = load_settings()
     try:
-        with closing(Ledger(ledger_file)) as ledger:
-            from llmflowlab.evaluation.recording import Recording
+        # Loaded while the evaluation is still being prepared.
+        from llmflowlab.evaluation.recording import Recording
 
+        first = orders.get()
+        if first is None:
+            return 0
+        with closing(Ledger(ledger_file)) as ledger:
+            evaluation: str = first["begin"]
             recording = Recording(ledger.plan(evaluation), settings, ledger)
             recording.open()
             _tell(runs=recording.run_ids())
             order, outcomes = _follow(ledger, evaluation, recording, orders)
             if order is not None:
-                _tell(problems=recording.close(Closing(**order), list(outcomes.values())))
+                _tell(problems=recording.close(Closing(**order["close"]), list(outcomes.values())))
     except LabError as exc:
         _tell(error=exc.message)
         return int(exc.exit_code)
@@ -84,8 +90,7 @@ def _follow(
 
 def _listen(orders: queue.SimpleQueue[dict[str, Any] | None]) -> None:
     for line in sys.stdin:
-        orders.put(json.loads(line)["close"])
-        return
+        orders.put(json.loads(line))
     orders.put(None)
 
 
@@ -96,4 +101,4 @@ def _tell(**values: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
+    sys.exit(main(Path(sys.argv[1])))

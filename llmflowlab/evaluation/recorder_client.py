@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,12 @@ __all__ = ["RecorderProcess"]
 
 
 class RecorderProcess:
-    """Starts the recorder of an evaluation and hears what it has done."""
+    """Starts a recorder and hears what it has done.
 
-    def __init__(self, settings: Settings, ledger: Path, evaluation: str) -> None:
+    It loads MLflow at once, which takes seconds, so start it before the evaluation is prepared.
+    """
+
+    def __init__(self, settings: Settings, ledger: Path) -> None:
         environment = {
             **os.environ,
             **settings.environment,
@@ -31,7 +35,7 @@ class RecorderProcess:
         self._process = subprocess.Popen(
             [
                 *(sys.executable, "-W", "ignore", "-m", "llmflowlab.evaluation.recorder"),
-                *(str(ledger), evaluation),
+                str(ledger),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -65,6 +69,14 @@ class RecorderProcess:
         assert self._process.stderr is not None
         self._complaints.extend(line.strip() for line in self._process.stderr)
 
+    def begin(self, evaluation: str) -> None:
+        """Tell which evaluation to record; it must be in the ledger."""
+        # A recorder that has ended already says why when it is closed.
+        with suppress(OSError):
+            assert self._process.stdin is not None
+            self._process.stdin.write(json.dumps({"begin": evaluation}) + "\n")
+            self._process.stdin.flush()
+
     def close(self, closing: dict[str, Any] | None, tick: Callable[[], None]) -> list[str]:
         """Have the runs closed and wait for it; None only lets the recorder finish its rows.
 
@@ -75,13 +87,11 @@ class RecorderProcess:
             TrackingError: The recorder failed.
         """
         assert self._process.stdin is not None
-        try:
+        # Where it has ended already, why is read below.
+        with suppress(OSError):
             if closing is not None:
                 self._process.stdin.write(json.dumps({"close": closing}, allow_nan=False) + "\n")
             self._process.stdin.close()
-        except OSError:
-            # It has ended already; why, is read below.
-            pass
         while self._process.poll() is None:
             tick()
             for reader in self._readers:
@@ -105,4 +115,5 @@ class RecorderProcess:
     def _close_pipes(self) -> None:
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             if stream is not None:
-                stream.close()
+                with suppress(OSError):
+                    stream.close()

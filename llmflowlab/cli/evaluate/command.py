@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from llmflowlab.cli.evaluate.show import LiveView, describe_plan, show_result
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.evaluation.engine import run_evaluation, to_document
 from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.recorder_client import RecorderProcess
 from llmflowlab.evaluation.results import EvaluationResult
 from llmflowlab.evaluation.scoring import SCORERS
 from llmflowlab.providers.base import Parameters
@@ -96,8 +97,12 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
         LabError: Something cannot be used or failed.
     """
     wishes = _wishes(arguments)
-    with closing(ledger_of(app)) as ledger:
-        prepared = prepare(app, wishes, ledger)
+    with closing(ledger_of(app)) as ledger, ExitStack() as stack:
+        recorder = None
+        if wishes.harness == "fast" and not arguments.dry_run:
+            recorder = RecorderProcess(app.settings, ledger.path)
+            stack.callback(recorder.abandon)
+        prepared = prepare(app, wishes, ledger, recorder=recorder)
         for remark in prepared.remarks:
             app.screen.note(remark)
         if not arguments.json or arguments.dry_run:

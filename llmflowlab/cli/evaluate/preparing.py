@@ -18,6 +18,7 @@ from llmflowlab.evaluation.estimate import Estimate, estimate
 from llmflowlab.evaluation.judges import JUDGED, Judge
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
+from llmflowlab.evaluation.recorder_client import RecorderProcess
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
 from llmflowlab.evaluation.scoring import check_scorers
 from llmflowlab.providers.base import Parameters, Provider
@@ -75,7 +76,9 @@ def default_data(app: App) -> Path:
     )
 
 
-def prepare(app: App, wishes: Wishes, ledger: Ledger) -> Prepared:
+def prepare(
+    app: App, wishes: Wishes, ledger: Ledger, *, recorder: RecorderProcess | None = None
+) -> Prepared:
     """Check everything that can be checked before the first call.
 
     Raises:
@@ -119,6 +122,7 @@ def prepare(app: App, wishes: Wishes, ledger: Ledger) -> Prepared:
         output=output,
         harness=wishes.harness,
         budget=budget,
+        recorder=recorder,
     )
     for provider in providers:
         app.counter.preload(provider.model)
