@@ -25,7 +25,7 @@ from llmflowlab.evaluation.outcomes import Outcome
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.recorder_client import RecorderProcess
 from llmflowlab.evaluation.reports import write_answers_csv, write_document
-from llmflowlab.evaluation.results import EvaluationResult, compare, summarise
+from llmflowlab.evaluation.results import EvaluationResult, build_result
 from llmflowlab.evaluation.scoring import Scoring
 from llmflowlab.providers.base import Provider
 from llmflowlab.providers.calling import CallPolicy
@@ -40,6 +40,8 @@ __all__ = [
     "new_evaluation_id",
     "run_evaluation",
     "to_document",
+    "with_runs",
+    "write_files",
 ]
 
 Phase: TypeAlias = Literal["answering", "scoring", "recording", "done"]
@@ -160,7 +162,7 @@ class _Run:
         self.bench.ledger.set_state(self.plan.evaluation_id, state)
         self.show("done")
         runs = self.bench.ledger.evaluation(self.plan.evaluation_id).runs
-        return replace(_with_runs(result, runs), problems=tuple(problems))
+        return replace(with_runs(result, runs), problems=tuple(problems))
 
     def answer(self) -> None:
         for provider in self.bench.providers:
@@ -187,7 +189,12 @@ class _Run:
 
     def finished(self, cell: Cell) -> None:
         """Hand a row whose scores are all there to the recorder."""
-        outcome = Outcome(cell, self.answering.answers[cell], self.scoring.scores[cell])
+        outcome = Outcome(
+            cell,
+            self.answering.answers[cell],
+            self.scoring.scores[cell],
+            reused=cell in self.reused,
+        )
         self.bench.ledger.append(
             "outcomes", self.plan.evaluation_id, outcome.key, outcome.to_json()
         )
@@ -222,34 +229,15 @@ class _Run:
         return []
 
     def conclude(self) -> tuple[EvaluationResult, list[Path]]:
-        plan, scores = self.plan, self.scoring.scores
-        result = EvaluationResult(
-            plan=plan,
-            parent_run_id=None,
-            candidates=[
-                summarise(
-                    plan,
-                    index,
-                    self.answering.answers,
-                    scores,
-                    run_id=None,
-                    reused=self.answering.progress[index].reused,
-                    binary=self.scoring.binary,
-                )
-                for index in range(len(plan.candidates))
-            ],
-            comparisons=compare(plan, scores, binary=self.scoring.binary),
-            judge_usage=self.scoring.judge_usage(),
-            answers=self.answering.answers,
-            scores=scores,
+        result = build_result(
+            self.plan,
+            self.answering.answers,
+            self.scoring.scores,
+            reused=[progress.reused for progress in self.answering.progress],
+            binary=self.scoring.binary,
             interrupted=self.interrupted,
         )
-        spreadsheet = self.bench.output / "answers.csv"
-        document = self.bench.output / "evaluation.json"
-        result = replace(result, files={"answers_csv": str(spreadsheet)})
-        write_answers_csv(result, spreadsheet)
-        write_document(to_document(result), document)
-        return result, [spreadsheet, document]
+        return write_files(result, self.bench.output)
 
     def close(self, result: EvaluationResult, files: Sequence[Path]) -> list[str]:
         closing = closing_of(result, files)
@@ -295,7 +283,7 @@ def _out_of_budget(result: EvaluationResult) -> bool:
     return any("budget_exhausted" in candidate.failed for candidate in result.candidates)
 
 
-def _with_runs(result: EvaluationResult, runs: Mapping[str, Any]) -> EvaluationResult:
+def with_runs(result: EvaluationResult, runs: Mapping[str, Any]) -> EvaluationResult:
     ids = runs.get("candidates") or [None] * len(result.candidates)
     return replace(
         result,
@@ -305,6 +293,16 @@ def _with_runs(result: EvaluationResult, runs: Mapping[str, Any]) -> EvaluationR
             for candidate, run_id in zip(result.candidates, ids, strict=True)
         ],
     )
+
+
+def write_files(result: EvaluationResult, folder: Path) -> tuple[EvaluationResult, list[Path]]:
+    """Write the files of a result; returns it with their names, and them."""
+    spreadsheet = folder / "answers.csv"
+    document = folder / "evaluation.json"
+    result = replace(result, files={"answers_csv": str(spreadsheet)})
+    write_answers_csv(result, spreadsheet)
+    write_document(to_document(result), document)
+    return result, [spreadsheet, document]
 
 
 def new_evaluation_id() -> str:

@@ -20,6 +20,8 @@ class Outcome:
     cell: Cell
     answer: AnswerRecord
     scores: Mapping[str, Score]
+    reused: bool = False
+    """Whether the answer was taken from an earlier run."""
 
     @property
     def key(self) -> str:
@@ -31,6 +33,7 @@ class Outcome:
             "cell": [self.cell.candidate, self.cell.row, self.cell.trial],
             "answer": self.answer.to_json(),
             "scores": [score.to_json() for score in self.scores.values()],
+            "reused": self.reused,
         }
 
     @classmethod
@@ -40,4 +43,5 @@ class Outcome:
             Cell(*values["cell"]),
             AnswerRecord.from_json(values["answer"]),
             {score.scorer: score for score in scores},
+            bool(values.get("reused")),
         )

@@ -28,7 +28,9 @@ __all__ = [
     "ScoreSummary",
     "Scores",
     "Verdict",
+    "build_result",
     "compare",
+    "interval_over_questions",
     "quantile",
     "summarise",
 ]
@@ -277,12 +279,66 @@ def _summary(scorer: str, cells: Sequence[Cell], scores: Scores, *, binary: bool
         mean=sum(values) / len(values) if values else None,
         scored=len(values),
         coverage=len(values) / len(cells) if cells else 0.0,
-        interval=_interval(by_row, binary=binary),
+        interval=interval_over_questions(by_row, binary=binary),
         not_scored=dict(sorted(reasons.items())),
     )
 
 
-def _interval(by_row: Mapping[int, Sequence[float]], *, binary: bool) -> Interval | None:
+def build_result(
+    plan: EvaluationPlan,
+    answers: Mapping[Cell, AnswerRecord],
+    scores: Scores,
+    *,
+    reused: Sequence[int],
+    binary: Mapping[str, bool],
+    interrupted: bool = False,
+) -> EvaluationResult:
+    """Count everything up.
+
+    Args:
+        plan: The evaluation.
+        answers: By cell; cells without one were not reached.
+        scores: Of those answers.
+        reused: How many answers of each candidate came from earlier runs.
+        binary: Which scorers say yes or no.
+        interrupted: Whether it was stopped before its end.
+    """
+    return EvaluationResult(
+        plan=plan,
+        parent_run_id=None,
+        candidates=[
+            summarise(
+                plan, index, answers, scores, run_id=None, reused=reused[index], binary=binary
+            )
+            for index in range(len(plan.candidates))
+        ],
+        comparisons=compare(plan, scores, binary=binary),
+        judge_usage=judge_usage(scores),
+        answers=answers,
+        scores=scores,
+        interrupted=interrupted,
+    )
+
+
+def judge_usage(scores: Scores) -> dict[str, Any]:
+    """Return what judging took: calls sent and reused, tokens, USD (None where unknown)."""
+    asked = [s for by_name in scores.values() for s in by_name.values() if s.judge is not None]
+    sent = [score for score in asked if not score.reused]
+    counted = [score for score in sent if score.prompt_tokens is not None]
+    costs = [Decimal(score.cost_usd) for score in counted if score.cost_usd is not None]
+    return {
+        "calls": {"sent": len(sent), "reused": len(asked) - len(sent)},
+        "tokens": {
+            "prompt": sum(score.prompt_tokens or 0 for score in counted),
+            "completion": sum(score.completion_tokens or 0 for score in counted),
+        },
+        "cost_usd": float(sum(costs, Decimal(0))) if len(costs) == len(counted) else None,
+    }
+
+
+def interval_over_questions(
+    by_row: Mapping[Any, Sequence[float]], *, binary: bool
+) -> Interval | None:
     """Return the interval over questions.
 
     Repetitions of one question are not new questions, so each counts once, with its mean.

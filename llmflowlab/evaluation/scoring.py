@@ -7,8 +7,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.answers import AnswerRecord
@@ -19,7 +18,7 @@ from llmflowlab.evaluation.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC, ComparingScorer
 from llmflowlab.evaluation.scores import Score
 
-__all__ = ["SCORERS", "AnyScorer", "Scoring", "check_scorers"]
+__all__ = ["SCORERS", "AnyScorer", "Scoring", "check_scorers", "is_binary"]
 
 AnyScorer: TypeAlias = ComparingScorer | JudgeScorer
 
@@ -37,6 +36,11 @@ def check_scorers(names: Sequence[str]) -> tuple[str, ...]:
         if name not in SCORERS:
             raise InputError(f"{name!r} is no scorer; choose from {', '.join(SCORERS)}.")
     return tuple(name for name in SCORERS if name in set(names))
+
+
+def is_binary(names: Sequence[str]) -> dict[str, bool]:
+    """Return which scorers say yes or no; the others give a degree."""
+    return {name: DETERMINISTIC[name].binary if name in DETERMINISTIC else True for name in names}
 
 
 class Scoring:
@@ -70,7 +74,7 @@ class Scoring:
 
     @property
     def binary(self) -> Mapping[str, bool]:
-        return {name: scorer.binary for name, scorer in self.scorers.items()}
+        return is_binary(self.plan.scorers)
 
     def recall(self, answers: Mapping[Cell, AnswerRecord]) -> int:
         """Load judgements already paid for; returns how many will be reused."""
@@ -214,27 +218,6 @@ class Scoring:
     def _unless_stopped(self, cell: Cell, name: str, answer: AnswerRecord) -> None:
         if not self.stop.is_set():
             self.score(cell, name, answer)
-
-    def judge_usage(self) -> dict[str, Any]:
-        """Return what judging took: calls sent and reused, tokens, USD (None where unknown)."""
-        asked = [
-            score
-            for scores in self.scores.values()
-            for score in scores.values()
-            if score.judge is not None
-        ]
-        sent = [score for score in asked if not score.reused]
-        counted = [score for score in sent if score.prompt_tokens is not None]
-        costs = [Decimal(score.cost_usd) for score in counted if score.cost_usd is not None]
-        priced = len(costs) == len(counted)
-        return {
-            "calls": {"sent": len(sent), "reused": len(asked) - len(sent)},
-            "tokens": {
-                "prompt": sum(score.prompt_tokens or 0 for score in counted),
-                "completion": sum(score.completion_tokens or 0 for score in counted),
-            },
-            "cost_usd": float(sum(costs, Decimal(0))) if priced else None,
-        }
 
     def _row(self, cell: Cell) -> Row:
         return self.plan.dataset.rows[cell.row]

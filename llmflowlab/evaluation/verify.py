@@ -1,0 +1,171 @@
+"""Recomputes every number of a run from the traces MLflow holds, and compares.
+
+Imports MLflow through the store; nothing is taken from the lab's own memory, so that it also tells
+whether what others see is what was measured.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmflowlab.errors import InputError
+from llmflowlab.evaluation.results import interval_over_questions, quantile
+from llmflowlab.evaluation.scoring import is_binary
+from llmflowlab.tracking.store import Store
+
+__all__ = ["Check", "verify_run"]
+
+_TOLERANCE = 1e-9
+_CLOCK = 2e-6
+"""Seconds: spans keep whole nanoseconds, and a mean adds the roundings of two clocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One number of a run: as reported, as recomputed."""
+
+    name: str
+    reported: float | None
+    recomputed: float | None
+
+    @property
+    def equal(self) -> bool:
+        if self.reported is None or self.recomputed is None:
+            return self.reported is self.recomputed
+        tolerance = _CLOCK if self.name.startswith("latency/") else _TOLERANCE
+        return math.isclose(self.reported, self.recomputed, rel_tol=_TOLERANCE, abs_tol=tolerance)
+
+
+def verify_run(store: Store, run_id: str) -> list[Check]:
+    """Check a candidate's evaluation run.
+
+    Raises:
+        InputError: It is no evaluation run of a candidate.
+        TrackingError: The store cannot be asked.
+    """
+    with store.translated():
+        run = store.client.get_run(run_id)
+    key = run.data.tags.get("llmflowlab.run_key", "")
+    if not key.startswith("candidate-"):
+        raise InputError(
+            f"{run_id} is not the evaluation run of a candidate; `info` and MLflow's page "
+            "list those (a parent run holds no figures of its own)."
+        )
+    traces = _traces(store, run.info.experiment_id, run_id)
+    scorers = [name for name in run.data.params.get("scorers", "").split(", ") if name]
+    asked = int(run.data.params["rows"]) * int(run.data.params.get("trials", "1"))
+    recomputed = _figures(traces, run_id, scorers, asked)
+    reported = run.data.metrics
+    checks = [
+        Check(name, reported.get(name), recomputed.get(name))
+        for name in sorted({*recomputed, *reported} - {"candidates"})
+    ]
+    return checks + _document_checks(store, run_id, int(key.removeprefix("candidate-")), recomputed)
+
+
+def _traces(store: Store, experiment: str, run_id: str) -> list[Any]:
+    found: list[Any] = []
+    token: str | None = None
+    with store.translated():
+        while True:
+            page = store.tracing.search_traces(
+                locations=[experiment], run_id=run_id, max_results=200, page_token=token
+            )
+            found += page
+            token = page.token
+            if not token:
+                return found
+
+
+def _figures(
+    traces: Sequence[Any], run_id: str, scorers: Sequence[str], asked: int
+) -> dict[str, float]:
+    answered = [trace for trace in traces if trace.info.state.value == "OK"]
+    seconds = [_seconds(trace) for trace in answered]
+    usages = [_metadata(trace, "mlflow.trace.tokenUsage") for trace in answered]
+    costs = [_metadata(trace, "mlflow.trace.cost") for trace in answered]
+    figures: dict[str, float | None] = {
+        "rows": asked,
+        "answered": len(answered),
+        "failed": asked - len(answered),
+        "latency/mean": sum(seconds) / len(seconds) if seconds else None,
+        "latency/p50": quantile(seconds, 0.5),
+        "latency/p95": quantile(seconds, 0.95),
+        "prompt_tokens": _sum(usages, "input_tokens"),
+        "completion_tokens": _sum(usages, "output_tokens"),
+        "total_tokens": _sum(usages, "total_tokens"),
+        "total_cost_estimate": _sum(costs, "total_cost"),
+    }
+    binary = is_binary(scorers)
+    for scorer in scorers:
+        by_row: dict[str, list[float]] = {}
+        for trace in traces:
+            value = _value(trace, scorer, run_id)
+            if value is not None:
+                by_row.setdefault(trace.info.tags["llmflowlab.row"], []).append(value)
+        values = [value for row in by_row.values() for value in row]
+        interval = interval_over_questions(by_row, binary=binary[scorer])
+        figures[f"{scorer}/mean"] = sum(values) / len(values) if values else None
+        figures[f"{scorer}/coverage"] = len(values) / asked
+        figures[f"{scorer}/ci_low"] = interval.low if interval else None
+        figures[f"{scorer}/ci_high"] = interval.high if interval else None
+    return {name: float(value) for name, value in figures.items() if value is not None}
+
+
+def _seconds(trace: Any) -> float:
+    root = next(span for span in trace.data.spans if span.parent_id is None)
+    return float(root.end_time_ns - root.start_time_ns) / 1e9
+
+
+def _metadata(trace: Any, key: str) -> Mapping[str, float] | None:
+    text = trace.info.trace_metadata.get(key)
+    return None if text is None else json.loads(text)
+
+
+def _sum(values: Sequence[Mapping[str, float] | None], key: str) -> float | None:
+    known = [value[key] for value in values if value is not None and key in value]
+    return math.fsum(known) if values and len(known) == len(values) else None
+
+
+def _value(trace: Any, scorer: str, run_id: str) -> float | None:
+    for found in trace.info.assessments:
+        ours = (found.metadata or {}).get("mlflow.assessment.sourceRunId") == run_id
+        if found.name == scorer and ours and found.feedback is not None:
+            value = found.feedback.value
+            return None if found.feedback.error is not None else float(value)
+    return None
+
+
+def _document_checks(
+    store: Store, run_id: str, index: int, recomputed: Mapping[str, float]
+) -> list[Check]:
+    """Compare with `evaluation.json`, the document scripts read."""
+    with store.translated():
+        names = [file.path for file in store.client.list_artifacts(run_id)]
+        if "evaluation.json" not in names:
+            return []
+        path = store.client.download_artifacts(run_id, "evaluation.json")
+    with Path(path).open(encoding="utf-8") as file:
+        candidate = json.load(file)["candidates"][index]
+    checks = [
+        Check("evaluation.json answered", candidate["answered"], recomputed.get("answered")),
+        Check(
+            "evaluation.json cost_usd", candidate["cost_usd"], recomputed.get("total_cost_estimate")
+        ),
+        Check(
+            "evaluation.json tokens", candidate["tokens"]["total"], recomputed.get("total_tokens")
+        ),
+    ]
+    for scorer, score in candidate["scores"].items():
+        checks += [
+            Check(
+                f"evaluation.json {scorer}/{name}", score[name], recomputed.get(f"{scorer}/{name}")
+            )
+            for name in ("mean", "coverage", "ci_low", "ci_high")
+        ]
+    return checks
