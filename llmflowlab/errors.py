@@ -140,6 +140,13 @@ class ProviderError(LabError):
         self.model = model
         self.status = status
         self.retry_after = retry_after
+        self.tries = 1
+        """Requests sent in all; this and what follows are filled in by `providers.calling.call`."""
+        self.waited = 0.0
+        """Seconds spent waiting between tries."""
+        self.prompt_tokens: int | None = None
+        """Tokens that the failed tries reported; None where they said nothing."""
+        self.completion_tokens: int | None = None
 
 
 class ConnectionFailed(ProviderError):

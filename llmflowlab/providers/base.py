@@ -185,6 +185,8 @@ class Provider(ABC):
     """As in the run parameter `supplier`: `Google`."""
     default_model: ClassVar[str | None] = None
     """The model a bare provider name means; None where only the user can know."""
+    default_model_variable: ClassVar[str | None] = None
+    """A variable of the vendor's own that names that model."""
     free: ClassVar[bool] = False
     """Whether calls cost nothing by nature (local models, the guide)."""
     reports_usage: ClassVar[bool] = True

@@ -1,37 +1,37 @@
 """One call of a model, from request to finished answer: deadlines, retries, timing, interruption.
 
 Every mode calls models through `call`; no provider and no other room retries or times anything.
+One try is an `Attempt`; `pump.py` reads its stream beside the thread that waits.
 """
 
 from __future__ import annotations
 
-import queue
+import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Literal, TypeAlias
+from typing import NoReturn
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
-from tenacity.wait import wait_random_exponential
+from llmflowlab.errors import Interrupted, ProviderError
+from llmflowlab.providers.attempt import Answer, AnswerState, Attempt
+from llmflowlab.providers.base import Provider, Request, StreamEvent, Usage
+from llmflowlab.providers.pacing import Gate
+from llmflowlab.providers.pump import Cancellation, longest_wait
+from llmflowlab.settings import Settings
 
-from llmflowlab.errors import BadAnswer, ProviderError, StreamInterrupted, TimedOut
-from llmflowlab.providers.base import (
-    Finished,
-    FinishReason,
-    Provider,
-    ReasoningDelta,
-    Request,
-    StreamEvent,
-    TextDelta,
-    Usage,
-    UsageReport,
-)
+__all__ = [
+    "Answer",
+    "AnswerState",
+    "CallPolicy",
+    "Cancellation",
+    "WaitNotice",
+    "call",
+    "complete",
+    "policy_from",
+]
 
-__all__ = ["Answer", "AnswerState", "CallPolicy", "WaitNotice", "call"]
-
-AnswerState: TypeAlias = Literal["complete", "interrupted", "incomplete"]
+_JITTER = secrets.SystemRandom()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +42,20 @@ class CallPolicy:
     token_timeout: float = 60.0
     max_tries: int = 5
     max_retry_seconds: float = 120.0
-    """A wait that would end later than this after the first try is not begun."""
+    """A wait that would end later than this after the first try was sent is not begun."""
     backoff_base: float = 0.5
+    """Longest wait before the second try; it doubles with each further one."""
     backoff_max: float = 30.0
+
+
+def policy_from(settings: Settings) -> CallPolicy:
+    """Return the patience that the settings ask for."""
+    return CallPolicy(
+        first_token_timeout=settings.first_token_timeout,
+        token_timeout=settings.token_timeout,
+        max_tries=settings.max_tries,
+        max_retry_seconds=settings.max_retry_seconds,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +68,6 @@ class WaitNotice:
     max_tries: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A finished call: the same value whether it was streamed to a person or not."""
-
-    text: str
-    reasoning: str = ""
-    usage: Usage = Usage()
-    finish_reason: FinishReason | None = None
-    """None where the answer did not end by itself."""
-    model_version: str | None = None
-    state: AnswerState = "complete"
-    """`interrupted` by the person, `incomplete` where the provider broke off."""
-    error: ProviderError | None = None
-    """Why an incomplete answer broke off."""
-    time_to_first_token: float | None = None
-    """Seconds from sending the successful try to its first piece of text or reasoning."""
-    inference_time: float = 0.0
-    """Seconds from sending the last try to its end; waits between tries are not in it."""
-    tries: int = 1
-    waited: float = 0.0
-    """Seconds spent waiting between tries."""
-
-
 def call(
     provider: Provider,
     request: Request,
@@ -88,6 +76,7 @@ def call(
     on_event: Callable[[StreamEvent], None] | None = None,
     on_wait: Callable[[WaitNotice], None] | None = None,
     cancelled: threading.Event | None = None,
+    gate: Gate | None = None,
 ) -> Answer:
     """Call a model and return its answer.
 
@@ -99,256 +88,123 @@ def call(
         provider: The model.
         request: What to send.
         policy: Deadlines and limits on tries.
-        on_event: Called in this thread with each event as it comes.
+        on_event: Called in this thread with each event as it comes; what it raises ends the call
+            and passes through.
         on_wait: Called in this thread before each wait between tries.
-        cancelled: Ends the call soon after it is set, also during a wait.
+        cancelled: Ends the call when it is set, also during a wait: at once where it is a
+            `Cancellation`, within a tenth of a second where it is a plain event.
+        gate: Asked for leave before each try, and told how the try ended.
 
     Raises:
-        ProviderError: Nothing of an answer came, and the tries are used up or the failure is final.
+        ProviderError: Nothing of an answer came, and the tries are used up, the failure is final or
+            the wait asked for is too long. Carries `tries`, `waited` and the tokens spent.
+        ConfigurationError: The provider cannot be used as things are.
     """
-    stop = cancelled or threading.Event()
-    started = time.monotonic()
-    attempt = _Attempt()
+    stop = Cancellation() if cancelled is None else cancelled
+    started: float | None = None
+    attempt = Attempt(0)
+    failed_usage = Usage()
     waited = 0.0
-
-    def wait_seconds(state: RetryCallState) -> float:
-        asked = _provider_error(state).retry_after
-        backoff = wait_random_exponential(policy.backoff_base, max=policy.backoff_max)(state)
-        return max(backoff, asked or 0.0)
-
-    def out_of_time(state: RetryCallState) -> bool:
-        return time.monotonic() - started + state.upcoming_sleep > policy.max_retry_seconds
-
-    def before_sleep(state: RetryCallState) -> None:
-        nonlocal waited
-        waited += state.upcoming_sleep
-        if on_wait is not None:
-            on_wait(
-                WaitNotice(
-                    _provider_error(state),
-                    state.upcoming_sleep,
-                    state.attempt_number + 1,
-                    policy.max_tries,
-                )
-            )
-
-    def sleep(seconds: float) -> None:
-        # Returns at once when cancelled; the next try then sees it and sends nothing.
-        stop.wait(seconds)
-
-    retrying = Retrying(
-        retry=retry_if_exception(lambda exc: isinstance(exc, ProviderError) and exc.retryable),
-        stop=_any(stop_after_attempt(policy.max_tries), out_of_time),
-        wait=wait_seconds,
-        before_sleep=before_sleep,
-        sleep=sleep,
-        reraise=True,
-    )
     try:
-        for attempt_manager in retrying:
-            with attempt_manager:
-                attempt = _Attempt(number=attempt_manager.retry_state.attempt_number)
-                if stop.is_set():
-                    attempt.state = "interrupted"
-                else:
-                    attempt.run(provider, request, policy, on_event, stop)
-    except KeyboardInterrupt:
-        attempt.interrupt()
-    return attempt.answer(waited)
-
-
-def _provider_error(state: RetryCallState) -> ProviderError:
-    error = state.outcome.exception() if state.outcome else None
-    assert isinstance(error, ProviderError)
-    return error
-
-
-def _any(*conditions: Callable[[RetryCallState], bool]) -> Callable[[RetryCallState], bool]:
-    return lambda state: any(condition(state) for condition in conditions)
-
-
-class _Attempt:
-    """One try: gathers events until the stream ends, breaks, times out or is cancelled."""
-
-    def __init__(self, number: int = 1) -> None:
-        self.number = number
-        self.text: list[str] = []
-        self.reasoning: list[str] = []
-        self.usage = Usage()
-        self.finished: Finished | None = None
-        self.state: AnswerState = "complete"
-        self.error: ProviderError | None = None
-        self.sent = time.monotonic()
-        self.first: float | None = None
-        self.ended: float | None = None
-
-    def run(
-        self,
-        provider: Provider,
-        request: Request,
-        policy: CallPolicy,
-        on_event: Callable[[StreamEvent], None] | None,
-        stop: threading.Event,
-    ) -> None:
-        self.sent = time.monotonic()
-        pump = _Pump(provider, request)
-        try:
-            for event in pump.events(policy, stop):
-                self._take(event)
-                if on_event is not None:
-                    on_event(event)
-            if stop.is_set() and self.finished is None:
-                self.interrupt()
-            elif self.finished is None:
-                raise BadAnswer(
-                    f"{provider.display_name} ended its answer without saying that it was finished.",
-                    provider=provider.name,
-                    model=provider.model,
-                )
-        except ProviderError as exc:
-            if not self.text and not self.reasoning:
-                raise
-            self.state = "incomplete"
-            self.error = exc
-            if not isinstance(exc, StreamInterrupted):
-                self.error = StreamInterrupted(
-                    f"The answer broke off: {exc.message}",
-                    provider=exc.provider,
-                    model=exc.model,
-                    status=exc.status,
-                )
-                self.error.__cause__ = exc
-        finally:
-            pump.abandon()
-            self.ended = time.monotonic()
-
-    def _take(self, event: StreamEvent) -> None:
-        match event:
-            case TextDelta(text):
-                self._mark_first()
-                self.text.append(text)
-            case ReasoningDelta(text):
-                self._mark_first()
-                self.reasoning.append(text)
-            case UsageReport(usage):
-                self.usage = usage
-            case Finished():
-                self.finished = event
-
-    def _mark_first(self) -> None:
-        if self.first is None:
-            self.first = time.monotonic()
-
-    def interrupt(self) -> None:
-        self.state = "interrupted"
-
-    def answer(self, waited: float) -> Answer:
-        ended = self.ended or time.monotonic()
-        return Answer(
-            text="".join(self.text),
-            reasoning="".join(self.reasoning),
-            usage=self.usage,
-            finish_reason=self.finished.reason if self.finished else None,
-            model_version=self.finished.model_version if self.finished else None,
-            state=self.state,
-            error=self.error,
-            time_to_first_token=None if self.first is None else self.first - self.sent,
-            inference_time=ended - self.sent,
-            tries=self.number,
-            waited=waited,
-        )
-
-
-class _Stopped(Enum):
-    """Why the pump yields nothing more."""
-
-    CANCELLED = auto()
-    LATE = auto()
-    ENDED = auto()
-
-
-_Item: TypeAlias = "StreamEvent | BaseException | _Stopped"
-
-
-class _Pump:
-    """Reads a provider's stream in a thread of its own, so that every deadline holds.
-
-    An SDK can sit in a read that no signal ends; this thread waits on a queue instead, which Ctrl-C
-    and deadlines do end. A stream given up is closed by its own thread as soon as it moves again
-    (the SDKs' read timeouts see to that).
-    """
-
-    def __init__(self, provider: Provider, request: Request) -> None:
-        self._provider = provider
-        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
-        self._given_up = threading.Event()
-        self._thread = threading.Thread(
-            target=self._read, args=(request,), name=f"stream-{provider.name}", daemon=True
-        )
-        self._thread.start()
-
-    def _read(self, request: Request) -> None:
-        try:
-            stream = self._provider.stream(request)
+        while not stop.is_set() and (gate is None or gate.enter(stop)):
+            started = time.monotonic() if started is None else started
+            attempt = Attempt(attempt.number + 1)
             try:
-                for event in stream:
-                    if self._given_up.is_set():
-                        return
-                    self._queue.put(event)
+                error = attempt.run(
+                    provider,
+                    request,
+                    first_token_timeout=policy.first_token_timeout,
+                    token_timeout=policy.token_timeout,
+                    on_event=on_event,
+                    stop=stop,
+                )
             finally:
-                close = getattr(stream, "close", None)
-                if close is not None:
-                    close()
-        except BaseException as exc:  # noqa: BLE001
-            # Not handled here: carried over to the thread that waits, and raised there.
-            self._queue.put(exc)
-        else:
-            self._queue.put(_Stopped.ENDED)
+                if gate is not None:
+                    gate.leave(attempt.failure, _total(attempt.usage))
+            if error is None:
+                return attempt.answer(failed_usage, waited)
+            failed_usage += attempt.usage
+            attempt.usage = Usage()
+            seconds = _wait_before_next(error, attempt.number, policy)
+            elapsed = time.monotonic() - started
+            if seconds is None or elapsed + seconds > policy.max_retry_seconds:
+                error.tries, error.waited = attempt.number, waited
+                error.prompt_tokens = failed_usage.prompt_tokens
+                error.completion_tokens = failed_usage.completion_tokens
+                _give_up(error, provider.display_name, seconds, attempt.number, policy)
+            if on_wait is not None:
+                on_wait(WaitNotice(error, seconds, attempt.number + 1, policy.max_tries))
+            waited += _wait(stop, seconds)
+    except KeyboardInterrupt:
+        # Told to the caller by the answer's state: what came so far must not be lost.
+        pass
+    attempt.interrupt()
+    return attempt.answer(failed_usage, waited)
 
-    def events(self, policy: CallPolicy, stop: threading.Event) -> Iterator[StreamEvent]:
-        deadline = time.monotonic() + policy.first_token_timeout
-        begun = False
-        while True:
-            item = self._next(deadline, stop)
-            if item is _Stopped.LATE:
-                raise self._timed_out(policy, begun)
-            if isinstance(item, _Stopped):
-                return
-            if isinstance(item, BaseException):
-                raise item
-            if isinstance(item, TextDelta | ReasoningDelta):
-                begun = True
-            if begun:
-                deadline = time.monotonic() + policy.token_timeout
-            yield item
 
-    def _next(self, deadline: float, stop: threading.Event) -> _Item:
-        while not stop.is_set():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return _Stopped.LATE
-            try:
-                # Short slices, because an Event cannot wake a queue and Windows' waits ignore Ctrl-C.
-                return self._queue.get(timeout=min(left, 0.2))
-            except queue.Empty:
-                continue
-        return _Stopped.CANCELLED
+def complete(
+    provider: Provider,
+    request: Request,
+    *,
+    policy: CallPolicy,
+    on_wait: Callable[[WaitNotice], None] | None = None,
+    cancelled: threading.Event | None = None,
+) -> Answer:
+    """Call a model for an answer that is of use only whole: a judge's verdict, say.
 
-    def _timed_out(self, policy: CallPolicy, begun: bool) -> TimedOut:
-        name = self._provider.display_name
-        message = (
-            f"{name} sent nothing more for {policy.token_timeout:g} s "
-            "(LLMFLOWLAB_TOKEN_TIMEOUT sets this limit)."
-            if begun
-            else f"{name} sent no first token within {policy.first_token_timeout:g} s "
-            "(LLMFLOWLAB_FIRST_TOKEN_TIMEOUT sets this limit)."
+    Raises:
+        ProviderError: As `call`, and also where the answer broke off.
+        Interrupted: The call was cancelled, or Ctrl-C was pressed in this thread.
+    """
+    answer = call(provider, request, policy=policy, on_wait=on_wait, cancelled=cancelled)
+    if answer.error is not None:
+        raise answer.error
+    if answer.state == "interrupted":
+        raise Interrupted
+    return answer
+
+
+def _wait_before_next(error: ProviderError, number: int, policy: CallPolicy) -> float | None:
+    """Return the seconds to wait after failed try `number`; None where no other try is worth it."""
+    if not error.retryable or number >= policy.max_tries:
+        return None
+    # Half of it at random: calls that failed together must not come back together.
+    longest = min(policy.backoff_max, policy.backoff_base * 2.0 ** (number - 1))
+    backoff = _JITTER.uniform(longest / 2, longest)
+    return max(backoff, error.retry_after or 0.0)
+
+
+def _give_up(
+    error: ProviderError, name: str, seconds: float | None, number: int, policy: CallPolicy
+) -> NoReturn:
+    """Raise the last error, saying what was tried and how long the provider asks to wait."""
+    asked = error.retry_after
+    more = []
+    if asked is not None and seconds is not None:
+        more.append(
+            f"{name} asks to wait {asked:.0f} s, and a call may spend "
+            f"{policy.max_retry_seconds:g} s on tries (LLMFLOWLAB_MAX_RETRY_SECONDS sets this limit)."
         )
-        return TimedOut(
-            message,
-            provider=self._provider.name,
-            model=self._provider.model,
-            stage="between_tokens" if begun else "first_token",
-        )
+    elif asked is not None:
+        more.append(f"{name} asks to wait {asked:.0f} s.")
+    if number > 1:
+        more.append(f"Tried {number} times.")
+    error.message = " ".join([error.message, *more])
+    error.args = (error.message,)
+    raise error
 
-    def abandon(self) -> None:
-        self._given_up.set()
+
+def _wait(stop: threading.Event, seconds: float) -> float:
+    """Wait unless stopped; return the seconds that it took."""
+    begun = time.monotonic()
+    longest = longest_wait(polled=False)
+    left = seconds
+    while left > 0 and not stop.wait(min(left, longest)):
+        left = seconds - (time.monotonic() - begun)
+    return time.monotonic() - begun
+
+
+def _total(usage: Usage) -> int | None:
+    if usage.prompt_tokens is None and usage.completion_tokens is None:
+        return None
+    return (usage.prompt_tokens or 0) + (usage.completion_tokens or 0)

@@ -97,5 +97,11 @@ def build(reference: str | ModelReference, settings: Settings) -> Provider:
 
 
 def default_model(cls: type[Provider], settings: Settings) -> str | None:
-    """Return the model a bare provider name means: `LLMFLOWLAB_<NAME>_MODEL`, else the class's own."""
-    return settings.get(f"LLMFLOWLAB_{cls.name.upper()}_MODEL") or cls.default_model
+    """Return the model a bare provider name means.
+
+    It is what `LLMFLOWLAB_<NAME>_MODEL` names, else what the vendor's own variable names, else the
+    class's own.
+    """
+    variables = (f"LLMFLOWLAB_{cls.name.upper()}_MODEL", cls.default_model_variable)
+    named = (settings.get(variable) for variable in variables if variable)
+    return next((name for name in named if name), cls.default_model)

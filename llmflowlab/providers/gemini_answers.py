@@ -1,0 +1,256 @@
+"""What Gemini sends back: chunks turned into events, its errors into ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from llmflowlab.errors import (
+    AuthenticationFailed,
+    BadAnswer,
+    BadRequest,
+    ContextTooLong,
+    Overloaded,
+    ProviderError,
+    RateLimited,
+    RefusedBySafety,
+    StreamInterrupted,
+    TimedOut,
+    UnknownModel,
+)
+from llmflowlab.providers.base import (
+    Finished,
+    FinishReason,
+    Provider,
+    ReasoningDelta,
+    StreamEvent,
+    TextDelta,
+    Usage,
+    UsageReport,
+)
+from llmflowlab.providers.transport import because, retry_after_seconds
+
+if TYPE_CHECKING:
+    from google.genai import types
+    from google.genai.errors import APIError
+
+__all__ = ["FINISH_REASONS", "Reading", "error_from_api"]
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    **dict.fromkeys(
+        (
+            "SAFETY",
+            "RECITATION",
+            "BLOCKLIST",
+            "PROHIBITED_CONTENT",
+            "SPII",
+            "MODEL_ARMOR",
+            "IMAGE_SAFETY",
+            "IMAGE_PROHIBITED_CONTENT",
+            "IMAGE_RECITATION",
+        ),
+        "safety",
+    ),
+    **dict.fromkeys(
+        (
+            "LANGUAGE",
+            "OTHER",
+            "MALFORMED_FUNCTION_CALL",
+            "MALFORMED_RESPONSE",
+            "UNEXPECTED_TOOL_CALL",
+            "TOO_MANY_TOOL_CALLS",
+            "MISSING_THOUGHT_SIGNATURE",
+            "IMAGE_OTHER",
+            "NO_IMAGE",
+            "ESCALATION",
+            "PUP_LIMITED_DISABLED",
+            "CONTINUATION",
+        ),
+        "other",
+    ),
+}
+"""Every finish reason of the SDK but "unspecified"; one it does not know yet counts as "other"."""
+
+
+class Reading:
+    """One answer as it is read, chunk by chunk."""
+
+    def __init__(self, provider: Provider) -> None:
+        self.begun = False
+        """Whether a piece of text or reasoning came."""
+        self._provider = provider
+        self._text_came = False
+        self._usage = Usage()
+        self._reason: str | None = None
+        self._model_version: str | None = None
+
+    def take(self, chunk: types.GenerateContentResponse) -> Iterator[StreamEvent]:
+        """Yield the events of one chunk.
+
+        Raises:
+            RefusedBySafety: The prompt was blocked.
+        """
+        self._model_version = chunk.model_version or self._model_version
+        candidate = chunk.candidates[0] if chunk.candidates else None
+        content = candidate.content if candidate else None
+        for part in (content.parts if content else None) or []:
+            if part.text:
+                self.begun = True
+                self._text_came = self._text_came or not part.thought
+                yield ReasoningDelta(part.text) if part.thought else TextDelta(part.text)
+        usage = _usage(chunk.usage_metadata, self._usage)
+        if usage != self._usage:
+            self._usage = usage
+            yield UsageReport(usage)
+        feedback = chunk.prompt_feedback
+        if feedback and _name(feedback.block_reason):
+            self._block(str(_name(feedback.block_reason)))
+        if candidate:
+            self._reason = _name(candidate.finish_reason) or self._reason
+
+    def finish(self) -> Finished:
+        """Return the last event.
+
+        Raises:
+            RefusedBySafety: A filter stopped the answer before any text of it.
+            BadAnswer: The model produced something malformed, or nothing at all.
+            StreamInterrupted: The stream ended without a finish reason.
+        """
+        provider = self._provider
+        if self._reason is None:
+            kind = StreamInterrupted if self.begun else BadAnswer
+            raise kind(
+                "Gemini ended its answer without saying that it was finished.",
+                provider=provider.name,
+                model=provider.model,
+            )
+        reason = FINISH_REASONS.get(self._reason, "other")
+        if reason == "safety" and not self._text_came:
+            raise RefusedBySafety(
+                f"Gemini's filter stopped the answer ({self._reason}); put the question differently.",
+                provider=provider.name,
+                model=provider.model,
+            )
+        if self._reason.startswith("MALFORMED") and not self._text_came:
+            raise BadAnswer(
+                f"Gemini produced no readable answer ({self._reason}); try again.",
+                provider=provider.name,
+                model=provider.model,
+            )
+        return Finished(reason, self._model_version)
+
+    def _block(self, reason: str) -> None:
+        if self.begun:
+            self._reason = "SAFETY"
+            return
+        raise RefusedBySafety(
+            f"Gemini's filter refused the prompt ({reason}); put it differently.",
+            provider=self._provider.name,
+            model=self._provider.model,
+        )
+
+
+def _name(value: Any) -> str | None:
+    """Return an enum value's name, None for the absent and the unspecified."""
+    name: str | None = getattr(value, "name", None)
+    return None if name is None or name.endswith("UNSPECIFIED") else name
+
+
+def _usage(sent: types.GenerateContentResponseUsageMetadata | None, before: Usage) -> Usage:
+    """Return the usage so far; counts are cumulative, but not every chunk carries each of them."""
+    if sent is None:
+        return before
+    answer, thoughts = sent.candidates_token_count, sent.thoughts_token_count
+    completion = None if answer is None and thoughts is None else (answer or 0) + (thoughts or 0)
+
+    def later(new: int | None, old: int | None) -> int | None:
+        return old if new is None else new
+
+    return Usage(
+        prompt_tokens=later(sent.prompt_token_count, before.prompt_tokens),
+        completion_tokens=later(completion, before.completion_tokens),
+        cached_tokens=later(sent.cached_content_token_count, before.cached_tokens),
+        reasoning_tokens=later(thoughts, before.reasoning_tokens),
+    )
+
+
+def error_from_api(exc: APIError, provider: Provider) -> ProviderError:
+    """Map an error that Gemini itself answered."""
+    details = _details(exc.details)
+    reasons = {str(detail.get("reason")) for detail in details if detail.get("reason")}
+    text = str(exc.message or "")
+    ending = because(text, provider.settings)
+    code = exc.code if isinstance(exc.code, int) else None
+    wait = _retry_delay(details)
+    headers = getattr(exc.response, "headers", None)
+    if wait is None and isinstance(headers, Mapping):
+        wait = retry_after_seconds(headers)
+
+    def error(kind: type[ProviderError], message: str) -> ProviderError:
+        return kind(
+            message,
+            provider=provider.name,
+            model=provider.model,
+            status=code,
+            retry_after=wait if kind.retryable else None,
+        )
+
+    if code in {401, 403} or any(reason.startswith("API_KEY_") for reason in reasons):
+        return error(
+            AuthenticationFailed,
+            f"Gemini refused the key{ending} "
+            "Check GEMINI_API_KEY at https://aistudio.google.com/apikey.",
+        )
+    if code == 404 and exc.status == "NOT_FOUND":
+        return error(
+            UnknownModel,
+            f"Gemini has no model {provider.model!r} for this key; "
+            "`python main.py models` lists those it has.",
+        )
+    if code == 404:
+        return error(
+            BadAnswer,
+            "What answers at Gemini's address does not speak its protocol (HTTP 404); "
+            "check GOOGLE_GEMINI_BASE_URL.",
+        )
+    if code == 408:
+        return TimedOut(
+            f"Gemini gave up on the request (HTTP 408){ending}",
+            provider=provider.name,
+            model=provider.model,
+        )
+    if code == 429:
+        daily = "the day's quota" if "PerDay" in str(details) else "its limit"
+        return error(RateLimited, f"Gemini says that {daily} is reached (HTTP 429){ending}")
+    if code == 413 or re.search(r"token count\b.*\bexceeds", text):
+        return error(ContextTooLong, f"The conversation is too long for {provider.model}{ending}")
+    if code is not None and 400 <= code < 500:
+        return error(BadRequest, f"Gemini refused the request (HTTP {code}){ending}")
+    if code is not None and 500 <= code < 600:
+        return error(
+            Overloaded, f"Gemini is overloaded or failing for the moment (HTTP {code}){ending}"
+        )
+    return error(BadAnswer, f"Gemini sent an error that cannot be read{ending}")
+
+
+def _details(body: Any) -> list[Mapping[str, Any]]:
+    """Return the `details` of a Google error body, with or without its `error` wrapper."""
+    if isinstance(body, Mapping):
+        inner = body.get("error", body)
+        found = inner.get("details") if isinstance(inner, Mapping) else None
+        if isinstance(found, list):
+            return [detail for detail in found if isinstance(detail, Mapping)]
+    return []
+
+
+def _retry_delay(details: list[Mapping[str, Any]]) -> float | None:
+    """Return RetryInfo's wait in seconds; Google writes it as "34.074824224s"."""
+    for detail in details:
+        if str(detail.get("@type", "")).endswith("RetryInfo"):
+            match = re.fullmatch(r"(\d+(?:\.\d+)?)s", str(detail.get("retryDelay", "")))
+            if match:
+                return float(match.group(1))
+    return None

@@ -1,0 +1,93 @@
+"""One streamed answer as it is read: what has come, how it ended, whether it was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from llmflowlab.errors import BadAnswer, RefusedBySafety, StreamInterrupted
+from llmflowlab.providers.base import (
+    Finished,
+    FinishReason,
+    Provider,
+    ReasoningDelta,
+    StreamEvent,
+    TextDelta,
+)
+from llmflowlab.providers.transport import because
+
+__all__ = ["Reading"]
+
+
+class Reading:
+    """Keeps the state of one answer, so that its end can be told rightly.
+
+    Args:
+        provider: Whose answer it is.
+        reasons: The vendor's finish reasons and ours.
+    """
+
+    def __init__(self, provider: Provider, reasons: Mapping[str, FinishReason]) -> None:
+        self.begun = False
+        """Whether a piece of text or reasoning came."""
+        self.reason: str | None = None
+        """Why the answer ended, in the vendor's word."""
+        self._provider = provider
+        self._reasons = reasons
+        self._text_came = False
+        self._refusal: list[str] = []
+        self._model_version: str | None = None
+
+    def take(self, delta: TextDelta | ReasoningDelta) -> Iterator[StreamEvent]:
+        """Pass a piece on, unless it is empty."""
+        if delta.text:
+            self.begun = True
+            self._text_came = self._text_came or isinstance(delta, TextDelta)
+            yield delta
+
+    def served(self, model: str | None) -> None:
+        """Note the model that the vendor says it serves."""
+        self._model_version = model or self._model_version
+
+    def refused(self, words: str) -> None:
+        """Note a piece of a refusal that the model itself wrote."""
+        self._refusal.append(words)
+
+    def ended(self, reason: str | None) -> None:
+        """Note the vendor's finish reason, where there is one."""
+        self.reason = reason or self.reason
+
+    def finish(self, nothing_came: str) -> Finished:
+        """Return the last event.
+
+        Args:
+            nothing_came: Advice, in a whole sentence, for an answer of which nothing came at all.
+
+        Raises:
+            RefusedBySafety: A filter, or the model itself, refused before any text of the answer.
+            BadAnswer: Nothing came.
+            StreamInterrupted: The stream ended without a finish reason.
+        """
+        provider, name = self._provider, self._provider.display_name
+        if self.reason is None and not self.begun and not self._refusal:
+            raise BadAnswer(
+                f"{name} sent no answer. {nothing_came}",
+                provider=provider.name,
+                model=provider.model,
+            )
+        if self.reason is None:
+            raise StreamInterrupted(
+                f"{name} ended its answer without saying that it was finished.",
+                provider=provider.name,
+                model=provider.model,
+            )
+        safety = bool(self._refusal) or self._reasons.get(self.reason) == "safety"
+        if safety and not self._text_came:
+            ending = because("".join(self._refusal), provider.settings)
+            who = "model refused to answer" if self._refusal else "filter stopped the answer"
+            raise RefusedBySafety(
+                f"{name}'s {who}{ending} Put the question differently.",
+                provider=provider.name,
+                model=provider.model,
+            )
+        reason = "safety" if safety else self._reasons.get(self.reason, "other")
+        return Finished(reason, self._model_version)

@@ -1,0 +1,54 @@
+"""Keeps a connection for the next call after a stream of server-sent events.
+
+The openai SDK stops reading at `data: [DONE]`, a few bytes before the end of the response, and closes
+it; a connection whose response was not read to its end cannot be used again. Each turn of a chat would
+pay for a new one, and behind TLS that is most of the wait for the first token.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from llmflowlab.providers.transport import http_errors
+
+__all__ = ["read_to_the_end"]
+
+_LAST_EVENT = b"[DONE]"
+
+
+def read_to_the_end(http: Any) -> Callable[[Any], None]:
+    """Return a hook for an HTTP client's responses.
+
+    Args:
+        http: The package the client is from, httpx or httpx2.
+    """
+
+    class ReadToTheEnd(http.SyncByteStream):  # type: ignore[misc]  # one class for two packages
+        def __init__(self, inner: Any) -> None:
+            self._inner = inner
+            self._parts: Iterator[bytes] = iter(())
+            self._tail = b""
+
+        def __iter__(self) -> Iterator[bytes]:
+            self._parts = iter(self._inner)
+            for part in self._parts:
+                # The last event may come in two parts.
+                self._tail = (self._tail + part)[-16:]
+                yield part
+
+        def close(self) -> None:
+            try:
+                if self._tail.rstrip().endswith(_LAST_EVENT):
+                    # The answer is there; a line that breaks now is only not used again.
+                    with contextlib.suppress(*http_errors(), OSError):
+                        next(self._parts, None)
+            finally:
+                self._inner.close()
+
+    def hook(response: Any) -> None:
+        if response.headers.get("content-type", "").startswith("text/event-stream"):
+            response.stream = ReadToTheEnd(response.stream)
+
+    return hook

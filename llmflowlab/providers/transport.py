@@ -1,0 +1,219 @@
+"""What goes wrong below a vendor's SDK, in the lab's own errors: the same for every SDK on httpx.
+
+google-genai and openai stand on `httpx2`, ollama on `httpx`, with classes of the same names; they are
+told apart from other errors by those names, so that neither package need be imported for it.
+"""
+
+from __future__ import annotations
+
+import ssl
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Literal, NoReturn, TypeVar
+
+from llmflowlab.errors import (
+    BadAnswer,
+    BadRequest,
+    ConnectionFailed,
+    ProviderError,
+    StreamInterrupted,
+    TimedOut,
+)
+from llmflowlab.providers.base import Provider
+from llmflowlab.providers.redact import redact
+from llmflowlab.settings import Settings
+
+__all__ = [
+    "UNREADABLE",
+    "because",
+    "closed_at_once",
+    "connection_error",
+    "http_errors",
+    "on_this_machine",
+    "raise_unreadable",
+    "read_timeout",
+    "retry_after_seconds",
+    "transport_error",
+    "vendor_text",
+]
+
+T = TypeVar("T")
+
+UNREADABLE = (ValueError, TypeError, AttributeError, LookupError)
+"""What an SDK's own parsing raises on JSON that is broken or of another shape than it expects."""
+
+READ_SLACK = 5.0
+"""Seconds an SDK reads on after the caller's deadline, so that the caller decides (see `pump.py`)."""
+
+_LONGEST_TEXT = 240
+
+
+@contextmanager
+def closed_at_once(chunks: Iterator[T]) -> Iterator[Iterator[T]]:
+    """Close an SDK's stream when the context ends.
+
+    Left to the garbage collector, a stream that was given up would keep its connection open, and the
+    vendor would go on generating what nobody reads.
+    """
+    try:
+        yield chunks
+    finally:
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
+
+
+def on_this_machine(host: str) -> bool:
+    """Tell whether a host is this machine, for which no proxy of the outside world must be asked."""
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def read_timeout(settings: Settings) -> float:
+    """Return the seconds after which an SDK must end a connection that has gone silent."""
+    return max(settings.first_token_timeout, settings.token_timeout) + READ_SLACK
+
+
+def vendor_text(text: object, settings: Settings) -> str:
+    """Return a vendor's words fit for a message: secrets taken out, one line, not too long."""
+    line = " ".join(redact(str(text), settings).split())
+    return line if len(line) <= _LONGEST_TEXT else line[: _LONGEST_TEXT - 1].rstrip() + "…"
+
+
+def because(text: object, settings: Settings) -> str:
+    """Return the end of a sentence that gives a vendor's words as the reason; "." where they say nothing."""
+    said = vendor_text(text, settings)
+    # A gateway's HTML page tells a person nothing.
+    if not said or said.startswith("<"):
+        return "."
+    return f": {said}" if said[-1] in ".!?…" else f": {said}."
+
+
+def http_errors() -> tuple[type[Exception], ...]:
+    """Return the roots of all that httpx and httpx2 raise, for an `except` clause."""
+    packages = (sys.modules.get("httpx"), sys.modules.get("httpx2"))
+    roots = ("HTTPError", "InvalidURL", "StreamError", "CookieConflict")
+    return tuple(getattr(package, root) for package in packages if package for root in roots)
+
+
+def transport_error(
+    exc: BaseException, *, provider: Provider, begun: bool, unreachable: str
+) -> ProviderError:
+    """Map an exception that is one of `http_errors`.
+
+    Args:
+        exc: What was raised.
+        provider: Whose call it was.
+        begun: Whether something of the answer had come.
+        unreachable: The sentence for an address at which nothing answers.
+    """
+    names = {cls.__name__ for cls in type(exc).__mro__}
+    name, model = provider.display_name, provider.model
+    if "TimeoutException" in names:
+        connecting = bool(names & {"ConnectTimeout", "PoolTimeout"})
+        return _timed_out(provider, connecting=connecting, begun=begun)
+    if names & {"UnsupportedProtocol", "InvalidURL", "LocalProtocolError"}:
+        return BadRequest(
+            f"The request to {name} could not be sent: its address or key has an unusable form.",
+            provider=provider.name,
+            model=model,
+        )
+    if "TransportError" in names and "SSEError" not in names:
+        refused = bool(names & {"ConnectError", "ProxyError"})
+        return connection_error(
+            exc, provider=provider, begun=begun, unreachable=unreachable if refused else None
+        )
+    return _unreadable(exc, provider=provider, begun=begun)
+
+
+def connection_error(
+    exc: BaseException, *, provider: Provider, begun: bool, unreachable: str | None
+) -> ProviderError:
+    """Map a line that could not be opened (`unreachable` says where), or that broke (None)."""
+    name, model = provider.display_name, provider.model
+    if begun:
+        return StreamInterrupted(
+            f"The line to {name} broke in the middle of the answer.",
+            provider=provider.name,
+            model=model,
+        )
+    message = unreachable or f"The line to {name} broke before the answer began."
+    if _caused_by_tls(exc):
+        message = (
+            f"No trusted connection to {name} could be made; check the address, the machine's clock "
+            "and its certificates (SSL_CERT_FILE names your own)."
+        )
+    return ConnectionFailed(message, provider=provider.name, model=model)
+
+
+def _timed_out(provider: Provider, *, connecting: bool, begun: bool) -> TimedOut:
+    settings, name = provider.settings, provider.display_name
+    stage: Literal["connect", "first_token", "between_tokens"] = "first_token"
+    message = (
+        f"{name} sent no first token within {settings.first_token_timeout:g} s "
+        "(LLMFLOWLAB_FIRST_TOKEN_TIMEOUT sets this limit)."
+    )
+    if connecting:
+        stage = "connect"
+        message = (
+            f"{name} could not be reached within {settings.connect_timeout:g} s; check the network "
+            "(LLMFLOWLAB_CONNECT_TIMEOUT sets this limit)."
+        )
+    elif begun:
+        stage = "between_tokens"
+        message = (
+            f"{name} sent nothing more for {settings.token_timeout:g} s "
+            "(LLMFLOWLAB_TOKEN_TIMEOUT sets this limit)."
+        )
+    return TimedOut(message, provider=provider.name, model=provider.model, stage=stage)
+
+
+def _caused_by_tls(exc: BaseException) -> bool:
+    seen: BaseException | None = exc
+    while seen is not None:
+        if isinstance(seen, ssl.SSLError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def raise_unreadable(exc: BaseException, *, provider: Provider, begun: bool) -> NoReturn:
+    """Raise for something that the SDK could not read: an answer lost, or broken in the middle.
+
+    Raises:
+        StreamInterrupted: Something of the answer had come.
+        BadAnswer: Nothing had.
+    """
+    raise _unreadable(exc, provider=provider, begun=begun) from exc
+
+
+def _unreadable(exc: BaseException, *, provider: Provider, begun: bool) -> ProviderError:
+    kind = StreamInterrupted if begun else BadAnswer
+    return kind(
+        f"{provider.display_name} sent something that cannot be read as an answer "
+        f"({type(exc).__name__}).",
+        provider=provider.name,
+        model=provider.model,
+    )
+
+
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """Read a `Retry-After` header, in seconds or as a date; None where there is none to read."""
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        import email.utils
+
+        try:
+            at = email.utils.parsedate_to_datetime(text)
+        except (ValueError, TypeError):
+            return None
+        if at.tzinfo is None:
+            at = at.replace(tzinfo=timezone.utc)
+        seconds = (at - datetime.now(timezone.utc)).total_seconds()
+    # `not <` also refuses NaN.
+    return min(seconds, 10.0**9) if seconds > 0 else (0.0 if seconds <= 0 else None)

@@ -1,0 +1,114 @@
+"""Turns what the openai and anthropic SDKs raise into our errors; both come from one generator.
+
+Their exception classes have the same names and the same tree, so one mapping serves both. Each
+provider's tests enumerate its SDK's classes: a new one breaks the build, not a user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from llmflowlab.errors import BadRequest, NotConfigured, ProviderError, TimedOut
+from llmflowlab.providers.base import Provider
+from llmflowlab.providers.reading import Reading
+from llmflowlab.providers.refusals import Advice, Refusal, error_from_refusal
+from llmflowlab.providers.transport import (
+    UNREADABLE,
+    connection_error,
+    http_errors,
+    raise_unreadable,
+    transport_error,
+)
+from llmflowlab.providers.vendor_sdk import shown
+
+__all__ = ["mapped_errors", "unbuildable"]
+
+
+@contextmanager
+def mapped_errors(
+    sdk: Any,
+    root: type[Exception],
+    *,
+    provider: Provider,
+    address: str,
+    advice: Advice,
+    refusal: Callable[[Any], Refusal],
+    reading: Reading | None,
+) -> Iterator[None]:
+    """Map everything that a call of an SDK can raise.
+
+    Args:
+        sdk: The imported package.
+        root: The class from which all of its exceptions come.
+        provider: Whose call it is.
+        address: Where the call goes.
+        advice: What a person can do about refusals.
+        refusal: Reads the SDK's `APIError` of a request that was refused.
+        reading: The answer being read, where there is one.
+
+    Raises:
+        ProviderError: The failure, mapped.
+    """
+
+    def begun() -> bool:
+        return reading is not None and reading.begun
+
+    def line_error(exc: Exception) -> ProviderError:
+        # The SDK puts its own exception around that of its HTTP client, which says more.
+        inner = exc.__cause__ or exc if isinstance(exc, sdk.APIConnectionError) else exc
+        unreachable = (
+            f"{provider.display_name} cannot be reached at {shown(address)}; check the network. "
+            f"{advice.address}"
+        )
+        if isinstance(inner, http_errors()):
+            return transport_error(inner, provider=provider, begun=begun(), unreachable=unreachable)
+        if isinstance(exc, sdk.APITimeoutError):
+            return TimedOut(
+                f"{provider.display_name} did not answer in time.",
+                provider=provider.name,
+                model=provider.model,
+                stage="between_tokens" if begun() else "first_token",
+            )
+        return connection_error(inner, provider=provider, begun=begun(), unreachable=unreachable)
+
+    try:
+        yield
+    except sdk.APIConnectionError as exc:
+        raise line_error(exc) from exc
+    except sdk.APIResponseValidationError as exc:
+        raise_unreadable(exc, provider=provider, begun=begun())
+    except sdk.APIError as exc:
+        raise error_from_refusal(refusal(exc), provider, advice) from exc
+    except root as exc:
+        raise BadRequest(
+            f"The package {sdk.__name__} could not make the request ({type(exc).__name__}).",
+            provider=provider.name,
+            model=provider.model,
+        ) from exc
+    except http_errors() as exc:
+        raise line_error(exc) from exc
+    except OSError as exc:
+        raise line_error(exc) from exc
+    except UNREADABLE as exc:
+        raise_unreadable(exc, provider=provider, begun=begun())
+
+
+@contextmanager
+def unbuildable(root: type[Exception], *, provider: Provider) -> Iterator[None]:
+    """Map what building an SDK's client can raise, all of which the person has to mend.
+
+    Raises:
+        NotConfigured: The address, a proxy variable or a certificate file cannot be used.
+    """
+    expected: tuple[type[Exception], ...] = (root, *http_errors(), ImportError, OSError, ValueError)
+    try:
+        yield
+    except expected as exc:
+        raise NotConfigured(
+            f"No connection to {provider.display_name} can be prepared ({type(exc).__name__}); check "
+            "its address and key, and the proxy and certificate variables (HTTPS_PROXY, "
+            "SSL_CERT_FILE).",
+            provider=provider.name,
+        ) from exc

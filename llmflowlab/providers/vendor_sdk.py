@@ -1,0 +1,134 @@
+"""What the files on the openai and anthropic SDKs share: addresses, keys, the HTTP client, schemas."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+from urllib.parse import urlsplit
+
+from llmflowlab.errors import NotConfigured
+from llmflowlab.providers.stream_end import read_to_the_end
+from llmflowlab.providers.transport import on_this_machine, read_timeout
+from llmflowlab.settings import Settings
+
+__all__ = [
+    "close_schema",
+    "http_client",
+    "is_strict",
+    "known_window",
+    "quieten",
+    "read_address",
+    "read_key",
+    "shown",
+]
+
+
+def read_key(settings: Settings, variable: str, *, provider: str) -> str | None:
+    """Return a key; None where it is not set.
+
+    Raises:
+        NotConfigured: It cannot be sent: a header takes nothing but visible ASCII characters.
+    """
+    key = (settings.get(variable) or "").strip()
+    if key and not re.fullmatch(r"[!-~]+", key):
+        raise NotConfigured(
+            f"{variable} holds characters that no key has; copy the key again.", provider=provider
+        )
+    return key or None
+
+
+def read_address(settings: Settings, variable: str, *, provider: str) -> str | None:
+    """Return an address without a slash at its end; None where it is not set.
+
+    Raises:
+        NotConfigured: It is none.
+    """
+    address = (settings.get(variable) or "").strip()
+    if not address:
+        return None
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise NotConfigured(
+            f"{variable} is no address; write it as in https://host or http://host:port.",
+            provider=provider,
+        )
+    return address.rstrip("/")
+
+
+def shown(address: str) -> str:
+    """Return an address without what may be secret in it: user, password, query."""
+    parts = urlsplit(address)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port is None else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+def http_client(sdk: Any, settings: Settings, address: str) -> Any:
+    """Return an SDK's own kind of HTTP client, with the lab's deadlines.
+
+    Args:
+        sdk: The imported package, `openai` or `anthropic`.
+        settings: Where the deadlines are.
+        address: Where the client will send to.
+    """
+    # Some releases stand on httpx and some on httpx2; the SDK's own client tells which.
+    http = import_module(sdk.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
+    return sdk.DefaultHttpxClient(
+        timeout=http.Timeout(read_timeout(settings), connect=settings.connect_timeout, pool=None),
+        # A chat's next turn comes after a pause; httpx would connect anew after 5 s.
+        limits=http.Limits(
+            max_connections=None, max_keepalive_connections=100, keepalive_expiry=120
+        ),
+        event_hooks={"response": [read_to_the_end(http)]},
+        trust_env=not on_this_machine(urlsplit(address).hostname or ""),
+    )
+
+
+def quieten(*loggers: str) -> None:
+    """Keep SDKs from writing to the screen: the lab says itself what there is to say."""
+    for name in loggers:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def known_window(vendor: str, model: str) -> int | None:
+    """Return a model's window in tokens as genai-prices knows it offline; None where it does not."""
+    from genai_prices import data_snapshot
+
+    try:
+        _, found = data_snapshot.get_snapshot().find_provider_model(model, None, vendor, None)
+    except LookupError:
+        return None
+    return found.context_window
+
+
+def close_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a JSON schema whose objects allow no further properties, as both vendors demand."""
+    closed: dict[str, Any] = {key: _close(value) for key, value in schema.items()}
+    if closed.get("type") == "object":
+        closed.setdefault("additionalProperties", False)
+    return closed
+
+
+def _close(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return close_schema(value)
+    return [_close(item) for item in value] if isinstance(value, list) else value
+
+
+def is_strict(schema: Any) -> bool:
+    """Whether OpenAI's strict mode takes a schema: each object closed, each property required."""
+    if isinstance(schema, Mapping):
+        if schema.get("type") == "object" and (
+            schema.get("additionalProperties") is not False
+            or set(schema.get("properties") or {}) != set(schema.get("required") or ())
+        ):
+            return False
+        return all(is_strict(value) for value in schema.values())
+    return all(is_strict(item) for item in schema) if isinstance(schema, list) else True

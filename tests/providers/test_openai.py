@@ -1,0 +1,529 @@
+"""What the OpenAI provider reads from the settings, and what becomes of the SDK's own types and errors."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx2
+import openai
+import openai.lib.azure
+import pytest
+from openai.types import CompletionUsage, Model
+from openai.types.chat import ChatCompletionChunk
+
+from llmflowlab.errors import (
+    AuthenticationFailed,
+    BadAnswer,
+    BadRequest,
+    ConnectionFailed,
+    ContextTooLong,
+    NotConfigured,
+    Overloaded,
+    ProviderError,
+    RateLimited,
+    RefusedBySafety,
+    StreamInterrupted,
+    TimedOut,
+    UnknownModel,
+)
+from llmflowlab.providers.base import (
+    Finished,
+    Message,
+    ReasoningDelta,
+    Request,
+    StreamEvent,
+    TextDelta,
+    Usage,
+    UsageReport,
+)
+from llmflowlab.providers.openai import OpenAIProvider
+from llmflowlab.providers.openai_shared import FINISH_REASONS
+from llmflowlab.settings import Settings, load_settings
+
+KEY = "sk-not-a-real-key-1234567890"
+HELLO = Request(messages=(Message("user", "Say hello"),))
+SENT = httpx2.Request("POST", "https://api.openai.com/v1/chat/completions")
+
+MAPPED_ERRORS = {
+    "APIConnectionError",
+    "APIError",
+    "APIResponseValidationError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ConflictError",
+    "InternalServerError",
+    "NotFoundError",
+    "OAuthError",
+    "OpenAIError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "UnprocessableEntityError",
+    # Of parts of the SDK that the provider does not use; they would be a `BadRequest` or `BadAnswer`.
+    "ContentFilterFinishReasonError",
+    "InvalidWebhookSignatureError",
+    "LengthFinishReasonError",
+    "MutuallyExclusiveAuthError",
+    "SubjectTokenProviderError",
+    "WebSocketConnectionClosedError",
+    "WebSocketQueueFullError",
+}
+
+
+def settings_of(tmp_path: Path, **environ: str) -> Settings:
+    return load_settings(environ, cwd=tmp_path, stdin_is_terminal=False)
+
+
+@pytest.fixture
+def provider(tmp_path: Path, requests_allowed: None) -> OpenAIProvider:
+    return OpenAIProvider("gpt-4.1-mini", settings_of(tmp_path, OPENAI_API_KEY=KEY))
+
+
+class FakeStream:
+    """Stands where the SDK's stream stands: yields chunks, then perhaps raises."""
+
+    def __init__(self, chunks: list[Any], error: BaseException | None = None) -> None:
+        self._chunks = chunks
+        self._error = error
+        self.closed = False
+
+    def __enter__(self) -> FakeStream:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.closed = True
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self._chunks
+        if self._error is not None:
+            raise self._error
+
+
+def chunk(text: str | None = None, finish: str | None = None, **delta: Any) -> ChatCompletionChunk:
+    return ChatCompletionChunk.model_validate(
+        {
+            "id": "x",
+            "object": "chat.completion.chunk",
+            "created": 1,
+            "model": "gpt-4.1-mini-2025-04-14",
+            "choices": [{"index": 0, "delta": {"content": text, **delta}, "finish_reason": finish}],
+        }
+    )
+
+
+def events(
+    provider: OpenAIProvider, *chunks: Any, error: BaseException | None = None
+) -> list[StreamEvent]:
+    """Return what the provider makes of the SDK's chunks, or of an error after them."""
+    stream = FakeStream(list(chunks), error)
+    completions = SimpleNamespace(create=lambda **arguments: stream)
+    fake: Any = SimpleNamespace(chat=SimpleNamespace(completions=completions))
+    provider._client_made = fake
+    return list(provider.stream(HELLO))
+
+
+def refused(status: int, body: Any, **headers: str) -> openai.APIStatusError:
+    """Return the SDK's exception for an HTTP answer, made by the SDK itself."""
+    response = httpx2.Response(
+        status,
+        request=SENT,
+        json=body,
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+    )
+    client = openai.OpenAI(api_key="none", base_url="http://127.0.0.1:9")
+    try:
+        return client._make_status_error_from_response(response)
+    finally:
+        client.close()
+
+
+def failure(provider: OpenAIProvider, error: BaseException, *chunks: Any) -> ProviderError:
+    with pytest.raises(ProviderError) as caught:
+        events(provider, *chunks, error=error)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("environ", "ready", "text"),
+    [
+        ({}, False, "set OPENAI_API_KEY"),
+        ({"OPENAI_API_KEY": KEY}, True, "OPENAI_API_KEY is set"),
+        (
+            {"OPENAI_BASE_URL": "http://localhost:8000/v1"},
+            True,
+            "http://localhost:8000/v1, without a key",
+        ),
+        (
+            {"OPENAI_BASE_URL": "https://me:secret@host/v1", "OPENAI_API_KEY": KEY},
+            True,
+            "https://host/v1, OPENAI_API_KEY is set",
+        ),
+        (
+            {"OPENAI_BASE_URL": "host:8000"},
+            False,
+            "OPENAI_BASE_URL is no address; write it as in https://host or http://host:port.",
+        ),
+        (
+            {"OPENAI_API_KEY": "schlüssel"},
+            False,
+            "OPENAI_API_KEY holds characters that no key has; copy the key again.",
+        ),
+    ],
+)
+def test_readiness_says_what_is_there_or_what_to_set(
+    tmp_path: Path, environ: dict[str, str], ready: bool, text: str
+):
+    found = OpenAIProvider.readiness(settings_of(tmp_path, **environ), 1.0)
+    assert (found.ready, found.text) == (ready, text)
+
+
+def test_without_key_and_address_it_is_not_configured(tmp_path: Path):
+    with pytest.raises(NotConfigured, match="set OPENAI_API_KEY"):
+        OpenAIProvider("gpt-4.1-mini", settings_of(tmp_path))
+
+
+def test_a_server_of_ones_own_needs_no_key(tmp_path: Path):
+    settings = settings_of(tmp_path, OPENAI_BASE_URL="http://localhost:8000/v1/")
+    provider = OpenAIProvider("m", settings)
+    client = provider._client()
+    assert client.api_key == "no-key"
+    assert str(client.base_url) == "http://localhost:8000/v1/"
+    provider.close()
+
+
+def test_a_server_that_wants_a_key_all_the_same_says_which_variable(
+    tmp_path: Path, requests_allowed: None
+):
+    provider = OpenAIProvider("m", settings_of(tmp_path, OPENAI_BASE_URL="http://localhost:8000"))
+    error = failure(provider, refused(401, {"error": "no"}))
+    assert isinstance(error, AuthenticationFailed)
+    assert "The server at http://localhost:8000 wants a key: set OPENAI_API_KEY." in error.message
+
+
+def test_organisation_project_deadlines_and_no_retries_reach_the_client(tmp_path: Path):
+    settings = settings_of(
+        tmp_path,
+        OPENAI_API_KEY=KEY,
+        OPENAI_ORG_ID="org-1",
+        OPENAI_PROJECT_ID="proj-1",
+        LLMFLOWLAB_CONNECT_TIMEOUT="3",
+        LLMFLOWLAB_FIRST_TOKEN_TIMEOUT="40",
+        LLMFLOWLAB_TOKEN_TIMEOUT="20",
+    )
+    provider = OpenAIProvider("gpt-4.1-mini", settings)
+    provider.prepare()
+    client = provider._client()
+    assert (client.organization, client.project, client.max_retries) == ("org-1", "proj-1", 0)
+    timeout = client._client.timeout
+    assert (timeout.connect, timeout.read, timeout.pool) == (3.0, 45.0, None)
+    assert client.timeout == timeout
+    provider.close()
+
+
+def test_a_proxy_variable_that_cannot_be_used_is_a_matter_of_configuration(
+    provider: OpenAIProvider, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HTTPS_PROXY", "nonsense://proxy:1")
+    with pytest.raises(NotConfigured, match="HTTPS_PROXY"):
+        provider.prepare()
+
+
+@pytest.mark.parametrize(
+    ("address", "limit"),
+    [
+        (None, "max_completion_tokens"),
+        ("https://api.openai.com/v1", "max_completion_tokens"),
+        ("https://eu.api.openai.com/v1", "max_completion_tokens"),
+        ("https://name.openai.azure.com/openai/v1", "max_completion_tokens"),
+        ("http://localhost:8000/v1", "max_tokens"),
+        ("https://api.openai.com.example.org/v1", "max_tokens"),
+    ],
+)
+def test_the_limit_on_tokens_has_the_name_that_the_server_knows(
+    tmp_path: Path, address: str | None, limit: str
+):
+    environ = {"OPENAI_API_KEY": KEY} | ({"OPENAI_BASE_URL": address} if address else {})
+    assert OpenAIProvider("m", settings_of(tmp_path, **environ))._token_limit == limit
+
+
+def test_importing_the_provider_imports_no_sdk():
+    program = (
+        "import sys, llmflowlab.providers.openai, llmflowlab.providers.azure, "
+        "llmflowlab.providers.anthropic;"
+        "heavy = {'openai', 'anthropic', 'httpx', 'httpx2', 'pydantic', 'genai_prices'};"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_chunks_become_events(provider: OpenAIProvider):
+    first = chunk()
+    first.choices, first.model = [], ""  # Azure's first chunk
+    last = chunk()
+    last.choices = []
+    last.usage = CompletionUsage(prompt_tokens=5, completion_tokens=2, total_tokens=7)
+    found = events(
+        provider,
+        first,
+        chunk(None, reasoning_content="hm"),
+        chunk(None, reasoning=" so"),
+        chunk("Hel"),
+        chunk("lo"),
+        chunk(None, "stop"),
+        last,
+    )
+    assert found == [
+        ReasoningDelta("hm"),
+        ReasoningDelta(" so"),
+        TextDelta("Hel"),
+        TextDelta("lo"),
+        UsageReport(Usage(prompt_tokens=5, completion_tokens=2)),
+        Finished("stop", "gpt-4.1-mini-2025-04-14"),
+    ]
+
+
+def test_a_server_that_counts_nothing_leaves_usage_unknown(provider: OpenAIProvider):
+    assert events(provider, chunk("Hi"), chunk(None, "stop")) == [
+        TextDelta("Hi"),
+        Finished("stop", "gpt-4.1-mini-2025-04-14"),
+    ]
+
+
+def test_every_finish_reason_of_the_sdk_is_known():
+    annotation = inspect.get_annotations(
+        sys.modules["openai.types.chat.chat_completion_chunk"].Choice
+    )["finish_reason"]
+    literal = annotation.__args__[0]
+    assert set(literal.__args__) == set(FINISH_REASONS)
+
+
+def test_a_finish_reason_of_the_future_counts_as_other(provider: OpenAIProvider):
+    last = chunk(None, "stop")
+    last.choices[0].finish_reason = "novelty"  # type: ignore[assignment]  # what a server may send
+    assert events(provider, chunk("Hi"), last)[-1] == Finished("other", "gpt-4.1-mini-2025-04-14")
+
+
+def test_a_refusal_by_the_model_is_a_refusal_with_its_words(provider: OpenAIProvider):
+    with pytest.raises(RefusedBySafety, match="I cannot help with that"):
+        events(
+            provider,
+            chunk(None, refusal="I cannot help "),
+            chunk(None, refusal="with that."),
+            chunk(None, "stop"),
+        )
+
+
+def test_a_refusal_after_text_ends_the_answer_as_a_safety_stop(provider: OpenAIProvider):
+    found = events(provider, chunk("Well,"), chunk(None, refusal="no."), chunk(None, "stop"))
+    assert found[-1] == Finished("safety", "gpt-4.1-mini-2025-04-14")
+
+
+def test_a_stream_without_any_event_is_a_bad_answer_that_names_the_address(
+    tmp_path, requests_allowed
+):
+    settings = settings_of(tmp_path, OPENAI_BASE_URL="http://localhost:8000")
+    with pytest.raises(BadAnswer, match="want /v1 at the end"):
+        events(OpenAIProvider("m", settings))
+
+
+def test_every_exception_class_of_the_sdk_is_accounted_for():
+    # By their own modules, since `openai` itself loads names when they are looked at.
+    found = {
+        name
+        for module in (openai._exceptions, sys.modules["openai.lib.azure"])
+        for name, value in vars(module).items()
+        if inspect.isclass(value) and issubclass(value, Exception)
+    }
+    assert found == MAPPED_ERRORS
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (400, {"error": {"message": "no", "param": "top_p"}}, BadRequest),
+        (422, {"detail": "unprocessable"}, BadRequest),
+        (401, {"error": {"message": "no", "code": "invalid_api_key"}}, AuthenticationFailed),
+        (403, {"error": {"message": "no"}}, AuthenticationFailed),
+        (404, {"error": {"message": "no", "code": "model_not_found"}}, UnknownModel),
+        (404, {"error": {"message": "The model `x` does not exist."}}, UnknownModel),
+        (404, {"detail": "Not Found"}, BadAnswer),
+        (408, {"error": {"message": "slow"}}, Overloaded),
+        (409, {"error": {"message": "busy"}}, Overloaded),
+        (413, {"error": {"message": "large"}}, ContextTooLong),
+        (429, {"error": {"message": "slow down"}}, RateLimited),
+        (429, {"error": {"message": "no", "code": "insufficient_quota"}}, BadRequest),
+        (500, {"error": {"message": "oops"}}, Overloaded),
+        (502, "<html>Bad gateway</html>", Overloaded),
+        (529, {"error": {"message": "busy"}}, Overloaded),
+        (400, {"error": {"message": "x", "code": "context_length_exceeded"}}, ContextTooLong),
+        (
+            400,
+            {"error": {"message": "the request exceeds the available context size"}},
+            ContextTooLong,
+        ),
+        (400, {"error": {"message": "x", "code": "content_filter"}}, RefusedBySafety),
+        (
+            400,
+            {"error": {"message": "x", "innererror": {"code": "ResponsibleAIPolicyViolation"}}},
+            RefusedBySafety,
+        ),
+        (304, {"error": {"message": "not modified"}}, BadAnswer),
+    ],
+)
+def test_an_http_error_becomes_ours(
+    provider: OpenAIProvider, status: int, body: Any, kind: type[ProviderError]
+):
+    error = failure(provider, refused(status, body))
+    assert (type(error), error.status) == (kind, status)
+    assert "<html>" not in error.message
+    assert error.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    ("param", "text", "word"),
+    [
+        ("max_completion_tokens", "too large", "max_tokens"),
+        ("response_format.json_schema", "bad", "the response schema"),
+        (None, "Unsupported parameter: 'seed' is not supported", "seed"),
+    ],
+)
+def test_a_parameter_that_is_refused_is_named_in_our_words(
+    provider: OpenAIProvider, param: str | None, text: str, word: str
+):
+    error = failure(provider, refused(400, {"error": {"message": text, "param": param}}))
+    assert isinstance(error, BadRequest)
+    assert f"OpenAI refused {word} as it is set (HTTP 400)" in error.message
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({}, None),
+        ({"retry_after": "7"}, 7.0),
+        ({"retry_after": "9", "retry_after_ms": "1250"}, 1.25),
+        ({"retry_after_ms": "soon"}, None),
+        ({"retry_after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+    ],
+)
+def test_the_wait_is_read_from_the_headers(
+    provider: OpenAIProvider, headers: dict[str, str], wait: float | None
+):
+    error = failure(provider, refused(429, {"error": {"message": "slow down"}}, **headers))
+    assert error.retry_after == wait
+
+
+def test_a_wait_is_not_told_where_waiting_does_not_help(provider: OpenAIProvider):
+    body = {"error": {"message": "no", "code": "insufficient_quota"}}
+    error = failure(provider, refused(429, body, retry_after="7"))
+    assert (error.retry_after, error.retryable) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "begun"),
+    [
+        (openai.APIConnectionError(request=SENT), ConnectionFailed, StreamInterrupted),
+        (openai.APITimeoutError(request=SENT), TimedOut, TimedOut),
+        (httpx2.ReadTimeout("slow"), TimedOut, TimedOut),
+        (httpx2.ReadError("reset"), ConnectionFailed, StreamInterrupted),
+        (httpx2.RemoteProtocolError("cut"), ConnectionFailed, StreamInterrupted),
+        (ConnectionResetError("reset"), ConnectionFailed, StreamInterrupted),
+        (openai.OpenAIError("odd"), BadRequest, BadRequest),
+        (
+            openai.APIResponseValidationError(httpx2.Response(200, request=SENT), None),
+            BadAnswer,
+            StreamInterrupted,
+        ),
+        (ValueError("no JSON"), BadAnswer, StreamInterrupted),
+        (AttributeError("no such part"), BadAnswer, StreamInterrupted),
+        (
+            openai.APIError("busy", SENT, body={"type": "server_error", "message": "busy"}),
+            Overloaded,
+            Overloaded,
+        ),
+        (
+            openai.APIError("filtered", SENT, body={"code": "content_filter", "message": "x"}),
+            RefusedBySafety,
+            RefusedBySafety,
+        ),
+        (
+            openai.APIError("slow down", SENT, body={"code": 429, "message": "x"}),
+            RateLimited,
+            RateLimited,
+        ),
+    ],
+    ids=lambda value: getattr(value, "__name__", type(value).__name__),
+)
+def test_an_error_of_the_line_or_inside_the_stream_becomes_ours(
+    provider: OpenAIProvider,
+    error: Exception,
+    kind: type[ProviderError],
+    begun: type[ProviderError],
+):
+    assert type(failure(provider, error)) is kind
+    assert type(failure(provider, error, chunk("Hel"))) is begun
+
+
+def test_the_stream_is_closed_when_it_is_given_up(provider: OpenAIProvider):
+    stream = FakeStream([chunk("Hel"), chunk("lo")])
+    completions = SimpleNamespace(create=lambda **arguments: stream)
+    fake: Any = SimpleNamespace(chat=SimpleNamespace(completions=completions))
+    provider._client_made = fake
+    answer = provider.stream(HELLO)
+    next(answer)
+    answer.close()  # type: ignore[attr-defined]  # a generator, as every provider's stream is
+    assert stream.closed
+
+
+def test_a_key_that_a_server_echoes_is_not_repeated(provider: OpenAIProvider):
+    error = failure(provider, refused(400, {"error": {"message": f"bad header: {KEY} refused"}}))
+    assert KEY not in error.message
+    assert "refused" in error.message
+
+
+def test_only_chat_models_are_listed_the_default_first_then_the_newest(provider: OpenAIProvider):
+    names = ["gpt-4o", "whisper-1", "gpt-4.1-mini", "text-embedding-3-small", "gpt-5", "tts-1"]
+    cards = [
+        Model(id=name, created=at, object="model", owned_by="system")
+        for at, name in enumerate(names)
+    ]
+    fake: Any = SimpleNamespace(models=SimpleNamespace(list=lambda timeout: cards))
+    provider._client_made = fake
+    listed = provider.list_models()
+    assert [model.name for model in listed] == ["gpt-4.1-mini", "gpt-5", "gpt-4o"]
+    assert listed[0].context_window == provider.context_window() == 1_000_000
+
+
+def test_another_servers_window_is_read_from_its_list(tmp_path: Path, requests_allowed: None):
+    card = Model.model_validate(
+        {"id": "m", "created": 1, "object": "model", "owned_by": "vllm", "max_model_len": 8192}
+    )
+    provider = OpenAIProvider("m", settings_of(tmp_path, OPENAI_BASE_URL="http://localhost:8000"))
+    fake: Any = SimpleNamespace(models=SimpleNamespace(list=lambda timeout: [card]))
+    provider._client_made = fake
+    assert provider.context_window() == 8192
+    assert [model.detail for model in provider.list_models()] == ["vllm"]
+
+
+def test_a_window_that_nobody_knows_is_unknown(tmp_path: Path, requests_allowed: None):
+    provider = OpenAIProvider("m", settings_of(tmp_path, OPENAI_BASE_URL="http://localhost:8000"))
+
+    def fail(timeout: float) -> list[Model]:
+        raise openai.APIConnectionError(request=SENT)
+
+    fake: Any = SimpleNamespace(models=SimpleNamespace(list=fail))
+    provider._client_made = fake
+    assert provider.context_window() is None
