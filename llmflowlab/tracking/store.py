@@ -1,101 +1,290 @@
-"""MLflow's store, opened safely: the only place that sets MLflow's environment.
+"""MLflow's store: opened with a safe environment, its failures turned into our errors.
 
-MLflow reads its settings from the process's environment at first use, so they are set here, before
-it is imported, and only where the person has not set them.
+Importing this module imports no MLflow; opening a store does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cached_property
-from typing import Any
+import re
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
-from llmflowlab.errors import LabError, TrackingError
+from llmflowlab.errors import TrackingError
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.files import exclusive
 
-__all__ = ["Store", "open_store"]
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Trace
+    from mlflow.tracing.client import TracingClient
 
-_ENVIRONMENT = {
+__all__ = [
+    "Store",
+    "StoreBusy",
+    "StoreUnreachable",
+    "load_mlflow",
+    "open_store",
+    "safe_uri",
+    "sqlite_path",
+]
+
+_CONNECT_DEADLINE = 3.0
+"""Seconds for a tracking server to take a connection."""
+
+_DEFAULTS = {
+    # Seconds per request and further tries: together they stay below the patience of a program that
+    # wants to end. Whoever needs more sets the variable.
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "6",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    # A pool of connections makes threads wait for seconds and lose rows on SQLite.
+    "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
+}
+_FIXED = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_MODEL_CATALOG_URI": "",
-    # Its own pool lets threads wait for one connection, and loses rows while it does.
-    "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_UV_AUTO_DETECT": "false",
+    "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
+_opening = threading.Lock()
+
+
+class StoreUnreachable(TrackingError):
+    """Nothing answers at the store's address; trying again later may help."""
+
+
+class StoreBusy(TrackingError):
+    """Another process is writing; trying again in a moment will help."""
+
+
+def safe_uri(uri: str) -> str:
+    """Return an address without user name and password."""
+    parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri
+    return urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """Return the file behind a SQLite address; None for every other kind of store."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    return Path(uri.removeprefix("sqlite:///").partition("?")[0])
 
 
 class Store:
-    """One tracking store; safe to use from several threads."""
+    """An open store; usable from several threads at once.
+
+    Args:
+        settings: Says where it is.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.uri = settings.tracking_uri
-
-    @cached_property
-    def client(self) -> Any:
-        """MLflow's client."""
-        from mlflow.tracking import MlflowClient
-
-        return MlflowClient(tracking_uri=self.uri)
-
-    @cached_property
-    def tracing(self) -> Any:
-        """MLflow's client for traces."""
+        import mlflow
+        from mlflow import MlflowClient
         from mlflow.tracing.client import TracingClient
 
-        return TracingClient(self.uri)
-
-    def experiment_id(self, name: str) -> str:
-        """Return the experiment's id; it is made where it does not exist.
-
-        Raises:
-            TrackingError: The store cannot be used.
-        """
+        self._settings = settings
+        self.uri = settings.tracking_uri
+        self._experiments: dict[str, str] = {}
         with self.translated():
-            found = self.client.get_experiment_by_name(name)
-            if found is not None:
-                if found.lifecycle_stage == "deleted":
-                    self.client.restore_experiment(found.experiment_id)
-                return str(found.experiment_id)
-            location = None
-            if self.uri.startswith("sqlite:"):
-                location = (self.settings.home / "mlartifacts" / name).as_uri()
-            return str(self.client.create_experiment(name, artifact_location=location))
+            # A process has one store. MLflow's registry looks models up in the one it holds current.
+            mlflow.set_tracking_uri(self.uri)
+            self.client: MlflowClient = MlflowClient(
+                tracking_uri=self.uri, registry_uri=settings.get("MLFLOW_REGISTRY_URI") or self.uri
+            )
+            self.tracing: TracingClient = TracingClient(self.uri)
 
-    def traces(self, trace_ids: Sequence[str]) -> Mapping[str, Any]:
-        """Return the stored traces by id.
-
-        Raises:
-            TrackingError: The store cannot be used.
-        """
-        with self.translated():
-            found = self.tracing.batch_get_traces(list(trace_ids))
-            return {trace.info.trace_id: trace for trace in found}
-
-    @contextmanager
+    @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
-        """Turn whatever MLflow raises into one sentence."""
+        """Turn whatever MLflow, its database or its HTTP client raise into a `TrackingError`.
+
+        Raises:
+            StoreUnreachable: Nothing answers.
+            StoreBusy: Another process holds the database.
+            TrackingError: Anything else went wrong.
+        """
+        from mlflow.exceptions import MlflowException
+        from requests.exceptions import RequestException
+        from sqlalchemy.exc import SQLAlchemyError
+
         try:
             yield
-        except LabError:
+        except TrackingError:
             raise
-        except Exception as exc:  # MLflow raises its own, requests', SQLAlchemy's and OS errors
+        except (MlflowException, RequestException, SQLAlchemyError, OSError) as exc:
+            raise _translated(exc, self.uri) from exc
+
+    def experiment_id(self, name: str) -> str:
+        """Return an experiment's id; it is made at the first use.
+
+        Raises:
+            TrackingError: The store failed, or somebody deleted the experiment.
+        """
+        if name not in self._experiments:
+            with self.translated():
+                self._experiments[name] = self._find_experiment(name)
+        return self._experiments[name]
+
+    def _find_experiment(self, name: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            location = None
+            if sqlite_path(self.uri) is not None:
+                # MLflow's default lies in whatever folder the program was started from.
+                location = (self._settings.home / "mlartifacts" / name).as_uri()
+            try:
+                return str(self.client.create_experiment(name, artifact_location=location))
+            except MlflowException:
+                # Another process was faster.
+                found = self.client.get_experiment_by_name(name)
+                if found is None:
+                    raise
+        if found.lifecycle_stage != "active":
             raise TrackingError(
-                f"MLflow at {self.uri} failed ({type(exc).__name__}). What was recorded is kept "
-                "and delivered later; check MLFLOW_TRACKING_URI or start the server."
-            ) from exc
+                f"The experiment {name} was deleted in MLflow; bring it back with "
+                f"`mlflow experiments restore --experiment-id {found.experiment_id}`."
+            )
+        return str(found.experiment_id)
+
+    def traces(self, trace_ids: Sequence[str]) -> dict[str, Trace]:
+        """Return traces with their spans, by id; unknown ids are left out."""
+        found: dict[str, Trace] = {}
+        with self.translated():
+            for start in range(0, len(trace_ids), 100):
+                batch = list(trace_ids[start : start + 100])
+                for trace in self.tracing.batch_get_traces(batch):
+                    found[trace.info.trace_id] = trace
+        return found
 
 
 def open_store(settings: Settings) -> Store:
-    """Prepare MLflow's environment and return the store; nothing is asked of it yet."""
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, settings.get(name) or value)
-    warnings.filterwarnings("ignore", category=FutureWarning, module="mlflow")
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
-    return Store(settings)
+    """Open the store that the settings name; imports MLflow where nobody has yet.
+
+    Raises:
+        StoreUnreachable: Nothing answers at its address.
+        TrackingError: It cannot be opened.
+    """
+    load_mlflow(settings)
+    _require_listener(settings.tracking_uri)
+    with _opening:
+        if sqlite_path(settings.tracking_uri) is None:
+            return Store(settings)
+        try:
+            settings.home.mkdir(parents=True, exist_ok=True)
+            # Two processes that both make the tables of a fresh database disturb each other.
+            with exclusive(settings, "mlflow.db", patience=60.0):
+                return Store(settings)
+        except OSError as exc:
+            raise TrackingError(
+                f"{settings.home} cannot be written ({exc.strerror}); "
+                "set LLMFLOWLAB_HOME to a folder that can."
+            ) from exc
+
+
+def load_mlflow(settings: Settings) -> None:
+    """Import MLflow (a second or two) after setting what it reads from the environment.
+
+    What the person set is kept, and MLflow's own variables from the `.env` file (a server's password,
+    say) reach it too.
+    """
+    own = {
+        name: value for name, value in settings.environment.items() if name.startswith("MLFLOW_")
+    }
+    os.environ.update({**_DEFAULTS, **own, **_FIXED})
+    # Imported after that, because it looks at some of them while it is imported.
+    import mlflow  # noqa: F401 - sets up the loggers that are changed next
+
+    # Its remarks would stand in the middle of a chat; what matters is raised.
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _require_listener(uri: str) -> None:
+    """Find out within seconds that a tracking server is down; MLflow's own client takes longer.
+
+    Raises:
+        StoreUnreachable: Nothing takes a connection.
+        TrackingError: The address is malformed.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme not in {"http", "https"}:
+        return
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as exc:
+        raise TrackingError(
+            f"MLFLOW_TRACKING_URI is {safe_uri(uri)!r}, whose port is no number; correct it."
+        ) from exc
+    try:
+        with socket.create_connection((parts.hostname or "", port), timeout=_CONNECT_DEADLINE):
+            return
+    except OSError as exc:
+        raise _unreachable(uri) from exc
+
+
+def _unreachable(uri: str) -> StoreUnreachable:
+    return StoreUnreachable(f"MLflow at {safe_uri(uri)} does not answer.")
+
+
+def _translated(exc: BaseException, uri: str) -> TrackingError:
+    from requests.exceptions import ConnectionError as RequestsConnectionError
+    from requests.exceptions import Timeout
+
+    chain = list(_chain(exc))
+    text = " ".join(str(link) for link in chain)
+    if any(isinstance(link, RequestsConnectionError | Timeout) for link in chain):
+        return _unreachable(uri)
+    if "database is locked" in text:
+        return StoreBusy("Another process is writing to MLflow's database; try again in a moment.")
+    if "out-of-date database schema" in text:
+        return TrackingError(
+            "MLflow's database was made by another version of MLflow; "
+            f"bring it up to date with `mlflow db upgrade {safe_uri(uri)}`."
+        )
+    status = _status(chain)
+    if status in {401, 403}:
+        return TrackingError(
+            f"MLflow at {safe_uri(uri)} refused access (HTTP {status}); set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
+        )
+    if status is not None and status >= 500:
+        return StoreUnreachable(f"MLflow at {safe_uri(uri)} is out of order (HTTP {status}).")
+    reason = _first_line(str(exc), uri) or type(exc).__name__
+    return TrackingError(f"MLflow's store at {safe_uri(uri)} failed: {reason}")
+
+
+def _chain(exc: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = exc
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _status(chain: Sequence[BaseException]) -> int | None:
+    """Return the HTTP status of the server's answer, where it was no ordinary one."""
+    for link in chain:
+        # MLflow keeps the status in the sentence only.
+        match = re.search(r"failed with error code (\d{3})\b", str(link))
+        if match:
+            return int(match[1])
+    return None
+
+
+def _first_line(text: str, uri: str) -> str:
+    """Return the first line of a foreign message, without the address, which may hold a password."""
+    line = text.strip().partition("\n")[0].replace(uri, safe_uri(uri))
+    return line if len(line) <= 300 else line[:299] + "…"

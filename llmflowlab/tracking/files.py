@@ -1,0 +1,103 @@
+"""How the lab writes its files: whole or not at all, one writer at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from llmflowlab.errors import TrackingError
+from llmflowlab.settings import Settings
+
+__all__ = ["exclusive", "set_aside", "sync_folder", "write_atomically"]
+
+_PATIENCE = 30.0
+"""Seconds to wait for another process that writes the same file; a write takes milliseconds."""
+
+
+@contextlib.contextmanager
+def exclusive(settings: Settings, name: str, *, patience: float = _PATIENCE) -> Iterator[None]:
+    """Hold the lock called `name` among all processes that share this home.
+
+    Args:
+        settings: Names the home.
+        name: As a file name: `gemini_artifacts.json`.
+        patience: Seconds to wait for whoever holds it.
+
+    Raises:
+        TrackingError: Somebody else held it for too long.
+        OSError: The lock file cannot be made.
+    """
+    folder = settings.state_dir / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{name}.lock")
+    try:
+        lock.acquire(timeout=patience)
+    except Timeout as exc:
+        raise TrackingError(
+            f"Another process has been writing {name} for {patience:g} s; end it and try again."
+        ) from exc
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that a reader, or a crash, sees the old content or the new one.
+
+    Raises:
+        OSError: It could not be written; the old content stands.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes private files; these are meant to be read by the home's group as usual.
+        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a new name in a folder survive a power cut, where the system can."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        # Some network file systems cannot sync a folder; the file itself is synced.
+        return
+    finally:
+        os.close(descriptor)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file that cannot be read, so that it is neither lost nor in the way.
+
+    Returns:
+        Its new path, `<name>.bad-<date>`.
+
+    Raises:
+        OSError: It cannot be renamed.
+    """
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    for number in range(100):
+        target = path.with_name(f"{path.name}.bad-{stamp}" + (f"-{number}" if number else ""))
+        if not target.exists():
+            path.rename(target)
+            return target
+    raise FileExistsError(f"{path} was set aside too often within one second")

@@ -1,0 +1,52 @@
+"""What is logged as a registered chat model: code, never a pickle, and never a key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llmflowlab.tracking.records import Candidate
+
+__all__ = ["ModelPackage", "candidate_digest", "model_config"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPackage:
+    """The code behind every chat model; `llmflowlab.agents.package` makes it."""
+
+    code_path: Path
+    """The file that defines the model (models from code)."""
+    package_path: Path
+    """The package it imports; travels with the model."""
+    left_out: frozenset[str] = frozenset()
+    """Folders of the package that the model does not need."""
+    requirements: tuple[str, ...] = ()
+    """Distributions every model needs; pinned to what is installed when the model is logged."""
+    provider_requirements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Distributions one provider needs beside them."""
+
+
+def model_config(candidate: Candidate) -> dict[str, Any]:
+    """Return what tells one candidate's model from another's."""
+    parameters = {
+        "temperature": candidate.temperature,
+        "top_p": candidate.top_p,
+        "max_tokens": candidate.max_tokens,
+        "seed": candidate.seed,
+    }
+    return {
+        "provider": candidate.provider,
+        "model": candidate.model_id,
+        "system_prompt": candidate.system_prompt,
+        "parameters": {name: value for name, value in parameters.items() if value is not None},
+    }
+
+
+def candidate_digest(candidate: Candidate) -> str:
+    """Return a digest that is the same for two sessions exactly when their models are."""
+    text = json.dumps(model_config(candidate), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", errors="replace")).hexdigest()

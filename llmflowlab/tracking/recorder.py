@@ -1,0 +1,118 @@
+"""Records a chat: every turn on disk at once, in MLflow a little later.
+
+`Delivery` is found here too, because whoever records needs both.
+"""
+
+from __future__ import annotations
+
+import time
+
+from llmflowlab.errors import TrackingError
+from llmflowlab.settings import Settings
+from llmflowlab.tracking.delivery import Delivery
+from llmflowlab.tracking.journal import Journal, journal_path
+from llmflowlab.tracking.model_package import ModelPackage
+from llmflowlab.tracking.records import RatingRecord, SessionStart, TurnRecord
+from llmflowlab.tracking.sessions import RecoveredSession, Session
+
+__all__ = ["ChatRecorder", "Delivery", "ModelPackage", "RecoveredSession"]
+
+
+class ChatRecorder:
+    """The journal of one session; a session without turns leaves no trace.
+
+    Args:
+        settings: Names the home.
+        start: Who talks with whom.
+        delivery: Brings the session to MLflow.
+    """
+
+    def __init__(self, settings: Settings, start: SessionStart, delivery: Delivery) -> None:
+        journal = Journal(journal_path(settings.journals_dir, start.session_id))
+        self._session = Session(start=start, journal=journal)
+        self._delivery = delivery
+        self._begun = False
+        self._closed = False
+
+    def record_turn(self, turn: TurnRecord) -> None:
+        """Bring a turn to the disk before returning, and have it delivered.
+
+        Raises:
+            TrackingError: The disk did not take it; it is kept in memory, delivered all the same,
+                and written with the next one.
+        """
+        assert not self._closed
+        session = self._session
+        with session.lock:
+            session.contents.turns.append(turn)
+            session.version += 1
+        try:
+            if not self._begun:
+                # One write for both: a journal that begins without a turn would be of no use.
+                self._begin()
+            session.journal.append("turn", turn)
+        except OSError as exc:
+            raise _not_written(session.journal, exc, "turn") from exc
+        finally:
+            self._delivery.submit(session)
+
+    def _begin(self) -> None:
+        journal = self._session.journal
+        self._begun = True
+        if not journal.acquire():
+            raise OSError(f"{journal.path.name} is in use")
+        journal.stage("start", self._session.start)
+
+    def record_rating(self, rating: RatingRecord) -> None:
+        """Bring a person's judgement of a turn to the disk, and have it delivered.
+
+        Raises:
+            TrackingError: The disk did not take it; it is kept as a turn is.
+        """
+        assert self._begun
+        assert not self._closed
+        session = self._session
+        with session.lock:
+            session.contents.ratings.append(rating)
+            session.version += 1
+        try:
+            session.journal.append("rating", rating)
+        except OSError as exc:
+            raise _not_written(session.journal, exc, "rating") from exc
+        finally:
+            self._delivery.submit(session)
+
+    def close(self, *, interrupted: bool = False) -> None:
+        """End the session and return at once; a second call does nothing.
+
+        Where the disk does not take the end, the delivery is told and goes on from memory.
+
+        Args:
+            interrupted: The person pressed Ctrl-C.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        if not self._begun:
+            return
+        session = self._session
+        ended_ms = int(time.time() * 1000)
+        with session.lock:
+            session.contents.ended = True
+            session.contents.interrupted = interrupted
+            session.contents.ended_ms = ended_ms
+            session.version += 1
+        try:
+            session.journal.append("end", {"interrupted": interrupted, "ended_ms": ended_ms})
+        except OSError as exc:
+            self._delivery.notify(_not_written(session.journal, exc, "session's end").message)
+        finally:
+            self._delivery.submit(session)
+
+
+def _not_written(journal: Journal, exc: OSError, what: str) -> TrackingError:
+    reason = exc.strerror or str(exc)
+    return TrackingError(
+        f"The {what} could not be written to {journal.path.parent} ({reason}); it is kept in memory "
+        "and tried again with the next one. Make room there before you leave the lab."
+    )

@@ -1,0 +1,108 @@
+"""From a stored run back to what it says of a session or of an evaluated candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from decimal import Decimal
+
+from llmflowlab.tracking.stored_runs import StoredRun
+from llmflowlab.tracking.summaries import EvaluationSummary, SessionSummary
+
+__all__ = ["evaluation_from_run", "session_from_run"]
+
+_SCORE_PARTS = ("mean", "coverage", "ci_low", "ci_high")
+_PROVIDERS = {
+    "Gemini": "gemini",
+    "Ollama": "ollama",
+    "OpenAI": "openai",
+    "Azure": "azure",
+    "Claude": "anthropic",
+    "Guide": "guide",
+}
+
+
+def session_from_run(run: StoredRun) -> SessionSummary | None:
+    """Return the session a chat run holds; None where it is no chat, or has not ended yet."""
+    metrics, params = run.metrics, run.params
+    name = params.get("model_name")
+    turns = _whole(metrics, "turns")
+    if name is None or turns is None:
+        return None
+    return SessionSummary(
+        session_id=run.tags.get("llmflowlab.session_id", run.run_id),
+        run_id=run.run_id,
+        provider=run.tags.get("llmflowlab.provider") or _PROVIDERS.get(name, name.lower()),
+        model_name=name,
+        model_id=params.get("model_id", ""),
+        started=_local(run.started_ms) or "",
+        turns=turns,
+        failed_turns=_whole(metrics, "failed_turns") or 0,
+        prompt_tokens=_whole(metrics, "prompt_tokens"),
+        completion_tokens=_whole(metrics, "completion_tokens"),
+        total_tokens=_whole(metrics, "total_tokens"),
+        cost=_money(metrics),
+        avg_inference_time=metrics.get("avg_inference_time"),
+        p50_inference_time=metrics.get("p50_inference_time"),
+        p95_inference_time=metrics.get("p95_inference_time"),
+        avg_time_to_first_token=metrics.get("avg_time_to_first_token"),
+        tokens_per_second=metrics.get("tokens_per_second"),
+        source="tracking",
+    )
+
+
+def evaluation_from_run(run: StoredRun) -> EvaluationSummary | None:
+    """Return what a candidate's run says; None for a parent run and for other people's runs."""
+    evaluation, model = run.tags.get("llmflowlab.evaluation_id"), run.tags.get("llmflowlab.model")
+    if not evaluation or not model:
+        return None
+    metrics = run.metrics
+    rows = _whole(metrics, "rows")
+    return EvaluationSummary(
+        evaluation_id=evaluation,
+        run_id=run.run_id,
+        model=model,
+        provider=model.partition(":")[0],
+        prompt=run.tags.get("llmflowlab.prompt") or None,
+        dataset=run.tags.get("llmflowlab.dataset", ""),
+        digest=run.tags.get("llmflowlab.dataset_digest") or None,
+        finished=_local(run.ended_ms),
+        rows=rows,
+        answered=_whole(metrics, "answered"),
+        scores=_scores(metrics, rows),
+        cost=_money(metrics),
+        latency=metrics.get("latency/mean"),
+    )
+
+
+def _scores(
+    metrics: Mapping[str, float], rows: int | None
+) -> dict[str, Mapping[str, float | None]]:
+    scores: dict[str, Mapping[str, float | None]] = {}
+    for name in metrics:
+        scorer, slash, part = name.rpartition("/")
+        # Coverage tells a scorer from `latency/mean`, and is there even where nothing was scored.
+        if not slash or part != "coverage":
+            continue
+        values = {part: metrics.get(f"{scorer}/{part}") for part in _SCORE_PARTS}
+        coverage = values["coverage"]
+        scored = None if rows is None or coverage is None else float(round(rows * coverage))
+        scores[scorer] = {**values, "scored": scored}
+    return scores
+
+
+def _whole(metrics: Mapping[str, float], name: str) -> int | None:
+    value = metrics.get(name)
+    return None if value is None else round(value)
+
+
+def _money(metrics: Mapping[str, float]) -> Decimal | None:
+    value = metrics.get("total_cost_estimate")
+    return None if value is None else Decimal(repr(value))
+
+
+def _local(milliseconds: int | None) -> str | None:
+    if milliseconds is None:
+        return None
+    moment = datetime.fromtimestamp(milliseconds / 1000, tz=timezone.utc).astimezone()
+    return moment.strftime("%Y-%m-%d %H:%M:%S")

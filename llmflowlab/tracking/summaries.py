@@ -1,0 +1,180 @@
+"""What a session or an evaluation comes to, in numbers; unknown is None, never 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from decimal import Decimal
+from typing import Any, Literal
+
+from llmflowlab.tracking.records import SessionStart, TurnRecord
+
+__all__ = [
+    "EvaluationSummary",
+    "SessionSummary",
+    "TokenSource",
+    "answered",
+    "percentile",
+    "summarise",
+    "summary_from_json",
+    "summary_to_json",
+    "tokens_per_second",
+    "unpriced_turns",
+]
+
+TokenSource = Literal["reported", "counted", "mixed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSummary:
+    """One chat session; times in seconds, cost in USD."""
+
+    session_id: str
+    run_id: str | None
+    """None while MLflow does not hold the session."""
+    provider: str
+    model_name: str
+    model_id: str
+    started: str
+    """`YYYY-MM-DD HH:MM:SS`, local."""
+    turns: int
+    """All of them, failed ones included."""
+    failed_turns: int
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    cost: Decimal | None = None
+    """None as soon as one answered turn has no known price."""
+    avg_inference_time: float | None = None
+    p50_inference_time: float | None = None
+    p95_inference_time: float | None = None
+    avg_time_to_first_token: float | None = None
+    tokens_per_second: float | None = None
+    source: Literal["local", "tracking"] = "local"
+    """Whether this home's own index or the tracking store told of it."""
+
+    @property
+    def reference(self) -> str:
+        return f"{self.provider}:{self.model_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationSummary:
+    """One candidate of one evaluation."""
+
+    evaluation_id: str
+    run_id: str
+    model: str
+    """Model reference."""
+    provider: str
+    prompt: str | None
+    dataset: str
+    digest: str | None
+    finished: str | None
+    """`YYYY-MM-DD HH:MM:SS`, local; None while it runs."""
+    rows: int | None
+    answered: int | None
+    scores: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    """By scorer: `mean`, `coverage`, `ci_low`, `ci_high`, `scored` (rows)."""
+    cost: Decimal | None = None
+    latency: float | None = None
+    """Mean seconds of an answer."""
+
+
+def answered(turn: TurnRecord) -> bool:
+    """Whether something of an answer came, so that its time and tokens mean something."""
+    return turn.state == "complete" or (turn.state != "failed" and bool(turn.answer))
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """Return the value below which `share` (0 to 1) of the values lie, interpolated linearly."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    position = share * (len(ordered) - 1)
+    below = int(position)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
+
+
+def tokens_per_second(turns: Sequence[TurnRecord]) -> float | None:
+    """Return generated tokens per second over the turns where both are known."""
+    known = [
+        (turn.completion_tokens, turn.inference_time)
+        for turn in turns
+        if turn.completion_tokens is not None and turn.inference_time > 0
+    ]
+    if not known:
+        return None
+    return sum(tokens for tokens, _ in known) / sum(seconds for _, seconds in known)
+
+
+def unpriced_turns(turns: Sequence[TurnRecord]) -> int:
+    """Count the turns that used tokens, or may have, and have no known cost."""
+    return sum(_used(turn) and turn.cost_usd is None for turn in turns)
+
+
+def summarise(
+    start: SessionStart, turns: Sequence[TurnRecord], *, run_id: str | None
+) -> SessionSummary:
+    """Add a session up; failed turns count as turns, not in times."""
+    good = [turn for turn in turns if answered(turn)]
+    times = [turn.inference_time for turn in good]
+    first = [t.time_to_first_token for t in good if t.time_to_first_token is not None]
+    used = [turn for turn in turns if _used(turn)]
+    prompt = _sum([turn.prompt_tokens for turn in used])
+    completion = _sum([turn.completion_tokens for turn in used])
+    costs = [turn.cost for turn in used if turn.cost is not None]
+    candidate = start.candidate
+    return SessionSummary(
+        session_id=start.session_id,
+        run_id=run_id,
+        provider=candidate.provider,
+        model_name=candidate.model_name,
+        model_id=candidate.model_id,
+        started=start.started,
+        turns=len(turns),
+        failed_turns=sum(turn.state == "failed" for turn in turns),
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=None if prompt is None or completion is None else prompt + completion,
+        cost=sum(costs, Decimal(0)) if costs and not unpriced_turns(turns) else None,
+        avg_inference_time=sum(times) / len(times) if times else None,
+        p50_inference_time=percentile(times, 0.5),
+        p95_inference_time=percentile(times, 0.95),
+        avg_time_to_first_token=sum(first) / len(first) if first else None,
+        tokens_per_second=tokens_per_second(good),
+    )
+
+
+def _used(turn: TurnRecord) -> bool:
+    """Whether the turn used tokens; a failure before the model saw the prompt did not."""
+    return turn.state != "failed" or turn.total_tokens is not None
+
+
+def _sum(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known and len(known) == len(values) else None
+
+
+def summary_to_json(summary: SessionSummary) -> dict[str, Any]:
+    """Turn a summary into JSON values; the cost as text, so that nothing is rounded."""
+    values = asdict(summary)
+    values["cost"] = None if summary.cost is None else str(summary.cost)
+    del values["source"]
+    return values
+
+
+_FIELDS = frozenset(f.name for f in fields(SessionSummary)) - {"source"}
+
+
+def summary_from_json(values: Mapping[str, Any]) -> SessionSummary:
+    """Build a summary from JSON values; keys of a later version are left out.
+
+    Raises:
+        ValueError, TypeError, ArithmeticError: The values are no summary.
+    """
+    kept = {name: value for name, value in values.items() if name in _FIELDS}
+    if kept.get("cost") is not None:
+        kept["cost"] = Decimal(kept["cost"])
+    return SessionSummary(**kept)

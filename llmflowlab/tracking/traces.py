@@ -1,0 +1,162 @@
+"""A chat turn as an MLflow trace, and a person's rating as feedback on it."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from typing import Any
+
+from mlflow.entities import AssessmentSource, Feedback, Span, TraceInfo
+
+from llmflowlab.tracking.model_package import model_config
+from llmflowlab.tracking.records import Candidate, RatingRecord, SessionStart, TurnRecord
+from llmflowlab.tracking.spans import SpanSpec, TokenUse, build_spans, build_trace_info
+
+__all__ = ["person", "turn_spans", "turn_trace"]
+
+_NAME = "chat_turn"
+
+
+def person() -> str:
+    """Return who rates: the account's name, or `user` where the system does not tell."""
+    try:
+        return getpass.getuser() or "user"
+    except (OSError, KeyError, ImportError):
+        return "user"
+
+
+def turn_trace(
+    start: SessionStart,
+    turn: TurnRecord,
+    ratings: Sequence[RatingRecord],
+    *,
+    experiment_id: str,
+    run_id: str,
+) -> TraceInfo:
+    """Return the header of a turn's trace, with its ratings; writing it again changes nothing.
+
+    Args:
+        start: The turn's session.
+        turn: The turn.
+        ratings: All ratings of the session; those of other turns are passed over.
+        experiment_id: Where the trace belongs.
+        run_id: The session's run.
+    """
+    begin, end = _times(turn)
+    candidate = start.candidate
+    info = build_trace_info(
+        turn.trace_id,
+        experiment_id,
+        name=_NAME,
+        run_id=run_id,
+        start_ns=begin,
+        end_ns=end,
+        ok=turn.state != "failed",
+        request=turn.prompt,
+        response=turn.answer or turn.error or "",
+        tokens=_tokens(turn),
+        session_id=start.session_id,
+        tags=_tags(candidate, turn),
+    )
+    info.assessments = _feedback(turn, ratings)
+    return info
+
+
+def turn_spans(start: SessionStart, turn: TurnRecord, *, experiment_id: str) -> list[Span]:
+    """Return a turn's spans: one, the model's call, with messages and answer as OpenAI writes them."""
+    begin, end = _times(turn)
+    candidate = start.candidate
+    parameters: dict[str, Any] = model_config(candidate)["parameters"]
+    message: dict[str, Any] = {"role": "assistant", "content": turn.answer}
+    if turn.reasoning:
+        message["reasoning_content"] = turn.reasoning
+    outputs: dict[str, Any] = {
+        "object": "chat.completion",
+        "model": turn.model_version or candidate.model_id,
+        "choices": [{"index": 0, "message": message, "finish_reason": turn.finish_reason}],
+    }
+    if turn.total_tokens is not None:
+        outputs["usage"] = {
+            "prompt_tokens": turn.prompt_tokens,
+            "completion_tokens": turn.completion_tokens,
+            "total_tokens": turn.total_tokens,
+        }
+    spec = SpanSpec(
+        name=_NAME,
+        kind="CHAT_MODEL",
+        inputs={
+            "model": candidate.model_id,
+            "messages": turn.messages or [{"role": "user", "content": turn.prompt}],
+            **parameters,
+        },
+        outputs=None if turn.state == "failed" else outputs,
+        start_ns=begin,
+        end_ns=end,
+        ok=turn.state != "failed",
+        error=turn.error,
+        tokens=_tokens(turn),
+        model=turn.model_version or candidate.model_id,
+        provider=candidate.provider,
+        attributes={
+            "mlflow.message.format": "openai",
+            "llmflowlab.state": turn.state,
+            "llmflowlab.error_reason": turn.error_reason,
+            "llmflowlab.time_to_first_token": turn.time_to_first_token,
+            "llmflowlab.tries": turn.tries,
+            "llmflowlab.waited_seconds": turn.waited,
+        },
+    )
+    return build_spans(turn.trace_id, experiment_id, [spec])
+
+
+def _times(turn: TurnRecord) -> tuple[int, int]:
+    begin = turn.started_ms * 1_000_000
+    return begin, begin + int((turn.inference_time + turn.waited) * 1e9)
+
+
+def _tokens(turn: TurnRecord) -> TokenUse:
+    return TokenUse(
+        prompt=turn.prompt_tokens,
+        completion=turn.completion_tokens,
+        cached=turn.cached_tokens,
+        cost_usd=None if turn.cost is None else float(turn.cost),
+    )
+
+
+def _tags(candidate: Candidate, turn: TurnRecord) -> dict[str, str]:
+    tags = {
+        "llmflowlab.model": candidate.reference,
+        "llmflowlab.turn": str(turn.index),
+        "llmflowlab.state": turn.state,
+        "llmflowlab.tokens": "counted" if turn.tokens_estimated else "reported",
+    }
+    if turn.language:
+        tags["llmflowlab.language"] = turn.language
+    return tags
+
+
+def _feedback(turn: TurnRecord, ratings: Sequence[RatingRecord]) -> list[Any]:
+    """Return the person's last word on a turn, one for each way of rating.
+
+    A thumb and a grade have names of their own, because MLflow adds up assessments by name.
+    """
+    last: dict[str, RatingRecord] = {}
+    for rating in ratings:
+        if rating.trace_id == turn.trace_id:
+            last["thumbs_up" if isinstance(rating.value, bool) else "rating"] = rating
+    found = []
+    for name, rating in last.items():
+        feedback = Feedback(
+            name=name,
+            value=rating.value,
+            source=AssessmentSource(source_type="HUMAN", source_id=person()),
+            trace_id=turn.trace_id,
+            rationale=rating.comment,
+            metadata=None,
+            create_time_ms=rating.rated_ms,
+            last_update_time_ms=rating.rated_ms,
+        )
+        # An id of ours makes a repeated delivery, or a changed mind, overwrite instead of add.
+        feedback.assessment_id = f"a-{turn.trace_id.removeprefix('tr-')}-{name}"
+        found.append(feedback)
+    return found
