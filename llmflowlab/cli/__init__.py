@@ -1,0 +1,87 @@
+"""The console: menu, screens and commands.
+
+`main` is the outermost shell: whatever happens inside ends here as one sentence and an exit code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main", "run"]
+
+
+def run() -> None:
+    """Enter from the installed console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the lab and return its exit code.
+
+    Args:
+        argv: The arguments after the program's name; none opens the menu.
+    """
+    from llmflowlab.cli.ui.colour import prepare_streams
+    from llmflowlab.errors import ExitCode, LabError
+
+    prepare_streams()
+    debug = False
+    try:
+        from llmflowlab.cli import dispatch
+        from llmflowlab.settings import load_settings
+
+        if not argv:
+            # Without argparse: the menu's budget counts milliseconds.
+            settings = load_settings()
+            debug = settings.debug
+            return int(dispatch.open_menu(settings))
+        from llmflowlab.cli.arguments import parse
+
+        arguments = parse(argv)
+        settings = load_settings()
+        debug = settings.debug
+        return int(dispatch.dispatch(arguments, settings))
+    except SystemExit as exc:
+        # argparse leaves this way after --help and --version.
+        return exc.code if isinstance(exc.code, int) else ExitCode.DONE
+    except LabError as exc:
+        if debug:
+            _traceback()
+        _complain(exc.message)
+        return int(exc.exit_code)
+    except KeyboardInterrupt:
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader (`| head`) has what it wanted. What is still buffered has nowhere to go.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.DONE)
+    except Exception as exc:  # noqa: BLE001 - the outermost shell
+        if debug:
+            _traceback()
+        _complain(
+            f"Something unexpected went wrong ({type(exc).__name__}: {_one_line(exc)}). "
+            "Nothing that was recorded is lost; LLMFLOWLAB_DEBUG=1 shows where it happened."
+        )
+        return int(ExitCode.UNEXPECTED)
+
+
+def _complain(message: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    sys.stderr.write(message + "\n")
+    sys.stderr.flush()
+
+
+def _one_line(exc: BaseException) -> str:
+    text = " ".join(str(exc).split())
+    return text if len(text) <= 300 else text[:299] + "…"
+
+
+def _traceback() -> None:
+    import traceback
+
+    traceback.print_exc()

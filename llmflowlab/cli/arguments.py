@@ -1,0 +1,162 @@
+"""The command line: what can be typed, checked before anything is loaded."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from llmflowlab import __version__
+from llmflowlab.errors import InputError
+
+__all__ = ["RANGES", "build_parser", "checked_number", "number_argument", "parse"]
+
+_DESCRIPTION = """\
+A laboratory for language models: chat, evaluate, compare; every step in MLflow.
+Without a command it opens the menu."""
+
+_EPILOG = """\
+A model REF is provider:model, as in gemini:gemini-2.5-flash, ollama:llama3.2, azure:DEPLOYMENT,
+guide:docs; a bare provider name means its default model. `models` lists what can be reached,
+`doctor` says what is missing.
+
+exit codes: 0 done, 1 unexpected, 2 bad input or usage, 3 something must be configured first,
+4 the provider failed, 5 a gate was not met, 130 interrupted"""
+
+RANGES: dict[str, tuple[float, float]] = {
+    "temperature": (0.0, 2.0),
+    "top_p": (0.0, 1.0),
+    "max_tokens": (1, 10_000_000),
+    "seed": (0, 2**31 - 1),
+}
+"""Generation parameters and the values they may take; the last two are whole numbers."""
+
+
+def checked_number(name: str, text: str) -> float | int:
+    """Read a generation parameter.
+
+    Raises:
+        InputError: It is no number, or outside its range.
+    """
+    low, high = RANGES[name]
+    whole = name in {"max_tokens", "seed"}
+    try:
+        value = int(text) if whole else float(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        kind = "a whole number" if whole else "a number"
+        raise InputError(f"{name} is {text!r}; give {kind} {_span(name)}.")
+    return value
+
+
+def _span(name: str) -> str:
+    """Write the range of a parameter: `from 0 to 2`."""
+    low, high = RANGES[name]
+    return f"from {low:,.0f} to {high:,.0f}"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # argparse speaks of "argument COMMAND: invalid choice: 'x' (choose from ...)".
+        message = message.removeprefix("argument COMMAND: ")
+        raise InputError(f"{message}; see `{self.prog} --help`.")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands."""
+    parser = _Parser(
+        prog="main.py",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"LLMFlowLab {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    _chat(_command(commands, "chat", "talk with a model; without --message, one prompt per line"))
+    evaluate = _command(commands, "evaluate", "ask models questions with known answers and compare")
+    evaluate.set_defaults(evaluate_parser=evaluate)
+    info = _command(commands, "info", "what past sessions and evaluations say about each model")
+    info.add_argument("--provider", metavar="NAME", help="only this provider (gemini, ollama, ...)")
+    _json(info)
+    _json(_command(commands, "models", "list the models that can be reached, with their prices"))
+    _json(_command(commands, "doctor", "check everything the lab stands on; say what is missing"))
+    ui = _command(commands, "ui", "open MLflow's pages on the lab's store")
+    ui.add_argument("--port", type=_port, default=5000, metavar="N", help="default: 5000")
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[_Parser], name: str, text: str
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
+    )
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON document, nothing else")
+
+
+def _chat(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="REF", help="the model, as provider:model")
+    parser.add_argument("--system", metavar="TEXT", help="the system prompt")
+    for name in RANGES:
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=number_argument(name),
+            metavar="X" if name in {"temperature", "top_p"} else "N",
+            help=_span(name),
+        )
+    parser.add_argument(
+        "--message",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="a prompt; may be given several times, the conversation goes on",
+    )
+    _json(parser)
+
+
+def number_argument(name: str) -> Callable[[str], float | int]:
+    """Return the argparse type that reads a generation parameter."""
+
+    def read(text: str) -> float | int:
+        try:
+            return checked_number(name, text)
+        except InputError as exc:
+            raise argparse.ArgumentTypeError(exc.message.rstrip(".")) from exc
+
+    return read
+
+
+def _port(text: str) -> int:
+    try:
+        port = int(text)
+    except ValueError:
+        port = 0
+    if not 1 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number from 1 to 65535")
+    return port
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Read the command line.
+
+    Raises:
+        InputError: It cannot be understood.
+    """
+    for argument in argv:
+        if any("\ud800" <= character <= "\udfff" for character in argument):
+            raise InputError("An argument is not valid UTF-8 text; give it in UTF-8.")
+    parser = build_parser()
+    if next((a for a in argv if not a.startswith("-")), None) == "evaluate":
+        # Its options are the evaluation's own and are only read when they are needed.
+        from llmflowlab.cli.evaluate import add_arguments
+
+        sub: argparse.ArgumentParser = parser.parse_args(["evaluate"]).evaluate_parser
+        add_arguments(sub)
+        return parser.parse_args(list(argv))
+    return parser.parse_args(list(argv))

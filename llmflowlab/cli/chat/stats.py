@@ -1,0 +1,55 @@
+"""What a chat has used so far, in lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from statistics import fmean
+
+from llmflowlab.cli.chat.measure import cost_text
+from llmflowlab.cli.formatting import count, plural, seconds
+from llmflowlab.tracking.records import TurnRecord
+
+__all__ = ["cost_lines", "stats_lines"]
+
+
+def stats_lines(turns: Sequence[TurnRecord], reference: str) -> list[str]:
+    """Return the turns, tokens and speed of a chat."""
+    if not turns:
+        return [f"  model      {reference}", "  turns      none yet"]
+    answered = [turn for turn in turns if turn.state != "failed"]
+    failed = len(turns) - len(answered)
+    lines = [
+        f"  model      {reference}",
+        f"  turns      {len(turns)}" + (f" ({failed} failed)" if failed else ""),
+    ]
+    if answered:
+        estimated = any(turn.tokens_estimated for turn in answered)
+        sent = sum(turn.prompt_tokens or 0 for turn in answered)
+        generated = sum(turn.completion_tokens or 0 for turn in answered)
+        lines.append(
+            f"  tokens     {count(sent, estimated=estimated)} sent, "
+            f"{count(generated, estimated=estimated)} generated"
+        )
+        lines.append(
+            f"  time       {seconds(fmean(t.inference_time for t in answered))} on average"
+        )
+        first = [t.time_to_first_token for t in answered if t.time_to_first_token is not None]
+        if first:
+            lines.append(f"  begins     {seconds(fmean(first))} after the prompt on average")
+    return [*lines, *cost_lines(turns)]
+
+
+def cost_lines(turns: Sequence[TurnRecord]) -> list[str]:
+    """Return what a chat has cost, unknown parts said in words."""
+    answered = [turn for turn in turns if turn.state != "failed"]
+    known = [turn for turn in answered if turn.cost is not None]
+    unpriced = len(answered) - len(known)
+    if not answered:
+        return ["  cost       nothing yet"]
+    if not known:
+        return [f"  cost       unknown: no price is known for {plural(unpriced, 'turn')}"]
+    total = sum((turn.cost or Decimal(0) for turn in known), Decimal(0))
+    estimated = any(turn.tokens_estimated for turn in known)
+    line = f"  cost       {cost_text(total, estimated=estimated)}"
+    return [line + (f", and {plural(unpriced, 'turn')} without a known price" if unpriced else "")]

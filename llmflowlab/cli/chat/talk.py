@@ -1,0 +1,81 @@
+"""Someone talking: the chat with the screen around it, shared by the loop and the slash commands."""
+
+from __future__ import annotations
+
+from llmflowlab.cli.chat.measure import summary_line
+from llmflowlab.cli.chat.session import Chat, Outcome
+from llmflowlab.cli.chat.stream import AnswerView, MarkdownView, PlainView, SilentView
+from llmflowlab.cli.context import App
+from llmflowlab.cli.ui.screen import Screen
+from llmflowlab.errors import LabError
+from llmflowlab.tracking.records import TurnRecord
+
+__all__ = ["Talk"]
+
+
+class Talk:
+    """Shows answers and what is to be said about them.
+
+    Args:
+        app: The program's parts.
+        chat: The chat.
+        silent: Leave answers and their numbers out, for JSON output.
+    """
+
+    def __init__(self, app: App, chat: Chat, *, silent: bool = False) -> None:
+        self.app = app
+        self.chat = chat
+        self.last_prompt: str | None = None
+        """What /retry sends again."""
+        self.leaving = False
+        """Set by /exit."""
+        self._silent = silent
+
+    @property
+    def screen(self) -> Screen:
+        return self.app.screen
+
+    def answer(self, prompt: str) -> Outcome:
+        """Ask, show the answer, and say its numbers or what went wrong."""
+        self.last_prompt = prompt
+        outcome = self.chat.ask(prompt, self._view())
+        if not self._silent:
+            self._conclude(outcome.record)
+        if outcome.error is not None:
+            self._explain(outcome.record, outcome.error)
+        return outcome
+
+    def _view(self) -> AnswerView:
+        name = self.chat.provider.display_name
+        if self._silent:
+            return SilentView(self.screen, name)
+        if self.screen.plain:
+            return PlainView(self.screen, name)
+        from llmflowlab.cli.ui.terminal import TerminalScreen
+
+        assert isinstance(self.screen, TerminalScreen)
+        return MarkdownView(self.screen, name, self.screen.console())
+
+    def _conclude(self, record: TurnRecord) -> None:
+        if record.state == "failed":
+            return
+        if record.state == "interrupted":
+            kept = "what came is kept" if record.answer else "nothing had come yet"
+            self.screen.note(f"(stopped: {kept}; /retry asks again)")
+        if record.finish_reason == "length":
+            self.screen.note(
+                "(cut at the token limit; /set max_tokens changes it)"
+                if record.answer
+                else "(no text: the thinking used the token limit up; raise it with /set max_tokens)"
+            )
+        elif record.finish_reason == "safety":
+            self.screen.note("(the provider's safety filter ended this answer)")
+        elif record.state == "complete" and not record.answer:
+            self.screen.note("(the model sent an empty answer; /retry asks again)")
+        if record.answer or record.reasoning:
+            self.screen.note(summary_line(record))
+
+    def _explain(self, record: TurnRecord, error: LabError) -> None:
+        self.screen.warn(error.message)
+        if record.state == "incomplete" and not self._silent:
+            self.screen.note("(what came is kept and marked incomplete; /retry asks again)")

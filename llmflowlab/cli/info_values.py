@@ -1,0 +1,57 @@
+"""A model's past in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+__all__ = ["FEW_TURNS", "ModelSummary", "Quality"]
+
+FEW_TURNS = 5
+"""Below this an average says little."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """How well a model answered in its latest evaluation."""
+
+    scorer: str
+    mean: float
+    ci_low: float | None
+    ci_high: float | None
+    coverage: float | None
+    scored: int | None
+    dataset: str
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSummary:
+    """All sessions of one model, added up."""
+
+    reference: str
+    sessions: int = 0
+    turns: int = 0
+    failed_turns: int = 0
+    tokens: int | None = None
+    """All tokens, sent and generated."""
+    generated: int | None = None
+    cost: Decimal | None = None
+    """USD; None as soon as a part of it is unknown."""
+    unpriced_sessions: int = 0
+    avg_time: float | None = None
+    """Seconds, weighted by answered turns."""
+    worst_p95: float | None = None
+    """Seconds; the slowest session's 95th percentile."""
+    first_token: float | None = None
+    """Seconds, weighted by answered turns."""
+    speed: float | None = None
+    """Tokens per second, weighted by answered turns."""
+    last_used: str | None = None
+    quality: Quality | None = None
+
+    @property
+    def cost_per_turn(self) -> Decimal | None:
+        """USD; what makes models comparable that were used unequally often."""
+        answered = self.turns - self.failed_turns
+        return None if self.cost is None or answered < 1 else self.cost / answered

@@ -1,0 +1,74 @@
+"""The main menu: one loop that opens the screens and takes their errors and interruptions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from llmflowlab import __version__
+from llmflowlab.cli.context import App
+from llmflowlab.cli.status import ProviderStatus
+from llmflowlab.cli.ui.screen import Choice, EndOfInput
+from llmflowlab.errors import LabError
+
+__all__ = ["run_menu"]
+
+Open = Callable[[App], None]
+
+
+def _chat(app: App) -> None:
+    from llmflowlab.cli.chat.screen import chat_screen
+
+    chat_screen(app)
+
+
+def _evaluate(app: App) -> None:
+    from llmflowlab.cli.evaluate import evaluate_screen
+
+    evaluate_screen(app)
+
+
+def _info(app: App) -> None:
+    from llmflowlab.cli.info import info_screen
+
+    info_screen(app)
+
+
+_CHOICES: tuple[Choice[Open | None], ...] = (
+    Choice("Chat (with MLflow tracking)", _chat, names=("chat",)),
+    Choice("Evaluate (GenAI MLflow)", _evaluate, names=("evaluate",)),
+    Choice("Show info (model comparison)", _info, names=("info",)),
+    Choice("Exit", None, names=("exit", "quit", "q")),
+)
+
+
+def run_menu(app: App) -> None:
+    """Show the menu until the person leaves or the input ends.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed in the menu itself.
+    """
+    app.screen.say(f"LLMFlowLab {__version__}", tone="heading")
+    status = ProviderStatus(app.checks)
+    app.warm_up()
+    while True:
+        app.show_recovered()
+        app.show_notices()
+        try:
+            chosen = app.screen.select(
+                "What would you like to do?", _CHOICES, status=status, numbered=True
+            )
+            if chosen is None:
+                return
+            _run(app, chosen)
+        except EndOfInput:
+            return
+
+
+def _run(app: App, screen: Open) -> None:
+    try:
+        screen(app)
+    except KeyboardInterrupt:
+        # Ctrl-C inside a screen goes back one level: here.
+        app.screen.say()
+    except LabError as exc:
+        app.screen.warn(exc.message)

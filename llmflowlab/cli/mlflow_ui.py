@@ -1,0 +1,86 @@
+"""`main.py ui`: MLflow's own pages on the lab's store."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+
+from llmflowlab.cli.context import App
+from llmflowlab.errors import ConfigurationError, ExitCode
+
+__all__ = ["free_port", "run_command", "server_arguments"]
+
+_PORTS_TRIED = 20
+
+
+def run_command(app: App, *, port: int) -> int:
+    """Start MLflow's server on this machine only, until Ctrl-C.
+
+    Raises:
+        ConfigurationError: No port is free, or the server did not start.
+    """
+    uri = app.settings.tracking_uri
+    if uri.startswith(("http://", "https://")):
+        from llmflowlab.tracking.store import safe_uri
+
+        app.screen.say(
+            f"The lab's runs are on a tracking server; open {safe_uri(uri)} in a browser."
+        )
+        return ExitCode.DONE
+    chosen = free_port(port)
+    if chosen != port:
+        app.screen.note(f"Port {port} is taken; using {chosen}.")
+    app.settings.home.mkdir(parents=True, exist_ok=True)
+    app.screen.say(f"MLflow at http://127.0.0.1:{chosen} (Ctrl-C ends it)")
+    arguments = server_arguments(app, chosen)
+    environment = {
+        **app.settings.environment,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
+    }
+    with subprocess.Popen(arguments, env=environment, cwd=app.settings.home) as server:
+        try:
+            code = server.wait()
+        except KeyboardInterrupt:
+            # The server gets the same Ctrl-C from the terminal; this only waits for its end.
+            server.terminate()
+            server.wait()
+            return ExitCode.DONE
+    if code:
+        raise ConfigurationError(
+            f"MLflow's server ended with code {code}; its own words are above."
+        )
+    return ExitCode.DONE
+
+
+def server_arguments(app: App, port: int) -> list[str]:
+    """Return the command that serves the lab's store."""
+    artifacts = (app.settings.home / "mlartifacts").as_uri()
+    return [
+        *(sys.executable, "-m", "mlflow", "server"),
+        *("--backend-store-uri", app.settings.tracking_uri),
+        *("--default-artifact-root", artifacts),
+        *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+    ]
+
+
+def free_port(wanted: int) -> int:
+    """Return the first free port from `wanted` on.
+
+    Raises:
+        ConfigurationError: None of the next ones is free.
+    """
+    for port in range(wanted, min(wanted + _PORTS_TRIED, 65536)):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            if sys.platform != "win32":
+                # As the server itself does; on Windows the option would share a port in use.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise ConfigurationError(
+        f"The ports from {wanted} on are all taken; name another with --port N."
+    )

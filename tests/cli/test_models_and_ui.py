@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import threading
+from decimal import Decimal
+
+import pytest
+
+from llmflowlab.cli import catalogue, mlflow_ui, model_choice, models
+from llmflowlab.cli.catalogue import Listing, list_models
+from llmflowlab.cli.status import LABELS
+from llmflowlab.errors import ConfigurationError, ConnectionFailed, NotConfigured
+from llmflowlab.providers.base import ModelInfo, PullProgress, Readiness
+from llmflowlab.providers.scripted import ScriptedProvider
+from llmflowlab.settings import Settings, load_settings
+from tests.cli.fakes import FakeApp, FakeChecks, Typing
+
+LISTINGS = {
+    "gemini": Listing(
+        "gemini", (), "gemini-2.5-flash", NotConfigured("Set GEMINI_API_KEY.", provider="gemini")
+    ),
+    "ollama": Listing("ollama", (), "llama3.2"),
+    "openai": Listing(
+        "openai",
+        (ModelInfo("zeta"), ModelInfo("mine", 128_000, "large")),
+        "mine",
+    ),
+    "azure": Listing("azure", (), None, ConnectionFailed("Azure is away.", provider="azure")),
+    "anthropic": Listing(
+        "anthropic", (), None, NotConfigured("Set ANTHROPIC_API_KEY.", provider="anthropic")
+    ),
+    "guide": Listing("guide", (ModelInfo("docs", None, "offline"),), "docs"),
+}
+READY = FakeChecks(
+    {
+        "gemini": Readiness(False, "set GEMINI_API_KEY"),
+        "ollama": Readiness(True, "http://localhost:11434, no model yet"),
+        "openai": Readiness(True, "key set"),
+        "azure": Readiness(True, "key set"),
+        "anthropic": None,
+        "guide": Readiness(True, "offline"),
+    }
+)
+
+
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def given(settings: Settings, providers: list[str], *, deadline: float) -> list[Listing]:
+        return [LISTINGS[name] for name in providers]
+
+    monkeypatch.setattr(models, "list_models", given)
+    monkeypatch.setattr(model_choice, "list_models", given)
+
+
+@pytest.fixture
+def priced(settings: Settings) -> Settings:
+    settings.prices_file.write_text(
+        '{"openai:mine": {"input_per_million": "0.15", "output_per_million": "20"}}',
+        encoding="utf-8",
+    )
+    return settings
+
+
+@pytest.mark.usefixtures("listed")
+def test_models_are_listed_with_window_and_price(
+    priced: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert models.run_command(FakeApp(priced), as_json=False) == 0
+    seen = capsys.readouterr()
+    rows = {line.split()[0]: line.split()[1:] for line in seen.out.splitlines()[3:-1]}
+    assert rows["openai:mine"] == ["128,000", "0.15", "20", "default,", "large"]
+    assert rows["openai:zeta"] == ["unknown", "unknown", "unknown"]
+    assert rows["guide:docs"] == ["unknown", "free", "free", "default,", "offline"]
+    assert seen.err.splitlines() == [
+        "Set GEMINI_API_KEY.",
+        "Ollama holds no model.",
+        "Azure is away.",
+        "Set ANTHROPIC_API_KEY.",
+    ]
+
+
+@pytest.mark.usefixtures("listed")
+def test_models_are_one_json_document(priced: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert models.run_command(FakeApp(priced), as_json=True) == 0
+    seen = capsys.readouterr()
+    document = json.loads(seen.out)
+    assert seen.err == ""
+    assert document["unreachable"] == {
+        "gemini": "Set GEMINI_API_KEY.",
+        "azure": "Azure is away.",
+        "anthropic": "Set ANTHROPIC_API_KEY.",
+    }
+    mine = next(model for model in document["models"] if model["model"] == "openai:mine")
+    assert mine == {
+        "model": "openai:mine",
+        "default": True,
+        "context_window": 128_000,
+        "detail": "large",
+        "input_usd_per_million": 0.15,
+        "output_usd_per_million": 20.0,
+    }
+
+
+def test_the_default_model_is_offered_first_and_what_is_missing_is_shown(
+    settings: Settings, typed: Typing, capsys: pytest.CaptureFixture[str], listed: None
+) -> None:
+    typed("openai\n1\n")
+    assert model_choice.choose_reference(FakeApp(settings, checks=READY), "Which?") == "openai:mine"
+    assert capsys.readouterr().out == (
+        "Which?\n"
+        "  1 Ollama: http://localhost:11434, no model yet\n"
+        "  2 OpenAI: key set\n"
+        "  3 Azure: key set\n"
+        "  4 Guide: offline\n"
+        "  5 Type a model reference\n"
+        "  - Gemini: set GEMINI_API_KEY\n"
+        "  - Claude: no answer yet\n"
+        "> \n"
+        "Which model of OpenAI?\n"
+        "  1 mine (large, window 128,000)\n"
+        "  2 zeta\n"
+        "  3 Type a name\n"
+        "> \n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "reference"),
+    [
+        pytest.param("guide\n", "guide:docs", id="only-model-is-taken-at-once"),
+        pytest.param("azure\nmy-deployment\n", "azure:my-deployment", id="nothing-listed"),
+        pytest.param("type\nnonsense\ngemini:x\n", "gemini:x", id="typed-by-hand"),
+    ],
+)
+def test_a_reference_is_found_in_other_ways(
+    settings: Settings, typed: Typing, listed: None, lines: str, reference: str
+) -> None:
+    typed(lines)
+    assert model_choice.choose_reference(FakeApp(settings, checks=READY), "Which?") == reference
+
+
+def test_ollama_without_a_model_offers_to_download_one(
+    settings: Settings, typed: Typing, listed: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Pulling(ScriptedProvider):
+        name = "ollama"
+
+        def pull(self):  # type: ignore[no-untyped-def]
+            yield PullProgress("pulling manifest")
+            for done in (0, 500, 1_000_000_000):
+                yield PullProgress("pulling 1a2b", done, 1_000_000_000)
+            yield PullProgress("success")
+
+    provider = Pulling(settings=settings, model="llama3.2")
+    typed("ollama\nyes\n")
+    app = FakeApp(settings, providers=[provider], checks=READY)
+    assert model_choice.choose_reference(app, "Which?") == "ollama:llama3.2"
+    assert capsys.readouterr().err.splitlines() == [
+        "downloading llama3.2 ...",
+        "pulling manifest",
+        "pulling 1a2b of 1.0 GB: 0 %",
+        "pulling 1a2b of 1.0 GB: 100 %",
+        "success",
+        "llama3.2 is there.",
+    ]
+    assert provider.closed
+
+
+def test_several_models_are_chosen_from_all_ready_providers(
+    settings: Settings, typed: Typing, listed: None
+) -> None:
+    typed("\n1, guide:docs (offline), type\nollama:x\n")
+    chosen = model_choice.choose_models(FakeApp(settings, checks=READY), "Which models?")
+    assert chosen == ["openai:mine", "guide:docs", "ollama:x"]
+
+
+def test_a_judge_is_a_language_model_that_is_no_candidate_or_none(
+    settings: Settings, typed: Typing, listed: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = FakeApp(settings, checks=READY)
+    typed("none\n2\n")
+
+    def ask() -> list[str]:
+        return model_choice.choose_models(
+            app,
+            "Which judge?",
+            several=False,
+            language_models_only=True,
+            without=["openai:mine"],
+            optional="no judge",
+        )
+
+    assert ask() == []
+    assert "guide" not in capsys.readouterr().out
+    assert ask() == ["openai:zeta"]
+
+
+def test_a_provider_that_does_not_answer_is_given_up_at_the_deadline(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+
+    def ask(name: str, settings: Settings) -> Listing:
+        if name == "ollama":
+            release.wait(30)
+        return LISTINGS[name]
+
+    monkeypatch.setattr(catalogue, "_ask", ask)
+    late, fine = list_models(settings, ["ollama", "guide"], deadline=0.05)
+    release.set()
+    assert late.error is not None
+    assert "did not list its models within 0.05 s" in late.error.message
+    assert fine is LISTINGS["guide"]
+
+
+def test_a_failure_that_nobody_foresaw_is_raised_to_the_caller(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(name: str, settings: Settings) -> Listing:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(catalogue, "_ask", ask)
+    with pytest.raises(ZeroDivisionError):
+        list_models(settings, ["guide"], deadline=30)
+
+
+def test_without_keys_every_provider_but_the_guide_says_what_is_missing(
+    settings: Settings,
+) -> None:
+    found = {entry.provider: entry for entry in list_models(settings, list(LABELS), deadline=30)}
+    assert [info.name for info in found["guide"].models] == ["docs"]
+    for name in ("gemini", "openai", "azure", "anthropic"):
+        assert isinstance(found[name].error, NotConfigured), name
+
+
+def test_a_taken_port_is_passed_over() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert mlflow_ui.free_port(port) > port
+
+
+def test_no_free_port_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Taken(socket.socket):
+        def bind(self, address: object) -> None:
+            raise OSError
+
+    monkeypatch.setattr(mlflow_ui.socket, "socket", Taken)
+    with pytest.raises(ConfigurationError, match="--port"):
+        mlflow_ui.free_port(5000)
+
+
+def test_a_tracking_server_is_only_pointed_at(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remote = load_settings(
+        {"MLFLOW_TRACKING_URI": "http://user:secret@lab.example:5000"},
+        cwd=settings.home,
+        stdin_is_terminal=False,
+    )
+    assert mlflow_ui.run_command(FakeApp(remote), port=5000) == 0
+    said = capsys.readouterr().out
+    assert "lab.example:5000" in said
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_the_server_gets_the_labs_store_and_its_end_is_told(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    code: int,
+) -> None:
+    started: list[list[str]] = []
+
+    class Server(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, arguments: list[str], **more: object) -> None:
+            started.append(arguments)
+            super().__init__([arguments[0], "-c", f"raise SystemExit({code})"])
+
+    monkeypatch.setattr(mlflow_ui.subprocess, "Popen", Server)
+    if code:
+        with pytest.raises(ConfigurationError, match="ended with code 1"):
+            mlflow_ui.run_command(FakeApp(settings), port=5000)
+    else:
+        assert mlflow_ui.run_command(FakeApp(settings), port=5000) == 0
+    (arguments,) = started
+    store = arguments[arguments.index("--backend-store-uri") + 1]
+    root = arguments[arguments.index("--default-artifact-root") + 1]
+    assert store == f"sqlite:///{settings.home.as_posix()}/mlflow.db"
+    assert root == (settings.home / "mlartifacts").as_uri()
+    assert arguments[arguments.index("--host") + 1] == "127.0.0.1"
+    assert "MLflow at http://127.0.0.1:50" in capsys.readouterr().out
+
+
+def test_prices_are_written_without_exponents() -> None:
+    assert [models._price(Decimal(text)) for text in ("0", "100", "0.150", "1E+1")] == [
+        "free",
+        "100",
+        "0.15",
+        "10",
+    ]

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.pseudo_terminal import PseudoTerminal
+
+CTRL_C = "\x03"
+CTRL_D = "\x04"
+DOWN = "\x1b[B"
+MENU = "What would you like to do?"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_menu_opens_and_is_left_with_arrow_keys(tmp_path: Path, width: int) -> None:
+    terminal = PseudoTerminal(tmp_path, width=width)
+    terminal.wait_for(MENU)
+    for line in (
+        "1 Chat (with MLflow tracking)",
+        "2 Evaluate (GenAI MLflow)",
+        "3 Show info (model comparison)",
+        "4 Exit",
+        "Gemini: set GEMINI_API_KEY",
+        "Ollama: nothing answers at http://127.0.0.1:1; install it or set OLLAMA_HOST",
+    ):
+        terminal.wait_for(line)
+    terminal.type(DOWN * 3)
+    terminal.wait_for("❯ 4 Exit")
+    terminal.type("\r")
+    assert terminal.exit_code() == 0
+    assert "Traceback" not in terminal.everything
+
+
+def test_ctrl_c_in_the_menu_leaves_with_130(tmp_path: Path) -> None:
+    terminal = PseudoTerminal(tmp_path)
+    terminal.wait_for("❯ 1 Chat")
+    terminal.type(CTRL_C)
+    assert terminal.exit_code() == 130
+    assert "Traceback" not in terminal.everything
+
+
+def test_no_colours_are_sent_where_they_are_not_wanted(tmp_path: Path) -> None:
+    terminal = PseudoTerminal(tmp_path, environment={"NO_COLOR": "1"})
+    terminal.wait_for("❯ 1 Chat")
+    colours = {cell.fg for row in terminal._screen.buffer.values() for cell in row.values()}
+    assert colours == {"default"}
+    terminal.type(CTRL_C)
+    terminal.exit_code()
+
+
+def test_a_chat_from_the_menu_and_back(mlflow_home: Path) -> None:
+    terminal = PseudoTerminal(mlflow_home)
+    terminal.wait_for("❯ 1 Chat")
+    terminal.type("1")
+    terminal.wait_for("Which model would you like to talk with?")
+    terminal.type(CTRL_C)
+    terminal.wait_for("❯ 1 Chat")
+    terminal.type("\r")
+    terminal.wait_for("❯ Guide")
+    terminal.type("\r")
+    terminal.wait_for("You ›")
+    terminal.type("What is perplexity?\r")
+    terminal.wait_for("tokens · free ·")
+    assert "perplexity" in terminal.everything.lower().replace("what is perplexity?", "")
+    terminal.type(CTRL_C)
+    terminal.wait_for("(Ctrl-D or /exit leaves the chat)")
+    terminal.type("/rate 5 helpful\r")
+    terminal.wait_for("Noted.")
+    terminal.type(CTRL_D)
+    terminal.wait_for("❯ 1 Chat")
+    terminal.type("4")
+    assert terminal.exit_code() == 0
+    assert "Traceback" not in terminal.everything
+    artifacts = (mlflow_home / "artifacts" / "guide_artifacts.json").read_text(encoding="utf-8")
+    assert "What is perplexity?" in artifacts

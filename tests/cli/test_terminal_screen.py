@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import PipeInput, create_pipe_input
+from prompt_toolkit.output import DummyOutput
+
+from llmflowlab.cli.status import ProviderStatus
+from llmflowlab.cli.ui.screen import Choice
+from llmflowlab.cli.ui.terminal import TerminalScreen, wrapped
+from llmflowlab.providers.base import Readiness
+from llmflowlab.settings import Settings
+from tests.cli.fakes import FakeChecks
+
+DOWN = "\x1b[B"
+CTRL_C = "\x03"
+CHOICES = [Choice("Chat", "chat"), Choice("Azure", "azure", disabled="no"), Choice("Exit", None)]
+
+
+@pytest.fixture
+def keys() -> Iterator[PipeInput]:
+    with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
+        yield pipe
+
+
+@pytest.fixture
+def screen(settings: Settings) -> TerminalScreen:
+    return TerminalScreen(settings)
+
+
+def test_arrow_keys_pass_over_what_is_disabled(keys: PipeInput, screen: TerminalScreen) -> None:
+    keys.send_text(DOWN + "\r")
+    assert screen.select("What?", CHOICES) is None
+
+
+def test_the_number_of_a_line_takes_it(keys: PipeInput, screen: TerminalScreen) -> None:
+    keys.send_text("3")
+    assert screen.select("What?", CHOICES, numbered=True) is None
+
+
+def test_the_number_of_a_disabled_line_does_nothing(
+    keys: PipeInput, screen: TerminalScreen
+) -> None:
+    keys.send_text("21")
+    assert screen.select("What?", CHOICES, numbered=True) == "chat"
+
+
+def test_ctrl_c_leaves_a_menu(keys: PipeInput, screen: TerminalScreen) -> None:
+    keys.send_text(CTRL_C)
+    with pytest.raises(KeyboardInterrupt):
+        screen.select("What?", CHOICES)
+
+
+def test_the_default_is_pointed_at(keys: PipeInput, screen: TerminalScreen) -> None:
+    keys.send_text("\r")
+    choices = [Choice("A", "a"), Choice("B", "b")]
+    assert screen.select("What?", choices, default="b") == "b"
+
+
+def test_a_long_menu_is_narrowed_by_typing(keys: PipeInput, screen: TerminalScreen) -> None:
+    keys.send_text("17\r")
+    choices = [Choice(f"model-{number}", number) for number in range(20)]
+    assert screen.select("Which?", choices) == 17
+
+
+def test_marks_are_set_with_space(keys: PipeInput, screen: TerminalScreen) -> None:
+    keys.send_text(" " + DOWN + " \r")
+    choices = [Choice("A", "a"), Choice("B", "b"), Choice("C", "c")]
+    assert screen.checkbox("Which?", choices, default=["b", "c"]) == ["a", "c"]
+
+
+def test_text_and_confirmation_are_read(keys: PipeInput, screen: TerminalScreen) -> None:
+    keys.send_text("  llama3.2 \r" + "y")
+    assert screen.text("Name?") == "llama3.2"
+    assert screen.confirm("Sure?") is True
+
+
+def test_the_status_is_redrawn_while_the_menu_is_open(
+    keys: PipeInput, screen: TerminalScreen
+) -> None:
+    checks = FakeChecks({"gemini": None, "guide": Readiness(True, "offline")})
+    drawn: list[list[str]] = []
+    redrawn = threading.Event()
+
+    class Watched(ProviderStatus):
+        def wait(self, seconds: float) -> None:
+            checks.known["gemini"] = Readiness(False, "set GEMINI_API_KEY")
+
+        def lines(self, width: int) -> list:  # type: ignore[type-arg]
+            lines = super().lines(width)
+            drawn.append([line for _, line in lines])
+            if any("GEMINI_API_KEY" in line for _, line in lines) and not redrawn.is_set():
+                redrawn.set()
+                keys.send_text("\r")
+            return lines
+
+    assert screen.select("What?", CHOICES, status=Watched(checks)) == "chat"
+    assert drawn[-1] == ["  ready    Guide: offline", "  not yet  Gemini: set GEMINI_API_KEY"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_status_line_is_wider_than_the_terminal(width: int) -> None:
+    lines = ProviderStatus(FakeChecks()).lines(width)
+    assert lines[0] == (
+        "good",
+        "  ready    Guide: answers from the lab's documentation, offline",
+    )
+    assert max(len(line) for _, line in lines) <= width
+    whole = " ".join(" ".join(line for _, line in lines).split())
+    assert "http://localhost:11434; install it or set OLLAMA_HOST" in whole
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        pytest.param("short", ["short"], id="short"),
+        pytest.param("one two three four", ["one two", "three four"], id="between-words"),
+        pytest.param("  one two three", ["  one two", "  three"], id="indented"),
+        pytest.param("a http://localhost:11434/x", ["a", "http://localhost:11434/x"], id="address"),
+        pytest.param("kept   as it\nis", ["kept   as it", "is"], id="lines-that-fit"),
+    ],
+)
+def test_long_lines_break_between_words(text: str, lines: list[str]) -> None:
+    assert wrapped(text, 12).split("\n") == lines
