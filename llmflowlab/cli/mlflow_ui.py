@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import socket
 import subprocess
 import sys
+from types import FrameType
 
 from llmflowlab.cli.context import App
 from llmflowlab.errors import ConfigurationError, ExitCode
@@ -12,6 +16,8 @@ from llmflowlab.errors import ConfigurationError, ExitCode
 __all__ = ["free_port", "run_command", "server_arguments"]
 
 _PORTS_TRIED = 20
+_END_PATIENCE = 10.0
+"""Seconds the server gets to end by itself."""
 
 
 def run_command(app: App, *, port: int) -> int:
@@ -39,19 +45,42 @@ def run_command(app: App, *, port: int) -> int:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
     }
-    with subprocess.Popen(arguments, env=environment, cwd=app.settings.home) as server:
-        try:
-            code = server.wait()
-        except KeyboardInterrupt:
-            # The server gets the same Ctrl-C from the terminal; this only waits for its end.
-            server.terminate()
-            server.wait()
-            return ExitCode.DONE
+    # A group of its own, so that Ctrl-C reaches this program only, which then ends all of it; the
+    # server's own processes would answer with tracebacks.
+    server = subprocess.Popen(
+        arguments, env=environment, cwd=app.settings.home, start_new_session=True
+    )
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = server.wait()
+    except KeyboardInterrupt:
+        return ExitCode.DONE
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        _end(server)
     if code:
         raise ConfigurationError(
             f"MLflow's server ended with code {code}; its own words are above."
         )
     return ExitCode.DONE
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """End the server and what it started."""
+    if sys.platform == "win32":
+        server.terminate()
+    else:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(server.pid, signal.SIGTERM)
+    try:
+        server.wait(_END_PATIENCE)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def server_arguments(app: App, port: int) -> list[str]:

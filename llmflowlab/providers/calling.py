@@ -100,6 +100,8 @@ def call(
             the wait asked for is too long. Carries `tries`, `waited` and the tokens spent.
         ConfigurationError: The provider cannot be used as things are.
     """
+    # Importing an SDK takes up to a second, which is no part of a model's time to answer.
+    provider.prepare()
     stop = Cancellation() if cancelled is None else cancelled
     started: float | None = None
     attempt = Attempt(0)
@@ -149,6 +151,7 @@ def complete(
     policy: CallPolicy,
     on_wait: Callable[[WaitNotice], None] | None = None,
     cancelled: threading.Event | None = None,
+    gate: Gate | None = None,
 ) -> Answer:
     """Call a model for an answer that is of use only whole: a judge's verdict, say.
 
@@ -156,7 +159,7 @@ def complete(
         ProviderError: As `call`, and also where the answer broke off.
         Interrupted: The call was cancelled, or Ctrl-C was pressed in this thread.
     """
-    answer = call(provider, request, policy=policy, on_wait=on_wait, cancelled=cancelled)
+    answer = call(provider, request, policy=policy, on_wait=on_wait, cancelled=cancelled, gate=gate)
     if answer.error is not None:
         raise answer.error
     if answer.state == "interrupted":

@@ -25,7 +25,7 @@ _PATTERNS = (
     (
         re.compile(
             r"\b((?:[\w-]{0,40}key|token|secret|password)[\"']?\s*[=:]\s*[\"']?)"
-            r"(?=[^\s\"'&,;]*\d)[^\s\"'&,;]{6,}",
+            r"(?=[^\s\"'&,;]{0,200}\d)[^\s\"'&,;]{6,}",
             re.ASCII | re.IGNORECASE,
         ),
         rf"\1{HIDDEN}",

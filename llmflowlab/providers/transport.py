@@ -48,6 +48,7 @@ READ_SLACK = 5.0
 """Seconds an SDK reads on after the caller's deadline, so that the caller decides (see `pump.py`)."""
 
 _LONGEST_TEXT = 240
+_MOST_READ = 4000
 
 
 @contextmanager
@@ -77,7 +78,11 @@ def read_timeout(settings: Settings) -> float:
 
 def vendor_text(text: object, settings: Settings) -> str:
     """Return a vendor's words fit for a message: secrets taken out, one line, not too long."""
-    line = " ".join(redact(str(text), settings).split())
+    line = " ".join(str(text).split())
+    if len(line) > _MOST_READ:
+        # Cut between words, for half a secret is one that nothing recognises any more.
+        line = line[:_MOST_READ].rpartition(" ")[0]
+    line = redact(line, settings)
     return line if len(line) <= _LONGEST_TEXT else line[: _LONGEST_TEXT - 1].rstrip() + "…"
 
 

@@ -191,6 +191,10 @@ def _base(price: Any) -> Decimal:
 
 
 def _import_catalog() -> None:
+    # The package before its module, as every other import of it does: taking a package's import locks
+    # in another order than a second thread is a deadlock, which Python ends with an error.
+    import genai_prices
     from genai_prices.data_snapshot import get_snapshot
 
+    assert genai_prices
     get_snapshot()

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import TrackingError
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.chat_metrics import closing_tags, session_metrics, turn_metrics
 from llmflowlab.tracking.local_records import artifact_record, run_parameters
 from llmflowlab.tracking.model_package import ModelPackage, candidate_digest
 from llmflowlab.tracking.records import SessionStart, TurnRecord
 from llmflowlab.tracking.sessions import Session, Snapshot
 from llmflowlab.tracking.store import Store
-from llmflowlab.tracking.summaries import SessionSummary, answered, summarise, unpriced_turns
+from llmflowlab.tracking.summaries import SessionSummary, answered, summarise
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
@@ -157,23 +158,12 @@ class ChatRuns:
     def _write_steps(self, turns: Sequence[TurnRecord], run_id: str) -> None:
         from mlflow.entities import Metric
 
-        steps = []
-        for turn in turns:
-            values: dict[str, float | None] = {
-                "turn_cost": None if turn.cost is None else float(turn.cost),
-                "turn_prompt_tokens": turn.prompt_tokens,
-                "turn_completion_tokens": turn.completion_tokens,
-            }
-            if answered(turn):
-                values["turn_inference_time"] = turn.inference_time
-                values["turn_time_to_first_token"] = turn.time_to_first_token
-            # The journal's own times: a repeated delivery writes the same rows again.
-            at = turn.started_ms + int(turn.inference_time * 1000)
-            steps += [
-                Metric(name, float(value), at, turn.index)
-                for name, value in values.items()
-                if value is not None
-            ]
+        # The journal's own times: a repeated delivery writes the same rows again.
+        steps = [
+            Metric(name, value, turn.started_ms + int(turn.inference_time * 1000), turn.index)
+            for turn in turns
+            for name, value in turn_metrics(turn).items()
+        ]
         self._log_metrics(run_id, steps)
 
     def _log_metrics(self, run_id: str, metrics: Sequence[Metric]) -> None:
@@ -224,22 +214,9 @@ class ChatRuns:
     ) -> None:
         from mlflow.entities import Metric, RunTag
 
-        values: dict[str, float | None] = {
-            "avg_inference_time": summary.avg_inference_time,
-            "p50_inference_time": summary.p50_inference_time,
-            "p95_inference_time": summary.p95_inference_time,
-            "avg_time_to_first_token": summary.avg_time_to_first_token,
-            "tokens_per_second": summary.tokens_per_second,
-            "prompt_tokens": summary.prompt_tokens,
-            "completion_tokens": summary.completion_tokens,
-            "total_tokens": summary.total_tokens,
-            "total_cost_estimate": None if summary.cost is None else float(summary.cost),
-            "turns": summary.turns,
-            "failed_turns": summary.failed_turns,
-        }
-        known = [Metric(n, float(v), end_ms, 0) for n, v in values.items() if v is not None]
-        self._log_metrics(run_id, known)
-        tags = [RunTag(name, value) for name, value in _closing_tags(snapshot, summary).items()]
+        totals = session_metrics(summary)
+        self._log_metrics(run_id, [Metric(n, value, end_ms, 0) for n, value in totals.items()])
+        tags = [RunTag(name, value) for name, value in closing_tags(snapshot, summary).items()]
         with self._store.translated():
             self._store.client.log_batch(run_id, tags=tags)
 
@@ -282,23 +259,6 @@ class ChatRuns:
                 if not token:
                     break
         return [turn for turn in snapshot.turns if turn.trace_id not in held]
-
-
-def _closing_tags(snapshot: Snapshot, summary: SessionSummary) -> dict[str, str]:
-    unpriced = unpriced_turns(snapshot.turns)
-    tags = {"llmflowlab.cost": "unknown" if summary.cost is None else "known"}
-    if unpriced:
-        tags["llmflowlab.unpriced_turns"] = f"{unpriced} of {len(snapshot.turns)}"
-    sources = {turn.tokens_estimated for turn in snapshot.turns if turn.total_tokens is not None}
-    if sources:
-        reported, counted = False in sources, True in sources
-        source = "mixed" if reported and counted else "counted" if counted else "reported"
-        tags["llmflowlab.tokens"] = source
-    if snapshot.interrupted or snapshot.crashed:
-        tags["llmflowlab.interrupted"] = "true"
-    if snapshot.unreadable:
-        tags["llmflowlab.unreadable_lines"] = str(snapshot.unreadable)
-    return tags
 
 
 def _cut(text: str) -> str:

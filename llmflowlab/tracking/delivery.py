@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from llmflowlab.errors import LabError, TrackingError
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.filing import file_session
 from llmflowlab.tracking.local_records import LocalRecords
 from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.recovery import left_behind, recovered
 from llmflowlab.tracking.sessions import RecoveredSession, Session, Snapshot
 from llmflowlab.tracking.store import StoreBusy, StoreUnreachable, load_mlflow, open_store
-from llmflowlab.tracking.summaries import summarise
 
 if TYPE_CHECKING:
     from llmflowlab.tracking.chat_runs import ChatRuns
@@ -25,6 +25,8 @@ _FIRST_RETRY = 2.0
 _LONGEST_RETRY = 60.0
 """Seconds between attempts while MLflow does not answer; they double from the first to the longest."""
 _BUSY_RETRY = 0.2
+_GRACE = 0.1
+"""Seconds between the end of a turn and the work on it; `wait` cuts them short."""
 _STOP_PATIENCE = 2.0
 """Seconds `stop` waits for the thread; one that hangs in a request is left behind."""
 
@@ -89,12 +91,15 @@ class Delivery:
         """Wait until everything is delivered, or an attempt made since has failed for good.
 
         Args:
-            timeout: Seconds; None waits as long as attempts succeed.
+            timeout: Seconds; None waits as long as attempts succeed. Before `start` nothing is
+                waited for.
 
         Returns:
             Whether everything is delivered.
         """
         with self._changed:
+            if self._thread is None:
+                return not any(s.outstanding for s in self._sessions.values())
             before = self._failures
             self._urgent = self._poked = True
             self._changed.notify_all()
@@ -138,14 +143,15 @@ class Delivery:
         return self._scanned and not any(s.outstanding for s in self._sessions.values())
 
     def _work(self) -> None:
-        left = left_behind(self._settings, self.notify)
+        try:
+            self._take_over()
+            # Now rather than after the first turn, when the person wants the prompt back.
+            load_mlflow(self._settings)
+        except Exception as exc:  # noqa: BLE001 - the thread must outlive a surprise
+            self.notify(f"Earlier sessions could not be looked for ({type(exc).__name__}: {exc}).")
         with self._changed:
-            self._sessions.update({session.start.session_id: session for session in left})
-            self.recovered += [recovered(session) for session in left if session.crashed]
             self._scanned = True
             self._changed.notify_all()
-        # Now rather than after the first turn, when the person wants the prompt back.
-        load_mlflow(self._settings)
         while not self._stopping:
             busy = self._pass()
             with self._changed:
@@ -154,7 +160,18 @@ class Delivery:
                     self._changed.wait_for(
                         lambda: self._poked or self._stopping, self._next_look(busy)
                     )
+                    # Whoever waits for the prompt after an answer gets the processor first.
+                    self._changed.wait_for(lambda: self._urgent or self._stopping, _GRACE)
                 self._poked = False
+
+    def _take_over(self) -> None:
+        """Take the sessions that dead processes left."""
+        left = left_behind(self._settings, self.notify)
+        with self._changed:
+            self._sessions.update({session.start.session_id: session for session in left})
+            self.recovered += [recovered(session) for session in left if session.crashed]
+            self._scanned = True
+            self._changed.notify_all()
 
     def _next_look(self, busy: bool) -> float | None:
         if busy:
@@ -216,9 +233,7 @@ class Delivery:
     def _file_locally(self, session: Session, snapshot: Snapshot) -> bool:
         """Write the files beside MLflow; whether it is up makes no difference to them."""
         try:
-            self._file_turns(session, snapshot)
-            if snapshot.ended:
-                self._index(session, snapshot)
+            file_session(self._local, session, snapshot)
         except (OSError, TrackingError) as exc:
             reason = getattr(exc, "strerror", None) or str(exc)
             self.notify(
@@ -227,24 +242,6 @@ class Delivery:
             )
             return False
         return True
-
-    def _file_turns(self, session: Session, snapshot: Snapshot) -> None:
-        late = session.run_id is not None and not session.run_filed
-        turns = snapshot.turns if late else snapshot.turns[session.turns_filed :]
-        if turns:
-            self._local.add_turns(snapshot.start.candidate, turns, run_id=session.run_id)
-        session.turns_filed = len(snapshot.turns)
-        session.run_filed = session.run_id is not None
-
-    def _index(self, session: Session, snapshot: Snapshot) -> None:
-        if session.indexed == (session.run_id,):
-            return
-        served = [turn.model_version for turn in snapshot.turns if turn.model_version]
-        summary = summarise(snapshot.start, snapshot.turns, run_id=session.run_id)
-        self._local.add_session(
-            snapshot.start, summary, model_version=served[0] if served else None
-        )
-        session.indexed = (session.run_id,)
 
     def _deliver(self, session: Session, snapshot: Snapshot) -> None:
         runs = self._open()

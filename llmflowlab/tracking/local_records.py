@@ -22,6 +22,18 @@ from llmflowlab.tracking.summaries import SessionSummary, answered
 __all__ = ["LocalRecords", "artifact_record", "artifacts_path", "info_path", "run_parameters"]
 
 _TASK = "text-generation"
+_NUMBERS = (
+    "avg_inference_time",
+    "p50_inference_time",
+    "p95_inference_time",
+    "avg_time_to_first_token",
+    "tokens_per_second",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "turns",
+    "failed_turns",
+)
 
 
 def artifacts_path(settings: Settings, provider: str) -> Path:
@@ -210,22 +222,6 @@ def _kept_parameters(path: Path) -> dict[str, Any] | None:
     return values if isinstance(values, dict) else None
 
 
-def _metrics(session: SessionSummary) -> dict[str, Any]:
-    return {
-        "avg_inference_time": session.avg_inference_time,
-        "p50_inference_time": session.p50_inference_time,
-        "p95_inference_time": session.p95_inference_time,
-        "avg_time_to_first_token": session.avg_time_to_first_token,
-        "tokens_per_second": session.tokens_per_second,
-        "prompt_tokens": session.prompt_tokens,
-        "completion_tokens": session.completion_tokens,
-        "total_tokens": session.total_tokens,
-        "total_cost_estimate": None if session.cost is None else float(session.cost),
-        "turns": session.turns,
-        "failed_turns": session.failed_turns,
-    }
-
-
 def _total(sessions: Sequence[SessionSummary]) -> dict[str, Any]:
     """Add sessions up; a sum is unknown as soon as an answered part of it is."""
     used = [s for s in sessions if s.turns > s.failed_turns]
@@ -252,3 +248,10 @@ def _total(sessions: Sequence[SessionSummary]) -> dict[str, Any]:
         "turns": sum(s.turns for s in sessions),
         "failed_turns": sum(s.failed_turns for s in sessions),
     }
+
+
+def _metrics(session: SessionSummary) -> dict[str, Any]:
+    """Return a session's numbers, in words of the run's metrics; here the unknown ones are there too."""
+    cost = session.cost
+    numbers = {name: getattr(session, name) for name in _NUMBERS}
+    return {**numbers, "total_cost_estimate": None if cost is None else float(cost)}

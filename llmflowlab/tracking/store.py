@@ -8,17 +8,23 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import socket
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from llmflowlab.errors import TrackingError
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.files import exclusive
+from llmflowlab.tracking.store_errors import (
+    StoreBusy,
+    StoreUnreachable,
+    safe_uri,
+    translate,
+    unreachable,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -56,22 +62,6 @@ _FIXED = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 _opening = threading.Lock()
-
-
-class StoreUnreachable(TrackingError):
-    """Nothing answers at the store's address; trying again later may help."""
-
-
-class StoreBusy(TrackingError):
-    """Another process is writing; trying again in a moment will help."""
-
-
-def safe_uri(uri: str) -> str:
-    """Return an address without user name and password."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))
 
 
 def sqlite_path(uri: str) -> Path | None:
@@ -122,7 +112,7 @@ class Store:
         except TrackingError:
             raise
         except (MlflowException, RequestException, SQLAlchemyError, OSError) as exc:
-            raise _translated(exc, self.uri) from exc
+            raise translate(exc, self.uri) from exc
 
     def experiment_id(self, name: str) -> str:
         """Return an experiment's id; it is made at the first use.
@@ -231,60 +221,4 @@ def _require_listener(uri: str) -> None:
         with socket.create_connection((parts.hostname or "", port), timeout=_CONNECT_DEADLINE):
             return
     except OSError as exc:
-        raise _unreachable(uri) from exc
-
-
-def _unreachable(uri: str) -> StoreUnreachable:
-    return StoreUnreachable(f"MLflow at {safe_uri(uri)} does not answer.")
-
-
-def _translated(exc: BaseException, uri: str) -> TrackingError:
-    from requests.exceptions import ConnectionError as RequestsConnectionError
-    from requests.exceptions import Timeout
-
-    chain = list(_chain(exc))
-    text = " ".join(str(link) for link in chain)
-    if any(isinstance(link, RequestsConnectionError | Timeout) for link in chain):
-        return _unreachable(uri)
-    if "database is locked" in text:
-        return StoreBusy("Another process is writing to MLflow's database; try again in a moment.")
-    if "out-of-date database schema" in text:
-        return TrackingError(
-            "MLflow's database was made by another version of MLflow; "
-            f"bring it up to date with `mlflow db upgrade {safe_uri(uri)}`."
-        )
-    status = _status(chain)
-    if status in {401, 403}:
-        return TrackingError(
-            f"MLflow at {safe_uri(uri)} refused access (HTTP {status}); set "
-            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
-        )
-    if status is not None and status >= 500:
-        return StoreUnreachable(f"MLflow at {safe_uri(uri)} is out of order (HTTP {status}).")
-    reason = _first_line(str(exc), uri) or type(exc).__name__
-    return TrackingError(f"MLflow's store at {safe_uri(uri)} failed: {reason}")
-
-
-def _chain(exc: BaseException) -> Iterator[BaseException]:
-    link: BaseException | None = exc
-    seen: set[int] = set()
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        yield link
-        link = link.__cause__ or link.__context__
-
-
-def _status(chain: Sequence[BaseException]) -> int | None:
-    """Return the HTTP status of the server's answer, where it was no ordinary one."""
-    for link in chain:
-        # MLflow keeps the status in the sentence only.
-        match = re.search(r"failed with error code (\d{3})\b", str(link))
-        if match:
-            return int(match[1])
-    return None
-
-
-def _first_line(text: str, uri: str) -> str:
-    """Return the first line of a foreign message, without the address, which may hold a password."""
-    line = text.strip().partition("\n")[0].replace(uri, safe_uri(uri))
-    return line if len(line) <= 300 else line[:299] + "…"
+        raise unreachable(uri) from exc

@@ -279,7 +279,9 @@ def test_the_server_gets_the_labs_store_and_its_end_is_told(
     class Server(subprocess.Popen):  # type: ignore[type-arg]
         def __init__(self, arguments: list[str], **more: object) -> None:
             started.append(arguments)
-            super().__init__([arguments[0], "-c", f"raise SystemExit({code})"])
+            super().__init__(
+                [arguments[0], "-c", f"raise SystemExit({code})"], start_new_session=True
+            )
 
     monkeypatch.setattr(mlflow_ui.subprocess, "Popen", Server)
     if code:
@@ -294,6 +296,35 @@ def test_the_server_gets_the_labs_store_and_its_end_is_told(
     assert root == (settings.home / "mlartifacts").as_uri()
     assert arguments[arguments.index("--host") + 1] == "127.0.0.1"
     assert "MLflow at http://127.0.0.1:50" in capsys.readouterr().out
+
+
+def test_ctrl_c_ends_the_server_and_what_it_started(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers: list[subprocess.Popen[bytes]] = []
+    real = subprocess.Popen
+
+    class Server(real):  # type: ignore[type-arg, valid-type, misc]
+        def __init__(self, arguments: list[str], **more: object) -> None:
+            code = "import time; print('up', flush=True); time.sleep(60)"
+            super().__init__(
+                [arguments[0], "-c", code], stdout=subprocess.PIPE, start_new_session=True
+            )
+            servers.append(self)
+
+        def wait(self, timeout: float | None = None) -> int:
+            if timeout is None:
+                assert self.stdout is not None
+                self.stdout.readline()
+                raise KeyboardInterrupt
+            return super().wait(timeout)
+
+    monkeypatch.setattr(mlflow_ui.subprocess, "Popen", Server)
+    assert mlflow_ui.run_command(FakeApp(settings), port=5000) == 0
+    (server,) = servers
+    assert server.stdout is not None
+    server.stdout.close()
+    assert server.returncode not in (None, 0)
 
 
 def test_prices_are_written_without_exponents() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.pseudo_terminal import PseudoTerminal
+from tests.loopback.server import LoopbackServer
 
 CTRL_C = "\x03"
 CTRL_D = "\x04"
@@ -74,3 +75,27 @@ def test_a_chat_from_the_menu_and_back(mlflow_home: Path) -> None:
     assert "Traceback" not in terminal.everything
     artifacts = (mlflow_home / "artifacts" / "guide_artifacts.json").read_text(encoding="utf-8")
     assert "What is perplexity?" in artifacts
+
+
+def test_ctrl_c_stops_an_answer_and_leaves_the_display_whole(
+    mlflow_home: Path, loopback: LoopbackServer
+) -> None:
+    # The terminal once echoed ^C into the live display, which left a line of it behind.
+    items = "\n".join(f"{number}. item number {number}" for number in range(1, 400))
+    loopback.scenario.answer = lambda question: f"Before.\n\n{items}"
+    loopback.scenario.token_latency = 0.01
+    terminal = PseudoTerminal(
+        mlflow_home, "chat", "--model", "openai:gpt-4.1-mini", environment=loopback.environment()
+    )
+    terminal.wait_for("You ›")
+    terminal.type("count\r")
+    terminal.wait_for("5 item number 5")
+    terminal.type(CTRL_C)
+    terminal.wait_for("(stopped: what came is kept; /retry asks again)")
+    assert "^C" not in terminal.everything
+    assert "Before.\n\n" in terminal.everything
+    assert "Before.\n\n\n" not in terminal.everything
+    terminal.type("/exit\r")
+    assert terminal.exit_code() == 0
+    artifacts = (mlflow_home / "artifacts" / "openai_artifacts.json").read_text(encoding="utf-8")
+    assert "item number 5" in artifacts

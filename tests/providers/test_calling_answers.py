@@ -149,7 +149,9 @@ def test_other_errors_of_a_provider_pass_through_at_once(error: Exception):
 
 
 def test_complete_returns_whole_answers_only():
-    assert complete(ScriptedProvider(["yes"]), HELLO, policy=POLICY).text == "yes"
+    gate = Recording()
+    assert complete(ScriptedProvider(["yes"]), HELLO, policy=POLICY, gate=gate).text == "yes"
+    assert gate.left == [(None, 5)]
     broken = [TextDelta("ye"), TimedOut("silence", provider="scripted")]
     with pytest.raises(Exception, match=r"The answer broke off: silence"):
         complete(ScriptedProvider([broken]), HELLO, policy=POLICY)

@@ -118,6 +118,14 @@ def test_a_wait_beyond_the_time_allowed_is_not_begun(no_waiting: list[float]):
     assert str(caught.value) == caught.value.message
 
 
+def test_the_last_error_says_how_long_the_provider_asks_to_wait(no_waiting: list[float]):
+    limited = RateLimited("slow down", provider="scripted", retry_after=3)
+    with pytest.raises(
+        RateLimited, match=r"^slow down Scripted asks to wait 3 s\. Tried 2 times\.$"
+    ):
+        call(ScriptedProvider([busy(), limited]), HELLO, policy=CallPolicy(max_tries=2))
+
+
 def test_the_time_that_tries_take_counts_against_the_ceiling(
     no_waiting: list[float], monkeypatch: pytest.MonkeyPatch
 ):

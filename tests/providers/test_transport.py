@@ -52,6 +52,12 @@ def test_words_become_one_short_line_without_secrets(tmp_path: Path):
     assert len(text) <= 240
 
 
+def test_a_secret_at_the_place_where_a_long_text_is_cut_is_not_shown_by_half(tmp_path: Path):
+    secret = "ordinary" * 1000
+    settings = load_settings({"MY_SECRET": secret}, cwd=tmp_path)
+    assert vendor_text(f"bad {secret} {secret}", settings) == "bad"
+
+
 @pytest.mark.parametrize(
     ("said", "ending"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from datetime import datetime, timezone
@@ -238,3 +239,42 @@ def test_the_list_can_be_loaded_beforehand(settings: Settings) -> None:
             thread.join(30)
             assert not thread.is_alive()
     assert "genai_prices.data" in sys.modules
+
+
+IMPORTED_TWICE = """
+import sys, threading
+from llmflowlab.text.cost import _import_catalog
+
+def other():
+    from genai_prices import Usage
+
+failures = []
+def run(function):
+    try:
+        function()
+    except BaseException as exc:
+        failures.append(repr(exc))
+
+sys.setswitchinterval(1e-5)
+threads = [threading.Thread(target=run, args=(f,)) for f in (_import_catalog, other, other)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(failures)
+"""
+
+
+def test_loading_prices_in_two_threads_does_not_deadlock():
+    # Pins: the preload imported a module of genai-prices before the package, and a call priced at
+    # that moment ended in importlib's _DeadlockError.
+    root = str(Path(__file__).parents[2])
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", IMPORTED_TWICE],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONPATH": root},
+        )
+        assert done.stdout.strip() == "[]"

@@ -1,14 +1,15 @@
-"""Ctrl-C during an answer: an event instead of an exception in the middle of drawing."""
+"""Keys during an answer: Ctrl-C is an event instead of an exception, and nothing is echoed."""
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["interruptible"]
+__all__ = ["interruptible", "unechoed"]
 
 
 @contextmanager
@@ -28,3 +29,26 @@ def interruptible() -> Iterator[threading.Event]:
         yield pressed
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def unechoed() -> Iterator[None]:
+    """Keep the terminal from writing typed keys, `^C` among them, into a live display.
+
+    What is typed ahead is kept for the next prompt. Does nothing where standard input is no terminal,
+    and on Windows, whose console echoes nothing by itself while nobody reads.
+    """
+    if sys.platform == "win32" or not sys.stdin.isatty():
+        yield
+        return
+    import termios
+
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    silent = [*before]
+    silent[3] = before[3] & ~termios.ECHO
+    termios.tcsetattr(terminal, termios.TCSADRAIN, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
+from llmflowlab.cli.chat.interrupt import unechoed
 from llmflowlab.cli.chat.measure import summary_line
 from llmflowlab.cli.chat.session import Chat, Outcome
 from llmflowlab.cli.chat.stream import AnswerView, MarkdownView, PlainView, SilentView
@@ -38,7 +41,8 @@ class Talk:
     def answer(self, prompt: str) -> Outcome:
         """Ask, show the answer, and say its numbers or what went wrong."""
         self.last_prompt = prompt
-        outcome = self.chat.ask(prompt, self._view())
+        with nullcontext() if self.screen.plain else unechoed():
+            outcome = self.chat.ask(prompt, self._view())
         if not self._silent:
             self._conclude(outcome.record)
         if outcome.error is not None:
