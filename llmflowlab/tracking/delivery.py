@@ -14,7 +14,8 @@ from llmflowlab.tracking.local_records import LocalRecords
 from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.recovery import left_behind, recovered
 from llmflowlab.tracking.sessions import RecoveredSession, Session, Snapshot
-from llmflowlab.tracking.store import StoreBusy, StoreUnreachable, load_mlflow, open_store
+from llmflowlab.tracking.store import load_mlflow, open_store
+from llmflowlab.tracking.store_errors import StoreBusy, StoreUnreachable
 
 if TYPE_CHECKING:
     from llmflowlab.tracking.chat_runs import ChatRuns

@@ -18,28 +18,14 @@ from urllib.parse import urlsplit
 from llmflowlab.errors import TrackingError
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.files import exclusive
-from llmflowlab.tracking.store_errors import (
-    StoreBusy,
-    StoreUnreachable,
-    safe_uri,
-    translate,
-    unreachable,
-)
+from llmflowlab.tracking.store_errors import safe_uri, translate, unreachable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Trace
     from mlflow.tracing.client import TracingClient
 
-__all__ = [
-    "Store",
-    "StoreBusy",
-    "StoreUnreachable",
-    "load_mlflow",
-    "open_store",
-    "safe_uri",
-    "sqlite_path",
-]
+__all__ = ["Store", "load_mlflow", "open_store", "sqlite_path"]
 
 _CONNECT_DEADLINE = 3.0
 """Seconds for a tracking server to take a connection."""

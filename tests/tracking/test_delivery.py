@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.chat_runs import ChatRuns
 from llmflowlab.tracking.journal import Journal, journal_path
-from llmflowlab.tracking.recorder import ChatRecorder
+from llmflowlab.tracking.recorder import ChatRecorder, Delivery
 from llmflowlab.tracking.session_index import SessionIndex
+from llmflowlab.tracking.sessions import Session, Snapshot
+from llmflowlab.tracking.store_errors import StoreBusy
 from tests.tracking.conftest import MakeDelivery
 from tests.tracking.helpers import (
     BEGIN_MS,
@@ -250,6 +256,97 @@ def test_two_deliveries_at_once_lose_and_double_nothing(
     assert len(SessionIndex(lab).load().sessions) == 4
     records = json.loads((lab.artifacts_dir / "gemini_artifacts.json").read_text("utf-8"))
     assert len(records) == len({r["trace_id"] for r in records}) == 8
+
+
+_TWO_AT_ONCE = """
+import sys
+from pathlib import Path
+from llmflowlab.agents.package import package
+from llmflowlab.tracking.recorder import Delivery
+from tests.tracking.helpers import record, settings_for, turn
+
+settings = settings_for(Path(sys.argv[1]))
+delivery = Delivery(settings, package=package(), on_notice=print)
+delivery.start()
+for _ in range(2):
+    record(settings, delivery, turn(0), turn(1))
+print(delivery.wait(100))
+delivery.stop()
+"""
+
+
+def test_two_processes_on_a_fresh_home_lose_and_double_nothing(settings: Settings) -> None:
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", _TWO_AT_ONCE, str(settings.home)]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    both = [
+        subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+        for _ in range(2)
+    ]
+    # MLflow says nothing on the screen, not even while it makes its tables.
+    assert [child.communicate(timeout=110) for child in both] == [("True\n", "")] * 2
+    stored = Stored(settings)
+    assert len(stored.runs()) == 4
+    assert {run.info.status for run in stored.runs()} == {"FINISHED"}
+    assert len(stored.traces()) == 8
+    assert len(stored.versions()) == 1
+    assert len(SessionIndex(settings).load().sessions) == 4
+    records = json.loads((settings.artifacts_dir / "gemini_artifacts.json").read_text("utf-8"))
+    assert len({r["trace_id"] for r in records}) == len(records) == 8
+    assert not (settings.home / "mlruns").exists()
+
+
+def test_a_busy_database_is_tried_again_without_a_word(
+    lab: Settings, deliver: MakeDelivery, notices: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = ChatRuns.ensure_run, 0
+
+    def busy(self: ChatRuns, session: Session, snapshot: Snapshot) -> str | None:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            raise StoreBusy("Another process is writing.")
+        return real(self, session, snapshot)
+
+    monkeypatch.setattr(ChatRuns, "ensure_run", busy)
+    delivery = deliver()
+    record(lab, delivery, turn(0))
+    assert delivery.wait(60)
+    assert calls >= 3
+    assert notices == []
+
+
+def test_a_surprise_does_not_end_the_delivery(
+    lab: Settings, deliver: MakeDelivery, notices: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def surprise(*args: object) -> None:
+        raise RuntimeError("nobody thought of this")
+
+    delivery = deliver()
+    with monkeypatch.context() as patch:
+        patch.setattr(ChatRuns, "ensure_run", surprise)
+        record(lab, delivery, turn(0))
+        assert not delivery.wait(60)
+    assert len(notices) == 1
+    assert "RuntimeError" in notices[0]
+    assert str(lab.journals_dir) in notices[0]
+    assert delivery.wait(60)
+    assert len(Stored(lab).traces()) == 1
+
+
+def test_a_delivery_that_was_not_started_is_not_waited_for(lab: Settings) -> None:
+    delivery = Delivery(lab)
+    assert delivery.wait(None)
+    record(lab, delivery, turn(0))
+    assert not delivery.wait(None)
+    delivery.stop()
 
 
 def test_a_session_that_another_process_holds_is_left_alone(

@@ -19,13 +19,8 @@ from llmflowlab.errors import TrackingError
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.history import load_sessions
 from llmflowlab.tracking.model_package import ModelPackage
-from llmflowlab.tracking.store import (
-    StoreBusy,
-    StoreUnreachable,
-    open_store,
-    safe_uri,
-    sqlite_path,
-)
+from llmflowlab.tracking.store import open_store, sqlite_path
+from llmflowlab.tracking.store_errors import StoreBusy, StoreUnreachable, safe_uri
 from tests.tracking.conftest import MakeDelivery
 from tests.tracking.helpers import Stored, rating, record, settings_for, turn
 
