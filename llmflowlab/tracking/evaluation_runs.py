@@ -149,14 +149,13 @@ class EvaluationRuns:
 
     def write_traces(self, rows: Sequence[RowTrace]) -> None:
         """Write traces with their assessments, a batch of spans at a time; safe to repeat."""
-        tracing = self._store.tracing
-        with self._store.translated():
-            for start in range(0, len(rows), _BATCH):
+        for start in range(0, len(rows), _BATCH):
+            with self._store.one_transaction() as store:
                 spans = []
                 for row in rows[start : start + _BATCH]:
-                    tracing.start_trace(self._trace_info(row))
+                    store.start_trace(self._trace_info(row))
                     spans += build_spans(row.trace_id, self.experiment_id, list(row.spans))
-                tracing.log_spans(self.experiment_id, spans)
+                store.log_spans(self.experiment_id, spans)
 
     def _trace_info(self, row: RowTrace) -> Any:
         info = build_trace_info(

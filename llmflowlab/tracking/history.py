@@ -14,6 +14,7 @@ from typing import Any
 
 from llmflowlab.errors import TrackingError
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.foreign_records import foreign_records
 from llmflowlab.tracking.local_records import artifacts_path
 from llmflowlab.tracking.run_summaries import evaluation_from_run, session_from_run
 from llmflowlab.tracking.session_index import SessionIndex
@@ -110,15 +111,39 @@ def load_evaluations(
     return sorted((e for e in found if e is not None), key=lambda e: e.finished or "")
 
 
-def load_records(settings: Settings, provider: str) -> list[dict[str, Any]]:
-    """Return a provider's artifact records as they stand in its file, oldest first.
+def load_records(
+    settings: Settings, provider: str, *, on_notice: Callable[[str], None] | None = None
+) -> list[dict[str, Any]]:
+    """Return a provider's artifact records of this home and of others, oldest first.
 
     Entries that are no objects are left out; `read_records` counts them.
 
+    Args:
+        settings: Name the home and the store.
+        provider: As in a model reference.
+        on_notice: Told in one sentence what could not be read; without it, a store that cannot be
+            read is an error.
+
     Raises:
-        TrackingError: The file is there and cannot be read.
+        TrackingError: The file is there and cannot be read, or the store cannot.
     """
-    return read_records(settings, provider).records
+    records = read_records(settings, provider).records
+    notify = on_notice or (lambda text: None)
+    try:
+        foreign = [
+            session
+            for session in load_sessions(settings)
+            if session.source == "tracking" and session.provider == provider
+        ]
+        known = {record.get("trace_id") for record in records}
+        more = foreign_records(settings, foreign, notify=notify)
+    except TrackingError as exc:
+        if on_notice is None:
+            raise
+        notify(f"{exc.message} Only the records of this home are shown.")
+        return records
+    records += [record for record in more if record.get("trace_id") not in known]
+    return sorted(records, key=lambda record: str(record.get("date", "")))
 
 
 def read_records(settings: Settings, provider: str) -> History:

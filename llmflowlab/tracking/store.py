@@ -6,13 +6,15 @@ Importing this module imports no MLflow; opening a store does.
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 import logging
 import os
 import socket
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llmflowlab.errors import TrackingError
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Trace
     from mlflow.tracing.client import TracingClient
 
-__all__ = ["Store", "load_mlflow", "open_store", "sqlite_path"]
+__all__ = ["Store", "load_mlflow", "open_store", "safe_uri", "sqlite_path"]
 
 _CONNECT_DEADLINE = 3.0
 """Seconds for a tracking server to take a connection."""
@@ -99,6 +101,34 @@ class Store:
             raise
         except (MlflowException, RequestException, SQLAlchemyError, OSError) as exc:
             raise translate(exc, self.uri) from exc
+
+    @contextlib.contextmanager
+    def one_transaction(self) -> Iterator[Any]:
+        """Yield MLflow's store for writes that are committed together, or not at all.
+
+        MLflow commits each trace by itself and looks its experiment up again each time: 9 ms of
+        processor a trace, against 3 in one transaction of two hundred. So where the store is a
+        database opened here, the writes go through a copy of it whose sessions are all the same one.
+        A tracking server is written to as it is.
+        """
+        store = self.tracing.store
+        make_session = getattr(store, "ManagedSessionMaker", None)
+        with self.translated():
+            if make_session is None:
+                yield store
+                return
+            with make_session(read_only=False) as session:
+
+                @contextlib.contextmanager
+                def same_session(*_: Any, **__: Any) -> Iterator[Any]:
+                    yield session
+                    session.flush()
+
+                # A copy: other threads of this process use the original meanwhile.
+                own = copy.copy(store)
+                own.ManagedSessionMaker = same_session
+                own.get_experiment = functools.cache(own.get_experiment)
+                yield own
 
     def experiment_id(self, name: str) -> str:
         """Return an experiment's id; it is made at the first use.
