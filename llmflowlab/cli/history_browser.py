@@ -20,7 +20,8 @@ def browse_history(app: App, provider: str) -> None:
     """Show the artifact records of a provider page by page; search and open them."""
     from llmflowlab.tracking.history import load_records
 
-    everything: list[Mapping[str, Any]] = [*load_records(app.settings, provider)]
+    records_read = load_records(app.settings, provider, on_notice=app.screen.note)
+    everything: list[Mapping[str, Any]] = [*records_read]
     everything.sort(key=lambda record: str(record.get("date", "")), reverse=True)
     records, start, wanted = everything, 0, ""
     while True:

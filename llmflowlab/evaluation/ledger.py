@@ -91,6 +91,8 @@ class Ledger:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._closing = threading.Lock()
+        self._closed = False
         with self._translated():
             path.parent.mkdir(parents=True, exist_ok=True)
             with self._connection() as connection:
@@ -172,19 +174,29 @@ class Ledger:
         replaced instead, and move to the end: a row that was done again is recorded again.
         """
         write = _Write(table, (key, evaluation, json.dumps(record, ensure_ascii=False)), Future())
-        self._queue.put(write)
+        with self._closing:
+            if self._closed:
+                # A thread that outlives its evaluation must not wait for a writer that is gone.
+                write.done.set_exception(TrackingError(f"{self.path} is closed already."))
+            else:
+                self._queue.put(write)
         return write.done
 
     def load(
-        self, table: Table, keys: Iterable[str], *, evaluation: str | None = None
+        self,
+        table: Table,
+        keys: Iterable[str],
+        *,
+        evaluation: str | None = None,
+        prefer: str | None = None,
     ) -> dict[str, tuple[str, dict[str, Any]]]:
         """Return the records under these keys as key → (evaluation, record).
 
         Args:
             table: Which kind of record.
             keys: Content keys.
-            evaluation: Take only this evaluation's own records; otherwise its own come from any,
-                the newest first.
+            evaluation: Take only this evaluation's own records; otherwise any, the newest first.
+            prefer: Where this evaluation has a record of its own, that one is taken.
         """
         wanted = list(dict.fromkeys(keys))
         found: dict[str, tuple[str, dict[str, Any]]] = {}
@@ -197,7 +209,8 @@ class Ledger:
                 sql += " AND evaluation = ?"
                 values.append(evaluation)
             for key, owner, record in self._rows(sql + " ORDER BY seq", tuple(values)):
-                found[key] = (owner, json.loads(record))
+                if key not in found or found[key][0] != prefer:
+                    found[key] = (owner, json.loads(record))
         return found
 
     def outcomes(
@@ -236,7 +249,9 @@ class Ledger:
 
     def close(self) -> None:
         """Write what waits and close the file."""
-        self._queue.put(None)
+        with self._closing:
+            self._closed = True
+            self._queue.put(None)
         self._writer.join(timeout=30)
         for connection in self._connections:
             connection.close()

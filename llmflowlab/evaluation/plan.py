@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,8 @@ class EvaluationPlan:
     trials: int = 1
     fresh: bool = False
     """Take no answers from earlier evaluations."""
+    _repeats: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
+    """For each row, how often the same was asked in rows before it."""
 
     def __post_init__(self) -> None:
         if not self.candidates:
@@ -96,6 +99,12 @@ class EvaluationPlan:
         labels = [candidate.digest for candidate in self.candidates]
         if len(set(labels)) != len(labels):
             raise InputError("The same candidate is named twice; name each one once.")
+        seen: Counter[tuple[str, str | None]] = Counter()
+        repeats = []
+        for row in self.dataset.rows:
+            repeats.append(seen[row.question, row.context])
+            seen[row.question, row.context] += 1
+        object.__setattr__(self, "_repeats", tuple(repeats))
 
     def cells(self) -> Sequence[Cell]:
         """Return every answer to be had, candidates side by side within a row."""
@@ -109,7 +118,10 @@ class EvaluationPlan:
     def answer_key(self, cell: Cell) -> str:
         """Return what the answer of a cell depends on: what is asked, of whom, which repetition."""
         row = self.dataset.rows[cell.row]
-        asked = [row.question, row.context]
+        asked: list[str | int | None] = [row.question, row.context]
+        if self._repeats[cell.row]:
+            # A question that stands in the file twice is two rows, with an answer each.
+            asked.append(self._repeats[cell.row])
         return digest_of([asked, self.candidates[cell.candidate].digest, cell.trial])
 
     def trace_id(self, cell: Cell) -> str:

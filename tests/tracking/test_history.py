@@ -16,10 +16,11 @@ from llmflowlab.tracking.history import (
     load_sessions,
     read_records,
 )
+from llmflowlab.tracking.local_records import LocalRecords
 from llmflowlab.tracking.session_index import SessionIndex
 from llmflowlab.tracking.store import open_store
 from tests.tracking.conftest import MakeDelivery
-from tests.tracking.helpers import Stored, record, settings_for, start, turn
+from tests.tracking.helpers import CANDIDATE, Stored, record, settings_for, start, turn
 
 
 def test_a_fresh_home_has_no_history(settings: Settings) -> None:
@@ -58,6 +59,33 @@ def test_sessions_of_another_home_are_read_from_the_store(
     assert there.model_id == "gemini-2.5-flash"
     assert (there.turns, there.total_tokens, there.cost) == (2, 60, None)
     assert there.avg_inference_time == pytest.approx(here.avg_inference_time)
+
+
+def test_records_of_another_home_are_read_from_its_runs(
+    lab: Settings, deliver: MakeDelivery, tmp_path: Path
+) -> None:
+    delivery = deliver()
+    one, two = turn(0, answer="x" * 5000), turn(1)
+    record(lab, delivery, one, two)
+    assert delivery.wait(60)
+    (tmp_path / "other").mkdir()
+    other = settings_for(tmp_path / "other", MLFLOW_TRACKING_URI=lab.tracking_uri)
+    there = load_records(other, "gemini")
+    assert [r["trace_id"] for r in there] == [one.trace_id, two.trace_id]
+    assert there[0]["answer"] == "x" * 5000
+    assert load_records(other, "ollama") == []
+    assert load_records(lab, "gemini") == there
+
+
+def test_records_of_this_home_are_shown_though_the_store_is_away(settings: Settings) -> None:
+    away = settings_for(settings.home, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    LocalRecords(away).add_turns(CANDIDATE, [turn(0)], run_id=None)
+    said: list[str] = []
+    assert len(load_records(away, "gemini", on_notice=said.append)) == 1
+    assert len(said) == 1
+    assert "does not answer" in said[0]
+    with pytest.raises(TrackingError):
+        load_records(away, "gemini")
 
 
 def test_deleted_runs_are_not_shown(lab: Settings, deliver: MakeDelivery) -> None:
