@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from llmflowlab.text import money
+
 __all__ = [
     "bytes_text",
     "count",
@@ -36,14 +38,8 @@ def seconds(value: float | None) -> str | None:
 
 
 def dollars(value: Decimal | None) -> str | None:
-    """Write an amount in US dollars; small ones keep three significant digits, 0 is free."""
-    if value is None:
-        return None
-    if value == 0:
-        return "free"
-    if value >= 1:
-        return f"${value:,.2f}"
-    return f"${Decimal(f'{value:.3g}').normalize():f}"
+    """Write an amount in US dollars; None stays None."""
+    return None if value is None else money.dollars(value)
 
 
 def percent(value: float | None) -> str | None:

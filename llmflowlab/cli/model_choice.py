@@ -84,7 +84,8 @@ def choose_models(
             return []
         return [one or _typed(app)]
     while True:
-        chosen = app.screen.checkbox(message, [*references, typed])
+        only = [reference.value for reference in references] if len(references) == 1 else []
+        chosen = app.screen.checkbox(message, [*references, typed], default=only)
         if "" in chosen:
             chosen = [*(reference for reference in chosen if reference), _typed(app)]
         if chosen or optional:

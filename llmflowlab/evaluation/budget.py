@@ -41,6 +41,11 @@ class Budget:
         with self._changed:
             return self._spent + self._reserved
 
+    def note_spent(self, spent: Decimal) -> None:
+        """Count what the evaluation is found to have spent before; never less than was known."""
+        with self._changed:
+            self._spent = max(self._spent, spent)
+
     def raise_to(self, cap: Decimal) -> None:
         """Change the cap while calls are in flight; those that wait for money try again."""
         with self._changed:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from llmflowlab.errors import TrackingError
-from llmflowlab.evaluation.answering import Answering, CandidateProgress, reusable_answers
+from llmflowlab.evaluation.answering import Answering, CandidateProgress, find_reusable
 from llmflowlab.evaluation.answers import AnswerRecord, Metering
 from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.closing import closing_of
@@ -26,6 +28,7 @@ from llmflowlab.evaluation.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.recorder_client import RecorderProcess
 from llmflowlab.evaluation.reports import write_answers_csv, write_document
 from llmflowlab.evaluation.results import EvaluationResult, build_result
+from llmflowlab.evaluation.running import held
 from llmflowlab.evaluation.scoring import Scoring
 from llmflowlab.providers.base import Provider
 from llmflowlab.providers.calling import CallPolicy
@@ -95,19 +98,25 @@ def run_evaluation(
     is on disk and a resumed evaluation goes on from there.
 
     Raises:
+        InputError: Another process works on this evaluation.
         TrackingError: The ledger cannot be written; what was answered before is kept.
         KeyboardInterrupt: At a second Ctrl-C.
     """
-    created = datetime.now().strftime("%Y-%m-%d %H:%M:%S")
-    bench.ledger.begin(plan, created)
-    bench.ledger.set_state(plan.evaluation_id, "running")
-    run = _Run(plan, bench, on_progress or (lambda snapshot: None))
-    try:
-        return run.whole()
-    except BaseException:
-        run.abandon()
-        bench.ledger.set_state(plan.evaluation_id, "interrupted")
-        raise
+    with held(bench.ledger, plan.evaluation_id):
+        created = datetime.now().strftime("%Y-%m-%d %H:%M:%S")
+        bench.ledger.begin(plan, created)
+        bench.ledger.set_state(plan.evaluation_id, "running")
+        # Another process may have worked on it since the budget was made.
+        bench.budget.note_spent(bench.ledger.spent(plan.evaluation_id))
+        run = _Run(plan, bench, on_progress or (lambda snapshot: None))
+        try:
+            return run.whole()
+        except BaseException:
+            run.abandon()
+            # Where the ledger is what failed, that is the error to be told.
+            with suppress(TrackingError):
+                bench.ledger.set_state(plan.evaluation_id, "interrupted")
+            raise
 
 
 class _Run:
@@ -120,7 +129,9 @@ class _Run:
         self.bench = bench
         self.tell = tell
         self.scoring = Scoring(plan, bench.judge, bench.ledger)
-        self.reused = reusable_answers(plan, bench.ledger)
+        kept = find_reusable(plan, bench.ledger)
+        self.reused = kept.answers
+        self.borrowed = kept.borrowed
         self.scoring.recall(self.reused)
         self.answering = Answering(
             plan,
@@ -136,6 +147,8 @@ class _Run:
         )
         self.interrupted = False
         self.recorder: RecorderProcess | None = None
+        self.written: list[Future[None]] = []
+        """Finished rows on their way into the ledger."""
 
     def whole(self) -> EvaluationResult:
         fast = self.bench.harness == "fast"
@@ -176,6 +189,7 @@ class _Run:
         except KeyboardInterrupt:
             self.interrupted = True
             self.answering.stop()
+            self.scoring.stop()
             self.answering.join(
                 lambda: self.show(
                     "answering",
@@ -193,10 +207,12 @@ class _Run:
             cell,
             self.answering.answers[cell],
             self.scoring.scores[cell],
-            reused=cell in self.reused,
+            reused=cell in self.borrowed,
         )
-        self.bench.ledger.append(
-            "outcomes", self.plan.evaluation_id, outcome.key, outcome.to_json()
+        self.written.append(
+            self.bench.ledger.append(
+                "outcomes", self.plan.evaluation_id, outcome.key, outcome.to_json()
+            )
         )
 
     def wait_for_scores(self) -> None:
@@ -206,8 +222,11 @@ class _Run:
             if self.interrupted:
                 raise
             self.interrupted = True
-            self.scoring.stop.set()
+            self.scoring.stop()
             self.scoring.join(lambda: self.show("scoring", "stopping"))
+        # The recorder is told to end next: it must find every row in the ledger.
+        for row in self.written:
+            row.result()
 
     def score_with_mlflow(self) -> list[str]:
         # Imported here: it imports MLflow, which the fast harness keeps out of this process.
@@ -233,7 +252,10 @@ class _Run:
             self.plan,
             self.answering.answers,
             self.scoring.scores,
-            reused=[progress.reused for progress in self.answering.progress],
+            reused=[
+                sum(1 for cell in self.borrowed if cell.candidate == index)
+                for index in range(len(self.plan.candidates))
+            ],
             binary=self.scoring.binary,
             interrupted=self.interrupted,
         )
@@ -267,7 +289,7 @@ class _Run:
 
     def abandon(self) -> None:
         self.answering.stop()
-        self.scoring.stop.set()
+        self.scoring.abandon()
         if self.recorder is not None:
             self.recorder.abandon()
 

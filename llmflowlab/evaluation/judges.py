@@ -18,7 +18,6 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
 from typing import Any
 
 from llmflowlab.errors import BadAnswer, InputError, Interrupted, ProviderError
@@ -27,9 +26,12 @@ from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.dataset import Row
 from llmflowlab.evaluation.plan import digest_of
 from llmflowlab.evaluation.scores import NotScored, Score
+from llmflowlab.evaluation.stopping import Stopper
 from llmflowlab.providers.base import Message, Parameters, Provider, Request
-from llmflowlab.providers.calling import CallPolicy, call
+from llmflowlab.providers.calling import CallPolicy
 from llmflowlab.providers.pacing import Gate
+from llmflowlab.settings import Settings
+from llmflowlab.tracking.store import load_mlflow
 
 __all__ = ["JUDGED", "Judge", "JudgeScorer", "judge_scorer"]
 
@@ -88,14 +90,15 @@ class Judge:
     def reference(self) -> str:
         return self.provider.reference
 
-    def ask(self, prompt: str, cancelled: threading.Event | None) -> Verdict:
+    def ask(self, prompt: str, stopper: Stopper) -> Verdict:
         """Put a judge's prompt and read the verdict.
 
         Raises:
             ProviderError: The judge did not answer.
+            BrokenOff: It began to, and was paid for that.
             Unparseable: It answered, but neither yes nor no.
             OutOfBudget: The money for the call is not there; nothing was sent.
-            Interrupted: `cancelled` was set.
+            Interrupted: It was stopped before there was a verdict.
         """
         capped = self.budget.cap is not None
         request = Request(
@@ -107,19 +110,19 @@ class Judge:
         if capped:
             price = self._metering.worst_case(self.provider, request, MAX_VERDICT_TOKENS)
             worst = price or Decimal(0)
-        if not self.budget.reserve(worst, cancelled):
+        if not self.budget.reserve(worst, stopper.event):
+            if stopper.stopped:
+                raise Interrupted
             raise OutOfBudget(self.reference)
         spent = Decimal(0)
         try:
-            answer = call(
-                self.provider, request, policy=self._policy, cancelled=cancelled, gate=self._gate
-            )
+            answer = stopper.call(self.provider, request, policy=self._policy, gate=self._gate)
             record = self._metering.record(self.provider, request, answer, 0)
             spent = record.spent
         finally:
             self.budget.settle(worst, spent)
         if answer.error is not None:
-            raise answer.error
+            raise BrokenOff(answer.error.message, record=record)
         if answer.state == "interrupted":
             raise Interrupted
         result, rationale = read_verdict(answer.text, record)
@@ -130,12 +133,20 @@ class OutOfBudget(Exception):
     """A judgement was not asked for because the budget does not allow it."""
 
 
-class Unparseable(BadAnswer):
-    """The judge answered, and was paid, but its verdict cannot be read."""
+class _PaidInVain(BadAnswer):
+    """The judge was paid, but there is no verdict."""
 
     def __init__(self, message: str, *, record: AnswerRecord) -> None:
         super().__init__(message, provider="judge")
         self.record = record
+
+
+class Unparseable(_PaidInVain):
+    """The judge answered, but its verdict cannot be read."""
+
+
+class BrokenOff(_PaidInVain):
+    """The judge's answer broke off in the middle."""
 
 
 def read_verdict(text: str, record: AnswerRecord) -> tuple[str, str]:
@@ -167,16 +178,28 @@ class _Asking:
     """What the adapter needs to know of the judgement being made in this thread."""
 
     judge: Judge
-    cancelled: threading.Event | None
+    stopper: Stopper
     verdicts: list[Verdict]
 
 
 _asking: ContextVar[_Asking] = ContextVar("llmflowlab_asking")
 
 
-@cache
-def install() -> None:
-    """Teach MLflow's judges the scheme `llmflowlab:/`; once per process."""
+_installing = threading.Lock()
+_installed = threading.Event()
+_MODULES = ("mlflow.genai.judges.utils.invocation_utils", "mlflow.genai.scorers")
+
+
+def install(settings: Settings) -> None:
+    """Teach MLflow's judges the scheme `llmflowlab:/`; once per process, whoever comes first."""
+    with _installing:
+        if not _installed.is_set():
+            load_mlflow(settings, *_MODULES)
+            _install()
+            _installed.set()
+
+
+def _install() -> None:
     from mlflow.entities.assessment import Feedback
     from mlflow.entities.assessment_source import AssessmentSource, AssessmentSourceType
     from mlflow.genai.judges.adapters.base_adapter import (
@@ -197,7 +220,7 @@ def install() -> None:
             text = (
                 prompt if isinstance(prompt, str) else "\n\n".join(str(m.content) for m in prompt)
             )
-            verdict = asking.judge.ask(text, asking.cancelled)
+            verdict = asking.judge.ask(text, asking.stopper)
             asking.verdicts.append(verdict)
             source = AssessmentSource(
                 source_type=AssessmentSourceType.LLM_JUDGE, source_id=asking.judge.reference
@@ -309,20 +332,20 @@ class JudgeScorer:
         about = [row.question, row.expected, list(row.guidelines), answer.text]
         return digest_of([self.name, self.version, self.judge.reference, about])
 
-    def score(
-        self, row: Row, answer: AnswerRecord, cancelled: threading.Event | None = None
-    ) -> Score:
+    def score(self, row: Row, answer: AnswerRecord, stopper: Stopper | None = None) -> Score:
         """Judge one answer; a failed or unreadable judgement is not scored, never a guess."""
         refused = self.refuses(row, answer)
         if refused is not None:
             return refused
-        install()
-        asking = _Asking(self.judge, cancelled, [])
+        install(self.judge.provider.settings)
+        asking = _Asking(self.judge, stopper or Stopper(), [])
         token = _asking.set(asking)
         try:
             self.kind.ask(f"llmflowlab:/{self.judge.reference}", row, answer.text)
         except Unparseable as exc:
             return self._score(exc.record, not_scored="judge_unparseable", rationale=exc.message)
+        except BrokenOff as exc:
+            return self._score(exc.record, not_scored="judge_failed", rationale=exc.message)
         except OutOfBudget:
             return Score(scorer=self.name, not_scored="budget_exhausted")
         except Interrupted:
@@ -346,7 +369,8 @@ class JudgeScorer:
             judge=self.judge.reference,
             prompt_tokens=record.prompt_tokens,
             completion_tokens=record.completion_tokens,
-            cost_usd=record.cost_usd,
+            # With what failed tries cost, as it counts against the budget.
+            cost_usd=None if record.cost is None else str(record.spent),
             seconds=record.latency or 0.0,
             **outcome,
         )

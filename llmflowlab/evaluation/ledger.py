@@ -57,6 +57,9 @@ CREATE TABLE IF NOT EXISTS judgements (
   record TEXT NOT NULL, UNIQUE (evaluation, key)
 );
 CREATE INDEX IF NOT EXISTS judgements_by_key ON judgements (key);
+CREATE TABLE IF NOT EXISTS adjustments (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, evaluation TEXT NOT NULL, concurrency INTEGER, budget TEXT
+);
 """
 
 Table: TypeAlias = Literal["answers", "judgements", "outcomes"]
@@ -246,6 +249,24 @@ class Ledger:
             table: int(self._rows(f"SELECT COUNT(*) FROM {table}")[0][0])  # noqa: S608
             for table in ("answers", "judgements")
         }
+
+    # For the modules that look after the file (`steering.py`, `upkeep.py`)
+
+    def query(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        """Return the rows of a SELECT.
+
+        Raises:
+            TrackingError: The file cannot be read.
+        """
+        return self._rows(sql, values)
+
+    def execute(self, sql: str, values: tuple[Any, ...] = ()) -> None:
+        """Carry out one statement in a transaction of its own.
+
+        Raises:
+            TrackingError: The file cannot be written.
+        """
+        self._execute(sql, values)
 
     def close(self) -> None:
         """Write what waits and close the file."""

@@ -256,7 +256,7 @@ def summarise(
         ),
         tokens_estimated=any(record.tokens_estimated for record in complete),
         cost_usd=sum(priced, Decimal(0)) if complete and len(priced) == len(costs) else None,
-        sent=len(records) - reused,
+        sent=sum(1 for record in records if record.tries) - reused,
         reused=reused,
     )
 
@@ -323,7 +323,7 @@ def build_result(
 def judge_usage(scores: Scores) -> dict[str, Any]:
     """Return what judging took: calls sent and reused, tokens, USD (None where unknown)."""
     asked = [s for by_name in scores.values() for s in by_name.values() if s.judge is not None]
-    sent = [score for score in asked if not score.reused]
+    sent = [score for score in asked if not score.reused and not score.shared]
     counted = [score for score in sent if score.prompt_tokens is not None]
     costs = [Decimal(score.cost_usd) for score in counted if score.cost_usd is not None]
     return {

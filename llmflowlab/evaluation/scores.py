@@ -40,7 +40,9 @@ class Score:
     """What the judgement cost, Decimal as text; None where unknown or not asked."""
     seconds: float = 0.0
     reused: bool = False
-    """Taken from an earlier run: nothing was asked or paid for it now."""
+    """Taken from an earlier evaluation: nothing was asked or paid for it in this one."""
+    shared: bool = False
+    """The judgement of another row of this evaluation, which said the same and was paid for there."""
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.not_scored is None):

@@ -7,6 +7,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import TypeAlias
 
 from llmflowlab.errors import InputError
@@ -17,6 +18,7 @@ from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC, ComparingScorer
 from llmflowlab.evaluation.scores import Score
+from llmflowlab.evaluation.stopping import Stopper
 
 __all__ = ["SCORERS", "AnyScorer", "Scoring", "check_scorers", "is_binary"]
 
@@ -62,10 +64,14 @@ class Scoring:
                 assert judge is not None, "a plan with judged scorers has a judge"
                 self.scorers[name] = judge_scorer(name, judge)
         self.scores: dict[Cell, dict[str, Score]] = {}
-        self.stop = threading.Event()
+        self._stopper = Stopper()
         self._ledger = ledger
         self._lock = threading.Lock()
         self._kept: dict[str, Score] = {}
+        self._taken: set[str] = set()
+        """Keys of judgements that a row of this evaluation already has."""
+        self._asking: dict[str, threading.Event] = {}
+        """Keys of judgements being asked for, with what is set when they are there."""
         self._pool: ThreadPoolExecutor | None = None
         self._futures: deque[Future[None]] = deque()
         self._open: dict[Cell, int] = {}
@@ -85,12 +91,23 @@ class Scoring:
             for cell, answer in answers.items()
             if scorer.refuses(self._row(cell), answer) is None
         ]
-        owner = self.plan.evaluation_id if self.plan.fresh else None
-        found = self._ledger.load("judgements", keys, evaluation=owner)
+        own = self.plan.evaluation_id
+        found = self._ledger.load(
+            "judgements", keys, evaluation=own if self.plan.fresh else None, prefer=own
+        )
         self._kept = {
-            key: Score.from_json({**values, "reused": True}) for key, (_, values) in found.items()
+            key: Score.from_json({**values, "reused": owner != own})
+            for key, (owner, values) in found.items()
         }
         return len(self._kept)
+
+    def stop(self) -> None:
+        """Ask for no further judgement; those in flight finish, what waits is "not reached"."""
+        self._stopper.stop()
+
+    def abandon(self) -> None:
+        """Give up the judgements in flight as well."""
+        self._stopper.abandon()
 
     def score(self, cell: Cell, scorer: str, answer: AnswerRecord) -> Score:
         """Return a cell's score, asking the judge only where no earlier judgement serves.
@@ -117,11 +134,27 @@ class Scoring:
         if refused is not None:
             return refused
         key = scorer.key(row, answer)
-        with self._lock:
-            kept = self._kept.get(key)
-        if kept is not None:
-            return kept
-        found = scorer.score(row, answer, self.stop)
+        while True:
+            with self._lock:
+                kept = self._kept.get(key)
+                twin = self._asking.get(key)
+                if kept is not None:
+                    shared = key in self._taken
+                    self._taken.add(key)
+                    return replace(kept, shared=shared)
+                if twin is None:
+                    self._asking[key] = threading.Event()
+                    break
+            # Another row said the same and is being judged: one judgement serves both.
+            twin.wait()
+        try:
+            return self._asked(scorer, key, row, answer)
+        finally:
+            with self._lock:
+                self._asking.pop(key).set()
+
+    def _asked(self, scorer: JudgeScorer, key: str, row: Row, answer: AnswerRecord) -> Score:
+        found = scorer.score(row, answer, self._stopper)
         if found.value is None and found.cost_usd is None:
             return found
         # Only what succeeded is used again: a judge that was down is asked again next time. What
@@ -130,7 +163,8 @@ class Scoring:
         self._ledger.append("judgements", self.plan.evaluation_id, stored, found.to_json()).result()
         if found.value is not None:
             with self._lock:
-                self._kept[key] = Score.from_json({**found.to_json(), "reused": True})
+                self._kept[key] = found
+                self._taken.add(key)
         return found
 
     def score_all(
@@ -159,7 +193,7 @@ class Scoring:
                     if tick is not None:
                         tick(done, len(jobs))
             except BaseException:
-                self.stop.set()
+                self.abandon()
                 pool.shutdown(cancel_futures=True)
                 raise
 
@@ -189,7 +223,7 @@ class Scoring:
             self._futures.append(self._pool.submit(self._judged, cell, name, answer))
 
     def _judged(self, cell: Cell, name: str, answer: AnswerRecord) -> None:
-        if not self.stop.is_set():
+        if not self._stopper.stopped:
             self.score(cell, name, answer)
         else:
             with self._lock:
@@ -216,7 +250,7 @@ class Scoring:
             self._pool.shutdown()
 
     def _unless_stopped(self, cell: Cell, name: str, answer: AnswerRecord) -> None:
-        if not self.stop.is_set():
+        if not self._stopper.stopped:
             self.score(cell, name, answer)
 
     def _row(self, cell: Cell) -> Row:

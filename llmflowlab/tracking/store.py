@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import importlib
 import logging
 import os
 import socket
@@ -50,6 +51,7 @@ _FIXED = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 _opening = threading.Lock()
+_importing = threading.Lock()
 
 
 def sqlite_path(uri: str) -> Path | None:
@@ -199,12 +201,22 @@ def open_store(settings: Settings) -> Store:
             ) from exc
 
 
-def load_mlflow(settings: Settings) -> None:
+def load_mlflow(settings: Settings, *modules: str) -> None:
     """Import MLflow (a second or two) after setting what it reads from the environment.
 
     What the person set is kept, and MLflow's own variables from the `.env` file (a server's password,
     say) reach it too.
+
+    Args:
+        settings: The configuration.
+        modules: Modules of MLflow's to be imported as well. Several threads that import them at one
+            time would see them half made, because they import each other in circles.
     """
+    with _importing:
+        _import(settings, modules)
+
+
+def _import(settings: Settings, modules: Sequence[str]) -> None:
     own = {
         name: value for name, value in settings.environment.items() if name.startswith("MLFLOW_")
     }
@@ -212,6 +224,8 @@ def load_mlflow(settings: Settings) -> None:
     # Imported after that, because it looks at some of them while it is imported.
     import mlflow  # noqa: F401 - sets up the loggers that are changed next
 
+    for module in modules:
+        importlib.import_module(module)
     # Its remarks would stand in the middle of a chat; what matters is raised.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from llmflowlab.cli.ui.colour import Palette
+from llmflowlab.cli.ui.live import LineDisplay
 from llmflowlab.cli.ui.screen import Choice, EndOfInput, StatusSource, Table, Tone
 from llmflowlab.settings import Settings
 
@@ -157,6 +158,10 @@ class PlainScreen:
     def progress(self, title: str) -> Iterator[PlainProgress]:
         self.note(f"{title} ...")
         yield PlainProgress(self)
+
+    @contextmanager
+    def live(self) -> Iterator[LineDisplay]:
+        yield LineDisplay(self.note)
 
 
 class PlainProgress:

@@ -11,7 +11,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
-__all__ = ["Choice", "EndOfInput", "Progress", "Screen", "StatusSource", "Table", "Tone"]
+__all__ = [
+    "Choice",
+    "EndOfInput",
+    "LiveDisplay",
+    "Progress",
+    "Screen",
+    "StatusSource",
+    "Table",
+    "Tone",
+]
 
 
 T = TypeVar("T")
@@ -72,6 +81,21 @@ class Progress(Protocol):
 
     def update(self, text: str, completed: float | None = None, total: float | None = None) -> None:
         """Show what is happening and, where it is known, how far it is."""
+        ...
+
+
+class LiveDisplay(Protocol):
+    """A table that is kept up to date on standard error, and the keys pressed meanwhile."""
+
+    every: float
+    """Seconds between two showings that make sense here."""
+
+    def show(self, table: Table, lines: Sequence[str]) -> None:
+        """Show the table, or, where nothing can be redrawn, those lines that are new."""
+        ...
+
+    def keys(self) -> str:
+        """Return the keys pressed since the last call; none where nobody sits before it."""
         ...
 
 
@@ -146,4 +170,8 @@ class Screen(Protocol):
 
     def progress(self, title: str) -> AbstractContextManager[Progress]:
         """Show progress on standard error while the block runs."""
+        ...
+
+    def live(self) -> AbstractContextManager[LiveDisplay]:
+        """Show a table that changes while the block runs."""
         ...

@@ -20,7 +20,16 @@ from questionary.prompts.common import InquirerControl
 
 from llmflowlab.cli.formatting import shortened
 from llmflowlab.cli.ui.colour import Palette
-from llmflowlab.cli.ui.screen import Choice, EndOfInput, Progress, StatusSource, Table, Tone
+from llmflowlab.cli.ui.live import LineDisplay, table_display
+from llmflowlab.cli.ui.screen import (
+    Choice,
+    EndOfInput,
+    LiveDisplay,
+    Progress,
+    StatusSource,
+    Table,
+    Tone,
+)
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
@@ -213,6 +222,15 @@ class TerminalScreen:
                     bar.update(task, description=text, completed=completed or 0, total=total)
 
             yield Shown()
+
+    @contextmanager
+    def live(self) -> Iterator[LiveDisplay]:
+        console = self.console(stderr=True)
+        if not console.is_terminal:
+            yield LineDisplay(self.note)
+            return
+        with table_display(console) as display:
+            yield display
 
 
 def _offered(choice: Choice[Any], title: str, *, checked: bool = False) -> questionary.Choice:

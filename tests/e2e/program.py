@@ -1,0 +1,203 @@
+"""The real program in a process of its own, and a look at what it left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmflowlab.settings import Settings, load_settings
+from tests.cli.pseudo_terminal import MAIN
+from tests.loopback.server import closed_port
+
+__all__ = ["Ended", "Lab", "Running"]
+
+_PATIENCE = 100.0
+"""Seconds; generous, because the machine may be busy with other tests."""
+_SECRET = re.compile(r"KEY|TOKEN|PASSWORD")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the program ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def said(self) -> str:
+        return self.out + self.err
+
+    @property
+    def document(self) -> Any:
+        """Return the JSON document that is all of the standard output."""
+        return json.loads(self.out)
+
+
+class Running:
+    """A program under way; lines are typed into it and waited for."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self._out: list[str] = []
+        self._err: list[str] = []
+        self._changed = threading.Condition()
+        self._readers = [
+            threading.Thread(target=self._read, args=(process.stdout, self._out), daemon=True),
+            threading.Thread(target=self._read, args=(process.stderr, self._err), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream: Any, into: list[str]) -> None:
+        # Character by character would be slow, line by line would wait for the end of a prompt.
+        while piece := os.read(stream.fileno(), 65536):
+            with self._changed:
+                into.append(piece.decode("utf-8", "replace"))
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    @property
+    def out(self) -> str:
+        return "".join(self._out)
+
+    @property
+    def err(self) -> str:
+        return "".join(self._err)
+
+    def type(self, *lines: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("".join(line + "\n" for line in lines))
+        self.process.stdin.flush()
+
+    def wait_for(self, text: str, *, times: int = 1) -> None:
+        """Wait until a text has been said so many times, on either stream."""
+
+        def said() -> bool:
+            return (self.out + self.err).count(text) >= times
+
+        with self._changed:
+            self._changed.wait_for(lambda: said() or not self._alive(), _PATIENCE)
+        assert said(), f"{text!r} was not said:\n{self.out}\n{self.err}"
+
+    def _alive(self) -> bool:
+        return any(reader.is_alive() for reader in self._readers)
+
+    def kill(self) -> None:
+        """End it as a power failure would."""
+        self.process.kill()
+        self.process.wait(_PATIENCE)
+
+    def end(self) -> Ended:
+        """End its input and wait for it."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        code = self.process.wait(_PATIENCE)
+        for reader in self._readers:
+            reader.join(_PATIENCE)
+        return Ended(code, self.out, self.err)
+
+
+class Lab:
+    """A home with a migrated store, and the program in it.
+
+    Args:
+        home: The folder; the program's current folder too.
+        environment: Variables over the bare minimum.
+    """
+
+    def __init__(self, home: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.home = home
+        self.environment = {
+            # A provider without an address in the test must not find one on this machine.
+            "OLLAMA_HOST": f"http://127.0.0.1:{closed_port()}",
+            "LLMFLOWLAB_HOME": str(home),
+            **(environment or {}),
+        }
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(self.environment, cwd=self.home, stdin_is_terminal=False)
+
+    def run(self, *arguments: str, typed: str = "", **variables: str) -> Ended:
+        """Run the program to its end with these lines as its input."""
+        done = subprocess.run(
+            self._command(arguments),
+            input=typed,
+            capture_output=True,
+            encoding="utf-8",
+            cwd=self.home,
+            env=self._environment(variables),
+            timeout=_PATIENCE,
+            check=False,
+        )
+        ended = Ended(done.returncode, done.stdout, done.stderr)
+        assert "Traceback" not in ended.said, ended.said
+        return ended
+
+    @contextmanager
+    def start(self, *arguments: str, **variables: str) -> Iterator[Running]:
+        """Start the program; it does not outlive the test."""
+        with subprocess.Popen(
+            self._command(arguments),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            cwd=self.home,
+            env=self._environment(variables),
+        ) as process:
+            running = Running(process)
+            try:
+                yield running
+            finally:
+                process.kill()
+
+    def records(self, provider: str) -> list[dict[str, Any]]:
+        """Return what `artifacts/` holds of a provider."""
+        file = self.settings.artifacts_dir / f"{provider}_artifacts.json"
+        found: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+        return found
+
+    def journals(self) -> list[Path]:
+        return sorted(self.settings.journals_dir.glob("*.jsonl"))
+
+    def assert_no_secret(self, *said: str) -> None:
+        """Look for every key of the environment in what was said and in every file of the home."""
+        keys = [value.encode() for name, value in self.environment.items() if _SECRET.search(name)]
+        for text in said:
+            assert not [key for key in keys if key in text.encode()]
+        found = [
+            str(file.relative_to(self.home))
+            for file in self.home.rglob("*")
+            if file.is_file() and any(key in file.read_bytes() for key in keys)
+        ]
+        assert found == []
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        return [sys.executable, str(MAIN), *arguments]
+
+    def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "HOME", "SYSTEMROOT", "TMPDIR", "TEMP")
+            if name in os.environ
+        }
+        return {
+            **kept,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "PYTHONUTF8": "1",
+            "TIKTOKEN_CACHE_DIR": str(self.home / "no-tiktoken"),
+            **self.environment,
+            **variables,
+        }
