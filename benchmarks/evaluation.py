@@ -9,7 +9,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.harness import bare_loop, counts, environment, migrated, questions, server, timed
+from benchmarks.harness import (
+    bare_loop,
+    counts,
+    environment,
+    evaluate,
+    migrated,
+    questions,
+    server,
+)
 
 
 def main(rows: int = 500, concurrency: int = 50) -> None:
@@ -20,14 +28,8 @@ def main(rows: int = 500, concurrency: int = 50) -> None:
         data = questions(home, rows)
         ideal = bare_loop(url, rows, concurrency, env)
         before = counts(url)["requests"]
-        lab = timed(
-            [
-                *(sys.executable, "main.py", "evaluate", "--model", "openai:bench"),
-                *("--data", str(data), "--scorer", "exact_match", "--harness", "fast"),
-                *("--concurrency", str(concurrency), "--output", str(home / "out"), "--json"),
-            ],
-            env,
-        )
+        options = ("--model", "openai:bench", "--scorer", "exact_match")
+        lab = evaluate(data, home, env, *options, "--concurrency", str(concurrency))
         assert lab.code == 0, lab.output
         sent = counts(url)["requests"] - before
     print(

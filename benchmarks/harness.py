@@ -127,3 +127,12 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
 def bare_loop(base_url: str, rows: int, concurrency: int, env: dict[str, str]) -> Timing:
     """Time the bare loop, start of the interpreter included."""
     return timed([sys.executable, "-c", BARE_LOOP, base_url, str(rows), str(concurrency)], env)
+
+
+def evaluate(data: Path, home: Path, env: dict[str, str], *options: str) -> Timing:
+    """Run the lab's own evaluation as a whole process."""
+    command = [
+        *(sys.executable, "main.py", "evaluate", "--data", str(data), "--harness", "fast"),
+        *("--output", str(home / "out"), "--json", *options),
+    ]
+    return timed(command, env)

@@ -5,12 +5,23 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
 from llmflowlab import __version__
 from llmflowlab.errors import InputError
 
-__all__ = ["RANGES", "build_parser", "checked_number", "number_argument", "parse"]
+__all__ = [
+    "MAX_CONCURRENCY",
+    "RANGES",
+    "build_parser",
+    "checked_number",
+    "checked_usd",
+    "concurrency_argument",
+    "number_argument",
+    "parse",
+    "usd_argument",
+]
 
 _DESCRIPTION = """\
 A laboratory for language models: chat, evaluate, compare; every step in MLflow.
@@ -31,6 +42,10 @@ RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**31 - 1),
 }
 """Generation parameters and the values they may take; the last two are whole numbers."""
+
+MAX_CONCURRENCY = 1000
+"""Calls in flight per candidate beyond which threads cost more than they bring."""
+_MOST_USD = 1_000_000
 
 
 def checked_number(name: str, text: str) -> float | int:
@@ -55,6 +70,21 @@ def _span(name: str) -> str:
     """Write the range of a parameter: `from 0 to 2`."""
     low, high = RANGES[name]
     return f"from {low:,.0f} to {high:,.0f}"
+
+
+def checked_usd(text: str) -> Decimal:
+    """Read an amount of money.
+
+    Raises:
+        InputError: It is no amount of USD above 0, or more than anybody means to spend.
+    """
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal(-1)
+    if not value.is_finite() or not 0 < value <= _MOST_USD:
+        raise InputError(f"{text!r} is no amount of USD above 0 and up to {_MOST_USD:,}.")
+    return value
 
 
 class _Parser(argparse.ArgumentParser):
@@ -83,9 +113,34 @@ def build_parser() -> argparse.ArgumentParser:
     _json(info)
     _json(_command(commands, "models", "list the models that can be reached, with their prices"))
     _json(_command(commands, "doctor", "check everything the lab stands on; say what is missing"))
+    _upkeep(commands)
     ui = _command(commands, "ui", "open MLflow's pages on the lab's store")
     ui.add_argument("--port", type=_port, default=5000, metavar="N", help="default: 5000")
     return parser
+
+
+def _upkeep(commands: argparse._SubParsersAction[_Parser]) -> None:
+    cache = _command(commands, "cache", "what is kept of evaluations; --clear forgets it")
+    cache.add_argument(
+        "--clear",
+        nargs="?",
+        const="all",
+        metavar="EVALUATION_ID|all",
+        help="forget one evaluation's answers and judgements, or all",
+    )
+    cache.add_argument("--yes", action="store_true", help="do not ask before clearing")
+    _json(cache)
+    adjust = _command(commands, "adjust", "change an evaluation that is running elsewhere")
+    adjust.add_argument("evaluation", metavar="EVALUATION_ID")
+    adjust.add_argument(
+        "--concurrency", type=concurrency_argument, metavar="N", help="calls in flight per model"
+    )
+    adjust.add_argument("--budget", type=usd_argument, metavar="USD", help="the new ceiling")
+    repair = _command(commands, "repair", "deliver an evaluation to MLflow again; asks no model")
+    repair.add_argument("evaluation", metavar="RUN_OR_EVALUATION")
+    verify = _command(commands, "verify", "recompute every figure of a run from MLflow's traces")
+    verify.add_argument("run", metavar="RUN_OR_EVALUATION")
+    _json(verify)
 
 
 def _command(
@@ -130,6 +185,27 @@ def number_argument(name: str) -> Callable[[str], float | int]:
             raise argparse.ArgumentTypeError(exc.message.rstrip(".")) from exc
 
     return read
+
+
+def usd_argument(text: str) -> Decimal:
+    """Read an option that is an amount of USD."""
+    try:
+        return checked_usd(text)
+    except InputError as exc:
+        raise argparse.ArgumentTypeError(exc.message.rstrip(".")) from exc
+
+
+def concurrency_argument(text: str) -> int:
+    """Read an option that is a number of calls in flight."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if not 1 <= value <= MAX_CONCURRENCY:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of calls in flight; give one from 1 to {MAX_CONCURRENCY}"
+        )
+    return value
 
 
 def _port(text: str) -> int:

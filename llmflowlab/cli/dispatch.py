@@ -52,6 +52,10 @@ def dispatch(arguments: argparse.Namespace, settings: Settings) -> int:
         from llmflowlab.cli.mlflow_ui import run_command as ui
 
         return ui(app, port=arguments.port)
+    if arguments.command in {"adjust", "cache", "repair", "verify"}:
+        from llmflowlab.cli.evaluate.upkeep import run_command as upkeep
+
+        return upkeep(app, arguments)
     return _delivering(app, lambda app: _session(arguments, app))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -40,6 +40,9 @@ class CandidateProgress:
     failed: int = 0
     reused: int = 0
     in_flight: int = 0
+    """Rows that a worker has in hand."""
+    asking: int = 0
+    """Requests that the provider has now; what is in flight beyond them waits for leave to send."""
     waiting: set[int] = field(default_factory=set)
     """Rows that wait before another try."""
     cost: Decimal = Decimal(0)
@@ -147,7 +150,7 @@ class Answering:
             else:
                 self._queues[cell.candidate].append(cell)
         self._threads = [
-            threading.Thread(target=self._work, args=(index,), name=f"answer-{index}", daemon=True)
+            self._worker(index)
             for index, cells in enumerate(self._queues)
             for _ in range(min(concurrency, len(cells)))
         ]
@@ -155,6 +158,27 @@ class Answering:
     def start(self) -> None:
         for thread in self._threads:
             thread.start()
+
+    def set_concurrency(self, value: int) -> None:
+        """Change how many calls of each candidate are in flight, while `join` waits.
+
+        Not to be called from several threads at once.
+        """
+        for limiter in self._limiters:
+            limiter.set_concurrency(value)
+        if self._stop.is_set():
+            return
+        working = Counter(thread.name for thread in self._threads if thread.is_alive())
+        for index, cells in enumerate(self._queues):
+            for _ in range(min(value - working[f"answer-{index}"], len(cells))):
+                thread = self._worker(index)
+                self._threads.append(thread)
+                thread.start()
+
+    def _worker(self, index: int) -> threading.Thread:
+        return threading.Thread(
+            target=self._work, args=(index,), name=f"answer-{index}", daemon=True
+        )
 
     def stop(self) -> None:
         """Send nothing more: calls in flight finish, those that wait for another try are given up."""
@@ -304,7 +328,11 @@ class Answering:
             if self._stop.is_set():
                 cancelled.set()
 
-        gate = _StoppableGate(self._limiters[cell.candidate], self._stop, back)
+        def count(change: int) -> None:
+            with self._lock:
+                progress.asking += change
+
+        gate = _StoppableGate(self._limiters[cell.candidate], self._stop, back, count)
         try:
             return call(
                 provider,
@@ -316,21 +344,33 @@ class Answering:
             )
         finally:
             back()
+            limits = provider.limits
+            if limits is not None and limits.pause > 0:
+                self._limiters[cell.candidate].pause(limits.pause)
 
 
 class _StoppableGate:
     """A limiter that lets nobody in once the evaluation was stopped."""
 
     def __init__(
-        self, limiter: Limiter, stopped: threading.Event, back: Callable[[], None]
+        self,
+        limiter: Limiter,
+        stopped: threading.Event,
+        back: Callable[[], None],
+        count: Callable[[int], None],
     ) -> None:
         self._limiter = limiter
         self._stopped = stopped
         self._back = back
+        self._count = count
 
     def enter(self, stop: threading.Event) -> bool:
         self._back()
-        return not stop.is_set() and self._limiter.enter(self._stopped)
+        entered = not stop.is_set() and self._limiter.enter(self._stopped)
+        if entered:
+            self._count(1)
+        return entered
 
     def leave(self, error: ProviderError | None, tokens: int | None) -> None:
+        self._count(-1)
         self._limiter.leave(error, tokens)

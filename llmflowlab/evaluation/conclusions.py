@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from llmflowlab.evaluation.results import CandidateResult, Comparison, EvaluationResult
 from llmflowlab.evaluation.statistics import rows_needed
+from llmflowlab.text.money import dollars
 
 __all__ = ["conclude", "describe_comparison", "main_scorer"]
 
@@ -123,7 +124,7 @@ def _fastest_and_cheapest(candidates: Sequence[CandidateResult]) -> list[str]:
     if len(priced) == len(candidates):
         lowest = min(cost for cost, _ in priced)
         cheapest = [c.spec.label for cost, c in priced if cost == lowest]
-        cost = "free" if lowest == 0 else f"{lowest:.4f} USD for these rows"
+        cost = "free" if lowest == 0 else f"{dollars(lowest)} for these rows"
         sentences.append(f"Cheapest: {' and '.join(cheapest)}, {cost}.")
     else:
         unknown = [c.spec.label for c in candidates if c.cost_usd is None]

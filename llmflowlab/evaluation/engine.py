@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -21,18 +22,21 @@ from llmflowlab.evaluation.answering import Answering, CandidateProgress, find_r
 from llmflowlab.evaluation.answers import AnswerRecord, Metering
 from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.closing import closing_of
+from llmflowlab.evaluation.conclusions import main_scorer
 from llmflowlab.evaluation.judges import Judge
 from llmflowlab.evaluation.ledger import EvaluationState, Ledger
-from llmflowlab.evaluation.outcomes import Outcome
+from llmflowlab.evaluation.outcomes import Entry, Outcome
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.recorder_client import RecorderProcess
 from llmflowlab.evaluation.reports import write_answers_csv, write_document
 from llmflowlab.evaluation.results import EvaluationResult, build_result
 from llmflowlab.evaluation.running import held
 from llmflowlab.evaluation.scoring import Scoring
+from llmflowlab.evaluation.standing import Standing, Standings
+from llmflowlab.evaluation.steering import Follower, Steering
 from llmflowlab.providers.base import Provider
 from llmflowlab.providers.calling import CallPolicy
-from llmflowlab.providers.pacing import Limiter, Pacer
+from llmflowlab.providers.pacing import Limiter, limiter_for
 from llmflowlab.settings import Settings
 
 __all__ = [
@@ -61,6 +65,11 @@ class Snapshot:
     scored: int = 0
     to_score: int = 0
     recorded: int = 0
+    to_record: int = 0
+    scorer: str = ""
+    """The scorer that ranks candidates."""
+    standings: Sequence[Standing] = ()
+    """How each candidate stands with it so far."""
     detail: str = ""
 
 
@@ -83,6 +92,8 @@ class Workbench:
     """Shared with the judge."""
     recorder: RecorderProcess | None = None
     """One that was started beforehand; the fast harness starts its own otherwise."""
+    steering: Steering | None = None
+    """Changes concurrency and budget while the evaluation runs; shared with the judge."""
 
 
 def run_evaluation(
@@ -137,13 +148,21 @@ class _Run:
             plan,
             bench.providers,
             bench.ledger,
-            limiters=_limiters(plan, bench.concurrency),
+            limiters=_limiters(plan, bench),
             concurrency=bench.concurrency,
             policy=bench.policy,
             metering=bench.metering,
             reused=self.reused,
             budget=bench.budget,
             on_answer=self.score,
+        )
+        self.steering = bench.steering or Steering(bench.concurrency, bench.budget)
+        self.steering.attach(self.answering.set_concurrency)
+        self.steering.attach(self.scoring.set_concurrency)
+        self.follower = Follower(bench.ledger, plan.evaluation_id, self.steering)
+        main = main_scorer(plan.scorers)
+        self.standings = Standings(
+            main, binary=self.scoring.binary[main], candidates=len(plan.candidates)
         )
         self.interrupted = False
         self.recorder: RecorderProcess | None = None
@@ -209,6 +228,7 @@ class _Run:
             self.scoring.scores[cell],
             reused=cell in self.borrowed,
         )
+        self.standings.add(cell, outcome.scores.get(self.standings.scorer))
         self.written.append(
             self.bench.ledger.append(
                 "outcomes", self.plan.evaluation_id, outcome.key, outcome.to_json()
@@ -266,15 +286,19 @@ class _Run:
         try:
             if self.recorder is not None:
                 return self.recorder.close(closing.to_json(), lambda: self.show("recording"))
-            return self.recording.close(closing, self.outcomes())
+            return self.recording.close(closing, self.entries())
         except TrackingError as exc:
             return [exc.message]
 
-    def outcomes(self) -> list[Outcome]:
+    def entries(self) -> list[Entry]:
         answers = self.answering.answers
-        return [Outcome(cell, answers[cell], s) for cell, s in self.scoring.scores.items()]
+        return [
+            Outcome(cell, answers[cell], scores).entry(with_scores=False)
+            for cell, scores in self.scoring.scores.items()
+        ]
 
     def show(self, phase: Phase, detail: str = "") -> None:
+        self.follower.look(time.monotonic())
         scored = sum(len(scores) for scores in list(self.scoring.scores.values()))
         self.tell(
             Snapshot(
@@ -283,6 +307,9 @@ class _Run:
                 scored=scored,
                 to_score=len(self.answering.answers) * len(self.plan.scorers),
                 recorded=self.recorder.recorded if self.recorder else 0,
+                to_record=len(self.answering.answers),
+                scorer=self.standings.scorer,
+                standings=[self.standings.of(index) for index in range(len(self.plan.candidates))],
                 detail=detail,
             )
         )
@@ -294,10 +321,11 @@ class _Run:
             self.recorder.abandon()
 
 
-def _limiters(plan: EvaluationPlan, concurrency: int) -> list[Limiter]:
+def _limiters(plan: EvaluationPlan, bench: Workbench) -> list[Limiter]:
     shared: dict[str, Limiter] = {}
     for spec in plan.candidates:
-        shared.setdefault(spec.model, Limiter(Pacer(concurrency)))
+        limiter = limiter_for(spec.provider, bench.settings, bench.concurrency)
+        shared.setdefault(spec.model, limiter)
     return [shared[spec.model] for spec in plan.candidates]
 
 

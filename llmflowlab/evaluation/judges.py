@@ -183,11 +183,14 @@ class _Asking:
 
 
 _asking: ContextVar[_Asking] = ContextVar("llmflowlab_asking")
-
-
 _installing = threading.Lock()
 _installed = threading.Event()
 _MODULES = ("mlflow.genai.judges.utils.invocation_utils", "mlflow.genai.scorers")
+
+
+def preload(settings: Settings) -> None:
+    """Begin to import MLflow's judges in the background; they take two seconds."""
+    threading.Thread(target=install, args=(settings,), name="judges-load", daemon=True).start()
 
 
 def install(settings: Settings) -> None:

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.plan import Cell
+from llmflowlab.evaluation.plan import Cell, digest_of
 from llmflowlab.evaluation.scores import Score
 
-__all__ = ["Outcome"]
+__all__ = ["Entry", "Outcome"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the books hold of a row that came to an end: enough to check that it was stored."""
+
+    cell: Cell
+    digest: str
+    """Of what its trace was made from."""
+    scores: int
+    """How many its trace must carry."""
+    whole: bool
+    """False where a stop or the budget left something out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +40,28 @@ class Outcome:
     def key(self) -> str:
         """Where it stands in the ledger."""
         return f"{self.cell.candidate}:{self.cell.row}:{self.cell.trial}"
+
+    @property
+    def whole(self) -> bool:
+        """Whether it was asked and scored; not so where a stop or the budget came first."""
+        left_out = {"budget_exhausted", "not_reached"}
+        return self.answer.state != "budget_exhausted" and not any(
+            score.not_scored in left_out for score in self.scores.values()
+        )
+
+    @property
+    def digest(self) -> str:
+        """Changes with everything that is recorded of it."""
+        return digest_of(self.to_json())[:32]
+
+    def entry(self, *, with_scores: bool = True) -> Entry:
+        """Return its line in the books.
+
+        Args:
+            with_scores: False where the scores are written apart from the trace.
+        """
+        written = self if with_scores else replace(self, scores={})
+        return Entry(self.cell, written.digest, len(self.scores), self.whole)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -43,6 +43,9 @@ class RecorderProcess:
             env=environment,
             text=True,
             encoding="utf-8",
+            # Ctrl-C in the terminal is the evaluation's to handle, also while this one starts.
+            start_new_session=os.name == "posix",
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
         self.runs: dict[str, Any] = {}
         self.recorded = 0
@@ -59,7 +62,11 @@ class RecorderProcess:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            said = json.loads(line)
+            try:
+                said = json.loads(line)
+            except ValueError:
+                # Torn by the recorder's death, or not its own words.
+                continue
             self.runs = said.get("runs", self.runs)
             self.recorded = said.get("recorded", self.recorded)
             self._problems = said.get("problems", self._problems)

@@ -7,7 +7,7 @@ where `mlflow.genai.evaluate` does the scoring.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,21 @@ from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.closing import Closing
 from llmflowlab.evaluation.harness import ScoredRow, evaluate_with_mlflow, prepare_environment
 from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.outcomes import Outcome
+from llmflowlab.evaluation.outcomes import Entry, Outcome
 from llmflowlab.evaluation.plan import CandidateSpec, Cell, EvaluationPlan
 from llmflowlab.evaluation.row_traces import row_inputs, row_trace, set_parameters
 from llmflowlab.evaluation.scoring import Scoring
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.evaluation_books import HeldTrace
 from llmflowlab.tracking.evaluation_runs import EvaluationRuns, RunSpec
 from llmflowlab.tracking.store import open_store
 
 __all__ = ["Recording"]
+
+_SHOWN = 200
+"""Rows named in a tag."""
+_TAG_LENGTH = 5000
+"""Characters that every store of MLflow takes in a tag."""
 
 
 class Recording:
@@ -143,52 +149,73 @@ class Recording:
             evaluate_with_mlflow(self._store.uri, run_id, rows, scoring, tick=tick)
             tick()
 
-    def close(self, closing: Closing, outcomes: Sequence[Outcome]) -> list[str]:
+    def close(self, closing: Closing, entries: Iterable[Entry]) -> list[str]:
         """Write figures and files, read the books back, end the runs.
+
+        A run is FINISHED only if every row of the plan was asked, scored and found in the store;
+        FAILED where the store lacks one, KILLED where a stop or the budget left one out.
 
         Args:
             closing: The figures.
-            outcomes: Every finished row; the store must hold a trace and all scores of each.
+            entries: Every row that came to an end; the store must hold a trace and all scores of
+                each.
 
         Returns:
             What is missing in the store, in words; empty when the books balance.
         """
+        books = {entry.cell: entry for entry in entries}
         problems: list[str] = []
+        statuses: list[str] = []
         end_ms = int(time.time() * 1000)
         files = [Path(file) for file in closing.files]
         for index, run_id in enumerate(self.runs):
-            own = [outcome for outcome in outcomes if outcome.cell.candidate == index]
-            missing = self._mlflow.missing(
-                run_id, {self._plan.trace_id(o.cell): len(o.scores) for o in own}
+            cells = [cell for cell in self._plan.cells() if cell.candidate == index]
+            done = [books[cell] for cell in cells if cell in books]
+            lost = self._mlflow.missing(
+                run_id,
+                {self._plan.trace_id(e.cell): HeldTrace(e.digest, e.scores) for e in done},
             )
-            if missing:
+            not_stored = [e.cell for e in done if self._plan.trace_id(e.cell) in lost]
+            if not_stored:
                 problems.append(
-                    f"{self._plan.candidates[index].label}: {len(missing)} of {len(own)} answers "
-                    "are not whole in MLflow."
+                    f"{self._plan.candidates[index].label}: {len(not_stored)} of {len(done)} "
+                    "answers are not whole in MLflow."
                 )
+            left_out = [c for c in cells if c not in books or not books[c].whole]
+            missing = sorted({*not_stored, *left_out}, key=lambda cell: (cell.trial, cell.row))
+            statuses.append("FAILED" if not_stored else "KILLED" if left_out else "FINISHED")
             self._mlflow.finish(
                 run_id,
                 metrics=closing.metrics[index],
-                tags={
-                    **closing.tags[index],
-                    "llmflowlab.partial": "true" if missing else "false",
-                    "llmflowlab.missing": ", ".join(missing[:50]),
-                },
+                tags={**closing.tags[index], **self._partial(missing)},
                 files=files,
-                # A run that lacks a row is not "finished" for those who search by status.
-                status="FAILED" if missing else "FINISHED",
+                status=statuses[-1],
                 end_ms=end_ms,
             )
         if self.parent is not None:
+            worst = next((s for s in ("FAILED", "KILLED") if s in statuses), "FINISHED")
             self._mlflow.finish(
                 self.parent,
                 metrics={"candidates": float(len(self.runs))},
-                tags={"llmflowlab.partial": "true" if problems else "false"},
+                tags={"llmflowlab.partial": "false" if worst == "FINISHED" else "true"},
                 files=files,
-                status="FAILED" if problems else "FINISHED",
+                status=worst,
                 end_ms=end_ms,
             )
         return problems
+
+    def _partial(self, missing: Sequence[Cell]) -> dict[str, str]:
+        """Return the tags that say whether a run is whole, and which rows it lacks."""
+        rows = [self._plan.dataset.rows[cell.row].id for cell in missing]
+        if self._plan.trials > 1:
+            rows = [f"{id_}#{c.trial + 1}" for id_, c in zip(rows, missing, strict=True)]
+        shown = ", ".join(rows[:_SHOWN])
+        if len(rows) > _SHOWN:
+            shown += f" and {len(rows) - _SHOWN} more"
+        return {
+            "llmflowlab.partial": "true" if missing else "false",
+            "llmflowlab.missing": shown[:_TAG_LENGTH],
+        }
 
 
 def _candidate_params(spec: CandidateSpec) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
 from llmflowlab.errors import InputError
@@ -19,6 +20,7 @@ from llmflowlab.evaluation.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC, ComparingScorer
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.evaluation.stopping import Stopper
+from llmflowlab.evaluation.workers import Workers
 
 __all__ = ["SCORERS", "AnyScorer", "Scoring", "check_scorers", "is_binary"]
 
@@ -72,7 +74,7 @@ class Scoring:
         """Keys of judgements that a row of this evaluation already has."""
         self._asking: dict[str, threading.Event] = {}
         """Keys of judgements being asked for, with what is set when they are there."""
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool: Workers | None = None
         self._futures: deque[Future[None]] = deque()
         self._open: dict[Cell, int] = {}
         """Rows that wait for judgements, with how many."""
@@ -108,6 +110,8 @@ class Scoring:
     def abandon(self) -> None:
         """Give up the judgements in flight as well."""
         self._stopper.abandon()
+        if self._pool is not None:
+            self._pool.close(wait=False)
 
     def score(self, cell: Cell, scorer: str, answer: AnswerRecord) -> Score:
         """Return a cell's score, asking the judge only where no earlier judgement serves.
@@ -205,7 +209,12 @@ class Scoring:
             on_finished: Called once per row when all its scores are there, in any thread.
         """
         self._on_finished = on_finished
-        self._pool = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="judge")
+        self._pool = Workers(concurrency, name="judge")
+
+    def set_concurrency(self, value: int) -> None:
+        """Allow more judgements in flight; the judge's own gate keeps them to fewer."""
+        if self._pool is not None:
+            self._pool.grow_to(value)
 
     def submit(self, cell: Cell, answer: AnswerRecord) -> None:
         """Score a row: text at once in this thread, judgements in the pool."""
@@ -220,7 +229,7 @@ class Scoring:
             self._open[cell] = len(judged)
         assert self._pool is not None
         for name in judged:
-            self._futures.append(self._pool.submit(self._judged, cell, name, answer))
+            self._futures.append(self._pool.submit(partial(self._judged, cell, name, answer)))
 
     def _judged(self, cell: Cell, name: str, answer: AnswerRecord) -> None:
         if not self._stopper.stopped:
@@ -247,7 +256,7 @@ class Scoring:
             while self._futures and self._futures[0].done():
                 self._futures.popleft().result()
         if self._pool is not None:
-            self._pool.shutdown()
+            self._pool.close()
 
     def _unless_stopped(self, cell: Cell, name: str, answer: AnswerRecord) -> None:
         if not self._stopper.stopped:

@@ -7,6 +7,7 @@ The interval is an approximation for the screen; what is reported at the end com
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass, field
 
 from llmflowlab.evaluation.plan import Cell
@@ -34,9 +35,7 @@ class Standing:
 
 
 class Standings:
-    """Adds scores up as they come; each addition and each look takes constant time.
-
-    Not locked: a look while a score is added may miss that one score.
+    """Adds scores up as they come, from any thread; an addition or a look takes constant time.
 
     Args:
         scorer: Whose scores count.
@@ -48,15 +47,18 @@ class Standings:
         self.scorer = scorer
         self._binary = binary
         self._sums = [_Sums() for _ in range(candidates)]
+        self._lock = threading.Lock()
 
     def add(self, cell: Cell, score: Score | None) -> None:
         """Count a score; one without a value counts for nothing."""
         if score is not None and score.value is not None:
-            self._sums[cell.candidate].add(cell.row, score.value)
+            with self._lock:
+                self._sums[cell.candidate].add(cell.row, score.value)
 
     def of(self, candidate: int) -> Standing:
         """Return how a candidate stands now."""
-        return self._sums[candidate].standing(binary=self._binary)
+        with self._lock:
+            return self._sums[candidate].standing(binary=self._binary)
 
 
 @dataclass(slots=True)

@@ -17,10 +17,7 @@ from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.running import is_running
 
-__all__ = ["MAX_CONCURRENCY", "Adjustment", "Follower", "Steering", "ask_for", "known_budget"]
-
-MAX_CONCURRENCY = 1000
-"""Calls in flight per candidate beyond which threads cost more than they bring."""
+__all__ = ["Adjustment", "Follower", "Steering", "ask_for", "known_budget"]
 
 _EVERY = 1.0
 """Seconds between two looks into the ledger."""
@@ -57,8 +54,8 @@ class Steering:
         self._listeners.append(listener)
 
     def set_concurrency(self, value: int) -> None:
-        """Change the calls in flight per candidate; what lies outside the range is cut to it."""
-        self._concurrency = min(max(value, 1), MAX_CONCURRENCY)
+        """Change the calls in flight per candidate, one at least."""
+        self._concurrency = max(value, 1)
         for listener in self._listeners:
             listener(self._concurrency)
 

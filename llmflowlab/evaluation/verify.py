@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmflowlab.errors import InputError
+from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.results import interval_over_questions, quantile
 from llmflowlab.evaluation.scoring import is_binary
-from llmflowlab.tracking.store import Store
+from llmflowlab.tracking.store import Store, safe_uri
 
-__all__ = ["Check", "verify_run"]
+__all__ = ["Check", "candidate_runs", "verify_run"]
 
+_RUN_KEY = "llmflowlab.run_key"
+_NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
 _TOLERANCE = 1e-9
 _CLOCK = 2e-6
 """Seconds: spans keep whole nanoseconds, and a mean adds the roundings of two clocks."""
@@ -41,6 +43,43 @@ class Check:
         return math.isclose(self.reported, self.recomputed, rel_tol=_TOLERANCE, abs_tol=tolerance)
 
 
+def candidate_runs(store: Store, run_id: str) -> list[str]:
+    """Return the candidates' runs that a run stands for: itself, or a parent's children.
+
+    Raises:
+        InputError: The store has no such run.
+        TrackingError: The store cannot be asked.
+    """
+    run = _run(store, run_id)
+    if run.data.tags.get(_RUN_KEY) != "parent":
+        return [run_id]
+    with store.translated():
+        children = store.client.search_runs(
+            [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'"
+        )
+    keyed = sorted(children, key=lambda child: _index(child.data.tags.get(_RUN_KEY, "")))
+    return [str(child.info.run_id) for child in keyed]
+
+
+def _index(key: str) -> int:
+    number = key.removeprefix("candidate-")
+    return int(number) if number.isdecimal() else -1
+
+
+def _run(store: Store, run_id: str) -> Any:
+    try:
+        with store.translated():
+            return store.client.get_run(run_id)
+    except TrackingError as exc:
+        cause = exc.__cause__
+        if getattr(cause, "error_code", None) not in _NO_SUCH_RUN:
+            raise
+        raise InputError(
+            f"{run_id!r} is neither an evaluation of this home nor a run in MLflow at "
+            f"{safe_uri(store.uri)}."
+        ) from exc
+
+
 def verify_run(store: Store, run_id: str) -> list[Check]:
     """Check a candidate's evaluation run.
 
@@ -48,9 +87,8 @@ def verify_run(store: Store, run_id: str) -> list[Check]:
         InputError: It is no evaluation run of a candidate.
         TrackingError: The store cannot be asked.
     """
-    with store.translated():
-        run = store.client.get_run(run_id)
-    key = run.data.tags.get("llmflowlab.run_key", "")
+    run = _run(store, run_id)
+    key = run.data.tags.get(_RUN_KEY, "")
     if not key.startswith("candidate-"):
         raise InputError(
             f"{run_id} is not the evaluation run of a candidate; `info` and MLflow's page "

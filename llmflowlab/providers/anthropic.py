@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llmflowlab.errors import ContextTooLong, NotConfigured, ProviderError
+from llmflowlab.loading import loading
 from llmflowlab.providers.anthropic_answers import (
     STOP_REASONS,
     arguments,
@@ -27,6 +28,7 @@ from llmflowlab.providers.base import (
     UsageReport,
     require_requests_allowed,
 )
+from llmflowlab.providers.limits import limits_of
 from llmflowlab.providers.reading import Reading
 from llmflowlab.providers.refusals import Advice
 from llmflowlab.providers.vendor_errors import mapped_errors, unbuildable
@@ -105,6 +107,7 @@ class AnthropicProvider(Provider):
         usage, finished = Usage(), False
         with self._mapped(reading):
             events = client.messages.create(model=self.model, stream=True, **arguments(request))
+            self.limits = limits_of(events)
             with events:
                 for event in events:
                     usage, before = counted(event, usage), usage
@@ -177,7 +180,8 @@ class AnthropicProvider(Provider):
     def _client(self) -> Anthropic:
         with self._client_lock:
             if self._client_made is None:
-                self._client_made = self._make_client()
+                with loading("anthropic"):
+                    self._client_made = self._make_client()
             return self._client_made
 
     def _make_client(self) -> Anthropic:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from llmflowlab.errors import ConfigurationError
+from llmflowlab.providers.limits import RateLimits
 from llmflowlab.settings import Settings
 
 __all__ = [
@@ -197,6 +198,8 @@ class Provider(ABC):
     def __init__(self, model: str, settings: Settings) -> None:
         self.model = model
         self.settings = settings
+        self.limits: RateLimits | None = None
+        """What the last answer's headers said of rate limits; None where nothing."""
 
     @property
     def reference(self) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from llmflowlab.errors import InputError, NotConfigured, ProviderError
+from llmflowlab.loading import loading
 from llmflowlab.providers.base import (
     ModelInfo,
     Provider,
@@ -150,7 +151,8 @@ class GeminiProvider(Provider):
     def _client(self) -> Client:
         with self._client_lock:
             if self._client_made is None:
-                self._client_made = self._make_client()
+                with loading("google.genai"):
+                    self._client_made = self._make_client()
             return self._client_made
 
     def _make_client(self) -> Client:

@@ -17,6 +17,7 @@ from llmflowlab.errors import (
     ProviderError,
     StreamInterrupted,
 )
+from llmflowlab.loading import loading
 from llmflowlab.providers.base import (
     Finished,
     ModelInfo,
@@ -187,7 +188,8 @@ class OllamaProvider(Provider):
     def _client(self) -> Client:
         with self._client_lock:
             if self._client_made is None:
-                self._client_made = self._make_client(read_timeout(self.settings))
+                with loading("ollama"):
+                    self._client_made = self._make_client(read_timeout(self.settings))
             return self._client_made
 
     def _make_client(self, seconds: float) -> Client:

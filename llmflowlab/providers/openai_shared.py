@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import NotConfigured
+from llmflowlab.loading import loading
 from llmflowlab.providers.base import (
     FinishReason,
     Provider,
@@ -21,6 +22,7 @@ from llmflowlab.providers.base import (
     UsageReport,
     require_requests_allowed,
 )
+from llmflowlab.providers.limits import limits_of
 from llmflowlab.providers.reading import Reading
 from llmflowlab.providers.refusals import Advice, Refusal
 from llmflowlab.providers.vendor_errors import mapped_errors, unbuildable
@@ -80,6 +82,7 @@ class ChatCompletions(Provider):
             chunks = client.chat.completions.create(
                 model=self.model, stream=True, stream_options={"include_usage": True}, **arguments
             )
+            self.limits = limits_of(chunks)
             with chunks:
                 for chunk in chunks:
                     if finished:
@@ -114,7 +117,8 @@ class ChatCompletions(Provider):
     def _client(self) -> OpenAI:
         with self._client_lock:
             if self._client_made is None:
-                self._client_made = self._make_client()
+                with loading("openai"):
+                    self._client_made = self._make_client()
             return self._client_made
 
     def _make_client(self) -> OpenAI:

@@ -17,9 +17,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from llmflowlab.errors import Overloaded, ProviderError, RateLimited
+from llmflowlab.errors import InputError, Overloaded, ProviderError, RateLimited
+from llmflowlab.settings import Settings
 
-__all__ = ["Gate", "Limiter", "Pacer", "PacerState"]
+__all__ = ["Gate", "Limiter", "Pacer", "PacerState", "limiter_for"]
 
 
 class Gate(Protocol):
@@ -180,6 +181,10 @@ class Pacer:
             ready = max(ready, at + 60)
         return ready
 
+    def pause(self, until: float) -> None:
+        """Let nothing start before a moment that the provider named."""
+        self._paused_until = max(self._paused_until, until)
+
     def state(self, now: float) -> PacerState:
         return PacerState(
             limit=max(1, int(self.limit)),
@@ -236,6 +241,11 @@ class Limiter:
                 self._pacer.ended()
             self._changed.notify()
 
+    def pause(self, seconds: float) -> None:
+        """Send nothing for so long: the provider's headers say that its limit is used up."""
+        with self._changed:
+            self._pacer.pause(time.monotonic() + seconds)
+
     def set_concurrency(self, value: int) -> None:
         """Change the ceiling while calls are in flight."""
         with self._changed:
@@ -246,6 +256,37 @@ class Limiter:
     def state(self) -> PacerState:
         with self._changed:
             return self._pacer.state(time.monotonic())
+
+
+def limiter_for(provider: str, settings: Settings, concurrency: int) -> Limiter:
+    """Return a limiter that knows what the person configured for a provider.
+
+    `LLMFLOWLAB_<PROVIDER>_RPM` and `LLMFLOWLAB_<PROVIDER>_TPM`: requests and tokens a minute.
+
+    Raises:
+        InputError: One of them is no number above 0.
+    """
+    name = provider.upper()
+    return Limiter(
+        Pacer(
+            concurrency,
+            requests_per_minute=_per_minute(settings, f"LLMFLOWLAB_{name}_RPM"),
+            tokens_per_minute=_per_minute(settings, f"LLMFLOWLAB_{name}_TPM"),
+        )
+    )
+
+
+def _per_minute(settings: Settings, variable: str) -> float | None:
+    text = settings.get(variable)
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < math.inf:
+        raise InputError(f"{variable} is {text!r}; set it to a number a minute above 0.")
+    return value
 
 
 def _about_pace(error: RateLimited | Overloaded) -> bool:

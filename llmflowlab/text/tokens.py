@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from llmflowlab.loading import loading
 from llmflowlab.text.estimate import estimate_tokens
 
 if TYPE_CHECKING:
@@ -158,7 +159,8 @@ def _encoding_name(model: str | None) -> str:
 
 
 def _read_encoding(name: str) -> tiktoken.Encoding:
-    import tiktoken
+    with loading("tiktoken"):
+        import tiktoken
 
     # Not `tiktoken.get_encoding`: that holds a lock over the download, so that a network which
     # swallows packets would stop every other user of tiktoken in this process as well.

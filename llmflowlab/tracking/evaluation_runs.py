@@ -7,7 +7,7 @@ timestamp. So a recording that was cut off is finished by doing it once more.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,22 @@ from mlflow.entities import (
     Metric,
     Param,
     RunTag,
+    Span,
 )
 
+from llmflowlab.tracking.evaluation_books import (
+    DIGEST_TAG,
+    SOURCE_RUN,
+    HeldTrace,
+    held_traces,
+    not_held,
+)
 from llmflowlab.tracking.spans import SpanSpec, TokenUse, build_spans, build_trace_info
 from llmflowlab.tracking.store import Store
 
 __all__ = ["AssessmentValue", "EvaluationRuns", "RowTrace", "RunSpec"]
 
 EXPERIMENT = "LLMS_Evaluation"
-_SOURCE_RUN = "mlflow.assessment.sourceRunId"
 _BATCH = 200
 """Traces per transaction: the measured best between speed and what a crash repeats."""
 
@@ -67,6 +74,8 @@ class RowTrace:
     tokens: TokenUse
     spans: Sequence[SpanSpec]
     expected: str | None
+    digest: str
+    """Of the answer and scores it is made from."""
     assessments: Sequence[AssessmentValue] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -95,6 +104,8 @@ class EvaluationRuns:
         self._store = store
         self._evaluation = evaluation_id
         self._created_ms = created_ms
+        self._held: dict[str, HeldTrace | None] = {}
+        """Traces that are in the store; None where a write failed in the middle."""
         self.experiment_id = store.experiment_id(EXPERIMENT)
 
     def open_run(self, spec: RunSpec, *, parent: str | None) -> str:
@@ -108,8 +119,10 @@ class EvaluationRuns:
                 max_results=1,
             )
             if found:
-                client.update_run(found[0].info.run_id, status="RUNNING")
-                return str(found[0].info.run_id)
+                earlier = str(found[0].info.run_id)
+                client.update_run(earlier, status="RUNNING")
+                self._held |= held_traces(self._store, self.experiment_id, earlier)
+                return earlier
             tags = {
                 **spec.tags,
                 "llmflowlab.evaluation_id": self._evaluation,
@@ -148,14 +161,48 @@ class EvaluationRuns:
             self._store.client.log_inputs(run_id, datasets=inputs, models=no_models)
 
     def write_traces(self, rows: Sequence[RowTrace]) -> None:
-        """Write traces with their assessments, a batch of spans at a time; safe to repeat."""
-        for start in range(0, len(rows), _BATCH):
-            with self._store.one_transaction() as store:
-                spans = []
-                for row in rows[start : start + _BATCH]:
-                    store.start_trace(self._trace_info(row))
-                    spans += build_spans(row.trace_id, self.experiment_id, list(row.spans))
-                store.log_spans(self.experiment_id, spans)
+        """Write traces with their assessments; safe to repeat, and what is there already is skipped.
+
+        Raises:
+            TrackingError: The store failed; some of the rows may have been written.
+        """
+        new = [row for row in rows if row.trace_id not in self._held]
+        again = [row for row in rows if self._held.get(row.trace_id, _wanted(row)) != _wanted(row)]
+        for start in range(0, len(new), _BATCH):
+            self._write(new[start : start + _BATCH], self._write_new)
+        for start in range(0, len(again), _BATCH):
+            self._write(again[start : start + _BATCH], self._write_again)
+
+    def _write(self, rows: Sequence[RowTrace], how: Callable[[Sequence[RowTrace]], None]) -> None:
+        try:
+            how(rows)
+        except BaseException:
+            # Who knows how far it came: these are written as existing ones next time.
+            self._held |= dict.fromkeys((row.trace_id for row in rows), None)
+            raise
+        self._held |= {row.trace_id: _wanted(row) for row in rows}
+
+    def _write_new(self, rows: Sequence[RowTrace]) -> None:
+        with self._store.one_transaction() as store:
+            for row in rows:
+                store.start_trace(self._trace_info(row))
+            store.log_spans(self.experiment_id, self._spans(rows))
+
+    def _write_again(self, rows: Sequence[RowTrace]) -> None:
+        # Not in one transaction: MLflow rolls back all of it when it finds that a trace exists. The
+        # header, which carries the digest, comes last, so that it never vouches for older spans.
+        store = self._store.tracing
+        with self._store.translated():
+            store.log_spans(self.experiment_id, self._spans(rows))
+            for row in rows:
+                store.start_trace(self._trace_info(row))
+
+    def _spans(self, rows: Sequence[RowTrace]) -> list[Span]:
+        return [
+            span
+            for row in rows
+            for span in build_spans(row.trace_id, self.experiment_id, list(row.spans))
+        ]
 
     def _trace_info(self, row: RowTrace) -> Any:
         info = build_trace_info(
@@ -169,13 +216,13 @@ class EvaluationRuns:
             request=row.question,
             response=row.answer if row.ok else (row.error or ""),
             tokens=row.tokens,
-            tags=row.tags,
+            tags={**row.tags, DIGEST_TAG: row.digest},
         )
         info.assessments = self._assessments(row)
         return info
 
     def _assessments(self, row: RowTrace) -> list[Assessment]:
-        metadata = {_SOURCE_RUN: row.run_id}
+        metadata = {SOURCE_RUN: row.run_id}
         found: list[Assessment] = [
             self._feedback(row, value, {**metadata, **value.metadata}) for value in row.assessments
         ]
@@ -219,28 +266,6 @@ class EvaluationRuns:
             last_update_time_ms=self._created_ms,
         )
 
-    def stored(self, run_id: str) -> dict[str, int]:
-        """Read back a run's traces, each with the number of its scores."""
-        found: dict[str, int] = {}
-        token: str | None = None
-        with self._store.translated():
-            while True:
-                page = self._store.tracing.search_traces(
-                    locations=[self.experiment_id],
-                    run_id=run_id,
-                    max_results=500,
-                    page_token=token,
-                    include_spans=False,
-                )
-                for trace in page:
-                    scores = [a for a in trace.info.assessments if a.feedback is not None]
-                    # People may have added feedback of their own meanwhile.
-                    ours = [s for s in scores if (s.metadata or {}).get(_SOURCE_RUN) == run_id]
-                    found[trace.info.trace_id] = len(ours)
-                token = page.token
-                if not token:
-                    return found
-
     def finish(
         self,
         run_id: str,
@@ -262,15 +287,17 @@ class EvaluationRuns:
                 client.log_artifact(run_id, str(file))
             client.set_terminated(run_id, status=status, end_time=end_ms)
 
-    def missing(self, run_id: str, expected: Mapping[str, int]) -> list[str]:
-        """Return which traces the store does not hold whole.
-
-        Args:
-            run_id: The run.
-            expected: Trace id → how many scores it must carry.
+    def missing(self, run_id: str, expected: Mapping[str, HeldTrace]) -> frozenset[str]:
+        """Read a run back; return the ids of the traces that are not there as expected.
 
         Raises:
             TrackingError: The store cannot be asked.
         """
-        held = self.stored(run_id)
-        return [trace_id for trace_id, scores in expected.items() if held.get(trace_id) != scores]
+        held = held_traces(self._store, self.experiment_id, run_id)
+        # What the store lacks is written again, should it be delivered once more.
+        self._held |= {**dict.fromkeys(expected, None), **held}
+        return not_held(held, expected)
+
+
+def _wanted(row: RowTrace) -> HeldTrace:
+    return HeldTrace(row.digest, len(row.assessments))

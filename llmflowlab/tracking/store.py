@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llmflowlab.errors import TrackingError
+from llmflowlab.loading import loading
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.files import exclusive
 from llmflowlab.tracking.store_errors import safe_uri, translate, unreachable
@@ -222,7 +223,8 @@ def _import(settings: Settings, modules: Sequence[str]) -> None:
     }
     os.environ.update({**_DEFAULTS, **own, **_FIXED})
     # Imported after that, because it looks at some of them while it is imported.
-    import mlflow  # noqa: F401 - sets up the loggers that are changed next
+    with loading("mlflow"):
+        import mlflow  # noqa: F401 - sets up the loggers that are changed next
 
     for module in modules:
         importlib.import_module(module)

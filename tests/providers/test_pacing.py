@@ -4,11 +4,13 @@ import heapq
 import math
 import random
 import threading
+import time
 
 import pytest
 
-from llmflowlab.errors import RateLimited
-from llmflowlab.providers.pacing import Limiter, Pacer
+from llmflowlab.errors import InputError, RateLimited
+from llmflowlab.providers.pacing import Limiter, Pacer, limiter_for
+from llmflowlab.settings import load_settings
 
 
 def simulate(pacer, rows, accepts, latency=0.2):
@@ -118,3 +120,27 @@ def test_a_limiter_counts_refusals():
     state = limiter.state()
     assert state.refusals == 1
     assert 2.0 < state.paused_for <= 3.0
+
+
+def test_a_pause_that_headers_ask_for_is_kept():
+    limiter = Limiter(Pacer(4))
+    limiter.pause(9.0)
+    assert 8.0 < limiter.state().paused_for <= 9.0
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "inf", "nan"])
+def test_a_configured_limit_that_is_no_number_is_refused(tmp_path, value):
+    settings = load_settings(
+        {"LLMFLOWLAB_OPENAI_RPM": value}, cwd=tmp_path, stdin_is_terminal=False
+    )
+    with pytest.raises(InputError, match="LLMFLOWLAB_OPENAI_RPM"):
+        limiter_for("openai", settings, 8)
+
+
+def test_configured_limits_are_the_providers_own(tmp_path):
+    settings = load_settings({"LLMFLOWLAB_OPENAI_RPM": "60"}, cwd=tmp_path, stdin_is_terminal=False)
+    limited, free = limiter_for("openai", settings, 8), limiter_for("gemini", settings, 8)
+    for limiter in (limited, free):
+        assert limiter.enter(threading.Event())
+    assert limited._pacer.ready_at(time.monotonic()) > time.monotonic() + 0.5
+    assert free._pacer.ready_at(time.monotonic()) <= time.monotonic()

@@ -5,13 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import ExitStack, closing
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from llmflowlab.cli.arguments import RANGES, number_argument
+from llmflowlab.cli.arguments import (
+    RANGES,
+    concurrency_argument,
+    number_argument,
+    usd_argument,
+)
 from llmflowlab.cli.context import App
+from llmflowlab.cli.evaluate.live import LiveView
 from llmflowlab.cli.evaluate.preparing import Prepared, Wishes, prepare
-from llmflowlab.cli.evaluate.show import LiveView, describe_plan, show_result
+from llmflowlab.cli.evaluate.show import describe_plan, show_result
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.evaluation.engine import run_evaluation, to_document
 from llmflowlab.evaluation.ledger import Ledger
@@ -55,13 +60,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--sample", type=_whole, metavar="N", help="only N questions, drawn at random")
     add("--seed", type=int, default=0, metavar="N", help="of that draw (default 0)")
     add("--trials", type=_whole, default=1, metavar="N", help="ask every question N times")
-    add("--budget", type=_usd, metavar="USD", help="never spend more, judges included")
+    add("--budget", type=usd_argument, metavar="USD", help="never spend more, judges included")
     add(
         "--allow-unknown-cost",
         action="store_true",
         help="with --budget: ask models without a known price too",
     )
-    add("--concurrency", type=_whole, metavar="N", help="calls in flight per candidate (default 8)")
+    add(
+        "--concurrency",
+        type=concurrency_argument,
+        metavar="N",
+        help="calls in flight per candidate (default 8)",
+    )
     add("--resume", metavar="ID", help="go on with an evaluation; sends only what is missing")
     add("--fresh", action="store_true", help="reuse no earlier answers")
     add("--harness", choices=["fast", "mlflow"], default="fast", help="who writes the scores")
@@ -77,16 +87,6 @@ def _whole(text: str) -> int:
         value = 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number above 0")
-    return value
-
-
-def _usd(text: str) -> Decimal:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal(-1)
-    if not value.is_finite() or value <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} must be an amount of USD above 0")
     return value
 
 
@@ -122,9 +122,12 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
 
 
 def carry_out(app: App, prepared: Prepared) -> EvaluationResult:
-    """Run a prepared evaluation under a line of progress."""
-    with app.screen.progress("evaluate") as progress:
-        return run_evaluation(prepared.plan, prepared.bench, on_progress=LiveView(progress))
+    """Run a prepared evaluation under a view of how far it is."""
+    steering = prepared.bench.steering
+    assert steering is not None, "an evaluation that was prepared can be steered"
+    with app.screen.live() as display:
+        view = LiveView(prepared.plan, steering, display)
+        return run_evaluation(prepared.plan, prepared.bench, on_progress=view)
 
 
 def exit_code(result: EvaluationResult) -> int:

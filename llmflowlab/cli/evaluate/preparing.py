@@ -15,15 +15,18 @@ from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.dataset import Dataset, load_dataset, sample
 from llmflowlab.evaluation.engine import Harness, Workbench, new_evaluation_id
 from llmflowlab.evaluation.estimate import Estimate, estimate
-from llmflowlab.evaluation.judges import JUDGED, Judge
+from llmflowlab.evaluation.judges import JUDGED, Judge, preload
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
 from llmflowlab.evaluation.recorder_client import RecorderProcess
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
 from llmflowlab.evaluation.scoring import check_scorers
+from llmflowlab.evaluation.steering import Steering, known_budget
 from llmflowlab.providers.base import Parameters, Provider
 from llmflowlab.providers.calling import CallPolicy
-from llmflowlab.providers.pacing import Limiter, Pacer
+from llmflowlab.providers.factory import parse_reference
+from llmflowlab.providers.pacing import limiter_for
+from llmflowlab.text.money import dollars
 
 __all__ = ["Prepared", "Wishes", "default_data", "prepare"]
 
@@ -85,6 +88,8 @@ def prepare(
         InputError: A file, model, scorer or number cannot be used.
         NotConfigured: A provider lacks its key, address or package.
     """
+    if wishes.judge or app.settings.judge:
+        preload(app.settings)
     if wishes.resume is not None:
         plan = ledger.plan(wishes.resume)
         remarks = list(plan.dataset.warnings)
@@ -100,15 +105,29 @@ def prepare(
         max_retry_seconds=max(app.settings.max_retry_seconds, 600.0),
     )
     concurrency = wishes.concurrency or app.settings.concurrency
-    budget = Budget(wishes.budget, spent=ledger.spent(plan.evaluation_id))
+    cap = wishes.budget
+    if wishes.resume is not None:
+        before = known_budget(ledger, plan.evaluation_id)
+        if cap is None and before is not None:
+            cap = before
+            remarks.append(f"The budget is {dollars(cap)} as before; --budget USD changes it.")
+        elif cap is not None and any(c.parameters.max_tokens is None for c in plan.candidates):
+            raise InputError(
+                f"{plan.evaluation_id} was begun without a budget, so its answers may have any "
+                "length and none can be held; begin a new evaluation with --budget."
+            )
+    budget = Budget(cap, spent=ledger.spent(plan.evaluation_id))
+    steering = Steering(concurrency, budget)
     judge = None
     if plan.judge is not None:
+        gate = limiter_for(parse_reference(plan.judge).provider, app.settings, concurrency)
+        steering.attach(gate.set_concurrency)
         judge = Judge(
             app.provider(plan.judge),
             policy=policy,
             metering=metering,
             budget=budget,
-            gate=Limiter(Pacer(concurrency)),
+            gate=gate,
         )
     output = wishes.output or app.settings.state_dir / "evaluations" / plan.evaluation_id
     bench = Workbench(
@@ -123,6 +142,7 @@ def prepare(
         harness=wishes.harness,
         budget=budget,
         recorder=recorder,
+        steering=steering,
     )
     for provider in providers:
         app.counter.preload(provider.model)
@@ -134,7 +154,7 @@ def prepare(
         reused=reusable_answers(plan, ledger),
         judge=judge.provider if judge else None,
     )
-    if wishes.budget is not None and figures.unpriced and not wishes.allow_unknown_cost:
+    if cap is not None and figures.unpriced and not wishes.allow_unknown_cost:
         raise ConfigurationError(
             f"A budget needs prices, and none is known for {', '.join(figures.unpriced)}; add them "
             "to prices.json, or pass --allow-unknown-cost."

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from decimal import Decimal
 
-from llmflowlab.cli.ui.screen import Progress, Screen, Table
+from llmflowlab.cli.formatting import dollars
+from llmflowlab.cli.ui.screen import Screen, Table
 from llmflowlab.evaluation.conclusions import conclude
-from llmflowlab.evaluation.engine import Snapshot
 from llmflowlab.evaluation.estimate import Estimate
 from llmflowlab.evaluation.plan import EvaluationPlan
 from llmflowlab.evaluation.results import CandidateResult, EvaluationResult, ScoreSummary
 
-__all__ = ["LiveView", "describe_plan", "money", "result_tables", "show_result"]
-
-
-def money(value: Decimal) -> str:
-    """Return an amount of USD with as many digits as it needs."""
-    if value == 0:
-        return "free"
-    return f"{value:.2f} USD" if value >= 1 else f"{value:.4f} USD"
+__all__ = ["describe_plan", "result_tables", "show_result"]
 
 
 def describe_plan(plan: EvaluationPlan, figures: Estimate) -> list[str]:
@@ -47,55 +39,8 @@ def describe_plan(plan: EvaluationPlan, figures: Estimate) -> list[str]:
         lines.append("cost: free")
     else:
         low, high = figures.cost
-        lines.append(f"cost: {low:.4f} to {high:.4f} USD, for {figures.assumption}")
+        lines.append(f"cost: {dollars(low)} to {dollars(high)}, for {figures.assumption}")
     return lines
-
-
-class LiveView:
-    """Turns snapshots into one line of progress."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._began = time.monotonic()
-
-    def __call__(self, snapshot: Snapshot) -> None:
-        if snapshot.phase == "answering":
-            self._answering(snapshot)
-        elif snapshot.phase == "scoring":
-            self._progress.update(
-                f"scoring {snapshot.scored}/{snapshot.to_score}",
-                snapshot.scored,
-                snapshot.to_score,
-            )
-        elif snapshot.detail:
-            self._progress.update(snapshot.detail)
-
-    def _answering(self, snapshot: Snapshot) -> None:
-        total = sum(c.total for c in snapshot.candidates)
-        done = sum(c.done for c in snapshot.candidates)
-        failed = sum(c.failed for c in snapshot.candidates)
-        rate = sum(c.rate for c in snapshot.candidates)
-        waiting = sum(len(c.waiting) for c in snapshot.candidates)
-        cost = sum((c.cost for c in snapshot.candidates), Decimal(0))
-        parts = [f"{done}/{total} answers"]
-        if failed:
-            parts.append(f"{failed} failed")
-        if waiting:
-            parts.append(f"{waiting} waiting for a limit")
-        if rate > 0 and done < total:
-            parts += [f"{rate:.1f}/s", f"{_duration((total - done) / rate)} left"]
-        if cost:
-            parts.append(f"{cost:.4f} USD")
-        if any(c.unpriced for c in snapshot.candidates):
-            parts.append("cost unknown" if not cost else "and unpriced ones")
-        if snapshot.detail:
-            parts.append(snapshot.detail)
-        self._progress.update(" · ".join(parts), done, total)
-
-
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    return f"{whole} s" if whole < 90 else f"{whole // 60} min {whole % 60:02d} s"
 
 
 def result_tables(result: EvaluationResult, width: int = 80) -> list[Table]:
@@ -168,7 +113,7 @@ def _effort_table(result: EvaluationResult) -> Table:
                 _seconds(candidate.latency.mean),
                 _seconds(candidate.latency.p95),
                 None if tokens is None else f"{estimated}{tokens:,}",
-                None if candidate.cost_usd is None else money(candidate.cost_usd),
+                dollars(candidate.cost_usd),
             )
         )
     reused = sum(candidate.reused for candidate in result.candidates)
@@ -197,7 +142,7 @@ def show_result(screen: Screen, result: EvaluationResult) -> None:
     usage = result.judge_usage
     if result.plan.judge is not None:
         cost = usage["cost_usd"]
-        price = "cost unknown" if cost is None else money(Decimal(str(cost)))
+        price = "cost unknown" if cost is None else dollars(Decimal(str(cost)))
         screen.say(
             f"Judge {result.plan.judge}: {usage['calls']['sent']} judgements asked, "
             f"{usage['calls']['reused']} reused, {price}."

@@ -1,0 +1,32 @@
+"""`make bench`: every measuring program, one after the other; each prints ratios from one run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from benchmarks import evaluation, faults, growth, judged, mlflow_evaluate, pace, resume, startup
+
+PROGRAMS: dict[str, Callable[[], None]] = {
+    "startup": startup.main,
+    "evaluation": evaluation.main,
+    "judged": judged.main,
+    "mlflow": mlflow_evaluate.main,
+    "resume": resume.main,
+    "pace": pace.main,
+    "faults": faults.main,
+    "growth": growth.main,
+}
+
+
+def main(names: list[str]) -> int:
+    for name in names or PROGRAMS:
+        if name not in PROGRAMS:
+            print(f"{name!r} is no benchmark; choose from {', '.join(PROGRAMS)}.", file=sys.stderr)
+            return 2
+        PROGRAMS[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

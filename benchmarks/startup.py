@@ -1,0 +1,46 @@
+"""How long until the menu is on screen, against `python -c "import questionary"`.
+
+The program runs under a pseudo-terminal and is timed until it has drawn its last menu line. Medians
+of several pairs, one after the other.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pexpect
+
+from benchmarks.harness import ROOT, environment, timed
+
+
+def main(pairs: int = 7) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        env = environment(Path(folder), "http://127.0.0.1:9/v1") | {"TERM": "xterm-256color"}
+        ratios = []
+        for _ in range(pairs):
+            bare = timed([sys.executable, "-c", "import questionary"], env).wall
+            ratios.append(_menu(env) / bare)
+    print(
+        f"menu on screen: {statistics.median(ratios):.2f} × importing questionary "
+        f"({min(ratios):.2f} to {max(ratios):.2f} in {pairs} pairs)"
+    )
+
+
+def _menu(env: dict[str, str]) -> float:
+    began = time.perf_counter()
+    # Typed as the environment of a process; pexpect's stubs want its own alias for it.
+    child = pexpect.spawn(sys.executable, ["main.py"], cwd=str(ROOT), env=dict(env), timeout=30)
+    child.expect_exact("4 Exit")
+    seconds = time.perf_counter() - began
+    child.sendcontrol("c")
+    child.expect(pexpect.EOF)
+    child.close()
+    return seconds
+
+
+if __name__ == "__main__":
+    main()

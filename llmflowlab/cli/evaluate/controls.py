@@ -1,0 +1,101 @@
+"""What a person at the keyboard changes while an evaluation runs."""
+
+from __future__ import annotations
+
+from llmflowlab.cli.arguments import MAX_CONCURRENCY, checked_usd
+from llmflowlab.cli.formatting import dollars
+from llmflowlab.errors import InputError
+from llmflowlab.evaluation.steering import Steering
+
+__all__ = ["Controls"]
+
+_ENTER = "\r\n"
+_BACKSPACE = "\x7f\b"
+_ESCAPE = "\x1b"
+
+
+class Controls:
+    """Turns keys into changes: `+` and `-` the calls in flight, `b` the budget, `q` the end.
+
+    Args:
+        steering: The running evaluation's wheel.
+    """
+
+    def __init__(self, steering: Steering) -> None:
+        self._steering = steering
+        self._typing: str | None = None
+        """What is typed as a new budget; None while keys are commands."""
+        self._said = ""
+        self._stopped = False
+
+    def press(self, keys: str, *, may_stop: bool) -> bool:
+        """Carry out what was pressed; returns whether anything was.
+
+        Args:
+            keys: In the order they came.
+            may_stop: Whether models are still being asked.
+
+        Raises:
+            KeyboardInterrupt: `q` was pressed, for the first time.
+        """
+        for key in keys:
+            if self._typing is not None:
+                self._edit(key)
+            elif key in "+=":
+                self._step(1)
+            elif key == "-":
+                self._step(-1)
+            elif key in "bB":
+                self._begin_budget()
+            elif key in "qQ":
+                self._stop(may_stop=may_stop)
+        return bool(keys)
+
+    def line(self) -> str:
+        """Return what is being typed, or what came of the last key; else which keys there are."""
+        if self._typing is not None:
+            return f"new budget in USD: {self._typing}▏ (Enter takes it, Esc leaves it)"
+        return self._said or "keys: + - concurrency   b budget   q stop"
+
+    def _step(self, direction: int) -> None:
+        now = self._steering.concurrency
+        wanted = now + direction * max(1, now // 4)
+        self._steering.set_concurrency(min(wanted, MAX_CONCURRENCY))
+        self._said = ""
+
+    def _begin_budget(self) -> None:
+        if self._steering.budget.cap is None:
+            self._said = "no budget was set at the beginning (--budget), so there is none to change"
+        else:
+            self._typing = ""
+
+    def _edit(self, key: str) -> None:
+        assert self._typing is not None
+        if key in _ENTER:
+            self._take(self._typing)
+            self._typing = None
+        elif key == _ESCAPE:
+            self._typing = None
+            self._said = ""
+        elif key in _BACKSPACE:
+            self._typing = self._typing[:-1]
+        elif key.isprintable() and len(self._typing) < 20:
+            self._typing += key
+
+    def _take(self, text: str) -> None:
+        try:
+            cap = checked_usd(text.strip().lstrip("$"))
+            self._steering.set_budget(cap)
+        except InputError as exc:
+            self._said = exc.message
+        else:
+            self._said = f"the budget is {dollars(cap)} now"
+
+    def _stop(self, *, may_stop: bool) -> None:
+        if not may_stop:
+            self._said = "no model is being asked any more; this is only being recorded"
+        elif self._stopped:
+            self._said = "stopping already; Ctrl-C leaves at once"
+        else:
+            self._stopped = True
+            raise KeyboardInterrupt

@@ -1,0 +1,67 @@
+"""What the store holds of an evaluation run, read back and compared with what was to be written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mlflow.tracing.constant import SpansLocation, TraceTagKey
+
+from llmflowlab.tracking.store import Store
+
+__all__ = ["DIGEST_TAG", "SOURCE_RUN", "HeldTrace", "held_traces", "not_held"]
+
+SOURCE_RUN = "mlflow.assessment.sourceRunId"
+"""Metadata by which MLflow's pages know the run of an assessment."""
+DIGEST_TAG = "llmflowlab.digest"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldTrace:
+    """What makes a row's trace whole."""
+
+    digest: str | None
+    """Of the answer and scores it was written from; tells an older version of a row from the last."""
+    scores: int
+    spans: bool = True
+    """Whether its spans arrived: a trace's header is written before them."""
+
+
+def held_traces(store: Store, experiment_id: str, run_id: str) -> dict[str, HeldTrace]:
+    """Read a run's traces back, by trace id.
+
+    Raises:
+        TrackingError: The store cannot be asked.
+    """
+    found: dict[str, HeldTrace] = {}
+    token: str | None = None
+    with store.translated():
+        while True:
+            page = store.tracing.search_traces(
+                locations=[experiment_id],
+                run_id=run_id,
+                max_results=500,
+                page_token=token,
+                include_spans=False,
+            )
+            for trace in page:
+                info = trace.info
+                scores = [a for a in info.assessments if a.feedback is not None]
+                # People may have added feedback of their own meanwhile.
+                ours = [s for s in scores if (s.metadata or {}).get(SOURCE_RUN) == run_id]
+                location = info.tags.get(TraceTagKey.SPANS_LOCATION)
+                found[info.trace_id] = HeldTrace(
+                    info.tags.get(DIGEST_TAG),
+                    len(ours),
+                    location == SpansLocation.TRACKING_STORE.value,
+                )
+            token = page.token
+            if not token:
+                return found
+
+
+def not_held(
+    held: Mapping[str, HeldTrace | None], expected: Mapping[str, HeldTrace]
+) -> frozenset[str]:
+    """Return the ids of the traces that the store does not hold as expected."""
+    return frozenset(key for key, wanted in expected.items() if held.get(key) != wanted)
