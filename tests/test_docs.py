@@ -1,0 +1,87 @@
+"""What the documentation says is what the program does."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import llmflowlab
+from llmflowlab.cli.arguments import parse
+from llmflowlab.cli.chat.commands import COMMANDS
+from llmflowlab.errors import ExitCode
+from llmflowlab.evaluation.scoring import SCORERS
+from llmflowlab.providers.factory import PROVIDERS, provider_class
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PROGRAM = re.compile(r"python main\.py ([a-z].*)")
+
+
+def commands():
+    for page in PAGES:
+        for block in re.findall(r"^```\w*\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.M):
+            for line in block.splitlines():
+                found = PROGRAM.search(line)
+                if found:
+                    text = found.group(1).partition("  #")[0].partition("<")[0].strip()
+                    yield pytest.param(text, id=f"{page.stem}: {text}")
+
+
+def test_there_are_commands_to_check():
+    assert len(list(commands())) >= 8
+
+
+@pytest.mark.parametrize("command", list(commands()))
+def test_a_command_in_the_docs_is_understood(command):
+    assert parse(shlex.split(command)).command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_between_pages_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_the_chat_page_lists_every_slash_command():
+    text = (ROOT / "docs" / "chat.md").read_text("utf-8")
+    documented = set(re.findall(r"`(/[a-z]+)", text))
+    assert documented == set(COMMANDS)
+
+
+def test_the_evaluation_page_lists_every_scorer():
+    text = (ROOT / "docs" / "evaluation.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (?:text|judge)", text, re.M)
+    assert rows == list(SCORERS)
+
+
+def test_the_providers_page_has_every_provider_with_its_default_model():
+    text = (ROOT / "docs" / "providers.md").read_text("utf-8")
+    table = dict(re.findall(r"^\| `([a-z]+)` \|.*\| `?([^`|]+?)`? \|$", text, re.M))
+    assert list(table) == list(PROVIDERS)
+    for name, model in table.items():
+        default = provider_class(name).default_model
+        assert model == (default or "AZURE_OPENAI_DEPLOYMENT")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/files.md"])
+def test_exit_codes_are_listed_as_they_are(page):
+    text = " ".join((ROOT / page).read_text("utf-8").split())
+    listed = [int(n) for n in re.findall(r"(?:^| )(\d+) [a-z ]+(?: ·|\.)", text) if int(n) < 200]
+    assert [code for code in listed if code in set(ExitCode)][-len(ExitCode) :] == list(ExitCode)
+
+
+def test_every_variable_of_ours_in_the_docs_is_read_somewhere():
+    code = "\n".join(p.read_text("utf-8") for p in (ROOT / "llmflowlab").rglob("*.py"))
+    made = re.compile(r"LLMFLOWLAB_[A-Z]+_(MODEL|RPM|TPM)")
+    for page in [*PAGES, ROOT / ".env.example"]:
+        for name in set(re.findall(r"LLMFLOWLAB_[A-Z_]*[A-Z]", page.read_text("utf-8"))):
+            assert name in code or made.fullmatch(name), f"{name} in {page.name}"
+
+
+def test_the_version_is_the_same_everywhere():
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    assert f'version = "{llmflowlab.__version__}"' in text
