@@ -189,8 +189,10 @@ class _Run:
         state: EvaluationState = "finished"
         if problems:
             state = "partial"
-        if self.interrupted or _out_of_budget(result):
+        if result.interrupted or _out_of_budget(result):
             state = "interrupted"
+        # Also where Ctrl-C came while only recording was left to be done.
+        result = replace(result, interrupted=self.interrupted)
         self.bench.ledger.set_state(self.plan.evaluation_id, state)
         self.show("done")
         runs = self.bench.ledger.evaluation(self.plan.evaluation_id).runs
@@ -265,7 +267,16 @@ class _Run:
             # The answers are safe and the figures can still be shown; the store gets them later.
             self.scoring.score_all(self.answering.answers, concurrency=self.bench.concurrency)
             return [exc.message]
+        finally:
+            self.keep_outcomes()
         return []
+
+    def keep_outcomes(self) -> None:
+        """Keep the rows that MLflow's harness scored, so that they can be delivered once more."""
+        for cell in list(self.scoring.scores):
+            self.finished(cell)
+        for row in self.written:
+            row.result()
 
     def conclude(self) -> tuple[EvaluationResult, list[Path]]:
         result = build_result(
@@ -284,9 +295,16 @@ class _Run:
     def close(self, result: EvaluationResult, files: Sequence[Path]) -> list[str]:
         closing = closing_of(result, files)
         try:
-            if self.recorder is not None:
+            if self.recorder is None:
+                return self.recording.close(closing, self.entries())
+            try:
                 return self.recorder.close(closing.to_json(), lambda: self.show("recording"))
-            return self.recording.close(closing, self.entries())
+            except KeyboardInterrupt:
+                if self.interrupted:
+                    raise
+                self.interrupted = True
+                words = "finishing the record (Ctrl-C again leaves at once)"
+                return self.recorder.wait(lambda: self.show("recording", words))
         except TrackingError as exc:
             return [exc.message]
 

@@ -163,9 +163,11 @@ class _Recorder:
             if not ended and len(batch) < _BATCH:
                 self._orders.wait(_PAUSE)
         for after in self._refused:
-            # Whatever the store still refuses is found when the books are read back.
-            with suppress(TrackingError):
-                self._write(self._batch(after)[0])
+            # One by one, so that others do not suffer from a row that the store will not take.
+            # Whatever it still refuses is found when the books are read back.
+            for outcome in self._batch(after)[0]:
+                with suppress(TrackingError):
+                    self._write([outcome])
 
     def _batch(self, after: int) -> tuple[list[Outcome], int]:
         rows = self._ledger.outcomes(self._evaluation, after=after, limit=_BATCH)

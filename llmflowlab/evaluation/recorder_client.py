@@ -84,8 +84,8 @@ class RecorderProcess:
             self._process.stdin.write(json.dumps({"begin": evaluation}) + "\n")
             self._process.stdin.flush()
 
-    def close(self, closing: dict[str, Any] | None, tick: Callable[[], None]) -> list[str]:
-        """Have the runs closed and wait for it; None only lets the recorder finish its rows.
+    def close(self, closing: dict[str, Any], tick: Callable[[], None]) -> list[str]:
+        """Have the runs closed and wait for it.
 
         Returns:
             What is missing in the store.
@@ -94,10 +94,20 @@ class RecorderProcess:
             TrackingError: The recorder failed.
         """
         assert self._process.stdin is not None
-        # Where it has ended already, why is read below.
+        # Where it has ended already, `wait` says why.
         with suppress(OSError):
-            if closing is not None:
-                self._process.stdin.write(json.dumps({"close": closing}, allow_nan=False) + "\n")
+            self._process.stdin.write(json.dumps({"close": closing}, allow_nan=False) + "\n")
+            self._process.stdin.flush()
+        return self.wait(tick)
+
+    def wait(self, tick: Callable[[], None]) -> list[str]:
+        """Wait for the recorder to end; returns and raises as `close`, after which it is called.
+
+        Raises:
+            TrackingError: The recorder failed.
+        """
+        assert self._process.stdin is not None
+        with suppress(OSError):
             self._process.stdin.close()
         while self._process.poll() is None:
             tick()
@@ -108,10 +118,10 @@ class RecorderProcess:
         self._close_pipes()
         if self._error is not None:
             raise TrackingError(self._error)
-        if self._process.returncode != 0 or (closing is not None and self._problems is None):
+        if self._process.returncode != 0 or self._problems is None:
             last = next((line for line in reversed(self._complaints) if line), "no reason given")
             raise TrackingError(f"The recorder ended unexpectedly ({last[:200]}).")
-        return self._problems or []
+        return self._problems
 
     def abandon(self) -> None:
         """End the recorder at once; what it wrote is written, the rest is in the ledger."""

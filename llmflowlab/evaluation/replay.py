@@ -12,6 +12,7 @@ from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.outcomes import Outcome
 from llmflowlab.evaluation.recorder_client import RecorderProcess
 from llmflowlab.evaluation.results import EvaluationResult, build_result
+from llmflowlab.evaluation.running import held
 from llmflowlab.evaluation.scoring import is_binary
 from llmflowlab.settings import Settings
 
@@ -54,7 +55,7 @@ def stored_result(ledger: Ledger, evaluation: str) -> EvaluationResult:
         {outcome.cell: outcome.scores for outcome in outcomes},
         reused=reused,
         binary=is_binary(plan.scorers),
-        interrupted=len(outcomes) < len(plan.cells()),
+        interrupted=len(outcomes) < len(plan.cells()) or not all(o.whole for o in outcomes),
     )
 
 
@@ -64,9 +65,16 @@ def repair(
     """Deliver an evaluation to MLflow once more, from the ledger; asks no model.
 
     Raises:
-        InputError: Nothing is known of it.
+        InputError: Nothing is known of it, or another process works on it.
         TrackingError: The store failed again.
     """
+    with held(ledger, evaluation):
+        return _deliver(ledger, settings, evaluation, tick=tick)
+
+
+def _deliver(
+    ledger: Ledger, settings: Settings, evaluation: str, *, tick: Callable[[], None]
+) -> EvaluationResult:
     result = stored_result(ledger, evaluation)
     folder = settings.state_dir / "evaluations" / evaluation
     result, files = write_files(result, folder)

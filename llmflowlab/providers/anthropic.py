@@ -98,7 +98,8 @@ class AnthropicProvider(Provider):
         return Readiness(True, f"ANTHROPIC_API_KEY is set{host}")
 
     def prepare(self) -> None:
-        self._client()
+        # Looked at too: the SDK imports its resources only when they are first used.
+        _ = self._client().messages
 
     def stream(self, request: Request) -> Iterator[StreamEvent]:
         require_requests_allowed(self.display_name)

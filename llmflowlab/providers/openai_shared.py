@@ -70,7 +70,8 @@ class ChatCompletions(Provider):
         """Return the SDK's client, without retries: those are the caller's."""
 
     def prepare(self) -> None:
-        self._client()
+        # Looked at too: the SDK imports its resources only when they are first used.
+        _ = self._client().chat.completions
 
     def stream(self, request: Request) -> Iterator[StreamEvent]:
         require_requests_allowed(self.display_name)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mlflow.entities import Assessment
 from mlflow.tracing.constant import SpansLocation, TraceTagKey
 
 from llmflowlab.tracking.store import Store
@@ -25,6 +26,8 @@ class HeldTrace:
     scores: int
     spans: bool = True
     """Whether its spans arrived: a trace's header is written before them."""
+    assessments: tuple[str, ...] = field(default=(), compare=False)
+    """Ids of all that the run has said of it."""
 
 
 def held_traces(store: Store, experiment_id: str, run_id: str) -> dict[str, HeldTrace]:
@@ -46,18 +49,22 @@ def held_traces(store: Store, experiment_id: str, run_id: str) -> dict[str, Held
             )
             for trace in page:
                 info = trace.info
-                scores = [a for a in info.assessments if a.feedback is not None]
                 # People may have added feedback of their own meanwhile.
-                ours = [s for s in scores if (s.metadata or {}).get(SOURCE_RUN) == run_id]
+                ours = [a for a in info.assessments if _source(a) == run_id]
                 location = info.tags.get(TraceTagKey.SPANS_LOCATION)
                 found[info.trace_id] = HeldTrace(
                     info.tags.get(DIGEST_TAG),
-                    len(ours),
+                    sum(1 for a in ours if a.feedback is not None),
                     location == SpansLocation.TRACKING_STORE.value,
+                    tuple(a.assessment_id for a in ours if a.assessment_id),
                 )
             token = page.token
             if not token:
                 return found
+
+
+def _source(assessment: Assessment) -> str | None:
+    return (assessment.metadata or {}).get(SOURCE_RUN)
 
 
 def not_held(

@@ -7,8 +7,8 @@ timestamp. So a recording that was cut off is finished by doing it once more.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +178,9 @@ class EvaluationRuns:
             how(rows)
         except BaseException:
             # Who knows how far it came: these are written as existing ones next time.
-            self._held |= dict.fromkeys((row.trace_id for row in rows), None)
+            for row in rows:
+                held = self._held.get(row.trace_id)
+                self._held[row.trace_id] = replace(held, digest=None) if held else None
             raise
         self._held |= {row.trace_id: _wanted(row) for row in rows}
 
@@ -195,7 +197,16 @@ class EvaluationRuns:
         with self._store.translated():
             store.log_spans(self.experiment_id, self._spans(rows))
             for row in rows:
-                store.start_trace(self._trace_info(row))
+                info = self._trace_info(row)
+                self._retract(row.trace_id, keep={a.assessment_id for a in info.assessments})
+                store.start_trace(info)
+
+    def _retract(self, trace_id: str, *, keep: Container[str]) -> None:
+        """Delete what an earlier recording said of a row that is recorded anew."""
+        held = self._held.get(trace_id)
+        for assessment in held.assessments if held else ():
+            if assessment not in keep:
+                self._store.tracing.delete_assessment(trace_id, assessment)
 
     def _spans(self, rows: Sequence[RowTrace]) -> list[Span]:
         return [

@@ -174,7 +174,11 @@ class Lab:
 
     def assert_no_secret(self, *said: str) -> None:
         """Look for every key of the environment in what was said and in every file of the home."""
-        keys = [value.encode() for name, value in self.environment.items() if _SECRET.search(name)]
+        keys = [
+            value.encode()
+            for name, value in self.environment.items()
+            if value and _SECRET.search(name)
+        ]
         for text in said:
             assert not [key for key in keys if key in text.encode()]
         found = [

@@ -126,8 +126,11 @@ def _assert_recorded(lab: Lab) -> None:
         assert run.data.metrics["turns"] == len(met)
         assert run.data.metrics["failed_turns"] == sum(t.state == "failed" for _, t in met)
         traces = stored.traces_of(run)
+        assert [trace.info.tags["llmflowlab.state"] for trace in traces] == [
+            t.state for _, t in met
+        ]
         assert [trace.info.state.value for trace in traces] == [
-            "OK" if t.state == "complete" else "ERROR" for _, t in met
+            "ERROR" if t.state == "failed" else "OK" for _, t in met
         ]
         records = lab.records(model.partition(":")[0])
         assert len(records) == len(met)

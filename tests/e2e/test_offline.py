@@ -136,30 +136,3 @@ def test_the_end_of_input_ends_every_question_with_code_0(lab: Lab, typed: str) 
     assert "went wrong" not in ended.err
     assert lab.journals() == []
     assert not (lab.home / "artifacts").exists()
-
-
-def test_a_script_of_the_guide_leaves_answers_alone_on_standard_output(lab: Lab) -> None:
-    ended = lab.run("chat", "--model", "guide", "--json", "--message", "What is a p-value?")
-    assert ended.code == 0
-    document = ended.document
-    assert sorted(document) == ["model", "run_id", "session_id", "turns"]
-    (turn,) = document["turns"]
-    assert sorted(turn) == sorted(
-        [
-            "prompt",
-            "answer",
-            "state",
-            "prompt_tokens",
-            "completion_tokens",
-            "tokens_estimated",
-            "cost_usd",
-            "inference_time",
-            "time_to_first_token",
-            "language",
-            "language_confidence",
-            "finish_reason",
-            "error",
-            "trace_id",
-        ]
-    )
-    assert document["run_id"] == Everything(lab.settings).run().info.run_id

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.documents import assert_promised_keys
 from tests.e2e.program import Lab
 from tests.e2e.stored import Everything
 from tests.loopback import LoopbackServer, Tokens
@@ -116,36 +117,25 @@ def _assert_files(lab: Lab, stored: Everything, run: Any, provider: str) -> None
     assert sorted(info) == ["metrics", "parameters", "sessions", "updated"]
 
 
-@pytest.mark.parametrize(
-    ("models", "judge"),
-    [
-        pytest.param(
-            ("gemini:gemini-2.5-flash", "ollama:llama3.2", "openai:gpt-4.1-mini"),
-            "anthropic:claude-haiku-4-5",
-            id="claude-judges",
-        ),
-        pytest.param(
-            ("azure:gpt-4.1-mini", "anthropic:claude-haiku-4-5"),
-            "ollama:qwen3:4b",
-            id="ollama-judges",
-        ),
-    ],
-)
-def test_an_evaluation_of_every_provider_is_judged_by_another_one(
-    connected: Lab, loopback: LoopbackServer, questions: Path, models: tuple[str, ...], judge: str
+def test_an_evaluation_of_several_providers_is_judged_by_another_one(
+    connected: Lab, loopback: LoopbackServer, questions: Path
 ) -> None:
+    # Judgements are asked at one time from several threads, which once met MLflow half imported.
+    judge = "ollama:qwen3:4b"
     loopback.scenario.answers = {
         "What is 2 + 2?": "4",
         "What is the capital of France?": "I think it is Lyon.",
         "What is 3 + 3?": "6",
     }
     loopback.scenario.verdict = lambda whole: "Lyon" not in whole
+    models = [reference for provider, reference, *_ in CHATS if provider != "ollama"]
     named = [part for model in models for part in ("--model", model)]
     ended = connected.run(
         *("evaluate", *named, "--judge", judge, "--data", str(questions), "--json")
     )
     assert ended.code == 0, ended.err
     document = ended.document
+    assert_promised_keys(document)
     assert document["judge"] == judge
     for candidate in document["candidates"]:
         assert candidate["answered"] == 3

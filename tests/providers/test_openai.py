@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -527,3 +528,30 @@ def test_a_window_that_nobody_knows_is_unknown(tmp_path: Path, requests_allowed:
     fake: Any = SimpleNamespace(models=SimpleNamespace(list=fail))
     provider._client_made = fake
     assert provider.context_window() is None
+
+
+PREPARED = """
+import sys
+from pathlib import Path
+from llmflowlab.providers.base import allow_requests
+from llmflowlab.providers.openai import OpenAIProvider
+from llmflowlab.settings import load_settings
+
+settings = load_settings({"OPENAI_API_KEY": "k"}, cwd=Path.cwd(), stdin_is_terminal=False)
+OpenAIProvider("gpt-4.1-mini", settings).prepare()
+print("openai.resources.chat.completions" in sys.modules)
+"""
+
+
+def test_preparing_imports_all_that_the_first_call_needs() -> None:
+    # Pins: the SDK imports its resources at first use, and a third of a second of that stood in the
+    # first answer's inference time.
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", PREPARED],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": root},
+    )
+    assert done.stdout.strip() == "True"

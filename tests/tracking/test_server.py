@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,46 +14,10 @@ from llmflowlab.tracking.history import load_sessions
 from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.store import open_store, sqlite_path
 from llmflowlab.tracking.store_errors import StoreBusy, StoreUnreachable, safe_uri
+from tests.loopback.server import closed_port
+from tests.mlflow_server import mlflow_server
 from tests.tracking.conftest import MakeDelivery
 from tests.tracking.helpers import Stored, rating, record, settings_for, turn
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def _server(home: Path, port: int) -> Iterator[None]:
-    """Run a real `mlflow server` on the migrated database of a home."""
-    command = [
-        *(sys.executable, "-W", "ignore", "-m", "mlflow", "server"),
-        *("--backend-store-uri", "sqlite:///" + (home / "mlflow.db").as_posix()),
-        *("--artifacts-destination", str(home / "served")),
-        *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-    ]
-    # Its job runners are three more processes that nothing here needs.
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (home / "server.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=home, env=environment)
-    try:
-        _await_health(port, server)
-        yield
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def _await_health(port: int, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError("the server did not start")
 
 
 def test_sessions_held_while_the_server_is_away_arrive_when_it_is_back(
@@ -70,7 +27,7 @@ def test_sessions_held_while_the_server_is_away_arrive_when_it_is_back(
     notices: list[str],
     package: ModelPackage,
 ) -> None:
-    port = _free_port()
+    port = closed_port()
     home = tmp_path / "lab"
     home.mkdir()
     settings = settings_for(
@@ -99,7 +56,7 @@ def test_sessions_held_while_the_server_is_away_arrive_when_it_is_back(
     assert len(said) == 1
     away.stop()
 
-    with _server(mlflow_home, port):
+    with mlflow_server(mlflow_home, port):
         delivery = deliver(settings, package=package)
         assert delivery.wait(100)
         # These sessions were ended by their own process.

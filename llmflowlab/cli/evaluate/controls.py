@@ -12,6 +12,8 @@ __all__ = ["Controls"]
 _ENTER = "\r\n"
 _BACKSPACE = "\x7f\b"
 _ESCAPE = "\x1b"
+_SAYINGS = 16
+"""How often a remark is shown before the keys are listed again: some four seconds."""
 
 
 class Controls:
@@ -26,6 +28,7 @@ class Controls:
         self._typing: str | None = None
         """What is typed as a new budget; None while keys are commands."""
         self._said = ""
+        self._shown = 0
         self._stopped = False
 
     def press(self, keys: str, *, may_stop: bool) -> bool:
@@ -52,20 +55,27 @@ class Controls:
         return bool(keys)
 
     def line(self) -> str:
-        """Return what is being typed, or what came of the last key; else which keys there are."""
+        """Return what is being typed, or for a while what came of it; else which keys there are."""
         if self._typing is not None:
             return f"new budget in USD: {self._typing}▏ (Enter takes it, Esc leaves it)"
-        return self._said or "keys: + - concurrency   b budget   q stop"
+        if self._said and self._shown < _SAYINGS:
+            self._shown += 1
+            return self._said
+        return "keys: + - concurrency   b budget   q stop"
+
+    def _say(self, text: str) -> None:
+        self._said = text
+        self._shown = 0
 
     def _step(self, direction: int) -> None:
         now = self._steering.concurrency
         wanted = now + direction * max(1, now // 4)
         self._steering.set_concurrency(min(wanted, MAX_CONCURRENCY))
-        self._said = ""
+        self._say("")
 
     def _begin_budget(self) -> None:
         if self._steering.budget.cap is None:
-            self._said = "no budget was set at the beginning (--budget), so there is none to change"
+            self._say("no budget was set at the beginning (--budget), so there is none to change")
         else:
             self._typing = ""
 
@@ -76,7 +86,7 @@ class Controls:
             self._typing = None
         elif key == _ESCAPE:
             self._typing = None
-            self._said = ""
+            self._say("")
         elif key in _BACKSPACE:
             self._typing = self._typing[:-1]
         elif key.isprintable() and len(self._typing) < 20:
@@ -87,15 +97,15 @@ class Controls:
             cap = checked_usd(text.strip().lstrip("$"))
             self._steering.set_budget(cap)
         except InputError as exc:
-            self._said = exc.message
+            self._say(exc.message)
         else:
-            self._said = f"the budget is {dollars(cap)} now"
+            self._say(f"the budget is {dollars(cap)} now")
 
     def _stop(self, *, may_stop: bool) -> None:
         if not may_stop:
-            self._said = "no model is being asked any more; this is only being recorded"
+            self._say("no model is being asked any more; this is only being recorded")
         elif self._stopped:
-            self._said = "stopping already; Ctrl-C leaves at once"
+            self._say("stopping already; Ctrl-C leaves at once")
         else:
             self._stopped = True
             raise KeyboardInterrupt

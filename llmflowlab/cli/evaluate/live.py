@@ -68,14 +68,15 @@ class LiveView:
         self._display.show(self._table(snapshot), self._lines(snapshot))
 
     def _table(self, snapshot: Snapshot) -> Table:
+        asking = snapshot.phase == "answering"
         rows = [
             (
                 self._plan.candidates[index].label,
                 f"{progress.done}/{progress.total}",
                 str(progress.failed or ""),
                 str(waiting(progress) or ""),
-                _rate_text(self._rates[index], progress),
-                _left_text(self._rates[index], progress),
+                _rate_text(self._rates[index], progress) if asking else "",
+                _left_text(self._rates[index], progress) if asking else "",
                 _cost_text(progress) or "",
                 standing_text(_standing(snapshot, index)),
             )
@@ -120,7 +121,7 @@ class LiveView:
             parts.append(f"{progress.failed} failed")
         if held := waiting(progress):
             parts.append(f"{held} waiting for a limit")
-        if progress.done < progress.total:
+        if snapshot.phase == "answering":
             parts += [text for text in [_rate_text(rate, progress)] if text]
             left = _left_text(rate, progress)
             parts += [f"{left} left"] if left else []

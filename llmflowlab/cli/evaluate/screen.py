@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 
+from llmflowlab.cli.arguments import checked_usd
 from llmflowlab.cli.context import App
 from llmflowlab.cli.evaluate.command import carry_out, ledger_of
 from llmflowlab.cli.evaluate.preparing import Wishes, default_data, prepare
 from llmflowlab.cli.evaluate.show import describe_plan, show_result
+from llmflowlab.cli.formatting import dollars
 from llmflowlab.cli.model_choice import choose_models
 from llmflowlab.cli.ui.screen import Choice
-from llmflowlab.errors import LabError
+from llmflowlab.errors import InputError, LabError
 from llmflowlab.evaluation.dataset import load_dataset
 from llmflowlab.evaluation.judges import JUDGED
-from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.ledger import Ledger, StoredEvaluation
+from llmflowlab.evaluation.running import is_running
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
+from llmflowlab.evaluation.steering import known_budget
 
 __all__ = ["evaluate_screen"]
 
@@ -37,13 +42,15 @@ def evaluate_screen(app: App) -> None:
 
 
 def _ask_resume(app: App, ledger: Ledger) -> Wishes | None:
-    unfinished = [e for e in ledger.evaluations() if e.state != "finished"][:5]
+    unfinished = [
+        e for e in ledger.evaluations() if e.state != "finished" and not is_running(ledger, e.id)
+    ][:5]
     if not unfinished:
         return None
     choices: list[Choice[str | None]] = [Choice("Start a new evaluation", None, ("new",))]
     choices += [
         Choice(
-            f"Go on with {e.id} ({e.plan['dataset']['name']}, {e.state}, "
+            f"Go on with {e.id} ({e.plan['dataset']['name']}, {_end_of(e)}, "
             f"{', '.join(c['model'] for c in e.plan['candidates'])})",
             e.id,
             (e.id,),
@@ -51,7 +58,35 @@ def _ask_resume(app: App, ledger: Ledger) -> Wishes | None:
         for e in unfinished
     ]
     chosen = app.screen.select("An evaluation was not finished", choices, default=None)
-    return None if chosen is None else Wishes(resume=chosen)
+    if chosen is None:
+        return None
+    return Wishes(resume=chosen, budget=_ask_budget(app, ledger, chosen))
+
+
+def _end_of(evaluation: StoredEvaluation) -> str:
+    # Nobody works on it any more, so a process that was killed left this state behind.
+    return "interrupted" if evaluation.state == "running" else evaluation.state
+
+
+def _ask_budget(app: App, ledger: Ledger, evaluation: str) -> Decimal | None:
+    """Ask anew for the budget of an evaluation that has one; it may be why it stopped."""
+    before = known_budget(ledger, evaluation)
+    if before is None:
+        return None
+
+    def check(text: str) -> str | None:
+        try:
+            checked_usd(text)
+        except InputError as exc:
+            return exc.message
+        return None
+
+    spent = ledger.spent(evaluation)
+    said = "nothing" if spent == 0 else dollars(spent)
+    typed = app.screen.text(
+        f"Budget in USD in all ({said} spent so far)", default=f"{before:f}", check=check
+    )
+    return checked_usd(typed)
 
 
 def _ask_new(app: App) -> Wishes:

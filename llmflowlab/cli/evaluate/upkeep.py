@@ -14,7 +14,6 @@ from llmflowlab.cli.ui.screen import EndOfInput, Table
 from llmflowlab.errors import ExitCode, InputError, TrackingError
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.replay import evaluation_behind, repair
-from llmflowlab.evaluation.running import held
 from llmflowlab.evaluation.steering import Adjustment, ask_for
 from llmflowlab.evaluation.upkeep import Kept, clear, compact, kept_evaluations, size
 
@@ -155,7 +154,7 @@ def _adjust(app: App, arguments: argparse.Namespace) -> int:
 def _repair(app: App, name: str) -> int:
     with closing(_ledger(app)) as ledger:
         evaluation = evaluation_behind(ledger, name)
-        with held(ledger, evaluation), app.screen.progress(f"repair {evaluation}"):
+        with app.screen.progress(f"repair {evaluation}"):
             result = repair(ledger, app.settings, evaluation, tick=lambda: None)
     app.screen.say(f"{evaluation}: delivered to MLflow again, from what is kept here.")
     for candidate in result.candidates:

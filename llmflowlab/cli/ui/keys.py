@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-__all__ = ["KeyReader", "keys_of_terminal", "plain_keys"]
+__all__ = ["KeyReader", "in_foreground", "keys_of_terminal", "plain_keys"]
 
 KeyReader = Callable[[], str]
 """Returns the keys pressed since the last call, an empty text where there are none."""
@@ -58,6 +58,10 @@ def _ending_on_signals() -> Iterator[None]:
 if sys.platform == "win32":
     import msvcrt
 
+    def in_foreground() -> bool:
+        """Tell whether the terminal is this program's to use."""
+        return True
+
     @contextmanager
     def _reader() -> Iterator[KeyReader]:
         def read() -> str:
@@ -80,6 +84,16 @@ else:
     import select
     import termios
 
+    def in_foreground() -> bool:
+        """Tell whether the terminal is this program's to use.
+
+        Whoever changes it from the background is stopped by the system.
+        """
+        try:
+            return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+        except (OSError, ValueError):
+            return False
+
     @contextmanager
     def _reader() -> Iterator[KeyReader]:
         try:
@@ -91,12 +105,6 @@ else:
         ours = termios.tcgetattr(terminal)
         # Signals stay with the terminal, so Ctrl-C and Ctrl-Z work as ever.
         ours[3] &= ~(termios.ICANON | termios.ECHO)
-
-        def in_foreground() -> bool:
-            # Whoever touches the terminal from the background is stopped by the system.
-            with suppress(OSError):
-                return os.tcgetpgrp(terminal) == os.getpgrp()
-            return False
 
         def read() -> str:
             if not in_foreground():

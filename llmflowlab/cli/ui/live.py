@@ -80,6 +80,8 @@ def table_display(console: Console) -> Iterator[TableDisplay]:
 
     live = Live(console=console, auto_refresh=False, transient=True, vertical_overflow="crop")
     with keys_of_terminal() as read, live:
+        # rich hides it, and a program that is killed could not bring it back.
+        console.show_cursor(True)
         yield TableDisplay(live, console, read)
 
 

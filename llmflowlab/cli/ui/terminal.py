@@ -20,6 +20,7 @@ from questionary.prompts.common import InquirerControl
 
 from llmflowlab.cli.formatting import shortened
 from llmflowlab.cli.ui.colour import Palette
+from llmflowlab.cli.ui.keys import in_foreground
 from llmflowlab.cli.ui.live import LineDisplay, table_display
 from llmflowlab.cli.ui.screen import (
     Choice,
@@ -226,7 +227,7 @@ class TerminalScreen:
     @contextmanager
     def live(self) -> Iterator[LiveDisplay]:
         console = self.console(stderr=True)
-        if not console.is_terminal:
+        if not console.is_terminal or not in_foreground():
             yield LineDisplay(self.note)
             return
         with table_display(console) as display:

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from llmflowlab.evaluation.plan import Cell
+from llmflowlab.evaluation.results import interval_over_questions
+from llmflowlab.evaluation.scores import Score
+from llmflowlab.evaluation.standing import Standings
+
+
+def filled(values, *, binary, trials=1):
+    standings = Standings("contains", binary=binary, candidates=2)
+    for number, value in enumerate(values):
+        cell = Cell(1, number // trials, number % trials)
+        standings.add(cell, Score(scorer="contains", value=value))
+    return standings.of(1)
+
+
+def test_nothing_scored_has_no_mean():
+    standings = Standings("contains", binary=True, candidates=2)
+    standings.add(Cell(0, 0), None)
+    standings.add(Cell(0, 1), Score(scorer="contains", not_scored="answer_failed"))
+    assert standings.of(0).mean is None
+    assert standings.of(0).interval is None
+    assert standings.of(0).scored == 0
+
+
+def test_yes_and_no_have_the_same_mean_and_interval_as_the_report():
+    values = [1.0, 0.0, 1.0, 1.0]
+    standing = filled(values, binary=True)
+    assert standing.mean == 0.75
+    assert standing.interval == interval_over_questions(
+        {row: [value] for row, value in enumerate(values)}, binary=True
+    )
+
+
+@pytest.mark.parametrize("trials", [pytest.param(1, id="once"), pytest.param(3, id="repeated")])
+def test_the_interval_of_degrees_is_near_the_reports(trials):
+    generator = random.Random(7)
+    values = [generator.choice([0.0, 0.2, 0.5, 0.9, 1.0]) for _ in range(300)]
+    standing = filled(values, binary=False, trials=trials)
+    by_row: dict[int, list[float]] = {}
+    for number, value in enumerate(values):
+        by_row.setdefault(number // trials, []).append(value)
+    reported = interval_over_questions(by_row, binary=False)
+    assert standing.mean == pytest.approx(sum(values) / len(values))
+    assert standing.interval.low == pytest.approx(reported.low, abs=0.01)
+    assert standing.interval.high == pytest.approx(reported.high, abs=0.01)
+
+
+def test_repetitions_of_one_question_do_not_narrow_the_interval():
+    once = filled([1.0, 0.0] * 6, binary=False)
+    often = filled([v for value in [1.0, 0.0] * 6 for v in [value] * 5], binary=False, trials=5)
+    assert often.scored == 60
+    assert often.interval.low == pytest.approx(once.interval.low)
+    assert often.interval.high == pytest.approx(once.interval.high)

@@ -1,0 +1,46 @@
+"""A real `mlflow server` for tests, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["mlflow_server"]
+
+
+@contextmanager
+def mlflow_server(home: Path, port: int) -> Iterator[str]:
+    """Run a server on the migrated database of a home; yields its address."""
+    command = [
+        *(sys.executable, "-W", "ignore", "-m", "mlflow", "server"),
+        *("--backend-store-uri", "sqlite:///" + (home / "mlflow.db").as_posix()),
+        *("--artifacts-destination", str(home / "served")),
+        *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+    ]
+    # Its job runners are three more processes that nothing here needs.
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (home / "server.log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=home, env=environment)
+    try:
+        _await_health(port, server)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _await_health(port: int, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError("the server did not start")
