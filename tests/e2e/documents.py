@@ -7,7 +7,22 @@ from typing import Any
 __all__ = ["TURN_KEYS", "assert_promised_keys"]
 
 TURN_KEYS = sorted(
-    ["prompt", "answer", "state", "prompt_tokens", "completion_tokens", "tokens_estimated", "cost_usd", "inference_time", "time_to_first_token", "language", "language_confidence", "finish_reason", "error", "trace_id"]
+    [
+        "prompt",
+        "answer",
+        "state",
+        "prompt_tokens",
+        "completion_tokens",
+        "tokens_estimated",
+        "cost_usd",
+        "inference_time",
+        "time_to_first_token",
+        "language",
+        "language_confidence",
+        "finish_reason",
+        "error",
+        "trace_id",
+    ]
 )
 """Of a turn in `chat --json`."""
 

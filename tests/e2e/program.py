@@ -18,7 +18,7 @@ from llmflowlab.settings import Settings, load_settings
 from tests.cli.pseudo_terminal import MAIN
 from tests.loopback.server import closed_port
 
-__all__ = ["Ended", "Lab", "Running"]
+__all__ = ["Ended", "Lab", "Running", "outside"]
 
 _PATIENCE = 100.0
 """Seconds; generous, because the machine may be busy with other tests."""
@@ -41,6 +41,12 @@ class Ended:
     def document(self) -> Any:
         """Return the JSON document that is all of the standard output."""
         return json.loads(self.out)
+
+
+def outside(address: str) -> dict[str, str]:
+    """Return the variables that lead every call to another machine to this address."""
+    leading = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), address)
+    return {**leading, "NO_PROXY": "127.0.0.1,localhost"}
 
 
 class Running:
@@ -119,7 +125,8 @@ class Lab:
     def __init__(self, home: Path, environment: Mapping[str, str] | None = None) -> None:
         self.home = home
         self.environment = {
-            # A provider without an address in the test must not find one on this machine.
+            # What has no address in the test must find none on this machine, nor on any other.
+            **outside(f"http://127.0.0.1:{closed_port()}"),
             "OLLAMA_HOST": f"http://127.0.0.1:{closed_port()}",
             "LLMFLOWLAB_HOME": str(home),
             **(environment or {}),
@@ -199,7 +206,6 @@ class Lab:
         }
         return {
             **kept,
-            "MLFLOW_DISABLE_TELEMETRY": "true",
             "PYTHONUTF8": "1",
             "TIKTOKEN_CACHE_DIR": str(self.home / "no-tiktoken"),
             **self.environment,

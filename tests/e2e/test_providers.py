@@ -24,13 +24,15 @@ CHATS = (
 
 
 def test_a_chat_with_every_provider_is_in_mlflow_as_promised(
-    connected: Lab, loopback: LoopbackServer
+    connected: Lab, loopback: LoopbackServer, nobody_else: dict[str, str]
 ) -> None:
     loopback.scenario.answers = {"What is 2 + 2?": "It is 4.", "And twice that?": "Then it is 8."}
     lines = ["/set temperature 0.3"]
     for _, reference, *_ in CHATS:
         lines += [f"/model {reference}", "What is 2 + 2?", "And twice that?", "/rate 4 right"]
-    ended = connected.run("chat", "--model", "guide", typed="\n".join([*lines, "/exit"]))
+    ended = connected.run(
+        "chat", "--model", "guide", typed="\n".join([*lines, "/exit"]), **nobody_else
+    )
     assert ended.code == 0, ended.err
     assert ended.out.count("It is 4.") == ended.out.count("Then it is 8.") == len(CHATS)
     assert connected.journals() == []
@@ -118,7 +120,7 @@ def _assert_files(lab: Lab, stored: Everything, run: Any, provider: str) -> None
 
 
 def test_an_evaluation_of_several_providers_is_judged_by_another_one(
-    connected: Lab, loopback: LoopbackServer, questions: Path
+    connected: Lab, loopback: LoopbackServer, questions: Path, nobody_else: dict[str, str]
 ) -> None:
     # Judgements are asked at one time from several threads, which once met MLflow half imported.
     judge = "ollama:qwen3:4b"
@@ -131,7 +133,8 @@ def test_an_evaluation_of_several_providers_is_judged_by_another_one(
     models = [reference for provider, reference, *_ in CHATS if provider != "ollama"]
     named = [part for model in models for part in ("--model", model)]
     ended = connected.run(
-        *("evaluate", *named, "--judge", judge, "--data", str(questions), "--json")
+        *("evaluate", *named, "--judge", judge, "--data", str(questions), "--json"),
+        **nobody_else,
     )
     assert ended.code == 0, ended.err
     document = ended.document

@@ -217,9 +217,17 @@ def stored_books(home: Path, uri: str | None = None) -> dict[str, Any]:
     for run in runs:
         key = run.data.tags["llmflowlab.run_key"]
         assert key not in books, f"two runs are {key}"
-        traces = client.search_traces(
-            locations=[experiment.experiment_id], run_id=run.info.run_id, max_results=500
-        )
+        traces = []
+        token = None
+        while token != "":
+            page = client.search_traces(
+                locations=[experiment.experiment_id],
+                run_id=run.info.run_id,
+                max_results=500,
+                page_token=token,
+            )
+            traces += page
+            token = page.token or ""
         books[key] = {
             "status": run.info.status,
             "params": run.data.params,
