@@ -5,10 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import evaluation, faults, growth, judged, mlflow_evaluate, pace, resume, startup
+from benchmarks import (
+    evaluation,
+    faults,
+    first_token,
+    growth,
+    info,
+    judged,
+    mlflow_evaluate,
+    pace,
+    resume,
+    startup,
+)
 
 PROGRAMS: dict[str, Callable[[], None]] = {
     "startup": startup.main,
+    "first_token": first_token.main,
+    "info": info.main,
     "evaluation": evaluation.main,
     "judged": judged.main,
     "mlflow": mlflow_evaluate.main,

@@ -1,0 +1,90 @@
+"""Time to the first token through the lab against the bare SDK, and until the prompt is back.
+
+In one process, warm, alternating; medians. "Prompt back" is what lies between the last token and the
+next prompt: telling the language, and the turn in the journal, flushed to disk.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.harness import server
+from llmflowlab.providers.base import Message, Request, StreamEvent, TextDelta
+from llmflowlab.providers.calling import CallPolicy, call
+from llmflowlab.providers.openai import OpenAIProvider
+from llmflowlab.settings import load_settings
+from llmflowlab.text.language import LanguageDetector
+from llmflowlab.tracking.journal import Journal
+from llmflowlab.tracking.records import TurnRecord, new_trace_id, now_text
+
+
+def main(rounds: int = 100) -> None:
+    with tempfile.TemporaryDirectory() as folder, server("--latency-ms", "0") as url:
+        environ = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "benchmark"}
+        settings = load_settings(environ, cwd=Path(folder), stdin_is_terminal=False)
+        provider = OpenAIProvider("bench", settings)
+        provider.prepare()
+        bare = [_bare(provider) for _ in range(rounds)]
+        lab = [_lab(provider) for _ in range(rounds)]
+        detector = LanguageDetector(settings.models_dir)
+        detector.detect("warm")
+        journal = Journal(Path(folder) / "journal.jsonl")
+        journal.acquire()
+        back = [_back(journal, detector) for _ in range(rounds)]
+        journal.release()
+    added = (statistics.median(lab) - statistics.median(bare)) * 1000
+    print(
+        f"first token: {statistics.median(lab) / statistics.median(bare):.2f} × the bare SDK "
+        f"(+ {added:.1f} ms); prompt back after {statistics.median(back) * 1000:.1f} ms"
+    )
+
+
+def _bare(provider: OpenAIProvider) -> float:
+    client = provider._client()
+    began = time.perf_counter()
+    stream = client.chat.completions.create(
+        model="bench", messages=[{"role": "user", "content": "q1"}], stream=True
+    )
+    first = 0.0
+    for chunk in stream:
+        if not first and chunk.choices and chunk.choices[0].delta.content:
+            first = time.perf_counter() - began
+    return first
+
+
+def _lab(provider: OpenAIProvider) -> float:
+    first: list[float] = []
+
+    def on_event(event: StreamEvent) -> None:
+        if isinstance(event, TextDelta) and not first:
+            first.append(time.perf_counter() - began)
+
+    began = time.perf_counter()
+    request = Request(messages=(Message("user", "q1"),))
+    call(provider, request, policy=CallPolicy(), on_event=on_event)
+    return first[0]
+
+
+def _back(journal: Journal, detector: LanguageDetector) -> float:
+    answer = "The sky is blue because air scatters short waves more than long ones. " * 10
+    began = time.perf_counter()
+    language = detector.detect(answer)
+    turn = TurnRecord(
+        trace_id=new_trace_id(),
+        index=0,
+        date=now_text(),
+        started_ms=0,
+        prompt="Why is the sky blue?",
+        answer=answer,
+        language=language.code,
+        language_confidence=language.confidence,
+    )
+    journal.append("turn", turn)
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
