@@ -15,6 +15,7 @@ from llmflowlab.evaluation.answers import AnswerRecord, Metering
 from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan, request_for
+from llmflowlab.evaluation.reservation import Reservation
 from llmflowlab.providers.base import Provider, Request
 from llmflowlab.providers.calling import Answer, CallPolicy, Cancellation, WaitNotice, call
 from llmflowlab.providers.pacing import Limiter
@@ -26,6 +27,9 @@ BROKEN_TRIES = 3
 
 Nobody has read such an answer yet, so asking again loses nothing; the count stands on the row.
 """
+
+_STOPPED = "not_reached"
+"""Reason of a row that was given up when the evaluation was stopped; it is asked again later."""
 
 DEFAULT_MAX_TOKENS = 4096
 """Length of an answer that a budget reckons with where the candidate names none."""
@@ -224,9 +228,9 @@ class Answering:
         finally:
             with self._lock:
                 progress.in_flight -= 1
-        if record is None:
-            return
         self._keep(cell, record)
+        if record.reason == _STOPPED:
+            return
         with self._lock:
             self.answers[cell] = record
             progress.answered += record.answered
@@ -240,7 +244,7 @@ class Answering:
 
     def _keep(self, cell: Cell, record: AnswerRecord) -> None:
         """Write an answer down before it counts."""
-        if record.state == "budget_exhausted":
+        if not record.spent and (record.state == "budget_exhausted" or record.reason == _STOPPED):
             return
         key = self.plan.answer_key(cell)
         if not record.answered:
@@ -248,54 +252,44 @@ class Answering:
             key = f"{key}#{uuid.uuid4().hex}"
         self._ledger.append("answers", self.plan.evaluation_id, key, record.to_json()).result()
 
-    def _ask(self, cell: Cell) -> AnswerRecord | None:
-        """Return what came of asking; None where the evaluation was stopped before anything came."""
+    def _ask(self, cell: Cell) -> AnswerRecord:
+        """Return what came of asking, with what all of it cost."""
         provider = self._providers[cell.candidate]
         spec = self.plan.candidates[cell.candidate]
         request = request_for(spec, self.plan.dataset.rows[cell.row])
         tries = 0
+        spent = Decimal(0)
         while True:
-            begun_ms = int(time.time() * 1000)
-            record = self._paid(cell, provider, request, begun_ms)
-            if record is None:
-                return None
+            record = self._paid(cell, provider, request)
             tries += record.tries
+            if spent:
+                record = replace(record, wasted_usd=str(Decimal(record.wasted_usd or 0) + spent))
             again = record.state == "incomplete" and tries < BROKEN_TRIES
             if not again or self._stop.is_set():
                 return replace(record, tries=tries)
+            spent = record.spent
 
-    def _paid(
-        self, cell: Cell, provider: Provider, request: Request, begun_ms: int
-    ) -> AnswerRecord | None:
+    def _paid(self, cell: Cell, provider: Provider, request: Request) -> AnswerRecord:
         """Ask once, within the budget."""
         worst = Decimal(0)
         if self._budget.cap is not None:
             most = request.parameters.max_tokens or DEFAULT_MAX_TOKENS
             worst = self._metering.worst_case(provider, request, most) or Decimal(0)
-        if not self._budget.reserve(worst, self._stop):
-            if self._stop.is_set():
-                return None
-            return AnswerRecord(
-                text="",
-                state="budget_exhausted",
-                reason="budget_exhausted",
-                error="The budget did not allow this call; raise it and resume.",
-                started_ms=begun_ms,
-                tries=0,
-            )
         actual = Decimal(0)
+        reservation = Reservation(self._budget, worst, self._stop)
         try:
-            record = self._sent(cell, provider, request, begun_ms)
-            actual = record.spent if record is not None else worst
+            record = self._sent(cell, provider, request, reservation)
+            actual = record.spent
         finally:
-            self._budget.settle(worst, actual)
+            reservation.settle(actual)
         return record
 
     def _sent(
-        self, cell: Cell, provider: Provider, request: Request, begun_ms: int
-    ) -> AnswerRecord | None:
+        self, cell: Cell, provider: Provider, request: Request, reservation: Reservation
+    ) -> AnswerRecord:
+        begun_ms = int(time.time() * 1000)
         try:
-            answer = self._call(cell, provider, request)
+            answer = self._call(cell, provider, request, reservation)
         except ProviderError as exc:
             return self._metering.failed(provider, exc, begun_ms, exc.tries)
         except ConfigurationError as exc:
@@ -307,11 +301,24 @@ class Answering:
                 started_ms=begun_ms,
             )
         if answer.state == "interrupted":
-            return None
+            refused = reservation.refused
+            return AnswerRecord(
+                text="",
+                state="budget_exhausted" if refused else "failed",
+                reason="budget_exhausted" if refused else _STOPPED,
+                error="The budget did not allow this call; raise it and resume."
+                if refused
+                else "The evaluation was stopped.",
+                started_ms=begun_ms,
+                tries=answer.tries,
+                wasted_usd=self._metering.wasted(provider, answer.failed_usage),
+            )
         started_ms = int(time.time() * 1000 - answer.inference_time * 1000)
         return self._metering.record(provider, request, answer, started_ms)
 
-    def _call(self, cell: Cell, provider: Provider, request: Request) -> Answer:
+    def _call(
+        self, cell: Cell, provider: Provider, request: Request, reservation: Reservation
+    ) -> Answer:
         progress = self.progress[cell.candidate]
         cancelled = Cancellation()
 
@@ -332,7 +339,8 @@ class Answering:
             with self._lock:
                 progress.asking += change
 
-        gate = _StoppableGate(self._limiters[cell.candidate], self._stop, back, count)
+        limiter = self._limiters[cell.candidate]
+        reservation.gate = _StoppableGate(limiter, self._stop, back, count)
         try:
             return call(
                 provider,
@@ -340,7 +348,7 @@ class Answering:
                 policy=self._policy,
                 on_wait=on_wait,
                 cancelled=cancelled,
-                gate=gate,
+                gate=reservation,
             )
         finally:
             back()

@@ -121,10 +121,11 @@ class Metering:
             model_version=answer.model_version,
             tries=answer.tries,
             waited=answer.waited,
-            wasted_usd=self._wasted(provider, answer.failed_usage),
+            wasted_usd=self.wasted(provider, answer.failed_usage),
         )
 
-    def _wasted(self, provider: Provider, usage: Usage) -> str | None:
+    def wasted(self, provider: Provider, usage: Usage) -> str | None:
+        """Return in USD what tries that failed cost, as far as they reported tokens; else None."""
         if usage.prompt_tokens is None and usage.completion_tokens is None:
             return None
         cost = self._prices.cost(
@@ -171,7 +172,7 @@ class Metering:
             started_ms=started_ms,
             tries=tries,
             waited=error.waited,
-            wasted_usd=self._wasted(
+            wasted_usd=self.wasted(
                 provider,
                 Usage(prompt_tokens=error.prompt_tokens, completion_tokens=error.completion_tokens),
             ),

@@ -117,7 +117,8 @@ def _fastest_and_cheapest(candidates: Sequence[CandidateResult]) -> list[str]:
     timed = [(c.latency.mean, c) for c in candidates if c.latency.mean is not None]
     if len(timed) == len(candidates):
         seconds, fastest = min(timed, key=lambda pair: pair[0])
-        sentences.append(f"Fastest: {fastest.spec.label}, {seconds:.2f} s an answer on average.")
+        shown = f"{seconds:.2f} s" if seconds >= 0.1 else f"{1000 * seconds:.2g} ms"
+        sentences.append(f"Fastest: {fastest.spec.label}, {shown} an answer on average.")
     priced: list[tuple[Decimal, CandidateResult]] = [
         (c.cost_usd, c) for c in candidates if c.cost_usd is not None
     ]

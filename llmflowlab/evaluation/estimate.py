@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from llmflowlab.evaluation.answers import AnswerRecord, Metering
+from llmflowlab.evaluation.dataset import Row
+from llmflowlab.evaluation.experience import (
+    ENOUGH,
+    Sizes,
+    answers_before,
+    spread_of_sum,
+    verdicts_before,
+)
 from llmflowlab.evaluation.judges import JUDGED
+from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan, request_for
-from llmflowlab.evaluation.results import quantile
 from llmflowlab.providers.base import Provider
 from llmflowlab.text.cost import Prices
 
@@ -21,8 +29,7 @@ ASSUMED_VERDICT = (40, 100, 250)
 """Tokens of a judge's JSON with its rationale."""
 JUDGE_INSTRUCTIONS = 420
 """Tokens of MLflow 3.17's judge instructions around question and answer (counted with o200k)."""
-_ENOUGH = 5
-"""Answers seen before their lengths are trusted over the assumption."""
+_MANY = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,93 +56,124 @@ def estimate(
     prices: Prices,
     reused: Mapping[Cell, AnswerRecord],
     judge: Provider | None,
+    ledger: Ledger,
+    judged: Collection[tuple[Cell, str]] = (),
 ) -> Estimate:
     """Estimate what is still to be sent.
 
-    Prompt tokens are counted; answer lengths are the 10 %, 50 % and 90 % quantiles of the answers
-    this plan can reuse, where there are enough, else an assumption that is stated.
+    Prompt tokens are counted, and corrected by what the provider reported for earlier ones. Answers
+    are as long as earlier ones of the same candidate, else of the same model, whatever they were
+    asked; where there are too few, an assumption is made and stated.
+
+    Args:
+        plan: What is to be done.
+        providers: One per candidate, in the plan's order.
+        metering: Counts tokens.
+        prices: Prices calls.
+        reused: Answers that need not be asked for.
+        judge: Who judges; None where no scorer needs it.
+        ledger: Remembers earlier evaluations.
+        judged: Judgements that need not be asked for, by row and scorer.
     """
-    low, high = Decimal(0), Decimal(0)
-    tokens_low = tokens_high = calls = 0
-    unpriced: list[str] = []
-    seen = sorted(r.completion_tokens for r in reused.values() if r.completion_tokens is not None)
-    lengths = _lengths(seen)
+    total = _Total(prices)
+    calls = seen = 0
+    lengths: list[tuple[float, float, float]] = []
     for index, provider in enumerate(providers):
+        spec = plan.candidates[index]
         missing = [c for c in plan.cells() if c.candidate == index and c not in reused]
         calls += len(missing)
-        prompt = sum(
-            metering.prompt_tokens(
-                provider, request_for(plan.candidates[index], plan.dataset.rows[cell.row])
-            )
+        before = answers_before(ledger, spec, provider, metering)
+        seen += len(before.completions) if before.enough else 0
+        lengths.append(_per_call(before, ASSUMED_ANSWER))
+        prompts = [
+            metering.prompt_tokens(provider, request_for(spec, plan.dataset.rows[cell.row]))
             for cell in missing
-        )
-        bounds = [prompt + length * len(missing) for length in (lengths[0], lengths[2])]
-        tokens_low, tokens_high = tokens_low + bounds[0], tokens_high + bounds[1]
-        costs = [
-            _times(prices, provider, prompt, length, len(missing))
-            for length in (lengths[0], lengths[2])
         ]
-        if missing and (costs[0] is None or costs[1] is None):
-            unpriced.append(provider.reference)
-        low, high = low + (costs[0] or 0), high + (costs[1] or 0)
-    judge_calls = _judge_calls(plan)
-    if judge is not None and judge_calls:
-        size = JUDGE_INSTRUCTIONS + _mean_row_tokens(plan, metering, judge)
-        costs = []
-        for answer, verdict in zip(lengths[::2], ASSUMED_VERDICT[::2], strict=True):
-            costs.append(_times(prices, judge, (size + answer) * judge_calls, verdict, judge_calls))
-        tokens_low += (size + lengths[0] + ASSUMED_VERDICT[0]) * judge_calls
-        tokens_high += (size + lengths[2] + ASSUMED_VERDICT[2]) * judge_calls
-        if costs[0] is None or costs[1] is None:
-            unpriced.append(judge.reference)
-        low, high = low + (costs[0] or 0), high + (costs[1] or 0)
-    known = len(seen) >= _ENOUGH
+        total.add(provider, before, prompts, ASSUMED_ANSWER)
+    judge_calls = 0
+    if judge is not None:
+        middle = sum(length[1] for length in lengths) / len(lengths)
+        for scorer in (name for name in plan.scorers if name in JUDGED):
+            rows = [
+                plan.dataset.rows[cell.row]
+                for cell in plan.cells()
+                if (cell, scorer) not in judged and _judgeable(plan.dataset.rows[cell.row], scorer)
+            ]
+            judge_calls += len(rows)
+            before = verdicts_before(ledger, judge, scorer, metering)
+            extra = middle if before.enough else middle + JUDGE_INSTRUCTIONS
+            prompts = [
+                round(metering.prompt_tokens(judge, request_for(plan.candidates[0], row)) + extra)
+                for row in rows
+            ]
+            total.add(judge, before, prompts, ASSUMED_VERDICT)
     return Estimate(
         calls=calls,
         reused=len(reused),
         judge_calls=judge_calls,
-        tokens=(tokens_low, tokens_high),
-        cost=None if unpriced else (low, high),
-        unpriced=tuple(unpriced),
-        assumption=(
-            f"answers of {lengths[0]} to {lengths[2]} tokens, as in {len(seen)} earlier ones"
-            if known
-            else f"answers of {lengths[0]} to {lengths[2]} tokens (an assumption)"
-        ),
+        tokens=(round(total.tokens[0]), round(total.tokens[1])),
+        cost=None if total.unpriced else (total.low, total.high),
+        unpriced=tuple(dict.fromkeys(total.unpriced)),
+        assumption=_words(seen, lengths),
     )
 
 
-def _times(
-    prices: Prices, provider: Provider, prompt: int, completion: int, calls: int
-) -> Decimal | None:
-    """Price calls by their mean prompt: long prompts can have another price than the sum suggests."""
-    if calls == 0:
-        return Decimal(0)
-    one = prices.cost(provider.name, provider.model, prompt // calls, completion)
-    return None if one is None else one * calls
+@dataclass(slots=True)
+class _Total:
+    """Adds calls up."""
+
+    prices: Prices
+    low: Decimal = Decimal(0)
+    high: Decimal = Decimal(0)
+    tokens: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    unpriced: list[str] = field(default_factory=list)
+
+    def add(
+        self,
+        provider: Provider,
+        before: Sizes,
+        prompts: Sequence[int],
+        assumed: tuple[int, int, int],
+    ) -> None:
+        """Add a model's calls, given our count of each prompt."""
+        calls = len(prompts)
+        if not calls:
+            return
+        prompt = before.prompt_tokens(prompts) if before.enough else float(sum(prompts))
+        if before.enough:
+            low, _, high = spread_of_sum(before.completions, calls)
+        else:
+            low, high = float(assumed[0] * calls), float(assumed[2] * calls)
+        self.tokens[0] += prompt + low
+        self.tokens[1] += prompt + high
+        # By the mean prompt: long ones can have another price than their sum suggests.
+        mean = max(1, round(prompt / calls))
+        empty = self.prices.cost(provider.name, provider.model, mean, 0)
+        full = self.prices.cost(provider.name, provider.model, mean, _MANY)
+        if empty is None or full is None:
+            self.unpriced.append(provider.reference)
+            return
+        per_prompt, per_completion = empty / mean, (full - empty) / _MANY
+        self.low += per_prompt * Decimal(prompt) + per_completion * Decimal(low)
+        self.high += per_prompt * Decimal(prompt) + per_completion * Decimal(high)
 
 
-def _lengths(seen: Sequence[int]) -> tuple[int, int, int]:
-    if len(seen) < _ENOUGH:
-        return ASSUMED_ANSWER
-    values = [float(value) for value in seen]
-    low, middle, high = (quantile(values, q) or 0.0 for q in (0.1, 0.5, 0.9))
-    return round(low), round(middle), round(high)
+def _per_call(before: Sizes, assumed: tuple[int, int, int]) -> tuple[float, float, float]:
+    if not before.enough:
+        return (float(assumed[0]), float(assumed[1]), float(assumed[2]))
+    number = len(before.completions)
+    low, middle, high = spread_of_sum(before.completions, number)
+    return low / number, middle / number, high / number
 
 
-def _judge_calls(plan: EvaluationPlan) -> int:
-    """Count judgements if every row is answered; those to be reused are not known before."""
-    rows = plan.dataset.rows
-    per_scorer = {
-        "correctness": sum(1 for row in rows if row.expected),
-        "guidelines": sum(1 for row in rows if row.guidelines),
-        "safety": len(rows),
-    }
-    wanted = [per_scorer[name] for name in plan.scorers if name in JUDGED]
-    return sum(wanted) * len(plan.candidates) * plan.trials
+def _words(seen: int, lengths: Sequence[tuple[float, float, float]]) -> str:
+    low, high = round(min(x[0] for x in lengths)), round(max(x[2] for x in lengths))
+    if seen >= ENOUGH:
+        return f"answers of {low} to {high} tokens on average, as in {seen} earlier ones"
+    return f"answers of {low} to {high} tokens (an assumption)"
 
 
-def _mean_row_tokens(plan: EvaluationPlan, metering: Metering, judge: Provider) -> int:
-    rows = plan.dataset.rows
-    total = sum(metering.prompt_tokens(judge, request_for(plan.candidates[0], row)) for row in rows)
-    return round(total / len(rows)) if rows else 0
+def _judgeable(row: Row, scorer: str) -> bool:
+    """Tell whether a judged scorer has something to say of a row, if it is answered."""
+    needed = {"correctness": row.expected, "guidelines": row.guidelines}
+    return bool(needed.get(scorer, True))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean, stdev
 
@@ -27,11 +28,18 @@ _SLOPES = (0.5, 2.0)
 class Sizes:
     """Calls that were made before: what was counted for them, and what the provider reported."""
 
-    counted: Sequence[int]
+    counted: list[int]
     """Our count of each prompt, in tokens."""
-    prompts: Sequence[int]
+    prompts: list[int]
     """The provider's."""
-    completions: Sequence[int]
+    completions: list[int]
+
+    def add(self, counted: int, prompt: int | None, completion: int | None) -> None:
+        """Note a call; one of which the provider reported nothing tells nothing."""
+        if prompt is not None and completion is not None:
+            self.counted.append(counted)
+            self.prompts.append(prompt)
+            self.completions.append(completion)
 
     @property
     def enough(self) -> bool:
@@ -72,23 +80,63 @@ def answers_before(
     ledger: Ledger, candidate: CandidateSpec, provider: Provider, metering: Metering
 ) -> Sizes:
     """Return the sizes of a candidate's latest answers, or of its model's where it has too few."""
-    own = _answers(ledger, provider, metering, lambda other: other.digest == candidate.digest)
-    if own.enough:
-        return own
-    return _answers(ledger, provider, metering, lambda other: other.model == candidate.model)
+
+    def same(other: CandidateSpec, _: str | None) -> bool:
+        return other.digest == candidate.digest
+
+    def same_model(other: CandidateSpec, _: str | None) -> bool:
+        return other.model == candidate.model
+
+    own = _answers(_latest(ledger, same), provider, metering)
+    return own if own.enough else _answers(_latest(ledger, same_model), provider, metering)
 
 
 def _answers(
-    ledger: Ledger, provider: Provider, metering: Metering, fits: _Fits
+    outcomes: Iterable[tuple[EvaluationPlan, Outcome]], provider: Provider, metering: Metering
 ) -> Sizes:
-    counted, prompts, completions = [], [], []
-    for plan, outcome in _latest(ledger, fits):
+    sizes = Sizes([], [], [])
+    for plan, outcome in outcomes:
         answer = outcome.answer
-        if not answer.answered or answer.prompt_tokens is None or answer.completion_tokens is None:
-            continue
-        spec = plan.candidates[outcome.cell.candidate]
-        request = request_for(spec, plan.dataset.rows[outcome.cell.row])
-        counted.append(metering.prompt_tokens(provider, request))
-        prompts.append(answer.prompt_tokens)
-        completions.append(answer.completion_tokens)
-    return Sizes(counted, prompts, completions)
+        if answer.answered:
+            counted = _counted(plan, outcome, provider, metering)
+            sizes.add(counted, answer.prompt_tokens, answer.completion_tokens)
+    return sizes
+
+
+def verdicts_before(ledger: Ledger, judge: Provider, scorer: str, metering: Metering) -> Sizes:
+    """Return the sizes of a judge's latest judgements; counted is the question with its answer."""
+    sizes = Sizes([], [], [])
+    for plan, outcome in _latest(ledger, lambda _, by: by == judge.reference):
+        score, answer = outcome.scores.get(scorer), outcome.answer
+        if score is not None and score.judge is not None and answer.completion_tokens is not None:
+            counted = _counted(plan, outcome, judge, metering) + answer.completion_tokens
+            sizes.add(counted, score.prompt_tokens, score.completion_tokens)
+    return sizes
+
+
+def _counted(plan: EvaluationPlan, outcome: Outcome, provider: Provider, metering: Metering) -> int:
+    cell = outcome.cell
+    request = request_for(plan.candidates[cell.candidate], plan.dataset.rows[cell.row])
+    return metering.prompt_tokens(provider, request)
+
+
+def _latest(
+    ledger: Ledger, fits: Callable[[CandidateSpec, str | None], bool]
+) -> Iterator[tuple[EvaluationPlan, Outcome]]:
+    """Yield the latest rows of the candidates that fit (told by candidate and judge)."""
+    left = _LATEST
+    for stored in ledger.evaluations():
+        plan: EvaluationPlan | None = None
+        for index, values in enumerate(stored.plan["candidates"]):
+            if not fits(CandidateSpec.from_json(values), stored.plan["judge"]):
+                continue
+            plan = plan or ledger.plan(stored.id)
+            for record in ledger.query(
+                "SELECT record FROM outcomes WHERE evaluation = ? AND key LIKE ? "
+                "ORDER BY seq DESC LIMIT ?",
+                (stored.id, f"{index}:%", left),
+            ):
+                left -= 1
+                yield plan, Outcome.from_json(json.loads(record[0]))
+        if left <= 0:
+            return

@@ -16,15 +16,16 @@ import re
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from llmflowlab.errors import BadAnswer, InputError, Interrupted, ProviderError
+from llmflowlab.errors import BadAnswer, InputError, ProviderError
 from llmflowlab.evaluation.answers import AnswerRecord, Metering
 from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.dataset import Row
 from llmflowlab.evaluation.plan import digest_of
+from llmflowlab.evaluation.reservation import Reservation
 from llmflowlab.evaluation.scores import NotScored, Score
 from llmflowlab.evaluation.stopping import Stopper
 from llmflowlab.providers.base import Message, Parameters, Provider, Request
@@ -98,7 +99,7 @@ class Judge:
             BrokenOff: It began to, and was paid for that.
             Unparseable: It answered, but neither yes nor no.
             OutOfBudget: The money for the call is not there; nothing was sent.
-            Interrupted: It was stopped before there was a verdict.
+            NotReached: It was stopped before there was a verdict.
         """
         capped = self.budget.cap is not None
         request = Request(
@@ -110,27 +111,47 @@ class Judge:
         if capped:
             price = self._metering.worst_case(self.provider, request, MAX_VERDICT_TOKENS)
             worst = price or Decimal(0)
-        if not self.budget.reserve(worst, stopper.event):
-            if stopper.stopped:
-                raise Interrupted
-            raise OutOfBudget(self.reference)
-        spent = Decimal(0)
+        reservation = Reservation(self.budget, worst, stopper.event)
+        reservation.gate = self._gate
+        record = _NOTHING
         try:
-            answer = stopper.call(self.provider, request, policy=self._policy, gate=self._gate)
+            answer = stopper.call(self.provider, request, policy=self._policy, gate=reservation)
             record = self._metering.record(self.provider, request, answer, 0)
-            spent = record.spent
+            if answer.state == "interrupted":
+                wasted = self._metering.wasted(self.provider, answer.failed_usage)
+                record = replace(_NOTHING, wasted_usd=wasted)
+        except ProviderError as exc:
+            record = self._metering.failed(self.provider, exc, 0, exc.tries)
+            if record.spent:
+                raise BrokenOff(exc.message, record=record) from exc
+            raise
         finally:
-            self.budget.settle(worst, spent)
+            reservation.settle(record.spent)
+        if answer.state == "interrupted":
+            raise OutOfBudget(record) if reservation.refused else NotReached(record)
         if answer.error is not None:
             raise BrokenOff(answer.error.message, record=record)
-        if answer.state == "interrupted":
-            raise Interrupted
         result, rationale = read_verdict(answer.text, record)
         return Verdict(result, rationale, record)
 
 
-class OutOfBudget(Exception):
-    """A judgement was not asked for because the budget does not allow it."""
+_NOTHING = AnswerRecord(text="", state="failed", tries=0)
+
+
+class _LeftOut(Exception):
+    """A judgement is not there; `record` holds what tries before that may have cost."""
+
+    def __init__(self, record: AnswerRecord) -> None:
+        super().__init__()
+        self.record = record
+
+
+class OutOfBudget(_LeftOut):
+    """It was not asked for because the budget does not allow it."""
+
+
+class NotReached(_LeftOut):
+    """The evaluation was stopped before it was there."""
 
 
 class _PaidInVain(BadAnswer):
@@ -349,10 +370,10 @@ class JudgeScorer:
             return self._score(exc.record, not_scored="judge_unparseable", rationale=exc.message)
         except BrokenOff as exc:
             return self._score(exc.record, not_scored="judge_failed", rationale=exc.message)
-        except OutOfBudget:
-            return Score(scorer=self.name, not_scored="budget_exhausted")
-        except Interrupted:
-            return Score(scorer=self.name, not_scored="not_reached")
+        except OutOfBudget as exc:
+            return self._score(exc.record, not_scored="budget_exhausted")
+        except NotReached as exc:
+            return self._score(exc.record, not_scored="not_reached")
         except ProviderError as exc:
             return Score(
                 scorer=self.name,
@@ -367,13 +388,15 @@ class JudgeScorer:
         return self._score(verdict.record, value=value, rationale=verdict.rationale)
 
     def _score(self, record: AnswerRecord, **outcome: Any) -> Score:
+        unknown = record.cost is None and record.wasted_usd is None
         return Score(
             scorer=self.name,
-            judge=self.judge.reference,
+            # Nobody judged where nothing was sent.
+            judge=self.judge.reference if record.tries or not unknown else None,
             prompt_tokens=record.prompt_tokens,
             completion_tokens=record.completion_tokens,
             # With what failed tries cost, as it counts against the budget.
-            cost_usd=None if record.cost is None else str(record.spent),
+            cost_usd=None if unknown else str(record.spent),
             seconds=record.latency or 0.0,
             **outcome,
         )

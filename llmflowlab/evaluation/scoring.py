@@ -84,24 +84,24 @@ class Scoring:
     def binary(self) -> Mapping[str, bool]:
         return is_binary(self.plan.scorers)
 
-    def recall(self, answers: Mapping[Cell, AnswerRecord]) -> int:
-        """Load judgements already paid for; returns how many will be reused."""
-        keys = [
-            scorer.key(self._row(cell), answer)
+    def recall(self, answers: Mapping[Cell, AnswerRecord]) -> set[tuple[Cell, str]]:
+        """Load judgements already paid for; returns for which rows and scorers there are some."""
+        keys = {
+            (cell, scorer.name): scorer.key(self._row(cell), answer)
             for scorer in self.scorers.values()
             if isinstance(scorer, JudgeScorer)
             for cell, answer in answers.items()
             if scorer.refuses(self._row(cell), answer) is None
-        ]
+        }
         own = self.plan.evaluation_id
         found = self._ledger.load(
-            "judgements", keys, evaluation=own if self.plan.fresh else None, prefer=own
+            "judgements", keys.values(), evaluation=own if self.plan.fresh else None, prefer=own
         )
         self._kept = {
             key: Score.from_json({**values, "reused": owner != own})
             for key, (owner, values) in found.items()
         }
-        return len(self._kept)
+        return {place for place, key in keys.items() if key in self._kept}
 
     def stop(self) -> None:
         """Ask for no further judgement; those in flight finish, what waits is "not reached"."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from pathlib import Path
 
@@ -127,6 +128,30 @@ def test_an_evaluation_killed_in_the_middle_is_resumed_without_paying_twice(
     assert run.info.status == "FINISHED"
     assert run.info.run_id == candidate["run_id"]
     assert len(stored.traces_of(run)) == ROWS
+
+
+def test_ctrl_c_finishes_what_is_in_flight_and_records_it(
+    connected: Lab, loopback: LoopbackServer, twelve: Path
+) -> None:
+    answers = Answers(few=5)
+    loopback.scenario.answer = answers
+    with connected.start(
+        *("evaluate", "--model", "openai:gpt-4.1-mini", "--data", str(twelve), "--json"),
+        *("--concurrency", str(AT_ONCE)),
+    ) as running:
+        answers.wait_until_stuck()
+        running.process.send_signal(signal.SIGINT)
+        running.wait_for("stopping: waiting for answers in flight")
+        answers.release()
+        ended = running.end()
+    assert ended.code == 130
+    (candidate,) = ended.document["candidates"]
+    assert candidate["answered"] == len(loopback.chats()) == 5 + AT_ONCE
+    assert candidate["failed"] == {"not_reached": ROWS - 5 - AT_ONCE}
+    stored = Everything(connected.settings)
+    (run,) = stored.evaluations()
+    assert run.data.tags["llmflowlab.interrupted"] == "true"
+    assert len(stored.traces_of(run)) == 5 + AT_ONCE
 
 
 def _unfinished(lab: Lab) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -16,7 +17,7 @@ from llmflowlab.cli.arguments import (
 from llmflowlab.cli.context import App
 from llmflowlab.cli.evaluate.live import LiveView
 from llmflowlab.cli.evaluate.preparing import Prepared, Wishes, prepare
-from llmflowlab.cli.evaluate.show import describe_plan, show_result
+from llmflowlab.cli.evaluate.show import describe_plan, plan_document, show_result
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.evaluation.engine import run_evaluation, to_document
 from llmflowlab.evaluation.ledger import Ledger
@@ -105,11 +106,13 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
         prepared = prepare(app, wishes, ledger, recorder=recorder)
         for remark in prepared.remarks:
             app.screen.note(remark)
-        if not arguments.json or arguments.dry_run:
-            say = app.screen.note if arguments.json else app.screen.say
+        if not arguments.json:
             for line in describe_plan(prepared.plan, prepared.estimate):
-                say(line)
+                app.screen.say(line)
         if arguments.dry_run:
+            if arguments.json:
+                document = plan_document(prepared.plan, prepared.estimate)
+                sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
             return ExitCode.DONE
         result = carry_out(app, prepared)
     if arguments.json:

@@ -20,7 +20,7 @@ from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
 from llmflowlab.evaluation.recorder_client import RecorderProcess
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
-from llmflowlab.evaluation.scoring import check_scorers
+from llmflowlab.evaluation.scoring import Scoring, check_scorers
 from llmflowlab.evaluation.steering import Steering, known_budget
 from llmflowlab.providers.base import Parameters, Provider
 from llmflowlab.providers.calling import CallPolicy
@@ -89,6 +89,7 @@ def prepare(
         NotConfigured: A provider lacks its key, address or package.
     """
     if wishes.judge or app.settings.judge:
+        # MLflow's judges take two seconds to import: measured, beginning now is what costs least.
         preload(app.settings)
     if wishes.resume is not None:
         plan = ledger.plan(wishes.resume)
@@ -146,13 +147,16 @@ def prepare(
     )
     for provider in providers:
         app.counter.preload(provider.model)
+    reused = reusable_answers(plan, ledger)
     figures = estimate(
         plan,
         providers,
         metering=metering,
         prices=app.prices,
-        reused=reusable_answers(plan, ledger),
+        reused=reused,
         judge=judge.provider if judge else None,
+        ledger=ledger,
+        judged=Scoring(plan, judge, ledger).recall(reused),
     )
     if cap is not None and figures.unpriced and not wishes.allow_unknown_cost:
         raise ConfigurationError(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
-from llmflowlab.cli.formatting import dollars
+from llmflowlab.cli.formatting import dollars, number_or_none
 from llmflowlab.cli.ui.screen import Screen, Table
 from llmflowlab.evaluation.conclusions import conclude
 from llmflowlab.evaluation.estimate import Estimate
 from llmflowlab.evaluation.plan import EvaluationPlan
 from llmflowlab.evaluation.results import CandidateResult, EvaluationResult, ScoreSummary
 
-__all__ = ["describe_plan", "result_tables", "show_result"]
+__all__ = ["describe_plan", "plan_document", "result_tables", "show_result"]
 
 
 def describe_plan(plan: EvaluationPlan, figures: Estimate) -> list[str]:
@@ -41,6 +42,31 @@ def describe_plan(plan: EvaluationPlan, figures: Estimate) -> list[str]:
         low, high = figures.cost
         lines.append(f"cost: {dollars(low)} to {dollars(high)}, for {figures.assumption}")
     return lines
+
+
+def plan_document(plan: EvaluationPlan, figures: Estimate) -> dict[str, Any]:
+    """Return the same as the document of `evaluate --dry-run --json`; unknown is None."""
+    low, high = figures.cost or (None, None)
+    return {
+        "dataset": {
+            "name": plan.dataset.name,
+            "rows": len(plan.dataset.rows),
+            "digest": plan.dataset.digest,
+        },
+        "candidates": [candidate.model for candidate in plan.candidates],
+        "scorers": list(plan.scorers),
+        "judge": plan.judge,
+        "trials": plan.trials,
+        "calls": {
+            "candidates": figures.calls,
+            "reused": figures.reused,
+            "judge": figures.judge_calls,
+        },
+        "tokens": {"low": figures.tokens[0], "high": figures.tokens[1]},
+        "cost_usd": {"low": number_or_none(low), "high": number_or_none(high)},
+        "unpriced": list(figures.unpriced),
+        "assumption": figures.assumption,
+    }
 
 
 def result_tables(result: EvaluationResult, width: int = 80) -> list[Table]:

@@ -1,0 +1,233 @@
+"""`main.py evaluate`: what it takes, what it refuses before any call, and what it prints."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmflowlab.cli import main
+from llmflowlab.evaluation.ledger import Ledger
+
+CSV = """question,answer,category
+What is coverage?,scored rows divided by rows,terms
+What is a judge?,the model behind an LLM scorer,terms
+What is a turn?,a prompt and its answer,terms
+"""
+CANDIDATE = ["--model", "guide:docs"]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    file = tmp_path / "terms.csv"
+    file.write_text(CSV, encoding="utf-8")
+    return file
+
+
+def evaluate(data: Path, *options: str) -> int:
+    return main(["evaluate", "--data", str(data), *options])
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "reason"),
+    [
+        pytest.param([], 2, "Name at least one model", id="no model"),
+        pytest.param(
+            [*CANDIDATE, "--resume", "x"], 2, "--resume goes on with the evaluation's", id="both"
+        ),
+        pytest.param(["--resume", "nope"], 2, "There is no evaluation 'nope'", id="unknown id"),
+        pytest.param([*CANDIDATE, *CANDIDATE], 2, "The same candidate is named", id="twice"),
+        pytest.param(
+            ["--model", "nobody:x"], 2, "'nobody:x' names no model", id="unknown provider"
+        ),
+        pytest.param([*CANDIDATE, "--map", "question"], 2, "--map 'question' is not", id="map"),
+        pytest.param(
+            [*CANDIDATE, "--map", "question=F"], 2, "terms.csv has no column 'F'", id="no column"
+        ),
+        pytest.param([*CANDIDATE, "--sample", "0"], 2, "argument --sample: '0'", id="sample 0"),
+        pytest.param([*CANDIDATE, "--trials", "x"], 2, "argument --trials: 'x'", id="trials"),
+        pytest.param([*CANDIDATE, "--budget", "0"], 2, "argument --budget: '0'", id="budget 0"),
+        pytest.param([*CANDIDATE, "--budget", "1e12"], 2, "argument --budget", id="absurd budget"),
+        pytest.param([*CANDIDATE, "--budget", "inf"], 2, "argument --budget", id="no budget"),
+        pytest.param(
+            [*CANDIDATE, "--concurrency", "-1"], 2, "argument --concurrency", id="concurrency -1"
+        ),
+        pytest.param(
+            [*CANDIDATE, "--concurrency", "100000"], 2, "argument --concurrency", id="too many"
+        ),
+        pytest.param([*CANDIDATE, "--temperature", "9"], 2, "argument --temperature", id="heat"),
+        pytest.param([*CANDIDATE, "--harness", "own"], 2, "argument --harness", id="harness"),
+        pytest.param([*CANDIDATE, "--fesh"], 2, "unrecognized arguments: --fesh", id="misspelt"),
+        pytest.param([*CANDIDATE, "--scorer", "bleu"], 2, "'bleu' is no scorer", id="scorer"),
+        pytest.param(
+            [*CANDIDATE, "--scorer", "safety"], 3, "safety needs a judge; name one", id="no judge"
+        ),
+        pytest.param(
+            [*CANDIDATE, "--judge", "guide:docs"], 2, "guide:docs cannot judge", id="guide judges"
+        ),
+        pytest.param(
+            ["--model", "ollama:a", "--judge", "ollama:a"],
+            2,
+            "ollama:a is a candidate and cannot judge itself",
+            id="judge is candidate",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_sentence(
+    data: Path,
+    tmp_path: Path,
+    options: list[str],
+    code: int,
+    reason: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert evaluate(data, *options) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines()[-1].startswith(reason)
+    assert "Traceback" not in captured.err
+    assert not (tmp_path / "mlflow.db").exists()
+    kept = tmp_path / ".llmflowlab" / "evaluations.db"
+    if kept.exists():
+        ledger = Ledger(kept)
+        assert ledger.evaluations() == []
+        ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        pytest.param("question,answer\nonly one\n", "terms.csv, line 2", id="short row"),
+        pytest.param("a,b\n1,2\n", "terms.csv", id="no question"),
+        pytest.param("", "terms.csv", id="empty"),
+    ],
+)
+def test_a_bad_file_is_named(
+    data: Path, text: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data.write_text(text, encoding="utf-8")
+    assert evaluate(data, *CANDIDATE) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_without_a_judge_it_says_what_was_left_out(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(data, *CANDIDATE, "--dry-run") == 0
+    captured = capsys.readouterr()
+    assert captured.err == (
+        "Left out without a judge: correctness, safety, guidelines. Name one with --judge "
+        "provider:model or LLMFLOWLAB_JUDGE; it must not be one of the candidates.\n"
+    )
+    assert captured.out.splitlines() == [
+        "terms: 3 questions × 1 candidate = 3 answers",
+        "candidates: guide:docs",
+        "scorers: exact_match, contains, token_f1",
+        "calls: 3 to candidates",
+        "cost: free",
+    ]
+
+
+def test_a_judge_from_the_environment_that_is_a_candidate_is_set_aside(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LLMFLOWLAB_JUDGE", "ollama:a")
+    assert evaluate(data, "--model", "ollama:a", "--dry-run") == 0
+    assert "LLMFLOWLAB_JUDGE is ollama:a, which is a candidate here." in capsys.readouterr().err
+
+
+def dry(data: Path, capsys: pytest.CaptureFixture[str], *options: str) -> Any:
+    assert evaluate(data, *options, "--dry-run", "--json") == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_dry_run_prints_its_estimate_and_touches_nothing(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = dry(data, capsys, "--model", "ollama:a", "--judge", "ollama:b", "--trials", "2")
+    assert document["dataset"]["rows"] == 3
+    assert document["calls"] == {"candidates": 6, "reused": 0, "judge": 12}
+    assert document["judge"] == "ollama:b"
+    assert document["cost_usd"] == {"low": 0.0, "high": 0.0}
+    assert 0 < document["tokens"]["low"] < document["tokens"]["high"]
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_an_unknown_price_is_null_and_stops_only_a_budget(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    document = dry(data, capsys, "--model", "openai:nobody-knows-it")
+    assert document["cost_usd"] == {"low": None, "high": None}
+    assert document["unpriced"] == ["openai:nobody-knows-it"]
+    model = ["--model", "openai:nobody-knows-it", "--dry-run", "--budget", "1"]
+    assert evaluate(data, *model) == 3
+    assert "A budget needs prices" in capsys.readouterr().err
+    assert evaluate(data, *model, "--allow-unknown-cost") == 0
+
+
+def test_columns_of_other_names_are_mapped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "fragen.csv"
+    file.write_text("Frage;Lösung\nWas ist 2 + 2?;4\n", encoding="utf-8")
+    assert evaluate(file, *CANDIDATE, "--dry-run") == 2
+    capsys.readouterr()
+    mapped = ["--map", "question=Frage", "--map", "expected=Lösung"]
+    assert dry(file, capsys, *CANDIDATE, *mapped)["dataset"]["rows"] == 1
+
+
+def test_a_sample_is_the_same_for_the_same_seed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "many.csv"
+    file.write_text(
+        "question,answer\n" + "".join(f"Question {n}?,{n}\n" for n in range(40)), encoding="utf-8"
+    )
+
+    def digest(*options: str) -> str:
+        drawn = dry(file, capsys, *CANDIDATE, "--sample", "5", *options)["dataset"]
+        assert drawn["rows"] == 5
+        return str(drawn["digest"])
+
+    assert digest() == digest("--seed", "0")
+    assert digest() != digest("--seed", "1")
+
+
+def test_the_document_has_the_promised_keys_and_a_second_run_pays_nothing(
+    data: Path, mlflow_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [*CANDIDATE, "--scorer", "contains", "--output", "out", "--json"]
+    assert evaluate(data, *options) == 0
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert list(document) == [
+        *("evaluation_id", "parent_run_id", "dataset", "judge", "candidates", "comparisons"),
+        *("judge_usage", "gates", "files"),
+    ]
+    (candidate,) = document["candidates"]
+    assert list(candidate) == [
+        *("model", "prompt", "run_id", "rows", "answered", "failed", "scores", "latency"),
+        *("tokens", "cost_usd", "calls"),
+    ]
+    assert list(candidate["scores"]["contains"]) == [
+        *("mean", "scored", "coverage", "ci_low", "ci_high", "not_scored"),
+    ]
+    assert list(candidate["latency"]) == ["mean", "p50", "p95"]
+    assert candidate["calls"] == {"sent": 3, "reused": 0}
+    assert candidate["cost_usd"] == 0
+    # One line a candidate, at the end: nothing else is worth a line in so short a run.
+    assert [line.partition(", contains ")[0] for line in captured.err.splitlines()] == [
+        "guide:docs: 3/3 answers, free"
+    ]
+    with Path(document["files"]["answers_csv"]).open(encoding="utf-8-sig", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 3
+
+    assert evaluate(data, *CANDIDATE, "--scorer", "contains", "--scorer", "token_f1") == 0
+    shown = capsys.readouterr().out
+    assert "3 answers, 3 of them there already" in shown
+    assert "calls: 0 to candidates" in shown
+    assert "3 answers were taken from earlier evaluations, not paid for again." in shown

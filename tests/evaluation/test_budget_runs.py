@@ -1,0 +1,214 @@
+"""Money over whole evaluations: the cap, what is left out, going on, and what was said beforehand."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from llmflowlab.errors import Overloaded
+from llmflowlab.evaluation.answering import reusable_answers
+from llmflowlab.evaluation.answers import Metering
+from llmflowlab.evaluation.budget import Budget
+from llmflowlab.evaluation.engine import run_evaluation
+from llmflowlab.evaluation.estimate import estimate
+from llmflowlab.evaluation.judges import Judge
+from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.scoring import Scoring
+from llmflowlab.evaluation.verify import verify_run
+from llmflowlab.providers.base import Finished, Parameters, TextDelta, Usage, UsageReport
+from llmflowlab.settings import load_settings
+from llmflowlab.text.cost import Prices
+from llmflowlab.text.tokens import TokenCounter
+from llmflowlab.tracking.store import open_store
+from tests.evaluation.helpers import QUICK, TableModel, bench, dataset, plan, spec
+from tests.evaluation.test_judges import verdict
+
+ROWS = 40
+DATA = "question,answer\n" + "".join(f"Question {n},Answer {n}\n" for n in range(ROWS))
+RATES = {"input_per_million": "100", "output_per_million": "400"}
+
+
+@pytest.fixture
+def settings(mlflow_home):
+    names = ("table:one", "table:two", "table:judge")
+    prices = mlflow_home / "prices.json"
+    prices.write_text(json.dumps(dict.fromkeys(names, RATES)), encoding="utf-8")
+    return load_settings({}, cwd=mlflow_home, stdin_is_terminal=False)
+
+
+@pytest.fixture
+def ledger(settings):
+    opened = Ledger(settings.state_dir / "evaluations.db")
+    yield opened
+    opened.close()
+
+
+class Priced(TableModel):
+    """Answers of many lengths, whose tokens are reported as its price list needs them."""
+
+    def stream(self, request):
+        self.requests.append(request)
+        text = request.messages[-1].content
+        if self.model == "judge":
+            yield TextDelta(verdict("yes"))
+            yield UsageReport(Usage(prompt_tokens=len(text) // 4, completion_tokens=25))
+        else:
+            number = int(text.rpartition(" ")[2])
+            yield TextDelta(f"Answer {number}")
+            spread = 20 + number * 7 % 30
+            yield UsageReport(Usage(prompt_tokens=len(text) // 4 + 9, completion_tokens=spread))
+        yield Finished("stop", self.model)
+
+
+def candidates(*names):
+    limited = Parameters(max_tokens=60)
+    return [
+        type(spec())(
+            model=f"table:{name}", display_name="Table", supplier="Tests", parameters=limited
+        )
+        for name in names
+    ]
+
+
+def made(tmp_path, *, text=DATA, name="asked.csv", judge=True, **options):
+    return plan(
+        dataset(tmp_path, text, name),
+        candidates=candidates("one", "two"),
+        scorers=("exact_match", *(("correctness",) if judge else ())),
+        judge="table:judge" if judge else None,
+        **options,
+    )
+
+
+def run(settings, ledger, tmp_path, made_plan, *, cap, models=None, on_progress=None):
+    models = models or [Priced(c.model_id, settings, {}) for c in made_plan.candidates]
+    meter = Metering(TokenCounter(), Prices(settings))
+    budget = Budget(cap, spent=ledger.spent(made_plan.evaluation_id))
+    judge_model = Priced("judge", settings, {})
+    work = bench(settings, models, ledger, tmp_path, budget=budget)
+    if made_plan.judge:
+        judge = Judge(judge_model, policy=QUICK, metering=meter, budget=budget)
+        work = type(work)(**{**{f: getattr(work, f) for f in work.__slots__}, "judge": judge})
+    result = run_evaluation(made_plan, work, on_progress=on_progress)
+    sent = sum(len(m.requests) for m in models) + len(judge_model.requests)
+    return result, sent, budget
+
+
+def test_a_budget_holds_and_raising_it_finishes_the_evaluation(settings, ledger, tmp_path):
+    asked = made(tmp_path)
+    whole, sent, free = run(
+        settings, ledger, tmp_path, made(tmp_path, evaluation_id="free"), cap=None
+    )
+    assert whole.problems == ()
+    price = free.spent
+    assert price == ledger.spent("free")
+    everything = sent
+
+    asked = made(tmp_path, fresh=True)
+    committed = []
+    cap = price / 2
+    first, sent_first, budget = run(
+        settings,
+        ledger,
+        tmp_path,
+        asked,
+        cap=cap,
+        on_progress=lambda _: committed.append(ledger.spent(asked.evaluation_id)),
+    )
+    assert max(committed) <= cap
+    assert Decimal(0) < budget.spent <= cap
+    assert budget.spent == ledger.spent(asked.evaluation_id)
+    left_out = [c.failed.get("budget_exhausted", 0) for c in first.candidates]
+    unjudged = [c.scores["correctness"].not_scored for c in first.candidates]
+    assert sum(left_out) > 0
+    # What the money did not reach is neither right nor wrong, and was not sent.
+    for candidate, left in zip(first.candidates, left_out, strict=True):
+        assert candidate.answered == ROWS - left
+        assert candidate.sent == ROWS - left
+        assert candidate.scores["exact_match"].scored == ROWS - left
+        assert candidate.scores["exact_match"].not_scored == {"budget_exhausted": left}
+    assert all(set(reasons) == {"budget_exhausted"} for reasons in unjudged)
+    assert ledger.evaluation(asked.evaluation_id).state == "interrupted"
+    store = open_store(settings)
+    short = store.client.get_run(first.candidates[0].run_id)
+    assert short.info.status == "KILLED"
+    assert short.data.tags["llmflowlab.partial"] == "true"
+    assert short.data.tags["llmflowlab.missing"]
+
+    # Resumed within the same cap it has nothing to spend; raised, it sends what is missing only.
+    again, sent_again, budget = run(settings, ledger, tmp_path, asked, cap=cap)
+    assert budget.spent <= cap
+    last, sent_last, budget = run(settings, ledger, tmp_path, asked, cap=price * 2)
+    assert sent_first + sent_again + sent_last == everything
+    assert budget.spent == ledger.spent(asked.evaluation_id) == price
+    assert last.problems == ()
+    assert [c.answered for c in last.candidates] == [ROWS, ROWS]
+    assert [c.scores for c in last.candidates] == [c.scores for c in whole.candidates]
+    assert last.judge_usage == whole.judge_usage
+    for candidate in last.candidates:
+        run_ = store.client.get_run(candidate.run_id)
+        assert run_.info.status == "FINISHED"
+        assert run_.data.tags["llmflowlab.missing"] == ""
+        assert [c for c in verify_run(store, candidate.run_id) if not c.equal] == []
+
+
+def test_tries_that_were_paid_for_and_failed_cannot_pass_the_cap(settings, ledger, tmp_path):
+    class Failing(Priced):
+        def stream(self, request):
+            self.requests.append(request)
+            yield UsageReport(Usage(prompt_tokens=30, completion_tokens=30))
+            raise Overloaded("busy", provider="table", status=503)
+
+    models = [Failing("one", settings, {}), Failing("two", settings, {})]
+    asked = made(tmp_path, judge=False)
+    cap = Decimal("0.2")
+    result, _, budget = run(settings, ledger, tmp_path, asked, cap=cap, models=models)
+    assert result.candidates[0].answered == 0
+    assert Decimal(0) < budget.spent <= cap
+    assert ledger.spent(asked.evaluation_id) == budget.spent
+
+
+@pytest.mark.parametrize(
+    "offset", [pytest.param(0, id="same-questions"), pytest.param(1000, id="other-questions")]
+)
+def test_earlier_answers_make_the_estimate_exact(settings, ledger, tmp_path, offset):
+    run(settings, ledger, tmp_path, made(tmp_path, evaluation_id="earlier"), cap=None)
+    text = "question,answer\n" + "".join(
+        f"Question number {n + offset},Answer {n}\n" for n in range(ROWS // 2)
+    )
+    later = made(tmp_path, text=text, name="later.csv", evaluation_id="later", fresh=True)
+    figures = estimated(settings, ledger, later)
+    result, _, _ = run(settings, ledger, tmp_path, later, cap=None)
+    real = ledger.spent("later")
+    assert result.judge_usage["calls"]["sent"] == ROWS // 2
+    low, high = figures.cost
+    assert "as in" in figures.assumption
+    assert low <= real <= high
+    assert abs((low + high) / 2 - real) <= real * Decimal("0.15")
+
+
+def test_nothing_is_estimated_for_what_is_there_already(settings, ledger, tmp_path):
+    run(settings, ledger, tmp_path, made(tmp_path, evaluation_id="earlier"), cap=None)
+    figures = estimated(settings, ledger, made(tmp_path, evaluation_id="later"))
+    assert (figures.calls, figures.judge_calls) == (0, 0)
+    assert figures.reused == 2 * ROWS
+    assert figures.cost == (0, 0)
+
+
+def estimated(settings, ledger, asked):
+    meter = Metering(TokenCounter(), Prices(settings))
+    judge = Priced("judge", settings, {})
+    reused = reusable_answers(asked, ledger)
+    scoring = Scoring(asked, Judge(judge, policy=QUICK, metering=meter), ledger)
+    return estimate(
+        asked,
+        [Priced(c.model_id, settings, {}) for c in asked.candidates],
+        metering=meter,
+        prices=Prices(settings),
+        reused=reused,
+        judge=judge,
+        ledger=ledger,
+        judged=scoring.recall(reused),
+    )
