@@ -144,10 +144,11 @@ class _Total:
             low, _, high = spread_of_sum(before.completions, calls)
         else:
             low, high = float(assumed[0] * calls), float(assumed[2] * calls)
+        prompt, low, high = prompt * before.paid, low * before.paid, high * before.paid
         self.tokens[0] += prompt + low
         self.tokens[1] += prompt + high
         # By the mean prompt: long ones can have another price than their sum suggests.
-        mean = max(1, round(prompt / calls))
+        mean = max(1, round(prompt / calls / before.paid)) if before.paid else 1
         empty = self.prices.cost(provider.name, provider.model, mean, 0)
         full = self.prices.cost(provider.name, provider.model, mean, _MANY)
         if empty is None or full is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist, fmean, stdev
 
 from llmflowlab.evaluation.answers import Metering
@@ -33,6 +33,13 @@ class Sizes:
     prompts: list[int]
     """The provider's."""
     completions: list[int]
+    shared: list[bool] = field(default_factory=list)
+    """Which judgements served a row that another row paid for."""
+
+    @property
+    def paid(self) -> float:
+        """The share that was paid for, 0 to 1."""
+        return 1 - fmean(self.shared) if self.shared else 1.0
 
     def add(self, counted: int, prompt: int | None, completion: int | None) -> None:
         """Note a call; one of which the provider reported nothing tells nothing."""
@@ -111,6 +118,7 @@ def verdicts_before(ledger: Ledger, judge: Provider, scorer: str, metering: Mete
         if score is not None and score.judge is not None and answer.completion_tokens is not None:
             counted = _counted(plan, outcome, judge, metering) + answer.completion_tokens
             sizes.add(counted, score.prompt_tokens, score.completion_tokens)
+            sizes.shared.append(score.shared)
     return sizes
 
 
