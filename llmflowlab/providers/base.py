@@ -10,11 +10,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from llmflowlab.errors import ConfigurationError
-from llmflowlab.providers.limits import RateLimits
 from llmflowlab.settings import Settings
+
+if TYPE_CHECKING:
+    from llmflowlab.providers.limits import RateLimits
 
 __all__ = [
     "FinishReason",
