@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 
 from llmflowlab.errors import ConfigurationError, ProviderError
 from llmflowlab.evaluation.answers import AnswerRecord, Metering
@@ -276,7 +277,8 @@ class Answering:
             most = request.parameters.max_tokens or DEFAULT_MAX_TOKENS
             worst = self._metering.worst_case(provider, request, most) or Decimal(0)
         actual = Decimal(0)
-        reservation = Reservation(self._budget, worst, self._stop)
+        at_most = partial(self._metering.at_most, provider)
+        reservation = Reservation(self._budget, worst, at_most, self._stop)
         try:
             record = self._sent(cell, provider, request, reservation)
             actual = record.spent

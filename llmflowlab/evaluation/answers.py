@@ -133,6 +133,15 @@ class Metering:
         )
         return None if cost is None else str(cost)
 
+    def at_most(self, provider: Provider, tokens: int) -> Decimal:
+        """Return in USD what so many tokens can cost, prompt and answer together; 0 if unknown."""
+        price = self._prices.cost
+        either = (
+            price(provider.name, provider.model, tokens, 0),
+            price(provider.name, provider.model, 0, tokens),
+        )
+        return max((cost for cost in either if cost is not None), default=Decimal(0))
+
     def worst_case(self, provider: Provider, request: Request, max_tokens: int) -> Decimal | None:
         """Return what a call can cost at most, or None where its price is unknown.
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from llmflowlab.errors import BadAnswer, InputError, ProviderError
@@ -111,7 +112,8 @@ class Judge:
         if capped:
             price = self._metering.worst_case(self.provider, request, MAX_VERDICT_TOKENS)
             worst = price or Decimal(0)
-        reservation = Reservation(self.budget, worst, stopper.event)
+        at_most = partial(self._metering.at_most, self.provider)
+        reservation = Reservation(self.budget, worst, at_most, stopper.event)
         reservation.gate = self._gate
         record = _NOTHING
         try:

@@ -83,23 +83,43 @@ def made(tmp_path, *, text=DATA, name="asked.csv", judge=True, **options):
     )
 
 
-def run(settings, ledger, tmp_path, made_plan, *, cap, models=None, on_progress=None):
+class NoRecorder:
+    """Stands where MLflow does not matter: a recorder takes seconds to start."""
+
+    recorded = 0
+
+    def begin(self, evaluation):
+        pass
+
+    def close(self, closing, tick):
+        return []
+
+    def abandon(self):
+        pass
+
+
+def run(settings, ledger, tmp_path, made_plan, *, cap, models=None, recorder=None, **options):
     models = models or [Priced(c.model_id, settings, {}) for c in made_plan.candidates]
     meter = Metering(TokenCounter(), Prices(settings))
     budget = Budget(cap, spent=ledger.spent(made_plan.evaluation_id))
     judge_model = Priced("judge", settings, {})
-    work = bench(settings, models, ledger, tmp_path, budget=budget)
+    work = bench(settings, models, ledger, tmp_path, budget=budget, recorder=recorder)
     if made_plan.judge:
         judge = Judge(judge_model, policy=QUICK, metering=meter, budget=budget)
         work = type(work)(**{**{f: getattr(work, f) for f in work.__slots__}, "judge": judge})
-    result = run_evaluation(made_plan, work, on_progress=on_progress)
+    result = run_evaluation(made_plan, work, **options)
     sent = sum(len(m.requests) for m in models) + len(judge_model.requests)
     return result, sent, budget
 
 
 def test_a_budget_holds_and_raising_it_finishes_the_evaluation(settings, ledger, tmp_path):
     whole, sent, free = run(
-        settings, ledger, tmp_path, made(tmp_path, evaluation_id="free"), cap=None
+        settings,
+        ledger,
+        tmp_path,
+        made(tmp_path, evaluation_id="free"),
+        cap=None,
+        recorder=NoRecorder(),
     )
     assert whole.problems == ()
     price = free.spent
@@ -138,7 +158,7 @@ def test_a_budget_holds_and_raising_it_finishes_the_evaluation(settings, ledger,
     assert short.data.tags["llmflowlab.missing"]
 
     # Resumed within the same cap it has nothing to spend; raised, it sends what is missing only.
-    _, sent_again, budget = run(settings, ledger, tmp_path, asked, cap=cap)
+    _, sent_again, budget = run(settings, ledger, tmp_path, asked, cap=cap, recorder=NoRecorder())
     assert budget.spent <= cap
     last, sent_last, budget = run(settings, ledger, tmp_path, asked, cap=price * 2)
     assert sent_first + sent_again + sent_last == everything
@@ -164,7 +184,9 @@ def test_tries_that_were_paid_for_and_failed_cannot_pass_the_cap(settings, ledge
     models = [Failing("one", settings, {}), Failing("two", settings, {})]
     asked = made(tmp_path, judge=False)
     cap = Decimal("0.2")
-    result, _, budget = run(settings, ledger, tmp_path, asked, cap=cap, models=models)
+    result, _, budget = run(
+        settings, ledger, tmp_path, asked, cap=cap, models=models, recorder=NoRecorder()
+    )
     assert result.candidates[0].answered == 0
     assert Decimal(0) < budget.spent <= cap
     assert ledger.spent(asked.evaluation_id) == budget.spent
@@ -174,13 +196,20 @@ def test_tries_that_were_paid_for_and_failed_cannot_pass_the_cap(settings, ledge
     "offset", [pytest.param(0, id="same-questions"), pytest.param(1000, id="other-questions")]
 )
 def test_earlier_answers_make_the_estimate_exact(settings, ledger, tmp_path, offset):
-    run(settings, ledger, tmp_path, made(tmp_path, evaluation_id="earlier"), cap=None)
+    run(
+        settings,
+        ledger,
+        tmp_path,
+        made(tmp_path, evaluation_id="earlier"),
+        cap=None,
+        recorder=NoRecorder(),
+    )
     text = "question,answer\n" + "".join(
         f"Question number {n + offset},Answer {n}\n" for n in range(ROWS // 2)
     )
     later = made(tmp_path, text=text, name="later.csv", evaluation_id="later", fresh=True)
     figures = estimated(settings, ledger, later)
-    result, _, _ = run(settings, ledger, tmp_path, later, cap=None)
+    result, _, _ = run(settings, ledger, tmp_path, later, cap=None, recorder=NoRecorder())
     real = ledger.spent("later")
     assert result.judge_usage["calls"]["sent"] == ROWS * 3 // 4
     low, high = figures.cost
@@ -190,7 +219,14 @@ def test_earlier_answers_make_the_estimate_exact(settings, ledger, tmp_path, off
 
 
 def test_nothing_is_estimated_for_what_is_there_already(settings, ledger, tmp_path):
-    run(settings, ledger, tmp_path, made(tmp_path, evaluation_id="earlier"), cap=None)
+    run(
+        settings,
+        ledger,
+        tmp_path,
+        made(tmp_path, evaluation_id="earlier"),
+        cap=None,
+        recorder=NoRecorder(),
+    )
     figures = estimated(settings, ledger, made(tmp_path, evaluation_id="later"))
     assert (figures.calls, figures.judge_calls) == (0, 0)
     assert figures.reused == 2 * ROWS
