@@ -44,6 +44,8 @@ class CandidateSpec:
     prompt: str | None = None
     """`NAME@VERSION` where `system` came from the prompt registry."""
     parameters: Parameters = Parameters()
+    variant: str | None = None
+    """What tells it from others of the same model: `system 2`, `temperature 0.2`."""
 
     @property
     def provider(self) -> str:
@@ -56,7 +58,8 @@ class CandidateSpec:
     @property
     def label(self) -> str:
         """What tables and columns call it."""
-        return self.model if self.prompt is None else f"{self.model} + {self.prompt}"
+        label = self.model if self.prompt is None else f"{self.model} + {self.prompt}"
+        return label if self.variant is None else f"{label} ({self.variant})"
 
     @property
     def digest(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Container, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ __all__ = ["AssessmentValue", "EvaluationRuns", "RowTrace", "RunSpec"]
 EXPERIMENT = "LLMS_Evaluation"
 _BATCH = 200
 """Traces per transaction: the measured best between speed and what a crash repeats."""
+_AT_ONCE = 4
+"""Requests to a tracking server at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,9 +188,15 @@ class EvaluationRuns:
         self._held |= {row.trace_id: _wanted(row) for row in rows}
 
     def _write_new(self, rows: Sequence[RowTrace]) -> None:
+        infos = [self._trace_info(row) for row in rows]
         with self._store.one_transaction() as store:
-            for row in rows:
-                store.start_trace(self._trace_info(row))
+            if self._store.local:
+                for info in infos:
+                    store.start_trace(info)
+            else:
+                # A request each, of which a server can work on several.
+                with ThreadPoolExecutor(_AT_ONCE) as pool:
+                    list(pool.map(store.start_trace, infos))
             store.log_spans(self.experiment_id, self._spans(rows))
 
     def _write_again(self, rows: Sequence[RowTrace]) -> None:

@@ -76,6 +76,8 @@ class Store:
 
         self._settings = settings
         self.uri = settings.tracking_uri
+        self.local = not self.uri.startswith(("http://", "https://", "databricks"))
+        """Whether this process itself writes the database, not a server."""
         self._experiments: dict[str, str] = {}
         with self.translated():
             # A process has one store. MLflow's registry looks models up in the one it holds current.

@@ -71,7 +71,12 @@ def _chain(exc: BaseException) -> Iterator[BaseException]:
 
 def _status(chain: Sequence[BaseException]) -> int | None:
     """Return the HTTP status of the server's answer, where it was no ordinary one."""
+    from mlflow.exceptions import RestException
+
     for link in chain:
+        if isinstance(link, RestException):
+            # A server whose database is away says so in MLflow's own form.
+            return int(link.get_http_status_code())
         # MLflow keeps the status in the sentence only.
         match = re.search(r"failed with error code (\d{3})\b", str(link))
         if match:

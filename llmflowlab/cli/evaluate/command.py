@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 from contextlib import ExitStack, closing
@@ -41,14 +42,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ROLE=COLUMN",
         help="which column is the question, expected, context, ... (question=Frage)",
     )
-    add("--system", metavar="TEXT", help="system prompt of all candidates")
+    add(
+        "--system",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="system prompt; several make several candidates of each model",
+    )
+    add(
+        "--prompt",
+        action="append",
+        default=[],
+        metavar="NAME[@VERSION]",
+        help="system prompt from MLflow's prompt registry; may be repeated",
+    )
     for name in RANGES:
         add(
             f"--{name.replace('_', '-')}" if name != "seed" else "--model-seed",
             dest=f"param_{name}",
+            action="append",
+            default=[],
             type=number_argument(name),
             metavar="X" if name in {"temperature", "top_p"} else "N",
-            help=f"{name} of all candidates",
+            help=f"{name}; several make several candidates of each model",
         )
     add(
         "--scorer",
@@ -159,8 +175,9 @@ def _wishes(arguments: argparse.Namespace) -> Wishes:
         models=arguments.model,
         data=arguments.data,
         mapping=_mapping(arguments.map),
-        system=arguments.system,
-        parameters=Parameters(**{name: getattr(arguments, f"param_{name}") for name in RANGES}),
+        systems=arguments.system,
+        prompts=arguments.prompt,
+        parameter_sets=_parameter_sets(arguments),
         scorers=arguments.scorer,
         judge=arguments.judge,
         sample=arguments.sample,
@@ -174,6 +191,15 @@ def _wishes(arguments: argparse.Namespace) -> Wishes:
         harness=arguments.harness,
         output=arguments.output,
     )
+
+
+def _parameter_sets(arguments: argparse.Namespace) -> list[Parameters]:
+    """Return every combination of the values given."""
+    values = [getattr(arguments, f"param_{name}") or [None] for name in RANGES]
+    return [
+        Parameters(**dict(zip(RANGES, chosen, strict=True)))
+        for chosen in itertools.product(*values)
+    ]
 
 
 def _mapping(pairs: list[str]) -> dict[str, str]:

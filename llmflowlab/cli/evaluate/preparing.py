@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
 from llmflowlab.cli.context import App
+from llmflowlab.cli.evaluate.matrix import candidates_of
 from llmflowlab.errors import ConfigurationError, InputError
-from llmflowlab.evaluation.answering import DEFAULT_MAX_TOKENS, reusable_answers
+from llmflowlab.evaluation.answering import reusable_answers
 from llmflowlab.evaluation.answers import Metering
 from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.dataset import Dataset, load_dataset, sample
@@ -41,6 +42,12 @@ class Wishes:
     mapping: Mapping[str, str] = field(default_factory=dict)
     system: str | None = None
     parameters: Parameters = Parameters()
+    systems: Sequence[str] = ()
+    """System prompts to be tried against each other, in place of `system`."""
+    prompts: Sequence[str] = ()
+    """Prompts of the registry to be tried, as `NAME[@VERSION]`."""
+    parameter_sets: Sequence[Parameters] = ()
+    """Generation parameters to be tried against each other, in place of `parameters`."""
     scorers: Sequence[str] = ()
     """Empty means all that can work."""
     judge: str | None = None
@@ -168,7 +175,7 @@ def prepare(
 
 def _new_plan(app: App, wishes: Wishes) -> tuple[EvaluationPlan, list[str]]:
     dataset = _dataset(app, wishes)
-    candidates = [_candidate(app, wishes, model) for model in wishes.models]
+    candidates = candidates_of(app, wishes)
     judge, remarks = _judge(app, wishes, candidates)
     if wishes.scorers:
         scorers = check_scorers(wishes.scorers)
@@ -204,24 +211,6 @@ def _dataset(app: App, wishes: Wishes) -> Dataset:
     if wishes.sample is not None:
         return sample(dataset, wishes.sample, wishes.seed)
     return dataset
-
-
-def _candidate(app: App, wishes: Wishes, model: str) -> CandidateSpec:
-    provider = app.provider(model)
-    return CandidateSpec(
-        model=provider.reference,
-        display_name=provider.display_name,
-        supplier=provider.supplier,
-        system=wishes.system,
-        parameters=_parameters(wishes),
-    )
-
-
-def _parameters(wishes: Wishes) -> Parameters:
-    """Return the candidates' parameters; under a budget every answer has a greatest length."""
-    if wishes.budget is None or wishes.parameters.max_tokens is not None:
-        return wishes.parameters
-    return replace(wishes.parameters, max_tokens=DEFAULT_MAX_TOKENS)
 
 
 def _judge(

@@ -1,0 +1,79 @@
+"""The matrix of candidates: every model with every prompt and every set of parameters."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+from llmflowlab.cli.context import App
+from llmflowlab.evaluation.answering import DEFAULT_MAX_TOKENS
+from llmflowlab.evaluation.plan import CandidateSpec
+from llmflowlab.providers.base import Parameters
+
+if TYPE_CHECKING:
+    from llmflowlab.cli.evaluate.preparing import Wishes
+
+__all__ = ["candidates_of"]
+
+
+def candidates_of(app: App, wishes: Wishes) -> list[CandidateSpec]:
+    """Return the candidates that were asked for, models first.
+
+    Raises:
+        InputError: A model or prompt does not exist.
+        NotConfigured: A provider lacks something.
+        TrackingError: The prompt registry cannot be asked.
+    """
+    prompts = _prompts(app, wishes)
+    sets = [_bounded(wishes, given) for given in wishes.parameter_sets or [wishes.parameters]]
+    found = []
+    for model in wishes.models:
+        provider = app.provider(model)
+        for prompt, system, said in prompts:
+            for parameters in sets:
+                words = [said, _differing(parameters, sets)]
+                found.append(
+                    CandidateSpec(
+                        model=provider.reference,
+                        display_name=provider.display_name,
+                        supplier=provider.supplier,
+                        system=system,
+                        prompt=prompt,
+                        parameters=parameters,
+                        variant=", ".join(word for word in words if word) or None,
+                    )
+                )
+    return found
+
+
+def _prompts(app: App, wishes: Wishes) -> list[tuple[str | None, str | None, str]]:
+    """Return registry name, text, and the word that tells one from the others."""
+    found: list[tuple[str | None, str | None, str]] = []
+    if wishes.prompts:
+        # Imported here: it imports MLflow.
+        from llmflowlab.tracking.prompts import load_prompt
+        from llmflowlab.tracking.store import open_store
+
+        store = open_store(app.settings)
+        loaded = [load_prompt(store, reference) for reference in wishes.prompts]
+        found += [(prompt.reference, prompt.text, "") for prompt in loaded]
+    several = len(wishes.systems) > 1
+    found += [
+        (None, text or None, f"system {number}" if several else "")
+        for number, text in enumerate(wishes.systems, 1)
+    ]
+    return found or [(None, wishes.system, "")]
+
+
+def _bounded(wishes: Wishes, parameters: Parameters) -> Parameters:
+    """Return the parameters; under a budget every answer has a greatest length."""
+    if wishes.budget is None or parameters.max_tokens is not None:
+        return parameters
+    return replace(parameters, max_tokens=DEFAULT_MAX_TOKENS)
+
+
+def _differing(parameters: Parameters, sets: list[Parameters]) -> str:
+    """Name the values in which a set differs from the others."""
+    own = asdict(parameters)
+    names = [name for name in own if len({asdict(other)[name] for other in sets}) > 1]
+    return ", ".join(f"{name} {'default' if own[name] is None else own[name]}" for name in names)
