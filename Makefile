@@ -45,7 +45,7 @@ imports: dev
 	@$(BIN)/lint-imports
 
 unit: dev
-	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
 
 format: dev ## put the code in shape
 	@$(BIN)/ruff format .

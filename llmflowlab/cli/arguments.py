@@ -158,6 +158,11 @@ def _json(parser: argparse.ArgumentParser) -> None:
 def _chat(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="REF", help="the model, as provider:model")
     parser.add_argument("--system", metavar="TEXT", help="the system prompt")
+    parser.add_argument(
+        "--prompt",
+        metavar="NAME[@VERSION]",
+        help="the system prompt, from MLflow's prompt registry",
+    )
     for name in RANGES:
         parser.add_argument(
             f"--{name.replace('_', '-')}",

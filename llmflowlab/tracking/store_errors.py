@@ -76,7 +76,8 @@ def _status(chain: Sequence[BaseException]) -> int | None:
     for link in chain:
         if isinstance(link, RestException):
             # A server whose database is away says so in MLflow's own form.
-            return int(link.get_http_status_code())
+            answered: Any = link
+            return int(answered.get_http_status_code())
         # MLflow keeps the status in the sentence only.
         match = re.search(r"failed with error code (\d{3})\b", str(link))
         if match:

@@ -91,3 +91,21 @@ def test_the_same_candidate_twice_is_refused(home, capfd):
     code, _, err = evaluate(capfd, "--temperature", "0.5", "--temperature", "0.5")
     assert code == 2
     assert "named twice" in err
+
+
+def test_a_chat_takes_its_system_prompt_from_the_registry(home, capfd):
+    open_store(load_settings({}, cwd=home, stdin_is_terminal=False))
+    import mlflow.genai
+
+    mlflow.genai.register_prompt(name="kind", template="Be kind.")
+    base = ["chat", "--model", "guide:docs", "--message", "What is coverage?"]
+    assert main([*base, "--prompt", "kind@1", "--json"]) == 0
+    run_id = json.loads(capfd.readouterr().out)["run_id"]
+    store = open_store(load_settings({}, cwd=home, stdin_is_terminal=False))
+    params = store.client.get_run(run_id).data.params
+    assert params["system_prompt"] == "Be kind."
+    assert params["prompt_version"] == "kind@1"
+    assert main([*base, "--prompt", "kind", "--system", "Be brief."]) == 2
+    assert "both set the system prompt" in capfd.readouterr().err
+    assert main([*base, "--prompt", "nobody"]) == 2
+    assert "no 'nobody'" in capfd.readouterr().err

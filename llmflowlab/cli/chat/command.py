@@ -52,7 +52,8 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
         max_tokens=arguments.max_tokens,
         seed=arguments.seed,
     )
-    chat = Chat(app, provider, system=arguments.system or None, parameters=parameters)
+    version, system = _system(app, arguments)
+    chat = Chat(app, provider, system=system, prompt_version=version, parameters=parameters)
     talk = Talk(app, chat, silent=arguments.json)
     interrupted = False
     code: int = ExitCode.DONE
@@ -71,6 +72,20 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json(app, chat)
     return code
+
+
+def _system(app: App, arguments: argparse.Namespace) -> tuple[str | None, str | None]:
+    """Return the registry's name for the system prompt, where it has one, and its text."""
+    if arguments.prompt is None:
+        return None, arguments.system or None
+    if arguments.system:
+        raise InputError("--system and --prompt both set the system prompt; give one of them.")
+    # Imported here: it imports MLflow, which takes two seconds.
+    from llmflowlab.tracking.prompts import load_prompt
+    from llmflowlab.tracking.store import open_store
+
+    found = load_prompt(open_store(app.settings), arguments.prompt)
+    return found.reference, found.text
 
 
 def _interactive(talk: Talk) -> None:

@@ -64,10 +64,13 @@ class Chat:
         provider: Provider,
         *,
         system: str | None = None,
+        prompt_version: str | None = None,
         parameters: Parameters | None = None,
     ) -> None:
         self.provider = provider
         self.system = system
+        self.prompt_version = prompt_version
+        """`NAME@VERSION` while the system prompt is the registry's."""
         self.parameters = parameters or Parameters()
         self.conversation = Conversation(self._count)
         self.turns: list[TurnRecord] = []
@@ -115,6 +118,7 @@ class Chat:
             self._prepare()
         if system is not None or clear_system:
             self.system = system
+            self.prompt_version = None
         if parameters is not None:
             self.parameters = parameters
         return ended
@@ -254,6 +258,7 @@ class Chat:
             supplier=provider.supplier,
             model_id=provider.model,
             system_prompt=self.system,
+            prompt_version=self.prompt_version,
             temperature=parameters.temperature,
             top_p=parameters.top_p,
             max_tokens=parameters.max_tokens,
