@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from llmflowlab.evaluation.dataset import Row
-
 from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.dataset import Row
 from llmflowlab.evaluation.normalise import tokenise
 from llmflowlab.evaluation.scores import Score
 
