@@ -80,7 +80,7 @@ def _status(chain: Sequence[BaseException]) -> int | None:
             answered: Any = link
             return int(answered.get_http_status_code())
         # MLflow keeps the status in the sentence only.
-        match = re.search(r"failed with error code (\d{3})\b", str(link))
+        match = re.search(r"(?:failed with error code|too many) (\d{3})\b", str(link))
         if match:
             return int(match[1])
     return None

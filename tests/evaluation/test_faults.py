@@ -8,6 +8,7 @@ import sqlite3
 import sys
 import threading
 from contextlib import ExitStack, closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -18,6 +19,7 @@ from llmflowlab.evaluation.replay import repair
 from llmflowlab.evaluation.verify import verify_run
 from llmflowlab.settings import load_settings
 from llmflowlab.tracking.store import open_store
+from llmflowlab.tracking.store_errors import StoreUnreachable
 from tests.evaluation import faulty
 from tests.evaluation.faulty import ID, CountedModel, Options
 from tests.evaluation.helpers import bench
@@ -49,10 +51,24 @@ def quick_models(monkeypatch):
     monkeypatch.setattr(CountedModel, "latency", 0.0)
 
 
-def evaluate(settings, ledger, home, *, on_progress=None, recorder=None, rows=ROWS):
-    options = Options(home=str(home), rows=rows, candidates=("one",), judge=False)
+class InTwoParts(CountedModel):
+    """Answers the later questions only once it may: rows that come after those stored already."""
+
+    def __init__(self, settings):
+        super().__init__("one", settings)
+        self.go_on = threading.Event()
+
+    def answer(self, text):
+        if int(text.rpartition(" ")[2]) >= ROWS // 2:
+            assert self.go_on.wait(120)
+        return super().answer(text)
+
+
+def evaluate(settings, ledger, home, *, on_progress=None, recorder=None, model=None):
+    options = Options(home=str(home), rows=ROWS, candidates=("one",), judge=False)
     plan = faulty.made(options)
-    work = bench(settings, [CountedModel("one", settings)], ledger, home, recorder=recorder)
+    models = [model or CountedModel("one", settings)]
+    work = bench(settings, models, ledger, home, recorder=recorder)
     return run_evaluation(plan, work, on_progress=on_progress)
 
 
@@ -61,43 +77,45 @@ def the_run(home):
     return run
 
 
-def assert_whole(home, settings, rows=ROWS):
+def assert_whole(home, settings):
     run = the_run(home)
     assert run["status"] == "FINISHED"
     assert run["tags"]["llmflowlab.partial"] == "false"
     assert run["tags"]["llmflowlab.missing"] == ""
-    assert len(run["traces"]) == rows
+    assert len(run["traces"]) == ROWS
     client = open_store(settings).client
     experiment = client.get_experiment_by_name("LLMS_Evaluation").experiment_id
     (found,) = client.search_runs([experiment])
     assert [c for c in verify_run(open_store(settings), found.info.run_id) if not c.equal] == []
 
 
-def delivered(settings, ledger, home, rows=ROWS):
+def delivered(settings, ledger, home):
     """Repair asks no model and makes the books balance."""
     asked = len(faulty.requests(home))
     result = repair(ledger, settings, ID, tick=lambda: None)
     assert result.problems == ()
     assert ledger.evaluation(ID).state == "finished"
-    assert len(faulty.requests(home)) == asked == rows
-    assert_whole(home, settings, rows)
+    assert len(faulty.requests(home)) == asked == ROWS
+    assert_whole(home, settings)
 
 
 def test_a_recorder_that_is_killed_loses_nothing_and_repair_delivers(home, settings, ledger):
     recorder = RecorderProcess(settings, ledger.path)
+    model = InTwoParts(settings)
 
     def kill(snapshot):
-        if snapshot.recorded and snapshot.phase != "done":
+        if snapshot.recorded and not model.go_on.is_set():
             os.kill(recorder.pid, signal.SIGKILL)
+            model.go_on.set()
 
-    # Enough for several batches, so that some rows are stored and some are not.
-    result = evaluate(settings, ledger, home, on_progress=kill, recorder=recorder, rows=300)
+    result = evaluate(settings, ledger, home, on_progress=kill, recorder=recorder, model=model)
     assert len(result.problems) == 1
     assert "recorder ended unexpectedly" in result.problems[0]
-    assert result.candidates[0].answered == 300
+    assert result.candidates[0].answered == ROWS
     assert ledger.evaluation(ID).state == "partial"
     assert the_run(home)["status"] == "RUNNING"
-    delivered(settings, ledger, home, 300)
+    assert 0 < len(the_run(home)["traces"]) < ROWS
+    delivered(settings, ledger, home)
 
 
 def test_a_database_that_others_hold_for_a_while_is_waited_for(home, settings, ledger):
@@ -168,6 +186,35 @@ def test_what_the_store_lacks_is_found_named_and_delivered_later(home, settings,
     delivered(settings, ledger, home)
 
 
+class OutOfOrder(BaseHTTPRequestHandler):
+    """A server whose database is away."""
+
+    def do_GET(self):
+        self.send_response(503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_server_that_is_out_of_order_is_one_to_wait_for(home):
+    # MLflow's client gives up with "too many 503 error responses", which was once taken for a
+    # failure that no waiting helps.
+    with ThreadingHTTPServer(("127.0.0.1", 0), OutOfOrder) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}).start()
+        try:
+            environment = {
+                "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{server.server_port}",
+                "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+            }
+            store = open_store(load_settings(environment, cwd=home, stdin_is_terminal=False))
+            with pytest.raises(StoreUnreachable, match=r"out of order \(HTTP 503\)"):
+                store.experiment_id("LLMS_Evaluation")
+        finally:
+            server.shutdown()
+
+
 def test_a_server_that_is_killed_and_comes_back_gets_every_row(home, ledger, tmp_path):
     port = closed_port()
     settings = load_settings(
@@ -181,19 +228,19 @@ def test_a_server_that_is_killed_and_comes_back_gets_every_row(home, ledger, tmp
     )
     servers = ExitStack()
     servers.enter_context(mlflow_server(home, port))
-    restarted = threading.Event()
+    model = InTwoParts(settings)
 
     def restart(snapshot):
-        if snapshot.recorded and not restarted.is_set():
-            # The recorder finds nobody there until the new one has started.
+        if snapshot.recorded and not model.go_on.is_set():
             servers.close()
+            # The recorder finds nobody there until the new one has started.
+            model.go_on.set()
             servers.enter_context(mlflow_server(home, port))
-            restarted.set()
 
     with servers:
-        result = evaluate(settings, ledger, home, on_progress=restart, rows=250)
-        assert restarted.is_set()
+        result = evaluate(settings, ledger, home, on_progress=restart, model=model)
+        assert model.go_on.is_set()
         assert result.problems == ()
         (run,) = faulty.stored_books(home, settings.tracking_uri).values()
         assert run["status"] == "FINISHED"
-        assert len(run["traces"]) == 250
+        assert len(run["traces"]) == ROWS
