@@ -23,7 +23,7 @@ from llmflowlab.evaluation.answers import AnswerRecord, Metering
 from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.closing import closing_of
 from llmflowlab.evaluation.conclusions import main_scorer
-from llmflowlab.evaluation.judges import Judge
+from llmflowlab.evaluation.judging import Judge, Panel
 from llmflowlab.evaluation.ledger import EvaluationState, Ledger
 from llmflowlab.evaluation.outcomes import Entry, Outcome
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan
@@ -80,7 +80,7 @@ class Workbench:
     settings: Settings
     providers: Sequence[Provider]
     """One per candidate, in the plan's order."""
-    judge: Judge | None
+    judge: Judge | Panel | None
     ledger: Ledger
     metering: Metering
     policy: CallPolicy
@@ -257,6 +257,7 @@ class _Run:
         try:
             self.recording = Recording(self.plan, self.bench.settings, self.bench.ledger)
             self.recording.open()
+            self.scoring.know(self.answering.answers)
             self.recording.score_with_mlflow(
                 self.answering.answers,
                 self.scoring,

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from llmflowlab.evaluation.answers import AnswerRecord, Metering
-from llmflowlab.evaluation.dataset import Row
 from llmflowlab.evaluation.experience import (
     ENOUGH,
     Sizes,
@@ -15,9 +14,10 @@ from llmflowlab.evaluation.experience import (
     spread_of_sum,
     verdicts_before,
 )
-from llmflowlab.evaluation.judges import JUDGED
+from llmflowlab.evaluation.judging import PREFERENCE, Panel
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan, request_for
+from llmflowlab.evaluation.scoring import JUDGED, judgeable
 from llmflowlab.providers.base import Provider
 from llmflowlab.text.cost import Prices
 
@@ -55,7 +55,7 @@ def estimate(
     metering: Metering,
     prices: Prices,
     reused: Mapping[Cell, AnswerRecord],
-    judge: Provider | None,
+    panel: Panel | None,
     ledger: Ledger,
     judged: Collection[tuple[Cell, str]] = (),
 ) -> Estimate:
@@ -71,7 +71,7 @@ def estimate(
         metering: Counts tokens.
         prices: Prices calls.
         reused: Answers that need not be asked for.
-        judge: Who judges; None where no scorer needs it.
+        panel: Who judges; None where no scorer needs it.
         ledger: Remembers earlier evaluations.
         judged: Judgements that need not be asked for, by row and scorer.
     """
@@ -91,22 +91,25 @@ def estimate(
         ]
         total.add(provider, before, prompts, ASSUMED_ANSWER)
     judge_calls = 0
-    if judge is not None:
+    if panel is not None:
         middle = sum(length[1] for length in lengths) / len(lengths)
+        opponents = len(plan.candidates) - 1
         for scorer in (name for name in plan.scorers if name in JUDGED):
             rows = [
                 plan.dataset.rows[cell.row]
                 for cell in plan.cells()
-                if (cell, scorer) not in judged and _judgeable(plan.dataset.rows[cell.row], scorer)
+                if (cell, scorer) not in judged and judgeable(plan.dataset.rows[cell.row], scorer)
             ]
-            judge_calls += len(rows)
-            before = verdicts_before(ledger, judge, scorer, metering)
-            extra = middle if before.enough else middle + JUDGE_INSTRUCTIONS
-            prompts = [
-                round(metering.prompt_tokens(judge, request_for(plan.candidates[0], row)) + extra)
-                for row in rows
-            ]
-            total.add(judge, before, prompts, ASSUMED_VERDICT)
+            # Both answers of a pair are scored from the same two verdicts.
+            each = panel.runs * (opponents if scorer == PREFERENCE else 1)
+            shown = middle * (2 if scorer == PREFERENCE else 1)
+            judge_calls += len(rows) * each * len(panel.judges)
+            for judge in (member.provider for member in panel.judges):
+                before = verdicts_before(ledger, judge, scorer, metering)
+                extra = shown if before.enough else shown + JUDGE_INSTRUCTIONS
+                asked = [request_for(plan.candidates[0], row) for row in rows]
+                prompts = [round(metering.prompt_tokens(judge, r) + extra) for r in asked]
+                total.add(judge, before, prompts * each, ASSUMED_VERDICT)
     return Estimate(
         calls=calls,
         reused=len(reused),
@@ -172,9 +175,3 @@ def _words(seen: int, lengths: Sequence[tuple[float, float, float]]) -> str:
     if seen >= ENOUGH:
         return f"answers of {low} to {high} tokens on average, as in {seen} earlier ones"
     return f"answers of {low} to {high} tokens (an assumption)"
-
-
-def _judgeable(row: Row, scorer: str) -> bool:
-    """Tell whether a judged scorer has something to say of a row, if it is answered."""
-    needed = {"correctness": row.expected, "guidelines": row.guidelines}
-    return bool(needed.get(scorer, True))

@@ -88,10 +88,10 @@ def answers_before(
 ) -> Sizes:
     """Return the sizes of a candidate's latest answers, or of its model's where it has too few."""
 
-    def same(other: CandidateSpec, _: str | None) -> bool:
+    def same(other: CandidateSpec, _: Sequence[str]) -> bool:
         return other.digest == candidate.digest
 
-    def same_model(other: CandidateSpec, _: str | None) -> bool:
+    def same_model(other: CandidateSpec, _: Sequence[str]) -> bool:
         return other.model == candidate.model
 
     own = _answers(_latest(ledger, same), provider, metering)
@@ -113,12 +113,15 @@ def _answers(
 def verdicts_before(ledger: Ledger, judge: Provider, scorer: str, metering: Metering) -> Sizes:
     """Return the sizes of a judge's latest judgements; counted is the question with its answer."""
     sizes = Sizes([], [], [])
-    for plan, outcome in _latest(ledger, lambda _, by: by == judge.reference):
+    for plan, outcome in _latest(ledger, lambda _, by: judge.reference in by):
         score, answer = outcome.scores.get(scorer), outcome.answer
-        if score is not None and score.judge is not None and answer.completion_tokens is not None:
-            counted = _counted(plan, outcome, judge, metering) + answer.completion_tokens
-            sizes.add(counted, score.prompt_tokens, score.completion_tokens)
-            sizes.shared.append(score.shared)
+        if score is None or answer.completion_tokens is None:
+            continue
+        counted = _counted(plan, outcome, judge, metering) + answer.completion_tokens
+        for verdict in score.members or (score,):
+            if verdict.judge == judge.reference:
+                sizes.add(counted, verdict.prompt_tokens, verdict.completion_tokens)
+                sizes.shared.append(verdict.shared)
     return sizes
 
 
@@ -129,14 +132,15 @@ def _counted(plan: EvaluationPlan, outcome: Outcome, provider: Provider, meterin
 
 
 def _latest(
-    ledger: Ledger, fits: Callable[[CandidateSpec, str | None], bool]
+    ledger: Ledger, fits: Callable[[CandidateSpec, Sequence[str]], bool]
 ) -> Iterator[tuple[EvaluationPlan, Outcome]]:
-    """Yield the latest rows of the candidates that fit (told by candidate and judge)."""
+    """Yield the latest rows of the candidates that fit (told by candidate and judges)."""
     left = _LATEST
     for stored in ledger.evaluations():
         plan: EvaluationPlan | None = None
         for index, values in enumerate(stored.plan["candidates"]):
-            if not fits(CandidateSpec.from_json(values), stored.plan["judge"]):
+            judges = [stored.plan["judge"], *stored.plan.get("panel", ())]
+            if not fits(CandidateSpec.from_json(values), judges):
                 continue
             plan = plan or ledger.plan(stored.id)
             for record in ledger.query(

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.dataset import Dataset, Row
@@ -90,6 +90,12 @@ class EvaluationPlan:
     scorers: tuple[str, ...]
     judge: str | None
     """Model reference of the judge, the same for all candidates; None where no scorer needs one."""
+    panel: tuple[str, ...] = ()
+    """Further judges beside `judge`."""
+    judge_runs: int = 1
+    """How often each judge is asked the same."""
+    judge_combine: Literal["majority", "mean"] | None = None
+    """How several verdicts become one; None: majority of yes and no, mean of grades."""
     trials: int = 1
     fresh: bool = False
     """Take no answers from earlier evaluations."""
@@ -108,6 +114,16 @@ class EvaluationPlan:
             repeats.append(seen[row.question, row.context])
             seen[row.question, row.context] += 1
         object.__setattr__(self, "_repeats", tuple(repeats))
+
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """Model references of all judges."""
+        return () if self.judge is None else (self.judge, *self.panel)
+
+    @property
+    def judge_label(self) -> str | None:
+        """What tables and documents call the judge or judges; None without any."""
+        return ", ".join(self.judges) or None
 
     def cells(self) -> Sequence[Cell]:
         """Return every answer to be had, candidates side by side within a row."""
@@ -145,6 +161,9 @@ class EvaluationPlan:
             "candidates": [asdict(candidate) for candidate in self.candidates],
             "scorers": list(self.scorers),
             "judge": self.judge,
+            "panel": list(self.panel),
+            "judge_runs": self.judge_runs,
+            "judge_combine": self.judge_combine,
             "trials": self.trials,
             "fresh": self.fresh,
         }
@@ -158,6 +177,9 @@ class EvaluationPlan:
             candidates=tuple(CandidateSpec.from_json(c) for c in values["candidates"]),
             scorers=tuple(values["scorers"]),
             judge=values["judge"],
+            panel=tuple(values.get("panel", ())),
+            judge_runs=values.get("judge_runs", 1),
+            judge_combine=values.get("judge_combine"),
             trials=values["trials"],
             fresh=values["fresh"],
         )

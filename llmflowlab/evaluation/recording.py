@@ -101,7 +101,7 @@ class Recording:
             "dataset": plan.dataset.name,
             "rows": str(len(plan.dataset.rows)),
             "scorers": ", ".join(plan.scorers),
-            "judge": plan.judge or "none",
+            "judge": plan.judge_label or "none",
             "trials": str(plan.trials),
         }
 

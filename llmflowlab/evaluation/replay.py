@@ -54,7 +54,7 @@ def stored_result(ledger: Ledger, evaluation: str) -> EvaluationResult:
         {outcome.cell: outcome.answer for outcome in outcomes},
         {outcome.cell: outcome.scores for outcome in outcomes},
         reused=reused,
-        binary=is_binary(plan.scorers),
+        binary=is_binary(plan.scorers, combine=plan.judge_combine),
         interrupted=len(outcomes) < len(plan.cells()) or not all(o.whole for o in outcomes),
     )
 

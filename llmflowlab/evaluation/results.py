@@ -187,7 +187,7 @@ class EvaluationResult:
                 "rows": len(dataset.rows),
                 "digest": dataset.digest,
             },
-            "judge": self.plan.judge,
+            "judge": self.plan.judge_label,
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "comparisons": [comparison.to_json() for comparison in self.comparisons],
             "judge_usage": dict(self.judge_usage),
@@ -322,7 +322,13 @@ def build_result(
 
 def judge_usage(scores: Scores) -> dict[str, Any]:
     """Return what judging took: calls sent and reused, tokens, USD (None where unknown)."""
-    asked = [s for by_name in scores.values() for s in by_name.values() if s.judge is not None]
+    asked = [
+        verdict
+        for by_name in scores.values()
+        for score in by_name.values()
+        for verdict in score.members or (score,)
+        if verdict.judge is not None
+    ]
     sent = [score for score in asked if not score.reused and not score.shared]
     counted = [score for score in sent if score.prompt_tokens is not None]
     costs = [Decimal(score.cost_usd) for score in counted if score.cost_usd is not None]

@@ -13,9 +13,11 @@ NotScored: TypeAlias = Literal[
     "budget_exhausted",
     "judge_failed",
     "judge_unparseable",
+    "judges_disagree",
     "no_context",
     "no_expected_answer",
     "no_guidelines",
+    "no_opponent",
     "not_reached",
     "scorer_failed",
 ]
@@ -43,6 +45,8 @@ class Score:
     """Taken from an earlier evaluation: nothing was asked or paid for it in this one."""
     shared: bool = False
     """The judgement of another row of this evaluation, which said the same and was paid for there."""
+    members: tuple[Score, ...] = ()
+    """The verdicts that this score was made from, where there were several."""
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.not_scored is None):
@@ -51,9 +55,17 @@ class Score:
             raise ValueError(f"a score lies between 0 and 1, not at {self.value!r}")
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        values = asdict(self)
+        if not self.members:
+            # So that a score without them is written as it ever was, and its digest stays.
+            del values["members"]
+        else:
+            values["members"] = [member.to_json() for member in self.members]
+        return values
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Score:
         known = {f.name for f in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        kept = {name: value for name, value in values.items() if name in known}
+        kept["members"] = tuple(cls.from_json(member) for member in kept.get("members", ()))
+        return cls(**kept)

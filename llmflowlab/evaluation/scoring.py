@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
@@ -14,17 +14,40 @@ from typing import TypeAlias
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.dataset import Row
-from llmflowlab.evaluation.judges import JUDGED, Judge, JudgeScorer, judge_scorer
+from llmflowlab.evaluation.judging import (
+    KINDS,
+    PREFERENCE,
+    Judge,
+    JudgeScorer,
+    Panel,
+    PreferenceScorer,
+)
+from llmflowlab.evaluation.judging.scorer import Judgement
 from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.peers import Peers
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC, ComparingScorer
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.evaluation.stopping import Stopper
 from llmflowlab.evaluation.workers import Workers
 
-__all__ = ["SCORERS", "AnyScorer", "Scoring", "check_scorers", "is_binary"]
+__all__ = [
+    "DEFAULT_JUDGED",
+    "JUDGED",
+    "SCORERS",
+    "AnyScorer",
+    "Scoring",
+    "check_scorers",
+    "is_binary",
+]
 
-AnyScorer: TypeAlias = ComparingScorer | JudgeScorer
+AnyScorer: TypeAlias = ComparingScorer | JudgeScorer | PreferenceScorer
+
+JUDGED: tuple[str, ...] = (*KINDS, PREFERENCE)
+"""Names of the scorers that need a judge."""
+
+DEFAULT_JUDGED: tuple[str, ...] = ("correctness", "safety", "guidelines")
+"""Those used where a judge but no scorer is named."""
 
 SCORERS: tuple[str, ...] = (*DETERMINISTIC, *JUDGED)
 """All scorer names, in the order of tables."""
@@ -42,9 +65,31 @@ def check_scorers(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in SCORERS if name in set(names))
 
 
-def is_binary(names: Sequence[str]) -> dict[str, bool]:
-    """Return which scorers say yes or no; the others give a degree."""
-    return {name: DETERMINISTIC[name].binary if name in DETERMINISTIC else True for name in names}
+def is_binary(names: Sequence[str], *, combine: str | None = None) -> dict[str, bool]:
+    """Return which scorers say yes or no; the others give a degree.
+
+    Args:
+        names: The scorers.
+        combine: How a panel's verdicts become one; a mean of yes and no is a degree.
+    """
+
+    def binary(name: str) -> bool:
+        if name in DETERMINISTIC:
+            return DETERMINISTIC[name].binary
+        kind = KINDS.get(name)
+        return kind is not None and kind.scale == "yes_no" and combine != "mean"
+
+    return {name: binary(name) for name in names}
+
+
+def judged_scorer(name: str, judge: Judge | Panel) -> JudgeScorer | PreferenceScorer:
+    """Return the judged scorer of this name."""
+    return PreferenceScorer(judge) if name == PREFERENCE else JudgeScorer(KINDS[name], judge)
+
+
+def judgeable(row: Row, scorer: str) -> bool:
+    """Tell whether a judged scorer has something to say of a row, if it is answered."""
+    return scorer not in KINDS or KINDS[scorer].refuses(row) is None
 
 
 class Scoring:
@@ -56,7 +101,7 @@ class Scoring:
         ledger: Where judgements are kept.
     """
 
-    def __init__(self, plan: EvaluationPlan, judge: Judge | None, ledger: Ledger) -> None:
+    def __init__(self, plan: EvaluationPlan, judge: Judge | Panel | None, ledger: Ledger) -> None:
         self.plan = plan
         self.scorers: dict[str, AnyScorer] = {}
         for name in plan.scorers:
@@ -64,7 +109,8 @@ class Scoring:
                 self.scorers[name] = DETERMINISTIC[name]
             else:
                 assert judge is not None, "a plan with judged scorers has a judge"
-                self.scorers[name] = judge_scorer(name, judge)
+                self.scorers[name] = judged_scorer(name, judge)
+        self._peers = Peers(len(plan.candidates))
         self.scores: dict[Cell, dict[str, Score]] = {}
         self._stopper = Stopper()
         self._ledger = ledger
@@ -82,26 +128,45 @@ class Scoring:
 
     @property
     def binary(self) -> Mapping[str, bool]:
-        return is_binary(self.plan.scorers)
+        return {name: how.binary for name, how in self.scorers.items()}
+
+    def know(self, answers: Mapping[Cell, AnswerRecord]) -> None:
+        """Take in answers, for scorers that compare a row's answers with each other."""
+        for cell, answer in answers.items():
+            self._peers.know(cell, answer)
 
     def recall(self, answers: Mapping[Cell, AnswerRecord]) -> set[tuple[Cell, str]]:
         """Load judgements already paid for; returns for which rows and scorers there are some."""
+        self.know(answers)
         keys = {
-            (cell, scorer.name): scorer.key(self._row(cell), answer)
-            for scorer in self.scorers.values()
-            if isinstance(scorer, JudgeScorer)
+            (cell, name): [one.key for one in judgements]
+            for name, how in self.scorers.items()
             for cell, answer in answers.items()
-            if scorer.refuses(self._row(cell), answer) is None
+            if (judgements := self._judgements(how, cell, answer))
         }
         own = self.plan.evaluation_id
         found = self._ledger.load(
-            "judgements", keys.values(), evaluation=own if self.plan.fresh else None, prefer=own
+            "judgements",
+            {key for wanted in keys.values() for key in wanted},
+            evaluation=own if self.plan.fresh else None,
+            prefer=own,
         )
         self._kept = {
             key: Score.from_json({**values, "reused": owner != own})
             for key, (owner, values) in found.items()
         }
-        return {place for place, key in keys.items() if key in self._kept}
+        return {place for place, wanted in keys.items() if all(key in found for key in wanted)}
+
+    def _judgements(self, how: AnyScorer, cell: Cell, answer: AnswerRecord) -> Sequence[Judgement]:
+        """Return the verdicts that a score is made from; none where nothing is to be judged."""
+        row = self._row(cell)
+        if isinstance(how, JudgeScorer) and how.refuses(row, answer) is None:
+            return list(how.judgements(row, answer))
+        if isinstance(how, PreferenceScorer):
+            opponents = self._peers.opponents(cell)
+            if opponents is not None and how.refuses(answer, opponents) is None:
+                return list(how.judgements(row, answer, opponents))
+        return []
 
     def stop(self) -> None:
         """Ask for no further judgement; those in flight finish, what waits is "not reached"."""
@@ -124,20 +189,45 @@ class Scoring:
         if known is not None:
             return known
         how = self.scorers[scorer]
-        row = self._row(cell)
-        if isinstance(how, JudgeScorer):
-            found = self._judge(how, row, answer)
+        if isinstance(how, ComparingScorer):
+            found = how.score(self._row(cell), answer)
         else:
-            found = how.score(row, answer)
+            found = self._refused(how, cell, answer) or how.combine(
+                list(self._verdicts(how, cell, answer))
+            )
         with self._lock:
             self.scores.setdefault(cell, {})[scorer] = found
         return found
 
-    def _judge(self, scorer: JudgeScorer, row: Row, answer: AnswerRecord) -> Score:
-        refused = scorer.refuses(row, answer)
-        if refused is not None:
-            return refused
-        key = scorer.key(row, answer)
+    def _refused(
+        self, how: JudgeScorer | PreferenceScorer, cell: Cell, answer: AnswerRecord
+    ) -> Score | None:
+        if isinstance(how, JudgeScorer):
+            return how.refuses(self._row(cell), answer)
+        opponents = self._peers.opponents(cell)
+        if opponents is None:
+            reason = answer.why_not_scored or "not_reached"
+            return Score(scorer=how.name, not_scored=reason)
+        return how.refuses(answer, opponents)
+
+    def _verdicts(
+        self, how: JudgeScorer | PreferenceScorer, cell: Cell, answer: AnswerRecord
+    ) -> Iterable[Score]:
+        """Have the verdicts one after another, up to the first that is not to be had.
+
+        Without it there is no score, so that asking for the others would be money for nothing.
+        """
+        for place, judgement in enumerate(self._judgements(how, cell, answer)):
+            if place and self._stopper.stopped:
+                yield Score(scorer=how.name, not_scored="not_reached")
+                return
+            found = self._verdict(judgement)
+            yield found
+            if found.value is None:
+                return
+
+    def _verdict(self, judgement: Judgement) -> Score:
+        key = judgement.key
         while True:
             with self._lock:
                 kept = self._kept.get(key)
@@ -152,17 +242,18 @@ class Scoring:
             # Another row said the same and is being judged: one judgement serves both.
             twin.wait()
         try:
-            return self._asked(scorer, key, row, answer)
+            return self._asked(judgement)
         finally:
             with self._lock:
                 self._asking.pop(key).set()
 
-    def _asked(self, scorer: JudgeScorer, key: str, row: Row, answer: AnswerRecord) -> Score:
-        found = scorer.score(row, answer, self._stopper)
+    def _asked(self, judgement: Judgement) -> Score:
+        found = judgement.ask(self._stopper)
         if found.value is None and found.cost_usd is None:
             return found
         # Only what succeeded is used again: a judge that was down is asked again next time. What
         # failed is kept for what it cost.
+        key = judgement.key
         stored = key if found.value is not None else f"{key}#{uuid.uuid4().hex}"
         self._ledger.append("judgements", self.plan.evaluation_id, stored, found.to_json()).result()
         if found.value is not None:
@@ -179,6 +270,7 @@ class Scoring:
         tick: Callable[[int, int], None] | None = None,
     ) -> None:
         """Score everything there is an answer record for."""
+        self.know(answers)
         judged = [name for name, how in self.scorers.items() if how.needs_judge]
         for cell, answer in answers.items():
             for name in self.scorers:
@@ -225,11 +317,19 @@ class Scoring:
         if not judged:
             self._on_finished(cell)
             return
+        assert self._pool is not None
         with self._lock:
             self._open[cell] = len(judged)
-        assert self._pool is not None
         for name in judged:
-            self._futures.append(self._pool.submit(partial(self._judged, cell, name, answer)))
+            if name != PREFERENCE:
+                self._begin(cell, name, answer)
+        if PREFERENCE in judged:
+            for other, record in self._peers.add(cell, answer):
+                self._begin(other, PREFERENCE, record)
+
+    def _begin(self, cell: Cell, name: str, answer: AnswerRecord) -> None:
+        assert self._pool is not None
+        self._futures.append(self._pool.submit(partial(self._judged, cell, name, answer)))
 
     def _judged(self, cell: Cell, name: str, answer: AnswerRecord) -> None:
         if not self._stopper.stopped:
@@ -250,6 +350,10 @@ class Scoring:
         Raises:
             TrackingError: A judgement could not be written down.
         """
+        if PREFERENCE in self.scorers:
+            # No more answers will come: what still waits for a row-mate waits in vain.
+            for cell, answer in self._peers.incomplete():
+                self._begin(cell, PREFERENCE, answer)
         while self._futures:
             wait([self._futures[0]], timeout=0.2)
             tick()

@@ -120,7 +120,7 @@ def test_without_a_judge_it_says_what_was_left_out(
     captured = capsys.readouterr()
     assert captured.err == (
         "Left out without a judge: correctness, safety, guidelines. Name one with --judge "
-        "provider:model or LLMFLOWLAB_JUDGE; it must not be one of the candidates.\n"
+        "provider:model or LLMFLOWLAB_JUDGE; it should not be one of the candidates.\n"
     )
     assert captured.out.splitlines() == [
         "terms: 3 questions × 1 candidate = 3 answers",

@@ -8,7 +8,7 @@ from pathlib import Path
 from llmflowlab.evaluation.answers import AnswerRecord, Metering
 from llmflowlab.evaluation.dataset import Dataset, load_dataset
 from llmflowlab.evaluation.engine import Workbench
-from llmflowlab.evaluation.judges import Judge
+from llmflowlab.evaluation.judging import Judge
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
 from llmflowlab.providers.base import (

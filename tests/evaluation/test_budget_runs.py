@@ -13,7 +13,7 @@ from llmflowlab.evaluation.answers import Metering
 from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.engine import run_evaluation
 from llmflowlab.evaluation.estimate import estimate
-from llmflowlab.evaluation.judges import Judge
+from llmflowlab.evaluation.judging import Judge, panel_of
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.scoring import Scoring
 from llmflowlab.evaluation.verify import verify_run
@@ -237,14 +237,15 @@ def estimated(settings, ledger, asked):
     meter = Metering(TokenCounter(), Prices(settings))
     judge = Priced("judge", settings, {})
     reused = reusable_answers(asked, ledger)
-    scoring = Scoring(asked, Judge(judge, policy=QUICK, metering=meter), ledger)
+    panel = panel_of(Judge(judge, policy=QUICK, metering=meter))
+    scoring = Scoring(asked, panel, ledger)
     return estimate(
         asked,
         [Priced(c.model_id, settings, {}) for c in asked.candidates],
         metering=meter,
         prices=Prices(settings),
         reused=reused,
-        judge=judge,
+        panel=panel,
         ledger=ledger,
         judged=scoring.recall(reused),
     )

@@ -73,7 +73,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"may be repeated; of {', '.join(SCORERS)}; default: all that can work",
     )
-    add("--judge", metavar="REF", help="the model behind the judged scorers, never a candidate")
+    add(
+        "--judge",
+        action="append",
+        default=[],
+        metavar="REF",
+        help="the model behind the judged scorers; several make a panel",
+    )
+    add("--judge-runs", type=_whole, default=1, metavar="N", help="ask each judge N times")
+    add(
+        "--judge-combine",
+        choices=["majority", "mean"],
+        help="how several verdicts become one (default: majority of yes/no, mean of grades)",
+    )
     add("--sample", type=_whole, metavar="N", help="only N questions, drawn at random")
     add("--seed", type=int, default=0, metavar="N", help="of that draw (default 0)")
     add("--trials", type=_whole, default=1, metavar="N", help="ask every question N times")
@@ -179,7 +191,9 @@ def _wishes(arguments: argparse.Namespace) -> Wishes:
         prompts=arguments.prompt,
         parameter_sets=_parameter_sets(arguments),
         scorers=arguments.scorer,
-        judge=arguments.judge,
+        judges=arguments.judge,
+        judge_runs=arguments.judge_runs,
+        judge_combine=arguments.judge_combine,
         sample=arguments.sample,
         seed=arguments.seed,
         concurrency=arguments.concurrency,

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from llmflowlab.cli.context import App
+from llmflowlab.cli.evaluate.judges import judges_of, panel_for
 from llmflowlab.cli.evaluate.matrix import candidates_of
 from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.evaluation.answering import reusable_answers
@@ -16,17 +17,15 @@ from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.dataset import Dataset, load_dataset, sample
 from llmflowlab.evaluation.engine import Harness, Workbench, new_evaluation_id
 from llmflowlab.evaluation.estimate import Estimate, estimate
-from llmflowlab.evaluation.judges import JUDGED, Judge, preload
+from llmflowlab.evaluation.judging import PREFERENCE, Combine
 from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
+from llmflowlab.evaluation.plan import EvaluationPlan
 from llmflowlab.evaluation.recorder_client import RecorderProcess
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
-from llmflowlab.evaluation.scoring import Scoring, check_scorers
+from llmflowlab.evaluation.scoring import DEFAULT_JUDGED, JUDGED, Scoring, check_scorers
 from llmflowlab.evaluation.steering import Steering, known_budget
-from llmflowlab.providers.base import Parameters, Provider
+from llmflowlab.providers.base import Parameters
 from llmflowlab.providers.calling import CallPolicy
-from llmflowlab.providers.factory import parse_reference
-from llmflowlab.providers.pacing import limiter_for
 from llmflowlab.text.money import dollars
 
 __all__ = ["Prepared", "Wishes", "default_data", "prepare"]
@@ -51,6 +50,10 @@ class Wishes:
     scorers: Sequence[str] = ()
     """Empty means all that can work."""
     judge: str | None = None
+    judges: Sequence[str] = ()
+    """Several judges, in place of `judge`."""
+    judge_runs: int = 1
+    judge_combine: Combine | None = None
     sample: int | None = None
     seed: int = 0
     concurrency: int | None = None
@@ -95,9 +98,6 @@ def prepare(
         InputError: A file, model, scorer or number cannot be used.
         NotConfigured: A provider lacks its key, address or package.
     """
-    if wishes.judge or app.settings.judge:
-        # MLflow's judges take two seconds to import: measured, beginning now is what costs least.
-        preload(app.settings)
     if wishes.resume is not None:
         plan = ledger.plan(wishes.resume)
         remarks = list(plan.dataset.warnings)
@@ -126,17 +126,7 @@ def prepare(
             )
     budget = Budget(cap, spent=ledger.spent(plan.evaluation_id))
     steering = Steering(concurrency, budget)
-    judge = None
-    if plan.judge is not None:
-        gate = limiter_for(parse_reference(plan.judge).provider, app.settings, concurrency)
-        steering.attach(gate.set_concurrency)
-        judge = Judge(
-            app.provider(plan.judge),
-            policy=policy,
-            metering=metering,
-            budget=budget,
-            gate=gate,
-        )
+    judge = panel_for(app, plan, policy=policy, metering=metering, budget=budget, steering=steering)
     output = wishes.output or app.settings.state_dir / "evaluations" / plan.evaluation_id
     bench = Workbench(
         settings=app.settings,
@@ -161,7 +151,7 @@ def prepare(
         metering=metering,
         prices=app.prices,
         reused=reused,
-        judge=judge.provider if judge else None,
+        panel=judge,
         ledger=ledger,
         judged=Scoring(plan, judge, ledger).recall(reused),
     )
@@ -176,30 +166,38 @@ def prepare(
 def _new_plan(app: App, wishes: Wishes) -> tuple[EvaluationPlan, list[str]]:
     dataset = _dataset(app, wishes)
     candidates = candidates_of(app, wishes)
-    judge, remarks = _judge(app, wishes, candidates)
+    named = wishes.judges or ([wishes.judge] if wishes.judge else [])
+    judges, remarks = judges_of(app, named, candidates)
     if wishes.scorers:
         scorers = check_scorers(wishes.scorers)
     else:
-        scorers = check_scorers([*DETERMINISTIC, *(JUDGED if judge else ())])
+        scorers = check_scorers([*DETERMINISTIC, *(DEFAULT_JUDGED if judges else ())])
         if not any(row.guidelines for row in dataset.rows):
             scorers = tuple(name for name in scorers if name != "guidelines")
-        if judge is None:
+        if not judges:
             remarks.append(
-                f"Left out without a judge: {', '.join(JUDGED)}. Name one with --judge "
-                "provider:model or LLMFLOWLAB_JUDGE; it must not be one of the candidates."
+                f"Left out without a judge: {', '.join(DEFAULT_JUDGED)}. Name one with --judge "
+                "provider:model or LLMFLOWLAB_JUDGE; it should not be one of the candidates."
             )
     needs_judge = [name for name in scorers if name in JUDGED]
-    if needs_judge and judge is None:
+    if needs_judge and not judges:
         raise ConfigurationError(
             f"{', '.join(needs_judge)} need{'s' if len(needs_judge) == 1 else ''} a judge; name one "
             "with --judge provider:model or LLMFLOWLAB_JUDGE."
+        )
+    if PREFERENCE in scorers and len(candidates) < 2:
+        raise InputError(
+            f"{PREFERENCE} compares the answers of two or more candidates; name another --model."
         )
     plan = EvaluationPlan(
         evaluation_id=new_evaluation_id(),
         dataset=dataset,
         candidates=tuple(candidates),
         scorers=scorers,
-        judge=judge if needs_judge else None,
+        judge=judges[0] if needs_judge else None,
+        panel=judges[1:] if needs_judge else (),
+        judge_runs=wishes.judge_runs,
+        judge_combine=wishes.judge_combine,
         trials=wishes.trials,
         fresh=wishes.fresh,
     )
@@ -211,24 +209,3 @@ def _dataset(app: App, wishes: Wishes) -> Dataset:
     if wishes.sample is not None:
         return sample(dataset, wishes.sample, wishes.seed)
     return dataset
-
-
-def _judge(
-    app: App, wishes: Wishes, candidates: Sequence[CandidateSpec]
-) -> tuple[str | None, list[str]]:
-    """Return the judge's reference, and what to say of it; None where there is none to be had."""
-    named = wishes.judge or app.settings.judge
-    if named is None:
-        return None, []
-    provider: Provider = app.provider(named)
-    if not provider.is_language_model:
-        raise InputError(
-            f"{provider.reference} cannot judge: it is no language model. Name another with --judge."
-        )
-    if provider.reference not in {candidate.model for candidate in candidates}:
-        return provider.reference, []
-    if wishes.judge is None:
-        return None, [f"LLMFLOWLAB_JUDGE is {provider.reference}, which is a candidate here."]
-    raise InputError(
-        f"{provider.reference} is a candidate and cannot judge itself; name another with --judge."
-    )

@@ -16,10 +16,10 @@ from llmflowlab.cli.model_choice import choose_models
 from llmflowlab.cli.ui.screen import Choice
 from llmflowlab.errors import InputError, LabError
 from llmflowlab.evaluation.dataset import load_dataset
-from llmflowlab.evaluation.judges import JUDGED
 from llmflowlab.evaluation.ledger import Ledger, StoredEvaluation
 from llmflowlab.evaluation.running import is_running
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
+from llmflowlab.evaluation.scoring import JUDGED
 from llmflowlab.evaluation.steering import known_budget
 
 __all__ = ["evaluate_screen"]

@@ -25,7 +25,8 @@ def describe_plan(plan: EvaluationPlan, figures: Estimate) -> list[str]:
         f"{figures.calls + figures.reused:,} answers"
         + (f", {figures.reused:,} of them there already" if figures.reused else ""),
         f"candidates: {', '.join(candidate.label for candidate in plan.candidates)}",
-        f"scorers: {', '.join(plan.scorers)}" + (f" (judge: {plan.judge})" if plan.judge else ""),
+        f"scorers: {', '.join(plan.scorers)}"
+        + (f" (judge: {plan.judge_label})" if plan.judge else ""),
     ]
     calls = f"calls: {figures.calls:,} to candidates"
     if figures.judge_calls:
@@ -55,7 +56,7 @@ def plan_document(plan: EvaluationPlan, figures: Estimate) -> dict[str, Any]:
         },
         "candidates": [candidate.model for candidate in plan.candidates],
         "scorers": list(plan.scorers),
-        "judge": plan.judge,
+        "judge": plan.judge_label,
         "trials": plan.trials,
         "calls": {
             "candidates": figures.calls,
@@ -170,7 +171,7 @@ def show_result(screen: Screen, result: EvaluationResult) -> None:
         cost = usage["cost_usd"]
         price = "cost unknown" if cost is None else dollars(Decimal(str(cost)))
         screen.say(
-            f"Judge {result.plan.judge}: {usage['calls']['sent']} judgements asked, "
+            f"Judge {result.plan.judge_label}: {usage['calls']['sent']} judgements asked, "
             f"{usage['calls']['reused']} reused, {price}."
         )
     screen.say("Conclusion", tone="heading")

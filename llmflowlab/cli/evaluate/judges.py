@@ -1,0 +1,86 @@
+"""Who judges: from the references a person gave to the panel that an evaluation asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmflowlab.cli.context import App
+from llmflowlab.errors import InputError
+from llmflowlab.evaluation.answers import Metering
+from llmflowlab.evaluation.budget import Budget
+from llmflowlab.evaluation.judging import Judge, Panel
+from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
+from llmflowlab.evaluation.steering import Steering
+from llmflowlab.providers.calling import CallPolicy
+from llmflowlab.providers.factory import parse_reference
+from llmflowlab.providers.pacing import limiter_for
+
+__all__ = ["judges_of", "panel_for"]
+
+
+def judges_of(
+    app: App, named: Sequence[str], candidates: Sequence[CandidateSpec]
+) -> tuple[tuple[str, ...], list[str]]:
+    """Return the judges' references, and what to say of them; none where none is to be had.
+
+    Raises:
+        InputError: A judge is named twice or is no language model.
+    """
+    models = {candidate.model for candidate in candidates}
+    if not named:
+        if app.settings.judge is None:
+            return (), []
+        reference = _reference(app, app.settings.judge)
+        if reference in models:
+            return (), [f"LLMFLOWLAB_JUDGE is {reference}, which is a candidate here."]
+        return (reference,), []
+    references = tuple(_reference(app, name) for name in named)
+    for reference in references:
+        if references.count(reference) > 1:
+            raise InputError(
+                f"{reference} is named twice as a judge; --judge-runs N asks it several times."
+            )
+    remarks = [
+        f"Careful: {reference} judges its own answers here, and models favour what they wrote "
+        "themselves; a judge from outside is safer."
+        for reference in references
+        if reference in models
+    ]
+    return references, remarks
+
+
+def _reference(app: App, named: str) -> str:
+    provider = app.provider(named)
+    if not provider.is_language_model:
+        raise InputError(
+            f"{provider.reference} cannot judge: it is no language model. Name another with --judge."
+        )
+    return provider.reference
+
+
+def panel_for(
+    app: App,
+    plan: EvaluationPlan,
+    *,
+    policy: CallPolicy,
+    metering: Metering,
+    budget: Budget,
+    steering: Steering,
+) -> Panel | None:
+    """Return the judges of a plan, ready to be asked; None where it has none."""
+    judges = []
+    for reference in plan.judges:
+        gate = limiter_for(parse_reference(reference).provider, app.settings, steering.concurrency)
+        steering.attach(gate.set_concurrency)
+        judges.append(
+            Judge(
+                app.provider(reference),
+                policy=policy,
+                metering=metering,
+                budget=budget,
+                gate=gate,
+            )
+        )
+    if not judges:
+        return None
+    return Panel(judges=tuple(judges), runs=plan.judge_runs, combine=plan.judge_combine)

@@ -1,0 +1,150 @@
+"""Whether judges can be believed: agreement of a panel, spread of repeated verdicts, position bias."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llmflowlab.evaluation.judging.pairwise import PREFERENCE
+from llmflowlab.evaluation.scores import Score
+
+__all__ = ["JudgingQuality", "judging_quality", "krippendorff_alpha"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgingQuality:
+    """What the verdicts of one scorer say of its judges; a figure that does not apply is None."""
+
+    scorer: str
+    answers: int
+    """Answers with several verdicts."""
+    unanimous: float | None = None
+    """Share of them on which all judges (their first runs) gave the same verdict."""
+    alpha: float | None = None
+    """Krippendorff's alpha between judges: 1 agreement, 0 as good as chance."""
+    steady: float | None = None
+    """Share of answers and judges for which all runs gave the same verdict."""
+    spread: float | None = None
+    """Mean standard deviation of a judge's runs on one answer."""
+    flipped: float | None = None
+    """Share of pairs whose verdict changed with the order."""
+    first_preferred: float | None = None
+    """Among the changed ones, share in which the first place was preferred (0.5: no bias)."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "answers": self.answers,
+            "unanimous": self.unanimous,
+            "krippendorff_alpha": self.alpha,
+            "steady": self.steady,
+            "spread": self.spread,
+            "order_flips": self.flipped,
+            "first_preferred": self.first_preferred,
+        }
+
+    def sentence(self) -> str:
+        """Return what a person should know of it."""
+        parts = []
+        if self.unanimous is not None:
+            alpha = "" if self.alpha is None else f" (Krippendorff's alpha {self.alpha:.2f})"
+            parts.append(
+                f"the judges agree on {self.unanimous:.0%} of {self.answers} answers{alpha}"
+            )
+        if self.steady is not None and self.spread is not None:
+            parts.append(
+                f"asked again, a judge says the same in {self.steady:.0%} of cases "
+                f"(standard deviation {self.spread:.2f})"
+            )
+        if self.flipped is not None:
+            bias = f"{self.flipped:.0%} of comparisons changed with the order and count as ties"
+            if self.first_preferred is not None:
+                bias += f"; of these {self.first_preferred:.0%} favoured the first place"
+            parts.append(bias)
+        return f"{self.scorer}: {'; '.join(parts)}."
+
+
+def judging_quality(scorer: str, scores: Iterable[Score]) -> JudgingQuality | None:
+    """Return what the verdicts behind scores say of the judges; None where each had but one.
+
+    Args:
+        scorer: Whose scores these are.
+        scores: All of them; verdicts that failed are left out.
+    """
+    several = [score for score in scores if len(score.members) > 1]
+    if not several:
+        return None
+    if scorer == PREFERENCE:
+        return _preference(several)
+    runs = [_by_judge(score) for score in several]
+    firsts = [[values[0] for values in judges.values() if values] for judges in runs]
+    panels = [values for values in firsts if len(values) > 1]
+    repeated = [values for judges in runs for values in judges.values() if len(values) > 1]
+    return JudgingQuality(
+        scorer=scorer,
+        answers=len(several),
+        unanimous=_share(len(set(values)) == 1 for values in panels),
+        alpha=krippendorff_alpha(panels),
+        steady=_share(len(set(values)) == 1 for values in repeated),
+        spread=sum(_deviation(v) for v in repeated) / len(repeated) if repeated else None,
+    )
+
+
+def _by_judge(score: Score) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for member in score.members:
+        if member.value is not None and member.judge is not None:
+            found.setdefault(member.judge, []).append(member.value)
+    return found
+
+
+def _preference(scores: Sequence[Score]) -> JudgingQuality:
+    pairs = [
+        (score.members[i].value, score.members[i + 1].value)
+        for score in scores
+        for i in range(0, len(score.members) - 1, 2)
+    ]
+    known = [(a, b) for a, b in pairs if a is not None and b is not None]
+    flips = [(a, b) for a, b in known if a != 1.0 - b]
+    sided = [a + b for a, b in flips if a + b != 1.0]
+    return JudgingQuality(
+        scorer=PREFERENCE,
+        answers=len(scores),
+        flipped=len(flips) / len(known) if known else None,
+        first_preferred=_share(total > 1.0 for total in sided),
+    )
+
+
+def krippendorff_alpha(units: Sequence[Sequence[float]]) -> float | None:
+    """Return Krippendorff's alpha with the interval metric, (a − b)² (Krippendorff 2011).
+
+    α = 1 − D_o / D_e over units with at least two values; for two-valued verdicts it equals the nominal
+    alpha. None where there is nothing to agree or disagree on: no such unit, or one value only.
+
+    Args:
+        units: For each answer the values its judges gave; their number may differ.
+    """
+    paired = [values for values in units if len(values) > 1]
+    n = sum(len(values) for values in paired)
+    counts = Counter(value for values in paired for value in values)
+    if n < 2 or len(counts) < 2:
+        return None
+    observed = sum(_squares(Counter(values)) / (len(values) - 1) for values in paired) / n
+    expected = _squares(counts) / (n * (n - 1))
+    return 1.0 - observed / expected
+
+
+def _squares(counts: Mapping[float, int]) -> float:
+    """Return the sum of (a − b)² over all ordered pairs of values."""
+    return sum(m * k * (a - b) ** 2 for a, m in counts.items() for b, k in counts.items() if a != b)
+
+
+def _deviation(values: Sequence[float]) -> float:
+    mean = sum(values) / len(values)
+    return float((sum((v - mean) ** 2 for v in values) / (len(values) - 1)) ** 0.5)
+
+
+def _share(truths: Iterable[bool]) -> float | None:
+    found = list(truths)
+    return sum(found) / len(found) if found else None

@@ -1,0 +1,225 @@
+"""Judges as scorers: one judge or several, once or several times, made into one score."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Any, Literal, Protocol, TypeAlias
+
+from llmflowlab.errors import ProviderError
+from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.dataset import Row
+from llmflowlab.evaluation.judging.judge import (
+    BrokenOff,
+    Judge,
+    NotReached,
+    OutOfBudget,
+    Unparseable,
+)
+from llmflowlab.evaluation.judging.kinds import JudgeKind, Question
+from llmflowlab.evaluation.judging.verdicts import GRADES, Scale
+from llmflowlab.evaluation.plan import digest_of
+from llmflowlab.evaluation.scores import Score
+from llmflowlab.evaluation.stopping import Stopper
+
+__all__ = ["Combine", "JudgeScorer", "Judgement", "Panel", "judgement", "merged", "panel_of"]
+
+Combine: TypeAlias = Literal["majority", "mean"]
+_VALUES = {"yes": 1.0, "no": 0.0, "first": 1.0, "tie": 0.5, "second": 0.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """Who judges, how often, and how several verdicts become one."""
+
+    judges: tuple[Judge, ...]
+    runs: int = 1
+    """How often each judge is asked the same."""
+    combine: Combine | None = None
+    """None: the majority of yes/no verdicts, the mean of grades."""
+
+    @property
+    def reference(self) -> str:
+        return ", ".join(judge.reference for judge in self.judges)
+
+
+def panel_of(judge: Judge | Panel) -> Panel:
+    """Return a panel, of one where a single judge is given."""
+    return judge if isinstance(judge, Panel) else Panel(judges=(judge,))
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One verdict to be had of one judge."""
+
+    key: str
+    """What it depends on; judgements with the same key are the same."""
+    ask: Callable[[Stopper], Score]
+
+
+class JudgedScorer(Protocol):
+    """What the scoring phase needs of a scorer that asks judges."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def needs_judge(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeScorer:
+    """A judge's verdict on one answer as a score from 0 to 1.
+
+    Yes is 1 and no is 0; a grade g from 1 to 5 is (g − 1) / 4. A verdict that failed or cannot be read
+    is not scored.
+    """
+
+    kind: JudgeKind
+    judge: Judge | Panel
+    needs_judge: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.kind.name
+
+    @property
+    def version(self) -> str:
+        return self.kind.version
+
+    @property
+    def panel(self) -> Panel:
+        return panel_of(self.judge)
+
+    @property
+    def binary(self) -> bool:
+        return self.kind.scale == "yes_no" and self.panel.combine != "mean"
+
+    def refuses(self, row: Row, answer: AnswerRecord) -> Score | None:
+        """Return the score of a row that needs no asking because it cannot be judged."""
+        reason = answer.why_not_scored or self.kind.refuses(row)
+        return None if reason is None else Score(scorer=self.name, not_scored=reason)
+
+    def key(self, row: Row, answer: AnswerRecord) -> str:
+        """Return what the first judge's first verdict depends on, for reuse."""
+        return self._key(row, answer, self.panel.judges[0], 0)
+
+    def _key(self, row: Row, answer: AnswerRecord, judge: Judge, run: int) -> str:
+        about: list[Any] = [row.question, row.expected, list(row.guidelines), answer.text]
+        if "context" in self.kind.needs:
+            about.append(row.context)
+        # A user's own judge is known by its instructions, whatever it is called today.
+        name = "judge" if self.version.startswith("own-") else self.name
+        return digest_of([name, self.version, judge.reference, about, *([run] if run else [])])
+
+    def judgements(self, row: Row, answer: AnswerRecord) -> Iterator[Judgement]:
+        """Yield every verdict that makes up the score."""
+        for judge in self.panel.judges:
+            for run in range(self.panel.runs):
+                ask = partial(self._ask, judge, row, answer)
+                yield Judgement(self._key(row, answer, judge, run), ask)
+
+    def _ask(self, judge: Judge, row: Row, answer: AnswerRecord, stopper: Stopper) -> Score:
+        return judgement(
+            self.name, judge, self.kind.ask(row, answer.text), self.kind.scale, stopper
+        )
+
+    def combine(self, members: Sequence[Score]) -> Score:
+        """Return the score that verdicts amount to."""
+        if len(members) == 1:
+            return members[0]
+        if missing := next((score for score in members if score.value is None), None):
+            # A panel with an empty chair is another panel: its scores could not be compared.
+            return merged(members, not_scored=missing.not_scored)
+        values = [score.value for score in members if score.value is not None]
+        if not self.binary:
+            return merged(members, value=sum(values) / len(values))
+        yes = sum(values)
+        if 2 * yes == len(values):
+            return merged(members, not_scored="judges_disagree")
+        return merged(members, value=float(2 * yes > len(values)))
+
+    def score(self, row: Row, answer: AnswerRecord, stopper: Stopper | None = None) -> Score:
+        """Judge one answer now, with nothing remembered of earlier judgements."""
+        refused = self.refuses(row, answer)
+        if refused is not None:
+            return refused
+        how = stopper or Stopper()
+        return self.combine([one.ask(how) for one in self.judgements(row, answer)])
+
+
+def judgement(
+    scorer: str, judge: Judge, question: Question, scale: Scale, stopper: Stopper
+) -> Score:
+    """Ask one judge one thing; what goes wrong is a score without a value, never a guess."""
+    try:
+        verdict = judge.ask(question, scale, stopper)
+    except Unparseable as exc:
+        return _of(scorer, judge, exc.record, not_scored="judge_unparseable", rationale=exc.message)
+    except BrokenOff as exc:
+        return _of(scorer, judge, exc.record, not_scored="judge_failed", rationale=exc.message)
+    except OutOfBudget as exc:
+        return _of(scorer, judge, exc.record, not_scored="budget_exhausted")
+    except NotReached as exc:
+        return _of(scorer, judge, exc.record, not_scored="not_reached")
+    except ProviderError as exc:
+        return Score(
+            scorer=scorer, not_scored="judge_failed", rationale=exc.message, judge=judge.reference
+        )
+    reading = verdict.reading
+    value = (
+        (int(reading.result) - GRADES[0]) / (GRADES[-1] - GRADES[0])
+        if scale == "grade"
+        else _VALUES[reading.result]
+    )
+    return _of(scorer, judge, verdict.record, value=value, rationale=reading.rationale)
+
+
+def _of(scorer: str, judge: Judge, record: AnswerRecord, **outcome: Any) -> Score:
+    unknown = record.cost is None and record.wasted_usd is None
+    return Score(
+        scorer=scorer,
+        # Nobody judged where nothing was sent.
+        judge=judge.reference if record.tries or not unknown else None,
+        prompt_tokens=record.prompt_tokens,
+        completion_tokens=record.completion_tokens,
+        # With what failed tries cost, as it counts against the budget.
+        cost_usd=None if unknown else str(record.spent),
+        seconds=record.latency or 0.0,
+        **outcome,
+    )
+
+
+def merged(members: Sequence[Score], **outcome: Any) -> Score:
+    """Return one score that stands for several verdicts, with what they took in all."""
+    judges = Counter(score.judge for score in members if score.judge is not None)
+    costs = [score.cost_usd for score in members if score.judge is not None]
+    priced = [Decimal(cost) for cost in costs if cost is not None]
+    reasons = [
+        f"{score.judge or 'not asked'} ({_word(score)}): {score.rationale or 'no reason given'}"
+        for score in members
+    ]
+    return Score(
+        scorer=members[0].scorer,
+        judge=", ".join(judges) or None,
+        rationale="\n".join(reasons),
+        prompt_tokens=_known_sum([score.prompt_tokens for score in members]),
+        completion_tokens=_known_sum([score.completion_tokens for score in members]),
+        cost_usd=str(sum(priced, Decimal(0))) if costs and len(priced) == len(costs) else None,
+        seconds=sum(score.seconds for score in members),
+        reused=all(score.reused for score in members),
+        shared=all(score.shared for score in members),
+        members=tuple(members),
+        **outcome,
+    )
+
+
+def _word(score: Score) -> str:
+    return score.not_scored or f"{score.value:g}"
+
+
+def _known_sum(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
