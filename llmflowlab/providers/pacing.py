@@ -1,7 +1,8 @@
 """How fast one model of one provider may be asked: concurrency and pace that adapt to refusals.
 
 `Pacer` is the policy, a plain state machine over times handed in; `Limiter` makes threads wait for
-it. Concurrency starts low and grows by one with every success, as TCP's slow start does. A first
+it. Concurrency starts low and grows by two with every success, so that it triples where TCP's slow
+start doubles: the calls are long and few, and a refusal costs little. A first
 refusal that names no wait sets the pace to what the provider just accepted; from there the pace is
 tried upwards now and then, and a higher one is kept only where more was really accepted (the idea of
 BBR, Cardwell et al. 2016, acmqueue 14(5)). So a limit of five a second is found and held, while a
@@ -60,6 +61,8 @@ class Pacer:
     """Seconds over which accepted requests are counted, and after which the pace is reconsidered."""
     ENOUGH = 10
     """Outcomes a window needs to say anything, unless it has lasted ten times its length."""
+    GROWTH = 2
+    """Places that a success adds, up to the most that are allowed."""
     PROBE = 1.25
     """Factor by which a higher pace is tried."""
     CLIMB = 1.5
@@ -117,7 +120,7 @@ class Pacer:
         self._window.accepted += 1
         if tokens and self._tokens_per_minute:
             self._tokens.append((now, tokens))
-        self.limit = min(self.limit + 1, float(self.max_concurrency))
+        self.limit = min(self.limit + self.GROWTH, float(self.max_concurrency))
 
     def ended(self) -> None:
         """Note a request that ended without telling anything about the pace."""
