@@ -252,6 +252,10 @@ class _Run:
 
     def score_with_mlflow(self) -> list[str]:
         # Imported here: it imports MLflow, which the fast harness keeps out of this process.
+        from llmflowlab.evaluation.harness import prepare_environment
+
+        # Before anything imports MLflow, whose progress bar reads its settings when it is loaded.
+        prepare_environment(self.bench.concurrency)
         from llmflowlab.evaluation.recording import Recording
 
         try:
