@@ -48,8 +48,8 @@ class CandidateProgress:
     """Rows that a worker has in hand."""
     asking: int = 0
     """Requests that the provider has now; what is in flight beyond them waits for leave to send."""
-    waiting: set[int] = field(default_factory=set)
-    """Rows that wait before another try."""
+    waiting: set[Cell] = field(default_factory=set)
+    """Answers that wait before another try."""
     cost: Decimal = Decimal(0)
     """Of the answers sent for now, the priced ones."""
     unpriced: int = 0
@@ -327,13 +327,13 @@ class Answering:
         def back() -> None:
             with self._lock:
                 self._waiting.discard(cancelled)
-                progress.waiting.discard(cell.row)
+                progress.waiting.discard(cell)
 
         def on_wait(notice: WaitNotice) -> None:
             progress.last_wait = notice
             with self._lock:
                 self._waiting.add(cancelled)
-                progress.waiting.add(cell.row)
+                progress.waiting.add(cell)
             if self._stop.is_set():
                 cancelled.set()
 

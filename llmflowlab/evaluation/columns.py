@@ -22,8 +22,13 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "category": ("category", "topic", "subject", "task", "kind"),
     "language": ("language", "lang", "locale"),
     "id": ("id", "row_id", "question_id", "qid", "uid"),
+    "messages": ("messages", "conversation"),
+    "params": ("params", "parameters"),
 }
 """Recognised names of each role; case, spaces and hyphens do not matter."""
+
+# Only where no column holds the question, so that a file keeps the meaning that it had.
+_INSTEAD_OF_QUESTION = frozenset({"messages", "params"})
 
 ROLES = tuple(USUAL_NAMES)
 
@@ -47,6 +52,10 @@ class Columns:
     category: str | None = None
     language: str | None = None
     id: str | None = None
+    messages: str | None = None
+    """Whole conversations as JSON; `question` is the same column then."""
+    params: str | None = None
+    """Parameters of each conversation as JSON."""
 
 
 def is_usual_name(name: str) -> bool:
@@ -69,7 +78,7 @@ def assign_columns(columns: Sequence[str], mapping: Mapping[str, str], *, file: 
     chosen = _mapped(columns, mapping, file)
     taken = set(chosen.values())
     for role, names in USUAL_NAMES.items():
-        if role in chosen:
+        if role in chosen or role in _INSTEAD_OF_QUESTION:
             continue
         found = sorted(
             (c for c in columns if _plain(c) in names and c not in taken),
@@ -86,6 +95,7 @@ def assign_columns(columns: Sequence[str], mapping: Mapping[str, str], *, file: 
         if found:
             chosen[role] = found[0]
             taken.add(found[0])
+    _conversations(columns, chosen, taken)
     if "question" not in chosen:
         listed = ", ".join(map(repr, columns)) or "none"
         raise DatasetError(
@@ -94,6 +104,23 @@ def assign_columns(columns: Sequence[str], mapping: Mapping[str, str], *, file: 
             file=file,
         )
     return Columns(**chosen)
+
+
+def _conversations(columns: Sequence[str], chosen: dict[str, str], taken: set[str]) -> None:
+    """Find the columns of conversations where the person named them or there is no question."""
+
+    def usual(role: str) -> str | None:
+        names = USUAL_NAMES[role]
+        return next((c for c in columns if _plain(c) in names and c not in taken), None)
+
+    if "messages" not in chosen and "question" not in chosen and (found := usual("messages")):
+        chosen["messages"] = found
+    if "messages" in chosen:
+        chosen["question"] = chosen["messages"]
+        if "params" not in chosen and (found := usual("params")):
+            chosen["params"] = found
+    elif "params" in chosen:
+        raise InputError("A column of params belongs to one of messages; name that too.")
 
 
 def _mapped(columns: Sequence[str], mapping: Mapping[str, str], file: str) -> dict[str, str]:

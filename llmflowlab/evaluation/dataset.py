@@ -12,9 +12,11 @@ import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from llmflowlab.errors import DatasetError, InputError
 from llmflowlab.evaluation.columns import Columns, assign_columns
+from llmflowlab.evaluation.conversations import RowConversation, read_row_conversation
 from llmflowlab.evaluation.tables import Record, Table, read_table
 
 __all__ = ["Dataset", "Row", "load_dataset", "sample"]
@@ -33,10 +35,14 @@ class Row:
     question: str
     expected: str | None = None
     """None where the file gives no answer: correctness is then not scored."""
+    alternatives: tuple[str, ...] = ()
+    """Further answers that are as right as `expected`."""
     context: str | None = None
     guidelines: tuple[str, ...] = ()
     category: str | None = None
     language: str | None = None
+    conversation: RowConversation | None = None
+    """What is sent instead of `question`, which is then its last user message."""
     source: dict[str, str]
     """All cells of the file as text, by column, for reports."""
 
@@ -128,7 +134,7 @@ def _row(index: int, record: Record, columns: Columns, file: str) -> Row:
         if (why := _unusable(text)) is not None:
             raise _refused(f"column {column!r} holds {why}.", index, record, file)
     for decisive in (columns.question, columns.answer):
-        if decisive in record.lists:
+        if decisive in record.lists and decisive != columns.messages:
             reason = f"column {decisive!r} holds several values; give one text."
             raise _refused(reason, index, record, file)
     question = cells.get(columns.question, "").strip()
@@ -138,6 +144,13 @@ def _row(index: int, record: Record, columns: Columns, file: str) -> Row:
     def optional(column: str | None) -> str | None:
         return (cells.get(column, "").strip() or None) if column else None
 
+    conversation = None
+    if columns.messages is not None:
+        try:
+            conversation = read_row_conversation(question, optional(columns.params))
+        except InputError as exc:
+            raise _refused(exc.message, index, record, file) from exc
+        question = conversation.question
     guidelines = optional(columns.guidelines)
     return Row(
         index=index,
@@ -149,6 +162,7 @@ def _row(index: int, record: Record, columns: Columns, file: str) -> Row:
         guidelines=() if guidelines is None else _guidelines(guidelines),
         category=optional(columns.category),
         language=optional(columns.language),
+        conversation=conversation,
         source=cells,
     )
 
@@ -208,6 +222,14 @@ def _digest(rows: Iterable[Row]) -> str:
     total = hashlib.sha256()
     for row in rows:
         # What decides the outcome of an evaluation; ids, categories and extra columns do not.
-        parts = [row.question, row.expected, row.context, list(row.guidelines), row.language]
+        parts: list[Any] = [
+            row.question,
+            row.expected,
+            row.context,
+            list(row.guidelines),
+            row.language,
+        ]
+        if row.conversation is not None:
+            parts.append(row.conversation.to_json())
         total.update(json.dumps(parts, ensure_ascii=False).encode("utf-8") + b"\n")
     return total.hexdigest()

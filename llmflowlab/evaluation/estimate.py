@@ -14,10 +14,10 @@ from llmflowlab.evaluation.experience import (
     spread_of_sum,
     verdicts_before,
 )
-from llmflowlab.evaluation.judging import PREFERENCE, Panel
+from llmflowlab.evaluation.judging import JUDGED, PREFERENCE, Panel
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan, request_for
-from llmflowlab.evaluation.scoring import JUDGED, judgeable
+from llmflowlab.evaluation.scoring import judgeable
 from llmflowlab.providers.base import Provider
 from llmflowlab.text.cost import Prices
 
@@ -94,15 +94,17 @@ def estimate(
     if panel is not None:
         middle = sum(length[1] for length in lengths) / len(lengths)
         opponents = len(plan.candidates) - 1
-        for scorer in (name for name in plan.scorers if name in JUDGED):
+        for scorer in (name for name in plan.scorers if plan.spec(name).kind in JUDGED):
+            comparing = plan.spec(scorer).kind == PREFERENCE
             rows = [
                 plan.dataset.rows[cell.row]
                 for cell in plan.cells()
-                if (cell, scorer) not in judged and judgeable(plan.dataset.rows[cell.row], scorer)
+                if (cell, scorer) not in judged
+                and judgeable(plan.dataset.rows[cell.row], plan.spec(scorer))
             ]
             # Both answers of a pair are scored from the same two verdicts.
-            each = panel.runs * (opponents if scorer == PREFERENCE else 1)
-            shown = middle * (2 if scorer == PREFERENCE else 1)
+            each = panel.runs * (opponents if comparing else 1)
+            shown = middle * (2 if comparing else 1)
             judge_calls += len(rows) * each * len(panel.judges)
             for judge in (member.provider for member in panel.judges):
                 before = verdicts_before(ledger, judge, scorer, metering)

@@ -3,15 +3,16 @@
 Follows SQuAD's answer normalisation (Rajpurkar et al. 2016, arXiv:1606.05250, evaluation script:
 lower case, no punctuation, no articles, single spaces) with three changes: Unicode is made uniform
 first (NFKC), articles are those of the row's language, and punctuation between two digits stays, so
-that 3.14 never equals 314.
+that 3.14 never equals 314. Each of the four steps can be switched off.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
 
-__all__ = ["normalise", "tokenise"]
+__all__ = ["Rules", "base_language", "fold", "normalise", "tokenise"]
 
 _ARTICLES = {
     "en": {"a", "an", "the"},
@@ -30,31 +31,62 @@ _ARTICLES = {
 _UNSPACED = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
 
 
-def normalise(text: str, *, language: str | None = None) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Which differences between two texts do not count."""
+
+    unicode: bool = True
+    """Forms of the same character (NFKC): full width, ligatures, composed and decomposed accents."""
+    case: bool = True
+    """Upper and lower case."""
+    punctuation: bool = True
+    """Punctuation, but not that inside numbers."""
+    articles: bool = True
+    """Articles of the row's language."""
+
+
+_ALL = Rules()
+
+
+def normalise(text: str, *, language: str | None = None, rules: Rules = _ALL) -> str:
     """Return the text in the form in which answers are compared.
 
     Args:
         text: Any text.
         language: ISO 639-1 code whose articles are dropped; English where it is unknown or has none.
+        rules: What is made uniform.
 
     Returns:
         Lower-case tokens joined by single spaces. A text of nothing but punctuation or articles
         keeps its characters, so that "+" and "A" stay answers.
     """
-    return " ".join(tokenise(text, language=language))
+    return " ".join(tokenise(text, language=language, rules=rules))
 
 
-def tokenise(text: str, *, language: str | None = None) -> list[str]:
+def tokenise(text: str, *, language: str | None = None, rules: Rules = _ALL) -> list[str]:
     """Return the tokens of `normalise`; see there."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    folded = _UNSPACED.sub(r" \1 ", folded)
-    words = _without_punctuation(folded).split()
-    articles = _ARTICLES.get(_base(language), _ARTICLES["en"])
-    kept = [word for word in words if word not in articles]
+    folded = _UNSPACED.sub(r" \1 ", fold(text, rules))
+    words = (_without_punctuation(folded) if rules.punctuation else folded).split()
+    if not rules.articles:
+        return words or folded.split()
+    articles = _ARTICLES.get(base_language(language), _ARTICLES["en"])
+    kept = [word for word in words if word.casefold() not in articles]
     return kept or words or folded.split()
 
 
-def _base(language: str | None) -> str:
+def fold(text: str, rules: Rules = _ALL) -> str:
+    """Return a text with characters and case made uniform, as far as the rules say."""
+    if rules.unicode:
+        text = unicodedata.normalize("NFKC", text)
+    if not rules.case:
+        return text
+    folded = text.casefold()
+    # Folding case may bring forth a character that has another uniform form.
+    return unicodedata.normalize("NFKC", folded) if rules.unicode else folded
+
+
+def base_language(language: str | None) -> str:
+    """Return the first part of a language code: `pt` of `pt-BR`; `en` where there is none."""
     return (language or "en").replace("_", "-").split("-")[0].lower()
 
 

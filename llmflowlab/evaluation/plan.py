@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llmflowlab.errors import InputError
+from llmflowlab.evaluation.conversations import conversation_from_json, conversation_request
 from llmflowlab.evaluation.dataset import Dataset, Row
+from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.providers.base import Message, Parameters, Request
 
 __all__ = [
@@ -96,6 +98,8 @@ class EvaluationPlan:
     """How often each judge is asked the same."""
     judge_combine: Literal["majority", "mean"] | None = None
     """How several verdicts become one; None: majority of yes and no, mean of grades."""
+    scorer_specs: tuple[ScorerSpec, ...] = ()
+    """What the scorers are that are more than a kind's name; see `spec`."""
     trials: int = 1
     fresh: bool = False
     """Take no answers from earlier evaluations."""
@@ -108,11 +112,12 @@ class EvaluationPlan:
         labels = [candidate.digest for candidate in self.candidates]
         if len(set(labels)) != len(labels):
             raise InputError("The same candidate is named twice; name each one once.")
-        seen: Counter[tuple[str, str | None]] = Counter()
+        seen: Counter[str] = Counter()
         repeats = []
         for row in self.dataset.rows:
-            repeats.append(seen[row.question, row.context])
-            seen[row.question, row.context] += 1
+            asked = json.dumps(_asked(row))
+            repeats.append(seen[asked])
+            seen[asked] += 1
         object.__setattr__(self, "_repeats", tuple(repeats))
 
     @property
@@ -124,6 +129,11 @@ class EvaluationPlan:
     def judge_label(self) -> str | None:
         """What tables and documents call the judge or judges; None without any."""
         return ", ".join(self.judges) or None
+
+    def spec(self, scorer: str) -> ScorerSpec:
+        """Return what a scorer is; one that is not described is its own kind."""
+        found = (spec for spec in self.scorer_specs if spec.name == scorer)
+        return next(found, ScorerSpec.plain(scorer))
 
     def cells(self) -> Sequence[Cell]:
         """Return every answer to be had, candidates side by side within a row."""
@@ -137,7 +147,7 @@ class EvaluationPlan:
     def answer_key(self, cell: Cell) -> str:
         """Return what the answer of a cell depends on: what is asked, of whom, which repetition."""
         row = self.dataset.rows[cell.row]
-        asked: list[str | int | None] = [row.question, row.context]
+        asked = _asked(row)
         if self._repeats[cell.row]:
             # A question that stands in the file twice is two rows, with an answer each.
             asked.append(self._repeats[cell.row])
@@ -160,6 +170,7 @@ class EvaluationPlan:
             },
             "candidates": [asdict(candidate) for candidate in self.candidates],
             "scorers": list(self.scorers),
+            "scorer_specs": [spec.to_json() for spec in self.scorer_specs],
             "judge": self.judge,
             "panel": list(self.panel),
             "judge_runs": self.judge_runs,
@@ -180,6 +191,7 @@ class EvaluationPlan:
             panel=tuple(values.get("panel", ())),
             judge_runs=values.get("judge_runs", 1),
             judge_combine=values.get("judge_combine"),
+            scorer_specs=tuple(map(ScorerSpec.from_json, values.get("scorer_specs", ()))),
             trials=values["trials"],
             fresh=values["fresh"],
         )
@@ -192,7 +204,17 @@ def dataset_to_json(dataset: Dataset) -> dict[str, Any]:
 
 def dataset_from_json(values: dict[str, Any]) -> Dataset:
     """Return the dataset of `dataset_to_json`."""
-    rows = tuple(Row(**{**row, "guidelines": tuple(row["guidelines"])}) for row in values["rows"])
+    rows = tuple(
+        Row(
+            **{
+                **row,
+                "guidelines": tuple(row["guidelines"]),
+                "alternatives": tuple(row.get("alternatives", ())),
+                "conversation": conversation_from_json(row.get("conversation")),
+            }
+        )
+        for row in values["rows"]
+    )
     return Dataset(
         **{
             **values,
@@ -204,8 +226,23 @@ def dataset_from_json(values: dict[str, Any]) -> Dataset:
     )
 
 
+def _asked(row: Row) -> list[Any]:
+    """Return what a row sends, as JSON values."""
+    asked: list[Any] = [row.question, row.context]
+    if row.conversation is not None:
+        asked.append(row.conversation.to_json())
+    return asked
+
+
 def request_for(candidate: CandidateSpec, row: Row) -> Request:
-    """Return what a candidate is asked for a row: the question, under its context where it has one."""
+    """Return what a candidate is asked for a row.
+
+    That is its conversation, as it is; else the question, under its context where it has one.
+    """
+    if row.conversation is not None:
+        return conversation_request(
+            row.conversation, system=candidate.system, parameters=candidate.parameters
+        )
     text = row.question
     if row.context:
         text = f"Context:\n{row.context}\n\nQuestion: {row.question}"

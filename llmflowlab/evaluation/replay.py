@@ -54,7 +54,7 @@ def stored_result(ledger: Ledger, evaluation: str) -> EvaluationResult:
         {outcome.cell: outcome.answer for outcome in outcomes},
         {outcome.cell: outcome.scores for outcome in outcomes},
         reused=reused,
-        binary=is_binary(plan.scorers, combine=plan.judge_combine),
+        binary=is_binary(plan.scorers, combine=plan.judge_combine, specs=plan.scorer_specs),
         interrupted=len(outcomes) < len(plan.cells()) or not all(o.whole for o in outcomes),
     )
 

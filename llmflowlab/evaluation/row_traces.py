@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.outcomes import Outcome
 from llmflowlab.evaluation.plan import CandidateSpec, Cell, EvaluationPlan, request_for
 from llmflowlab.evaluation.scores import Score
+from llmflowlab.providers.base import Request
 from llmflowlab.tracking.evaluation_runs import AssessmentValue, RowTrace
 from llmflowlab.tracking.spans import SpanSpec, TokenUse
 
@@ -78,12 +80,12 @@ def _answer_span(
 ) -> SpanSpec:
     spec = plan.candidates[cell.candidate]
     request = request_for(spec, plan.dataset.rows[cell.row])
-    messages = [{"role": "system", "content": spec.system}] if spec.system else []
+    messages = [{"role": "system", "content": request.system}] if request.system else []
     messages += [{"role": m.role, "content": m.content} for m in request.messages]
     return SpanSpec(
         name=spec.model,
         kind="CHAT_MODEL",
-        inputs={"messages": messages, **set_parameters(spec)},
+        inputs={"messages": messages, **set_parameters(request)},
         outputs={"choices": [{"message": {"role": "assistant", "content": answer.text}}]},
         start_ns=start,
         end_ns=end,
@@ -139,14 +141,16 @@ def row_inputs(plan: EvaluationPlan, cell: Cell) -> dict[str, Any]:
     """Return what a row's trace shows as its input."""
     row = plan.dataset.rows[cell.row]
     inputs: dict[str, Any] = {"question": row.question}
+    if row.conversation is not None:
+        inputs["messages"] = [asdict(message) for message in row.conversation.messages]
     if row.context:
         inputs["context"] = row.context
     return inputs
 
 
-def set_parameters(spec: CandidateSpec) -> dict[str, Any]:
+def set_parameters(of: CandidateSpec | Request) -> dict[str, Any]:
     """Return the generation parameters that are set."""
-    parameters = spec.parameters
+    parameters = of.parameters
     values = {
         "temperature": parameters.temperature,
         "top_p": parameters.top_p,

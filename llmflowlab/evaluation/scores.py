@@ -11,6 +11,7 @@ NotScored: TypeAlias = Literal[
     "answer_failed",
     "answer_incomplete",
     "budget_exhausted",
+    "expected_unusable",
     "judge_failed",
     "judge_unparseable",
     "judges_disagree",
@@ -20,6 +21,7 @@ NotScored: TypeAlias = Literal[
     "no_opponent",
     "not_reached",
     "scorer_failed",
+    "undecidable",
 ]
 """Why a row has no value: never wrong, never right, always counted."""
 

@@ -15,18 +15,20 @@ from llmflowlab.errors import InputError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.dataset import Row
 from llmflowlab.evaluation.judging import (
-    KINDS,
-    PREFERENCE,
+    JUDGED,
     Judge,
     JudgeScorer,
     Panel,
     PreferenceScorer,
+    build_judged_scorer,
+    judged_kind,
 )
 from llmflowlab.evaluation.judging.scorer import Judgement
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.peers import Peers
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan
-from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC, ComparingScorer
+from llmflowlab.evaluation.scorers.base import ScorerSpec, TextScorer, parse_scorer
+from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.evaluation.stopping import Stopper
 from llmflowlab.evaluation.workers import Workers
@@ -41,55 +43,61 @@ __all__ = [
     "is_binary",
 ]
 
-AnyScorer: TypeAlias = ComparingScorer | JudgeScorer | PreferenceScorer
-
-JUDGED: tuple[str, ...] = (*KINDS, PREFERENCE)
-"""Names of the scorers that need a judge."""
+AnyScorer: TypeAlias = TextScorer | JudgeScorer | PreferenceScorer
 
 DEFAULT_JUDGED: tuple[str, ...] = ("correctness", "safety", "guidelines")
 """Those used where a judge but no scorer is named."""
 
-SCORERS: tuple[str, ...] = (*DETERMINISTIC, *JUDGED)
-"""All scorer names, in the order of tables."""
+SCORERS: tuple[str, ...] = (*TEXT_KINDS, *JUDGED)
+"""All kinds of scorers, in the order of tables."""
 
 
-def check_scorers(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names once each, in the order of tables.
+def check_scorers(named: Sequence[str]) -> tuple[ScorerSpec, ...]:
+    """Return the scorers that a person named, once each, in the order of tables.
 
     Raises:
-        InputError: One is unknown.
+        InputError: One is unknown or malformed, or two are called the same.
     """
-    for name in names:
-        if name not in SCORERS:
-            raise InputError(f"{name!r} is no scorer; choose from {', '.join(SCORERS)}.")
-    return tuple(name for name in SCORERS if name in set(names))
+    chosen: dict[str, ScorerSpec] = {}
+    for text in named:
+        spec = parse_scorer(text)
+        if spec.kind not in SCORERS:
+            raise InputError(f"{spec.kind!r} is no scorer; choose from {', '.join(SCORERS)}.")
+        if spec.name in SCORERS and spec.name != spec.kind:
+            raise InputError(f"{spec.name!r} is a scorer already; call {text!r} something else.")
+        if chosen.setdefault(spec.name, spec) != spec:
+            raise InputError(
+                f"Two scorers are called {spec.name!r}; give one a name, as in NAME={spec.kind}:..."
+            )
+    return tuple(sorted(chosen.values(), key=lambda spec: SCORERS.index(spec.kind)))
 
 
-def is_binary(names: Sequence[str], *, combine: str | None = None) -> dict[str, bool]:
+def is_binary(
+    names: Sequence[str], *, combine: str | None = None, specs: Sequence[ScorerSpec] = ()
+) -> dict[str, bool]:
     """Return which scorers say yes or no; the others give a degree.
 
     Args:
         names: The scorers.
         combine: How a panel's verdicts become one; a mean of yes and no is a degree.
+        specs: The plan's descriptions of scorers that are not called as their kind.
     """
+    described = {spec.name: spec for spec in specs}
 
     def binary(name: str) -> bool:
-        if name in DETERMINISTIC:
-            return DETERMINISTIC[name].binary
-        kind = KINDS.get(name)
+        which = described[name].kind if name in described else name
+        if which in TEXT_KINDS:
+            return TEXT_KINDS[which].binary
+        kind = judged_kind(described.get(name, ScorerSpec.plain(name)))
         return kind is not None and kind.scale == "yes_no" and combine != "mean"
 
     return {name: binary(name) for name in names}
 
 
-def judged_scorer(name: str, judge: Judge | Panel) -> JudgeScorer | PreferenceScorer:
-    """Return the judged scorer of this name."""
-    return PreferenceScorer(judge) if name == PREFERENCE else JudgeScorer(KINDS[name], judge)
-
-
-def judgeable(row: Row, scorer: str) -> bool:
+def judgeable(row: Row, spec: ScorerSpec) -> bool:
     """Tell whether a judged scorer has something to say of a row, if it is answered."""
-    return scorer not in KINDS or KINDS[scorer].refuses(row) is None
+    kind = judged_kind(spec)
+    return kind is None or kind.refuses(row) is None
 
 
 class Scoring:
@@ -105,11 +113,15 @@ class Scoring:
         self.plan = plan
         self.scorers: dict[str, AnyScorer] = {}
         for name in plan.scorers:
-            if name in DETERMINISTIC:
-                self.scorers[name] = DETERMINISTIC[name]
+            spec = plan.spec(name)
+            if spec.kind in TEXT_KINDS:
+                self.scorers[name] = build_text_scorer(spec)
             else:
                 assert judge is not None, "a plan with judged scorers has a judge"
-                self.scorers[name] = judged_scorer(name, judge)
+                self.scorers[name] = build_judged_scorer(spec, judge)
+        self._comparing = [
+            n for n, how in self.scorers.items() if isinstance(how, PreferenceScorer)
+        ]
         self._peers = Peers(len(plan.candidates))
         self.scores: dict[Cell, dict[str, Score]] = {}
         self._stopper = Stopper()
@@ -189,12 +201,12 @@ class Scoring:
         if known is not None:
             return known
         how = self.scorers[scorer]
-        if isinstance(how, ComparingScorer):
-            found = how.score(self._row(cell), answer)
-        else:
+        if isinstance(how, JudgeScorer | PreferenceScorer):
             found = self._refused(how, cell, answer) or how.combine(
                 list(self._verdicts(how, cell, answer))
             )
+        else:
+            found = how.score(self._row(cell), answer)
         with self._lock:
             self.scores.setdefault(cell, {})[scorer] = found
         return found
@@ -321,11 +333,12 @@ class Scoring:
         with self._lock:
             self._open[cell] = len(judged)
         for name in judged:
-            if name != PREFERENCE:
+            if name not in self._comparing:
                 self._begin(cell, name, answer)
-        if PREFERENCE in judged:
+        if self._comparing:
             for other, record in self._peers.add(cell, answer):
-                self._begin(other, PREFERENCE, record)
+                for name in self._comparing:
+                    self._begin(other, name, record)
 
     def _begin(self, cell: Cell, name: str, answer: AnswerRecord) -> None:
         assert self._pool is not None
@@ -350,10 +363,10 @@ class Scoring:
         Raises:
             TrackingError: A judgement could not be written down.
         """
-        if PREFERENCE in self.scorers:
-            # No more answers will come: what still waits for a row-mate waits in vain.
-            for cell, answer in self._peers.incomplete():
-                self._begin(cell, PREFERENCE, answer)
+        # No more answers will come: what still waits for a row-mate waits in vain.
+        for cell, answer in self._peers.incomplete():
+            for name in self._comparing:
+                self._begin(cell, name, answer)
         while self._futures:
             wait([self._futures[0]], timeout=0.2)
             tick()

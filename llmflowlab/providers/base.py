@@ -73,6 +73,8 @@ class Request:
     parameters: Parameters = Parameters()
     response_schema: Mapping[str, Any] | None = None
     """A JSON schema the answer must follow, where the provider can hold a model to one."""
+    custom_inputs: Mapping[str, Any] | None = None
+    """Facts about the caller for an agent that MLflow serves; models know nothing of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,7 +61,7 @@ def evaluate(data: Path, *options: str) -> int:
         pytest.param([*CANDIDATE, "--temperature", "9"], 2, "argument --temperature", id="heat"),
         pytest.param([*CANDIDATE, "--harness", "own"], 2, "argument --harness", id="harness"),
         pytest.param([*CANDIDATE, "--fesh"], 2, "unrecognized arguments: --fesh", id="misspelt"),
-        pytest.param([*CANDIDATE, "--scorer", "bleu"], 2, "'bleu' is no scorer", id="scorer"),
+        pytest.param([*CANDIDATE, "--scorer", "blue"], 2, "'blue' is no scorer", id="scorer"),
         pytest.param(
             [*CANDIDATE, "--scorer", "safety"], 3, "safety needs a judge; name one", id="no judge"
         ),
@@ -69,10 +69,34 @@ def evaluate(data: Path, *options: str) -> int:
             [*CANDIDATE, "--judge", "guide:docs"], 2, "guide:docs cannot judge", id="guide judges"
         ),
         pytest.param(
-            ["--model", "ollama:a", "--judge", "ollama:a"],
+            [*CANDIDATE, "--judge", "ollama:a", "--judge", "ollama:a"],
             2,
-            "ollama:a is a candidate and cannot judge itself",
-            id="judge is candidate",
+            "ollama:a is named twice as a judge",
+            id="judge twice",
+        ),
+        pytest.param(
+            [*CANDIDATE, "--judge", "ollama:a", "--scorer", "preference"],
+            2,
+            "preference compares the answers of two or more candidates",
+            id="preference of one",
+        ),
+        pytest.param(
+            [*CANDIDATE, "--judge", "ollama:a", "--scorer", "judge"],
+            2,
+            "A judge of your own is a text file",
+            id="own judge without a file",
+        ),
+        pytest.param(
+            [*CANDIDATE, "--judge", "ollama:a", "--scorer", "x=judge:file=none.txt"],
+            2,
+            "none.txt cannot be read",
+            id="own judge's file missing",
+        ),
+        pytest.param(
+            [*CANDIDATE, "--judge", "ollama:a", "--scorer", "fluency:strict"],
+            2,
+            "fluency has no option 'strict'",
+            id="judge with an option",
         ),
     ],
 )

@@ -217,7 +217,9 @@ def test_position_bias_is_the_share_of_pairs_that_changed_with_the_order():
         return Score(scorer=PREFERENCE, value=0.5, members=members)
 
     quality = judging_quality(
-        PREFERENCE, [pair(1.0, 0.0), pair(1.0, 1.0), pair(1.0, 1.0), pair(0.0, 0.0)]
+        PREFERENCE,
+        [pair(1.0, 0.0), pair(1.0, 1.0), pair(1.0, 1.0), pair(0.0, 0.0)],
+        comparing=True,
     )
     assert quality is not None
     assert quality.flipped == 0.75

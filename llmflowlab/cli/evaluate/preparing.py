@@ -10,6 +10,7 @@ from pathlib import Path
 from llmflowlab.cli.context import App
 from llmflowlab.cli.evaluate.judges import judges_of, panel_for
 from llmflowlab.cli.evaluate.matrix import candidates_of
+from llmflowlab.cli.evaluate.scorers import described, refuse_lacking
 from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.evaluation.answering import reusable_answers
 from llmflowlab.evaluation.answers import Metering
@@ -18,6 +19,7 @@ from llmflowlab.evaluation.dataset import Dataset, load_dataset, sample
 from llmflowlab.evaluation.engine import Harness, Workbench, new_evaluation_id
 from llmflowlab.evaluation.estimate import Estimate, estimate
 from llmflowlab.evaluation.judging import PREFERENCE, Combine
+from llmflowlab.evaluation.judging.choice import with_instructions
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import EvaluationPlan
 from llmflowlab.evaluation.recorder_client import RecorderProcess
@@ -169,23 +171,24 @@ def _new_plan(app: App, wishes: Wishes) -> tuple[EvaluationPlan, list[str]]:
     named = wishes.judges or ([wishes.judge] if wishes.judge else [])
     judges, remarks = judges_of(app, named, candidates)
     if wishes.scorers:
-        scorers = check_scorers(wishes.scorers)
+        specs = tuple(map(with_instructions, check_scorers(wishes.scorers)))
+        refuse_lacking(specs, dataset)
     else:
-        scorers = check_scorers([*DETERMINISTIC, *(DEFAULT_JUDGED if judges else ())])
+        specs = check_scorers([*DETERMINISTIC, *(DEFAULT_JUDGED if judges else ())])
         if not any(row.guidelines for row in dataset.rows):
-            scorers = tuple(name for name in scorers if name != "guidelines")
+            specs = tuple(spec for spec in specs if spec.kind != "guidelines")
         if not judges:
             remarks.append(
                 f"Left out without a judge: {', '.join(DEFAULT_JUDGED)}. Name one with --judge "
                 "provider:model or LLMFLOWLAB_JUDGE; it should not be one of the candidates."
             )
-    needs_judge = [name for name in scorers if name in JUDGED]
+    needs_judge = [spec.name for spec in specs if spec.kind in JUDGED]
     if needs_judge and not judges:
         raise ConfigurationError(
             f"{', '.join(needs_judge)} need{'s' if len(needs_judge) == 1 else ''} a judge; name one "
             "with --judge provider:model or LLMFLOWLAB_JUDGE."
         )
-    if PREFERENCE in scorers and len(candidates) < 2:
+    if any(spec.kind == PREFERENCE for spec in specs) and len(candidates) < 2:
         raise InputError(
             f"{PREFERENCE} compares the answers of two or more candidates; name another --model."
         )
@@ -193,7 +196,8 @@ def _new_plan(app: App, wishes: Wishes) -> tuple[EvaluationPlan, list[str]]:
         evaluation_id=new_evaluation_id(),
         dataset=dataset,
         candidates=tuple(candidates),
-        scorers=scorers,
+        scorers=tuple(spec.name for spec in specs),
+        scorer_specs=described(specs),
         judge=judges[0] if needs_judge else None,
         panel=judges[1:] if needs_judge else (),
         judge_runs=wishes.judge_runs,

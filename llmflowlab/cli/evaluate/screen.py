@@ -16,10 +16,11 @@ from llmflowlab.cli.model_choice import choose_models
 from llmflowlab.cli.ui.screen import Choice
 from llmflowlab.errors import InputError, LabError
 from llmflowlab.evaluation.dataset import load_dataset
+from llmflowlab.evaluation.judging import JUDGED, KINDS, OWN, PREFERENCE
 from llmflowlab.evaluation.ledger import Ledger, StoredEvaluation
 from llmflowlab.evaluation.running import is_running
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
-from llmflowlab.evaluation.scoring import JUDGED
+from llmflowlab.evaluation.scoring import DEFAULT_JUDGED
 from llmflowlab.evaluation.steering import known_budget
 
 __all__ = ["evaluate_screen"]
@@ -93,7 +94,7 @@ def _ask_new(app: App) -> Wishes:
     data = _ask_data(app)
     models = choose_models(app, "Which models?")
     judge = _ask_judge(app, models)
-    scorers = _ask_scorers(app, judge, data)
+    scorers = _ask_scorers(app, judge, data, comparing=len(models) > 1)
     system = app.screen.text("System prompt for all of them (empty: none)").strip() or None
     return Wishes(models=models, data=data, judge=judge, scorers=scorers, system=system)
 
@@ -136,10 +137,22 @@ def _ask_judge(app: App, models: list[str]) -> str | None:
     return picked[0] if picked else None
 
 
-def _ask_scorers(app: App, judge: str | None, data: Path) -> list[str]:
+def _ask_scorers(app: App, judge: str | None, data: Path, *, comparing: bool) -> list[str]:
     rows = load_dataset(data).rows
     usable = [*DETERMINISTIC]
+    usual = [*DETERMINISTIC]
     if judge is not None:
-        usable += [n for n in JUDGED if n != "guidelines" or any(row.guidelines for row in rows)]
-    choices = [Choice(name, name, (name,)) for name in usable]
-    return app.screen.checkbox("Which scorers?", choices, default=usable) or usable
+        left_out = {OWN, *(() if comparing else (PREFERENCE,))}
+        if not any(row.guidelines for row in rows):
+            left_out.add("guidelines")
+        usable += [name for name in JUDGED if name not in left_out]
+        usual += [name for name in DEFAULT_JUDGED if name not in left_out]
+    choices = [Choice(_described(name), name, (name,)) for name in usable]
+    return app.screen.checkbox("Which scorers?", choices, default=usual) or usual
+
+
+def _described(scorer: str) -> str:
+    title = KINDS[scorer].title if scorer in KINDS else ""
+    if scorer == PREFERENCE:
+        title = "which of two answers is better, asked in both orders"
+    return f"{scorer} ({title})" if title else scorer

@@ -1,13 +1,16 @@
 """LLM judges: MLflow's, a support desk's, the user's own; single, repeated, in panels and in pairs."""
 
+from llmflowlab.evaluation.judging.choice import JUDGED, build_judged_scorer, judged_kind
 from llmflowlab.evaluation.judging.instructions import read_instructions
 from llmflowlab.evaluation.judging.judge import Judge
-from llmflowlab.evaluation.judging.kinds import KINDS, JudgeKind, own_kind
+from llmflowlab.evaluation.judging.kinds import KINDS, OWN, JudgeKind, own_kind
 from llmflowlab.evaluation.judging.pairwise import PREFERENCE, PreferenceScorer
 from llmflowlab.evaluation.judging.scorer import Combine, JudgeScorer, Panel, panel_of
 
 __all__ = [
+    "JUDGED",
     "KINDS",
+    "OWN",
     "PREFERENCE",
     "Combine",
     "Judge",
@@ -15,6 +18,8 @@ __all__ = [
     "JudgeScorer",
     "Panel",
     "PreferenceScorer",
+    "build_judged_scorer",
+    "judged_kind",
     "own_kind",
     "panel_of",
     "read_instructions",

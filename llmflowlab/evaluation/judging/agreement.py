@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmflowlab.evaluation.judging.pairwise import PREFERENCE
 from llmflowlab.evaluation.scores import Score
 
 __all__ = ["JudgingQuality", "judging_quality", "krippendorff_alpha"]
@@ -65,18 +64,21 @@ class JudgingQuality:
         return f"{self.scorer}: {'; '.join(parts)}."
 
 
-def judging_quality(scorer: str, scores: Iterable[Score]) -> JudgingQuality | None:
+def judging_quality(
+    scorer: str, scores: Iterable[Score], *, comparing: bool = False
+) -> JudgingQuality | None:
     """Return what the verdicts behind scores say of the judges; None where each had but one.
 
     Args:
         scorer: Whose scores these are.
         scores: All of them; verdicts that failed are left out.
+        comparing: Whether its verdicts compare two answers, in both orders.
     """
     several = [score for score in scores if len(score.members) > 1]
     if not several:
         return None
-    if scorer == PREFERENCE:
-        return _preference(several)
+    if comparing:
+        return _preference(scorer, several)
     runs = [_by_judge(score) for score in several]
     firsts = [[values[0] for values in judges.values() if values] for judges in runs]
     panels = [values for values in firsts if len(values) > 1]
@@ -99,7 +101,7 @@ def _by_judge(score: Score) -> dict[str, list[float]]:
     return found
 
 
-def _preference(scores: Sequence[Score]) -> JudgingQuality:
+def _preference(scorer: str, scores: Sequence[Score]) -> JudgingQuality:
     pairs = [
         (score.members[i].value, score.members[i + 1].value)
         for score in scores
@@ -109,7 +111,7 @@ def _preference(scores: Sequence[Score]) -> JudgingQuality:
     flips = [(a, b) for a, b in known if a != 1.0 - b]
     sided = [a + b for a, b in flips if a + b != 1.0]
     return JudgingQuality(
-        scorer=PREFERENCE,
+        scorer=scorer,
         answers=len(scores),
         flipped=len(flips) / len(known) if known else None,
         first_preferred=_share(total > 1.0 for total in sided),

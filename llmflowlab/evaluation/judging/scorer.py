@@ -110,8 +110,8 @@ class JudgeScorer:
         about: list[Any] = [row.question, row.expected, list(row.guidelines), answer.text]
         if "context" in self.kind.needs:
             about.append(row.context)
-        # A user's own judge is known by its instructions, whatever it is called today.
-        name = "judge" if self.version.startswith("own-") else self.name
+        # A scorer of another name is the same scorer.
+        name = self.kind.id or self.name
         return digest_of([name, self.version, judge.reference, about, *([run] if run else [])])
 
     def judgements(self, row: Row, answer: AnswerRecord) -> Iterator[Judgement]:

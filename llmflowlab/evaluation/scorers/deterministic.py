@@ -1,4 +1,4 @@
-"""Scorers that need no model: they compare an answer with the expected one."""
+"""The scorers that are used where none is named: normalised words compared with the expected ones."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.dataset import Row
-from llmflowlab.evaluation.normalise import tokenise
+from llmflowlab.evaluation.dataset import Dataset, Row
+from llmflowlab.evaluation.normalise import Rules, tokenise
+from llmflowlab.evaluation.scorers.base import ScorerSpec
+from llmflowlab.evaluation.scorers.common import accepted
+from llmflowlab.evaluation.scorers.options import Options
 from llmflowlab.evaluation.scores import Score
 
-__all__ = ["DETERMINISTIC", "ComparingScorer", "contains", "exact_match", "token_f1"]
+__all__ = ["DETERMINISTIC", "ComparingScorer", "comparing", "contains", "exact_match", "token_f1"]
 
 
 def exact_match(answer: list[str], expected: list[str]) -> float:
@@ -51,16 +54,38 @@ class ComparingScorer:
     compare: Callable[[list[str], list[str]], float]
     needs_judge: bool = False
     version: str = "1"
+    rules: Rules = Rules()
 
     def score(self, row: Row, answer: AnswerRecord) -> Score:
-        """Score one answer; rows without an expected answer are not scored."""
+        """Score one answer; of several accepted answers the nearest counts."""
         if (reason := answer.why_not_scored) is not None:
             return Score(scorer=self.name, not_scored=reason)
         if not row.expected:
             return Score(scorer=self.name, not_scored="no_expected_answer")
-        given = tokenise(answer.text, language=row.language)
-        wanted = tokenise(row.expected, language=row.language)
-        return Score(scorer=self.name, value=self.compare(given, wanted))
+        given = self._tokens(row, answer.text)
+        values = (self.compare(given, self._tokens(row, text)) for text in accepted(row))
+        return Score(scorer=self.name, value=max(values))
+
+    def _tokens(self, row: Row, text: str) -> list[str]:
+        return tokenise(text, language=row.language, rules=self.rules)
+
+    def lacks(self, dataset: Dataset) -> str | None:
+        if any(row.expected for row in dataset.rows):
+            return None
+        return f"{dataset.name} has no expected answers, which {self.name} compares with."
+
+
+def comparing(spec: ScorerSpec) -> ComparingScorer:
+    """Build one of these scorers.
+
+    Raises:
+        InputError: An option does not exist or has no such value.
+    """
+    plain = DETERMINISTIC[spec.kind]
+    options = Options(spec)
+    rules = options.rules()
+    options.done()
+    return ComparingScorer(spec.name, plain.binary, plain.compare, rules=rules)
 
 
 DETERMINISTIC: dict[str, ComparingScorer] = {

@@ -1,0 +1,189 @@
+"""What the plots show, as JSON values: one source for the page's SVG and the PNG files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from llmflowlab.evaluation.conclusions import main_scorer
+from llmflowlab.evaluation.reports.agreement import agreement
+from llmflowlab.evaluation.results import EvaluationResult, quantile
+
+__all__ = ["figures_of"]
+
+_BINS = 24
+_Z = 1.959963984540054
+"""The 97.5 % point of the normal distribution."""
+
+
+def figures_of(result: EvaluationResult) -> dict[str, Any]:
+    """Return the values behind every plot; unknown is None.
+
+    Costs and latencies carry the normal 95 % interval of their mean, scores that of the result.
+    """
+    main = main_scorer(result.plan.scorers)
+    return {
+        "dataset": result.plan.dataset.name,
+        "candidates": [candidate.spec.label for candidate in result.candidates],
+        "main": main,
+        "scores": [_scores(result, scorer) for scorer in result.plan.scorers],
+        "front": _front(result, main),
+        "latency": _latency(result),
+        "groups": _groups(result, main),
+        "agreement": _agreements(result),
+    }
+
+
+def _scores(result: EvaluationResult, scorer: str) -> dict[str, Any]:
+    points = []
+    for index, candidate in enumerate(result.candidates):
+        score = candidate.scores[scorer]
+        points.append(
+            {
+                "candidate": index,
+                "mean": score.mean,
+                "low": score.interval.low if score.interval else None,
+                "high": score.interval.high if score.interval else None,
+                "scored": score.scored,
+                "rows": candidate.rows,
+            }
+        )
+    return {"scorer": scorer, "points": points}
+
+
+def _front(result: EvaluationResult, scorer: str) -> dict[str, Any]:
+    points = []
+    for index, candidate in enumerate(result.candidates):
+        score = candidate.scores[scorer]
+        complete = [
+            answer
+            for cell, answer in result.answers.items()
+            if cell.candidate == index and answer.answered
+        ]
+        costs = [float(a.cost) for a in complete if a.cost is not None]
+        seconds = [a.latency for a in complete if a.latency is not None]
+        # One unknown price makes the mean unknown, as it does the sum.
+        known = complete and len(costs) == len(complete)
+        points.append(
+            {
+                "candidate": index,
+                "quality": score.mean,
+                "quality_low": score.interval.low if score.interval else None,
+                "quality_high": score.interval.high if score.interval else None,
+                **_mean("cost", costs if known else []),
+                **_mean("seconds", seconds),
+            }
+        )
+    for measure in ("cost", "seconds"):
+        for point in points:
+            point[f"best_{measure}"] = _undominated(point, points, measure)
+    return {"scorer": scorer, "points": points}
+
+
+def _mean(name: str, values: Sequence[float]) -> dict[str, float | None]:
+    if not values:
+        return {name: None, f"{name}_low": None, f"{name}_high": None}
+    mean = math.fsum(values) / len(values)
+    if len(values) < 2:
+        return {name: mean, f"{name}_low": None, f"{name}_high": None}
+    variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    half = _Z * math.sqrt(variance / len(values))
+    return {name: mean, f"{name}_low": max(0.0, mean - half), f"{name}_high": mean + half}
+
+
+def _undominated(
+    point: dict[str, Any], points: Iterable[dict[str, Any]], measure: str
+) -> bool | None:
+    """Return whether no other is at least as good and as cheap, and better in one of the two."""
+    if point["quality"] is None or point[measure] is None:
+        return None
+    return not any(
+        other["quality"] is not None
+        and other[measure] is not None
+        and other["quality"] >= point["quality"]
+        and other[measure] <= point[measure]
+        and (other["quality"] > point["quality"] or other[measure] < point[measure])
+        for other in points
+    )
+
+
+def _latency(result: EvaluationResult) -> dict[str, Any]:
+    lanes: list[list[float]] = [[] for _ in result.candidates]
+    for cell, answer in result.answers.items():
+        if answer.answered and answer.latency is not None:
+            lanes[cell.candidate].append(answer.latency)
+    every = [seconds for lane in lanes for seconds in lane]
+    longest = max(every, default=0.0)
+    # Half a second is never worth a bar of its own beside a minute: scales follow the slow ones, but
+    # a single straggler may not squeeze the rest, so the last bar takes what lies beyond.
+    end = min(longest, 4 * (quantile(every, 0.95) or 0.0)) or longest
+    width = end / _BINS
+    found = []
+    for index, lane in enumerate(lanes):
+        counts = [0] * _BINS
+        for seconds in lane:
+            counts[min(_BINS - 1, int(seconds / width)) if width > 0 else 0] += 1
+        found.append(
+            {
+                "candidate": index,
+                "n": len(lane),
+                "counts": counts,
+                "mean": math.fsum(lane) / len(lane) if lane else None,
+                "p50": quantile(lane, 0.5),
+                "p95": quantile(lane, 0.95),
+                "max": max(lane, default=None),
+            }
+        )
+    return {"end": end, "beyond": longest > end, "lanes": found}
+
+
+def _groups(result: EvaluationResult, scorer: str) -> list[dict[str, Any]]:
+    """Return the main scorer by category, language and so on; nothing where all are one group."""
+    by: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for group in getattr(result, "groups", ()):
+        if group.scorer != scorer:
+            continue
+        by.setdefault(group.by, {}).setdefault(group.value, []).append(
+            {
+                "candidate": group.candidate,
+                "mean": group.mean,
+                "low": group.interval.low if group.interval else None,
+                "high": group.interval.high if group.interval else None,
+                "scored": group.scored,
+                "rows": group.rows,
+                "small": group.small,
+            }
+        )
+    return [
+        {
+            "by": name,
+            "scorer": scorer,
+            "values": [{"value": value, "points": points} for value, points in values.items()],
+        }
+        for name, values in by.items()
+        if len(values) > 1
+    ]
+
+
+def _agreements(result: EvaluationResult) -> dict[str, Any]:
+    scorers = list(result.plan.scorers)
+    cells: list[list[dict[str, Any] | None]] = []
+    for first in scorers:
+        line: list[dict[str, Any] | None] = []
+        for second in scorers:
+            pairs = [] if first == second else _both(result, first, second)
+            line.append(
+                agreement([a for a, _ in pairs], [b for _, b in pairs]).to_json() if pairs else None
+            )
+        cells.append(line)
+    return {"scorers": scorers, "cells": cells}
+
+
+def _both(result: EvaluationResult, first: str, second: str) -> list[tuple[float, float]]:
+    pairs = []
+    for by_name in result.scores.values():
+        a, b = by_name.get(first), by_name.get(second)
+        if a is not None and b is not None and a.value is not None and b.value is not None:
+            pairs.append((a.value, b.value))
+    return pairs

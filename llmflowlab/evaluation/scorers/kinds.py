@@ -1,0 +1,63 @@
+"""Every kind of scorer that needs no judge, by name; each is imported when it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+from llmflowlab.errors import InputError
+from llmflowlab.evaluation.scorers.base import ScorerSpec, TextScorer
+
+__all__ = ["TEXT_KINDS", "TextKind", "build_text_scorer"]
+
+
+@dataclass(frozen=True, slots=True)
+class TextKind:
+    """A kind of scorer."""
+
+    name: str
+    binary: bool
+    """Whether it says yes or no; others give a degree from 0 to 1."""
+    says: str
+    """What 1 means, in a few words."""
+    place: str
+    """Module and builder, as in `deterministic.comparing`."""
+    asks_model: bool = False
+    """Whether it asks a model, and is built where models are at hand."""
+
+
+_ROOM = "llmflowlab.evaluation.scorers."
+
+TEXT_KINDS: dict[str, TextKind] = {
+    kind.name: kind
+    for kind in (
+        TextKind(
+            "exact_match",
+            True,
+            "the normalised answer is the normalised expectation",
+            "deterministic.comparing",
+        ),
+        TextKind(
+            "contains",
+            True,
+            "the expected words stand in the answer, whole and in order",
+            "deterministic.comparing",
+        ),
+        TextKind("token_f1", False, "the words agree (SQuAD's F1)", "deterministic.comparing"),
+    )
+}
+
+
+def build_text_scorer(spec: ScorerSpec) -> TextScorer:
+    """Build a scorer that asks no model.
+
+    Raises:
+        InputError: There is no such kind, or an option does not exist or has no such value.
+    """
+    kind = TEXT_KINDS.get(spec.kind)
+    if kind is None or kind.asks_model:
+        raise InputError(f"{spec.kind!r} is no scorer; choose from {', '.join(TEXT_KINDS)}.")
+    module, _, builder = kind.place.partition(".")
+    build: Callable[[ScorerSpec], TextScorer] = getattr(import_module(_ROOM + module), builder)
+    return build(spec)
