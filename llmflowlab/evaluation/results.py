@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.judging import PREFERENCE
+from llmflowlab.evaluation.judging.agreement import JudgingQuality, judging_quality
 from llmflowlab.evaluation.plan import CandidateSpec, Cell, EvaluationPlan
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.evaluation.statistics import (
@@ -175,6 +177,8 @@ class EvaluationResult:
     problems: Sequence[str] = ()
     """What was not recorded in MLflow, in words; empty when the books balance."""
     gates: Sequence[Mapping[str, Any]] = ()
+    judging: Mapping[str, JudgingQuality] = field(default_factory=dict)
+    """How far the judges can be believed, by scorer; only where there were several verdicts."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the document `evaluate --json` prints."""
@@ -191,6 +195,7 @@ class EvaluationResult:
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "comparisons": [comparison.to_json() for comparison in self.comparisons],
             "judge_usage": dict(self.judge_usage),
+            "judging": {name: quality.to_json() for name, quality in self.judging.items()},
             "gates": [dict(gate) for gate in self.gates],
             "files": {
                 "answers_csv": self.files.get("answers_csv"),
@@ -317,7 +322,19 @@ def build_result(
         answers=answers,
         scores=scores,
         interrupted=interrupted,
+        judging=_judging(plan, scores),
     )
+
+
+def _judging(plan: EvaluationPlan, scores: Scores) -> dict[str, JudgingQuality]:
+    found = {}
+    for scorer in plan.scorers:
+        given = [by_name[scorer] for by_name in scores.values() if scorer in by_name]
+        comparing = plan.spec(scorer).kind == PREFERENCE
+        quality = judging_quality(scorer, given, comparing=comparing)
+        if quality is not None:
+            found[scorer] = quality
+    return found
 
 
 def judge_usage(scores: Scores) -> dict[str, Any]:

@@ -89,6 +89,8 @@ def test_a_judge_that_prefers_a_place_makes_nobody_better(home, ledger, tmp_path
     judge = Prefers(home, "")
     _, result = run(home, ledger, tmp_path, models, [judge], scorers=("preference",))
     assert [c.scores["preference"].mean for c in result.candidates] == [0.5, 0.5]
+    bias = result.to_json()["judging"]["preference"]
+    assert (bias["order_flips"], bias["first_preferred"]) == (1.0, 1.0)
 
 
 def test_an_answer_whose_only_opponent_failed_is_not_scored(home, ledger, tmp_path):
@@ -123,6 +125,7 @@ def test_a_panel_is_asked_once_for_each_verdict_and_a_second_run_asks_nobody(
     asked = [len(judge.requests) for judge in judges]
     assert asked == [3, 3, 3]
     assert first.judge_usage["calls"] == {"sent": 9, "reused": 0}
+    assert first.judging["correctness"].unanimous == 0.0
     _, second = run(
         home,
         ledger,

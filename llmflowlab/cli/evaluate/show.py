@@ -174,6 +174,8 @@ def show_result(screen: Screen, result: EvaluationResult) -> None:
             f"Judge {result.plan.judge_label}: {usage['calls']['sent']} judgements asked, "
             f"{usage['calls']['reused']} reused, {price}."
         )
+    for quality in result.judging.values():
+        screen.say(quality.sentence())
     screen.say("Conclusion", tone="heading")
     for sentence in conclude(result):
         screen.say(sentence)
