@@ -6,6 +6,7 @@ import argparse
 import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import NoReturn
 
 from llmflowlab import __version__
@@ -20,6 +21,7 @@ __all__ = [
     "concurrency_argument",
     "number_argument",
     "parse",
+    "port_argument",
     "usd_argument",
 ]
 
@@ -115,7 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
     _json(_command(commands, "doctor", "check everything the lab stands on; say what is missing"))
     _upkeep(commands)
     ui = _command(commands, "ui", "open MLflow's pages on the lab's store")
-    ui.add_argument("--port", type=_port, default=5000, metavar="N", help="default: 5000")
+    ui.add_argument("--port", type=port_argument, default=5000, metavar="N", help="default: 5000")
     return parser
 
 
@@ -138,6 +140,15 @@ def _upkeep(commands: argparse._SubParsersAction[_Parser]) -> None:
     adjust.add_argument("--budget", type=usd_argument, metavar="USD", help="the new ceiling")
     repair = _command(commands, "repair", "deliver an evaluation to MLflow again; asks no model")
     repair.add_argument("evaluation", metavar="RUN_OR_EVALUATION")
+    report = _command(commands, "report", "write an evaluation's files again, plots included")
+    report.add_argument("evaluation", metavar="RUN_OR_EVALUATION")
+    report.add_argument("--output", type=Path, metavar="DIR", help="folder; default: its own")
+    _json(report)
+    diff = _command(commands, "diff", "which rows got better or worse between two evaluations")
+    diff.add_argument("a", metavar="A", help="the one before: a run, EVALUATION or EVALUATION:2")
+    diff.add_argument("b", metavar="B", help="the one after, likewise")
+    diff.add_argument("--scorer", metavar="NAME", help="by which; default: the main one")
+    _json(diff)
     verify = _command(commands, "verify", "recompute every figure of a run from MLflow's traces")
     verify.add_argument("run", metavar="RUN_OR_EVALUATION")
     _json(verify)
@@ -213,7 +224,8 @@ def concurrency_argument(text: str) -> int:
     return value
 
 
-def _port(text: str) -> int:
+def port_argument(text: str) -> int:
+    """Read an option that is a port."""
     try:
         port = int(text)
     except ValueError:

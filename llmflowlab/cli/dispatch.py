@@ -56,6 +56,10 @@ def dispatch(arguments: argparse.Namespace, settings: Settings) -> int:
         from llmflowlab.cli.evaluate.upkeep import run_command as upkeep
 
         return upkeep(app, arguments)
+    if arguments.command in {"report", "diff"}:
+        from llmflowlab.cli.evaluate.reporting import run_command as reporting
+
+        return reporting(app, arguments)
     return _delivering(app, lambda app: _session(arguments, app))
 
 

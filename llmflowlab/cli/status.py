@@ -11,7 +11,7 @@ from llmflowlab.providers.base import Readiness
 
 __all__ = ["LABELS", "Checks", "ProviderStatus"]
 
-# As each class's `display_name`, without importing the six of them before the menu is drawn.
+# As each class's `display_name`, without importing them before the menu is drawn.
 LABELS: Mapping[str, str] = {
     "gemini": "Gemini",
     "ollama": "Ollama",
@@ -19,6 +19,7 @@ LABELS: Mapping[str, str] = {
     "azure": "Azure",
     "anthropic": "Claude",
     "guide": "Guide",
+    "mlflow": "MLflow",
 }
 
 

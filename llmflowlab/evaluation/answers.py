@@ -97,8 +97,7 @@ class Metering:
         prompt, completion, estimated = self.tokens(provider, request, answer)
         whole = answer.state == "complete"
         cost = self._prices.cost(
-            provider.name,
-            provider.model,
+            *provider.priced_as,
             prompt,
             completion,
             cached=answer.usage.cached_tokens,
@@ -129,7 +128,7 @@ class Metering:
         if usage.prompt_tokens is None and usage.completion_tokens is None:
             return None
         cost = self._prices.cost(
-            provider.name, provider.model, usage.prompt_tokens or 0, usage.completion_tokens or 0
+            *provider.priced_as, usage.prompt_tokens or 0, usage.completion_tokens or 0
         )
         return None if cost is None else str(cost)
 
@@ -137,8 +136,8 @@ class Metering:
         """Return in USD what so many tokens can cost, prompt and answer together; 0 if unknown."""
         price = self._prices.cost
         either = (
-            price(provider.name, provider.model, tokens, 0),
-            price(provider.name, provider.model, 0, tokens),
+            price(*provider.priced_as, tokens, 0),
+            price(*provider.priced_as, 0, tokens),
         )
         return max((cost for cost in either if cost is not None), default=Decimal(0))
 
@@ -149,9 +148,7 @@ class Metering:
         taken to be as long as allowed.
         """
         prompt = self.prompt_tokens(provider, request)
-        return self._prices.cost(
-            provider.name, provider.model, prompt + prompt // 2 + 64, max_tokens
-        )
+        return self._prices.cost(*provider.priced_as, prompt + prompt // 2 + 64, max_tokens)
 
     def tokens(self, provider: Provider, request: Request, answer: Answer) -> tuple[int, int, bool]:
         """Return prompt tokens, completion tokens, and whether one of them is our own count."""

@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from llmflowlab.evaluation.reports import figures_of
 from llmflowlab.evaluation.results import CandidateResult, EvaluationResult
 
-__all__ = ["Closing", "closing_of"]
+__all__ = ["Closing", "PlotOrder", "closing_of"]
+
+
+class PlotOrder(TypedDict):
+    """What is drawn for the runs; JSON values only."""
+
+    figures: dict[str, Any]
+    """What `figures_of` returned."""
+    folder: str
+    at_once: bool
+    """Whether the end of the evaluation waits for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +31,28 @@ class Closing:
     """One mapping per candidate; what is unknown is not in it."""
     tags: Sequence[Mapping[str, str]]
     files: Sequence[str]
+    plots: PlotOrder | None = None
+    """None: none are drawn."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def closing_of(result: EvaluationResult, files: Sequence[Path]) -> Closing:
-    """Return what the runs are closed with."""
+def closing_of(
+    result: EvaluationResult,
+    files: Sequence[Path],
+    *,
+    plots: Path | None = None,
+    at_once: bool = False,
+) -> Closing:
+    """Return what the runs are closed with.
+
+    Args:
+        result: The evaluation.
+        files: Logged to every run.
+        plots: Folder for the plots; None: none are drawn.
+        at_once: Whether the end of the evaluation waits for the plots.
+    """
     return Closing(
         metrics=[_metrics(candidate) for candidate in result.candidates],
         tags=[
@@ -34,11 +60,20 @@ def closing_of(result: EvaluationResult, files: Sequence[Path]) -> Closing:
                 "llmflowlab.cost": "unknown" if candidate.cost_usd is None else "known",
                 "llmflowlab.tokens": "estimated" if candidate.tokens_estimated else "reported",
                 "llmflowlab.interrupted": "true" if result.interrupted else "false",
+                **_gates(candidate, result),
             }
             for candidate in result.candidates
         ],
         files=[str(file) for file in files],
+        plots=None
+        if plots is None
+        else PlotOrder(figures=figures_of(result), folder=str(plots), at_once=at_once),
     )
+
+
+def _gates(candidate: CandidateResult, result: EvaluationResult) -> dict[str, str]:
+    own = [gate["passed"] for gate in result.gates if gate["candidate"] == candidate.spec.label]
+    return {"llmflowlab.gates": "passed" if all(own) else "failed"} if own else {}
 
 
 def _metrics(candidate: CandidateResult) -> dict[str, float]:
@@ -61,4 +96,10 @@ def _metrics(candidate: CandidateResult) -> dict[str, float]:
         metrics[f"{name}/coverage"] = score.coverage
         metrics[f"{name}/ci_low"] = score.interval.low if score.interval else None
         metrics[f"{name}/ci_high"] = score.interval.high if score.interval else None
+        if score.repeats is not None:
+            metrics[f"{name}/flip_rate"] = score.repeats.flip_rate
+            metrics[f"{name}/question_variance"] = score.repeats.question_variance
+            metrics[f"{name}/run_variance"] = score.repeats.run_variance
+            for k, passed in score.repeats.pass_k.items():
+                metrics[f"{name}/pass_{k}"] = passed
     return {name: float(value) for name, value in metrics.items() if value is not None}

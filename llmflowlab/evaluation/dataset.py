@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from llmflowlab.evaluation.columns import Columns, assign_columns
 from llmflowlab.evaluation.conversations import RowConversation, read_row_conversation
 from llmflowlab.evaluation.tables import Record, Table, read_table
 
-__all__ = ["Dataset", "Row", "load_dataset", "sample"]
+__all__ = ["Dataset", "Row", "load_dataset", "sample", "subset"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +119,12 @@ def sample(dataset: Dataset, n: int, seed: int) -> Dataset:
         return dataset
     # Reproducible on purpose: nothing here needs to be unguessable.
     drawn = sorted(random.Random(seed).sample(range(len(dataset.rows)), n))  # noqa: S311
-    rows = tuple(replace(dataset.rows[i], index=index) for index, i in enumerate(drawn))
+    return subset(dataset, drawn)
+
+
+def subset(dataset: Dataset, places: Sequence[int]) -> Dataset:
+    """Return a dataset of the rows at these places; `index` and the digest are its own."""
+    rows = tuple(replace(dataset.rows[i], index=index) for index, i in enumerate(places))
     return replace(dataset, rows=rows, digest=_digest(rows))
 
 

@@ -6,7 +6,6 @@ written while other answers are still under way.
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,13 +22,14 @@ from llmflowlab.evaluation.answers import AnswerRecord, Metering
 from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.closing import closing_of
 from llmflowlab.evaluation.conclusions import main_scorer
+from llmflowlab.evaluation.counting import build_result
 from llmflowlab.evaluation.judging import Judge, Panel
 from llmflowlab.evaluation.ledger import EvaluationState, Ledger
 from llmflowlab.evaluation.outcomes import Entry, Outcome
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.recorder_client import RecorderProcess
-from llmflowlab.evaluation.reports import write_answers_csv, write_document
-from llmflowlab.evaluation.results import EvaluationResult, build_result
+from llmflowlab.evaluation.reports import to_document, write_files
+from llmflowlab.evaluation.results import EvaluationResult
 from llmflowlab.evaluation.running import held
 from llmflowlab.evaluation.scoring import Scoring
 from llmflowlab.evaluation.standing import Standing, Standings
@@ -54,6 +54,11 @@ __all__ = [
 Phase: TypeAlias = Literal["answering", "scoring", "recording", "done"]
 Harness: TypeAlias = Literal["fast", "mlflow"]
 """Who scores and writes assessments: the lab itself, or `mlflow.genai.evaluate`."""
+
+_LONG = 20.0
+"""Seconds after which a second more does not matter to who waits."""
+_RUNS_SOON = 3.0
+"""Seconds that the files wait for the names of their runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +91,16 @@ class Workbench:
     policy: CallPolicy
     concurrency: int
     output: Path
-    """Folder for `answers.csv` and `evaluation.json`."""
+    """Folder for `answers.csv`, `results.jsonl`, `report.html` and `evaluation.json`."""
+    plots: bool = False
+    """Draw the plots into the runs too; a short evaluation does not wait for them."""
     harness: Harness = "fast"
     budget: Budget = field(default_factory=lambda: Budget(None))
     """Shared with the judge."""
     recorder: RecorderProcess | None = None
     """One that was started beforehand; the fast harness starts its own otherwise."""
+    gates: Callable[[EvaluationResult], Sequence[Mapping[str, Any]]] | None = None
+    """Holds the result against what it must reach."""
     steering: Steering | None = None
     """Changes concurrency and budget while the evaluation runs; shared with the judge."""
 
@@ -164,6 +173,7 @@ class _Run:
         self.standings = Standings(
             main, binary=self.scoring.binary[main], candidates=len(plan.candidates)
         )
+        self.began = time.monotonic()
         self.interrupted = False
         self.recorder: RecorderProcess | None = None
         self.written: list[Future[None]] = []
@@ -293,15 +303,40 @@ class _Run:
                 for index in range(len(self.plan.candidates))
             ],
             binary=self.scoring.binary,
+            corpus=self.scoring.corpus,
             interrupted=self.interrupted,
         )
-        return write_files(result, self.bench.output)
+        if self.bench.gates is not None:
+            result = replace(result, gates=self.bench.gates(result))
+            self.bench.ledger.set_gates(self.plan.evaluation_id, result.gates)
+        return write_files(with_runs(result, self.runs()), self.bench.output)
+
+    def runs(self) -> Mapping[str, Any]:
+        """Return the runs, for the files to name."""
+        if self.recorder is None:
+            return self.bench.ledger.evaluation(self.plan.evaluation_id).runs
+        try:
+            return self.recorder.wait_for_runs(_RUNS_SOON, lambda: self.show("recording"))
+        except KeyboardInterrupt:
+            if self.interrupted:
+                raise
+            self.interrupted = True
+            return {}
 
     def close(self, result: EvaluationResult, files: Sequence[Path]) -> list[str]:
-        closing = closing_of(result, files)
+        long = time.monotonic() - self.began > _LONG
+        closing = closing_of(
+            result,
+            files,
+            plots=self.bench.output / "plots" if self.bench.plots else None,
+            at_once=long,
+        )
         try:
             if self.recorder is None:
-                return self.recording.close(closing, self.entries())
+                problems = self.recording.close(closing, self.entries())
+                if closing.plots is not None:
+                    self.recording.add_plots(closing.plots)
+                return problems
             try:
                 return self.recorder.close(closing.to_json(), lambda: self.show("recording"))
             except KeyboardInterrupt:
@@ -368,21 +403,6 @@ def with_runs(result: EvaluationResult, runs: Mapping[str, Any]) -> EvaluationRe
     )
 
 
-def write_files(result: EvaluationResult, folder: Path) -> tuple[EvaluationResult, list[Path]]:
-    """Write the files of a result; returns it with their names, and them."""
-    spreadsheet = folder / "answers.csv"
-    document = folder / "evaluation.json"
-    result = replace(result, files={"answers_csv": str(spreadsheet)})
-    write_answers_csv(result, spreadsheet)
-    write_document(to_document(result), document)
-    return result, [spreadsheet, document]
-
-
 def new_evaluation_id() -> str:
     """Return a fresh id that sorts by time and can be typed: `20260131-235959-a1b2`."""
     return f"{datetime.now().strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-
-
-def to_document(result: EvaluationResult) -> str:
-    """Return the JSON document of a result; unknown is null, and NaN is an error."""
-    return json.dumps(result.to_json(), indent=2, ensure_ascii=False, allow_nan=False)

@@ -154,8 +154,8 @@ class _Total:
         self.tokens[1] += prompt + high
         # By the mean prompt: long ones can have another price than their sum suggests.
         mean = max(1, round(prompt / calls / before.paid)) if before.paid else 1
-        empty = self.prices.cost(provider.name, provider.model, mean, 0)
-        full = self.prices.cost(provider.name, provider.model, mean, _MANY)
+        empty = self.prices.cost(*provider.priced_as, mean, 0)
+        full = self.prices.cost(*provider.priced_as, mean, _MANY)
         if empty is None or full is None:
             self.unpriced.append(provider.reference)
             return

@@ -7,6 +7,7 @@ that it asks no model again and its pages show each answer with its true latency
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import threading
@@ -17,6 +18,7 @@ from typing import Any
 
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.plan import Cell
+from llmflowlab.evaluation.row_traces import PARTS
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.evaluation.scoring import Scoring
 
@@ -133,7 +135,13 @@ def _feedback(score: Score) -> Any:
             error_code=score.not_scored or "scorer_failed", error_message=score.rationale or ""
         )
         return Feedback(name=score.scorer, error=error, source=source)
-    return Feedback(name=score.scorer, value=score.value, rationale=score.rationale, source=source)
+    return Feedback(
+        name=score.scorer,
+        value=score.value,
+        rationale=score.rationale,
+        source=source,
+        metadata=None if score.parts is None else {PARTS: json.dumps(score.parts)},
+    )
 
 
 @contextlib.contextmanager

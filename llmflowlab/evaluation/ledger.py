@@ -16,7 +16,7 @@ import json
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,6 +60,11 @@ CREATE INDEX IF NOT EXISTS judgements_by_key ON judgements (key);
 CREATE TABLE IF NOT EXISTS adjustments (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, evaluation TEXT NOT NULL, concurrency INTEGER, budget TEXT
 );
+CREATE TABLE IF NOT EXISTS gates (evaluation TEXT PRIMARY KEY, record TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS feedback (
+  evaluation TEXT NOT NULL, judge TEXT NOT NULL, key TEXT NOT NULL, record TEXT NOT NULL,
+  UNIQUE (evaluation, judge, key)
+);
 """
 
 Table: TypeAlias = Literal["answers", "judgements", "outcomes"]
@@ -85,6 +90,9 @@ def _dataset_key(dataset: Dataset) -> str:
 class Ledger:
     """The open ledger of one home; safe to use from many threads and processes.
 
+    A home without one gets its file at the first write, not before: a command that is refused leaves
+    nothing behind.
+
     Raises:
         TrackingError: The file cannot be opened or written; the message says what to do.
     """
@@ -96,10 +104,11 @@ class Ledger:
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
-        with self._translated():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with self._connection() as connection:
-                connection.executescript(_SCHEMA)
+        self._making = threading.Lock()
+        self._made = False
+        if path.exists():
+            with self._translated():
+                self._make()
         self._writer = threading.Thread(target=self._write, name="ledger-writer", daemon=True)
         self._writer.start()
 
@@ -165,6 +174,18 @@ class Ledger:
             StoredEvaluation(id_, created, state, json.loads(plan), json.loads(runs))
             for id_, created, state, plan, runs in rows
         ]
+
+    def set_gates(self, evaluation: str, gates: Iterable[Mapping[str, Any]]) -> None:
+        """Keep what the gates said, so that a later delivery says it too."""
+        self._execute(
+            "REPLACE INTO gates (evaluation, record) VALUES (?, ?)",
+            (evaluation, json.dumps(list(gates), ensure_ascii=False)),
+        )
+
+    def gates(self, evaluation: str) -> list[dict[str, Any]]:
+        """Return what the gates of an evaluation said; empty where it had none."""
+        found = self._rows("SELECT record FROM gates WHERE evaluation = ?", (evaluation,))
+        return list(json.loads(found[0][0])) if found else []
 
     # Answers and judgements
 
@@ -280,6 +301,17 @@ class Ledger:
 
     # Inside
 
+    def _make(self) -> None:
+        """Make the file and its tables where they are not there yet."""
+        if self._made:
+            return
+        with self._making:
+            if not self._made:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with self._connection() as connection:
+                    connection.executescript(_SCHEMA)
+                self._made = True
+
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -294,12 +326,18 @@ class Ledger:
             yield connection
 
     def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
-        with self._translated(), self._connection() as connection:
-            return connection.execute(sql, values).fetchall()
+        with self._translated():
+            if not self._made and not self.path.exists():
+                return _empty().execute(sql, values).fetchall()
+            self._make()
+            with self._connection() as connection:
+                return connection.execute(sql, values).fetchall()
 
     def _execute(self, sql: str, values: tuple[Any, ...]) -> None:
-        with self._translated(), self._connection() as connection:
-            connection.execute(sql, values)
+        with self._translated():
+            self._make()
+            with self._connection() as connection:
+                connection.execute(sql, values)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -333,6 +371,7 @@ class Ledger:
 
     def _commit(self, batch: list[_Write]) -> None:
         try:
+            self._make()
             with self._connection() as connection:
                 for write in batch:
                     verb = "REPLACE" if write.table == "outcomes" else "INSERT OR IGNORE"
@@ -346,6 +385,13 @@ class Ledger:
         else:
             for write in batch:
                 write.done.set_result(None)
+
+
+def _empty() -> sqlite3.Connection:
+    """Return what a home without a ledger answers from."""
+    connection = sqlite3.connect(":memory:")
+    connection.executescript(_SCHEMA)
+    return connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.plan import Cell, digest_of
 from llmflowlab.evaluation.scores import Score
 
-__all__ = ["Entry", "Outcome"]
+__all__ = ["Entry", "Outcome", "Scores"]
+
+Scores: TypeAlias = Mapping[Cell, Mapping[str, Score]]
+"""Every cell's score by scorer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -52,6 +53,8 @@ class RecorderProcess:
         self._problems: list[str] | None = None
         self._error: str | None = None
         self._complaints: list[str] = []
+        self._released = False
+        """Whether it goes on alone with what nobody waits for."""
         self._readers = [
             threading.Thread(target=self._read, daemon=True),
             threading.Thread(target=self._read_errors, daemon=True),
@@ -89,6 +92,14 @@ class RecorderProcess:
             self._process.stdin.write(json.dumps({"begin": evaluation}) + "\n")
             self._process.stdin.flush()
 
+    def wait_for_runs(self, seconds: float, tick: Callable[[], None]) -> dict[str, Any]:
+        """Return the runs once they are made; what is known of them after so many seconds."""
+        until = time.monotonic() + seconds
+        while not self.runs and self._process.poll() is None and time.monotonic() < until:
+            tick()
+            time.sleep(0.02)
+        return self.runs
+
     def close(self, closing: dict[str, Any], tick: Callable[[], None]) -> list[str]:
         """Have the runs closed and wait for it.
 
@@ -114,22 +125,29 @@ class RecorderProcess:
         assert self._process.stdin is not None
         with suppress(OSError):
             self._process.stdin.close()
-        while self._process.poll() is None:
+        while any(reader.is_alive() for reader in self._readers):
             tick()
             for reader in self._readers:
                 reader.join(timeout=0.05)
-        for reader in self._readers:
-            reader.join()
+        if self._problems is None or self._error is not None:
+            self._process.wait()
+        elif self._process.poll() is None:
+            # It has let go of its pipes: the runs are closed, only plots are still being drawn.
+            self._released = True
+            threading.Thread(target=self._process.wait, daemon=True).start()
         self._close_pipes()
         if self._error is not None:
             raise TrackingError(self._error)
-        if self._process.returncode != 0 or self._problems is None:
+        ended_well = self._released or self._process.returncode == 0
+        if not ended_well or self._problems is None:
             last = next((line for line in reversed(self._complaints) if line), "no reason given")
             raise TrackingError(f"The recorder ended unexpectedly ({last[:200]}).")
         return self._problems
 
     def abandon(self) -> None:
         """End the recorder at once; what it wrote is written, the rest is in the ledger."""
+        if self._released:
+            return
         self._process.kill()
         self._process.wait()
         self._close_pipes()

@@ -6,6 +6,7 @@ where `mlflow.genai.evaluate` does the scoring.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -13,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.closing import Closing
+from llmflowlab.evaluation.closing import Closing, PlotOrder
 from llmflowlab.evaluation.harness import ScoredRow, evaluate_with_mlflow, prepare_environment
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.outcomes import Entry, Outcome
 from llmflowlab.evaluation.plan import CandidateSpec, Cell, EvaluationPlan
 from llmflowlab.evaluation.row_traces import row_inputs, row_trace, set_parameters
-from llmflowlab.evaluation.scoring import Scoring
+from llmflowlab.evaluation.scoring import Scoring, is_binary
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.evaluation_books import HeldTrace
 from llmflowlab.tracking.evaluation_runs import EvaluationRuns, RunSpec
@@ -76,6 +77,7 @@ class Recording:
                         "llmflowlab.prompt": spec.prompt or "",
                         "llmflowlab.dataset": plan.dataset.name,
                         "llmflowlab.dataset_digest": plan.dataset.digest,
+                        "llmflowlab.scorers": self._scorers(),
                     },
                 ),
                 parent=self.parent,
@@ -104,6 +106,15 @@ class Recording:
             "judge": plan.judge_label or "none",
             "trials": str(plan.trials),
         }
+
+    def _scorers(self) -> str:
+        """Return how each scorer's figures are made, for who recomputes them from the run alone."""
+        plan = self._plan
+        binary = is_binary(plan.scorers, combine=plan.judge_combine, specs=plan.scorer_specs)
+        return json.dumps(
+            [{**plan.spec(name).to_json(), "yes_no": binary[name]} for name in plan.scorers],
+            ensure_ascii=False,
+        )
 
     def write(self, outcomes: Sequence[Outcome]) -> None:
         """Write finished rows with their scores."""
@@ -203,6 +214,21 @@ class Recording:
                 end_ms=end_ms,
             )
         return problems
+
+    def add_plots(self, order: PlotOrder) -> None:
+        """Draw the plots and add them to the runs.
+
+        Raises:
+            TrackingError: A plot or the store cannot be written.
+        """
+        # Imported here: it imports matplotlib.
+        from llmflowlab.evaluation.reports.plots import draw_plots
+
+        files = draw_plots(order["figures"], Path(order["folder"]))
+        with self._store.translated():
+            for run_id in [*self.runs, *([self.parent] if self.parent else [])]:
+                for file in files:
+                    self._store.client.log_artifact(run_id, str(file), "plots")
 
     def _partial(self, missing: Sequence[Cell]) -> dict[str, str]:
         """Return the tags that say whether a run is whole, and which rows it lacks."""

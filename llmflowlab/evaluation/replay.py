@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.closing import closing_of
+from llmflowlab.evaluation.counting import build_result
 from llmflowlab.evaluation.engine import with_runs, write_files
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.outcomes import Outcome
 from llmflowlab.evaluation.recorder_client import RecorderProcess
-from llmflowlab.evaluation.results import EvaluationResult, build_result
+from llmflowlab.evaluation.results import EvaluationResult
 from llmflowlab.evaluation.running import held
-from llmflowlab.evaluation.scoring import is_binary
+from llmflowlab.evaluation.scoring import corpus_figures, is_binary
 from llmflowlab.settings import Settings
 
 __all__ = ["evaluation_behind", "repair", "stored_result"]
@@ -31,7 +32,7 @@ def evaluation_behind(ledger: Ledger, name: str) -> str:
             return stored.id
     raise InputError(
         f"{name!r} is neither a run nor an evaluation of this home ({ledger.path.parent}); "
-        "repair where it was made."
+        "look where it was made."
     )
 
 
@@ -49,14 +50,16 @@ def stored_result(ledger: Ledger, evaluation: str) -> EvaluationResult:
         sum(1 for outcome in outcomes if outcome.reused and outcome.cell.candidate == index)
         for index in range(len(plan.candidates))
     ]
-    return build_result(
+    result = build_result(
         plan,
         {outcome.cell: outcome.answer for outcome in outcomes},
         {outcome.cell: outcome.scores for outcome in outcomes},
         reused=reused,
         binary=is_binary(plan.scorers, combine=plan.judge_combine, specs=plan.scorer_specs),
+        corpus=corpus_figures(plan),
         interrupted=len(outcomes) < len(plan.cells()) or not all(o.whole for o in outcomes),
     )
+    return replace(result, gates=ledger.gates(evaluation))
 
 
 def repair(
@@ -75,13 +78,15 @@ def repair(
 def _deliver(
     ledger: Ledger, settings: Settings, evaluation: str, *, tick: Callable[[], None]
 ) -> EvaluationResult:
-    result = stored_result(ledger, evaluation)
+    result = with_runs(stored_result(ledger, evaluation), ledger.evaluation(evaluation).runs)
     folder = settings.state_dir / "evaluations" / evaluation
     result, files = write_files(result, folder)
     recorder = RecorderProcess(settings, ledger.path)
     try:
         recorder.begin(evaluation)
-        problems = recorder.close(closing_of(result, files).to_json(), tick)
+        problems = recorder.close(
+            closing_of(result, files, plots=folder / "plots", at_once=True).to_json(), tick
+        )
     finally:
         recorder.abandon()
     ledger.set_state(

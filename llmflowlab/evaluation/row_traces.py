@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +14,10 @@ from llmflowlab.providers.base import Request
 from llmflowlab.tracking.evaluation_runs import AssessmentValue, RowTrace
 from llmflowlab.tracking.spans import SpanSpec, TokenUse
 
-__all__ = ["row_inputs", "row_trace", "set_parameters"]
+__all__ = ["PARTS", "row_inputs", "row_trace", "set_parameters"]
+
+PARTS = "llmflowlab.parts"
+"""Metadata of an assessment: the statistics of a corpus score, as a JSON array."""
 
 
 def row_trace(
@@ -127,6 +131,8 @@ def assessment(score: Score) -> AssessmentValue:
     if score.prompt_tokens is not None and score.completion_tokens is not None:
         metadata["mlflow.assessment.judgeInputTokens"] = str(score.prompt_tokens)
         metadata["mlflow.assessment.judgeOutputTokens"] = str(score.completion_tokens)
+    if score.parts is not None:
+        metadata[PARTS] = json.dumps(score.parts)
     return AssessmentValue(
         name=score.scorer,
         value=score.value,

@@ -47,6 +47,8 @@ class Score:
     """Taken from an earlier evaluation: nothing was asked or paid for it in this one."""
     shared: bool = False
     """The judgement of another row of this evaluation, which said the same and was paid for there."""
+    parts: tuple[float, ...] | None = None
+    """Statistics that add up over rows, for scorers whose figure over many rows is not a mean."""
     members: tuple[Score, ...] = ()
     """The verdicts that this score was made from, where there were several."""
 
@@ -58,8 +60,10 @@ class Score:
 
     def to_json(self) -> dict[str, Any]:
         values = asdict(self)
+        # A score without them is written as it ever was, and its digest stays.
+        if self.parts is None:
+            del values["parts"]
         if not self.members:
-            # So that a score without them is written as it ever was, and its digest stays.
             del values["members"]
         else:
             values["members"] = [member.to_json() for member in self.members]
@@ -69,5 +73,7 @@ class Score:
     def from_json(cls, values: dict[str, Any]) -> Score:
         known = {f.name for f in fields(cls)}
         kept = {name: value for name, value in values.items() if name in known}
+        if kept.get("parts") is not None:
+            kept["parts"] = tuple(kept["parts"])
         kept["members"] = tuple(cls.from_json(member) for member in kept.get("members", ()))
         return cls(**kept)

@@ -27,9 +27,15 @@ from llmflowlab.evaluation.judging.scorer import Judgement
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.peers import Peers
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan
-from llmflowlab.evaluation.scorers.base import ScorerSpec, TextScorer, parse_scorer
+from llmflowlab.evaluation.scorers.base import (
+    CorpusScorer,
+    ScorerSpec,
+    TextScorer,
+    parse_scorer,
+)
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
 from llmflowlab.evaluation.scores import Score
+from llmflowlab.evaluation.statistics.corpus import CorpusFigure
 from llmflowlab.evaluation.stopping import Stopper
 from llmflowlab.evaluation.workers import Workers
 
@@ -94,6 +100,17 @@ def is_binary(
     return {name: binary(name) for name in names}
 
 
+def corpus_figures(plan: EvaluationPlan) -> dict[str, CorpusFigure]:
+    """Return the figures of scorers whose value over many rows is not the mean of theirs."""
+    specs = [plan.spec(name) for name in plan.scorers]
+    built = [
+        (spec.name, build_text_scorer(spec))
+        for spec in specs
+        if spec.kind in TEXT_KINDS and not TEXT_KINDS[spec.kind].asks_model
+    ]
+    return {name: how.value for name, how in built if isinstance(how, CorpusScorer)}
+
+
 def judgeable(row: Row, spec: ScorerSpec) -> bool:
     """Tell whether a judged scorer has something to say of a row, if it is answered."""
     kind = judged_kind(spec)
@@ -141,6 +158,11 @@ class Scoring:
     @property
     def binary(self) -> Mapping[str, bool]:
         return {name: how.binary for name, how in self.scorers.items()}
+
+    @property
+    def corpus(self) -> dict[str, CorpusFigure]:
+        """The figures of scorers whose value over many rows is not the mean of theirs."""
+        return {n: how.value for n, how in self.scorers.items() if isinstance(how, CorpusScorer)}
 
     def know(self, answers: Mapping[Cell, AnswerRecord]) -> None:
         """Take in answers, for scorers that compare a row's answers with each other."""

@@ -107,7 +107,7 @@ def clear(ledger: Ledger, evaluation: str) -> None:
     ledger.evaluation(evaluation)
     try:
         with held(ledger, evaluation):
-            for table in ("answers", "judgements", "outcomes", "adjustments"):
+            for table in ("answers", "judgements", "outcomes", "adjustments", "gates", "feedback"):
                 ledger.execute(f"DELETE FROM {table} WHERE evaluation = ?", (evaluation,))  # noqa: S608 - the names above
             ledger.execute("DELETE FROM evaluations WHERE id = ?", (evaluation,))
     except InputError as exc:

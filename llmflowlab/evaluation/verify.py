@@ -14,8 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.errors import InputError, TrackingError
-from llmflowlab.evaluation.results import interval_over_questions, quantile
+from llmflowlab.evaluation.counting import interval_over_questions
+from llmflowlab.evaluation.row_traces import PARTS
+from llmflowlab.evaluation.scorers.base import CorpusScorer, ScorerSpec
+from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
 from llmflowlab.evaluation.scoring import is_binary
+from llmflowlab.evaluation.statistics import corpus_interval, corpus_value, repeats
+from llmflowlab.evaluation.statistics.corpus import CorpusFigure, added
+from llmflowlab.evaluation.statistics.intervals import quantile
 from llmflowlab.tracking.store import Store, safe_uri
 
 __all__ = ["Check", "candidate_runs", "verify_run"]
@@ -95,7 +101,7 @@ def verify_run(store: Store, run_id: str) -> list[Check]:
             "list those (a parent run holds no figures of its own)."
         )
     traces = _traces(store, run.info.experiment_id, run_id)
-    scorers = [name for name in run.data.params.get("scorers", "").split(", ") if name]
+    scorers = _scorers(run)
     asked = int(run.data.params["rows"]) * int(run.data.params.get("trials", "1"))
     recomputed = _figures(traces, run_id, scorers, asked)
     reported = run.data.metrics
@@ -121,7 +127,7 @@ def _traces(store: Store, experiment: str, run_id: str) -> list[Any]:
 
 
 def _figures(
-    traces: Sequence[Any], run_id: str, scorers: Sequence[str], asked: int
+    traces: Sequence[Any], run_id: str, scorers: Sequence[_Scorer], asked: int
 ) -> dict[str, float]:
     answered = [trace for trace in traces if trace.info.state.value == "OK"]
     seconds = [_seconds(trace) for trace in answered]
@@ -139,20 +145,71 @@ def _figures(
         "total_tokens": _sum(usages, "total_tokens"),
         "total_cost_estimate": _sum(costs, "total_cost"),
     }
-    binary = is_binary(scorers)
     for scorer in scorers:
-        by_row: dict[str, list[float]] = {}
-        for trace in traces:
-            value = _value(trace, scorer, run_id)
-            if value is not None:
-                by_row.setdefault(trace.info.tags["llmflowlab.row"], []).append(value)
-        values = [value for row in by_row.values() for value in row]
-        interval = interval_over_questions(by_row, binary=binary[scorer])
-        figures[f"{scorer}/mean"] = sum(values) / len(values) if values else None
-        figures[f"{scorer}/coverage"] = len(values) / asked
-        figures[f"{scorer}/ci_low"] = interval.low if interval else None
-        figures[f"{scorer}/ci_high"] = interval.high if interval else None
+        figures |= _score_figures(traces, run_id, scorer, asked)
     return {name: float(value) for name, value in figures.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class _Scorer:
+    """How the figures of a scorer are made."""
+
+    name: str
+    binary: bool
+    figure: CorpusFigure | None = None
+
+
+def _scorers(run: Any) -> list[_Scorer]:
+    described = run.data.tags.get("llmflowlab.scorers")
+    if described is None:
+        # A run from before scorers had options: each is called as its kind.
+        names = [name for name in run.data.params.get("scorers", "").split(", ") if name]
+        return [_Scorer(name, yes_no) for name, yes_no in is_binary(names).items()]
+    found = []
+    for values in json.loads(described):
+        spec = ScorerSpec.from_json(values)
+        kind = TEXT_KINDS.get(spec.kind)
+        how = None if kind is None or kind.asks_model else build_text_scorer(spec)
+        figure = how.value if isinstance(how, CorpusScorer) else None
+        found.append(_Scorer(spec.name, bool(values["yes_no"]), figure))
+    return found
+
+
+def _score_figures(
+    traces: Sequence[Any], run_id: str, scorer: _Scorer, asked: int
+) -> dict[str, float | None]:
+    by_row: dict[str, list[float]] = {}
+    parts: dict[str, list[Sequence[float]]] = {}
+    for trace in traces:
+        found = _assessment(trace, scorer.name, run_id)
+        if found is not None:
+            value, own = found
+            row = trace.info.tags["llmflowlab.row"]
+            by_row.setdefault(row, []).append(value)
+            parts.setdefault(row, []).append(own)
+    values = [value for row in by_row.values() for value in row]
+    if scorer.figure is None:
+        mean = sum(values) / len(values) if values else None
+        interval = interval_over_questions(by_row, binary=scorer.binary)
+    else:
+        sums = [added(trials) for trials in parts.values()]
+        mean = corpus_value(sums, scorer.figure)
+        interval = corpus_interval(sums, scorer.figure)
+    figures: dict[str, float | None] = {
+        "mean": mean,
+        "coverage": len(values) / asked,
+        "ci_low": interval.low if interval else None,
+        "ci_high": interval.high if interval else None,
+    }
+    again = repeats(list(by_row.values()), binary=scorer.binary)
+    if again is not None:
+        figures |= {
+            "flip_rate": again.flip_rate,
+            "question_variance": again.question_variance,
+            "run_variance": again.run_variance,
+            **{f"pass_{k}": value for k, value in again.pass_k.items()},
+        }
+    return {f"{scorer.name}/{name}": value for name, value in figures.items()}
 
 
 def _seconds(trace: Any) -> float:
@@ -170,12 +227,15 @@ def _sum(values: Sequence[Mapping[str, float] | None], key: str) -> float | None
     return math.fsum(known) if values and len(known) == len(values) else None
 
 
-def _value(trace: Any, scorer: str, run_id: str) -> float | None:
+def _assessment(trace: Any, scorer: str, run_id: str) -> tuple[float, Sequence[float]] | None:
+    """Return a score and its parts, as the run wrote them; None where it is not scored."""
     for found in trace.info.assessments:
-        ours = (found.metadata or {}).get("mlflow.assessment.sourceRunId") == run_id
+        metadata = found.metadata or {}
+        ours = metadata.get("mlflow.assessment.sourceRunId") == run_id
         if found.name == scorer and ours and found.feedback is not None:
-            value = found.feedback.value
-            return None if found.feedback.error is not None else float(value)
+            if found.feedback.error is not None:
+                return None
+            return float(found.feedback.value), json.loads(metadata.get(PARTS, "[]"))
     return None
 
 

@@ -210,6 +210,11 @@ class Provider(ABC):
         """The model reference, as in `gemini:gemini-2.5-flash`."""
         return f"{self.name}:{self.model}"
 
+    @property
+    def priced_as(self) -> tuple[str, str]:
+        """Provider and model whose prices hold; another pair only where a model wraps one."""
+        return self.name, self.model
+
     @classmethod
     @abstractmethod
     def readiness(cls, settings: Settings, timeout: float) -> Readiness:

@@ -24,6 +24,7 @@ PROVIDERS: dict[str, tuple[str, str]] = {
     "azure": ("llmflowlab.providers.azure", "AzureProvider"),
     "anthropic": ("llmflowlab.providers.anthropic", "AnthropicProvider"),
     "guide": ("llmflowlab.providers.guide", "GuideProvider"),
+    "mlflow": ("llmflowlab.providers.mlflow_models", "MlflowProvider"),
 }
 
 _ALIASES = {"google": "gemini", "claude": "anthropic"}

@@ -195,12 +195,15 @@ class ChatRuns:
         end_ms = snapshot.end_ms
         self._write_totals(snapshot, summary, run_id, end_ms)
         self._log_records(snapshot, run_id)
-        if self._package is not None and any(answered(turn) for turn in snapshot.turns):
+        candidate = snapshot.start.candidate
+        if candidate.provider == "mlflow":
+            self._name_version(candidate.model_id, run_id)
+        elif self._package is not None and any(answered(turn) for turn in snapshot.turns):
             # Imported here: it is only needed at a session's end.
             from llmflowlab.tracking.registry import ModelRegistry
 
             ModelRegistry(self._settings, self._store, self._package).register(
-                snapshot.start.candidate,
+                candidate,
                 run_id=run_id,
                 experiment_id=self._store.experiment_id(EXPERIMENT),
             )
@@ -208,6 +211,21 @@ class ChatRuns:
         status = "KILLED" if snapshot.crashed else "FINISHED"
         with self._store.translated():
             self._store.client.set_terminated(run_id, status=status, end_time=end_ms)
+
+    def _name_version(self, model_id: str, run_id: str) -> None:
+        """Name the version that a served model is of; registering it once more would lead in circles."""
+        from mlflow.entities import RunTag
+
+        # Of a server, what it said it serves stands behind its address.
+        name, _, version = model_id.rpartition("#")[2].rpartition("/")
+        if not version.isdigit() or "/" in name:
+            return
+        tags = [
+            RunTag("llmflowlab.model_name", name),
+            RunTag("llmflowlab.model_version", version),
+        ]
+        with self._store.translated():
+            self._store.client.log_batch(run_id, tags=tags)
 
     def _write_totals(
         self, snapshot: Snapshot, summary: SessionSummary, run_id: str, end_ms: int

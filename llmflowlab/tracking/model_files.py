@@ -1,7 +1,8 @@
 """Writes a chat model as MLflow stores it, without running it.
 
 `mlflow.pyfunc.log_model` calls a `ChatModel` to check it, which would cost money at every
-registration; the files are the same.
+registration; the files are the same, the input example among them. The session itself has shown that
+the candidate answers.
 """
 
 from __future__ import annotations
@@ -9,16 +10,18 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from llmflowlab.tracking.model_package import ModelPackage, model_config
+from llmflowlab.tracking.model_package import CHAT_EXAMPLE, ModelPackage, model_config
 from llmflowlab.tracking.records import Candidate
 
-__all__ = ["write_model"]
+__all__ = ["copy_package", "pinned_requirements", "write_model"]
 
 _LOADER = "mlflow.pyfunc.loaders.code_model"
+_EXAMPLE = "input_example.json"
+_SERVING_EXAMPLE = "serving_input_example.json"
 
 
 def write_model(
@@ -49,24 +52,29 @@ def write_model(
 
     folder.mkdir(parents=True)
     shutil.copyfile(package.code_path, folder / package.code_path.name)
-    root = package.package_path
-    shutil.copytree(root, folder / "code" / root.name, ignore=_left_out(package))
-    requirements = _pinned(
-        [*package.requirements, *package.provider_requirements.get(candidate.provider, ())]
+    carried = copy_package(package, folder / "code")
+    _write_environment(folder, pinned_requirements(package, [candidate.provider]))
+    (folder / _EXAMPLE).write_text(json.dumps(CHAT_EXAMPLE, indent=2) + "\n", encoding="utf-8")
+    (folder / _SERVING_EXAMPLE).write_text(
+        json.dumps(CHAT_EXAMPLE, indent=2) + "\n", encoding="utf-8"
     )
-    _write_environment(folder, requirements)
     model = Model(
         artifact_path=artifact_location,
         model_uuid=model_id,
         run_id=run_id,
         model_id=model_id,
         metadata={"task": "agent/v1/chat"},
+        saved_input_example_info={
+            "artifact_path": _EXAMPLE,
+            "serving_input_path": _SERVING_EXAMPLE,
+            "type": "json_object",
+        },
         signature=ModelSignature(CHAT_MODEL_INPUT_SCHEMA, CHAT_MODEL_OUTPUT_SCHEMA),
     )
     add_to_model(  # type: ignore[no-untyped-call]  # MLflow annotates nothing here
         model,
         loader_module=_LOADER,
-        code="code",
+        code="code" if carried else None,
         conda_env="conda.yaml",
         python_env="python_env.yaml",
         model_config=model_config(candidate),
@@ -74,6 +82,27 @@ def write_model(
         streamable=True,
     )
     model.save(str(folder / "MLmodel"))
+
+
+def copy_package(package: ModelPackage, into: Path) -> bool:
+    """Copy the package that travels with a model into a folder; say whether there is one.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    root = package.package_path
+    if root is None:
+        return False
+    shutil.copytree(root, into / root.name, ignore=_left_out(package))
+    return True
+
+
+def pinned_requirements(package: ModelPackage, providers: Iterable[str]) -> list[str]:
+    """Return requirements that say what is installed; what is not is named without a version."""
+    names = [*package.requirements]
+    for provider in providers:
+        names += package.provider_requirements.get(provider, ())
+    return _pinned(names)
 
 
 def _left_out(package: ModelPackage) -> Callable[[str, list[str]], set[str]]:
@@ -87,7 +116,6 @@ def _left_out(package: ModelPackage) -> Callable[[str, list[str]], set[str]]:
 
 
 def _pinned(distributions: list[str]) -> list[str]:
-    """Return requirements that say what is installed; what is not is named without a version."""
     lines = []
     for name in dict.fromkeys(distributions):
         try:

@@ -11,7 +11,13 @@ from typing import Any
 
 from llmflowlab.tracking.records import Candidate
 
-__all__ = ["ModelPackage", "candidate_digest", "model_config"]
+__all__ = ["CHAT_EXAMPLE", "ModelPackage", "candidate_digest", "model_config"]
+
+CHAT_EXAMPLE: Mapping[str, Any] = {
+    "messages": [{"role": "user", "content": "In one sentence: what can you help with?"}],
+    "max_tokens": 256,
+}
+"""Input example of chat models; the ceiling leaves room for a model that thinks first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +26,8 @@ class ModelPackage:
 
     code_path: Path
     """The file that defines the model (models from code)."""
-    package_path: Path
-    """The package it imports; travels with the model."""
+    package_path: Path | None
+    """The package it imports, which travels with the model; None where `requirements` name it."""
     left_out: frozenset[str] = frozenset()
     """Folders of the package that the model does not need."""
     requirements: tuple[str, ...] = ()
@@ -38,12 +44,15 @@ def model_config(candidate: Candidate) -> dict[str, Any]:
         "max_tokens": candidate.max_tokens,
         "seed": candidate.seed,
     }
-    return {
+    config = {
         "provider": candidate.provider,
         "model": candidate.model_id,
         "system_prompt": candidate.system_prompt,
         "parameters": {name: value for name, value in parameters.items() if value is not None},
     }
+    if candidate.prompt_version is not None:
+        config["prompt"] = candidate.prompt_version
+    return config
 
 
 def candidate_digest(candidate: Candidate) -> str:

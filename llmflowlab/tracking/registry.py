@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from llmflowlab.tracking.files import exclusive
 from llmflowlab.tracking.model_files import write_model
 from llmflowlab.tracking.model_package import ModelPackage, candidate_digest
 from llmflowlab.tracking.records import Candidate
+from llmflowlab.tracking.stages import KEPT_STAGES, set_stage, stage_of
 from llmflowlab.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ __all__ = ["ModelRegistry", "registered_name"]
 _CANDIDATE = "llmflowlab.candidate"
 _SOURCE = "models:/"
 """What stands before a logged model's id in a version's source."""
-_KEPT_STAGES = frozenset({"Staging", "Production"})
-"""Stages that a version already in them keeps: nothing is taken out of production by a chat."""
 
 
 def registered_name(provider: str) -> str:
@@ -70,8 +68,8 @@ class ModelRegistry:
                 version = latest = self._create(name, candidate, run_id, experiment_id)
             number = str(version.version)
             if version is latest:
-                if version.current_stage not in _KEPT_STAGES:
-                    self._to_staging(name, number)
+                if stage_of(version) not in KEPT_STAGES:
+                    set_stage(client, name, number, "Staging", archive_others=True)
                 client.set_registered_model_alias(name, "staging", number)
             client.set_model_version_tag(name, number, "llmflowlab.last_run", run_id)
             self._link(run_id, str(version.source).removeprefix(_SOURCE))
@@ -171,11 +169,3 @@ class ModelRegistry:
         outputs = client.get_run(run_id).outputs
         if outputs is None or all(m.model_id != model_id for m in outputs.model_outputs):
             client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
-
-    def _to_staging(self, name: str, version: str) -> None:
-        with warnings.catch_warnings():
-            # MLflow prefers aliases to stages; the lab promises both.
-            warnings.simplefilter("ignore", FutureWarning)
-            self._store.client.transition_model_version_stage(
-                name, version, "Staging", archive_existing_versions=True
-            )

@@ -1,51 +1,35 @@
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import pytest
-from mlflow.pyfunc.model import PythonModelContext
+from mlflow.protos import databricks_pb2 as codes
 from mlflow.types.llm import ChatMessage, ChatParams
 
-from llmflowlab.agents import chat_agent
 from llmflowlab.agents.chat_agent import ChatAgent
-from llmflowlab.errors import InputError, Overloaded, StreamInterrupted
+from llmflowlab.agents.served import AgentFailed
+from llmflowlab.errors import InputError, Overloaded, RateLimited, StreamInterrupted
 from llmflowlab.providers.base import Finished, Parameters, TextDelta
 from llmflowlab.providers.scripted import Script, ScriptedProvider
-
-CONFIG = {
-    "provider": "gemini",
-    "model": "gemini-2.5-flash",
-    "system_prompt": "Be brief.",
-    "parameters": {"temperature": 0.2, "max_tokens": 50, "seed": 7},
-}
+from tests.agents.helpers import CONFIG, context, last_trace, loaded, scripted, traces_in, tree
 
 
 def load(
     monkeypatch: pytest.MonkeyPatch, *answers: Script, config: dict[str, Any] | None = None
 ) -> tuple[ChatAgent, ScriptedProvider]:
-    provider = ScriptedProvider(answers)
-    asked: list[str] = []
-
-    def build(reference: Any, settings: Any) -> ScriptedProvider:
-        asked.append(str(reference))
-        return provider
-
-    monkeypatch.setattr(chat_agent, "build", build)
-    with pytest.warns(FutureWarning, match="ChatModel"):
-        agent = ChatAgent()
-    agent.load_context(PythonModelContext(None, config or CONFIG))
-    assert asked == ["gemini:gemini-2.5-flash"]
-    return agent, provider
+    providers = scripted(monkeypatch, gemini=list(answers))
+    return loaded(ChatAgent, config or CONFIG), providers["gemini"]
 
 
 def ask(agent: ChatAgent, *messages: ChatMessage, **params: Any) -> Any:
     said = list(messages) or [ChatMessage("user", "Hello there")]
-    return agent.predict(PythonModelContext(None, CONFIG), said, ChatParams(**params))
+    return agent.predict(context(), said, ChatParams(**params))
 
 
 def stream(agent: ChatAgent, **params: Any) -> Any:
     said = [ChatMessage("user", "Hello there")]
-    return agent.predict_stream(PythonModelContext(None, CONFIG), said, ChatParams(**params))
+    return agent.predict_stream(context(), said, ChatParams(**params))
 
 
 def test_it_answers_as_its_candidate_would(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,10 +87,15 @@ def test_a_failure_is_raised_from_both_ways_of_asking(monkeypatch: pytest.Monkey
     monkeypatch.setenv("LLMFLOWLAB_MAX_TRIES", "1")
     error = Overloaded("busy", provider="gemini")
     agent, _ = load(monkeypatch, error, error)
-    with pytest.raises(Overloaded):
+    with pytest.raises(AgentFailed, match="busy") as whole:
         ask(agent)
-    with pytest.raises(Overloaded):
+    with pytest.raises(AgentFailed) as streamed:
         list(stream(agent))
+    for failure in (whole.value, streamed.value):
+        assert isinstance(failure.error, Overloaded)
+        assert failure.get_http_status_code() == 503
+        # What vendors wrote must not travel along into traces.
+        assert "Overloaded" not in "".join(traceback.format_exception(failure))
 
 
 def test_a_stream_that_breaks_off_says_so_after_what_came(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,8 +103,9 @@ def test_a_stream_that_breaks_off_says_so_after_what_came(monkeypatch: pytest.Mo
     agent, _ = load(monkeypatch, [TextDelta("half an"), broken])
     chunks = stream(agent)
     assert next(chunks).choices[0].delta.content == "half an"
-    with pytest.raises(StreamInterrupted):
+    with pytest.raises(AgentFailed) as failure:
         list(chunks)
+    assert isinstance(failure.value.error, StreamInterrupted)
 
 
 def test_leaving_a_stream_ends_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,6 +123,8 @@ def test_leaving_a_stream_ends_the_call(monkeypatch: pytest.MonkeyPatch) -> None
         pytest.param([], {"n": 2}, id="several-answers"),
         pytest.param([], {"stop": ["x"]}, id="stop-words"),
         pytest.param([ChatMessage("system", "only")], {}, id="no-user-message"),
+        pytest.param([ChatMessage("user", " ")], {}, id="empty"),
+        pytest.param([], {"custom_inputs": {"seed": "x"}}, id="seed-that-is-none"),
         pytest.param([ChatMessage("tool", "x", tool_call_id="1")], {}, id="tool"),
         pytest.param(
             [ChatMessage("user", [{"type": "image_url", "image_url": {"url": "x"}}])],
@@ -145,6 +137,57 @@ def test_what_it_cannot_do_is_refused_before_any_call(
     monkeypatch: pytest.MonkeyPatch, messages: list[ChatMessage], params: dict[str, Any]
 ) -> None:
     agent, provider = load(monkeypatch, "never")
-    with pytest.raises(InputError):
+    with pytest.raises(AgentFailed) as failure:
         ask(agent, *messages, **params)
+    assert isinstance(failure.value.error, InputError)
+    assert failure.value.error_code == codes.ErrorCode.Name(codes.INVALID_PARAMETER_VALUE)
     assert provider.requests == []
+
+
+def test_a_wish_for_temperature_one_and_a_seed_come_through_custom_inputs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    agent, provider = load(monkeypatch, "Yes")
+    ask(agent, custom_inputs={"temperature": 1.0, "seed": 3})
+    assert provider.requests[0].parameters.temperature == 1.0
+    assert provider.requests[0].parameters.seed == 3
+
+
+def test_custom_inputs_fill_the_placeholders_of_the_system_prompt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = {**CONFIG, "system_prompt": "You serve {{ client_type }} clients of {{shop}}."}
+    agent, provider = load(monkeypatch, "Yes", "Yes", config=config)
+    ask(agent, custom_inputs={"client_type": "business"})
+    ask(agent)
+    # What nobody filled in stays as it was in the chat.
+    assert [r.system for r in provider.requests] == [
+        "You serve business clients of {{shop}}.",
+        "You serve {{ client_type }} clients of {{shop}}.",
+    ]
+
+
+def test_a_passing_failure_is_tried_again_inside_predict(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = RateLimited("slow down", provider="gemini", retry_after=0.01)
+    agent, provider = load(monkeypatch, busy, "Now")
+    assert ask(agent).choices[0].message.content == "Now"
+    assert len(provider.requests) == 2
+
+
+def test_loading_sets_only_what_the_constructor_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    agent, _ = load(monkeypatch)
+    assert set(vars(agent)) == set(vars(ChatAgent.__new__(ChatAgent)) or {"_core"})
+
+
+def test_its_steps_are_spans(monkeypatch: pytest.MonkeyPatch, mlflow_home: Any) -> None:
+    agent, _ = load(monkeypatch, "one two", "one two", config={**CONFIG, "tracing": True})
+    for answered in (lambda: ask(agent), lambda: list(stream(agent))):
+        with traces_in(mlflow_home):
+            answered()
+            trace = last_trace()
+        assert tree(trace) == {"chat_agent": ["conversation", "model_call"]}
+        call = next(s for s in trace.data.spans if s.name == "model_call")
+        assert call.inputs["messages"][0] == {"role": "system", "content": "Be brief."}
+        assert call.inputs["temperature"] == 0.2
+        assert call.get_attribute("mlflow.chat.tokenUsage")["output_tokens"] == 2
+        assert trace.data.spans[0].outputs == "one two"

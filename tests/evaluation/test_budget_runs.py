@@ -91,6 +91,9 @@ class NoRecorder:
     def begin(self, evaluation):
         pass
 
+    def wait_for_runs(self, seconds, tick):
+        return {}
+
     def close(self, closing, tick):
         return []
 

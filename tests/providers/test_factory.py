@@ -82,6 +82,7 @@ def test_names_shown_in_runs_are_the_promised_ones():
         "azure": ("Azure", "Microsoft"),
         "anthropic": ("Claude", "Anthropic"),
         "guide": ("Guide", "LLMFlowLab"),
+        "mlflow": ("MLflow", "MLflow"),
     }
 
 

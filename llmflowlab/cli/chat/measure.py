@@ -30,8 +30,7 @@ def measured(record: TurnRecord, answer: Answer, app: App, provider: Provider) -
     cost: Decimal | None = Decimal(0)
     if not provider.free:
         cost = app.prices.cost(
-            provider.name,
-            provider.model,
+            *provider.priced_as,
             prompt_tokens,
             completion_tokens,
             cached=usage.cached_tokens,

@@ -16,8 +16,17 @@ from llmflowlab.cli.arguments import (
     usd_argument,
 )
 from llmflowlab.cli.context import App
+from llmflowlab.cli.evaluate.gating import (
+    add_gate_arguments,
+    failure,
+    gate_wishes,
+    show_gates,
+    with_gates,
+    write_gate_files,
+)
 from llmflowlab.cli.evaluate.live import LiveView
 from llmflowlab.cli.evaluate.preparing import Prepared, Wishes, prepare
+from llmflowlab.cli.evaluate.sheets import add_sheet_arguments, run_sheet, wants_sheet
 from llmflowlab.cli.evaluate.show import describe_plan, plan_document, show_result
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.evaluation.engine import run_evaluation, to_document
@@ -88,6 +97,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--sample", type=_whole, metavar="N", help="only N questions, drawn at random")
     add("--seed", type=int, default=0, metavar="N", help="of that draw (default 0)")
+    add(
+        "--stratify",
+        choices=["category", "language"],
+        help="with --sample: each category or language keeps its share",
+    )
     add("--trials", type=_whole, default=1, metavar="N", help="ask every question N times")
     add("--budget", type=usd_argument, metavar="USD", help="never spend more, judges included")
     add(
@@ -105,6 +119,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--fresh", action="store_true", help="reuse no earlier answers")
     add("--harness", choices=["fast", "mlflow"], default="fast", help="who writes the scores")
     add("--output", type=Path, metavar="DIR", help="folder for answers.csv")
+    add_gate_arguments(parser)
+    add_sheet_arguments(parser)
     add("--dry-run", action="store_true", help="say what it would take, and stop")
     add("--json", action="store_true", help="print one JSON document, nothing else")
 
@@ -125,6 +141,9 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     Raises:
         LabError: Something cannot be used or failed.
     """
+    if wants_sheet(arguments):
+        return run_sheet(app, arguments)
+    gates = gate_wishes(arguments)
     wishes = _wishes(arguments)
     with closing(ledger_of(app)) as ledger, ExitStack() as stack:
         recorder = None
@@ -132,6 +151,7 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
             recorder = RecorderProcess(app.settings, ledger.path)
             stack.callback(recorder.abandon)
         prepared = prepare(app, wishes, ledger, recorder=recorder)
+        prepared = with_gates(app, gates, prepared, ledger)
         for remark in prepared.remarks:
             app.screen.note(remark)
         if not arguments.json:
@@ -149,7 +169,12 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
             app.screen.warn(problem)
     else:
         show_result(app.screen, result)
-    return exit_code(result)
+        show_gates(app.screen, result)
+    write_gate_files(gates, result)
+    code = exit_code(result)
+    if code == ExitCode.DONE and (unmet := failure(result)) is not None:
+        raise unmet
+    return code
 
 
 def carry_out(app: App, prepared: Prepared) -> EvaluationResult:
@@ -195,6 +220,7 @@ def _wishes(arguments: argparse.Namespace) -> Wishes:
         judge_runs=arguments.judge_runs,
         judge_combine=arguments.judge_combine,
         sample=arguments.sample,
+        stratify=arguments.stratify,
         seed=arguments.seed,
         concurrency=arguments.concurrency,
         trials=arguments.trials,

@@ -26,6 +26,7 @@ from llmflowlab.evaluation.recorder_client import RecorderProcess
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
 from llmflowlab.evaluation.scoring import DEFAULT_JUDGED, JUDGED, Scoring, check_scorers
 from llmflowlab.evaluation.steering import Steering, known_budget
+from llmflowlab.evaluation.stratified import Stratum, stratified_sample
 from llmflowlab.providers.base import Parameters
 from llmflowlab.providers.calling import CallPolicy
 from llmflowlab.text.money import dollars
@@ -57,6 +58,8 @@ class Wishes:
     judge_runs: int = 1
     judge_combine: Combine | None = None
     sample: int | None = None
+    stratify: Stratum | None = None
+    """Draw the sample so that each of these keeps its share."""
     seed: int = 0
     concurrency: int | None = None
     fresh: bool = False
@@ -139,6 +142,7 @@ def prepare(
         policy=policy,
         concurrency=concurrency,
         output=output,
+        plots=True,
         harness=wishes.harness,
         budget=budget,
         recorder=recorder,
@@ -210,6 +214,10 @@ def _new_plan(app: App, wishes: Wishes) -> tuple[EvaluationPlan, list[str]]:
 
 def _dataset(app: App, wishes: Wishes) -> Dataset:
     dataset = load_dataset(wishes.data or default_data(app), mapping=wishes.mapping)
+    if wishes.stratify is not None:
+        if wishes.sample is None:
+            raise InputError("--stratify is about a sample; say of how many rows with --sample N.")
+        return stratified_sample(dataset, wishes.sample, wishes.seed, by=wishes.stratify)
     if wishes.sample is not None:
         return sample(dataset, wishes.sample, wishes.seed)
     return dataset

@@ -8,7 +8,8 @@ from typing import Any
 
 from llmflowlab.evaluation.conclusions import main_scorer
 from llmflowlab.evaluation.reports.agreement import agreement
-from llmflowlab.evaluation.results import EvaluationResult, quantile
+from llmflowlab.evaluation.results import EvaluationResult
+from llmflowlab.evaluation.statistics.intervals import quantile
 
 __all__ = ["figures_of"]
 

@@ -1,0 +1,39 @@
+"""The files of an evaluation, together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from llmflowlab.evaluation.reports.figures import figures_of
+from llmflowlab.evaluation.reports.lines import write_results_jsonl
+from llmflowlab.evaluation.reports.page import write_report_html
+from llmflowlab.evaluation.reports.spreadsheet import write_answers_csv
+from llmflowlab.evaluation.reports.whole import write_document
+from llmflowlab.evaluation.results import EvaluationResult
+
+__all__ = ["to_document", "write_files"]
+
+
+def to_document(result: EvaluationResult) -> str:
+    """Return the JSON document of a result; unknown is null, and NaN is an error."""
+    return json.dumps(result.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def write_files(result: EvaluationResult, folder: Path) -> tuple[EvaluationResult, list[Path]]:
+    """Write the files of a result; returns it with their names, and them.
+
+    Raises:
+        TrackingError: One cannot be written.
+    """
+    spreadsheet = folder / "answers.csv"
+    lines = folder / "results.jsonl"
+    page = folder / "report.html"
+    document = folder / "evaluation.json"
+    result = replace(result, files={"answers_csv": str(spreadsheet), "report_html": str(page)})
+    write_answers_csv(result, spreadsheet)
+    write_results_jsonl(result, lines)
+    write_report_html(result, figures_of(result), page)
+    write_document(to_document(result), document)
+    return result, [spreadsheet, lines, page, document]

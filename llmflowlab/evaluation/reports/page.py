@@ -1,0 +1,242 @@
+"""`report.html`: one page with everything, that asks the network for nothing.
+
+Written with the standard library alone, because it stands between the last answer and the result.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from llmflowlab.evaluation.conclusions import conclude, main_scorer
+from llmflowlab.evaluation.reports.page_data import embedded, page_data
+from llmflowlab.evaluation.reports.page_plots import plot_sections
+from llmflowlab.evaluation.reports.tables_html import percent, seconds, table, usd
+from llmflowlab.evaluation.reports.whole import whole_file
+from llmflowlab.evaluation.results import CandidateResult, EvaluationResult
+
+__all__ = ["report_page", "write_report_html"]
+
+
+def write_report_html(result: EvaluationResult, figures: dict[str, Any], file: Path) -> None:
+    """Write the page, whole or not at all.
+
+    Raises:
+        TrackingError: The file cannot be written.
+    """
+    with whole_file(file) as out:
+        out.write(report_page(result, figures))
+
+
+def report_page(result: EvaluationResult, figures: dict[str, Any]) -> str:
+    """Return the page.
+
+    Its policy forbids every request and every script but its own, which it names by their hash: even
+    an answer that found a way into the markup could not run.
+
+    Args:
+        result: The evaluation.
+        figures: What `figures_of` says of it.
+    """
+    plan = result.plan
+    plots, names = plot_sections(figures)
+    style, script = _part("page.css"), _part("page.js")
+    values = {
+        "TITLE": escape(f"{plan.dataset.name}: evaluation {plan.evaluation_id}"),
+        "HEADING": escape(f"Evaluation of {plan.dataset.name}"),
+        "SUBTITLE": escape(_subtitle(result)),
+        "STYLE": style,
+        "STYLE_HASH": _hash(style),
+        "SCRIPT": script,
+        "SCRIPT_HASH": _hash(script),
+        "NAVIGATION": "".join(f'<a href="#{id_}">{escape(title)}</a> ' for id_, title in names),
+        "SECTIONS": "\n".join([_conclusion(result), _scores(result), plots]),
+        "FOOTER": escape(_footer(result)),
+        "DATA": embedded(page_data(result)),
+    }
+    # In one pass, so that an answer that looks like a placeholder stays what it is.
+    return re.sub(r"@@([A-Z_]+)@@", lambda found: values[found[1]], _part("page.html"))
+
+
+@cache
+def _part(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8").strip()
+
+
+def _hash(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _subtitle(result: EvaluationResult) -> str:
+    plan = result.plan
+    parts = [f"{len(plan.dataset.rows):,} questions", _many(len(plan.candidates), "candidate")]
+    if plan.trials > 1:
+        parts.append(f"{plan.trials} repetitions")
+    parts.append(f"evaluation {plan.evaluation_id}")
+    if plan.judge_label:
+        parts.append(f"judged by {plan.judge_label}")
+    return " · ".join(parts)
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _footer(result: EvaluationResult) -> str:
+    runs = [f"{c.spec.label}: {c.run_id}" for c in result.candidates if c.run_id]
+    parts = [f"Data digest {result.plan.dataset.digest[:16]}"]
+    if runs:
+        parts.append("MLflow runs " + ", ".join(runs))
+    return " · ".join(parts)
+
+
+def _section(id_: str, title: str, parts: Iterable[str]) -> str:
+    return (
+        f'<section id="{id_}" aria-labelledby="{id_}-title"><h2 id="{id_}-title">'
+        f"{escape(title)}</h2>{''.join(parts)}</section>"
+    )
+
+
+def _conclusion(result: EvaluationResult) -> str:
+    parts = [f"<p>{escape(sentence)}</p>" for sentence in conclude(result)]
+    if result.gates:
+        parts.append(
+            table(
+                "Gates",
+                ("gate", "candidate", "value", "result", "reason"),
+                [
+                    (
+                        str(gate.get("gate", "")),
+                        _text(gate.get("candidate")),
+                        _number(gate.get("value")),
+                        "passed" if gate.get("passed") else "FAILED",
+                        _text(gate.get("reason")),
+                    )
+                    for gate in result.gates
+                ],
+                numbers={2},
+                looks={"passed": "pass", "FAILED": "fail"},
+            )
+        )
+    return _section("conclusion", "Conclusion", parts)
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _number(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, int | float) else "unknown"
+
+
+def _scores(result: EvaluationResult) -> str:
+    main = main_scorer(result.plan.scorers)
+    others = [scorer for scorer in result.plan.scorers if scorer != main]
+    parts = [_leaderboard(result, main)]
+    if others:
+        tables = "".join(_leaderboard(result, scorer) for scorer in others)
+        parts.append(f"<details><summary>The other scorers</summary>{tables}</details>")
+    if result.comparisons:
+        parts.append(
+            f"<details><summary>Every comparison</summary>{_comparisons(result)}</details>"
+        )
+    return _section("scores", "Scores", parts)
+
+
+def _leaderboard(result: EvaluationResult, scorer: str) -> str:
+    ranks = {entry.candidate: entry for entry in getattr(result, "leaderboard", {}).get(scorer, ())}
+
+    def order(item: tuple[int, CandidateResult]) -> tuple[float, float, int]:
+        index, candidate = item
+        mean = candidate.scores[scorer].mean
+        rank = ranks[index].rank if index in ranks else float("inf")
+        return (rank, 1.0 if mean is None else -mean, index)
+
+    several = bool(ranks) and len(result.candidates) > 1
+    rows = []
+    for index, candidate in sorted(enumerate(result.candidates), key=order):
+        score, entry = candidate.scores[scorer], ranks.get(index)
+        place = [] if not several else [str(entry.rank) if entry else "", _group(entry)]
+        rows.append(
+            (
+                *place,
+                candidate.spec.label,
+                percent(score.mean),
+                "" if score.interval is None else _span(score.interval.low, score.interval.high),
+                f"{score.scored}/{candidate.rows}",
+                seconds(candidate.latency.p50),
+                seconds(candidate.latency.p95),
+                usd(None if candidate.cost_usd is None else float(candidate.cost_usd)),
+            )
+        )
+    columns = ["candidate", "mean", "95 % interval", "scored", "median", "95 % within", "cost"]
+    shift = 2 if several else 0
+    board = table(
+        scorer + (": candidates that share a letter cannot be told apart" if several else ""),
+        (*(["rank", "tier"] if several else []), *columns),
+        rows,
+        numbers={n + shift for n in range(1, 7)} | ({0} if several else set()),
+        names={shift},
+    )
+    return board + _unscored(result, scorer)
+
+
+def _group(entry: Any) -> str:
+    return _text(getattr(entry, "group", None))
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:.1%} to {high:.1%}"
+
+
+def _unscored(result: EvaluationResult, scorer: str) -> str:
+    notes = []
+    for candidate in result.candidates:
+        reasons = candidate.scores[scorer].not_scored
+        if reasons:
+            said = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in reasons.items())
+            notes.append(f"<li>{escape(f'{candidate.spec.label}: {said}')}</li>")
+    return (
+        f'<p class="quiet">Not scored:</p><ul class="quiet">{"".join(notes)}</ul>' if notes else ""
+    )
+
+
+def _comparisons(result: EvaluationResult) -> str:
+    measures: Sequence[Any] = getattr(result, "measures", ())
+    parts = [_compared("Scores, with Holm's correction", result.comparisons, in_points=True)]
+    if measures:
+        parts.append(_compared("Time, tokens and cost", measures, in_points=False))
+    return "".join(parts)
+
+
+def _compared(caption: str, comparisons: Sequence[Any], *, in_points: bool) -> str:
+    rows = []
+    for comparison in comparisons:
+        test = comparison.test
+        scale = (lambda v: f"{v * 100:+.1f}") if in_points else (lambda v: f"{v:+.4g}")
+        rows.append(
+            (
+                comparison.scorer,
+                comparison.a,
+                comparison.b,
+                str(test.n) if test else "0",
+                scale(test.difference) if test else "unknown",
+                f"{scale(test.interval.low)} to {scale(test.interval.high)}" if test else "",
+                "" if comparison.p_adjusted is None else f"{comparison.p_adjusted:.3g}",
+                comparison.verdict.replace("_", " "),
+            )
+        )
+    unit = "difference in points" if in_points else "difference"
+    return table(
+        caption,
+        ("by", "a", "b", "rows", f"{unit}, b − a", "95 % interval", "adjusted p", "verdict"),
+        rows,
+        numbers={3, 4, 5, 6},
+        names={1, 2},
+    )

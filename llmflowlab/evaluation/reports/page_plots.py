@@ -1,0 +1,218 @@
+"""The plots of a page, each with the same figures as a table for those who do not see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any
+
+from llmflowlab.evaluation.reports.svg import front_plot, histogram_plot, interval_plot
+from llmflowlab.evaluation.reports.tables_html import percent, seconds, table, usd
+
+__all__ = ["plot_sections"]
+
+
+def plot_sections(figures: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
+    """Return the sections, and (id, title) of those the navigation does not always name."""
+    labels: list[str] = figures["candidates"]
+    names: list[tuple[str, str]] = []
+    parts = [
+        _plots(_intervals(scores, labels) for scores in figures["scores"]),
+        '<section id="effort" aria-labelledby="effort-title">'
+        '<h2 id="effort-title">Cost and time</h2>',
+        _plots(
+            [
+                _front(figures, "cost", "Quality over cost", "cost of an answer", usd),
+                _front(figures, "seconds", "Quality over time", "seconds of an answer", _short),
+                _latency(figures["latency"], labels),
+            ]
+        ),
+        "</section>",
+    ]
+    if figures["groups"]:
+        names.append(("groups", "Groups"))
+        parts.append(
+            '<section id="groups" aria-labelledby="groups-title">'
+            f'<h2 id="groups-title">{escape(figures["main"])} by group</h2>'
+        )
+        parts += [_group(group, labels) for group in figures["groups"]]
+        parts.append("</section>")
+    if len(figures["agreement"]["scorers"]) > 1:
+        names.append(("agreement", "Agreement"))
+        parts.append(_agreement(figures["agreement"]))
+    return "".join(parts), names
+
+
+def _plots(figures: Any) -> str:
+    return f'<div class="plots">{"".join(figure for figure in figures if figure)}</div>'
+
+
+def _figure(title: str, drawing: str | None, words: str, figures: str) -> str:
+    shown = drawing if drawing is not None else "<p>Nothing is known that could be shown.</p>"
+    return (
+        f"<figure><figcaption>{escape(title)}</figcaption>{shown}"
+        + (f"<p>{escape(words)}</p>" if words else "")
+        + f"<details><summary>The same as a table</summary>{figures}</details></figure>"
+    )
+
+
+def _intervals(scores: dict[str, Any], labels: Sequence[str]) -> str:
+    points = scores["points"]
+    return _figure(
+        scores["scorer"],
+        interval_plot(scores["scorer"], points, [labels[p["candidate"]] for p in points]),
+        "Means with their 95 % intervals.",
+        table(
+            f"{scores['scorer']}: means with their 95 % intervals",
+            ("candidate", "mean", "from", "to", "scored"),
+            [
+                (
+                    labels[p["candidate"]],
+                    percent(p["mean"]),
+                    percent(p["low"]),
+                    percent(p["high"]),
+                    f"{p['scored']}/{p['rows']}",
+                )
+                for p in points
+            ],
+            numbers={1, 2, 3, 4},
+            names={0},
+        ),
+    )
+
+
+def _front(
+    figures: dict[str, Any],
+    measure: str,
+    title: str,
+    unit: str,
+    write: Callable[[float | None], str],
+) -> str:
+    front, labels = figures["front"], figures["candidates"]
+    points = front["points"]
+    words = [f"{front['scorer']} over the mean {unit}; both with their 95 % intervals."]
+    if len(points) > 1:
+        numbers = (f"{p['candidate'] + 1} {labels[p['candidate']]}" for p in points)
+        words.append(f"{', '.join(numbers)}.")
+    unknown = [labels[p["candidate"]] for p in points if p[measure] is None]
+    if unknown:
+        words.append(f"Unknown for {', '.join(unknown)}.")
+    if len(points) > 1:
+        words.append("The dashed line joins those that none beats in both.")
+    return _figure(
+        title,
+        front_plot(title, front, labels, measure, write),
+        " ".join(words),
+        table(
+            f"{title}: {front['scorer']} and the mean {unit}",
+            ("no.", "candidate", front["scorer"], unit, "95 % interval", "beaten by none"),
+            [
+                (
+                    str(p["candidate"] + 1),
+                    labels[p["candidate"]],
+                    percent(p["quality"]),
+                    write(p[measure]),
+                    ""
+                    if p[f"{measure}_low"] is None
+                    else f"{write(p[f'{measure}_low'])} to {write(p[f'{measure}_high'])}",
+                    {True: "yes", False: "no", None: "unknown"}[p[f"best_{measure}"]],
+                )
+                for p in points
+            ],
+            numbers={0, 2, 3, 4},
+            names={1},
+        ),
+    )
+
+
+def _short(value: float | None) -> str:
+    return "0 s" if value == 0 else seconds(value)
+
+
+def _latency(latency: dict[str, Any], labels: Sequence[str]) -> str:
+    words = "Seconds until the answer was whole; the line is the median, the dashed one 95 %."
+    if latency["beyond"]:
+        words += " The last bar holds all that took longer."
+    return _figure(
+        "How long answers took",
+        histogram_plot("How long answers took", latency, labels),
+        words,
+        table(
+            "How long answers took",
+            ("candidate", "answers", "mean", "median", "95 % within", "longest"),
+            [
+                (
+                    labels[lane["candidate"]],
+                    str(lane["n"]),
+                    *(seconds(lane[name]) for name in ("mean", "p50", "p95", "max")),
+                )
+                for lane in latency["lanes"]
+            ],
+            numbers={1, 2, 3, 4, 5},
+            names={0},
+        ),
+    )
+
+
+def _group(group: dict[str, Any], labels: Sequence[str]) -> str:
+    drawn, rows = [], []
+    for entry in group["values"]:
+        points = entry["points"]
+        small = any(p["small"] for p in points)
+        title = entry["value"] + (" (few rows)" if small else "")
+        drawn.append(
+            f"<figure><figcaption>{escape(title)}</figcaption>"
+            + interval_plot(title, points, [labels[p["candidate"]] for p in points])
+            + "</figure>"
+        )
+        rows += [
+            (
+                entry["value"],
+                labels[p["candidate"]],
+                percent(p["mean"]),
+                "" if p["low"] is None else f"{percent(p['low'])} to {percent(p['high'])}",
+                f"{p['scored']}/{p['rows']}",
+                "few rows: read with care" if p["small"] else "",
+            )
+            for p in points
+        ]
+    by = group["by"]
+    figures = table(
+        f"{group['scorer']} by {by}",
+        (by, "candidate", "mean", "95 % interval", "scored", ""),
+        rows,
+        numbers={2, 3, 4},
+        names={1},
+    )
+    return (
+        f"<h3>By {escape(by)}</h3>{figures}"
+        f"<details><summary>Plots by {escape(by)}</summary>{_plots(drawn)}</details>"
+    )
+
+
+def _agreement(agreement: dict[str, Any]) -> str:
+    scorers: list[str] = agreement["scorers"]
+    rows = [
+        (first, *(_cell(cell) for cell in line))
+        for first, line in zip(scorers, agreement["cells"], strict=True)
+    ]
+    caption = (
+        "How far scorers say the same of the same answers: phi and Cohen's kappa (κ) of yes/no "
+        "scores, else Spearman's rank correlation (ρ); 1 is always, 0 as chance would"
+    )
+    return (
+        '<section id="agreement" aria-labelledby="agreement-title">'
+        '<h2 id="agreement-title">Agreement between scorers</h2>'
+        + table(caption, ("", *scorers), rows, numbers=set(range(1, len(scorers) + 1)))
+        + "</section>"
+    )
+
+
+def _cell(cell: dict[str, Any] | None) -> str:
+    if cell is None:
+        return "–"
+    sign = "φ" if cell["kind"] == "phi" else "ρ"
+    if cell["value"] is None:
+        return f"unknown (n {cell['n']})"
+    kappa = "" if cell["kappa"] is None else f", κ {cell['kappa']:.2f}"
+    return f"{sign} {cell['value']:.2f}{kappa} (n {cell['n']})"

@@ -1,0 +1,189 @@
+"""Plots as SVG text that takes its colours from the page's style sheet.
+
+Every text is escaped here; a plot has a title and a description for those who do not see it, and
+stands beside a table of the same figures on the page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any
+
+__all__ = ["front_plot", "histogram_plot", "interval_plot", "nice_ticks"]
+
+_WIDTH = 520
+_LEFT, _RIGHT = 14, 506
+_LONGEST = 46
+"""Characters of a label that fit above its bar."""
+
+
+def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Return round values from `low` to `high`, about as many as asked for."""
+    if not high > low:
+        return [low]
+    rough = (high - low) / max(1, about)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [round(n * step, 12) for n in range(first, last + 1)]
+
+
+def interval_plot(title: str, points: Sequence[dict[str, Any]], labels: Sequence[str]) -> str:
+    """Return means with their 95 % intervals, one line a point, from 0 to 100 %.
+
+    Args:
+        title: What is measured.
+        points: With `mean`, `low`, `high`; None where unknown.
+        labels: One per point.
+    """
+    height = 30 + 38 * len(points)
+    parts = []
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        x = _across(share)
+        parts.append(_line(x, 8, x, height - 22, "grid"))
+        parts.append(_text(x, height - 6, f"{share:.0%}", "tick", _anchor(share)))
+    for place, (point, label) in enumerate(zip(points, labels, strict=True)):
+        y = 34 + 38 * place
+        if point["mean"] is None:
+            parts.append(_text(_LEFT, y - 12, f"{_short(label)}: not scored", "label"))
+            continue
+        parts.append(_text(_LEFT, y - 12, f"{_short(label)}  {point['mean']:.1%}", "label"))
+        if point["low"] is not None and point["high"] is not None:
+            low, high = _across(point["low"]), _across(point["high"])
+            parts.append(_line(low, y, high, y, f"whisker c{place % 6}"))
+            parts += [_line(x, y - 5, x, y + 5, f"whisker c{place % 6}") for x in (low, high)]
+        parts.append(
+            f'<circle class="dot c{place % 6}" cx="{_across(point["mean"]):.1f}" cy="{y}" r="5"/>'
+        )
+    means = "; ".join(
+        f"{label}: " + ("not scored" if p["mean"] is None else f"{p['mean']:.1%}")
+        for p, label in zip(points, labels, strict=True)
+    )
+    return _svg(title, means, height, parts)
+
+
+def front_plot(
+    title: str,
+    front: dict[str, Any],
+    labels: Sequence[str],
+    measure: str,
+    write: Callable[[float], str],
+) -> str | None:
+    """Return quality over cost or time with both intervals; None where no point has both.
+
+    Args:
+        title: What is shown.
+        front: Points with `quality` and `measure`, and the intervals of both.
+        labels: Of all candidates; the plot shows their numbers, from 1.
+        measure: `cost` or `seconds`.
+        write: Writes a value of the measure.
+    """
+    points = [p for p in front["points"] if p["quality"] is not None and p[measure] is not None]
+    if not points:
+        return None
+    most = max(p[f"{measure}_high"] or p[measure] for p in points) * 1.08 or 1.0
+    tops = [p["quality_high"] or p["quality"] for p in points]
+    feet = [p["quality_low"] if p["quality_low"] is not None else p["quality"] for p in points]
+    low = max(0.0, math.floor((min(feet) - 0.02) * 10) / 10)
+    high = min(1.0, math.ceil((max(tops) + 0.02) * 10) / 10)
+    left, right, top, bottom = 56, 500, 14, 262
+
+    def across(value: float) -> float:
+        return left + (right - left) * min(value / most, 1.0)
+
+    def up(value: float) -> float:
+        return bottom - (bottom - top) * (value - low) / (high - low)
+
+    parts = []
+    for tick in nice_ticks(low, high):
+        parts.append(_line(left, up(tick), right, up(tick), "grid"))
+        parts.append(_text(left - 6, up(tick) + 4, f"{tick:.0%}", "tick", "end"))
+    for tick in nice_ticks(0, most, 4):
+        parts.append(_line(across(tick), bottom, across(tick), bottom + 4, "axis"))
+        parts.append(_text(across(tick), bottom + 18, write(tick), "tick", "middle"))
+    parts.append(_line(left, bottom, right, bottom, "axis"))
+    best = sorted((p for p in points if p[f"best_{measure}"]), key=lambda p: p[measure])
+    if len(best) > 1:
+        path = " ".join(f"{across(p[measure]):.1f},{up(p['quality']):.1f}" for p in best)
+        parts.append(f'<polyline class="front" points="{path}"/>')
+    for point in points:
+        x, y, colour = across(point[measure]), up(point["quality"]), point["candidate"] % 6
+        if point["quality_low"] is not None:
+            foot, head = up(point["quality_low"]), up(point["quality_high"])
+            parts.append(_line(x, foot, x, head, f"whisker c{colour}"))
+        if point[f"{measure}_low"] is not None:
+            near, far = across(point[f"{measure}_low"]), across(point[f"{measure}_high"])
+            parts.append(_line(near, y, far, y, f"whisker c{colour}"))
+        parts.append(f'<circle class="dot c{colour}" cx="{x:.1f}" cy="{y:.1f}" r="9"/>')
+        parts.append(_text(x, y + 4, str(point["candidate"] + 1), "number", "middle"))
+    words = "; ".join(
+        f"{p['candidate'] + 1} {labels[p['candidate']]}: {p['quality']:.1%} at {write(p[measure])}"
+        for p in points
+    )
+    return _svg(title, words, 290, parts)
+
+
+def histogram_plot(title: str, latency: dict[str, Any], labels: Sequence[str]) -> str | None:
+    """Return one histogram of seconds per candidate on a common scale; None without any answer."""
+    lanes = [lane for lane in latency["lanes"] if lane["n"]]
+    if not lanes:
+        return None
+    end = latency["end"] or 1.0
+    height = 26 + 84 * len(lanes)
+    parts = []
+    for tick in nice_ticks(0, end, 5):
+        x = _across(tick / end)
+        parts.append(_line(x, 4, x, height - 22, "grid"))
+        parts.append(_text(x, height - 6, f"{tick:g} s", "tick", _anchor(tick / end)))
+    for place, lane in enumerate(lanes):
+        foot, colour = 80 + 84 * place, lane["candidate"] % 6
+        parts.append(_text(_LEFT, foot - 62, _short(labels[lane["candidate"]]), "label"))
+        most, step = max(lane["counts"]), (_RIGHT - _LEFT) / len(lane["counts"])
+        for slot, number in enumerate(lane["counts"]):
+            if number:
+                tall = max(1.5, 52 * number / most)
+                parts.append(
+                    f'<rect class="bar c{colour}" x="{_LEFT + slot * step + 0.5:.1f}" '
+                    f'y="{foot - tall:.1f}" width="{step - 1:.1f}" height="{tall:.1f}"/>'
+                )
+        for name in ("p50", "p95"):
+            x = _across(min(1.0, lane[name] / end))
+            parts.append(_line(x, foot - 54, x, foot, f"mark {name}"))
+        parts.append(_line(_LEFT, foot, _RIGHT, foot, "axis"))
+    words = "; ".join(
+        f"{labels[lane['candidate']]}: median {lane['p50']:.2f} s, 95 % within {lane['p95']:.2f} s"
+        for lane in lanes
+    )
+    return _svg(title, words, height, parts)
+
+
+def _across(share: float) -> float:
+    return _LEFT + (_RIGHT - _LEFT) * share
+
+
+def _anchor(share: float) -> str:
+    return "start" if share < 0.05 else "end" if share > 0.95 else "middle"
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LONGEST else label[: _LONGEST - 1] + "…"
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:
+    return (
+        f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+    )
+
+
+def _svg(title: str, words: str, height: float, parts: Sequence[str]) -> str:
+    return (
+        f'<svg class="plot" viewBox="0 0 {_WIDTH} {height:.0f}" role="img" '
+        f'aria-label="{escape(title)}: {escape(words)}">{"".join(parts)}</svg>'
+    )

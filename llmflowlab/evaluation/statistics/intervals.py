@@ -1,0 +1,133 @@
+"""Confidence intervals of one mean.
+
+All scores lie in [0, 1]. Rows that were not scored are never in a sample; their number is reported
+as coverage by the caller.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+__all__ = ["Interval", "bootstrap_interval", "mean_interval", "quantile", "wilson_interval"]
+
+_SEED = 20_240_607
+"""One fixed seed: the same scores give the same interval on every machine."""
+_RESAMPLES = 9_999
+_FEW_VALUES = 50
+"""Distinct values up to which drawing how often each comes up is quicker than drawing rows."""
+_MANY_ROWS = 2_000
+"""Rows from which a fifth of the resamples says as much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A two-sided confidence interval."""
+
+    low: float
+    high: float
+
+
+def wilson_interval(successes: float, n: int, *, confidence: float = 0.95) -> Interval:
+    """Return the score interval of a proportion.
+
+    (p̂ + z²/2n ± z·√(p̂(1−p̂)/n + z²/4n²)) / (1 + z²/n): Wilson 1927, JASA 22:209–212.
+
+    Args:
+        successes: Number of ones; may be a sum of values in [0, 1].
+        n: Number of observations, at least 1.
+        confidence: Nominal coverage.
+    """
+    if n < 1:
+        raise ValueError("an interval needs at least one observation")
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    p = successes / n
+    centre = p + z * z / (2 * n)
+    spread = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return Interval(max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale))
+
+
+def bootstrap_interval(values: Sequence[float], *, confidence: float = 0.95) -> Interval:
+    """Return the BCa bootstrap interval of a mean (Efron 1987, JASA 82:171–185).
+
+    Where all values are equal, resampling knows no spread and would claim certainty; the Wilson
+    interval of that mean is returned instead, which is wider than that of any score in [0, 1]. So it
+    is for fewer than ten values, whose resamples cannot reach beyond what little was seen.
+    """
+    sample = np.asarray(values, dtype=float)
+    if sample.size < 10 or np.ptp(sample) == 0:
+        return wilson_interval(float(sample.sum()), int(sample.size), confidence=confidence)
+    means = _resampled_means(sample)
+    centre = float(sample.mean())
+    normal = NormalDist()
+    # Half of the ties count: scores repeat, and means of few rows do so often.
+    ties = np.isclose(means, centre, rtol=0, atol=1e-12)
+    below = float(np.mean((means < centre) & ~ties) + np.mean(ties) / 2)
+    edge = 1 / (2 * means.size)
+    below = min(max(below, edge), 1 - edge)
+    bias = normal.inv_cdf(below)
+    jackknife = (sample.sum() - sample) / (sample.size - 1)
+    deviation = jackknife.mean() - jackknife
+    acceleration = float((deviation**3).sum() / (6 * (deviation**2).sum() ** 1.5))
+
+    def quantile(probability: float) -> float:
+        z = bias + normal.inv_cdf(probability)
+        adjusted = normal.cdf(bias + z / (1 - acceleration * z))
+        return float(np.quantile(means, adjusted))
+
+    tail = (1 - confidence) / 2
+    return Interval(quantile(tail), quantile(1 - tail))
+
+
+def _resampled_means(sample: np.ndarray) -> np.ndarray:
+    """Return means of resamples; the order of the sample does not matter.
+
+    Where few values repeat, a resample is told by how often each came up, which is multinomial: that
+    takes little time however many rows there are.
+    """
+    values, counts = np.unique(sample, return_counts=True)
+    n = int(sample.size)
+    few = values.size <= _FEW_VALUES
+    resamples = _RESAMPLES if few or n <= _MANY_ROWS else _RESAMPLES // 5
+    generator = np.random.default_rng(_SEED)
+    means = np.empty(resamples)
+    ordered = np.repeat(values, counts)
+    # In slices, so that 10,000 rows do not need a matrix of a gigabyte.
+    step = max(1, 2_000_000 // (int(values.size) if few else n))
+    for start in range(0, resamples, step):
+        stop = min(start + step, resamples)
+        if few:
+            drawn = generator.multinomial(n, counts / n, size=stop - start)
+            means[start:stop] = drawn @ values / n
+        else:
+            picks = generator.integers(0, n, size=(stop - start, n))
+            means[start:stop] = ordered[picks].mean(axis=1)
+    return means
+
+
+def mean_interval(values: Sequence[float], *, binary: bool) -> Interval | None:
+    """Return the 95 % interval of a mean: Wilson for yes/no scores, BCa bootstrap for others.
+
+    None where there is no value at all.
+    """
+    if not values:
+        return None
+    if binary:
+        return wilson_interval(sum(values), len(values))
+    return bootstrap_interval(values)
+
+
+def quantile(values: Sequence[float], q: float) -> float | None:
+    """Return the q-quantile by linear interpolation (Hyndman & Fan 1996, type 7), None if empty."""
+    ordered = sorted(values)
+    if not ordered:
+        return None
+    place = q * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)

@@ -1,0 +1,131 @@
+"""A logged model behind MLflow's scoring server, with streaming added; run as a program of its own.
+
+It is handed to the interpreter as text and imports nothing of the lab's, so that the code which
+travels with the model is what runs. It ends when its standard input does: with its parent, however
+that ended. The first line it prints is `ready PORT`, or `failed CODE SENTENCE`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = ["main"]
+
+_NOT_CONFIGURED = 3
+
+
+def main(uri: str, host: str, port: int) -> None:
+    """Load the model and answer until standard input ends."""
+    warnings.simplefilter("ignore")
+    import uvicorn
+    from mlflow.pyfunc import scoring_server
+
+    try:
+        model = scoring_server.load_model_with_mlflow_config(uri)
+    except Exception as exc:  # noqa: BLE001
+        # The model's own code runs here; its parent is told, whatever it was.
+        inner = getattr(exc, "error", None)
+        code = _NOT_CONFIGURED if int(getattr(inner, "exit_code", 1)) == _NOT_CONFIGURED else 1
+        text = " ".join(str(getattr(inner, "message", None) or exc).split())
+        _tell(f"failed {code} {text[:1000]}")
+        return
+    app = scoring_server.init(model)
+    _add_streaming(app, model)
+    listening = socket.create_server((host, port))
+    # Connections outlive the front's own patience: one closed here while it is taken up there would
+    # be a request lost.
+    config = uvicorn.Config(app, log_level="error", access_log=False, timeout_keep_alive=600)
+    server = uvicorn.Server(config)
+
+    def end_with_parent() -> None:
+        sys.stdin.buffer.read()
+        server.should_exit = True
+
+    threading.Thread(target=end_with_parent, name="parent", daemon=True).start()
+    _tell(f"ready {listening.getsockname()[1]}")
+    server.run(sockets=[listening])
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _add_streaming(app: Any, model: Any) -> None:
+    """Answer `"stream": true` piece by piece; MLflow's own server answers it in one piece."""
+    from starlette.requests import Request
+    from starlette.responses import Response, StreamingResponse
+    from starlette.routing import Route
+
+    whole = next(route for route in app.router.routes if route.path == "/invocations")
+
+    async def invocations(request: Request) -> Response:
+        payload = _streamed_payload(await request.body())
+        if payload is None:
+            answered: Response = await whole.endpoint(request)
+            return answered
+        pieces = _lines(model, payload)
+        # The first piece is waited for, so that a refusal still has a status of its own.
+        first = await asyncio.to_thread(next, pieces)
+        if isinstance(first, Failure):
+            return Response(first.document, first.status, media_type="application/json")
+
+        def lines() -> Iterator[str]:
+            yield f"data: {first}\n\n"
+            for piece in pieces:
+                yield f"data: {piece.document if isinstance(piece, Failure) else piece}\n\n"
+            yield "data: [DONE]\n\n"
+
+        return StreamingResponse(lines(), media_type="text/event-stream")
+
+    streams = bool((model.metadata.flavors.get("python_function") or {}).get("streamable"))
+    if streams:
+        app.router.routes.insert(0, Route("/invocations", invocations, methods=["POST"]))
+
+
+class Failure:
+    """A failure as MLflow's servers word it.
+
+    Args:
+        exc: What was raised.
+    """
+
+    def __init__(self, exc: Exception) -> None:
+        from mlflow.exceptions import MlflowException
+
+        if not isinstance(exc, MlflowException):
+            exc = MlflowException(f"The model failed ({type(exc).__name__}: {exc}).")
+        self.document = str(exc.serialize_as_json())
+        self.status = int(exc.get_http_status_code())
+
+
+def _lines(model: Any, payload: Any) -> Iterator[str | Failure]:
+    try:
+        for piece in model.predict_stream(payload):
+            value = piece if isinstance(piece, dict) else piece.model_dump()
+            yield json.dumps(value, ensure_ascii=False)
+    except Exception as exc:  # noqa: BLE001
+        # Whatever a model raises, the client must hear of it and the server must go on.
+        yield Failure(exc)
+
+
+def _streamed_payload(body: bytes) -> Any:
+    """Return the payload of a request that wants a stream, without that wish; else None."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None
+    if not isinstance(document, dict) or document.get("stream") is not True:
+        return None
+    return {name: value for name, value in document.items() if name != "stream"}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

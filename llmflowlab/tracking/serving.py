@@ -1,0 +1,362 @@
+"""Serves an alias: a model server as a child, and a front before it that follows the alias.
+
+When the alias moves, the new version is started and waited for, new requests go to it, and the old
+server ends after its last request: none is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmflowlab.errors import ConfigurationError, InputError, LabError, TrackingError
+from llmflowlab.settings import Settings
+from llmflowlab.tracking.registry_queries import Version, VersionName, find_version
+from llmflowlab.tracking.store import open_store
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+__all__ = ["SERVED_BY", "ModelServer", "bound_socket", "serve"]
+
+SERVED_BY = "x-llmflowlab-model"
+"""Header that names the version behind an answer."""
+
+_START = 180.0
+"""Seconds for a version to load."""
+_DRAIN = 600.0
+"""Seconds for the requests of an old version to end."""
+_GOODBYE = 10.0
+_AGAIN = 30.0
+"""Seconds before a version that did not start is tried again."""
+_HOP_BY_HOP = frozenset(
+    {
+        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te"),
+        *("trailers", "transfer-encoding", "upgrade", "host", "content-length"),
+    }
+)
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """Take a port.
+
+    Raises:
+        InputError: It is taken, or there is no such host here.
+    """
+    try:
+        return socket.create_server((host, port))
+    except OSError as exc:
+        raise InputError(
+            f"Port {port} of {host} cannot be used ({exc.strerror or exc}); name another with --port."
+        ) from exc
+
+
+class ModelServer:
+    """A version in a process of its own.
+
+    Args:
+        settings: The configuration that the process gets as its environment.
+        version: What it serves.
+    """
+
+    def __init__(self, settings: Settings, version: Version) -> None:
+        self.version = version
+        self.address = ""
+        self.active = 0
+        """Requests under way; changed in the event loop alone."""
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        program = Path(__file__).with_name("model_server.py").read_text(encoding="utf-8")
+        settings.home.mkdir(parents=True, exist_ok=True)
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", program, version.uri, "127.0.0.1", "0"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(settings),
+            cwd=settings.home,
+            # Ctrl-C in the terminal is the front's, which ends its children in order.
+            start_new_session=True,
+            text=True,
+            encoding="utf-8",
+        )
+        threading.Thread(target=self._read, name="model-server", daemon=True).start()
+
+    def wait(self, seconds: float = _START) -> None:
+        """Wait until it answers.
+
+        Raises:
+            ConfigurationError: The model lacks a key or an address.
+            TrackingError: It cannot be loaded, or took too long.
+        """
+        line: str | None
+        try:
+            line = self._first_line(seconds)
+        except BaseException:
+            self.stop()
+            raise
+        kind, _, rest = (line or "").partition(" ")
+        if kind == "ready":
+            self.address = f"http://127.0.0.1:{int(rest)}"
+            return
+        self.stop()
+        if kind == "failed":
+            code, _, sentence = rest.partition(" ")
+            if code == "3":
+                raise ConfigurationError(sentence)
+            raise TrackingError(f"{self.version.reference} cannot be served: {sentence}")
+        late = f"did not answer within {seconds:g} s" if line is None and self.alive else "ended"
+        raise TrackingError(
+            f"{self.version.reference} cannot be served: its server {late}; "
+            f"`registry check {self.version.reference}` says more."
+        )
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """End it; returns when it has ended."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        try:
+            self._process.wait(_GOODBYE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _first_line(self, seconds: float) -> str | None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            try:
+                line = self._lines.get(timeout=left)
+            except queue.Empty:
+                return None
+            # A model may print something of its own while it is loaded.
+            if line is None or line.startswith(("ready ", "failed ")):
+                return line
+        return None
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError, ValueError):
+            for line in self._process.stdout:
+                self._lines.put(line.strip())
+        self._lines.put(None)
+
+
+class _Front:
+    """Passes requests on to whichever server is the present one."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        wanted: VersionName,
+        first: ModelServer,
+        *,
+        every: float,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._wanted = wanted
+        self.current = first
+        self._old: set[ModelServer] = set()
+        self._every = every
+        self._tell = tell
+        self._failed: tuple[str, float] | None = None
+        """The version that did not start, and when it may be tried again."""
+        self._said: str | None = None
+        self._client: Any = None
+
+    def app(self) -> Starlette:
+        import httpx
+        from starlette.applications import Starlette
+        from starlette.routing import Route
+
+        @contextlib.asynccontextmanager
+        async def life(app: Starlette) -> AsyncIterator[None]:
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+            async with httpx.AsyncClient(timeout=None, limits=limits, trust_env=False) as client:  # noqa: S113 - the caller's patience holds
+                self._client = client
+                watching = asyncio.create_task(self._watch())
+                try:
+                    yield
+                finally:
+                    watching.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await watching
+
+        methods = ["GET", "POST"]
+        return Starlette(
+            routes=[Route("/{path:path}", self._answer, methods=methods)], lifespan=life
+        )
+
+    async def _answer(self, request: Request) -> Response:
+        import httpx
+        from starlette.responses import JSONResponse, StreamingResponse
+
+        body = await request.body()
+        headers = {n: v for n, v in request.headers.items() if n.lower() not in _HOP_BY_HOP}
+        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        tried: set[ModelServer] = set()
+        while (server := self.current) not in tried:
+            tried.add(server)
+            server.active += 1
+            handed_over = False
+            try:
+                upstream = await self._client.send(
+                    self._client.build_request(
+                        request.method, server.address + path, headers=headers, content=body
+                    ),
+                    stream=True,
+                )
+                handed_over = True
+            except httpx.ConnectError:
+                # Nothing was sent: where another server took over meanwhile, it is asked.
+                continue
+            except httpx.HTTPError as exc:
+                return JSONResponse(
+                    {"error_code": "TEMPORARILY_UNAVAILABLE", "message": f"{type(exc).__name__}"},
+                    502,
+                )
+            finally:
+                if not handed_over:
+                    server.active -= 1
+            passed = {n: v for n, v in upstream.headers.items() if n.lower() not in _HOP_BY_HOP}
+            # The connection is tried out as it stands: what the child compressed stays compressed.
+            return StreamingResponse(
+                self._pieces(server, upstream),
+                upstream.status_code,
+                {**passed, SERVED_BY: server.version.reference},
+            )
+        return JSONResponse(
+            {
+                "error_code": "TEMPORARILY_UNAVAILABLE",
+                "message": f"{server.version.reference} is being started again; try in a moment.",
+            },
+            503,
+            {"Retry-After": "2"},
+        )
+
+    async def _pieces(self, server: ModelServer, upstream: Any) -> AsyncIterator[bytes]:
+        try:
+            async for piece in upstream.aiter_raw():
+                yield piece
+        finally:
+            server.active -= 1
+            await upstream.aclose()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._every)
+            try:
+                await self._look()
+            except LabError as exc:
+                # The store may be away for a moment; what is served goes on.
+                if exc.message != self._said:
+                    self._tell(exc.message)
+                self._said = exc.message
+
+    async def _look(self) -> None:
+        version = await asyncio.to_thread(self._resolve)
+        if version.version == self.current.version.version and self.current.alive:
+            return
+        failed, again = self._failed or (None, 0.0)
+        if failed == version.version and time.monotonic() < again:
+            return
+        starting = await asyncio.to_thread(ModelServer, self._settings, version)
+        self._old.add(starting)
+        try:
+            await asyncio.to_thread(starting.wait)
+        except LabError as exc:
+            self._old.discard(starting)
+            self._failed = (version.version, time.monotonic() + _AGAIN)
+            raise TrackingError(
+                f"{version.reference} did not start, {self.current.version.reference} goes on: "
+                f"{exc.message}"
+            ) from exc
+        self._old.discard(starting)
+        before, self.current = self.current, starting
+        self._failed = self._said = None
+        self._old.add(before)
+        self._tell(f"{self._wanted} is {version.reference} now; requests go there.")
+        self._draining = asyncio.create_task(self._drain(before))
+
+    async def _drain(self, server: ModelServer) -> None:
+        until = time.monotonic() + _DRAIN
+        while server.active and server.alive and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+        await asyncio.to_thread(server.stop)
+        self._old.discard(server)
+
+    def _resolve(self) -> Version:
+        return find_version(open_store(self._settings), self._wanted)
+
+    def stop(self) -> None:
+        for server in (self.current, *self._old):
+            server.stop()
+
+
+def serve(
+    settings: Settings,
+    wanted: VersionName,
+    version: Version,
+    listening: socket.socket,
+    *,
+    every: float,
+    tell: Callable[[str], None],
+) -> None:
+    """Serve until Ctrl-C or SIGTERM; requests under way are answered before it returns.
+
+    Args:
+        settings: The configuration.
+        wanted: What is followed; a version by number stays.
+        version: What `wanted` means now.
+        listening: The front's own socket.
+        every: Seconds between two looks at the alias.
+        tell: Told what happens, a sentence at a time, from whichever thread.
+
+    Raises:
+        ConfigurationError: The model lacks a key or an address.
+        TrackingError: The version cannot be loaded.
+    """
+    import uvicorn
+
+    first = ModelServer(settings, version)
+    front = _Front(settings, wanted, first, every=every, tell=tell)
+    try:
+        first.wait()
+        host, port = listening.getsockname()[:2]
+        tell(f"{version.reference} answers at http://{host}:{port}/invocations; Ctrl-C ends it.")
+        config = uvicorn.Config(
+            front.app(), log_level="error", access_log=False, timeout_graceful_shutdown=30
+        )
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        front.stop()
+        listening.close()
+
+
+def _environment(settings: Settings) -> Mapping[str, str]:
+    return {
+        **settings.environment,
+        "LLMFLOWLAB_HOME": str(settings.home),
+        "MLFLOW_TRACKING_URI": settings.tracking_uri,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_MODEL_CATALOG_URI": "",
+        "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "PYTHONIOENCODING": "utf-8",
+    }
