@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 from llmflowlab.evaluation.results import CandidateResult, Comparison, EvaluationResult
 from llmflowlab.evaluation.statistics import rows_needed
@@ -78,7 +77,7 @@ def conclude(result: EvaluationResult) -> list[str]:
             for comparison in result.comparisons
             if comparison.scorer != scorer and comparison.verdict in {"a_better", "b_better"}
         ]
-        sentences += _fastest_and_cheapest(result.candidates)
+        sentences += _fastest_and_cheapest(result)
     return sentences
 
 
@@ -112,22 +111,39 @@ def _coverage_warnings(result: EvaluationResult) -> list[str]:
     return warnings
 
 
-def _fastest_and_cheapest(candidates: Sequence[CandidateResult]) -> list[str]:
+def _fastest_and_cheapest(result: EvaluationResult) -> list[str]:
     sentences = []
-    timed = [(c.latency.mean, c) for c in candidates if c.latency.mean is not None]
+    candidates = result.candidates
+    timed = {i: c.latency.mean for i, c in enumerate(candidates) if c.latency.mean is not None}
     if len(timed) == len(candidates):
-        seconds, fastest = min(timed, key=lambda pair: pair[0])
+        fastest = min(timed, key=lambda index: timed[index])
+        seconds = timed[fastest]
         shown = f"{seconds:.2f} s" if seconds >= 0.1 else f"{1000 * seconds:.2g} ms"
-        sentences.append(f"Fastest: {fastest.spec.label}, {shown} an answer on average.")
-    priced: list[tuple[Decimal, CandidateResult]] = [
-        (c.cost_usd, c) for c in candidates if c.cost_usd is not None
-    ]
+        alike = _not_told_apart(result, "latency", fastest)
+        sentences.append(
+            f"Fastest: {candidates[fastest].spec.label}, {shown} an answer on average{alike}."
+        )
+    priced = {i: c.cost_usd for i, c in enumerate(candidates) if c.cost_usd is not None}
     if len(priced) == len(candidates):
-        lowest = min(cost for cost, _ in priced)
-        cheapest = [c.spec.label for cost, c in priced if cost == lowest]
+        lowest = min(priced.values())
+        cheapest = [index for index, cost in priced.items() if cost == lowest]
         cost = "free" if lowest == 0 else f"{dollars(lowest)} for these rows"
-        sentences.append(f"Cheapest: {' and '.join(cheapest)}, {cost}.")
+        alike = _not_told_apart(result, "cost_usd", cheapest[0]) if len(cheapest) == 1 else ""
+        names = " and ".join(candidates[index].spec.label for index in cheapest)
+        sentences.append(f"Cheapest: {names}, {cost}{alike}.")
     else:
         unknown = [c.spec.label for c in candidates if c.cost_usd is None]
         sentences.append(f"Cheapest: cannot be said; no price is known for {', '.join(unknown)}.")
     return sentences
+
+
+def _not_told_apart(result: EvaluationResult, measure: str, best: int) -> str:
+    """Return in words from whom the best could not be told apart; nothing if from nobody."""
+    others = [
+        comparison.b if comparison.pair[0] == best else comparison.a
+        for comparison in result.measures
+        if comparison.scorer == measure
+        and best in comparison.pair
+        and comparison.verdict == "no_difference_shown"
+    ]
+    return f", but not shown to differ from {', '.join(others)}" if others else ""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from llmflowlab.cli.evaluate.boards import group_tables, leaderboard_table, repeats_table
 from llmflowlab.cli.formatting import dollars, number_or_none
 from llmflowlab.cli.ui.screen import Screen, Table
 from llmflowlab.evaluation.conclusions import conclude
@@ -71,8 +72,10 @@ def plan_document(plan: EvaluationPlan, figures: Estimate) -> dict[str, Any]:
 
 
 def result_tables(result: EvaluationResult, width: int = 80) -> list[Table]:
-    """Return the scores and the costs as tables."""
-    return [_score_table(result), _effort_table(result)]
+    """Return who leads, the scores, the costs, and how repetitions and parts of the rows differ."""
+    optional = [leaderboard_table(result), repeats_table(result)]
+    board, again = ([] if table is None else [table] for table in optional)
+    return [*board, _score_table(result), _effort_table(result), *again, *group_tables(result)]
 
 
 def _score_table(result: EvaluationResult) -> Table:
@@ -180,6 +183,7 @@ def show_result(screen: Screen, result: EvaluationResult) -> None:
     for sentence in conclude(result):
         screen.say(sentence)
     screen.say(f"Answers: {result.files.get('answers_csv')}", tone="quiet")
+    screen.say(f"Report: {result.files.get('report_html')}", tone="quiet")
     screen.say(f"Evaluation: {result.plan.evaluation_id}", tone="quiet")
     for problem in result.problems:
         screen.warn(problem)
