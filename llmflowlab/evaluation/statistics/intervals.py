@@ -18,8 +18,8 @@ __all__ = ["Interval", "bootstrap_interval", "mean_interval", "quantile", "wilso
 _SEED = 20_240_607
 """One fixed seed: the same scores give the same interval on every machine."""
 _RESAMPLES = 9_999
-_FEW_VALUES = 50
-"""Distinct values up to which drawing how often each comes up is quicker than drawing rows."""
+_DEARER = 6
+"""How many times as long it takes to draw how often a value comes up as to draw a row."""
 _MANY_ROWS = 2_000
 """Rows from which a fifth of the resamples says as much."""
 
@@ -92,7 +92,7 @@ def _resampled_means(sample: np.ndarray) -> np.ndarray:
     """
     values, counts = np.unique(sample, return_counts=True)
     n = int(sample.size)
-    few = values.size <= _FEW_VALUES
+    few = values.size * _DEARER <= n
     resamples = _RESAMPLES if few or n <= _MANY_ROWS else _RESAMPLES // 5
     generator = np.random.default_rng(_SEED)
     means = np.empty(resamples)
