@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from benchmarks import (
+    data_check,
     evaluation,
     faults,
     first_token,
@@ -27,6 +28,7 @@ PROGRAMS: dict[str, Callable[[], None]] = {
     "mlflow": mlflow_evaluate.main,
     "resume": resume.main,
     "pace": pace.main,
+    "data_check": data_check.main,
     "faults": faults.main,
     "growth": growth.main,
 }

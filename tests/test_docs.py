@@ -52,10 +52,18 @@ def test_the_chat_page_lists_every_slash_command():
     assert documented == set(COMMANDS)
 
 
-def test_the_evaluation_page_lists_every_scorer():
-    text = (ROOT / "docs" / "evaluation.md").read_text("utf-8")
-    rows = re.findall(r"^\| `(\w+)` \| (?:text|judge)", text, re.M)
+def test_the_scorers_page_lists_every_scorer_that_has_a_name_of_its_own():
+    text = (ROOT / "docs" / "scorers.md").read_text("utf-8")
+    rows = re.findall(r"^\| \[`(\w+)`\]\(scorers/\1\.md\) \| (?:text|judge|model)", text, re.M)
     assert rows == list(SCORERS)
+
+
+@pytest.mark.parametrize("scorer", SCORERS)
+def test_every_scorer_has_a_page_that_says_what_it_is_and_is_not_for(scorer):
+    text = (ROOT / "docs" / "scorers" / f"{scorer}.md").read_text("utf-8")
+    assert text.startswith(f"# `{scorer}`")
+    for heading in ("Range", "Needs", "Not for", "Source"):
+        assert f"**{heading}.**" in text
 
 
 def test_the_providers_page_has_every_provider_with_its_default_model():

@@ -122,9 +122,8 @@ def candidate_config(
     }
     optional = {"prompt": prompt, "key_file": key_file, "concurrency": concurrency}
     config |= {name: value for name, value in optional.items() if value is not None}
-    if not tracing:
-        config["tracing"] = False
-    return config
+    # Named even so: MLflow lets whoever loads a model change only what is there.
+    return {**config, "tracing": tracing}
 
 
 def panel_config(
@@ -160,11 +159,10 @@ def panel_config(
             role("judge", judge, judge_instruction, judge_parameters),
         ],
         "handover": handover,
+        "tracing": tracing,
     }
     if key_file is not None:
         config["key_file"] = key_file
-    if not tracing:
-        config["tracing"] = False
     read_panel_config(config)
     return config
 

@@ -88,6 +88,8 @@ class AgentCore:
     def __init__(self, config: AgentConfig, live: LiveProvider | None = None) -> None:
         self.config = config
         self.live = live or LiveProvider(config.reference, key_file=config.key_file)
+        # Here, where a server still starts, and not in its first request.
+        self.live.use(lambda provider: provider.prepare())
 
     def request(
         self, conversation: Conversation, wishes: Wishes, *, system: str | None = None

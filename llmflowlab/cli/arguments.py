@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from llmflowlab import __version__
 from llmflowlab.errors import InputError
@@ -116,6 +116,9 @@ def build_parser() -> argparse.ArgumentParser:
     _json(_command(commands, "models", "list the models that can be reached, with their prices"))
     _json(_command(commands, "doctor", "check everything the lab stands on; say what is missing"))
     _upkeep(commands)
+    _data(commands)
+    registry = _command(commands, "registry", "model versions: compare, check, promote, serve")
+    registry.set_defaults(registry_parser=registry, action=None)
     ui = _command(commands, "ui", "open MLflow's pages on the lab's store")
     ui.add_argument("--port", type=port_argument, default=5000, metavar="N", help="default: 5000")
     return parser
@@ -154,12 +157,59 @@ def _upkeep(commands: argparse._SubParsersAction[_Parser]) -> None:
     _json(verify)
 
 
+def _data(commands: argparse._SubParsersAction[_Parser]) -> None:
+    data = _command(commands, "data", "check, sample, split, convert and register benchmark files")
+    actions = data.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
+    check = _command(actions, "check", "find what makes a benchmark's figures worth less")
+    check.add_argument("--runs", action="store_true", help="look at earlier evaluations too")
+    check.add_argument(
+        "--strict", action="store_true", help="end with code 5 where there is an error or warning"
+    )
+    _json(check)
+    sample = _command(actions, "sample", "draw rows, the same for the same seed")
+    sample.add_argument("-n", type=int, required=True, metavar="N", help="how many rows")
+    split = _command(actions, "split", "divide rows; near duplicates stay together")
+    split.add_argument(
+        "--into", required=True, metavar="NAME=SHARE,...", help="as in train=0.8,test=0.2"
+    )
+    convert = _command(actions, "convert", "write a file in another format, every text as it is")
+    register = _command(actions, "register", "keep a version of a benchmark in MLflow")
+    register.add_argument("--name", metavar="NAME", help="default: the file's name")
+    _json(register)
+    for action in (check, sample, split, convert, register):
+        action.add_argument("file", metavar="FILE")
+    convert.add_argument(
+        "target", metavar="OUT", help="ends in .csv, .tsv, .jsonl, .json, .parquet"
+    )
+    for action in (check, split, register):
+        action.add_argument(
+            "--map",
+            action="append",
+            default=[],
+            metavar="ROLE=COLUMN",
+            help="which column is the question, answer, ...",
+        )
+    for action in (sample, split):
+        action.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+        action.add_argument(
+            "--by", metavar="COLUMN", help="keep the shares of this column's values"
+        )
+    sample.add_argument("-o", "--output", required=True, metavar="OUT", help="the file to write")
+    split.add_argument(
+        "-o", "--output", required=True, metavar="DIR", help="the folder to write to"
+    )
+    for action in (sample, split, convert):
+        action.add_argument("--force", action="store_true", help="replace files that are there")
+    _json(_command(actions, "list", "list the registered versions"))
+
+
 def _command(
-    commands: argparse._SubParsersAction[_Parser], name: str, text: str
+    commands: argparse._SubParsersAction[Any], name: str, text: str
 ) -> argparse.ArgumentParser:
-    return commands.add_parser(
+    parser: argparse.ArgumentParser = commands.add_parser(
         name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
     )
+    return parser
 
 
 def _json(parser: argparse.ArgumentParser) -> None:
@@ -251,5 +301,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
         sub: argparse.ArgumentParser = parser.parse_args(["evaluate"]).evaluate_parser
         add_arguments(sub)
+        return parser.parse_args(list(argv))
+    if next((a for a in argv if not a.startswith("-")), None) == "registry":
+        from llmflowlab.cli.registry.arguments import add_arguments as add_actions
+
+        add_actions(parser.parse_args(["registry"]).registry_parser)
         return parser.parse_args(list(argv))
     return parser.parse_args(list(argv))

@@ -48,10 +48,18 @@ def dispatch(arguments: argparse.Namespace, settings: Settings) -> int:
         from llmflowlab.cli.doctor import run_command as doctor
 
         return doctor(app, as_json=arguments.json)
+    if arguments.command == "registry":
+        from llmflowlab.cli.registry.command import run_command as registry
+
+        return registry(app, arguments)
     if arguments.command == "ui":
         from llmflowlab.cli.mlflow_ui import run_command as ui
 
         return ui(app, port=arguments.port)
+    if arguments.command == "data":
+        from llmflowlab.cli.data import run_command as data
+
+        return data(app, arguments)
     if arguments.command in {"adjust", "cache", "repair", "verify"}:
         from llmflowlab.cli.evaluate.upkeep import run_command as upkeep
 

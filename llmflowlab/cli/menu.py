@@ -33,10 +33,17 @@ def _info(app: App) -> None:
     info_screen(app)
 
 
+def _registry(app: App) -> None:
+    from llmflowlab.cli.registry.screen import registry_screen
+
+    registry_screen(app)
+
+
 _CHOICES: tuple[Choice[Open | None], ...] = (
     Choice("Chat (with MLflow tracking)", _chat, names=("chat",)),
     Choice("Evaluate (GenAI MLflow)", _evaluate, names=("evaluate",)),
     Choice("Show info (model comparison)", _info, names=("info",)),
+    Choice("Registry (versions, champion)", _registry, names=("registry",)),
     Choice("Exit", None, names=("exit", "quit", "q")),
 )
 

@@ -7,8 +7,8 @@ grow; only rows that both answered and that were scored in the same way are comp
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from llmflowlab.errors import InputError
@@ -36,8 +36,10 @@ class Reference:
     label: str
     evaluation: str
     run_id: str | None
-    values: Mapping[str, float]
+    values: Mapping[str, float] = field(default_factory=dict)
     """Mean over trials, by the row's content."""
+    index: int | None = None
+    """Its place where it takes part in the same evaluation, which then gives the values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,22 +175,46 @@ def _row_keys(dataset: Dataset) -> list[str]:
 
 
 def check_baseline(
-    result: EvaluationResult, baseline: Baseline, *, margin: float, min_coverage: float
+    result: EvaluationResult,
+    baseline: Baseline,
+    *,
+    margin: float,
+    min_coverage: float,
+    exempt: Container[int] = (),
 ) -> list[GateResult]:
-    """Hold every candidate against its reference: no worse by more than `margin`, or not passed."""
+    """Hold every candidate against its reference: no worse by more than `margin`, or not passed.
+
+    Args:
+        result: What was found.
+        baseline: Whom each candidate is compared with.
+        margin: In points of 1.
+        min_coverage: Share of a candidate's answers that must be scored.
+        exempt: Candidates, by index, that are there to be compared with.
+    """
     plan, scorer = result.plan, baseline.scorer
     binary = is_binary([scorer], combine=plan.judge_combine, specs=plan.scorer_specs)[scorer]
     gates = []
     for index, candidate in enumerate(result.candidates):
+        if index in exempt:
+            continue
         reference = baseline.references[index]
         mine = row_values(plan, result.scores, index, scorer)
-        common = [key for key in mine if key in reference.values]
-        a, b = [reference.values[key] for key in common], [mine[key] for key in common]
+        theirs = (
+            reference.values
+            if reference.index is None
+            else row_values(plan, result.scores, reference.index, scorer)
+        )
+        common = [key for key in mine if key in theirs]
+        a, b = [theirs[key] for key in common], [mine[key] for key in common]
         name = candidate.spec.label
-        against = f"{reference.label} ({baseline.named})"
+        against = reference.label
+        if reference.index is None:
+            against += f" ({baseline.named})"
         passed, value, lower = False, None, None
         coverage = covered(candidate.scores[scorer])
-        if not common:
+        if reference.index == index:
+            passed, reason = True, f"{name}: it is the champion itself"
+        elif not common:
             reason = f"{name}: not shown to be no worse than {against}; no scored row in common"
         else:
             value, lower, verdict = _compare(a, b, margin, binary=binary and plan.trials == 1)

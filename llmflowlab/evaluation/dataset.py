@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +18,10 @@ from typing import Any
 from llmflowlab.errors import DatasetError, InputError
 from llmflowlab.evaluation.columns import Columns, assign_columns
 from llmflowlab.evaluation.conversations import RowConversation, read_row_conversation
+from llmflowlab.evaluation.data.keys import same_text
 from llmflowlab.evaluation.tables import Record, Table, read_table
 
-__all__ = ["Dataset", "Row", "load_dataset", "sample", "subset"]
+__all__ = ["Dataset", "Row", "load_dataset", "read_row", "sample", "subset"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +98,7 @@ def load_dataset(
         digest=_digest(rows),
         path=path,
         columns=table.columns,
-        warnings=(*table.warnings, *_gaps(rows, columns)),
+        warnings=(*table.warnings, *_gaps(rows, columns), *_repetitions(rows)),
     )
 
 
@@ -130,18 +132,22 @@ def subset(dataset: Dataset, places: Sequence[int]) -> Dataset:
 
 def _rows(table: Table, columns: Columns, file: str) -> Iterable[Row]:
     for index, record in enumerate(table.records):
-        yield _row(index, record, columns, file)
+        yield read_row(index, record, columns, file)
 
 
-def _row(index: int, record: Record, columns: Columns, file: str) -> Row:
+def read_row(index: int, record: Record, columns: Columns, file: str) -> Row:
+    """Return one record of a file as a benchmark question.
+
+    Raises:
+        DatasetError: It cannot be used.
+    """
     cells = record.cells
     for column, text in cells.items():
         if (why := _unusable(text)) is not None:
             raise _refused(f"column {column!r} holds {why}.", index, record, file)
-    for decisive in (columns.question, columns.answer):
-        if decisive in record.lists and decisive != columns.messages:
-            reason = f"column {decisive!r} holds several values; give one text."
-            raise _refused(reason, index, record, file)
+    if columns.question in record.lists and columns.question != columns.messages:
+        reason = f"column {columns.question!r} holds several values; give one text."
+        raise _refused(reason, index, record, file)
     question = cells.get(columns.question, "").strip()
     if not question:
         raise _refused(f"the question (column {columns.question!r}) is empty.", index, record, file)
@@ -157,12 +163,14 @@ def _row(index: int, record: Record, columns: Columns, file: str) -> Row:
             raise _refused(exc.message, index, record, file) from exc
         question = conversation.question
     guidelines = optional(columns.guidelines)
+    answers = _answers(index, record, columns, file)
     return Row(
         index=index,
         line=record.line,
         id=optional(columns.id) or str(index + 1),
         question=question,
-        expected=optional(columns.answer),
+        expected=answers[0] if answers else None,
+        alternatives=answers[1:],
         context=optional(columns.context),
         guidelines=() if guidelines is None else _guidelines(guidelines),
         category=optional(columns.category),
@@ -186,6 +194,22 @@ def _refused(reason: str, index: int, record: Record, file: str) -> DatasetError
     if record.line is None:
         reason = f"row {index + 1}: {reason}"
     return DatasetError(reason, file=file, line=record.line)
+
+
+def _answers(index: int, record: Record, columns: Columns, file: str) -> tuple[str, ...]:
+    """Return every answer that a row accepts: its column's, a list's, and `answer_2` and so on."""
+    column = columns.answer
+    if column is None:
+        return ()
+    texts = [record.cells.get(column, "")]
+    if column in record.lists:
+        texts = json.loads(texts[0])
+        if not all(isinstance(text, str) for text in texts):
+            reason = f"column {column!r} holds several values that are not all texts."
+            raise _refused(reason, index, record, file)
+    more = re.compile(rf"{re.escape(column)}[ _-]?[2-9]", re.IGNORECASE)
+    texts += [text for name, text in record.cells.items() if more.fullmatch(name.strip())]
+    return tuple(dict.fromkeys(text.strip() for text in texts if text.strip()))
 
 
 def _guidelines(text: str) -> tuple[str, ...]:
@@ -223,6 +247,24 @@ def _gaps(rows: tuple[Row, ...], columns: Columns) -> Iterable[str]:
         yield f"{missing} of {len(rows)} rows have no expected answer and are not scored for it."
 
 
+def _repetitions(rows: tuple[Row, ...]) -> Iterable[str]:
+    first: dict[tuple[Any, ...], Row] = {}
+    repeated: list[tuple[Row, Row]] = []
+    for row in rows:
+        asked = row.conversation and json.dumps(row.conversation.to_json())
+        key = (same_text(row.question), same_text(row.context or ""), asked)
+        earlier = first.setdefault(key, row)
+        if earlier is not row:
+            repeated.append((earlier, row))
+    if repeated:
+        earlier, row = repeated[0]
+        rows_ask = "1 row repeats" if len(repeated) == 1 else f"{len(repeated)} rows repeat"
+        where, before = (
+            f"line {r.line}" if r.line is not None else f"row {r.index + 1}" for r in (row, earlier)
+        )
+        yield f"{rows_ask} an earlier question (the first in {where}, as in {before})."
+
+
 def _digest(rows: Iterable[Row]) -> str:
     total = hashlib.sha256()
     for row in rows:
@@ -236,5 +278,8 @@ def _digest(rows: Iterable[Row]) -> str:
         ]
         if row.conversation is not None:
             parts.append(row.conversation.to_json())
+        if row.alternatives:
+            # Only then, so that the digests of files without them stay what they were.
+            parts.append({"alternatives": row.alternatives})
         total.update(json.dumps(parts, ensure_ascii=False).encode("utf-8") + b"\n")
     return total.hexdigest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
@@ -154,13 +154,18 @@ def covered(score: ScoreSummary) -> float | None:
 
 
 def check_thresholds(
-    result: EvaluationResult, thresholds: Sequence[Threshold], *, min_coverage: float
+    result: EvaluationResult,
+    thresholds: Sequence[Threshold],
+    *,
+    min_coverage: float,
+    exempt: Container[int] = (),
 ) -> list[GateResult]:
-    """Hold every candidate against every threshold."""
+    """Hold every candidate against every threshold, save those, by index, that are `exempt`."""
     return [
         _check(candidate, threshold, min_coverage)
         for threshold in thresholds
-        for candidate in result.candidates
+        for index, candidate in enumerate(result.candidates)
+        if index not in exempt
     ]
 
 

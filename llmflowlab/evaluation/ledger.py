@@ -197,7 +197,7 @@ class Ledger:
         The first record of an evaluation under a key stays: a cell is paid for once. Outcomes are
         replaced instead, and move to the end: a row that was done again is recorded again.
         """
-        write = _Write(table, (key, evaluation, json.dumps(record, ensure_ascii=False)), Future())
+        write = _Write(table, (key, evaluation, _text(record)), Future())
         with self._closing:
             if self._closed:
                 # A thread that outlives its evaluation must not wait for a writer that is gone.
@@ -385,6 +385,16 @@ class Ledger:
         else:
             for write in batch:
                 write.done.set_result(None)
+
+
+def _text(record: dict[str, Any]) -> str:
+    text = json.dumps(record, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        # Half a character in an answer, which SQLite refuses as it is.
+        text = json.dumps(record)
+    return text
 
 
 def _empty() -> sqlite3.Connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -103,6 +104,12 @@ class EvaluationPlan:
     trials: int = 1
     fresh: bool = False
     """Take no answers from earlier evaluations."""
+    until_decided: float | None = None
+    """End a comparison of two as soon as it is decided; differences below this do not matter."""
+    order_seed: int = 0
+    """Of the random order in which such a comparison asks its rows."""
+    margin: float = 0.02
+    """How much worse than the best a cheaper candidate may be, in points of 1."""
     _repeats: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
     """For each row, how often the same was asked in rows before it."""
 
@@ -135,12 +142,24 @@ class EvaluationPlan:
         found = (spec for spec in self.scorer_specs if spec.name == scorer)
         return next(found, ScorerSpec.plain(scorer))
 
+    @property
+    def row_order(self) -> Sequence[int]:
+        """Indices of the rows in the order in which they are asked.
+
+        A comparison that may end early asks in random order: files are often sorted, and its end must
+        not depend on what happens to stand first.
+        """
+        order = list(range(len(self.dataset.rows)))
+        if self.until_decided is not None:
+            random.Random(f"{self.dataset.digest}:{self.order_seed}").shuffle(order)  # noqa: S311
+        return order
+
     def cells(self) -> Sequence[Cell]:
         """Return every answer to be had, candidates side by side within a row."""
         return [
-            Cell(candidate, row.index, trial)
+            Cell(candidate, row, trial)
             for trial in range(self.trials)
-            for row in self.dataset.rows
+            for row in self.row_order
             for candidate in range(len(self.candidates))
         ]
 
@@ -177,6 +196,9 @@ class EvaluationPlan:
             "judge_combine": self.judge_combine,
             "trials": self.trials,
             "fresh": self.fresh,
+            "until_decided": self.until_decided,
+            "order_seed": self.order_seed,
+            "margin": self.margin,
         }
 
     @classmethod
@@ -194,6 +216,9 @@ class EvaluationPlan:
             scorer_specs=tuple(map(ScorerSpec.from_json, values.get("scorer_specs", ()))),
             trials=values["trials"],
             fresh=values["fresh"],
+            until_decided=values.get("until_decided"),
+            order_seed=values.get("order_seed", 0),
+            margin=values.get("margin", 0.02),
         )
 
 

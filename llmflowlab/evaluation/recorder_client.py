@@ -144,6 +144,10 @@ class RecorderProcess:
             raise TrackingError(f"The recorder ended unexpectedly ({last[:200]}).")
         return self._problems
 
+    def join(self) -> None:
+        """Wait for what the recorder does after it has let go of the evaluation."""
+        self._process.wait()
+
     def abandon(self) -> None:
         """End the recorder at once; what it wrote is written, the rest is in the ledger."""
         if self._released:

@@ -131,10 +131,17 @@ class Comparison:
     """Seconds, tokens and USD."""
     pair: tuple[int, int] = (0, 1)
     """The candidates' places in the plan."""
+    sequential: Sequential | None = None
+    """What a comparison that may end early came to: it takes the place of the test."""
+    smallest_visible: float | None = None
+    """The smallest true difference that these rows would have shown in 80 of 100 cases."""
 
     @property
     def verdict(self) -> Verdict:
         """What was shown: the corrected test must say so, and the interval must not contain 0."""
+        if self.sequential is not None:
+            decided = self.sequential.verdict
+            return "no_difference_shown" if decided in {None, "equivalent"} else decided
         if self.test is None or self.p_adjusted is None:
             return "not_comparable"
         interval = self.test.interval
@@ -144,17 +151,21 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         test = self.test
+        interval = test.interval if test else None
+        if self.sequential is not None:
+            interval = self.sequential.interval
         return {
             "a": self.a,
             "b": self.b,
             ("measure" if self.lower_is_better else "scorer"): self.scorer,
             "n": test.n if test else 0,
             "difference": test.difference if test else None,
-            "ci_low": test.interval.low if test else None,
-            "ci_high": test.interval.high if test else None,
-            "p_value": test.p_value if test else None,
-            "p_adjusted": self.p_adjusted,
+            **_bounds(interval),
+            # The p-value of a test made at the end would be wrong where one looked all the time.
+            "p_value": test.p_value if test and self.sequential is None else None,
+            "p_adjusted": self.p_adjusted if self.sequential is None else None,
             "verdict": self.verdict,
+            "smallest_visible": self.smallest_visible,
         }
 
 
@@ -214,6 +225,9 @@ class EvaluationResult:
     measures: Sequence[Comparison] = ()
     """Comparisons of latency, tokens and cost."""
     groups: Sequence[GroupSummary] = ()
+    recommendation: Recommendation | None = None
+    sequential: Sequential | None = None
+    """Of an evaluation that may end early."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the document `evaluate --json` prints."""
@@ -237,6 +251,10 @@ class EvaluationResult:
             },
             "measures": [comparison.to_json() for comparison in self.measures],
             "groups": [self._group(group) for group in self.groups],
+            "recommendation": (
+                None if self.recommendation is None else self.recommendation.to_json(self.plan)
+            ),
+            "sequential": None if self.sequential is None else self.sequential.to_json(),
             "gates": [dict(gate) for gate in self.gates],
             "files": {
                 "answers_csv": self.files.get("answers_csv"),

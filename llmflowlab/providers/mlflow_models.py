@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -238,7 +238,7 @@ class MlflowProvider(Provider):
 
     def _in_process(
         self, messages: list[dict[str, str]], asked: Mapping[str, Any]
-    ) -> Iterator[Piece]:
+    ) -> Generator[Piece, None, None]:
         try:
             served = self._loaded()
         except (InputError, TrackingError) as exc:
@@ -263,7 +263,7 @@ class MlflowProvider(Provider):
 
     def _over_http(
         self, messages: list[dict[str, str]], asked: Mapping[str, Any]
-    ) -> Iterator[Piece]:
+    ) -> Generator[Piece, None, None]:
         from llmflowlab.tracking.served_model import chat_payload, read_chat
 
         require_requests_allowed(self.display_name)
@@ -316,7 +316,8 @@ class MlflowProvider(Provider):
             raise transport_error(
                 exc, provider=self, begun=False, unreachable=self._unreachable
             ) from exc
-        return answered.headers.get(SERVED_BY)
+        named = answered.headers.get(SERVED_BY)
+        return None if named is None else str(named)
 
     def _check_version(self, served: str | None) -> None:
         pinned = urlsplit(self.model).fragment

@@ -291,7 +291,10 @@ def _read(file: Path) -> list[dict[str, Any]]:
         raise InputError(f"{file} cannot be read ({why}).") from exc
     if file.suffix.lower() in {".jsonl", ".ndjson"}:
         return [_line(file, number, line) for number, line in _lines(text)]
-    return [dict(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
+    try:
+        return [dict(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
+    except csv.Error as exc:
+        raise InputError(f"{file} is no CSV that can be read ({exc}).") from exc
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:

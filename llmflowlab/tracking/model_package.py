@@ -52,10 +52,12 @@ def model_config(candidate: Candidate) -> dict[str, Any]:
     }
     if candidate.prompt_version is not None:
         config["prompt"] = candidate.prompt_version
-    return config
+    # Named although it is the default: MLflow lets whoever loads a model change only what is there.
+    return {**config, "tracing": True}
 
 
 def candidate_digest(candidate: Candidate) -> str:
     """Return a digest that is the same for two sessions exactly when their models are."""
-    text = json.dumps(model_config(candidate), sort_keys=True, ensure_ascii=False)
+    config = {k: v for k, v in model_config(candidate).items() if k != "tracing"}
+    text = json.dumps(config, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", errors="replace")).hexdigest()

@@ -8,6 +8,7 @@ that ended. The first line it prints is `ready PORT`, or `failed CODE SENTENCE`.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import socket
 import sys
@@ -28,7 +29,7 @@ def main(uri: str, host: str, port: int) -> None:
     from mlflow.pyfunc import scoring_server
 
     try:
-        model = scoring_server.load_model_with_mlflow_config(uri)
+        model = scoring_server.load_model_with_mlflow_config(uri)  # type: ignore[no-untyped-call]  # MLflow annotates nothing here
     except Exception as exc:  # noqa: BLE001
         # The model's own code runs here; its parent is told, whatever it was.
         inner = getattr(exc, "error", None)
@@ -102,11 +103,18 @@ class Failure:
 
         if not isinstance(exc, MlflowException):
             exc = MlflowException(f"The model failed ({type(exc).__name__}: {exc}).")
-        self.document = str(exc.serialize_as_json())
-        self.status = int(exc.get_http_status_code())
+        self.document = str(exc.serialize_as_json())  # type: ignore[no-untyped-call]  # as above
+        self.status = int(exc.get_http_status_code())  # type: ignore[no-untyped-call]  # as above
 
 
 def _lines(model: Any, payload: Any) -> Iterator[str | Failure]:
+    """Yield the pieces, all made in one context: each may be fetched from another thread."""
+    context, pieces = contextvars.copy_context(), _pieces(model, payload)
+    while (piece := context.run(next, pieces, None)) is not None:
+        yield piece
+
+
+def _pieces(model: Any, payload: Any) -> Iterator[str | Failure]:
     try:
         for piece in model.predict_stream(payload):
             value = piece if isinstance(piece, dict) else piece.model_dump()

@@ -288,7 +288,8 @@ def _evaluation(run: Run) -> EvaluationRun:
         scores={
             name.removesuffix("/mean"): value
             for name, value in sorted(metrics.items())
-            if name.endswith("/mean") and name.count("/") == 1
+            # Latency has a mean too, and is no score.
+            if name.endswith("/mean") and f"{name.removesuffix('/mean')}/coverage" in metrics
         },
         metrics=metrics,
     )

@@ -7,6 +7,7 @@ table of `messages` and `params` (`PythonModel`).
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -157,6 +158,7 @@ def load_version(settings: Settings, version: Version, *, traced: bool = False) 
     # Others' models may refuse what they do not know.
     ours = "provider" in config or "roles" in config
     changed = {"tracing": False} if ours and not traced else None
+    before = list(sys.path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -170,6 +172,11 @@ def load_version(settings: Settings, version: Version, *, traced: bool = False) 
                 f"{version.reference} cannot be loaded here ({type(exc).__name__}: "
                 f"{_first_line(exc)})."
             ) from exc
+        finally:
+            # The code that travels with a model must not stand before the lab's own: processes that
+            # are started later get this path.
+            added = [] if ours else [path for path in sys.path if path not in before]
+            sys.path[:] = [*before, *added]
     return ServedModel(
         model, kind, streams=bool(flavor.get("streamable")) and kind != "table", config=config
     )

@@ -84,24 +84,17 @@ def _convert(model: Any, example: str) -> Step:
     from mlflow.pyfunc import scoring_server
 
     try:
-        data, _ = scoring_server._split_data_and_params(example)
+        schema = model.metadata.get_input_schema()
+        parsed = scoring_server._parse_json_data(  # type: ignore[no-untyped-call]  # MLflow annotates nothing here
+            example, model.metadata, schema
+        )
     except Exception as exc:  # noqa: BLE001 - any failure is what the step is to tell
         return Step("payload", False, _words(exc))
-    wanted = model.metadata.get_input_schema()
-    names = sorted(data) if isinstance(data, dict) else []
-    missing = [
-        name for name in (wanted.required_input_names() if wanted else []) if _lacks(data, name)
+    data = parsed.data
+    names = [
+        str(name) for name in (data if isinstance(data, dict) else getattr(data, "columns", ()))
     ]
-    if missing:
-        return Step("payload", False, f"the example lacks {', '.join(map(str, missing))}")
-    return Step("payload", True, f"as a server reads it: {', '.join(names) or 'a table'}")
-
-
-def _lacks(data: Any, name: Any) -> bool:
-    if not isinstance(data, dict):
-        return False
-    columns = data.get("columns") or data.get("dataframe_split", {}).get("columns")
-    return name not in (columns if columns is not None else data)
+    return Step("payload", True, f"as a server reads it: {', '.join(names) or 'a list'}")
 
 
 def _predict(model: Any, example: str) -> Step:
@@ -111,7 +104,7 @@ def _predict(model: Any, example: str) -> Step:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            answered = scoring_server.invocations(
+            answered = scoring_server.invocations(  # type: ignore[no-untyped-call]  # as above
                 example.encode(), scoring_server.CONTENT_TYPE_JSON, model, schema
             )
             document = json.loads(answered.response)

@@ -191,3 +191,12 @@ def test_its_steps_are_spans(monkeypatch: pytest.MonkeyPatch, mlflow_home: Any) 
         assert call.inputs["temperature"] == 0.2
         assert call.get_attribute("mlflow.chat.tokenUsage")["output_tokens"] == 2
         assert trace.data.spans[0].outputs == "one two"
+
+
+def test_the_sdk_is_loaded_with_the_model_and_not_in_its_first_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prepared: list[ScriptedProvider] = []
+    monkeypatch.setattr(ScriptedProvider, "prepare", lambda self: prepared.append(self))
+    _, provider = load(monkeypatch)
+    assert prepared == [provider]

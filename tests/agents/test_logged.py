@@ -300,3 +300,12 @@ def test_what_log_agent_returns_can_be_printed_without_a_key(keyed: Settings) ->
     logged = log_agent(keyed, "chat", config_for("chat"))
     assert isinstance(logged, LoggedAgent)
     assert KEY not in repr(logged)
+
+
+def test_whoever_loads_a_model_can_turn_its_traces_off(keyed: Settings) -> None:
+    for kind in ("chat", "panel", "json"):
+        logged = log_agent(keyed, kind, config_for(kind))
+        model = mlflow.pyfunc.load_model(logged.uri, model_config={"tracing": False})
+        model.predict(model.input_example)
+    mlflow.flush_trace_async_logging()
+    assert mlflow.search_traces(locations=["0"], return_type="list") == []

@@ -22,11 +22,12 @@ import json, sys
 import mlflow
 mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model("models:/llm_guide_chat@staging")
+example = model.predict(model.input_example)
 request = {"messages": [{"role": "user", "content": "What is a judge?"}]}
 whole = model.predict(dict(request))
 pieces = list(model.predict_stream(dict(request)))
 import llmflowlab
-print(json.dumps({"whole": whole, "pieces": pieces, "from": llmflowlab.__file__}))
+print(json.dumps({"whole": whole, "pieces": pieces, "example": example, "from": llmflowlab.__file__}))
 """
 
 
@@ -57,6 +58,7 @@ def test_a_registered_model_answers_in_a_process_without_the_lab(mlflow_home: Pa
     pieces = "".join(p["choices"][0]["delta"]["content"] for p in seen["pieces"])
     assert pieces == answer
     assert seen["whole"]["usage"]["total_tokens"] > 0
+    assert seen["example"]["choices"][0]["message"]["content"]
 
 
 def _model_folder(home: Path) -> Path:

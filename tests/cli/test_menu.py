@@ -26,7 +26,8 @@ What would you like to do?
   1 Chat (with MLflow tracking)
   2 Evaluate (GenAI MLflow)
   3 Show info (model comparison)
-  4 Exit
+  4 Registry (versions, champion)
+  5 Exit
 > \n"""
 
 
@@ -42,7 +43,7 @@ def opening(monkeypatch: pytest.MonkeyPatch, action: Callable[[App], None]) -> N
 def test_the_menu_is_shown_and_left_by_its_last_line(
     settings: Settings, typed: Typing, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    typed("4\n")
+    typed("exit\n")
     menu.run_menu(FakeApp(settings))
     assert capsys.readouterr().out == f"LLMFlowLab {__version__}\n" + MENU
 
@@ -105,7 +106,7 @@ def test_sessions_left_by_an_earlier_run_are_mentioned_once(
 
     delivery = FakeDelivery()
     delivery.recovered = [Left()]
-    typed("4\n")
+    typed("exit\n")
     app = FakeApp(settings, delivery=delivery)
     menu.run_menu(app)
     app.show_recovered()

@@ -6,9 +6,9 @@ import random
 from pathlib import Path
 
 from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.counting import build_result
 from llmflowlab.evaluation.dataset import Dataset, Row
 from llmflowlab.evaluation.plan import CandidateSpec, Cell, EvaluationPlan
-from llmflowlab.evaluation.counting import build_result
 from llmflowlab.evaluation.results import EvaluationResult
 from llmflowlab.evaluation.scores import Score
 
@@ -75,7 +75,9 @@ def made_result(
     for cell in plan.cells():
         right = dice.random() < chance[cell.candidate]
         if cell.row == 3 and cell.candidate == 0 and rows > 3:
-            answers[cell] = AnswerRecord(text="", state="failed", reason="timeout", error="No word.")
+            answers[cell] = AnswerRecord(
+                text="", state="failed", reason="timeout", error="No word."
+            )
             scores[cell] = {
                 name: Score(scorer=name, not_scored="answer_failed") for name in plan.scorers
             }
@@ -120,5 +122,7 @@ def _scores(cell: Cell, right: bool, dice: random.Random) -> dict[str, Score]:
     return {
         "correctness": judged,
         "contains": Score(scorer="contains", value=float(right or dice.random() < 0.1)),
-        "token_f1": Score(scorer="token_f1", value=round(dice.uniform(0.6, 1) if right else 0.1, 3)),
+        "token_f1": Score(
+            scorer="token_f1", value=round(dice.uniform(0.6, 1) if right else 0.1, 3)
+        ),
     }

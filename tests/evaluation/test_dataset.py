@@ -160,7 +160,10 @@ def test_a_bad_row_is_refused_with_its_line_and_reason(
         pytest.param('{"question": "a\\u0000"}\n', 1, "NUL", id="nul"),
         pytest.param('{"question": "a\\ud800"}\n', 1, "lone surrogate", id="half-a-character"),
         pytest.param(
-            '{"question": "a", "answers": ["x", "y"]}\n', 1, "several values", id="two-answers"
+            '{"question": ["a", "b"], "answers": "x"}\n', 1, "several values", id="two-questions"
+        ),
+        pytest.param(
+            '{"question": "a", "answers": ["x", {"y": 1}]}\n', 1, "not all texts", id="answers-of-kinds"
         ),
         pytest.param("[" * 100_000 + "\n", 1, "nested too deeply", id="deep"),
     ],

@@ -1,6 +1,8 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from llmflowlab.evaluation.normalise import normalise, tokenise
+from llmflowlab.evaluation.normalise import Rules, normalise, tokenise
 
 
 @pytest.mark.parametrize(
@@ -33,3 +35,22 @@ def test_a_decimal_point_keeps_numbers_apart():
 
 def test_commas_between_words_do_not_join_them():
     assert tokenise("red,green") == ["red", "green"]
+
+
+@given(text=st.text(max_size=60), language=st.sampled_from(["en", "de", "fr", "zh", None]))
+def test_normalising_twice_changes_nothing(text, language):
+    once = normalise(text, language=language)
+    assert normalise(once, language=language) == once
+
+
+@pytest.mark.parametrize(
+    ("rules", "kept"),
+    [
+        (Rules(case=False), "Ｔ. the cat"),
+        (Rules(unicode=False), "The ｃat"),
+        (Rules(punctuation=False), "the 'cat'"),
+        (Rules(articles=False), "the cat"),
+    ],
+)
+def test_a_step_that_is_switched_off_leaves_the_difference(rules, kept):
+    assert normalise(kept) != normalise(kept, rules=rules)

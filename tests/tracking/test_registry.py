@@ -129,6 +129,8 @@ def test_the_logged_files_are_code_and_pinned_requirements(
         "conda.yaml",
         "python_env.yaml",
         "requirements.txt",
+        "input_example.json",
+        "serving_input_example.json",
         "small_agent.py",
         "code/smalllib/__init__.py",
     }

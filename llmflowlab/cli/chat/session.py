@@ -246,6 +246,10 @@ class Chat:
                 continues=self._continues,
             )
             self._recorder = self._app.recorder(self._start)
+            if self.provider.name == "mlflow":
+                self._app.screen.note(
+                    "The model is registered already: this session becomes a run, not a new version."
+                )
         self.turns.append(record)
         self._session_turns += 1
         self._recorder.record_turn(record)

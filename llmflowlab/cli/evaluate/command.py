@@ -7,6 +7,7 @@ import itertools
 import json
 import sys
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 from llmflowlab.cli.arguments import (
@@ -18,6 +19,7 @@ from llmflowlab.cli.arguments import (
 from llmflowlab.cli.context import App
 from llmflowlab.cli.evaluate.gating import (
     add_gate_arguments,
+    champions_asked,
     failure,
     gate_wishes,
     show_gates,
@@ -26,6 +28,7 @@ from llmflowlab.cli.evaluate.gating import (
 )
 from llmflowlab.cli.evaluate.live import LiveView
 from llmflowlab.cli.evaluate.preparing import Prepared, Wishes, prepare
+from llmflowlab.cli.evaluate.scorers import list_scorers
 from llmflowlab.cli.evaluate.sheets import add_sheet_arguments, run_sheet, wants_sheet
 from llmflowlab.cli.evaluate.show import describe_plan, plan_document, show_result
 from llmflowlab.errors import ExitCode, InputError
@@ -33,7 +36,6 @@ from llmflowlab.evaluation.engine import run_evaluation, to_document
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.recorder_client import RecorderProcess
 from llmflowlab.evaluation.results import EvaluationResult
-from llmflowlab.evaluation.scoring import SCORERS
 from llmflowlab.providers.base import Parameters
 
 __all__ = ["add_arguments", "carry_out", "ledger_of", "run_command"]
@@ -80,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help=f"may be repeated; of {', '.join(SCORERS)}; default: all that can work",
+        help="may be repeated; list shows all; KIND:option=value and NAME=KIND:... as well",
     )
     add(
         "--judge",
@@ -118,7 +120,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--resume", metavar="ID", help="go on with an evaluation; sends only what is missing")
     add("--fresh", action="store_true", help="reuse no earlier answers")
     add("--harness", choices=["fast", "mlflow"], default="fast", help="who writes the scores")
-    add("--output", type=Path, metavar="DIR", help="folder for answers.csv")
+    add("--output", type=Path, metavar="DIR", help="folder for answers and report")
     add_gate_arguments(parser)
     add_sheet_arguments(parser)
     add("--dry-run", action="store_true", help="say what it would take, and stop")
@@ -144,14 +146,18 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     if wants_sheet(arguments):
         return run_sheet(app, arguments)
     gates = gate_wishes(arguments)
+    if "list" in arguments.scorer:
+        list_scorers(app, as_json=arguments.json)
+        return ExitCode.DONE
     wishes = _wishes(arguments)
     with closing(ledger_of(app)) as ledger, ExitStack() as stack:
         recorder = None
         if wishes.harness == "fast" and not arguments.dry_run:
             recorder = RecorderProcess(app.settings, ledger.path)
             stack.callback(recorder.abandon)
-        prepared = prepare(app, wishes, ledger, recorder=recorder)
-        prepared = with_gates(app, gates, prepared, ledger)
+        champions = champions_asked(app, gates, wishes.models, ledger, wishes.resume)
+        prepared = prepare(app, replace(wishes, beside=champions), ledger, recorder=recorder)
+        prepared = with_gates(gates, prepared, ledger, champions)
         for remark in prepared.remarks:
             app.screen.note(remark)
         if not arguments.json:

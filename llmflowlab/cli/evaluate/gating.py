@@ -23,13 +23,16 @@ from llmflowlab.evaluation.gates import (
     reason_line,
 )
 from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.plan import CandidateSpec
 from llmflowlab.evaluation.results import EvaluationResult
+from llmflowlab.providers.factory import parse_reference
 from llmflowlab.tracking.files import write_atomically
 
 __all__ = [
     "DEFAULT_MARGIN",
     "GateWishes",
     "add_gate_arguments",
+    "champions_asked",
     "failure",
     "gate_wishes",
     "show_gates",
@@ -86,6 +89,12 @@ def add_gate_arguments(parser: argparse.ArgumentParser) -> None:
         help="exit with 5 unless every candidate is shown to be no worse than that earlier one, by "
         f"--margin (default {DEFAULT_MARGIN:g})",
     )
+    add(
+        "--margin",
+        type=_share,
+        metavar="X",
+        help="how much worse may still count as no worse, in points of 1",
+    )
     add("--junit", type=Path, metavar="FILE", help="write gates and rows as JUnit XML")
     add("--summary", type=Path, metavar="FILE", help="write a Markdown summary for a CI comment")
 
@@ -96,7 +105,7 @@ def _share(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0.0 <= value <= 1.0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share from 0 to 1; 95 % is 0.95")
+        raise argparse.ArgumentTypeError(f"{text!r} is no share from 0 to 1 (2 % is 0.02)")
     return value
 
 
@@ -118,49 +127,86 @@ def gate_wishes(arguments: argparse.Namespace) -> GateWishes:
     for option, file in (("--junit", arguments.junit), ("--summary", arguments.summary)):
         if file is not None and file.is_dir():
             raise InputError(f"{option} {file} is a folder; name a file.")
-    margin = getattr(arguments, "margin", None)
+    margin = arguments.margin
+    if margin is not None and arguments.compare_to is None:
+        raise InputError("--margin is about a comparison; name what to compare with: --compare-to.")
     coverage = arguments.min_coverage
     return GateWishes(
         thresholds=tuple(thresholds),
         min_coverage=DEFAULT_MIN_COVERAGE if coverage is None else coverage,
         compare_to=arguments.compare_to,
-        margin=DEFAULT_MARGIN if margin is None else float(margin),
+        margin=DEFAULT_MARGIN if margin is None else margin,
         junit=arguments.junit,
         summary=arguments.summary,
     )
 
 
-def with_gates(app: App, wishes: GateWishes, prepared: Prepared, ledger: Ledger) -> Prepared:
+def champions_asked(
+    app: App, wishes: GateWishes, models: Sequence[str], ledger: Ledger, resume: str | None
+) -> list[CandidateSpec]:
+    """Return the champions that candidates are to be compared with; none where not asked for.
+
+    Raises:
+        InputError: There is no champion.
+        TrackingError: The registry cannot be asked.
+    """
+    if wishes.compare_to != CHAMPION:
+        return []
+    # Imported here: it imports MLflow.
+    from llmflowlab.evaluation.champion import champions
+    from llmflowlab.tracking.store import open_store
+
+    if resume is not None:
+        models = [candidate.model for candidate in ledger.plan(resume).candidates]
+    providers = [parse_reference(model).provider for model in models]
+    return champions(open_store(app.settings), providers)
+
+
+def with_gates(
+    wishes: GateWishes, prepared: Prepared, ledger: Ledger, champions: Sequence[CandidateSpec]
+) -> Prepared:
     """Return the evaluation with its gates, which are looked up and checked now.
+
+    Args:
+        wishes: What was asked for.
+        prepared: The evaluation.
+        ledger: Of earlier ones.
+        champions: From `champions_asked`.
 
     Raises:
         InputError: A gate is about something this evaluation does not measure or cannot compare with.
-        TrackingError: The registry cannot be asked for the champion.
     """
     plan = prepared.plan
     check_known(wishes.thresholds, plan.scorers)
     compare: Callable[[EvaluationResult], Sequence[Any]] | None = None
+    exempt: frozenset[int] = frozenset()
     if wishes.compare_to is not None:
-        # Imported here: only a comparison needs it, and the champion needs MLflow.
+        # Imported here: only a comparison needs it.
         from llmflowlab.evaluation.baseline import check_baseline, earlier_baseline
 
         if wishes.compare_to == CHAMPION:
             from llmflowlab.evaluation.champion import champion_baseline
 
-            baseline = champion_baseline(app.settings, ledger, plan)
+            baseline, exempt = champion_baseline(plan, champions)
         else:
             baseline = earlier_baseline(ledger, plan, wishes.compare_to)
 
         def compare(result: EvaluationResult) -> Sequence[Any]:
             return check_baseline(
-                result, baseline, margin=wishes.margin, min_coverage=wishes.min_coverage
+                result,
+                baseline,
+                margin=wishes.margin,
+                min_coverage=wishes.min_coverage,
+                exempt=exempt,
             )
 
     if not wishes.thresholds and compare is None:
         return prepared
 
     def check(result: EvaluationResult) -> list[Mapping[str, Any]]:
-        found = check_thresholds(result, wishes.thresholds, min_coverage=wishes.min_coverage)
+        found = check_thresholds(
+            result, wishes.thresholds, min_coverage=wishes.min_coverage, exempt=exempt
+        )
         compared = compare(result) if compare is not None else ()
         return [gate.to_json() for gate in (*found, *compared)]
 

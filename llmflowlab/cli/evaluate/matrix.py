@@ -43,6 +43,10 @@ def candidates_of(app: App, wishes: Wishes) -> list[CandidateSpec]:
                         variant=", ".join(word for word in words if word) or None,
                     )
                 )
+    for spec in wishes.beside:
+        bounded = replace(spec, parameters=_bounded(wishes, spec.parameters))
+        if all(candidate.digest != bounded.digest for candidate in found):
+            found.append(bounded)
     return found
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from llmflowlab.cli.context import App
 from llmflowlab.cli.evaluate.judges import judges_of, panel_for
 from llmflowlab.cli.evaluate.matrix import candidates_of
-from llmflowlab.cli.evaluate.scorers import described, refuse_lacking
+from llmflowlab.cli.evaluate.scorers import complete, described, refuse_lacking
 from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.evaluation.answering import reusable_answers
 from llmflowlab.evaluation.answers import Metering
@@ -19,9 +19,8 @@ from llmflowlab.evaluation.dataset import Dataset, load_dataset, sample
 from llmflowlab.evaluation.engine import Harness, Workbench, new_evaluation_id
 from llmflowlab.evaluation.estimate import Estimate, estimate
 from llmflowlab.evaluation.judging import PREFERENCE, Combine
-from llmflowlab.evaluation.judging.choice import with_instructions
 from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.plan import EvaluationPlan
+from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
 from llmflowlab.evaluation.recorder_client import RecorderProcess
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
 from llmflowlab.evaluation.scoring import DEFAULT_JUDGED, JUDGED, Scoring, check_scorers
@@ -57,6 +56,8 @@ class Wishes:
     """Several judges, in place of `judge`."""
     judge_runs: int = 1
     judge_combine: Combine | None = None
+    beside: Sequence[CandidateSpec] = ()
+    """Candidates that the others are to be compared with."""
     sample: int | None = None
     stratify: Stratum | None = None
     """Draw the sample so that each of these keeps its share."""
@@ -175,7 +176,7 @@ def _new_plan(app: App, wishes: Wishes) -> tuple[EvaluationPlan, list[str]]:
     named = wishes.judges or ([wishes.judge] if wishes.judge else [])
     judges, remarks = judges_of(app, named, candidates)
     if wishes.scorers:
-        specs = tuple(map(with_instructions, check_scorers(wishes.scorers)))
+        specs = tuple(map(complete, check_scorers(wishes.scorers)))
         refuse_lacking(specs, dataset)
     else:
         specs = check_scorers([*DETERMINISTIC, *(DEFAULT_JUDGED if judges else ())])

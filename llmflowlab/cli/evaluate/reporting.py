@@ -14,6 +14,7 @@ from llmflowlab.cli.formatting import plural, shortened
 from llmflowlab.cli.ui.screen import Table
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.evaluation.ledger import Ledger, StoredEvaluation
+from llmflowlab.text.sanitize import neutralise
 
 if TYPE_CHECKING:
     from llmflowlab.evaluation.reports.changes import ChangedRow, Diff, Side
@@ -24,7 +25,8 @@ __all__ = ["run_command"]
 _SHOWN = 50
 """Rows that a screen lists; JSON has all."""
 _QUESTION = 44
-"""Characters of a question, so that the table fits 80 columns."""
+_ID = 12
+"""Characters of a question and of a row's id, so that the table fits 80 columns."""
 
 
 def run_command(app: App, arguments: argparse.Namespace) -> int:
@@ -182,8 +184,8 @@ def _table(found: Diff, rows: Sequence[ChangedRow]) -> Table:
         columns=("row", "question", "A", "B", "change"),
         rows=tuple(
             (
-                row.b.id,
-                shortened(row.b.question, _QUESTION),
+                shortened(neutralise(row.b.id), _ID),
+                shortened(neutralise(row.b.question), _QUESTION),
                 _share(row.value_a),
                 _share(row.value_b),
                 "" if row.difference is None else f"{row.difference * 100:+.0f}",

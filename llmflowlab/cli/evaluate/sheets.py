@@ -117,7 +117,7 @@ def _import(app: App, arguments: argparse.Namespace, ledger: Ledger) -> int:
     if not sheet.verdicts:
         raise InputError(f"{arguments.import_sheet} has no verdict; fill its column verdict first.")
     result = stored_result(ledger, sheet.evaluation)
-    counts = keep_verdicts(ledger, sheet.evaluation, person, sheet.verdicts)
+    keep_verdicts(ledger, sheet.evaluation, person, sheet.verdicts)
     # Imported here: everything up to this line is checked without MLflow.
     from llmflowlab.tracking.store import open_store
 
@@ -129,7 +129,7 @@ def _import(app: App, arguments: argparse.Namespace, ledger: Ledger) -> int:
         )
         for verdict in sheet.verdicts
     ]
-    write_feedback(open_store(app.settings), person, given)
+    counts = write_feedback(open_store(app.settings), person, given)
     verdicts = kept_verdicts(ledger, sheet.evaluation)
     means, found = human_means(result, verdicts), agreement(result, verdicts)
     if arguments.json:

@@ -109,14 +109,16 @@ def split_table(
     owed = dict.fromkeys(parts, 0.0)
     for stratum in sorted(ordered):
         members = ordered[stratum]
-        quotas = _quotas(sum(map(len, members)), parts, owed)
+        size = sum(map(len, members))
+        quotas = _quotas(size, parts, owed)
+        for name, share in parts.items():
+            owed[name] += share * size
         # Large groups first, while there is room for them; singles fill what is left.
         for group in sorted(members, key=lambda group: -len(group)):
             name = max(parts, key=lambda part: (quotas[part] >= len(group), quotas[part]))
             quotas[name] -= len(group)
             assigned[name] += group
-        for name, left in quotas.items():
-            owed[name] += left
+            owed[name] -= len(group)
     empty = [name for name, rows in assigned.items() if not rows]
     if empty:
         raise InputError(

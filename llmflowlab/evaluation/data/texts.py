@@ -10,12 +10,12 @@ from collections.abc import Iterator
 __all__ = ["damage", "leaks"]
 
 _CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
-_SUSPICIOUS = re.compile(rf"[^\t\n\r -~]|&(?:[a-zA-Z]{{2,8}}|#\d+|#[xX][0-9a-fA-F]+);")
+_SUSPICIOUS = re.compile(r"[^\t\n\r -~]|&(?:[a-zA-Z]{2,8}|#\d+|#[xX][0-9a-fA-F]+);")
 _CONTROL = re.compile(rf"[{_CONTROLS}]")
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069\u00ad]")
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d+|#[xX][0-9a-fA-F]+);")
 _FOREIGN = re.compile(r"[^\x00-\x7f]{2,}")
-_CHOICE = re.compile(r"\b(?:or|oder|ou|o|oppure|of)\b|(?:^|\s)\(?[A-Ea-e1-5][).:]\s", re.MULTILINE)
+_CHOICE = re.compile(r"\b(?:or|oder|ou|oppure)\b|(?:^|\s)\(?[A-Ea-e1-5][).:]\s", re.MULTILINE)
 _QUOTED = re.compile(r"[\"“„«‘']([^\"”“»’']+)[\"”“»’']")
 
 

@@ -222,7 +222,9 @@ function marked([words, fresh]) {
     plain = run = "";
   };
   words.forEach((word, place) => {
-    if (fresh.has(place)) { if (plain) flush(); run += word; }
+    // Spaces are marked only between marked words.
+    const inside = fresh.has(place) && (word.trim() || (run && fresh.has(place + 1)));
+    if (inside) { if (plain) flush(); run += word; }
     else { if (run) flush(); plain += word; }
   });
   flush();

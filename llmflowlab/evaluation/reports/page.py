@@ -216,10 +216,13 @@ def _comparisons(result: EvaluationResult) -> str:
 
 
 def _compared(caption: str, comparisons: Sequence[Any], *, in_points: bool) -> str:
+
+    def scale(value: float) -> str:
+        return f"{value * 100:+.1f}" if in_points else f"{value:+.4g}"
+
     rows = []
     for comparison in comparisons:
         test = comparison.test
-        scale = (lambda v: f"{v * 100:+.1f}") if in_points else (lambda v: f"{v:+.4g}")
         rows.append(
             (
                 comparison.scorer,

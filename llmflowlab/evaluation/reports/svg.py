@@ -84,11 +84,11 @@ def front_plot(
     points = [p for p in front["points"] if p["quality"] is not None and p[measure] is not None]
     if not points:
         return None
-    most = max(p[f"{measure}_high"] or p[measure] for p in points) * 1.08 or 1.0
+    most: float = max(p[f"{measure}_high"] or p[measure] for p in points) * 1.08 or 1.0
     tops = [p["quality_high"] or p["quality"] for p in points]
     feet = [p["quality_low"] if p["quality_low"] is not None else p["quality"] for p in points]
-    low = max(0.0, math.floor((min(feet) - 0.02) * 10) / 10)
-    high = min(1.0, math.ceil((max(tops) + 0.02) * 10) / 10)
+    low: float = max(0.0, math.floor((min(feet) - 0.02) * 10) / 10)
+    high: float = min(1.0, math.ceil((max(tops) + 0.02) * 10) / 10)
     left, right, top, bottom = 56, 500, 14, 262
 
     def across(value: float) -> float:

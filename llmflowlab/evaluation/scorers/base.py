@@ -31,8 +31,10 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 _OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)\s*(=?)", re.ASCII)
 _TAKEN = frozenset(
-    ("answered", "completion_tokens", "cost", "failed", "latency", "prompt_tokens", "rows")
-    + ("tokens", "total_cost_estimate", "total_tokens")
+    {
+        *("answered", "completion_tokens", "cost", "failed", "latency", "prompt_tokens", "rows"),
+        *("tokens", "total_cost_estimate", "total_tokens"),
+    }
 )
 """Names of a run's other metrics."""
 
@@ -69,6 +71,7 @@ class TextScorer(Protocol):
     @property
     def binary(self) -> bool:
         """Whether it says yes (1) or no (0); others give a degree."""
+
     @property
     def needs_judge(self) -> bool: ...
     @property

@@ -45,6 +45,24 @@ TEXT_KINDS: dict[str, TextKind] = {
             "deterministic.comparing",
         ),
         TextKind("token_f1", False, "the words agree (SQuAD's F1)", "deterministic.comparing"),
+        TextKind("numeric_match", True, "the number is the expected one", "numeric.NumericMatch"),
+        TextKind("multiple_choice", True, "the right option is chosen", "choice.MultipleChoice"),
+        TextKind("regex", True, "the pattern is found in the answer", "patterns.Regex"),
+        TextKind("rouge_1", False, "the words agree (ROUGE-1)", "overlap.Rouge1"),
+        TextKind("rouge_2", False, "the pairs of words agree (ROUGE-2)", "overlap.Rouge2"),
+        TextKind("rouge_l", False, "the order of words agrees (ROUGE-L)", "overlap.RougeL"),
+        TextKind("bleu", False, "the answers are the references (corpus BLEU)", "overlap.Bleu"),
+        TextKind("chrf", False, "the character sequences agree (corpus chrF)", "overlap.Chrf"),
+        TextKind("json_validity", True, "the answer is JSON", "patterns.JsonValidity"),
+        TextKind("json_schema", True, "the answer fits a JSON schema", "patterns.JsonSchema"),
+        TextKind("length", True, "the answer is as long as asked", "patterns.Length"),
+        TextKind(
+            "language_match",
+            True,
+            "the answer is in the question's language",
+            "manner.LanguageMatch",
+        ),
+        TextKind("refusal", True, "the answer refuses to do what was asked", "manner.Refusal"),
     )
 }
 

@@ -14,6 +14,8 @@ __all__ = ["Options"]
 _KEEP = {"keep": False, "no": False, "false": False, "ignore": True, "yes": True, "true": True}
 _YES = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 
+_ALL = Rules()
+
 
 class Options:
     """Reads a specification; every fault is an `InputError` that names scorer and option."""
@@ -71,7 +73,7 @@ class Options:
             self.refuse(f"{name}={value} is neither yes nor no")
         return _YES[str(value).strip().lower()]
 
-    def rules(self, *names: str, default: Rules = Rules()) -> Rules:
+    def rules(self, *names: str, default: Rules = _ALL) -> Rules:
         """Return what of a text is made uniform; `case=keep` and so on switch a step off.
 
         Args:

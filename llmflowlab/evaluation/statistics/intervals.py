@@ -21,7 +21,7 @@ _RESAMPLES = 9_999
 _DEARER = 6
 """How many times as long it takes to draw how often a value comes up as to draw a row."""
 _MANY_ROWS = 2_000
-"""Rows from which a fifth of the resamples says as much."""
+"""Rows from which the expansion of the bootstrap distribution says as much as resampling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,8 @@ def bootstrap_interval(values: Sequence[float], *, confidence: float = 0.95) -> 
     sample = np.asarray(values, dtype=float)
     if sample.size < 10 or np.ptp(sample) == 0:
         return wilson_interval(float(sample.sum()), int(sample.size), confidence=confidence)
+    if sample.size >= _MANY_ROWS:
+        return _expanded_interval(sample, confidence=confidence)
     means = _resampled_means(sample)
     centre = float(sample.mean())
     normal = NormalDist()
@@ -84,6 +86,24 @@ def bootstrap_interval(values: Sequence[float], *, confidence: float = 0.95) -> 
     return Interval(quantile(tail), quantile(1 - tail))
 
 
+def _expanded_interval(sample: np.ndarray, *, confidence: float) -> Interval:
+    """Return what BCa tends to with many rows, without resampling.
+
+    The quantiles of the bootstrap distribution by its Cornish-Fisher expansion, with bias and
+    acceleration both skewness / (6 * sqrt(n)) (Hall 1992, The Bootstrap and Edgeworth Expansion, 3.10).
+    """
+    centre, spread = float(sample.mean()), float(sample.std())
+    root = math.sqrt(sample.size)
+    skew = float((((sample - centre) / spread) ** 3).mean()) / (6 * root)
+
+    def quantile(z: float) -> float:
+        moved = skew + (skew + z) / (1 - skew * (skew + z))
+        return centre + spread / root * (moved + skew * (moved * moved - 1))
+
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    return Interval(quantile(-z), quantile(z))
+
+
 def _resampled_means(sample: np.ndarray) -> np.ndarray:
     """Return means of resamples; the order of the sample does not matter.
 
@@ -93,7 +113,7 @@ def _resampled_means(sample: np.ndarray) -> np.ndarray:
     values, counts = np.unique(sample, return_counts=True)
     n = int(sample.size)
     few = values.size * _DEARER <= n
-    resamples = _RESAMPLES if few or n <= _MANY_ROWS else _RESAMPLES // 5
+    resamples = _RESAMPLES
     generator = np.random.default_rng(_SEED)
     means = np.empty(resamples)
     ordered = np.repeat(values, counts)

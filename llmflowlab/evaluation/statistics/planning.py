@@ -1,0 +1,147 @@
+"""How many questions it takes to see a difference, and which difference a number of them can show.
+
+The sizes are for the tests that the lab itself makes: McNemar's exact test for yes/no scores, Wilcoxon's
+signed-rank test for degrees.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+__all__ = [
+    "mcnemar_power",
+    "rows_for_degrees",
+    "rows_for_yes_no",
+    "visible_degrees",
+    "visible_yes_no",
+]
+
+_WILCOXON = math.pi / 3
+"""Rows that Wilcoxon's test needs for each row of Student's, at normal differences (Lehmann 1975)."""
+MOST_ROWS = 10_000_000
+
+
+def mcnemar_power(n: int, discordance: float, difference: float, *, alpha: float = 0.05) -> float:
+    """Return the chance that McNemar's exact test finds a true difference on the right side.
+
+    The number of rows on which the two disagree is Binomial(n, ψ); of these the better one has
+    Binomial(d, (ψ + δ) / 2ψ). The power is summed over both, exactly up to the far tails.
+
+    Args:
+        n: Rows.
+        discordance: ψ, share of rows that only one of the two has right.
+        difference: δ, mean of one minus mean of the other; at most ψ.
+        alpha: Two-sided level.
+    """
+    import numpy as np
+    from scipy.stats import binom
+
+    if not 0 < difference <= discordance <= 1:
+        raise ValueError("a difference lies above 0 and within the share of rows that differ")
+    spread = 8 * math.sqrt(n * discordance * (1 - discordance)) + 1
+    low, high = max(0, int(n * discordance - spread)), min(n, int(n * discordance + spread))
+    share = (discordance + difference) / (2 * discordance)
+    pairs = np.arange(low, high + 1)
+    # The largest k with 2·P(X ≤ k) ≤ α under a fair coin; below 0 where even k = 0 is too likely.
+    k = binom.ppf(alpha / 2, pairs, 0.5)
+    k = np.where(2 * binom.cdf(k, pairs, 0.5) > alpha, k - 1, k)
+    found = np.where(k >= 0, binom.cdf(k, pairs, 1 - share), 0.0)
+    return float((binom.pmf(pairs, n, discordance) * found).sum())
+
+
+def rows_for_yes_no(
+    discordance: float, difference: float, *, power: float = 0.8, alpha: float = 0.05
+) -> int:
+    """Return how many rows show a difference between yes/no scores with the power asked for.
+
+    Args:
+        discordance: Share of rows on which the two will disagree.
+        difference: What is to be seen, in points of 1, above 0.
+        power: Chance of seeing it.
+        alpha: Two-sided level of the test.
+    """
+    discordance = min(1.0, max(discordance, difference))
+    guess = _normal_rows(discordance, difference, power, alpha)
+    if guess > _EXACT_UP_TO:
+        # The exact test is conservative by about one discordant pair.
+        return min(guess + math.ceil(1 / difference), MOST_ROWS)
+    low, high = 1, max(8, guess)
+    while mcnemar_power(high, discordance, difference, alpha=alpha) < power:
+        low, high = high, 2 * high
+    # The power saws up and down a little with n; the edge found here is one of its teeth.
+    while high - low > 1:
+        middle = (low + high) // 2
+        if mcnemar_power(middle, discordance, difference, alpha=alpha) >= power:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+_EXACT_UP_TO = 20_000
+
+
+def _normal_rows(discordance: float, difference: float, power: float, alpha: float) -> int:
+    """Return Connor's approximation (1987, Biometrics 43:207–211)."""
+    normal = NormalDist()
+    z_a, z_b = normal.inv_cdf(1 - alpha / 2), normal.inv_cdf(power)
+    spread = max(discordance - difference**2, 0.0)
+    root = z_a * math.sqrt(discordance) + z_b * math.sqrt(spread)
+    return min(math.ceil((root / difference) ** 2), MOST_ROWS)
+
+
+def rows_for_degrees(
+    deviation: float, difference: float, *, power: float = 0.8, alpha: float = 0.05
+) -> int:
+    """Return how many rows show a mean difference between degrees.
+
+    n = (π/3)·((z₁₋α/₂ + z_power)·σ / δ)², and two rows for the estimate of σ.
+
+    Args:
+        deviation: σ, standard deviation of the row-wise differences.
+        difference: What is to be seen, in points of 1, above 0.
+        power: Chance of seeing it.
+        alpha: Two-sided level of the test.
+    """
+    if difference <= 0 or deviation < 0:
+        raise ValueError("a difference to be seen lies above 0")
+    normal = NormalDist()
+    z = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)
+    return min(math.ceil(_WILCOXON * (z * deviation / difference) ** 2) + 2, MOST_ROWS)
+
+
+def visible_yes_no(
+    n: int, discordance: float, *, power: float = 0.8, alpha: float = 0.05
+) -> float | None:
+    """Return the smallest difference that n rows show; None if not even the largest.
+
+    Args:
+        n: Rows.
+        discordance: Share of rows on which the two disagree, above 0.
+        power: Chance of seeing it.
+        alpha: Two-sided level of the test.
+    """
+    if n < 1 or not 0 < discordance <= 1:
+        return None
+    if mcnemar_power(n, discordance, discordance, alpha=alpha) < power:
+        return None
+    low, high = 0.0, discordance
+    for _ in range(20):
+        middle = (low + high) / 2
+        if middle > 0 and mcnemar_power(n, discordance, middle, alpha=alpha) >= power:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def visible_degrees(
+    n: int, deviation: float, *, power: float = 0.8, alpha: float = 0.05
+) -> float | None:
+    """Return the smallest mean difference between degrees that n rows show; None for two or fewer."""
+    if n <= 2 or deviation <= 0:
+        return None
+    normal = NormalDist()
+    z = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)
+    return z * deviation * math.sqrt(_WILCOXON / (n - 2))

@@ -1,0 +1,95 @@
+"""Candidates that are registered without a chat: read from a run, or given a run of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llmflowlab.errors import InputError
+from llmflowlab.tracking.records import Candidate
+from llmflowlab.tracking.store import Store
+
+__all__ = ["EXPERIMENT", "candidate_of_run", "run_for"]
+
+EXPERIMENT = "LLMS_Agents"
+"""Where the runs of candidates stand that were registered without a chat."""
+
+
+def candidate_of_run(store: Store, run_id: str) -> tuple[Candidate, str]:
+    """Return the candidate of a chat or of an evaluation, and the id of its experiment.
+
+    Raises:
+        InputError: There is no such run, or it has no candidate that could be registered.
+        TrackingError: The store failed.
+    """
+    from mlflow.exceptions import MlflowException
+
+    with store.translated():
+        try:
+            run = store.client.get_run(run_id)
+        except MlflowException as exc:
+            if exc.error_code not in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                raise
+            raise InputError(f"There is no run {run_id!r}.") from exc
+    params, tags = run.data.params, run.data.tags
+    reference = tags.get("llmflowlab.model", "")
+    provider = tags.get("llmflowlab.provider") or reference.partition(":")[0]
+    model = params.get("model_id") or reference.partition(":")[2]
+    if not provider or not model:
+        raise InputError(f"Run {run_id} is neither a chat nor a candidate of an evaluation.")
+    if provider == "mlflow":
+        raise InputError(f"Run {run_id} is of a model that is registered already: {model}.")
+    candidate = Candidate(
+        provider=provider,
+        model_name=params.get("model_name") or provider,
+        supplier=params.get("supplier") or provider,
+        model_id=model,
+        system_prompt=params.get("system_prompt") or None,
+        prompt_version=params.get("prompt") or tags.get("llmflowlab.prompt") or None,
+        temperature=_number(params.get("temperature"), float),
+        top_p=_number(params.get("top_p"), float),
+        max_tokens=_number(params.get("max_tokens"), int),
+        seed=_number(params.get("seed"), int),
+    )
+    return candidate, str(run.info.experiment_id)
+
+
+def run_for(store: Store, candidate: Candidate) -> tuple[str, str]:
+    """Make a run for a candidate nobody talked with; returns its id and its experiment's."""
+    from mlflow.entities import Param
+
+    experiment_id = store.experiment_id(EXPERIMENT)
+    values = {
+        "model_name": candidate.model_name,
+        "supplier": candidate.supplier,
+        "model_id": candidate.model_id,
+        "system_prompt": candidate.system_prompt,
+        "prompt": candidate.prompt_version,
+        "temperature": candidate.temperature,
+        "top_p": candidate.top_p,
+        "max_tokens": candidate.max_tokens,
+        "seed": candidate.seed,
+    }
+    params = [Param(name, str(v)[:6000]) for name, v in values.items() if v is not None]
+    with store.translated():
+        run = store.client.create_run(
+            experiment_id,
+            run_name=f"Register_{candidate.model_name}",
+            tags={
+                "llmflowlab.provider": candidate.provider,
+                "llmflowlab.model": candidate.reference,
+            },
+        )
+        run_id = str(run.info.run_id)
+        store.client.log_batch(run_id, params=params)
+        store.client.set_terminated(run_id)
+    return run_id, experiment_id
+
+
+def _number(text: str | None, kind: Callable[[str], Any]) -> Any:
+    if text in {None, "", "None", "default"}:
+        return None
+    try:
+        return kind(str(text))
+    except ValueError:
+        return None

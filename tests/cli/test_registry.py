@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from llmflowlab.cli import main
+from llmflowlab.settings import Settings
+from llmflowlab.tracking import batch
+from tests.cli.fakes import Typing
+from tests.providers.test_mlflow_models import registered
+
+NAME = "llm_guide_chat"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def home(mlflow_home: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with two versions of the guide."""
+    registered(settings, "one", "two")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    return mlflow_home
+
+
+def registry(*arguments: str) -> int:
+    return main(["registry", *arguments])
+
+
+def document(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    capsys.readouterr()
+    assert registry(*arguments, "--json") == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_commands_that_look(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (model,) = document(capsys, "list")["models"]
+    assert [v["version"] for v in model["versions"]] == ["2", "1"]
+    assert model["aliases"] == {"staging": "2"}
+    shown = document(capsys, "show", f"{NAME}@staging")
+    assert shown["configuration"]["system_prompt"] == "two"
+    assert shown["evaluations"] == []
+    compared = document(capsys, "compare", f"{NAME}/1", f"{NAME}/2")
+    assert compared["differing"] == ["system_prompt"]
+    for command in (["list"], ["show", f"{NAME}/1"], ["compare", f"{NAME}/1", f"{NAME}/2"]):
+        assert registry(*command) == 0
+    assert "differs" in capsys.readouterr().out
+
+
+def test_the_commands_that_change(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert document(capsys, "alias", f"{NAME}/1", "live")["after"] == "1"
+    assert document(capsys, "alias", f"{NAME}/2", "live")["before"] == "1"
+    assert document(capsys, "rollback", NAME, "--alias", "live")["after"] == "1"
+    made = document(capsys, "register", "--model", "guide:docs", "--temperature", "0.5")
+    (entry,) = made["registered"]
+    assert (entry["name"], entry["version"]) == (NAME, "3")
+    # The same candidate once more is the same version.
+    again = document(capsys, "register", entry["run_id"])
+    assert again["registered"][0]["version"] == "3"
+    assert document(capsys, "archive", f"{NAME}/3")["stage"] == "Archived"
+    assert registry("delete", f"{NAME}/3") == 2
+    assert "give --yes" in capsys.readouterr().err
+    assert document(capsys, "delete", f"{NAME}/3", "--yes")["deleted"]
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        pytest.param(["show", "nothing"], "names no model version", id="no-version"),
+        pytest.param(["show", f"{NAME}/9"], "There is no model version", id="missing"),
+        pytest.param(["list", "nobody"], "no registered model", id="no-model"),
+        pytest.param(["alias", f"{NAME}/1", "champion"], "by evidence only", id="champion"),
+        pytest.param(["register"], "Name runs", id="nothing-to-register"),
+        pytest.param(["register", "no-run"], "There is no run", id="no-run"),
+        pytest.param(["rollback", NAME], "never moved here", id="no-rollback"),
+        pytest.param(["promote", f"{NAME}/1"], "--benchmark", id="no-benchmark"),
+        pytest.param(
+            ["promote", f"{NAME}/1", "--benchmark", "x.csv", "--margin", "2"],
+            "--margin",
+            id="margin",
+        ),
+        pytest.param(
+            ["batch", f"{NAME}/1", "--input", "x.csv", "--output", "y.txt"], "must end in", id="txt"
+        ),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    home: Path, command: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert registry(*command) == 2
+    captured = capsys.readouterr()
+    assert reason in captured.err
+    assert captured.out == ""
+
+
+def test_a_check_goes_the_way_of_a_server(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checked = document(capsys, "check", f"{NAME}@staging")
+    assert [(s["step"], s["ok"]) for s in checked["steps"]] == [
+        ("load", True),
+        ("input example", True),
+        ("payload", True),
+        ("prediction", True),
+    ]
+
+
+def test_the_screen_leads_to_a_version_and_back(
+    home: Path, typed: Typing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed(f"{NAME}\n2\nshow\nback\nback\n")
+    assert registry() == 0
+    assert "It was not evaluated yet." in capsys.readouterr().out
+    typed("1\n")
+    assert registry() == 0
+
+
+def questions(home: Path, number: int) -> str:
+    file = home / "questions.csv"
+    rows = "".join(f'"What is a run, number {n}?",MLflow\n' for n in range(number))
+    file.write_text("question,answer\n" + rows, encoding="utf-8")
+    return str(file)
+
+
+def test_a_promotion_needs_evidence(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = ["--benchmark", questions(home, 12), "--scorer", "contains"]
+    first = document(capsys, "promote", f"{NAME}/1", *few)
+    assert (first["promoted"], first["verdict"], first["champion_before"]) == (
+        True,
+        "no_champion",
+        None,
+    )
+    assert registry("promote", f"{NAME}/1", *few) == 2
+    assert registry("promote", f"{NAME}/2", *few) == 5
+    assert "too few rows" in capsys.readouterr().err
+    assert registry("promote", f"{NAME}/2", *few, "--margin", "0.5", "--max-latency", "1e-9") == 5
+    second = document(capsys, "promote", f"{NAME}/2", *few, "--margin", "0.5")
+    assert (second["promoted"], second["champion_before"]) == (True, "1")
+    # Every answer was paid for before.
+    assert [c["calls"]["sent"] for c in second["evaluation"]["candidates"]] == [0, 0]
+    shown = document(capsys, "show", f"{NAME}@champion")
+    assert shown["version"] == "2"
+    assert shown["evidence"]["evaluation"] == second["evaluation"]["evaluation_id"]
+    assert shown["evidence"]["run"] == second["evaluation"]["candidates"][1]["run_id"]
+    assert float(shown["evidence"]["lower_bound"]) == pytest.approx(second["lower_bound"], rel=1e-4)
+    assert shown["best_scores"] == {"contains": 1.0}
+    assert document(capsys, "rollback", NAME)["after"] == "1"
+
+
+def requests_file(home: Path) -> Path:
+    file = home / "requests.jsonl"
+    rows: list[dict[str, Any]] = [
+        {"messages": [{"role": "user", "content": "What is a run?"}], "params": {"max_tokens": 9}},
+        {"messages": "no json"},
+        {"messages": [{"role": "user", "content": "What is a trace?"}]},
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+def test_a_batch_answers_rows_and_keeps_errors_in_their_place(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["batch", f"{NAME}@staging", "--input", str(requests_file(home)), "--output"]
+    done = document(capsys, *asked, "out.jsonl")
+    assert (done["rows"], done["answered"], done["failed"]) == (3, 2, 1)
+    rows = [json.loads(line) for line in (home / "out.jsonl").read_text("utf-8").splitlines()]
+    assert [row["row"] for row in rows] == [1, 2, 3]
+    assert "record of one execution" in rows[0]["content"]
+    assert (rows[1]["content"], rows[1]["error"]) == (None, "The messages are no JSON.")
+    assert registry(*asked, "out.jsonl") == 2
+    assert "exists" in capsys.readouterr().err
+    document(capsys, *asked, "out.csv")
+    with (home / "out.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 3
+    assert not list(home.glob("*.journal"))
+
+
+class Counting:
+    """A chat model that can be killed after some answers."""
+
+    kind = "chat"
+
+    def __init__(self, kill_after: int | None = None) -> None:
+        self.asked: list[str] = []
+        self.kill_after = kill_after
+
+    def answer(self, messages: Any, asked: Any) -> Any:
+        if self.kill_after is not None and len(self.asked) >= self.kill_after:
+            raise KeyboardInterrupt
+        self.asked.append(messages[0]["content"])
+        yield batch.Piece(text="re: " + messages[0]["content"], finish_reason="stop")
+
+
+def test_a_killed_batch_goes_on_where_it_was(tmp_path: Path) -> None:
+    rows = [([{"role": "user", "content": str(n)}], None) for n in range(6)]
+    output = tmp_path / "o.jsonl"
+
+    def run(model: Any, version: str = "m/1") -> batch.BatchResult:
+        return batch.run_batch(
+            model, rows, output, version=version, concurrency=1, tick=lambda n: None
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Counting(kill_after=3))
+    journal = batch.journal_of(output)
+    assert not output.exists()
+    # As a kill in the middle of a line would leave it.
+    with journal.open("a", encoding="utf-8") as file:
+        file.write('{"row": 5, "answ')
+    with pytest.raises(Exception, match="another version"):
+        run(Counting(), "m/2")
+    second = Counting()
+    result = run(second)
+    kept = [json.loads(line)["content"] for line in output.read_text("utf-8").splitlines()]
+    assert kept == [f"re: {n}" for n in range(6)]
+    assert (result.answered, result.resumed, len(second.asked)) == (6, 6 - len(second.asked), 3)
+    assert not journal.exists()
+
+
+def test_a_taken_port_and_a_missing_version_end_with_2(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert registry("serve", f"{NAME}@staging", "--port", port) == 2
+    assert f"Port {port}" in capsys.readouterr().err
+    assert registry("serve", f"{NAME}@nobody", "--port", port) == 2
+
+
+def test_a_missing_key_ends_with_3(home: Path, settings: Settings) -> None:
+    os.environ["GEMINI_API_KEY"] = "no-key-at-all"
+    assert registry("register", "--model", "gemini:gemini-2.5-flash") == 0
+    del os.environ["GEMINI_API_KEY"]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    assert registry("serve", "llm_gemini_chat@staging", "--port", port) == 3
+
+
+def test_an_alias_that_moves_drops_no_request(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, str(ROOT / "main.py"), "registry"]
+    front = subprocess.Popen(
+        [*command, "serve", f"{NAME}@staging", "--port", str(port), "--every", "0.2"],
+        cwd=home,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert front.stderr is not None
+    try:
+        assert any("answers at" in line for line in front.stderr)
+        url = f"http://127.0.0.1:{port}/invocations"
+        payload = {"messages": [{"role": "user", "content": "What is a run?"}]}
+        streamed = httpx.post(url, json={**payload, "stream": True}, timeout=60)
+        assert streamed.headers["content-type"].startswith("text/event-stream")
+        assert len(streamed.text.split("data: ")) > 5
+        assert "error_code" not in streamed.text
+        refused = httpx.post(url, json={"messages": [], "stream": True}, timeout=60)
+        assert refused.status_code == 400
+        seen: Counter[tuple[int, str]] = Counter()
+        moved = threading.Event()
+        until = time.monotonic() + 90
+
+        def ask() -> None:
+            with httpx.Client(timeout=60) as client:
+                while not moved.is_set() and time.monotonic() < until:
+                    answered = client.post(url, json=payload)
+                    served = answered.headers["x-llmflowlab-model"]
+                    seen[answered.status_code, served] += 1
+                    if seen[200, f"{NAME}/1"] > 20:
+                        moved.set()
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        assert registry("alias", f"{NAME}/1", "staging") == 0
+        for thread in threads:
+            thread.join()
+        assert set(seen) == {(200, f"{NAME}/2"), (200, f"{NAME}/1")}
+        if sys.platform != "win32":
+            front.send_signal(signal.SIGINT)
+            assert front.wait(60) == 0
+    finally:
+        front.kill()
+        front.wait()
+        front.stderr.close()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{port}/ping")

@@ -1,0 +1,237 @@
+"""Sheets: blind when written, strict when read, and whatever a spreadsheet made of them understood."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from llmflowlab.errors import DatasetError, InputError
+from llmflowlab.evaluation.human import agreement, human_means, keep_verdicts, kept_verdicts
+from llmflowlab.evaluation.sheets import read_sheet, sheet_text
+from llmflowlab.evaluation.stratified import shares, stratified_sample
+from tests.evaluation.helpers import answer, dataset, spec
+from tests.evaluation.test_gates import kept, result
+
+ROWS = 12
+PAIR = [spec("table:first"), spec("table:second")]
+HEADER = ["row", "question", "context", "expected", "answer", "verdict", "comment", "key"]
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Two candidates, of which the first is right on even rows by its scorer; and their ledger."""
+    answers = {row: answer(f"=answer {row}; é", latency=1.0) for row in range(ROWS)}
+    found = result(tmp_path, [1, 0] * (ROWS // 2), candidates=PAIR, answers=answers)
+    ledger = kept(tmp_path, found)
+    yield found, ledger
+    ledger.close()
+
+
+def lines(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def write(tmp_path, rows, *, delimiter=",", encoding="utf-8-sig"):
+    file = tmp_path / "filled.csv"
+    with file.open("w", encoding=encoding, newline="") as out:
+        writer = csv.DictWriter(out, list(rows[0]), delimiter=delimiter, lineterminator="\r\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return file
+
+
+def test_a_sheet_names_no_model_and_no_score(made):
+    found, _ = made
+    text, count = sheet_text(found)
+    assert count == 2 * ROWS
+    assert list(lines(text)[0]) == HEADER
+    assert "table:" not in text
+    assert "contains" not in text
+    assert len({line["key"] for line in lines(text)}) == count
+
+
+def test_the_order_within_a_question_is_shuffled_and_comes_again_with_the_seed(made):
+    found, _ = made
+    text, _ = sheet_text(found, seed=1, named=True)
+    assert sheet_text(found, seed=1, named=True)[0] == text
+    first = [line["model"] for line in lines(text)[::2]]
+    assert set(first) == {"table:first", "table:second"}
+
+
+def test_answers_cannot_run_as_formulas(made):
+    found, _ = made
+    assert all(line["answer"].startswith("'=") for line in lines(sheet_text(found)[0]))
+
+
+def test_a_sheet_may_hold_one_candidate_and_some_questions(made):
+    found, _ = made
+    text, count = sheet_text(found, candidate=1, n=5, seed=3, named=True)
+    assert count == 5
+    assert {line["model"] for line in lines(text)} == {"table:second"}
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "encoding"),
+    [
+        pytest.param(";", "utf-8-sig", id="semicolons"),
+        pytest.param("\t", "utf-16", id="unicode text"),
+        pytest.param(";", "cp1252", id="windows"),
+    ],
+)
+def test_what_a_spreadsheet_saves_is_read(made, tmp_path, delimiter, encoding):
+    found, ledger = made
+    rows = lines(sheet_text(found)[0])
+    rows[0] |= {"verdict": "Yes", "comment": 'good; "very"\nindeed é'}
+    rows[3] |= {"verdict": " no "}
+    sheet = read_sheet(write(tmp_path, rows, delimiter=delimiter, encoding=encoding), ledger)
+    assert (sheet.evaluation, sheet.empty) == (found.plan.evaluation_id, 2 * ROWS - 2)
+    assert [(v.said, v.value) for v in sheet.verdicts] == [("yes", 1.0), ("no", 0.0)]
+    assert sheet.verdicts[0].comment == 'good; "very"\nindeed é'
+
+
+def test_a_verdict_reaches_the_answer_it_is_about(made, tmp_path):
+    found, ledger = made
+    rows = lines(sheet_text(found, seed=2, named=True)[0])
+    for row in rows:
+        row["verdict"] = "yes" if row["model"] == "table:second" else "no"
+    sheet = read_sheet(write(tmp_path, rows), ledger)
+    assert {(v.cell.candidate, v.said) for v in sheet.verdicts} == {(0, "no"), (1, "yes")}
+
+
+def test_grades_are_read_as_spreadsheets_write_them(made, tmp_path):
+    found, ledger = made
+    rows = lines(sheet_text(found)[0])
+    for row, grade in zip(rows, ["1", "3,0", "5.00"], strict=False):
+        row["verdict"] = grade
+    assert [v.value for v in read_sheet(write(tmp_path, rows), ledger).verdicts] == [0.0, 0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        pytest.param({1: {"verdict": "perhaps"}}, "line 3: the verdict 'perhaps'", id="word"),
+        pytest.param({1: {"verdict": "6"}}, "line 3: the verdict '6'", id="grade 6"),
+        pytest.param({0: {"verdict": "no"}, 2: {"verdict": "4"}}, "line 4: the", id="mixed"),
+        pytest.param({1: {"key": "20260101-000000-abcd.ff"}}, "line 3: the key", id="unknown"),
+        pytest.param({1: {"key": ""}}, "line 3: the key ''", id="no key"),
+        pytest.param({0: {"key": "19990101-000000-aaaa.ff"}}, "does not have", id="elsewhere"),
+    ],
+)
+def test_one_wrong_line_refuses_the_sheet_by_its_number(made, tmp_path, change, why):
+    found, ledger = made
+    rows = lines(sheet_text(found)[0])
+    for place, cells in change.items():
+        rows[place] |= cells
+    with pytest.raises(DatasetError, match=why):
+        read_sheet(write(tmp_path, rows), ledger)
+
+
+def test_an_answer_judged_twice_is_refused(made, tmp_path):
+    found, ledger = made
+    row = {**lines(sheet_text(found)[0])[0], "verdict": "yes"}
+    with pytest.raises(DatasetError, match=r"line 3: .* judged in line 2 already"):
+        read_sheet(write(tmp_path, [row, row]), ledger)
+
+
+def test_a_file_that_is_no_sheet_is_refused(made, tmp_path):
+    _, ledger = made
+    with pytest.raises(DatasetError, match="has no column 'verdict'"):
+        read_sheet(write(tmp_path, [{"question": "a", "answer": "b"}]), ledger)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_sheet(tmp_path / "none.csv", ledger)
+
+
+def test_verdicts_are_kept_once_and_later_ones_replace_earlier(made, tmp_path):
+    found, ledger = made
+    rows = lines(sheet_text(found)[0])
+    rows[0]["verdict"] = rows[1]["verdict"] = "yes"
+
+    def keep():
+        sheet = read_sheet(write(tmp_path, rows), ledger)
+        return keep_verdicts(ledger, sheet.evaluation, "reader", sheet.verdicts)
+
+    assert keep() == {"new": 2, "changed": 0, "as_before": 0}
+    assert keep() == {"new": 0, "changed": 0, "as_before": 2}
+    rows[0]["verdict"], rows[1]["verdict"] = "no", ""
+    assert keep() == {"new": 0, "changed": 1, "as_before": 0}
+    said = kept_verdicts(ledger, found.plan.evaluation_id)["reader"]
+    assert sorted(v.said for v in said) == ["no", "yes"]
+
+
+def judged(found, tmp_path, ledger, say):
+    rows = lines(sheet_text(found, named=True)[0])
+    for row in rows:
+        row["verdict"] = say(row)
+    return read_sheet(write(tmp_path, rows), ledger).verdicts
+
+
+def test_a_person_who_says_what_the_scorer_says_agrees_fully(made, tmp_path):
+    found, ledger = made
+    # Ids count from 1, so the odd ones are right by the scorer.
+    said = judged(found, tmp_path, ledger, lambda row: "yes" if int(row["row"]) % 2 else "no")
+    [entry] = agreement(found, {"reader": said})
+    assert (entry.other, entry.n, entry.same, entry.kappa) == ("contains", 2 * ROWS, 1.0, 1.0)
+    assert (entry.interval.low, entry.interval.high) == (1.0, 1.0)
+
+
+def test_kappa_is_cohens(made, tmp_path):
+    found, ledger = made
+    said = judged(found, tmp_path, ledger, lambda row: "yes" if int(row["row"]) <= 3 else "no")
+    [entry] = agreement(found, {"reader": said})
+    # By hand: both yes on rows 1 and 3, both no on 4, 6, 8, 10 and 12: 7 of 12 the same.
+    observed, expected = 7 / 12, 0.25 * 0.5 + 0.75 * 0.5
+    assert entry.same == pytest.approx(observed)
+    assert entry.kappa == pytest.approx((observed - expected) / (1 - expected))
+    assert entry.interval.low < entry.kappa < entry.interval.high
+
+
+def test_who_always_says_yes_like_nobody_else_has_no_agreement_beyond_chance(made, tmp_path):
+    found, ledger = made
+    said = judged(found, tmp_path, ledger, lambda row: "yes")
+    assert agreement(found, {"reader": said})[0].kappa == 0.0
+    people = agreement(found, {"a": said, "b": said})
+    # Two who never differ and never vary: nothing can be told.
+    assert (people[1].other, people[1].same, people[1].kappa) == ("b", 1.0, None)
+
+
+def test_means_are_told_by_candidate(made, tmp_path):
+    found, ledger = made
+    said = judged(
+        found, tmp_path, ledger, lambda row: "5" if row["model"] == "table:first" else "2"
+    )
+    means = human_means(found, {"reader": said})
+    assert [(m.candidate, m.mean, m.n) for m in means] == [
+        ("table:first", 1.0, ROWS),
+        ("table:second", 0.25, ROWS),
+    ]
+    assert means[1].interval.low < 0.25 < means[1].interval.high
+
+
+# Samples in which each stratum keeps its share
+
+
+def test_the_largest_remainders_get_what_is_left():
+    assert shares({"a": 50, "b": 30, "c": 20}, 7) == {"a": 4, "b": 2, "c": 1}
+    assert sum(shares({"a": 1, "b": 1, "c": 1}, 2).values()) == 2
+
+
+def test_a_stratified_sample_keeps_the_shares_and_the_files_order(tmp_path):
+    text = "question,answer,category\n" + "".join(
+        f"Question {i}?,x,{'rare' if i % 4 == 0 else 'common'}\n" for i in range(40)
+    )
+    data = dataset(tmp_path, text)
+    drawn = stratified_sample(data, 8, 1, by="category")
+    assert sorted(row.category for row in drawn.rows) == ["common"] * 6 + ["rare"] * 2
+    assert [row.index for row in drawn.rows] == list(range(8))
+    assert [row.line for row in drawn.rows] == sorted(row.line for row in drawn.rows)
+    assert stratified_sample(data, 8, 1, by="category") == drawn
+    assert stratified_sample(data, 8, 2, by="category") != drawn
+    assert drawn.digest != data.digest
+
+
+def test_a_dataset_without_the_property_cannot_be_stratified(tmp_path):
+    data = dataset(tmp_path, "question,answer\na,b\nc,d\n")
+    with pytest.raises(InputError, match="has no category to stratify by"):
+        stratified_sample(data, 1, 0, by="category")
