@@ -110,6 +110,10 @@ def build_parser() -> argparse.ArgumentParser:
     _chat(_command(commands, "chat", "talk with a model; without --message, one prompt per line"))
     evaluate = _command(commands, "evaluate", "ask models questions with known answers and compare")
     evaluate.set_defaults(evaluate_parser=evaluate)
+    plan = _command(
+        commands, "plan", "how many questions it takes to see a difference, and the cost"
+    )
+    plan.set_defaults(plan_parser=plan)
     info = _command(commands, "info", "what past sessions and evaluations say about each model")
     info.add_argument("--provider", metavar="NAME", help="only this provider (gemini, ollama, ...)")
     _json(info)
@@ -301,6 +305,14 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
         sub: argparse.ArgumentParser = parser.parse_args(["evaluate"]).evaluate_parser
         add_arguments(sub)
+        return parser.parse_args(list(argv))
+    if next((a for a in argv if not a.startswith("-")), None) == "plan":
+        from llmflowlab.cli.evaluate import add_arguments as add_options
+        from llmflowlab.cli.evaluate.planning import add_plan_arguments
+
+        options: argparse.ArgumentParser = parser.parse_args(["plan"]).plan_parser
+        add_options(options)
+        add_plan_arguments(options)
         return parser.parse_args(list(argv))
     if next((a for a in argv if not a.startswith("-")), None) == "registry":
         from llmflowlab.cli.registry.arguments import add_arguments as add_actions

@@ -52,6 +52,10 @@ def dispatch(arguments: argparse.Namespace, settings: Settings) -> int:
         from llmflowlab.cli.registry.command import run_command as registry
 
         return registry(app, arguments)
+    if arguments.command == "plan":
+        from llmflowlab.cli.evaluate.command import plan_command
+
+        return plan_command(app, arguments)
     if arguments.command == "ui":
         from llmflowlab.cli.mlflow_ui import run_command as ui
 

@@ -32,6 +32,9 @@ Nobody has read such an answer yet, so asking again loses nothing; the count sta
 _STOPPED = "not_reached"
 """Reason of a row that was given up when the evaluation was stopped; it is asked again later."""
 
+_LEAD = 16
+"""Rows by which a candidate may be ahead of the other where a comparison may end early."""
+
 DEFAULT_MAX_TOKENS = 4096
 """Length of an answer that a budget reckons with where the candidate names none."""
 
@@ -211,6 +214,9 @@ class Answering:
         cells = self._queues[index]
         try:
             while not self._stop.is_set():
+                if self._too_far_ahead(index):
+                    self._stop.wait(0.02)
+                    continue
                 try:
                     cell = cells.popleft()
                 except IndexError:
@@ -219,6 +225,17 @@ class Answering:
         except BaseException as exc:  # noqa: BLE001 - carried over to `join`, raised there
             self.failure = self.failure or exc
             self.stop()
+
+    def _too_far_ahead(self, index: int) -> bool:
+        """Tell whether a candidate should wait for the other.
+
+        Only where a comparison may end early: what the quicker one answers beyond the slower one's
+        rows is paid for in vain.
+        """
+        if self.plan.until_decided is None:
+            return False
+        left = [len(cells) for cells in self._queues]
+        return max(left) - left[index] > _LEAD
 
     def _answer(self, cell: Cell) -> None:
         progress = self.progress[cell.candidate]

@@ -123,6 +123,23 @@ class Metering:
             wasted_usd=self.wasted(provider, answer.failed_usage),
         )
 
+    def embedded(self, provider: Provider, request: Request, answer: Answer) -> AnswerRecord:
+        """Return the record of a call for vectors, which costs its prompt alone."""
+        said = answer.usage.prompt_tokens
+        prompt = self.prompt_tokens(provider, request) if said is None else said
+        cost = self._prices.cost(*provider.priced_as, prompt, 0, served=answer.model_version)
+        return AnswerRecord(
+            text="",
+            state="complete",
+            prompt_tokens=prompt,
+            completion_tokens=0,
+            tokens_estimated=said is None,
+            cost_usd=None if cost is None else str(cost),
+            latency=answer.inference_time,
+            tries=answer.tries,
+            wasted_usd=self.wasted(provider, answer.failed_usage),
+        )
+
     def wasted(self, provider: Provider, usage: Usage) -> str | None:
         """Return in USD what tries that failed cost, as far as they reported tokens; else None."""
         if usage.prompt_tokens is None and usage.completion_tokens is None:

@@ -12,21 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.conclusions import main_scorer
 from llmflowlab.evaluation.dataset import Dataset
 from llmflowlab.evaluation.gates import GateResult, covered
 from llmflowlab.evaluation.judging import JUDGED
 from llmflowlab.evaluation.ledger import Ledger, StoredEvaluation
 from llmflowlab.evaluation.outcomes import Outcome, Scores
-from llmflowlab.evaluation.plan import Cell, EvaluationPlan, digest_of
+from llmflowlab.evaluation.plan import Cell, EvaluationPlan, digest_of, main_scorer
 from llmflowlab.evaluation.results import EvaluationResult
 from llmflowlab.evaluation.scoring import is_binary
-from llmflowlab.evaluation.statistics import difference_interval, tango_interval
+from llmflowlab.evaluation.statistics.noninferiority import non_inferior
 
 __all__ = ["Baseline", "Reference", "check_baseline", "earlier_baseline", "row_values"]
-
-_TWO_SIDED = 0.90
-"""Each end of this interval is a one-sided 95 % bound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,12 +208,13 @@ def check_baseline(
             against += f" ({baseline.named})"
         passed, value, lower = False, None, None
         coverage = covered(candidate.scores[scorer])
+        found = non_inferior(a, b, margin, binary=binary and plan.trials == 1)
         if reference.index == index:
             passed, reason = True, f"{name}: it is the champion itself"
-        elif not common:
+        elif found is None:
             reason = f"{name}: not shown to be no worse than {against}; no scored row in common"
         else:
-            value, lower, verdict = _compare(a, b, margin, binary=binary and plan.trials == 1)
+            value, lower, verdict = found.difference, found.lower_bound, found.verdict
             figures = (
                 f"{scorer} {_points(value)}, lower bound {_points(lower)}, margin "
                 f"{100 * margin:g}, {len(common)} rows"
@@ -259,29 +256,6 @@ def check_baseline(
             )
         )
     return gates
-
-
-def _compare(
-    a: Sequence[float], b: Sequence[float], margin: float, *, binary: bool
-) -> tuple[float, float, str]:
-    """Return the difference of the means, its lower bound and the verdict."""
-    # Imported here: only a comparison needs it.
-    import numpy as np
-
-    differences = np.asarray(b, dtype=float) - np.asarray(a, dtype=float)
-    if binary:
-        only_a, only_b = int((differences < 0).sum()), int((differences > 0).sum())
-        interval = tango_interval(only_a, only_b, len(a), confidence=_TWO_SIDED)
-    else:
-        interval = difference_interval(differences, confidence=_TWO_SIDED)
-    verdict = (
-        "non_inferior"
-        if interval.low > -margin
-        else "inferior"
-        if interval.high < -margin
-        else "not_shown"
-    )
-    return float(differences.mean()), interval.low, verdict
 
 
 def _points(difference: float) -> str:

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.baseline import Baseline, Reference
-from llmflowlab.evaluation.conclusions import main_scorer
-from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
+from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan, main_scorer
 from llmflowlab.providers.base import Parameters
 from llmflowlab.providers.factory import provider_class
 from llmflowlab.tracking.registry import registered_name

@@ -31,6 +31,8 @@ class Closing:
     """One mapping per candidate; what is unknown is not in it."""
     tags: Sequence[Mapping[str, str]]
     files: Sequence[str]
+    decided: bool = False
+    """Whether a comparison was decided early: rows that nobody needed to ask are not missing."""
     plots: PlotOrder | None = None
     """None: none are drawn."""
 
@@ -61,14 +63,27 @@ def closing_of(
                 "llmflowlab.tokens": "estimated" if candidate.tokens_estimated else "reported",
                 "llmflowlab.interrupted": "true" if result.interrupted else "false",
                 **_gates(candidate, result),
+                **_early(candidate, result),
             }
             for candidate in result.candidates
         ],
         files=[str(file) for file in files],
+        decided=result.decided_early,
         plots=None
         if plots is None
         else PlotOrder(figures=figures_of(result), folder=str(plots), at_once=at_once),
     )
+
+
+def _early(candidate: CandidateResult, result: EvaluationResult) -> dict[str, str]:
+    """Return the tags of a comparison that was decided before all rows were asked."""
+    found = result.sequential
+    if found is None or not result.decided_early:
+        return {}
+    return {
+        "llmflowlab.decided_early": f"{found.verdict} after {found.looked_at} of {found.of} rows",
+        "llmflowlab.asked": str(candidate.rows),
+    }
 
 
 def _gates(candidate: CandidateResult, result: EvaluationResult) -> dict[str, str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.deciding import Sequential
 from llmflowlab.evaluation.outcomes import Scores
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan
-from llmflowlab.evaluation.results import CandidateResult, Comparison, Rank
+from llmflowlab.evaluation.results import ALPHA, CandidateResult, Comparison, Rank
 from llmflowlab.evaluation.statistics import (
     PairedTest,
     corpus_test,
@@ -18,6 +20,7 @@ from llmflowlab.evaluation.statistics import (
     ranks,
 )
 from llmflowlab.evaluation.statistics.corpus import CorpusFigure, added
+from llmflowlab.evaluation.statistics.planning import visible_degrees, visible_yes_no
 
 __all__ = ["MEASURES", "compare", "compare_measures", "leaderboards", "paired_scores"]
 
@@ -40,8 +43,12 @@ def compare(
     *,
     binary: Mapping[str, bool],
     corpus: Mapping[str, CorpusFigure],
+    sequential: Sequential | None = None,
 ) -> list[Comparison]:
-    """Compare every two candidates on every scorer, with Holm's correction over all of it."""
+    """Compare every two candidates on every scorer, with Holm's correction over all of it.
+
+    Where the comparison may end early, its own verdict stands for the scorer that decides.
+    """
     found: list[tuple[int, int, str, PairedTest | None]] = []
     for first, second in itertools.combinations(range(len(plan.candidates)), 2):
         for scorer in plan.scorers:
@@ -57,7 +64,26 @@ def compare(
                 binary=binary[scorer] and not (repeated and _degrees(pairs)),
             )
             found.append((first, second, scorer, test))
-    return _corrected(plan, found, lower_is_better=False)
+    compared = [
+        replace(c, smallest_visible=None if c.scorer in corpus else _visible(c, binary, len(found)))
+        for c in _corrected(plan, found, lower_is_better=False)
+    ]
+    if sequential is None:
+        return compared
+    return [
+        replace(c, sequential=sequential) if c.scorer == sequential.scorer else c for c in compared
+    ]
+
+
+def _visible(comparison: Comparison, binary: Mapping[str, bool], comparisons: int) -> float | None:
+    """Return the smallest true difference these rows show, at the level left by all comparisons."""
+    test = comparison.test
+    if test is None:
+        return None
+    alpha = ALPHA / comparisons
+    if not binary[comparison.scorer] or test.discordance is None:
+        return visible_degrees(test.n, test.deviation, alpha=alpha)
+    return visible_yes_no(test.n, test.discordance, alpha=alpha)
 
 
 def compare_measures(

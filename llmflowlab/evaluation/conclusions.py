@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from llmflowlab.evaluation.deciding import Sequential
+from llmflowlab.evaluation.plan import main_scorer
 from llmflowlab.evaluation.results import CandidateResult, Comparison, EvaluationResult
 from llmflowlab.evaluation.statistics import rows_needed
 from llmflowlab.text.money import dollars
@@ -15,17 +15,6 @@ _WORTH_SEEING = 0.03
 """The difference, in points of 1, that plans aim at when none was measured."""
 
 
-def main_scorer(scorers: Sequence[str]) -> str:
-    """Return the scorer that ranks candidates.
-
-    A judge's correctness first, then the text measure that does not punish full sentences.
-    """
-    for name in ("correctness", "contains", "token_f1", "exact_match"):
-        if name in scorers:
-            return name
-    return scorers[0]
-
-
 def describe_comparison(comparison: Comparison) -> str:
     """Return one sentence on two candidates and one scorer."""
     a, b, scorer, test = comparison.a, comparison.b, comparison.scorer, comparison.test
@@ -35,6 +24,8 @@ def describe_comparison(comparison: Comparison) -> str:
         aim = max(abs(test.difference), _WORTH_SEEING)
         needed = rows_needed(test.deviation, aim)
         sentence = f"{scorer}: no difference shown between {a} and {b} on {test.n} rows"
+        if comparison.smallest_visible is not None:
+            sentence += f", which could have shown {_points(comparison.smallest_visible)} or more"
         if needed is not None and needed > test.n:
             return (
                 f"{sentence}; about {needed - test.n:,} more rows would be needed to see "
@@ -67,10 +58,12 @@ def conclude(result: EvaluationResult) -> list[str]:
         )
     sentences += _coverage_warnings(result)
     scorer = main_scorer(result.plan.scorers)
+    if result.sequential is not None:
+        sentences.append(_sequential(result, result.sequential))
     if len(result.candidates) == 1:
         sentences.append(_one(result.candidates[0], scorer))
     else:
-        ranked = [c for c in result.comparisons if c.scorer == scorer]
+        ranked = [c for c in result.comparisons if c.scorer == scorer and c.sequential is None]
         sentences += [describe_comparison(comparison) for comparison in ranked]
         sentences += [
             describe_comparison(comparison)
@@ -78,7 +71,33 @@ def conclude(result: EvaluationResult) -> list[str]:
             if comparison.scorer != scorer and comparison.verdict in {"a_better", "b_better"}
         ]
         sentences += _fastest_and_cheapest(result)
+        if result.recommendation is not None:
+            sentences.append(result.recommendation.reason)
     return sentences
+
+
+def _sequential(result: EvaluationResult, found: Sequential) -> str:
+    a, b = (candidate.spec.label for candidate in result.candidates)
+    low, high = 100 * found.interval.low, 100 * found.interval.high
+    rows = f"{found.looked_at} of {found.of} rows"
+    between = f"{low:+.0f} to {high:+.0f} points, whenever one looks"
+    if found.verdict is None:
+        return (
+            f"{found.scorer}: not decided between {a} and {b} on {rows} ({between}); differences below "
+            f"{_points(found.margin)} were not to matter."
+        )
+    if found.verdict == "equivalent":
+        said = f"{a} and {b} are no more than {_points(found.margin)} apart"
+    else:
+        better, worse = (b, a) if found.verdict == "b_better" else (a, b)
+        said = f"{better} is better than {worse}"
+        if found.verdict == "a_better":
+            between = f"{-high:+.0f} to {-low:+.0f} points, whenever one looks"
+    saved = "" if found.saved_usd is None else f", which saved about {dollars(found.saved_usd)}"
+    return (
+        f"{found.scorer}: decided after {rows}: {said} ({between}). {found.not_asked} answers were not "
+        f"asked for{saved}."
+    )
 
 
 def _one(candidate: CandidateResult, scorer: str) -> str:

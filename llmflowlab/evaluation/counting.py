@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.comparing import compare, compare_measures, leaderboards
+from llmflowlab.evaluation.deciding import sequential_of
 from llmflowlab.evaluation.groups import groups_of
 from llmflowlab.evaluation.judging import PREFERENCE
 from llmflowlab.evaluation.judging.agreement import JudgingQuality, judging_quality
 from llmflowlab.evaluation.outcomes import Scores
-from llmflowlab.evaluation.plan import Cell, EvaluationPlan
+from llmflowlab.evaluation.plan import Cell, EvaluationPlan, main_scorer
+from llmflowlab.evaluation.recommendation import recommend
 from llmflowlab.evaluation.results import CandidateResult, EvaluationResult, Latency, ScoreSummary
 from llmflowlab.evaluation.statistics import corpus_interval, corpus_value, repeats
 from llmflowlab.evaluation.statistics.corpus import CorpusFigure, added
@@ -32,12 +34,18 @@ def summarise(
     reused: int,
     binary: Mapping[str, bool],
     corpus: Mapping[str, CorpusFigure],
+    only: Container[Cell] | None = None,
 ) -> CandidateResult:
     """Count up one candidate.
 
-    Cells without an answer (not reached, out of budget) stay in the denominators.
+    Cells without an answer (not reached, out of budget) stay in the denominators; only in a comparison
+    that was decided early are the cells nobody needed to ask left out (`only` names the others).
     """
-    cells = [cell for cell in plan.cells() if cell.candidate == candidate]
+    cells = [
+        cell
+        for cell in plan.cells()
+        if cell.candidate == candidate and (only is None or cell in only)
+    ]
     records = [answers[cell] for cell in cells if cell in answers]
     complete = [record for record in records if record.answered]
     failed = Counter(record.reason or record.state for record in records if not record.answered)
@@ -137,6 +145,9 @@ def build_result(
         interrupted: Whether it was stopped before its end.
     """
     figures = corpus or {}
+    main = main_scorer(plan.scorers)
+    sequential = sequential_of(plan, main, answers, scores)
+    early = sequential is not None and sequential.verdict is not None
     candidates = [
         summarise(
             plan,
@@ -147,10 +158,11 @@ def build_result(
             reused=reused[index],
             binary=binary,
             corpus=figures,
+            only=answers if early else None,
         )
         for index in range(len(plan.candidates))
     ]
-    comparisons = compare(plan, scores, binary=binary, corpus=figures)
+    comparisons = compare(plan, scores, binary=binary, corpus=figures, sequential=sequential)
     return EvaluationResult(
         plan=plan,
         parent_run_id=None,
@@ -164,6 +176,10 @@ def build_result(
         leaderboard=leaderboards(candidates, comparisons),
         measures=compare_measures(plan, answers),
         groups=groups_of(plan, scores, binary=binary, corpus=figures),
+        recommendation=None
+        if main in figures
+        else recommend(plan, candidates, scores, main, binary=binary, margin=plan.margin),
+        sequential=sequential,
     )
 
 

@@ -21,16 +21,17 @@ from llmflowlab.evaluation.answering import Answering, CandidateProgress, find_r
 from llmflowlab.evaluation.answers import AnswerRecord, Metering
 from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.closing import closing_of
-from llmflowlab.evaluation.conclusions import main_scorer
 from llmflowlab.evaluation.counting import build_result
+from llmflowlab.evaluation.deciding import Decider
 from llmflowlab.evaluation.judging import Judge, Panel
 from llmflowlab.evaluation.ledger import EvaluationState, Ledger
 from llmflowlab.evaluation.outcomes import Entry, Outcome
-from llmflowlab.evaluation.plan import Cell, EvaluationPlan
+from llmflowlab.evaluation.plan import Cell, EvaluationPlan, main_scorer
 from llmflowlab.evaluation.recorder_client import RecorderProcess
 from llmflowlab.evaluation.reports import to_document, write_files
 from llmflowlab.evaluation.results import EvaluationResult
 from llmflowlab.evaluation.running import held
+from llmflowlab.evaluation.scorers.embedding import Embedder
 from llmflowlab.evaluation.scoring import Scoring
 from llmflowlab.evaluation.standing import Standing, Standings
 from llmflowlab.evaluation.steering import Follower, Steering
@@ -94,6 +95,8 @@ class Workbench:
     """Folder for `answers.csv`, `results.jsonl`, `report.html` and `evaluation.json`."""
     plots: bool = False
     """Draw the plots into the runs too; a short evaluation does not wait for them."""
+    embedders: Mapping[str, Embedder] = field(default_factory=dict)
+    """For each scorer that compares vectors, what makes them."""
     harness: Harness = "fast"
     budget: Budget = field(default_factory=lambda: Budget(None))
     """Shared with the judge."""
@@ -148,7 +151,7 @@ class _Run:
         self.plan = plan
         self.bench = bench
         self.tell = tell
-        self.scoring = Scoring(plan, bench.judge, bench.ledger)
+        self.scoring = Scoring(plan, bench.judge, bench.ledger, bench.embedders)
         kept = find_reusable(plan, bench.ledger)
         self.reused = kept.answers
         self.borrowed = kept.borrowed
@@ -173,6 +176,7 @@ class _Run:
         self.standings = Standings(
             main, binary=self.scoring.binary[main], candidates=len(plan.candidates)
         )
+        self.decider = None if plan.until_decided is None else Decider(plan, main)
         self.began = time.monotonic()
         self.interrupted = False
         self.recorder: RecorderProcess | None = None
@@ -240,7 +244,11 @@ class _Run:
             self.scoring.scores[cell],
             reused=cell in self.borrowed,
         )
-        self.standings.add(cell, outcome.scores.get(self.standings.scorer))
+        deciding = outcome.scores.get(self.standings.scorer)
+        self.standings.add(cell, deciding)
+        if self.decider is not None and self.decider.add(cell, deciding):
+            # What is in flight finishes and is scored; nothing more is sent.
+            self.answering.stop()
         self.written.append(
             self.bench.ledger.append(
                 "outcomes", self.plan.evaluation_id, outcome.key, outcome.to_json()

@@ -14,7 +14,14 @@ from llmflowlab.evaluation.outcomes import Outcome
 from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan, request_for
 from llmflowlab.providers.base import Provider
 
-__all__ = ["ENOUGH", "Sizes", "answers_before", "spread_of_sum", "verdicts_before"]
+__all__ = [
+    "ENOUGH",
+    "Sizes",
+    "answers_before",
+    "latest_answers",
+    "spread_of_sum",
+    "verdicts_before",
+]
 
 ENOUGH = 5
 """Answers seen before their sizes are trusted over an assumption."""
@@ -96,6 +103,13 @@ def answers_before(
 
     own = _answers(_latest(ledger, same), provider, metering)
     return own if own.enough else _answers(_latest(ledger, same_model), provider, metering)
+
+
+def latest_answers(
+    ledger: Ledger, candidate: CandidateSpec
+) -> Iterator[tuple[EvaluationPlan, Outcome]]:
+    """Yield the latest rows that a candidate's model answered."""
+    yield from _latest(ledger, lambda other, _: other.model == candidate.model)
 
 
 def _answers(

@@ -12,8 +12,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from typing import Any
 
-from llmflowlab.evaluation.conclusions import main_scorer
-from llmflowlab.evaluation.plan import Cell
+from llmflowlab.evaluation.plan import Cell, main_scorer
 from llmflowlab.evaluation.results import EvaluationResult
 
 __all__ = ["RIGHT_FROM", "junit_xml"]

@@ -24,6 +24,7 @@ __all__ = [
     "dataset_from_json",
     "dataset_to_json",
     "digest_of",
+    "main_scorer",
     "request_for",
 ]
 
@@ -220,6 +221,17 @@ class EvaluationPlan:
             order_seed=values.get("order_seed", 0),
             margin=values.get("margin", 0.02),
         )
+
+
+def main_scorer(scorers: Sequence[str]) -> str:
+    """Return the scorer that ranks candidates.
+
+    A judge's correctness first, then the text measure that does not punish full sentences.
+    """
+    for name in ("correctness", "contains", "token_f1", "exact_match"):
+        if name in scorers:
+            return name
+    return scorers[0]
 
 
 def dataset_to_json(dataset: Dataset) -> dict[str, Any]:

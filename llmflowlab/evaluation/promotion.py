@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from statistics import NormalDist, fmean, stdev
+from statistics import fmean
 from typing import Any, Literal, TypeAlias
 
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.conclusions import main_scorer
-from llmflowlab.evaluation.plan import Cell
+from llmflowlab.evaluation.plan import Cell, main_scorer
 from llmflowlab.evaluation.results import CandidateResult, EvaluationResult
+from llmflowlab.evaluation.statistics.noninferiority import non_inferior
 from llmflowlab.text.money import dollars
 
 __all__ = ["Decision", "Paired", "Terms", "Verdict", "decide", "paired_bound"]
@@ -21,7 +21,6 @@ Verdict: TypeAlias = Literal[
     "better", "no_worse", "worse", "not_shown", "no_champion", "not_compared"
 ]
 
-_ALPHA = 0.05
 _NOT_MEANT = frozenset({"no_guidelines", "no_expected_answer", "no_context"})
 """Reasons of rows that a scorer has nothing to say about, which is no gap."""
 
@@ -54,7 +53,6 @@ class Paired:
     """One-sided 95 % bound: the true difference is hardly below it."""
     upper: float
     """The same from above."""
-    deviation: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,63 +137,22 @@ def decide(result: EvaluationResult, terms: Terms) -> Decision:
 
 
 def paired_bound(a: Sequence[float], b: Sequence[float]) -> Paired:
-    """Return B minus A with one-sided 95 % bounds.
-
-    Yes/no scores: Tango's score interval of a paired difference (1998, Stat. Med. 17:891–908), which
-    holds for few rows and for rows that all agree. Others: Student's t; where all differences are the
-    same, as if they were yes/no.
+    """Return B minus A with one-sided 95 % bounds, as `non_inferior` has them.
 
     Raises:
         ValueError: There is no pair.
     """
-    if not a or len(a) != len(b):
+    binary = all(value in {0.0, 1.0} for value in (*a, *b))
+    # The bounds do not depend on the margin.
+    found = non_inferior(a, b, 0.0, binary=binary)
+    if found is None:
         raise ValueError("a paired bound needs pairs")
-    differences = [y - x for x, y in zip(a, b, strict=True)]
-    n, mean = len(differences), fmean(differences)
-    deviation = stdev(differences) if n > 1 else 0.0
-    if all(value in {0.0, 1.0} for value in (*a, *b)):
-        gained = sum(d > 0 for d in differences)
-        lost = sum(d < 0 for d in differences)
-        lower, upper = _tango(gained, lost, n), -_tango(lost, gained, n)
-    elif deviation == 0.0:
-        lower, upper = mean + _tango(0, 0, n), mean - _tango(0, 0, n)
-    else:
-        from scipy.stats import t
-
-        reach = float(t.ppf(1 - _ALPHA, n - 1)) * deviation / math.sqrt(n)
-        lower, upper = mean - reach, mean + reach
     return Paired(
-        n=n,
-        difference=mean,
-        lower=max(-1.0, lower),
-        upper=min(1.0, upper),
-        deviation=deviation,
+        n=found.n,
+        difference=found.difference,
+        lower=found.lower_bound,
+        upper=found.upper_bound,
     )
-
-
-def _tango(gained: int, lost: int, n: int) -> float:
-    """Return the lower one-sided bound of (gained − lost) / n, by bisection."""
-    z = NormalDist().inv_cdf(1 - _ALPHA)
-
-    def statistic(delta: float) -> float:
-        b = -gained - lost + (2 * n - gained + lost) * delta
-        c = -lost * delta * (1 - delta)
-        root = math.sqrt(max(b * b - 8 * n * c, 0.0))
-        rare = max((root - b) / (4 * n), 0.0)
-        variance = n * (2 * rare + delta * (1 - delta))
-        distance = gained - lost - n * delta
-        if variance <= 0:
-            return math.inf if distance > 0 else 0.0
-        return distance / math.sqrt(variance)
-
-    low, high = -1.0, (gained - lost) / n
-    for _ in range(60):
-        middle = (low + high) / 2
-        if statistic(middle) > z:
-            low = middle
-        else:
-            high = middle
-    return low
 
 
 def _compared(

@@ -211,9 +211,7 @@ def _reason(
     )
 
 
-def _cheaper(
-    candidates: Sequence[CandidateResult], chosen: int, best: int, priced: bool
-) -> str:
+def _cheaper(candidates: Sequence[CandidateResult], chosen: int, best: int, priced: bool) -> str:
     mine, theirs = _cost(candidates[chosen]), _cost(candidates[best])
     if priced and mine is not None and theirs is not None and mine < theirs:
         return "is free" if mine == 0 else f"costs {theirs / mine:.1f} times less"

@@ -164,7 +164,8 @@ class Recording:
         """Write figures and files, read the books back, end the runs.
 
         A run is FINISHED only if every row of the plan was asked, scored and found in the store;
-        FAILED where the store lacks one, KILLED where a stop or the budget left one out.
+        FAILED where the store lacks one, KILLED where a stop or the budget left one out. Where a
+        comparison was decided early, that goes for the rows that were asked.
 
         Args:
             closing: The figures.
@@ -192,7 +193,9 @@ class Recording:
                     f"{self._plan.candidates[index].label}: {len(not_stored)} of {len(done)} "
                     "answers are not whole in MLflow."
                 )
-            left_out = [c for c in cells if c not in books or not books[c].whole]
+            left_out = [
+                c for c in cells if (not closing.decided if c not in books else not books[c].whole)
+            ]
             missing = sorted({*not_stored, *left_out}, key=lambda cell: (cell.trial, cell.row))
             statuses.append("FAILED" if not_stored else "KILLED" if left_out else "FINISHED")
             self._mlflow.finish(

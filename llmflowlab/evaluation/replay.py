@@ -59,6 +59,8 @@ def stored_result(ledger: Ledger, evaluation: str) -> EvaluationResult:
         corpus=corpus_figures(plan),
         interrupted=len(outcomes) < len(plan.cells()) or not all(o.whole for o in outcomes),
     )
+    if result.decided_early and all(outcome.whole for outcome in outcomes):
+        result = replace(result, interrupted=False)
     return replace(result, gates=ledger.gates(evaluation))
 
 

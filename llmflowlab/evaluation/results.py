@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.deciding import Sequential
 from llmflowlab.evaluation.judging.agreement import JudgingQuality
 from llmflowlab.evaluation.outcomes import Scores
 from llmflowlab.evaluation.plan import CandidateSpec, Cell, EvaluationPlan
 from llmflowlab.evaluation.statistics import Interval, PairedTest, Repeats
+
+if TYPE_CHECKING:
+    # It is made from results, and so cannot be imported before them.
+    from llmflowlab.evaluation.recommendation import Recommendation
 
 __all__ = [
     "SMALL_GROUP",
@@ -141,7 +146,9 @@ class Comparison:
         """What was shown: the corrected test must say so, and the interval must not contain 0."""
         if self.sequential is not None:
             decided = self.sequential.verdict
-            return "no_difference_shown" if decided in {None, "equivalent"} else decided
+            if decided is None or decided == "equivalent":
+                return "no_difference_shown"
+            return decided
         if self.test is None or self.p_adjusted is None:
             return "not_comparable"
         interval = self.test.interval
@@ -228,6 +235,11 @@ class EvaluationResult:
     recommendation: Recommendation | None = None
     sequential: Sequential | None = None
     """Of an evaluation that may end early."""
+
+    @property
+    def decided_early(self) -> bool:
+        """Whether a comparison came to its end before all rows were asked."""
+        return self.sequential is not None and self.sequential.verdict is not None
 
     def to_json(self) -> dict[str, Any]:
         """Return the document `evaluate --json` prints."""

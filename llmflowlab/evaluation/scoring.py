@@ -33,6 +33,7 @@ from llmflowlab.evaluation.scorers.base import (
     TextScorer,
     parse_scorer,
 )
+from llmflowlab.evaluation.scorers.embedding import Embedder, EmbeddingScorer
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.evaluation.statistics.corpus import CorpusFigure
@@ -49,7 +50,7 @@ __all__ = [
     "is_binary",
 ]
 
-AnyScorer: TypeAlias = TextScorer | JudgeScorer | PreferenceScorer
+AnyScorer: TypeAlias = TextScorer | JudgeScorer | PreferenceScorer | EmbeddingScorer
 
 DEFAULT_JUDGED: tuple[str, ...] = ("correctness", "safety", "guidelines")
 """Those used where a judge but no scorer is named."""
@@ -124,14 +125,23 @@ class Scoring:
         plan: Which scorers.
         judge: Asked by the judged scorers; None where the plan has none.
         ledger: Where judgements are kept.
+        embedders: For each scorer that compares vectors, what makes them.
     """
 
-    def __init__(self, plan: EvaluationPlan, judge: Judge | Panel | None, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        plan: EvaluationPlan,
+        judge: Judge | Panel | None,
+        ledger: Ledger,
+        embedders: Mapping[str, Embedder] | None = None,
+    ) -> None:
         self.plan = plan
         self.scorers: dict[str, AnyScorer] = {}
         for name in plan.scorers:
             spec = plan.spec(name)
-            if spec.kind in TEXT_KINDS:
+            if embedders is not None and name in embedders:
+                self.scorers[name] = EmbeddingScorer(spec, embedders[name])
+            elif spec.kind in TEXT_KINDS:
                 self.scorers[name] = build_text_scorer(spec)
             else:
                 assert judge is not None, "a plan with judged scorers has a judge"
@@ -194,7 +204,7 @@ class Scoring:
     def _judgements(self, how: AnyScorer, cell: Cell, answer: AnswerRecord) -> Sequence[Judgement]:
         """Return the verdicts that a score is made from; none where nothing is to be judged."""
         row = self._row(cell)
-        if isinstance(how, JudgeScorer) and how.refuses(row, answer) is None:
+        if isinstance(how, JudgeScorer | EmbeddingScorer) and how.refuses(row, answer) is None:
             return list(how.judgements(row, answer))
         if isinstance(how, PreferenceScorer):
             opponents = self._peers.opponents(cell)
@@ -223,7 +233,7 @@ class Scoring:
         if known is not None:
             return known
         how = self.scorers[scorer]
-        if isinstance(how, JudgeScorer | PreferenceScorer):
+        if isinstance(how, JudgeScorer | PreferenceScorer | EmbeddingScorer):
             found = self._refused(how, cell, answer) or how.combine(
                 list(self._verdicts(how, cell, answer))
             )
@@ -234,9 +244,12 @@ class Scoring:
         return found
 
     def _refused(
-        self, how: JudgeScorer | PreferenceScorer, cell: Cell, answer: AnswerRecord
+        self,
+        how: JudgeScorer | PreferenceScorer | EmbeddingScorer,
+        cell: Cell,
+        answer: AnswerRecord,
     ) -> Score | None:
-        if isinstance(how, JudgeScorer):
+        if isinstance(how, JudgeScorer | EmbeddingScorer):
             return how.refuses(self._row(cell), answer)
         opponents = self._peers.opponents(cell)
         if opponents is None:
@@ -245,7 +258,10 @@ class Scoring:
         return how.refuses(answer, opponents)
 
     def _verdicts(
-        self, how: JudgeScorer | PreferenceScorer, cell: Cell, answer: AnswerRecord
+        self,
+        how: JudgeScorer | PreferenceScorer | EmbeddingScorer,
+        cell: Cell,
+        answer: AnswerRecord,
     ) -> Iterable[Score]:
         """Have the verdicts one after another, up to the first that is not to be had.
 

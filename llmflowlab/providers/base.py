@@ -8,7 +8,7 @@ provider is one file.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from llmflowlab.providers.limits import RateLimits
 
 __all__ = [
+    "Embeddings",
     "FinishReason",
     "Finished",
     "Message",
@@ -100,6 +101,15 @@ class Usage:
             cached_tokens=plus(self.cached_tokens, other.cached_tokens),
             reasoning_tokens=plus(self.reasoning_tokens, other.reasoning_tokens),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """Texts as vectors, in the order they were given."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    usage: Usage = Usage()
+    model_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +208,8 @@ class Provider(ABC):
     """Whether token counts come from a model; the guide's are counted by us instead."""
     is_language_model: ClassVar[bool] = True
     """Whether it can serve as a judge."""
+    can_embed: ClassVar[bool] = False
+    """Whether `embed` is to be had."""
 
     def __init__(self, model: str, settings: Settings) -> None:
         self.model = model
@@ -249,6 +261,15 @@ class Provider(ABC):
 
     def prepare(self) -> None:
         """Import the SDK and build the client, so that the first call need not wait for it."""
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Turn texts, none of them empty, into vectors in one call.
+
+        Raises:
+            ConfigurationError: This provider has no embeddings.
+            ProviderError: Any failure, mapped.
+        """
+        raise ConfigurationError(f"{self.display_name} makes no embeddings here.")
 
     def pull(self) -> Iterator[PullProgress]:
         """Download the model, where the provider can.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import weakref
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
@@ -343,6 +344,8 @@ class MlflowProvider(Provider):
                     limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
                     trust_env=not on_this_machine(host),
                 )
+                # Not everybody who builds a provider closes it.
+                weakref.finalize(self, self._http.close)
             return self._http
 
     def _refused(self, response: httpx.Response) -> ProviderError:

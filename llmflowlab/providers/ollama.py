@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +19,7 @@ from llmflowlab.errors import (
 )
 from llmflowlab.loading import loading
 from llmflowlab.providers.base import (
+    Embeddings,
     Finished,
     ModelInfo,
     Provider,
@@ -28,6 +29,7 @@ from llmflowlab.providers.base import (
     Request,
     StreamEvent,
     TextDelta,
+    Usage,
     UsageReport,
     require_requests_allowed,
 )
@@ -76,6 +78,7 @@ class OllamaProvider(Provider):
     supplier = "Ollama"
     default_model: ClassVar[str | None] = "llama3.2"
     free = True
+    can_embed = True
 
     def __init__(self, model: str, settings: Settings) -> None:
         super().__init__(model.strip(), settings)
@@ -121,6 +124,15 @@ class OllamaProvider(Provider):
                 StreamInterrupted if begun.value else BadAnswer,
                 "Ollama ended its answer without saying that it was finished.",
             )
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        require_requests_allowed(self.display_name)
+        client = self._client()
+        with self._mapped():
+            found = client.embed(self.model, list(texts))
+        vectors = tuple(tuple(map(float, vector)) for vector in found.embeddings)
+        usage_said = Usage(prompt_tokens=found.prompt_eval_count, completion_tokens=0)
+        return Embeddings(vectors, usage_said, found.model)
 
     def list_models(self) -> list[ModelInfo]:
         require_requests_allowed(self.display_name)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import threading
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import NotConfigured
 from llmflowlab.loading import loading
 from llmflowlab.providers.base import (
+    Embeddings,
     FinishReason,
     Provider,
     ReasoningDelta,
@@ -48,6 +49,8 @@ FINISH_REASONS: dict[str, FinishReason] = {
 
 class ChatCompletions(Provider):
     """A model behind `chat/completions`; a subclass knows the address, the key and their names."""
+
+    can_embed = True
 
     def __init__(self, model: str, settings: Settings, *, address: str) -> None:
         super().__init__(model.strip(), settings)
@@ -95,6 +98,19 @@ class ChatCompletions(Provider):
                         yield reading.finish(self._advice.address)
         if not finished:
             yield reading.finish(self._advice.address)
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        require_requests_allowed(self.display_name)
+        client = self._client()
+        with self._mapped():
+            found = client.embeddings.create(
+                model=self.model, input=list(texts), encoding_format="float"
+            )
+            # Servers may return them in another order than they were asked for.
+            items = sorted(found.data, key=lambda item: item.index)
+            vectors = tuple(tuple(map(float, item.embedding)) for item in items)
+        counted = None if found.usage is None else found.usage.prompt_tokens
+        return Embeddings(vectors, Usage(prompt_tokens=counted, completion_tokens=0), found.model)
 
     def close(self) -> None:
         with self._client_lock:

@@ -112,6 +112,9 @@ class Prices:
         if found is None:
             return None
         listed = found.model_price
+        if listed.output_mtok is None:
+            # An embedding model: it has no answers that could have a price.
+            return None
         cached = listed.cache_read_mtok
         return Rates(
             input_per_million=_base(listed.input_mtok),
@@ -168,7 +171,9 @@ def _look_up(
         # The list does not know the model, or cannot price this usage: both mean unknown.
         return None
     # A listed model without token prices would come out as free of charge.
-    priced = found.model_price.input_mtok is not None and found.model_price.output_mtok is not None
+    listed = found.model_price
+    answers = listed.output_mtok is not None or not usage.output_tokens
+    priced = listed.input_mtok is not None and answers
     return found if priced else None
 
 

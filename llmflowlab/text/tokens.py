@@ -161,9 +161,6 @@ def _encoding_name(model: str | None) -> str:
 def _read_encoding(name: str) -> tiktoken.Encoding:
     with loading("tiktoken"):
         import tiktoken
-    with loading("requests"):
-        # tiktoken imports it only when it downloads, in this thread, beside another's import of MLflow.
-        import requests  # noqa: F401
 
     # Not `tiktoken.get_encoding`: that holds a lock over the download, so that a network which
     # swallows packets would stop every other user of tiktoken in this process as well.

@@ -32,6 +32,7 @@ LISTINGS = {
         "anthropic", (), None, NotConfigured("Set ANTHROPIC_API_KEY.", provider="anthropic")
     ),
     "guide": Listing("guide", (ModelInfo("docs", None, "offline"),), "docs"),
+    "mlflow": Listing("mlflow", (), None),
 }
 READY = FakeChecks(
     {
@@ -78,6 +79,7 @@ def test_models_are_listed_with_window_and_price(
         "Ollama holds no model.",
         "Azure is away.",
         "Set ANTHROPIC_API_KEY.",
+        "MLflow holds no model.",
     ]
 
 

@@ -163,7 +163,10 @@ def test_a_bad_row_is_refused_with_its_line_and_reason(
             '{"question": ["a", "b"], "answers": "x"}\n', 1, "several values", id="two-questions"
         ),
         pytest.param(
-            '{"question": "a", "answers": ["x", {"y": 1}]}\n', 1, "not all texts", id="answers-of-kinds"
+            '{"question": "a", "answers": ["x", {"y": 1}]}\n',
+            1,
+            "not all texts",
+            id="answers-of-kinds",
         ),
         pytest.param("[" * 100_000 + "\n", 1, "nested too deeply", id="deep"),
     ],

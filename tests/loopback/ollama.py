@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.loopback.exchange import Answered, Recorded, answer
+from tests.loopback.openai import vector
 from tests.loopback.scenario import Asked, Fault, Reply, Scenario, WireName
 from tests.loopback.wires import Frame
 
@@ -57,6 +58,8 @@ class OllamaWire:
             case "/api/show":
                 name = str((request.body or {}).get("model", ""))
                 return _show() if _full(name) in models else _unknown(name)
+            case "/api/embed":
+                return _embed(request)
             case "/api/pull":
                 return _pull(str((request.body or {}).get("model", "")), models)
             case _:
@@ -115,6 +118,19 @@ class OllamaWire:
                     fault.status or 503,
                     **wait,
                 )
+
+
+def _embed(request: Recorded) -> Answered:
+    body = request.body or {}
+    given = body.get("input") or []
+    texts = [given] if isinstance(given, str) else given
+    return answer(
+        {
+            "model": body.get("model"),
+            "embeddings": [vector(str(text)) for text in texts],
+            "prompt_eval_count": sum(len(str(text).split()) for text in texts),
+        }
+    )
 
 
 def _full(name: str) -> str:

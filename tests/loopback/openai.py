@@ -13,7 +13,7 @@ from tests.loopback.exchange import Answered, Recorded, answer
 from tests.loopback.scenario import Asked, Fault, Reply, Scenario, WireName
 from tests.loopback.wires import Frame, sse
 
-__all__ = ["OpenAIWire", "card", "embeddings"]
+__all__ = ["OpenAIWire", "card", "embeddings", "vector"]
 
 _CREATED = 1_767_225_600
 _DIMENSIONS = 32
@@ -256,7 +256,7 @@ def embeddings(request: Recorded) -> Answered:
     texts = [texts] if isinstance(texts, str) else texts
     encoded = body.get("encoding_format") == "base64"
     data = [
-        {"object": "embedding", "index": at, "embedding": _vector(str(text), encoded=encoded)}
+        {"object": "embedding", "index": at, "embedding": _encoded(str(text), encoded=encoded)}
         for at, text in enumerate(texts)
     ]
     words = sum(len(str(text).split()) for text in texts)
@@ -264,17 +264,21 @@ def embeddings(request: Recorded) -> Answered:
     return answer({"object": "list", "data": data, "model": body.get("model"), "usage": usage})
 
 
-def _vector(text: str, *, encoded: bool) -> list[float] | str:
+def vector(text: str) -> list[float]:
     """Return a unit vector that is a function of the text's words: like texts, like vectors."""
     sums = [0.0] * _DIMENSIONS
     for word in text.lower().split() or [""]:
         digest = hashlib.sha256(word.encode()).digest()
         sums = [have + byte - 127.5 for have, byte in zip(sums, digest, strict=True)]
     length = sum(value * value for value in sums) ** 0.5 or 1.0
-    vector = [value / length for value in sums]
+    return [value / length for value in sums]
+
+
+def _encoded(text: str, *, encoded: bool) -> list[float] | str:
+    found = vector(text)
     if encoded:
-        return base64.b64encode(struct.pack(f"<{_DIMENSIONS}f", *vector)).decode()
-    return vector
+        return base64.b64encode(struct.pack(f"<{_DIMENSIONS}f", *found)).decode()
+    return found
 
 
 def _error(

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from llmflowlab.cli.formatting import dollars
 from llmflowlab.cli.ui.screen import Table
-from llmflowlab.evaluation.conclusions import main_scorer
+from llmflowlab.evaluation.plan import main_scorer
 from llmflowlab.evaluation.results import SMALL_GROUP, EvaluationResult
 
 __all__ = ["group_tables", "leaderboard_table", "repeats_table"]

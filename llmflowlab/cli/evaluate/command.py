@@ -17,6 +17,7 @@ from llmflowlab.cli.arguments import (
     usd_argument,
 )
 from llmflowlab.cli.context import App
+from llmflowlab.cli.evaluate.deciding import margin_argument
 from llmflowlab.cli.evaluate.gating import (
     add_gate_arguments,
     champions_asked,
@@ -27,6 +28,7 @@ from llmflowlab.cli.evaluate.gating import (
     write_gate_files,
 )
 from llmflowlab.cli.evaluate.live import LiveView
+from llmflowlab.cli.evaluate.planning import run_plan
 from llmflowlab.cli.evaluate.preparing import Prepared, Wishes, prepare
 from llmflowlab.cli.evaluate.scorers import list_scorers
 from llmflowlab.cli.evaluate.sheets import add_sheet_arguments, run_sheet, wants_sheet
@@ -34,11 +36,12 @@ from llmflowlab.cli.evaluate.show import describe_plan, plan_document, show_resu
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.evaluation.engine import run_evaluation, to_document
 from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.recommendation import DEFAULT_MARGIN
 from llmflowlab.evaluation.recorder_client import RecorderProcess
 from llmflowlab.evaluation.results import EvaluationResult
 from llmflowlab.providers.base import Parameters
 
-__all__ = ["add_arguments", "carry_out", "ledger_of", "run_command"]
+__all__ = ["add_arguments", "carry_out", "ledger_of", "plan_command", "run_command"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -105,6 +108,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --sample: each category or language keeps its share",
     )
     add("--trials", type=_whole, default=1, metavar="N", help="ask every question N times")
+    add(
+        "--until-decided",
+        type=margin_argument,
+        metavar="MARGIN",
+        help="of two candidates: stop once one is shown to be better, or both to be within MARGIN",
+    )
     add("--budget", type=usd_argument, metavar="USD", help="never spend more, judges included")
     add(
         "--allow-unknown-cost",
@@ -183,6 +192,18 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     return code
 
 
+def plan_command(app: App, arguments: argparse.Namespace) -> int:
+    """Say how many questions, money and time it takes; returns the exit code.
+
+    Raises:
+        LabError: Something cannot be used.
+    """
+    wishes = _wishes(arguments)
+    if wishes.resume is not None:
+        raise InputError("A plan is of something new; leave --resume out.")
+    return run_plan(app, wishes, arguments, ledger_of(app))
+
+
 def carry_out(app: App, prepared: Prepared) -> EvaluationResult:
     """Run a prepared evaluation under a view of how far it is."""
     steering = prepared.bench.steering
@@ -225,6 +246,8 @@ def _wishes(arguments: argparse.Namespace) -> Wishes:
         judges=arguments.judge,
         judge_runs=arguments.judge_runs,
         judge_combine=arguments.judge_combine,
+        until_decided=arguments.until_decided,
+        margin=DEFAULT_MARGIN if arguments.margin is None else arguments.margin,
         sample=arguments.sample,
         stratify=arguments.stratify,
         seed=arguments.seed,

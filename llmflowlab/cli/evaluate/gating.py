@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.cli.context import App
+from llmflowlab.cli.evaluate.deciding import margin_argument
 from llmflowlab.cli.evaluate.preparing import Prepared
 from llmflowlab.cli.ui.screen import Screen
 from llmflowlab.errors import GateNotMet, InputError, LabError
@@ -91,7 +92,7 @@ def add_gate_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--margin",
-        type=_share,
+        type=margin_argument,
         metavar="X",
         help="how much worse may still count as no worse, in points of 1",
     )
@@ -105,7 +106,7 @@ def _share(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0.0 <= value <= 1.0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share from 0 to 1 (2 % is 0.02)")
+        raise argparse.ArgumentTypeError(f"{text!r} is no share from 0 to 1; 95 % is 0.95")
     return value
 
 
@@ -128,8 +129,6 @@ def gate_wishes(arguments: argparse.Namespace) -> GateWishes:
         if file is not None and file.is_dir():
             raise InputError(f"{option} {file} is a folder; name a file.")
     margin = arguments.margin
-    if margin is not None and arguments.compare_to is None:
-        raise InputError("--margin is about a comparison; name what to compare with: --compare-to.")
     coverage = arguments.min_coverage
     return GateWishes(
         thresholds=tuple(thresholds),

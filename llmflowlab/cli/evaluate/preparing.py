@@ -8,9 +8,10 @@ from decimal import Decimal
 from pathlib import Path
 
 from llmflowlab.cli.context import App
+from llmflowlab.cli.evaluate.deciding import refuse_decided, refuse_undecidable
 from llmflowlab.cli.evaluate.judges import judges_of, panel_for
 from llmflowlab.cli.evaluate.matrix import candidates_of
-from llmflowlab.cli.evaluate.scorers import complete, described, refuse_lacking
+from llmflowlab.cli.evaluate.scorers import complete, described, embedders_for, refuse_lacking
 from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.evaluation.answering import reusable_answers
 from llmflowlab.evaluation.answers import Metering
@@ -21,6 +22,7 @@ from llmflowlab.evaluation.estimate import Estimate, estimate
 from llmflowlab.evaluation.judging import PREFERENCE, Combine
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
+from llmflowlab.evaluation.recommendation import DEFAULT_MARGIN
 from llmflowlab.evaluation.recorder_client import RecorderProcess
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
 from llmflowlab.evaluation.scoring import DEFAULT_JUDGED, JUDGED, Scoring, check_scorers
@@ -56,6 +58,10 @@ class Wishes:
     """Several judges, in place of `judge`."""
     judge_runs: int = 1
     judge_combine: Combine | None = None
+    until_decided: float | None = None
+    """End a comparison of two once it is decided; differences below this do not matter."""
+    margin: float = DEFAULT_MARGIN
+    """How much worse than the best a cheaper candidate may be."""
     beside: Sequence[CandidateSpec] = ()
     """Candidates that the others are to be compared with."""
     sample: int | None = None
@@ -107,6 +113,7 @@ def prepare(
     if wishes.resume is not None:
         plan = ledger.plan(wishes.resume)
         remarks = list(plan.dataset.warnings)
+        refuse_decided(plan, ledger)
     else:
         plan, remarks = _new_plan(app, wishes)
     providers = [app.provider(candidate.model) for candidate in plan.candidates]
@@ -133,6 +140,16 @@ def prepare(
     budget = Budget(cap, spent=ledger.spent(plan.evaluation_id))
     steering = Steering(concurrency, budget)
     judge = panel_for(app, plan, policy=policy, metering=metering, budget=budget, steering=steering)
+    embedders = embedders_for(
+        app,
+        plan,
+        ledger,
+        policy=policy,
+        metering=metering,
+        budget=budget,
+        steering=steering,
+        allow_unknown_cost=wishes.allow_unknown_cost,
+    )
     output = wishes.output or app.settings.state_dir / "evaluations" / plan.evaluation_id
     bench = Workbench(
         settings=app.settings,
@@ -144,6 +161,7 @@ def prepare(
         concurrency=concurrency,
         output=output,
         plots=True,
+        embedders=embedders,
         harness=wishes.harness,
         budget=budget,
         recorder=recorder,
@@ -160,7 +178,7 @@ def prepare(
         reused=reused,
         panel=judge,
         ledger=ledger,
-        judged=Scoring(plan, judge, ledger).recall(reused),
+        judged=Scoring(plan, judge, ledger, embedders).recall(reused),
     )
     if cap is not None and figures.unpriced and not wishes.allow_unknown_cost:
         raise ConfigurationError(
@@ -209,7 +227,11 @@ def _new_plan(app: App, wishes: Wishes) -> tuple[EvaluationPlan, list[str]]:
         judge_combine=wishes.judge_combine,
         trials=wishes.trials,
         fresh=wishes.fresh,
+        until_decided=wishes.until_decided,
+        order_seed=wishes.seed,
+        margin=wishes.margin,
     )
+    refuse_undecidable(plan, harness=wishes.harness)
     return plan, [*dataset.warnings, *remarks]
 
 

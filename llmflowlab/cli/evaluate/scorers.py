@@ -7,16 +7,24 @@ import sys
 from collections.abc import Sequence
 
 from llmflowlab.cli.context import App
-from llmflowlab.errors import InputError
+from llmflowlab.errors import ConfigurationError, InputError
+from llmflowlab.evaluation.answers import Metering
+from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.dataset import Dataset
 from llmflowlab.evaluation.judging.choice import with_instructions
 from llmflowlab.evaluation.judging.kinds import KINDS, OWN
 from llmflowlab.evaluation.judging.pairwise import PREFERENCE
+from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.plan import EvaluationPlan
 from llmflowlab.evaluation.scorers.base import ScorerSpec
+from llmflowlab.evaluation.scorers.embedding import Embedder, embedding_model
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
 from llmflowlab.evaluation.scoring import SCORERS
+from llmflowlab.evaluation.steering import Steering
+from llmflowlab.providers.calling import CallPolicy
+from llmflowlab.providers.pacing import limiter_for
 
-__all__ = ["complete", "described", "list_scorers", "refuse_lacking"]
+__all__ = ["complete", "described", "embedders_for", "list_scorers", "refuse_lacking"]
 
 
 def list_scorers(app: App, *, as_json: bool) -> None:
@@ -49,9 +57,14 @@ def refuse_lacking(specs: Sequence[ScorerSpec], dataset: Dataset) -> None:
     """
     for spec in specs:
         kind = TEXT_KINDS.get(spec.kind)
-        if kind is None or kind.asks_model:
+        if kind is None:
             continue
-        lacking = build_text_scorer(spec).lacks(dataset)
+        if kind.asks_model:
+            embedding_model(spec)
+            wanting = ScorerSpec(spec.name, "contains")
+        else:
+            wanting = spec
+        lacking = build_text_scorer(wanting).lacks(dataset)
         if lacking is not None:
             raise InputError(lacking)
 
@@ -68,6 +81,42 @@ def complete(spec: ScorerSpec) -> ScorerSpec:
     from llmflowlab.evaluation.scorers.patterns import with_schema
 
     return with_schema(spec)
+
+
+def embedders_for(
+    app: App,
+    plan: EvaluationPlan,
+    ledger: Ledger,
+    *,
+    policy: CallPolicy,
+    metering: Metering,
+    budget: Budget,
+    steering: Steering,
+    allow_unknown_cost: bool,
+) -> dict[str, Embedder]:
+    """Return what makes the vectors of each scorer that compares some.
+
+    Raises:
+        InputError: A model makes no vectors.
+        ConfigurationError: There is a budget, and a model has no known price.
+    """
+    found: dict[str, Embedder] = {}
+    for spec in (plan.spec(name) for name in plan.scorers):
+        if spec.kind not in TEXT_KINDS or not TEXT_KINDS[spec.kind].asks_model:
+            continue
+        provider = app.provider(embedding_model(spec))
+        gate = limiter_for(provider.name, app.settings, steering.concurrency)
+        steering.attach(gate.set_concurrency)
+        embedder = Embedder(
+            provider, ledger=ledger, policy=policy, metering=metering, budget=budget, gate=gate
+        )
+        if budget.cap is not None and not embedder.priced and not allow_unknown_cost:
+            raise ConfigurationError(
+                f"A budget needs prices, and none is known for {embedder.reference}; add it to "
+                "prices.json, or pass --allow-unknown-cost."
+            )
+        found[spec.name] = embedder
+    return found
 
 
 def described(specs: Sequence[ScorerSpec]) -> tuple[ScorerSpec, ...]:

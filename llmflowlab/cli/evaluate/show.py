@@ -13,6 +13,12 @@ from llmflowlab.evaluation.conclusions import conclude
 from llmflowlab.evaluation.estimate import Estimate
 from llmflowlab.evaluation.plan import EvaluationPlan
 from llmflowlab.evaluation.results import CandidateResult, EvaluationResult, ScoreSummary
+from llmflowlab.evaluation.sizing import (
+    ASSUMED_DISCORDANCE,
+    Spread,
+    comparisons_of,
+    visible_roughly,
+)
 
 __all__ = ["describe_plan", "plan_document", "result_tables", "show_result"]
 
@@ -43,6 +49,16 @@ def describe_plan(plan: EvaluationPlan, figures: Estimate) -> list[str]:
     else:
         low, high = figures.cost
         lines.append(f"cost: {dollars(low)} to {dollars(high)}, for {figures.assumption}")
+    if len(plan.candidates) > 1:
+        points = 100 * visible_roughly(
+            Spread(binary=True, value=ASSUMED_DISCORDANCE, rows=0),
+            rows,
+            comparisons=comparisons_of(plan),
+        )
+        lines.append(
+            f"These {rows:,} questions can show differences from about {points:.0f} points "
+            "(`plan` reckons it out)."
+        )
     return lines
 
 

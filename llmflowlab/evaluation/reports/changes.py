@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.conclusions import main_scorer
 from llmflowlab.evaluation.dataset import Row
-from llmflowlab.evaluation.plan import Cell, digest_of
+from llmflowlab.evaluation.plan import Cell, digest_of, main_scorer
 from llmflowlab.evaluation.results import EvaluationResult
 from llmflowlab.evaluation.scoring import is_binary
 from llmflowlab.evaluation.statistics import PairedTest, paired_test

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from llmflowlab.evaluation.conclusions import main_scorer
+from llmflowlab.evaluation.plan import main_scorer
 from llmflowlab.evaluation.reports.agreement import agreement
 from llmflowlab.evaluation.results import EvaluationResult
 from llmflowlab.evaluation.statistics.intervals import quantile

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from llmflowlab.evaluation.conclusions import main_scorer
-from llmflowlab.evaluation.plan import Cell
+from llmflowlab.evaluation.plan import Cell, main_scorer
 from llmflowlab.evaluation.results import EvaluationResult
 
 __all__ = ["embedded", "page_data"]

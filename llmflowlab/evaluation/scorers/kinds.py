@@ -63,6 +63,13 @@ TEXT_KINDS: dict[str, TextKind] = {
             "manner.LanguageMatch",
         ),
         TextKind("refusal", True, "the answer refuses to do what was asked", "manner.Refusal"),
+        TextKind(
+            "embedding_similarity",
+            False,
+            "the texts mean the same, by an embedding model: model=REF",
+            "embedding.EmbeddingScorer",
+            asks_model=True,
+        ),
     )
 }
 

@@ -17,13 +17,14 @@ _MOST_DIGITS = 300
 
 # Languages whose decimal sign is the comma.
 _COMMA = frozenset(
-    (
+    re.findall(
+        r"\w+",
         "bg bs ca cs da de el es et eu fi fr gl hr hu id is it lt lv nb nl nn no pl pt ro ru sk sl sr "
-        "sv tr uk vi"
-    ).split()
+        "sv tr uk vi",
+    )
 )
 # Languages that group thousands with a plain space.
-_SPACED = frozenset("bg cs et fi fr hu lt lv nb nn no pl pt ru sk sv uk".split())
+_SPACED = frozenset(re.findall(r"\w+", "bg cs et fi fr hu lt lv nb nn no pl pt ru sk sv uk"))
 
 _SCALES: dict[str, dict[str, int]] = {
     "en": {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "bn": 9},

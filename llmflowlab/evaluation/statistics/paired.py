@@ -34,6 +34,8 @@ class PairedTest:
     """Two-sided, of "no difference"."""
     deviation: float
     """Standard deviation of the row-wise differences."""
+    discordance: float | None = None
+    """Share of rows on which the two disagree; None for degrees."""
 
 
 def mcnemar_exact(a: Sequence[float], b: Sequence[float]) -> float:
@@ -135,6 +137,7 @@ def paired_test(
         interval=interval,
         p_value=mcnemar_exact(a, b) if binary else _wilcoxon(differences),
         deviation=float(differences.std(ddof=1)) if n > 1 else 0.0,
+        discordance=float(np.count_nonzero(differences)) / n if binary else None,
     )
 
 

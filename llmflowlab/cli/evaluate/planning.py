@@ -1,0 +1,186 @@
+"""`main.py plan`: how many questions, how much money and time it takes to see a difference."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+from llmflowlab.cli.context import App
+from llmflowlab.cli.evaluate.deciding import margin_argument
+from llmflowlab.cli.evaluate.preparing import Wishes, prepare
+from llmflowlab.cli.formatting import dollars
+from llmflowlab.errors import ExitCode, InputError
+from llmflowlab.evaluation.estimate import Estimate
+from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.plan import EvaluationPlan, main_scorer
+from llmflowlab.evaluation.replay import evaluation_behind
+from llmflowlab.evaluation.scoring import corpus_figures, is_binary
+from llmflowlab.evaluation.sizing import (
+    ASSUMED_SECONDS,
+    Spread,
+    comparisons_of,
+    rows_for,
+    seconds_of,
+    spread_of,
+    visible,
+)
+
+__all__ = ["add_plan_arguments", "run_plan"]
+
+
+def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `plan` knows beyond the options of `evaluate`."""
+    add = parser.add_argument
+    add(
+        "--difference",
+        type=margin_argument,
+        default=0.03,
+        metavar="X",
+        help="what is to be seen, in points of 1 (default 0.03: 3 points)",
+    )
+    add(
+        "--power",
+        type=_power,
+        default=0.8,
+        metavar="P",
+        help="chance of seeing it if it is there (default 0.8)",
+    )
+    add(
+        "--paired-from",
+        metavar="RUN_OR_EVALUATION",
+        help="take from it how far two candidates differ from row to row",
+    )
+
+
+def _power(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0.5 <= value <= 0.99:
+        raise argparse.ArgumentTypeError(f"{text!r} is no power from 0.5 to 0.99")
+    return value
+
+
+def run_plan(app: App, wishes: Wishes, arguments: argparse.Namespace, ledger: Ledger) -> int:
+    """Say what an evaluation of these candidates would take.
+
+    Raises:
+        InputError: Fewer than two candidates are named, or something cannot be used.
+    """
+    with closing(ledger):
+        prepared = prepare(app, replace(wishes, fresh=True), ledger)
+        plan = prepared.plan
+        if len(plan.candidates) < 2:
+            raise InputError(
+                "A plan is about telling candidates apart; name two or more with --model."
+            )
+        scorer = main_scorer(plan.scorers)
+        if scorer in corpus_figures(plan):
+            raise InputError(f"{scorer} is of the whole dataset; plan with a scorer of each row.")
+        binary = is_binary(plan.scorers, combine=plan.judge_combine, specs=plan.scorer_specs)
+        source = arguments.paired_from
+        spread = spread_of(
+            plan,
+            scorer,
+            ledger,
+            binary=binary[scorer] and plan.trials == 1,
+            source=None if source is None else evaluation_behind(ledger, source),
+        )
+        known = [seconds_of(candidate, ledger) for candidate in plan.candidates]
+    seconds = max(ASSUMED_SECONDS if value is None else value for value in known)
+    document = _document(
+        plan,
+        prepared.estimate,
+        spread,
+        scorer=scorer,
+        difference=arguments.difference,
+        power=arguments.power,
+        seconds=seconds * plan.trials / prepared.bench.concurrency,
+    )
+    if arguments.json:
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        return ExitCode.DONE
+    for remark in prepared.remarks:
+        app.screen.note(remark)
+    for line in _lines(document, None in known):
+        app.screen.say(line)
+    return ExitCode.DONE
+
+
+def _document(
+    plan: EvaluationPlan,
+    figures: Estimate,
+    spread: Spread,
+    *,
+    scorer: str,
+    difference: float,
+    power: float,
+    seconds: float,
+) -> dict[str, Any]:
+    comparisons = comparisons_of(plan)
+    rows = rows_for(spread, difference, power=power, comparisons=comparisons)
+    there = len(plan.dataset.rows)
+    cost = None if figures.cost is None else [float(c) / there * rows for c in figures.cost]
+    return {
+        "scorer": scorer,
+        "candidates": [candidate.label for candidate in plan.candidates],
+        "difference": difference,
+        "power": power,
+        "comparisons": comparisons,
+        "spread": {"yes_no": spread.binary, "value": spread.value, "seen_on": spread.rows},
+        "assumption": spread.words(),
+        "rows_needed": rows,
+        "rows_there": there,
+        "smallest_visible": visible(spread, there, power=power, comparisons=comparisons),
+        "cost_usd": None if cost is None else {"low": cost[0], "high": cost[1]},
+        "unpriced": list(figures.unpriced),
+        "minutes": rows * seconds / 60,
+    }
+
+
+def _lines(document: dict[str, Any], time_assumed: bool) -> list[str]:
+    rows, there = document["rows_needed"], document["rows_there"]
+    cost = document["cost_usd"]
+    if cost is None:
+        price = f"cost unknown (no price for {', '.join(document['unpriced'])})"
+    elif cost["high"] == 0:
+        price = "free"
+    elif dollars(cost["low"]) == dollars(cost["high"]):
+        price = dollars(cost["high"]) or ""
+    else:
+        price = f"{dollars(cost['low'])} to {dollars(cost['high'])}"
+    lines = [
+        f"To see {_points(document['difference'])} of {document['scorer']} in "
+        f"{document['power']:.0%} of cases you need about {rows:,} questions: {price}, "
+        f"{_minutes(document['minutes'])}{' (assumed speed)' if time_assumed else ''}.",
+        f"Reckoned with: {document['assumption']}; "
+        f"{document['comparisons']} comparison{'s' if document['comparisons'] > 1 else ''}.",
+    ]
+    smallest = document["smallest_visible"]
+    if rows <= there:
+        lines.append(f"The file has {there:,}: that is enough (--sample {rows} draws them).")
+    elif smallest is None:
+        lines.append(f"The file has {there:,}: too few to show any difference.")
+    else:
+        lines.append(
+            f"The file has {there:,}: they show differences from about {_points(smallest)}."
+        )
+    return lines
+
+
+def _points(difference: float) -> str:
+    value = 100 * difference
+    text = f"{value:.0f}" if value >= 10 else f"{value:.1f}".removesuffix(".0")
+    return f"{text} point{'' if text == '1' else 's'}"
+
+
+def _minutes(minutes: float) -> str:
+    if minutes < 1:
+        return f"{max(1, round(60 * minutes))} s"
+    return f"{minutes:.0f} minute{'s' if round(minutes) != 1 else ''}"
