@@ -242,7 +242,7 @@ class EvaluationResult:
         return self.sequential is not None and self.sequential.verdict is not None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the document `evaluate --json` prints."""
+        """Return the document `evaluate --json` prints; what scripts were promised stands first."""
         dataset = self.plan.dataset
         return {
             "evaluation_id": self.plan.evaluation_id,
@@ -256,6 +256,11 @@ class EvaluationResult:
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "comparisons": [comparison.to_json() for comparison in self.comparisons],
             "judge_usage": dict(self.judge_usage),
+            "gates": [dict(gate) for gate in self.gates],
+            "files": {
+                "answers_csv": self.files.get("answers_csv"),
+                "report_html": self.files.get("report_html"),
+            },
             "judging": {name: quality.to_json() for name, quality in self.judging.items()},
             "leaderboard": {
                 scorer: [self._rank(entry) for entry in board]
@@ -267,11 +272,6 @@ class EvaluationResult:
                 None if self.recommendation is None else self.recommendation.to_json(self.plan)
             ),
             "sequential": None if self.sequential is None else self.sequential.to_json(),
-            "gates": [dict(gate) for gate in self.gates],
-            "files": {
-                "answers_csv": self.files.get("answers_csv"),
-                "report_html": self.files.get("report_html"),
-            },
         }
 
     def _rank(self, entry: Rank) -> dict[str, Any]:

@@ -231,6 +231,8 @@ def test_the_document_has_the_promised_keys_and_a_second_run_pays_nothing(
     assert list(document) == [
         *("evaluation_id", "parent_run_id", "dataset", "judge", "candidates", "comparisons"),
         *("judge_usage", "gates", "files"),
+        # Beside what was promised:
+        *("judging", "leaderboard", "measures", "groups", "recommendation", "sequential"),
     ]
     (candidate,) = document["candidates"]
     assert list(candidate) == [

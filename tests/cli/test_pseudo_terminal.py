@@ -21,13 +21,13 @@ def test_the_menu_opens_and_is_left_with_arrow_keys(tmp_path: Path, width: int) 
         "1 Chat (with MLflow tracking)",
         "2 Evaluate (GenAI MLflow)",
         "3 Show info (model comparison)",
-        "4 Exit",
+        "5 Exit",
         "Gemini: set GEMINI_API_KEY",
         "Ollama: nothing answers at http://127.0.0.1:1; install it or set OLLAMA_HOST",
     ):
         terminal.wait_for(line)
-    terminal.type(DOWN * 3)
-    terminal.wait_for("❯ 4 Exit")
+    terminal.type(DOWN * 4)
+    terminal.wait_for("❯ 5 Exit")
     terminal.type("\r")
     assert terminal.exit_code() == 0
     assert "Traceback" not in terminal.everything
@@ -70,7 +70,7 @@ def test_a_chat_from_the_menu_and_back(mlflow_home: Path) -> None:
     terminal.wait_for("Noted.")
     terminal.type(CTRL_D)
     terminal.wait_for("❯ 1 Chat")
-    terminal.type("4")
+    terminal.type("5")
     assert terminal.exit_code() == 0
     assert "Traceback" not in terminal.everything
     artifacts = (mlflow_home / "artifacts" / "guide_artifacts.json").read_text(encoding="utf-8")

@@ -44,6 +44,13 @@ def assert_promised_keys(document: dict[str, Any]) -> None:
             "judge_usage",
             "gates",
             "files",
+            # Beside what was promised from the start:
+            "judging",
+            "leaderboard",
+            "measures",
+            "groups",
+            "recommendation",
+            "sequential",
         ]
     )
     assert _keys(document["dataset"]) == ["digest", "name", "rows"]
@@ -83,5 +90,6 @@ def assert_promised_keys(document: dict[str, Any]) -> None:
                 "p_value",
                 "p_adjusted",
                 "verdict",
+                "smallest_visible",
             ]
         )

@@ -102,7 +102,7 @@ def test_every_fault_on_the_wire_is_said_once_and_the_chat_goes_on(
             menu.wait_for(trouble.said)
             prompts += 1
             menu.wait_for("You: ", times=prompts)
-        menu.type("/exit", "4")
+        menu.type("/exit", "5")
         ended = menu.end()
     assert ended.code == 0
     assert "Traceback" not in ended.said

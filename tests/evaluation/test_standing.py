@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from llmflowlab.evaluation.plan import Cell
 from llmflowlab.evaluation.counting import interval_over_questions
+from llmflowlab.evaluation.plan import Cell
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.evaluation.standing import Standings
 

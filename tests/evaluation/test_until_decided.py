@@ -64,9 +64,7 @@ def decided(home, ledger, tmp_path, data, good, bad, **options):
 
 
 def test_a_clear_difference_ends_the_evaluation_early_and_whole(home, ledger, tmp_path, data):
-    _, models, result = decided(
-        home, ledger, tmp_path, data, answers(), answers(range(0, ROWS, 2))
-    )
+    _, models, result = decided(home, ledger, tmp_path, data, answers(), answers(range(0, ROWS, 2)))
     asked = sum(len(model.requests) for model in models)
     assert asked < ROWS
     found = result.sequential

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from llmflowlab.settings import Settings
+from llmflowlab.tracking import registry
 from llmflowlab.tracking.chat_runs import ChatRuns
 from llmflowlab.tracking.journal import Journal, journal_path, read_journal
 from llmflowlab.tracking.local_records import LocalRecords
@@ -109,7 +110,7 @@ _POINTS: list[Any] = [
     pytest.param(ChatRuns, "_log_records", id="run-artifact"),
     pytest.param(ModelRegistry, "_logged_model", id="logged-model"),
     pytest.param(ModelRegistry, "_create", id="version"),
-    pytest.param(ModelRegistry, "_to_staging", id="stage"),
+    pytest.param(registry, "set_stage", id="stage"),
     pytest.param(ModelRegistry, "register", id="registered"),
     pytest.param(SessionIndex, "add", id="index"),
     pytest.param(ChatRuns, "finish", id="finished"),
@@ -214,7 +215,7 @@ def test_a_session_of_another_model_meanwhile_does_not_cost_the_run_its_version(
         raise _Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(ModelRegistry, "_to_staging", kill)
+        patch.setattr(registry, "set_stage", kill)
         with pytest.raises(_Killed):
             cut_off._pass()
     # The dead session's journal is still locked: another one is delivered first.
