@@ -40,6 +40,20 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     allow_requests(False)
 
 
+@pytest.fixture(autouse=True)
+def no_code_left_behind() -> Iterator[None]:
+    """Forget what MLflow leaves in `sys.modules` when it loads a model from code.
+
+    The files of its modules are gone after the test, and its stand-in for Databricks' `dbutils` has an
+    answer to every attribute; Hypothesis reads the files of all modules and trips over both.
+    """
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if name == "dbutils" or name.startswith("code_model_"):
+            del sys.modules[name]
+
+
 @pytest.fixture
 def requests_allowed() -> None:
     """Opt in to traffic; the addresses in the settings must all be loopback ones."""
