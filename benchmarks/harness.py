@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import resource
@@ -10,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,10 +35,12 @@ def server(*options: str) -> Iterator[str]:
     """Run the model server; yields its base URL."""
     command = [sys.executable, "-m", "benchmarks.server", *options]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    _OWN.add(process.pid)
     try:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
     finally:
+        _OWN.discard(process.pid)
         process.terminate()
         process.wait()
 
@@ -83,7 +86,12 @@ def prices(home: Path) -> Path:
 
 
 def timed(command: Sequence[str], env: dict[str, str], cwd: Path = ROOT) -> Timing:
-    """Run a child process to its end and account for it."""
+    """Run a child process to its end and account for it.
+
+    The wall time ends with the child; the processor time is that of everything it started, such as a
+    recorder that still draws plots when the evaluation is over.
+    """
+    _adopt_orphans()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     process = subprocess.Popen(
@@ -91,9 +99,35 @@ def timed(command: Sequence[str], env: dict[str, str], cwd: Path = ROOT) -> Timi
     )
     out, err = process.communicate()
     wall = time.perf_counter() - began
+    _await_orphans()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
     return Timing(wall, cpu, after.ru_maxrss / 1024, out + err, process.returncode)
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of processes whose own parent ends (Linux; elsewhere they are not counted)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def _await_orphans() -> None:
+    for child in _children() - _OWN:
+        with suppress(ChildProcessError):
+            os.waitpid(child, 0)
+
+
+def _children() -> set[int]:
+    tasks = Path(f"/proc/{os.getpid()}/task")
+    lists = tasks.glob("*/children") if tasks.is_dir() else ()
+    return {int(pid) for file in lists for pid in file.read_text().split()}
+
+
+_OWN: set[int] = set()
+"""Servers that a program runs itself."""
 
 
 def migrated(home: Path) -> None:

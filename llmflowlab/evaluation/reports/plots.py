@@ -135,7 +135,8 @@ def _scores(figure: Figure, figures: dict[str, Any]) -> bool:
 def _front(figure: Figure, figures: dict[str, Any], measure: str) -> bool:
     front = figures["front"]
     points = [p for p in front["points"] if p["quality"] is not None and p[measure] is not None]
-    if not points:
+    if len(points) < 2:
+        # One point has no front.
         return False
     axes = figure.subplots()
     for point in points:
