@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from benchmarks import (
+    coverage,
     data_check,
     evaluation,
     faults,
@@ -30,6 +31,7 @@ PROGRAMS: dict[str, Callable[[], None]] = {
     "pace": pace.main,
     "data_check": data_check.main,
     "faults": faults.main,
+    "coverage": coverage.main,
     "growth": growth.main,
 }
 
