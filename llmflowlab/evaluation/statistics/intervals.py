@@ -90,7 +90,8 @@ def _expanded_interval(sample: np.ndarray, *, confidence: float) -> Interval:
     """Return what BCa tends to with many rows, without resampling.
 
     The quantiles of the bootstrap distribution by its Cornish-Fisher expansion, with bias and
-    acceleration both skewness / (6 * sqrt(n)) (Hall 1992, The Bootstrap and Edgeworth Expansion, 3.10).
+    acceleration both skewness / (6 * sqrt(n)) (Hall 1992, The
+    Bootstrap and Edgeworth Expansion, chapter 3).
     """
     centre, spread = float(sample.mean()), float(sample.std())
     root = math.sqrt(sample.size)
