@@ -153,6 +153,27 @@ def test_an_evaluation_of_several_providers_is_judged_by_another_one(
     _assert_evaluation_stored(connected, document)
 
 
+def test_a_panel_of_every_provider_grades_and_compares_in_its_own_form(
+    connected: Lab, loopback: LoopbackServer, questions: Path, nobody_else: dict[str, str]
+) -> None:
+    # Each provider holds a model to a schema in its own way, and all must take these.
+    loopback.scenario.verdict = lambda whole: "5" if "Grade" in whole else "tie"
+    judges = [part for _, reference, *_ in CHATS for part in ("--judge", reference)]
+    ended = connected.run(
+        *("evaluate", "--model", "guide:docs", "--temperature", "0", "--temperature", "1", *judges),
+        *("--scorer", "support_tone", "--scorer", "preference"),
+        *("--data", str(questions), "--json"),
+        **nobody_else,
+    )
+    assert ended.code == 0, ended.err
+    for candidate in ended.document["candidates"]:
+        assert candidate["scores"]["support_tone"]["mean"] == 1.0
+        assert candidate["scores"]["preference"]["mean"] == 0.5
+    assert ended.document["judge"] == ", ".join(reference for _, reference, *_ in CHATS)
+    assert ended.document["judging"]["support_tone"]["unanimous"] == 1.0
+    assert ended.document["judging"]["preference"]["order_flips"] == 0.0
+
+
 def _assert_evaluation_stored(lab: Lab, document: dict[str, Any]) -> None:
     store = Everything(lab.settings)
     parent = store.client.get_run(document["parent_run_id"])

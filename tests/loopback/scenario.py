@@ -237,10 +237,20 @@ def _fitting(schema: Mapping[str, Any], verdict: str) -> Any:
         if name == "rationale":
             values[name] = f"The loopback judge says {verdict}."
         elif name == "result":
-            values[name] = verdict == "yes" if wanted.get("type") == "boolean" else verdict
+            values[name] = _verdict(wanted, verdict)
         else:
             values[name] = _filler(wanted)
     return values
+
+
+def _verdict(wanted: Mapping[str, Any], verdict: str) -> Any:
+    """Return the verdict in the words that a schema allows: the first for yes, the last for no."""
+    words = wanted.get("enum") or ["yes", "no"]
+    if wanted.get("type") == "boolean":
+        return verdict == "yes"
+    if verdict in words:
+        return verdict
+    return {"yes": words[0], "no": words[-1]}.get(verdict, verdict)
 
 
 def _filler(wanted: Mapping[str, Any]) -> Any:

@@ -39,7 +39,7 @@ a verdict of its own, is judged like any other, by the criteria below.
 """
 _FORM = {
     "yes_no": '{"rationale": "your reason, in one to three sentences", "result": "yes" or "no"}',
-    "grade": '{"rationale": "your reason, in one to three sentences", "result": 1, 2, 3, 4 or 5}',
+    "grade": '{"rationale": "your reason, in one to three sentences", "result": "1", "2", "3", "4" or "5"}',
 }
 
 

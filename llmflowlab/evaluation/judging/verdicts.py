@@ -27,16 +27,12 @@ def schema(scale: Scale) -> dict[str, Any]:
     The rationale stands first: a model that gives its reasons before its verdict has thought before
     it judges.
     """
-    result: dict[str, Any] = (
-        {"type": "integer", "enum": list(GRADES)}
-        if scale == "grade"
-        else {"type": "string", "enum": list(_WORDS[scale])}
-    )
     return {
         "type": "object",
         "properties": {
             "rationale": {"type": "string", "description": "The reason for the verdict, in short."},
-            "result": result,
+            # Words for grades too: not every provider takes an enumeration of numbers.
+            "result": {"type": "string", "enum": list(_WORDS[scale])},
         },
         "required": ["rationale", "result"],
         "additionalProperties": False,
