@@ -19,7 +19,7 @@ from llmflowlab.evaluation.ledger import Ledger, StoredEvaluation
 from llmflowlab.evaluation.outcomes import Outcome, Scores
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan, digest_of, main_scorer
 from llmflowlab.evaluation.results import EvaluationResult
-from llmflowlab.evaluation.scoring import is_binary
+from llmflowlab.evaluation.scorer_choice import is_binary
 from llmflowlab.evaluation.statistics.noninferiority import non_inferior
 
 __all__ = ["Baseline", "Reference", "check_baseline", "earlier_baseline", "row_values"]

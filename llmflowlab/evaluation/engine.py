@@ -11,34 +11,29 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from llmflowlab.errors import TrackingError
-from llmflowlab.evaluation.answering import Answering, CandidateProgress, find_reusable
-from llmflowlab.evaluation.answers import AnswerRecord, Metering
-from llmflowlab.evaluation.budget import Budget
+from llmflowlab.evaluation.answering import Answering, find_reusable
+from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.closing import closing_of
 from llmflowlab.evaluation.counting import build_result
 from llmflowlab.evaluation.deciding import Decider
-from llmflowlab.evaluation.judging import Judge, Panel
-from llmflowlab.evaluation.ledger import EvaluationState, Ledger
+from llmflowlab.evaluation.ledger import EvaluationState
 from llmflowlab.evaluation.outcomes import Entry, Outcome
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan, main_scorer
 from llmflowlab.evaluation.recorder_client import RecorderProcess
 from llmflowlab.evaluation.reports import to_document, write_files
 from llmflowlab.evaluation.results import EvaluationResult
 from llmflowlab.evaluation.running import held
-from llmflowlab.evaluation.scorers.embedding import Embedder
 from llmflowlab.evaluation.scoring import Scoring
-from llmflowlab.evaluation.standing import Standing, Standings
+from llmflowlab.evaluation.standing import Standings
 from llmflowlab.evaluation.steering import Follower, Steering
-from llmflowlab.providers.base import Provider
-from llmflowlab.providers.calling import CallPolicy
+from llmflowlab.evaluation.workbench import Harness, Phase, Snapshot, Workbench
 from llmflowlab.providers.pacing import Limiter, limiter_for
-from llmflowlab.settings import Settings
 
 __all__ = [
     "Harness",
@@ -52,60 +47,10 @@ __all__ = [
     "write_files",
 ]
 
-Phase: TypeAlias = Literal["answering", "scoring", "recording", "done"]
-Harness: TypeAlias = Literal["fast", "mlflow"]
-"""Who scores and writes assessments: the lab itself, or `mlflow.genai.evaluate`."""
-
 _LONG = 20.0
 """Seconds after which a second more does not matter to who waits."""
 _RUNS_SOON = 3.0
 """Seconds that the files wait for the names of their runs."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """How far an evaluation is, for the screen."""
-
-    phase: Phase
-    candidates: Sequence[CandidateProgress]
-    scored: int = 0
-    to_score: int = 0
-    recorded: int = 0
-    to_record: int = 0
-    scorer: str = ""
-    """The scorer that ranks candidates."""
-    standings: Sequence[Standing] = ()
-    """How each candidate stands with it so far."""
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workbench:
-    """What an evaluation works with."""
-
-    settings: Settings
-    providers: Sequence[Provider]
-    """One per candidate, in the plan's order."""
-    judge: Judge | Panel | None
-    ledger: Ledger
-    metering: Metering
-    policy: CallPolicy
-    concurrency: int
-    output: Path
-    """Folder for `answers.csv`, `results.jsonl`, `report.html` and `evaluation.json`."""
-    plots: bool = False
-    """Draw the plots into the runs too; a short evaluation does not wait for them."""
-    embedders: Mapping[str, Embedder] = field(default_factory=dict)
-    """For each scorer that compares vectors, what makes them."""
-    harness: Harness = "fast"
-    budget: Budget = field(default_factory=lambda: Budget(None))
-    """Shared with the judge."""
-    recorder: RecorderProcess | None = None
-    """One that was started beforehand; the fast harness starts its own otherwise."""
-    gates: Callable[[EvaluationResult], Sequence[Mapping[str, Any]]] | None = None
-    """Holds the result against what it must reach."""
-    steering: Steering | None = None
-    """Changes concurrency and budget while the evaluation runs; shared with the judge."""
 
 
 def run_evaluation(

@@ -17,7 +17,7 @@ from llmflowlab.evaluation.experience import (
 from llmflowlab.evaluation.judging import JUDGED, PREFERENCE, Panel
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import Cell, EvaluationPlan, request_for
-from llmflowlab.evaluation.scoring import judgeable
+from llmflowlab.evaluation.scorer_choice import judgeable
 from llmflowlab.providers.base import Provider
 from llmflowlab.text.cost import Prices
 

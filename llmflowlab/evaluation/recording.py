@@ -20,7 +20,8 @@ from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.outcomes import Entry, Outcome
 from llmflowlab.evaluation.plan import CandidateSpec, Cell, EvaluationPlan
 from llmflowlab.evaluation.row_traces import row_inputs, row_trace, set_parameters
-from llmflowlab.evaluation.scoring import Scoring, is_binary
+from llmflowlab.evaluation.scorer_choice import is_binary
+from llmflowlab.evaluation.scoring import Scoring
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.evaluation_books import HeldTrace
 from llmflowlab.tracking.evaluation_runs import EvaluationRuns, RunSpec

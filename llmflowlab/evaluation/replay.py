@@ -14,7 +14,7 @@ from llmflowlab.evaluation.outcomes import Outcome
 from llmflowlab.evaluation.recorder_client import RecorderProcess
 from llmflowlab.evaluation.results import EvaluationResult
 from llmflowlab.evaluation.running import held
-from llmflowlab.evaluation.scoring import corpus_figures, is_binary
+from llmflowlab.evaluation.scorer_choice import corpus_figures, is_binary
 from llmflowlab.settings import Settings
 
 __all__ = ["evaluation_behind", "repair", "stored_result"]

@@ -16,9 +16,9 @@ from typing import Any
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.counting import interval_over_questions
 from llmflowlab.evaluation.row_traces import PARTS
+from llmflowlab.evaluation.scorer_choice import is_binary
 from llmflowlab.evaluation.scorers.base import CorpusScorer, ScorerSpec
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
-from llmflowlab.evaluation.scoring import is_binary
 from llmflowlab.evaluation.statistics import corpus_interval, corpus_value, repeats
 from llmflowlab.evaluation.statistics.corpus import CorpusFigure, added
 from llmflowlab.evaluation.statistics.intervals import quantile

@@ -6,9 +6,9 @@ from llmflowlab.errors import InputError
 from llmflowlab.evaluation.dataset import load_dataset
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import EvaluationPlan
+from llmflowlab.evaluation.scorer_choice import check_scorers, is_binary
 from llmflowlab.evaluation.scorers.base import CorpusScorer, ScorerSpec, TextScorer, parse_scorer
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
-from llmflowlab.evaluation.scoring import check_scorers, is_binary
 from tests.evaluation.helpers import dataset, plan
 
 OPTIONS = {"regex": "pattern=x", "length": "max=3", "json_schema": 'schema="{}"'}

@@ -10,7 +10,7 @@ from llmflowlab.evaluation.deciding import sequential_of
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.outcomes import Outcome
 from llmflowlab.evaluation.plan import EvaluationPlan, main_scorer
-from llmflowlab.evaluation.scoring import corpus_figures
+from llmflowlab.evaluation.scorer_choice import corpus_figures
 
 __all__ = ["margin_argument", "refuse_decided", "refuse_undecidable"]
 

@@ -19,7 +19,7 @@ from llmflowlab.evaluation.estimate import Estimate
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import EvaluationPlan, main_scorer
 from llmflowlab.evaluation.replay import evaluation_behind
-from llmflowlab.evaluation.scoring import corpus_figures, is_binary
+from llmflowlab.evaluation.scorer_choice import corpus_figures, is_binary
 from llmflowlab.evaluation.sizing import (
     ASSUMED_SECONDS,
     Spread,

@@ -19,13 +19,14 @@ from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.dataset import Dataset, load_dataset, sample
 from llmflowlab.evaluation.engine import Harness, Workbench, new_evaluation_id
 from llmflowlab.evaluation.estimate import Estimate, estimate
-from llmflowlab.evaluation.judging import PREFERENCE, Combine
+from llmflowlab.evaluation.judging import JUDGED, PREFERENCE, Combine
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
 from llmflowlab.evaluation.recommendation import DEFAULT_MARGIN
 from llmflowlab.evaluation.recorder_client import RecorderProcess
+from llmflowlab.evaluation.scorer_choice import DEFAULT_JUDGED, check_scorers
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
-from llmflowlab.evaluation.scoring import DEFAULT_JUDGED, JUDGED, Scoring, check_scorers
+from llmflowlab.evaluation.scoring import Scoring
 from llmflowlab.evaluation.steering import Steering, known_budget
 from llmflowlab.evaluation.stratified import Stratum, stratified_sample
 from llmflowlab.providers.base import Parameters

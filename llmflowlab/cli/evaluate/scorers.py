@@ -16,10 +16,10 @@ from llmflowlab.evaluation.judging.kinds import KINDS, OWN
 from llmflowlab.evaluation.judging.pairwise import PREFERENCE
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import EvaluationPlan
+from llmflowlab.evaluation.scorer_choice import SCORERS
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.embedding import Embedder, embedding_model
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
-from llmflowlab.evaluation.scoring import SCORERS
 from llmflowlab.evaluation.steering import Steering
 from llmflowlab.providers.calling import CallPolicy
 from llmflowlab.providers.pacing import limiter_for

@@ -19,8 +19,8 @@ from llmflowlab.evaluation.dataset import load_dataset
 from llmflowlab.evaluation.judging import JUDGED, KINDS, OWN, PREFERENCE
 from llmflowlab.evaluation.ledger import Ledger, StoredEvaluation
 from llmflowlab.evaluation.running import is_running
+from llmflowlab.evaluation.scorer_choice import DEFAULT_JUDGED
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
-from llmflowlab.evaluation.scoring import DEFAULT_JUDGED
 from llmflowlab.evaluation.steering import known_budget
 
 __all__ = ["evaluate_screen"]

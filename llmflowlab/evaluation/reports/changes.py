@@ -11,7 +11,7 @@ from llmflowlab.errors import InputError
 from llmflowlab.evaluation.dataset import Row
 from llmflowlab.evaluation.plan import Cell, digest_of, main_scorer
 from llmflowlab.evaluation.results import EvaluationResult
-from llmflowlab.evaluation.scoring import is_binary
+from llmflowlab.evaluation.scorer_choice import is_binary
 from llmflowlab.evaluation.statistics import PairedTest, paired_test
 
 __all__ = ["Change", "ChangedRow", "Diff", "Side", "content_keys", "diff_sides"]
