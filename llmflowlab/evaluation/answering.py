@@ -21,7 +21,7 @@ from llmflowlab.providers.base import Provider, Request
 from llmflowlab.providers.calling import Answer, CallPolicy, Cancellation, WaitNotice, call
 from llmflowlab.providers.pacing import Limiter
 
-__all__ = ["Answering", "CandidateProgress", "Reusable", "find_reusable", "reusable_answers"]
+__all__ = ["DEFAULT_MAX_TOKENS", "Answering", "CandidateProgress"]
 
 BROKEN_TRIES = 3
 """How often a row is asked in all when its answer breaks off in the middle.
@@ -68,39 +68,6 @@ class CandidateProgress:
         """Answers a second, reused ones left out."""
         seconds = time.monotonic() - self.started
         return (self.done - self.reused) / seconds if seconds > 0 else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Reusable:
-    """The answers that need not be asked for."""
-
-    answers: dict[Cell, AnswerRecord]
-    borrowed: frozenset[Cell]
-    """Those that another evaluation paid for; the others are this one's own, from before a stop."""
-
-
-def find_reusable(plan: EvaluationPlan, ledger: Ledger) -> Reusable:
-    """Return the answers that need not be asked for; only whole ones, what failed is asked again.
-
-    They are this evaluation's own, and those of earlier ones too unless the plan is fresh.
-    """
-    own = plan.evaluation_id
-    cells = {plan.answer_key(cell): cell for cell in plan.cells()}
-    kept = ledger.load("answers", cells, evaluation=own if plan.fresh else None, prefer=own)
-    answers: dict[Cell, AnswerRecord] = {}
-    borrowed: set[Cell] = set()
-    for key, (owner, values) in kept.items():
-        record = AnswerRecord.from_json(values)
-        if record.answered:
-            answers[cells[key]] = record
-            if owner != own:
-                borrowed.add(cells[key])
-    return Reusable(answers, frozenset(borrowed))
-
-
-def reusable_answers(plan: EvaluationPlan, ledger: Ledger) -> dict[Cell, AnswerRecord]:
-    """Return the answers of `find_reusable`, whoever paid for them."""
-    return find_reusable(plan, ledger).answers
 
 
 class Answering:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.errors import TrackingError
-from llmflowlab.evaluation.answering import Answering, find_reusable
+from llmflowlab.evaluation.answering import Answering
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.closing import closing_of
 from llmflowlab.evaluation.counting import build_result
@@ -28,6 +28,7 @@ from llmflowlab.evaluation.plan import Cell, EvaluationPlan, main_scorer
 from llmflowlab.evaluation.recorder_client import RecorderProcess
 from llmflowlab.evaluation.reports import to_document, write_files
 from llmflowlab.evaluation.results import EvaluationResult
+from llmflowlab.evaluation.reuse import find_reusable
 from llmflowlab.evaluation.running import held
 from llmflowlab.evaluation.scoring import Scoring
 from llmflowlab.evaluation.standing import Standings

@@ -8,13 +8,13 @@ from decimal import Decimal
 import pytest
 
 from llmflowlab.errors import Overloaded
-from llmflowlab.evaluation.answering import reusable_answers
 from llmflowlab.evaluation.answers import Metering
 from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.engine import run_evaluation
 from llmflowlab.evaluation.estimate import estimate
 from llmflowlab.evaluation.judging import Judge, panel_of
 from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.reuse import reusable_answers
 from llmflowlab.evaluation.scoring import Scoring
 from llmflowlab.evaluation.verify import verify_run
 from llmflowlab.providers.base import Finished, Parameters, TextDelta, Usage, UsageReport

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from llmflowlab.errors import AuthenticationFailed, Overloaded, TrackingError
-from llmflowlab.evaluation.answering import find_reusable
 from llmflowlab.evaluation.engine import run_evaluation, to_document
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.replay import repair
+from llmflowlab.evaluation.reuse import find_reusable
 from llmflowlab.evaluation.verify import verify_run
 from llmflowlab.settings import load_settings
 from llmflowlab.tracking.store import open_store

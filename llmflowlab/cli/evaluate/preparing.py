@@ -13,7 +13,6 @@ from llmflowlab.cli.evaluate.judges import judges_of, panel_for
 from llmflowlab.cli.evaluate.matrix import candidates_of
 from llmflowlab.cli.evaluate.scorers import complete, described, embedders_for, refuse_lacking
 from llmflowlab.errors import ConfigurationError, InputError
-from llmflowlab.evaluation.answering import reusable_answers
 from llmflowlab.evaluation.answers import Metering
 from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.dataset import Dataset, load_dataset, sample
@@ -24,6 +23,7 @@ from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
 from llmflowlab.evaluation.recommendation import DEFAULT_MARGIN
 from llmflowlab.evaluation.recorder_client import RecorderProcess
+from llmflowlab.evaluation.reuse import reusable_answers
 from llmflowlab.evaluation.scorer_choice import DEFAULT_JUDGED, check_scorers
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
 from llmflowlab.evaluation.scoring import Scoring
