@@ -13,25 +13,12 @@ from mlflow.tracking import MlflowClient
 from llmflowlab.errors import AuthenticationFailed
 from llmflowlab.evaluation.conclusions import conclude
 from llmflowlab.evaluation.engine import run_evaluation, to_document
-from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.settings import load_settings
 from tests.evaluation.helpers import TableModel, bench, dataset, plan, spec
 from tests.evaluation.test_judges import verdict
 
 GOOD = {"France": "Paris", "2 + 2": "The answer is 4.", "Österreich": "Wien", "colour": "Blue"}
 REFUSED = AuthenticationFailed("The key was refused.", provider="table", model="one", status=401)
-
-
-@pytest.fixture
-def home(mlflow_home):
-    return load_settings({}, cwd=mlflow_home, stdin_is_terminal=False)
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    opened = Ledger(tmp_path / "evaluations.db")
-    yield opened
-    opened.close()
 
 
 def run(settings, ledger, tmp_path, models, *, harness="fast", judge=None, **options):

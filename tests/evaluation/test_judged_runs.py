@@ -11,10 +11,8 @@ from llmflowlab.errors import ConnectionFailed
 from llmflowlab.evaluation.engine import run_evaluation
 from llmflowlab.evaluation.judging import Judge, Panel
 from llmflowlab.evaluation.judging.choice import with_instructions
-from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.replay import stored_result
 from llmflowlab.evaluation.scorers.base import parse_scorer
-from llmflowlab.settings import load_settings
 from tests.evaluation.helpers import QUICK, TableModel, bench, dataset, metering, plan, spec
 from tests.evaluation.test_judges import verdict
 
@@ -38,18 +36,6 @@ class Prefers(TableModel):
         said = "first" if first else "second" if second else "tie"
         self.answers = {"": verdict(said)}
         yield from super().stream(request)
-
-
-@pytest.fixture
-def home(mlflow_home):
-    return load_settings({}, cwd=mlflow_home, stdin_is_terminal=False)
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    opened = Ledger(tmp_path / "evaluations.db")
-    yield opened
-    opened.close()
 
 
 def run(home, ledger, tmp_path, models, judges, *, harness="fast", combine=None, **options):

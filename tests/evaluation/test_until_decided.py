@@ -13,28 +13,14 @@ from llmflowlab.evaluation.conclusions import conclude
 from llmflowlab.evaluation.dataset import load_dataset
 from llmflowlab.evaluation.deciding import Decider, sequential_of
 from llmflowlab.evaluation.engine import run_evaluation
-from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.plan import Cell
 from llmflowlab.evaluation.replay import stored_result
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.evaluation.verify import verify_run
-from llmflowlab.settings import load_settings
 from llmflowlab.tracking.store import open_store
 from tests.evaluation.helpers import TableModel, bench, plan, spec
 
 ROWS = 300
-
-
-@pytest.fixture
-def home(mlflow_home):
-    return load_settings({}, cwd=mlflow_home, stdin_is_terminal=False)
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    opened = Ledger(tmp_path / "evaluations.db")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
