@@ -18,7 +18,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -328,7 +328,8 @@ class Ledger:
     def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
         with self._translated():
             if not self._made and not self.path.exists():
-                return _empty().execute(sql, values).fetchall()
+                with closing(_empty()) as empty:
+                    return empty.execute(sql, values).fetchall()
             self._make()
             with self._connection() as connection:
                 return connection.execute(sql, values).fetchall()

@@ -13,9 +13,12 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from llmflowlab.errors import InputError, LabError, ProviderError, TrackingError
 from llmflowlab.tracking.files import write_atomically
@@ -100,15 +103,55 @@ def run_batch(
         TrackingError: Journal or output cannot be written.
     """
     digest = hashlib.sha256(
-        json.dumps([list(map(list, requests)), version], ensure_ascii=False, default=str).encode()
+        # Escaped, so that half a character (a lone surrogate) in a row can be written too.
+        json.dumps([list(map(list, requests)), version], default=str).encode()
     ).hexdigest()
     journal = journal_of(output)
+    with _alone(journal, output):
+        return _run(model, requests, output, journal, digest, version, concurrency, tick)
+
+
+@contextmanager
+def _alone(journal: Path, output: Path) -> Iterator[None]:
+    """Keep a journal to this process.
+
+    Raises:
+        InputError: Another batch writes to it.
+        TrackingError: The folder cannot be written.
+    """
+    place = journal.with_name(journal.name + ".lock")
+    lock = FileLock(place)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout as exc:
+        raise InputError(
+            f"Another batch is writing {output}; wait for its end, or name another file."
+        ) from exc
+    except OSError as exc:
+        raise TrackingError(f"{output} cannot be written ({exc.strerror or exc}).") from exc
+    try:
+        yield
+    finally:
+        lock.release()
+        place.unlink(missing_ok=True)
+
+
+def _run(
+    model: ServedModel,
+    requests: Sequence[tuple[Any, Any]],
+    output: Path,
+    journal: Path,
+    digest: str,
+    version: str,
+    concurrency: int,
+    tick: Callable[[int], None],
+) -> BatchResult:
     done = _resume(journal, digest)
     resumed = len(done)
     tick(resumed)
     left = [number for number in range(len(requests)) if number not in done]
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
         with journal.open("a", encoding="utf-8") as file:
             if file.tell() == 0:
                 _append(file, {"digest": digest, "version": version})
@@ -155,6 +198,8 @@ def _part(model: ServedModel, requests: Sequence[tuple[Any, Any]]) -> list[dict[
         return [_one(model, messages, params) for messages, params in requests]
     except LabError as exc:
         return [_failed(exc) for _ in requests]
+    except Exception as exc:  # noqa: BLE001 - a model of anybody's; the other rows get their answers
+        return [_failed(InputError(f"The model failed ({type(exc).__name__}).")) for _ in requests]
 
 
 def _one(model: ServedModel, messages: Any, params: Any) -> dict[str, Any]:
@@ -233,7 +278,8 @@ def _resume(journal: Path, digest: str) -> dict[int, dict[str, Any]]:
         # A line that a kill cut off: the row is asked again.
         with journal.open("r+b") as file:
             file.truncate(len(kept) + len(newline))
-    lines = kept.decode("utf-8", errors="replace").splitlines()
+    # Not `splitlines`: an answer may hold other line separators.
+    lines = [line for line in kept.decode("utf-8", errors="replace").split("\n") if line]
     if not lines:
         return {}
     done: dict[int, dict[str, Any]] = {}
@@ -254,7 +300,7 @@ def _resume(journal: Path, digest: str) -> dict[int, dict[str, Any]]:
 
 
 def _append(file: Any, entry: Mapping[str, Any]) -> None:
-    file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+    file.write(json.dumps(entry) + "\n")
     file.flush()
     os.fsync(file.fileno())
 

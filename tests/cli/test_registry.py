@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from llmflowlab.cli import main
+from llmflowlab.errors import InputError
 from llmflowlab.settings import Settings
 from llmflowlab.tracking import batch
 from tests.cli.fakes import Typing
@@ -226,6 +227,63 @@ def test_a_killed_batch_goes_on_where_it_was(tmp_path: Path) -> None:
     assert kept == [f"re: {n}" for n in range(6)]
     assert (result.answered, result.resumed, len(second.asked)) == (6, 6 - len(second.asked), 3)
     assert not journal.exists()
+
+
+def test_a_batch_goes_on_after_answers_with_any_character(tmp_path: Path) -> None:
+    # Line separators inside an answer once split its line of the journal in two.
+    texts = ["a\u2028b", "c\u0085d", "half \ud800", "e"]
+    rows = [([{"role": "user", "content": text}], None) for text in texts]
+    output = tmp_path / "o.jsonl"
+
+    def run(model: Any) -> batch.BatchResult:
+        return batch.run_batch(
+            model, rows, output, version="m/1", concurrency=1, tick=lambda n: None
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Counting(kill_after=3))
+    second = Counting()
+    result = run(second)
+    assert (result.answered, result.resumed + len(second.asked)) == (4, 4)
+    assert len(output.read_text("utf-8").split("\n")) == 5
+
+
+class Table:
+    """A tabular model of somebody else's, which breaks on everything."""
+
+    kind = "table"
+
+    def documents(self, rows: Any) -> Any:
+        raise ZeroDivisionError
+
+
+def test_a_tabular_model_that_breaks_leaves_an_error_in_each_row(tmp_path: Path) -> None:
+    rows = [([{"role": "user", "content": "x"}], None)] * 2
+    output = tmp_path / "o.jsonl"
+    result = batch.run_batch(
+        Table(), rows, output, version="m/1", concurrency=1, tick=lambda n: None
+    )
+    assert (result.answered, result.failed) == (0, 2)
+    assert "ZeroDivisionError" in output.read_text("utf-8")
+
+
+def test_two_batches_do_not_write_one_output(tmp_path: Path) -> None:
+    output = tmp_path / "o.jsonl"
+    rows = [([{"role": "user", "content": "x"}], None)]
+
+    class Second(Counting):
+        def answer(self, messages: Any, asked: Any) -> Any:
+            with pytest.raises(InputError, match="Another batch is writing"):
+                batch.run_batch(
+                    Counting(), rows, output, version="m/1", concurrency=1, tick=lambda n: None
+                )
+            yield from super().answer(messages, asked)
+
+    result = batch.run_batch(
+        Second(), rows, output, version="m/1", concurrency=1, tick=lambda n: None
+    )
+    assert result.answered == 1
+    assert not list(tmp_path.glob("*.lock"))
 
 
 def test_a_taken_port_and_a_missing_version_end_with_2(

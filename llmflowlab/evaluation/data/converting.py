@@ -50,6 +50,11 @@ def write_table(table: Table, path: Path, *, force: bool = False) -> None:
         raise InputError(
             "A text holds half a character (a lone surrogate), which no file can hold; mend it first."
         ) from exc
+    except csv.Error as exc:
+        # Python 3.10's csv cannot write a NUL; later ones can.
+        raise InputError(
+            f"A text holds a NUL, which {kind} cannot hold on this Python; write .jsonl or .parquet."
+        ) from exc
     _verify(data, kind, table, path)
     try:
         write_atomically(path, data)
