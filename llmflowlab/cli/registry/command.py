@@ -82,7 +82,7 @@ def _list(app: App, arguments: argparse.Namespace) -> int:
     store = open_store(app.settings)
     models = list_models(store, arguments.name)
     evaluations = {
-        version.reference: evaluations_of(store, version)
+        version.reference: describe(store, version).evaluations
         for model in models
         for version in model.versions
     }

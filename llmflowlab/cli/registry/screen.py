@@ -14,7 +14,6 @@ from llmflowlab.tracking.registry_queries import (
     RegisteredModel,
     Version,
     alias_history,
-    evaluations_of,
     list_models,
 )
 from llmflowlab.tracking.store import Store, open_store
@@ -49,13 +48,14 @@ def registry_screen(app: App) -> None:
 
 def _summary(model: RegisteredModel) -> str:
     held = ", ".join(f"{alias}: {number}" for alias, number in sorted(model.aliases.items()))
-    return f"{len(model.versions)} versions{'; ' + held if held else ''}"
+    count = len(model.versions)
+    return f"{count} version{'' if count == 1 else 's'}{'; ' + held if held else ''}"
 
 
 def _model(app: App, store: Store, name: str) -> None:
     while True:
         (model,) = list_models(store, name)
-        evaluations = {v.reference: evaluations_of(store, v) for v in model.versions}
+        evaluations = {v.reference: describe(store, v).evaluations for v in model.versions}
         show_models(app.screen, [model], evaluations)
         versions: list[Choice[Version | str | None]] = [
             Choice(f"Version {v.version}", v, names=(v.version, v.reference))
