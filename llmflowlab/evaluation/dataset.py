@@ -48,6 +48,11 @@ class Row:
     source: dict[str, str]
     """All cells of the file as text, by column, for reports."""
 
+    @property
+    def accepted(self) -> str:
+        """Every accepted answer in one text, for judges and people; empty without any."""
+        return "\nor: ".join([self.expected or "", *self.alternatives])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:

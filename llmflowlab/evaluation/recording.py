@@ -153,7 +153,7 @@ class Recording:
                     cell=cell,
                     answer=answers[cell],
                     inputs=row_inputs(self._plan, cell),
-                    expected=self._plan.dataset.rows[cell.row].expected,
+                    expected=self._plan.dataset.rows[cell.row].accepted or None,
                     trace=stored[self._plan.trace_id(cell)],
                 )
                 for cell in cells

@@ -67,7 +67,7 @@ def row_trace(
         error=answer.error,
         tokens=tokens,
         spans=spans,
-        expected=row.expected if with_scores else None,
+        expected=(row.accepted or None) if with_scores else None,
         digest=outcome.digest,
         assessments=[assessment(s) for s in outcome.scores.values()] if with_scores else [],
         tags={"llmflowlab.row": row.id, "llmflowlab.trial": str(cell.trial), **category},

@@ -145,7 +145,7 @@ MLFLOW_JUDGES: tuple[JudgeKind, ...] = (
             lambda row, answer: {
                 "input": str(_inputs(row)),
                 "output": answer,
-                "ground_truth": row.expected or "",
+                "ground_truth": row.accepted,
             },
         ),
     ),
@@ -180,7 +180,7 @@ MLFLOW_JUDGES: tuple[JudgeKind, ...] = (
         ask=_prompt(
             "prompts.equivalence",
             "EQUIVALENCE_PROMPT",
-            lambda row, answer: {"output": answer, "expected_output": row.expected or ""},
+            lambda row, answer: {"output": answer, "expected_output": row.accepted},
         ),
     ),
     JudgeKind(
@@ -213,7 +213,7 @@ def _ask_instructions(instructions: Instructions, row: Row, answer: str) -> Ques
     values = {
         "question": row.question,
         "answer": answer,
-        "expected": row.expected or "",
+        "expected": row.accepted,
         "context": row.context or "",
         "guidelines": "\n".join(f"- {rule}" for rule in row.guidelines),
     }

@@ -90,14 +90,14 @@ class PreferenceScorer:
                         yield self._one(judge, row, first, second, run)
 
     def _one(self, judge: Judge, row: Row, first: str, second: str, run: int) -> Judgement:
-        about = [row.question, row.expected, first, second, *([run] if run else [])]
+        about = [row.question, row.accepted or None, first, second, *([run] if run else [])]
         key = digest_of([PREFERENCE, self.version, judge.reference, about])
         return Judgement(key, partial(self._ask, judge, row, first, second))
 
     def _ask(self, judge: Judge, row: Row, first: str, second: str, stopper: Stopper) -> Score:
         values = {
             "question": row.question,
-            "expected": row.expected or "",
+            "expected": row.accepted,
             "first": first,
             "second": second,
         }

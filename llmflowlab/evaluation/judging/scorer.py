@@ -107,7 +107,7 @@ class JudgeScorer:
         return self._key(row, answer, self.panel.judges[0], 0)
 
     def _key(self, row: Row, answer: AnswerRecord, judge: Judge, run: int) -> str:
-        about: list[Any] = [row.question, row.expected, list(row.guidelines), answer.text]
+        about: list[Any] = [row.question, row.accepted or None, list(row.guidelines), answer.text]
         if "context" in self.kind.needs:
             about.append(row.context)
         # A scorer of another name is the same scorer.
