@@ -8,6 +8,7 @@ from collections.abc import Callable
 from benchmarks import (
     coverage,
     data_check,
+    decisions,
     evaluation,
     faults,
     first_token,
@@ -32,6 +33,7 @@ PROGRAMS: dict[str, Callable[[], None]] = {
     "data_check": data_check.main,
     "faults": faults.main,
     "coverage": coverage.main,
+    "decisions": decisions.main,
     "growth": growth.main,
 }
 

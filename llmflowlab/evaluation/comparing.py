@@ -65,7 +65,7 @@ def compare(
             )
             found.append((first, second, scorer, test))
     compared = [
-        replace(c, smallest_visible=None if c.scorer in corpus else _visible(c, binary, len(found)))
+        replace(c, smallest_visible=None if c.scorer in corpus else _visible(c, binary))
         for c in _corrected(plan, found, lower_is_better=False)
     ]
     if sequential is None:
@@ -75,15 +75,14 @@ def compare(
     ]
 
 
-def _visible(comparison: Comparison, binary: Mapping[str, bool], comparisons: int) -> float | None:
+def _visible(comparison: Comparison, binary: Mapping[str, bool]) -> float | None:
     """Return the smallest true difference these rows show, at the level left by all comparisons."""
     test = comparison.test
     if test is None:
         return None
-    alpha = ALPHA / comparisons
     if not binary[comparison.scorer] or test.discordance is None:
-        return visible_degrees(test.n, test.deviation, alpha=alpha)
-    return visible_yes_no(test.n, test.discordance, alpha=alpha)
+        return visible_degrees(test.n, test.deviation, alpha=comparison.level)
+    return visible_yes_no(test.n, test.discordance, alpha=comparison.level)
 
 
 def compare_measures(
@@ -128,6 +127,7 @@ def _corrected(
             p_adjusted=None if test is None else next(adjusted),
             lower_is_better=lower_is_better,
             pair=(first, second),
+            level=ALPHA / len(found),
         )
         for first, second, name, test in found
     ]

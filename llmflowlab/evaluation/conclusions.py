@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from decimal import Decimal
+
 from llmflowlab.evaluation.deciding import Sequential
 from llmflowlab.evaluation.plan import main_scorer
+from llmflowlab.evaluation.recommendation import Recommendation
 from llmflowlab.evaluation.results import CandidateResult, Comparison, EvaluationResult
-from llmflowlab.evaluation.statistics import rows_needed
+from llmflowlab.evaluation.statistics import Interval, PairedTest, rows_needed
+from llmflowlab.evaluation.statistics.planning import rows_for_degrees, rows_for_yes_no
 from llmflowlab.text.money import dollars
 
 __all__ = ["conclude", "describe_comparison", "main_scorer"]
@@ -22,7 +27,7 @@ def describe_comparison(comparison: Comparison) -> str:
         return f"{scorer}: {a} and {b} have no scored row in common; they cannot be compared."
     if comparison.verdict == "no_difference_shown":
         aim = max(abs(test.difference), _WORTH_SEEING)
-        needed = rows_needed(test.deviation, aim)
+        needed = _rows_to_see(aim, comparison, test)
         sentence = f"{scorer}: no difference shown between {a} and {b} on {test.n} rows"
         if comparison.smallest_visible is not None:
             sentence += f", which could have shown {_points(comparison.smallest_visible)} or more"
@@ -40,6 +45,14 @@ def describe_comparison(comparison: Comparison) -> str:
         f"{scorer}: {better} is better than {worse} (+{_points(abs(test.difference))}, "
         f"95 % CI {low * 100:.0f} to {high * 100:.0f}, {test.n} rows)."
     )
+
+
+def _rows_to_see(aim: float, comparison: Comparison, test: PairedTest) -> int | None:
+    if comparison.smallest_visible is None:
+        return rows_needed(test.deviation, aim)
+    if test.discordance is None:
+        return rows_for_degrees(test.deviation, aim, alpha=comparison.level)
+    return rows_for_yes_no(test.discordance, aim, alpha=comparison.level)
 
 
 def _points(difference: float) -> str:
@@ -73,7 +86,38 @@ def conclude(result: EvaluationResult) -> list[str]:
         sentences += _fastest_and_cheapest(result)
         if result.recommendation is not None:
             sentences.append(result.recommendation.reason)
+            sentences.append(_front(result, result.recommendation))
     return sentences
+
+
+def _front(result: EvaluationResult, recommendation: Recommendation) -> str:
+    entries = []
+    for entry in recommendation.front:
+        figures = [_with_interval(entry.mean, entry.interval, lambda x: f"{x:.0%}")]
+        if entry.cost_usd is not None:
+            figures.append(
+                _with_interval(
+                    float(entry.cost_usd), entry.cost_interval, lambda x: dollars(Decimal(str(x)))
+                )
+            )
+        if entry.latency is not None:
+            figures.append(_with_interval(entry.latency, entry.latency_interval, _seconds))
+        label = result.candidates[entry.candidate].spec.label
+        entries.append(f"{label} {', '.join(figures)}")
+    return (
+        f"Beaten by nobody in {recommendation.scorer}, cost and speed at once (of an answer on "
+        f"average, with 95 % intervals): {'; '.join(entries)}."
+    )
+
+
+def _with_interval(value: float, interval: Interval | None, write: Callable[[float], str]) -> str:
+    if interval is None or interval.low == interval.high:
+        return write(value)
+    return f"{write(value)} [{write(interval.low)} to {write(interval.high)}]"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{1000 * seconds:.2g} ms"
 
 
 def _sequential(result: EvaluationResult, found: Sequential) -> str:
@@ -137,7 +181,7 @@ def _fastest_and_cheapest(result: EvaluationResult) -> list[str]:
     if len(timed) == len(candidates):
         fastest = min(timed, key=lambda index: timed[index])
         seconds = timed[fastest]
-        shown = f"{seconds:.2f} s" if seconds >= 0.1 else f"{1000 * seconds:.2g} ms"
+        shown = _seconds(seconds)
         alike = _not_told_apart(result, "latency", fastest)
         sentences.append(
             f"Fastest: {candidates[fastest].spec.label}, {shown} an answer on average{alike}."

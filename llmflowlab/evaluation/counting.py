@@ -163,6 +163,7 @@ def build_result(
         for index in range(len(plan.candidates))
     ]
     comparisons = compare(plan, scores, binary=binary, corpus=figures, sequential=sequential)
+    measures = compare_measures(plan, answers)
     return EvaluationResult(
         plan=plan,
         parent_run_id=None,
@@ -174,11 +175,21 @@ def build_result(
         interrupted=interrupted,
         judging=_judging(plan, scores),
         leaderboard=leaderboards(candidates, comparisons),
-        measures=compare_measures(plan, answers),
+        measures=measures,
         groups=groups_of(plan, scores, binary=binary, corpus=figures),
         recommendation=None
         if main in figures
-        else recommend(plan, candidates, scores, main, binary=binary, margin=plan.margin),
+        else recommend(
+            plan,
+            candidates,
+            scores,
+            main,
+            binary=binary,
+            margin=plan.margin,
+            answers=answers,
+            comparisons=[*comparisons, *measures],
+            sequential=sequential,
+        ),
         sequential=sequential,
     )
 

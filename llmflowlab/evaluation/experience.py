@@ -12,6 +12,7 @@ from llmflowlab.evaluation.answers import Metering
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.outcomes import Outcome
 from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan, request_for
+from llmflowlab.evaluation.scores import Score
 from llmflowlab.providers.base import Provider
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Sizes",
     "answers_before",
     "latest_answers",
+    "latest_verdicts",
     "spread_of_sum",
     "verdicts_before",
 ]
@@ -77,7 +79,7 @@ class Sizes:
         return max(0.0, len(counted) * y + slope * (sum(counted) - len(counted) * x))
 
 
-def spread_of_sum(values: Sequence[int], number: int) -> tuple[float, float, float]:
+def spread_of_sum(values: Sequence[float], number: int) -> tuple[float, float, float]:
     """Return low, middle and high of the sum of so many further values of the same kind.
 
     A 95 % prediction interval, from the mean's own error and the spread of the values to come, and
@@ -110,6 +112,15 @@ def latest_answers(
 ) -> Iterator[tuple[EvaluationPlan, Outcome]]:
     """Yield the latest rows that a candidate's model answered."""
     yield from _latest(ledger, lambda other, _: other.model == candidate.model)
+
+
+def latest_verdicts(ledger: Ledger, judge: str) -> Iterator[Score]:
+    """Yield the latest verdicts that a judge was asked for, whatever the scorer."""
+    for _, outcome in _latest(ledger, lambda _, judges: judge in judges):
+        for score in outcome.scores.values():
+            for verdict in score.members or (score,):
+                if verdict.judge == judge and verdict.prompt_tokens and not verdict.shared:
+                    yield verdict
 
 
 def _answers(

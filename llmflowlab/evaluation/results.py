@@ -140,6 +140,8 @@ class Comparison:
     """What a comparison that may end early came to: it takes the place of the test."""
     smallest_visible: float | None = None
     """The smallest true difference that these rows would have shown in 80 of 100 cases."""
+    level: float = ALPHA
+    """What is left of 5 % for it alone, where all comparisons share them."""
 
     @property
     def verdict(self) -> Verdict:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean
 
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.comparing import paired_scores
-from llmflowlab.evaluation.experience import ENOUGH, latest_answers
+from llmflowlab.evaluation.experience import (
+    ENOUGH,
+    latest_answers,
+    latest_verdicts,
+    spread_of_sum,
+)
 from llmflowlab.evaluation.ledger import Ledger
 from llmflowlab.evaluation.outcomes import Outcome
 from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
@@ -22,11 +28,11 @@ from llmflowlab.evaluation.statistics.planning import (
 
 __all__ = [
     "ASSUMED_DISCORDANCE",
-    "ASSUMED_SECONDS",
+    "Duration",
     "Spread",
     "comparisons_of",
+    "duration_of",
     "rows_for",
-    "seconds_of",
     "spread_of",
     "visible",
     "visible_roughly",
@@ -36,7 +42,8 @@ ASSUMED_DISCORDANCE = 0.25
 """Share of rows on which two candidates nobody has compared are taken to disagree."""
 ASSUMED_DEVIATION = 0.35
 """Standard deviation of the row-wise differences of degrees, likewise."""
-ASSUMED_SECONDS = 2.0
+ASSUMED_SECONDS = (1.0, 4.0)
+"""Of an answer or judgement of a model nobody has timed: low and high."""
 _FEWEST = 20
 """Common rows below which an earlier comparison tells too little."""
 
@@ -128,8 +135,9 @@ def _spread(pairs: Sequence[tuple[float, float]], binary: bool) -> float:
         # One more of each: that none was seen on 50 rows does not mean that there are none.
         return (sum(1 for d in differences if d) + 1) / (len(differences) + 2)
     mean = fmean(differences)
-    spread = math.sqrt(sum((d - mean) ** 2 for d in differences) / (len(differences) - 1))
-    return max(spread, 0.01)
+    squares = sum((d - mean) ** 2 for d in differences)
+    # One more, half the scale away, for the same reason.
+    return math.sqrt(squares / (len(differences) - 1) + 0.25 / len(differences))
 
 
 def comparisons_of(plan: EvaluationPlan) -> int:
@@ -165,11 +173,59 @@ def visible_roughly(spread: Spread, rows: int, *, comparisons: int) -> float:
     return min(1.0, z * deviation / math.sqrt(rows))
 
 
-def seconds_of(candidate: CandidateSpec, ledger: Ledger) -> float | None:
-    """Return how long an answer of a candidate took on average; None where too few are known."""
-    known = [
-        outcome.answer.latency
-        for _, outcome in latest_answers(ledger, candidate)
-        if outcome.answer.answered and outcome.answer.latency is not None
-    ]
-    return fmean(known) if len(known) >= ENOUGH else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duration:
+    """How long an evaluation will take, limits of the providers aside."""
+
+    low: float
+    """Seconds."""
+    high: float
+    assumed: bool
+    """Whether somebody's speed is not known from earlier evaluations."""
+
+
+def duration_of(
+    plan: EvaluationPlan, ledger: Ledger, *, rows: int, judge_calls: int, concurrency: int
+) -> Duration:
+    """Return how long so many questions take.
+
+    Models are asked side by side, and answers are judged while others come in: whoever needs the most
+    time sets the end.
+
+    Args:
+        plan: Who is asked.
+        ledger: Remembers how long answers and judgements took.
+        rows: Questions.
+        judge_calls: Judgements of all of them.
+        concurrency: Calls in flight for each model, and judgements in flight.
+    """
+    spans: list[tuple[float, float]] = []
+    assumed = False
+    # Candidates of one model share its limit.
+    for model, sharing in Counter(c.model for c in plan.candidates).items():
+        candidate = next(c for c in plan.candidates if c.model == model)
+        answers = (outcome.answer for _, outcome in latest_answers(ledger, candidate))
+        known = [a.latency for a in answers if a.answered and a.latency is not None]
+        assumed |= len(known) < ENOUGH
+        spans.append(_span(known, rows * plan.trials * sharing))
+    judging = []
+    for judge in plan.judges if judge_calls else ():
+        known = [verdict.seconds for verdict in latest_verdicts(ledger, judge)]
+        assumed |= len(known) < ENOUGH
+        judging.append(_span(known, math.ceil(judge_calls / len(plan.judges))))
+    if judging:
+        spans.append((sum(low for low, _ in judging), sum(high for _, high in judging)))
+    return Duration(
+        low=max(low for low, _ in spans) / concurrency,
+        high=max(high for _, high in spans) / concurrency,
+        assumed=assumed,
+    )
+
+
+def _span(known: Sequence[float], calls: int) -> tuple[float, float]:
+    """Return the seconds that so many calls take one after the other, low and high."""
+    if len(known) < ENOUGH:
+        low, high = ASSUMED_SECONDS
+        return low * calls, high * calls
+    low, _, high = spread_of_sum(known, calls)
+    return low, high

@@ -5,9 +5,17 @@ from decimal import Decimal
 
 import pytest
 
-from llmflowlab.evaluation.conclusions import conclude
+from llmflowlab.evaluation.conclusions import conclude, describe_comparison
 from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
-from llmflowlab.evaluation.results import CandidateResult, EvaluationResult, Latency, ScoreSummary
+from llmflowlab.evaluation.results import (
+    CandidateResult,
+    Comparison,
+    EvaluationResult,
+    Latency,
+    ScoreSummary,
+)
+from llmflowlab.evaluation.statistics import paired_test
+from llmflowlab.evaluation.statistics.planning import rows_for_yes_no
 from tests.evaluation.helpers import dataset
 
 
@@ -69,3 +77,25 @@ def test_without_all_prices_nothing_is_called_cheapest(result: EvaluationResult)
     unpriced = [result.candidates[0], replace(result.candidates[1], cost_usd=None)]
     said = conclude(replace(result, candidates=unpriced))
     assert "Cheapest: cannot be said; no price is known for gemini:flash." in said
+
+
+def test_the_rows_still_needed_fit_the_difference_that_could_have_been_seen() -> None:
+    # It once said "could have shown 5 points; about 300 more rows would be needed to see 5 points".
+    test = paired_test(
+        [1.0] * 60 + [0.0] * 40, [1.0] * 55 + [0.0] * 5 + [1.0] * 6 + [0.0] * 34, binary=True
+    )
+    assert test is not None
+    found = Comparison(
+        a="a",
+        b="b",
+        scorer="contains",
+        test=test,
+        p_adjusted=1.0,
+        smallest_visible=0.12,
+        level=0.01,
+    )
+    needed = rows_for_yes_no(test.discordance or 0.0, 0.03, alpha=0.01)
+    assert f"about {needed - 100:,} more rows would be needed to see 3 points" in (
+        describe_comparison(found)
+    )
+    assert needed > rows_for_yes_no(test.discordance or 0.0, 0.03)

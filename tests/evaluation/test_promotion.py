@@ -158,9 +158,9 @@ def test_the_bound_of_yes_and_no_is_tangos() -> None:
     found = paired_bound(a, b)
     assert found.lower == pytest.approx(-found.upper)
     assert -0.08 < found.lower < -0.04
-    # Solved by hand for pairs that all agree: z² / (n + z²).
-    agreeing = paired_bound([1.0] * 100, [1.0] * 100)
-    assert agreeing.lower == pytest.approx(-(1.6448536**2) / (100 + 1.6448536**2), abs=1e-3)
+    # Where all pairs agree: nδ − 1/4 = z·√(nδ(1 − δ)), with the correction for continuity.
+    worse = -paired_bound([1.0] * 100, [1.0] * 100).lower
+    assert 100 * worse - 0.25 == pytest.approx(1.6448536 * (100 * worse * (1 - worse)) ** 0.5)
 
 
 def test_the_bound_of_grades_is_students_at_the_least() -> None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.conclusions import conclude
 from llmflowlab.evaluation.counting import build_result
 from llmflowlab.evaluation.dataset import load_dataset
 from llmflowlab.evaluation.plan import Cell
@@ -15,7 +16,10 @@ from tests.evaluation.helpers import plan, spec
 @pytest.fixture
 def make(tmp_path):
     def made(candidates, rows=200, **options):
-        """Return a result; each candidate is (right of all rows, USD an answer, seconds)."""
+        """Return a result; each candidate is (right of all rows, USD an answer, seconds).
+
+        Seconds can be a function of the row.
+        """
         file = tmp_path / "d.csv"
         file.write_text("question,answer\n" + "".join(f"q{i},a{i}\n" for i in range(rows)), "utf-8")
         names = [spec(f"t:{name}") for name in "abcd"[: len(candidates)]]
@@ -27,7 +31,7 @@ def make(tmp_path):
                 answers[cell] = AnswerRecord(
                     text="x",
                     state="complete",
-                    latency=seconds,
+                    latency=seconds(row) if callable(seconds) else seconds,
                     cost_usd=None if cost is None else str(cost),
                     prompt_tokens=1,
                     completion_tokens=1,
@@ -53,7 +57,7 @@ def chosen(result):
 def test_the_cheapest_that_is_shown_to_be_no_worse_is_recommended(make):
     result = make([(180, Decimal("0.01"), 1.0), (180, Decimal("0.001"), 2.0)])
     assert chosen(result) == "t:b"
-    assert "costs 10.0 times less" in result.recommendation.reason
+    assert "costs 10 times less" in result.recommendation.reason
     assert result.to_json()["recommendation"]["evidence"]["verdict"] == "non_inferior"
 
 
@@ -74,6 +78,57 @@ def test_unknown_prices_are_said_and_speed_decides(make):
     assert "not all prices are known" in result.recommendation.reason
 
 
+def test_one_that_is_only_faster_is_not_taken_where_it_costs_more(make):
+    result = make([(180, Decimal("0.001"), 2.0), (180, Decimal("0.01"), 1.0)])
+    assert chosen(result) == "t:a"
+    # It once read "none costs less or answers faster", beside one that did answer faster.
+    assert "none of those shown to be no worse" in result.recommendation.reason
+    assert (
+        "was shown to cost less, or as little and to answer faster" in result.recommendation.reason
+    )
+
+
+def test_where_prices_are_equal_the_faster_one_is_recommended(make):
+    result = make([(180, Decimal(0), 3.0), (180, Decimal(0), 1.0)])
+    assert chosen(result) == "t:b"
+    assert "answers in 3.0 times less time" in result.recommendation.reason
+
+
+def test_speed_that_may_be_chance_is_no_reason_to_leave_the_best(make):
+    def seconds(row):
+        return 1.0 + (row * 37 % 101) / 100
+
+    def about_the_same(row):
+        return 0.999 + (row * 53 % 101) / 100
+
+    result = make([(181, Decimal(0), seconds), (180, Decimal(0), about_the_same)], margin=0.05)
+    a, b = (candidate.latency.mean for candidate in result.candidates)
+    assert b < a
+    assert chosen(result) == "t:a"
+    # Nor is the slower one off the front for that.
+    assert [e.candidate for e in result.recommendation.front] == [0, 1]
+
+
+def test_a_free_one_is_called_free(make):
+    result = make([(180, Decimal("0.01"), 1.0), (180, Decimal(0), 2.0)])
+    assert "and it is free." in result.recommendation.reason
+
+
+def test_the_more_challengers_the_more_each_must_show(make):
+    one = (180, Decimal("0.01"), 1.0)
+    cheaper = [(180, Decimal("0.001"), 1.0)]
+    assert chosen(make([one, *cheaper])) == "t:b"
+    assert chosen(make([one, *(3 * cheaper)])) == "t:a"
+
+
+def test_a_comparison_that_was_looked_at_all_the_time_promises_no_more_than_its_own_interval(make):
+    # An ordinary interval of these rows lies within the margin; theirs does not yet.
+    candidates = [(180, Decimal("0.01"), 1.0), (180, Decimal("0.001"), 1.0)]
+    assert chosen(make(candidates)) == "t:b"
+    assert chosen(make(candidates, until_decided=0.9)) == "t:a"
+    assert chosen(make(candidates, until_decided=0.05, margin=0.1)) == "t:b"
+
+
 def test_a_wider_margin_accepts_more(make):
     candidates = [(180, Decimal("0.01"), 1.0), (175, Decimal("0.001"), 1.0)]
     assert chosen(make(candidates, margin=0.02)) == "t:a"
@@ -89,6 +144,16 @@ def test_the_front_leaves_out_who_is_beaten_in_everything(make):
         ]
     )
     assert [entry.candidate for entry in result.recommendation.front] == [0, 1]
+    assert "t:a 90% [85% to 93%], $0.01, 1.00 s; t:b 85%" in conclude(result)[-1]
+
+
+def test_the_front_has_intervals_and_null_for_what_is_unknown(make):
+    result = make([(180, None, lambda row: 1 + row % 2), (180, Decimal("0.001"), 1.0)])
+    first, second = result.to_json()["recommendation"]["front"]
+    assert first["cost_usd"] is first["cost_ci_low"] is first["cost_ci_high"] is None
+    assert 1.4 < first["latency_ci_low"] < first["latency"] == 1.5 < first["latency_ci_high"] < 1.6
+    assert (second["cost_ci_low"], second["cost_usd"], second["cost_ci_high"]) == (0.001,) * 3
+    assert first["ci_low"] < first["mean"] < first["ci_high"]
 
 
 def test_a_single_candidate_gets_no_recommendation(make):

@@ -21,11 +21,11 @@ from llmflowlab.evaluation.plan import EvaluationPlan, main_scorer
 from llmflowlab.evaluation.replay import evaluation_behind
 from llmflowlab.evaluation.scorer_choice import corpus_figures, is_binary
 from llmflowlab.evaluation.sizing import (
-    ASSUMED_SECONDS,
+    Duration,
     Spread,
     comparisons_of,
+    duration_of,
     rows_for,
-    seconds_of,
     spread_of,
     visible,
 )
@@ -92,23 +92,36 @@ def run_plan(app: App, wishes: Wishes, arguments: argparse.Namespace, ledger: Le
             binary=binary[scorer] and plan.trials == 1,
             source=None if source is None else evaluation_behind(ledger, source),
         )
-        known = [seconds_of(candidate, ledger) for candidate in plan.candidates]
-    seconds = max(ASSUMED_SECONDS if value is None else value for value in known)
+        rows = rows_for(
+            spread,
+            arguments.difference,
+            power=arguments.power,
+            comparisons=comparisons_of(plan),
+        )
+        figures = prepared.estimate
+        duration = duration_of(
+            plan,
+            ledger,
+            rows=rows,
+            judge_calls=math.ceil(figures.judge_calls / len(plan.dataset.rows) * rows),
+            concurrency=prepared.bench.concurrency,
+        )
     document = _document(
         plan,
-        prepared.estimate,
+        figures,
         spread,
+        duration,
         scorer=scorer,
+        rows=rows,
         difference=arguments.difference,
         power=arguments.power,
-        seconds=seconds * plan.trials / prepared.bench.concurrency,
     )
     if arguments.json:
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         return ExitCode.DONE
     for remark in prepared.remarks:
         app.screen.note(remark)
-    for line in _lines(document, None in known):
+    for line in _lines(document):
         app.screen.say(line)
     return ExitCode.DONE
 
@@ -117,14 +130,14 @@ def _document(
     plan: EvaluationPlan,
     figures: Estimate,
     spread: Spread,
+    duration: Duration,
     *,
     scorer: str,
+    rows: int,
     difference: float,
     power: float,
-    seconds: float,
 ) -> dict[str, Any]:
     comparisons = comparisons_of(plan)
-    rows = rows_for(spread, difference, power=power, comparisons=comparisons)
     there = len(plan.dataset.rows)
     cost = None if figures.cost is None else [float(c) / there * rows for c in figures.cost]
     return {
@@ -140,11 +153,12 @@ def _document(
         "smallest_visible": visible(spread, there, power=power, comparisons=comparisons),
         "cost_usd": None if cost is None else {"low": cost[0], "high": cost[1]},
         "unpriced": list(figures.unpriced),
-        "minutes": rows * seconds / 60,
+        "minutes": {"low": duration.low / 60, "high": duration.high / 60},
+        "speed_assumed": duration.assumed,
     }
 
 
-def _lines(document: dict[str, Any], time_assumed: bool) -> list[str]:
+def _lines(document: dict[str, Any]) -> list[str]:
     rows, there = document["rows_needed"], document["rows_there"]
     cost = document["cost_usd"]
     if cost is None:
@@ -158,7 +172,7 @@ def _lines(document: dict[str, Any], time_assumed: bool) -> list[str]:
     lines = [
         f"To see {_points(document['difference'])} of {document['scorer']} in "
         f"{document['power']:.0%} of cases you need about {rows:,} questions: {price}, "
-        f"{_minutes(document['minutes'])}{' (assumed speed)' if time_assumed else ''}.",
+        f"{_minutes(**document['minutes'])}{' (assumed speed)' if document['speed_assumed'] else ''}.",
         f"Reckoned with: {document['assumption']}; "
         f"{document['comparisons']} comparison{'s' if document['comparisons'] > 1 else ''}.",
     ]
@@ -180,7 +194,13 @@ def _points(difference: float) -> str:
     return f"{text} point{'' if text == '1' else 's'}"
 
 
-def _minutes(minutes: float) -> str:
-    if minutes < 1:
-        return f"{max(1, round(60 * minutes))} s"
-    return f"{minutes:.0f} minute{'s' if round(minutes) != 1 else ''}"
+def _minutes(low: float, high: float) -> str:
+    if high < 2:
+        first, second, unit = round(60 * low), max(1, round(60 * high)), "s"
+    elif high < 120:
+        first, second, unit = round(low), round(high), "minutes"
+    else:
+        first, second, unit = round(low / 60), round(high / 60), "hours"
+    if first == second:
+        return f"{second:,} {unit}"
+    return f"{first:,} to {second:,} {unit}" if first else f"up to {second:,} {unit}"

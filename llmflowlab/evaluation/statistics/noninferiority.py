@@ -15,6 +15,9 @@ from llmflowlab.evaluation.statistics.paired import difference_interval, tango_i
 __all__ = ["NonInferiority", "non_inferior"]
 
 
+_CORRECTION = 0.25
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NonInferiority:
     """A challenger against a baseline on the rows that both have a score for."""
@@ -63,8 +66,9 @@ def non_inferior(
     """Hold a challenger against a baseline, row by row; None where no row has both scores.
 
     The bounds are those of two-sided intervals with confidence 1 − 2·error. Yes/no scores: Tango's
-    score interval, which keeps its level in small samples (Liu et al. 2002, Statistics in Medicine
-    21:231–245). Others: of the BCa bootstrap and Student's t the wider, as the bootstrap of few rows is
+    score interval (Liu et al. 2002, Statistics in Medicine 21:231–245), corrected for continuity by a
+    quarter of a row: without it the error is up to 6 % where 5 % are promised, with it below 5 % at all
+    sizes, margins and shares of discordant rows that were computed. Others: of the BCa bootstrap and Student's t the wider, as the bootstrap of few rows is
     too narrow at one end.
 
     Args:
@@ -87,6 +91,7 @@ def non_inferior(
             int((differences > 0).sum()),
             n,
             confidence=confidence,
+            correction=_CORRECTION,
         )
         low, high = interval.low, interval.high
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from statistics import NormalDist
@@ -57,7 +57,9 @@ def mcnemar_exact(a: Sequence[float], b: Sequence[float]) -> float:
     return min(1.0, float(Fraction(2 * tail, 2**n)))
 
 
-def tango_interval(only_a: int, only_b: int, n: int, *, confidence: float = 0.95) -> Interval:
+def tango_interval(
+    only_a: int, only_b: int, n: int, *, confidence: float = 0.95, correction: float = 0.0
+) -> Interval:
     """Return the score interval of the difference of two paired proportions, B minus A.
 
     All differences δ that the score test of "the difference is δ" does not reject:
@@ -70,18 +72,31 @@ def tango_interval(only_a: int, only_b: int, n: int, *, confidence: float = 0.95
         only_b: c, rows that only B has right.
         n: All rows, at least 1.
         confidence: Nominal coverage.
+        correction: For continuity, see `tango_statistic`.
     """
     if n < 1:
         raise ValueError("an interval needs at least one observation")
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     observed = (only_b - only_a) / n
-    return Interval(
-        _edge(only_a, only_b, n, z, -1.0, observed), _edge(only_a, only_b, n, z, 1.0, observed)
-    )
+
+    def rejected(difference: float) -> bool:
+        return abs(tango_statistic(only_a, only_b, n, difference, correction=correction)) > z
+
+    return Interval(_edge(rejected, -1.0, observed), _edge(rejected, 1.0, observed))
 
 
-def tango_statistic(only_a: int, only_b: int, n: int, difference: float) -> float:
-    """Return the score statistic, standard normal where the true difference B − A is `difference`."""
+def tango_statistic(
+    only_a: int, only_b: int, n: int, difference: float, *, correction: float = 0.0
+) -> float:
+    """Return the score statistic, standard normal where the true difference B − A is `difference`.
+
+    Args:
+        only_a: Rows that only A has right.
+        only_b: Rows that only B has right.
+        n: All rows.
+        difference: B − A.
+        correction: Rows by which what was seen is brought nearer to what is tested.
+    """
     b, c = only_a, only_b
     # The restricted estimate of P(only A right), from 2n·q² + B·q + C = 0.
     big_b = -b - c + (2 * n - c + b) * difference
@@ -89,21 +104,22 @@ def tango_statistic(only_a: int, only_b: int, n: int, difference: float) -> floa
     q = (math.sqrt(max(big_b * big_b - 8 * n * big_c, 0.0)) - big_b) / (4 * n)
     variance = n * (2 * q + difference * (1 - difference))
     away = c - b - n * difference
+    away = math.copysign(max(abs(away) - correction, 0.0), away)
     if variance <= 0:
         return 0.0 if away == 0 else math.copysign(math.inf, away)
     return away / math.sqrt(variance)
 
 
-def _edge(b: int, c: int, n: int, z: float, outer: float, inner: float) -> float:
+def _edge(rejected: Callable[[float], bool], outer: float, inner: float) -> float:
     """Return the farthest difference towards `outer` that is not rejected, by bisection."""
-    if abs(tango_statistic(b, c, n, outer)) <= z:
+    if not rejected(outer):
         return outer
     for _ in range(60):
         middle = (outer + inner) / 2
-        if abs(tango_statistic(b, c, n, middle)) <= z:
-            inner = middle
-        else:
+        if rejected(middle):
             outer = middle
+        else:
+            inner = middle
     return inner
 
 

@@ -96,7 +96,8 @@ def rows_for_degrees(
 ) -> int:
     """Return how many rows show a mean difference between degrees.
 
-    n = (π/3)·((z₁₋α/₂ + z_power)·σ / δ)², and two rows for the estimate of σ.
+    n = (π/3)·((z₁₋α/₂ + z_power)·σ / δ)², and two rows for the estimate of σ; never fewer than
+    show anything at all.
 
     Args:
         deviation: σ, standard deviation of the row-wise differences.
@@ -108,7 +109,17 @@ def rows_for_degrees(
         raise ValueError("a difference to be seen lies above 0")
     normal = NormalDist()
     z = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)
-    return min(math.ceil(_WILCOXON * (z * deviation / difference) ** 2) + 2, MOST_ROWS)
+    rows = math.ceil(_WILCOXON * (z * deviation / difference) ** 2) + 2
+    return min(max(rows, _fewest(alpha)), MOST_ROWS)
+
+
+def _fewest(alpha: float) -> int:
+    """Return with how many rows a difference is first shown.
+
+    All pointing one way, for the signed-rank test; and with ten for the bootstrap, without which the
+    interval is that of the worst case.
+    """
+    return max(10, math.ceil(math.log2(2 / alpha)))
 
 
 def visible_yes_no(
@@ -116,20 +127,24 @@ def visible_yes_no(
 ) -> float | None:
     """Return the smallest difference that n rows show; None if not even the largest.
 
+    Where the two disagree on fewer rows than a difference takes, they are taken to disagree on just
+    those, all in favour of one: the inverse of `rows_for_yes_no`.
+
     Args:
         n: Rows.
-        discordance: Share of rows on which the two disagree, above 0.
+        discordance: Share of rows on which the two disagree.
         power: Chance of seeing it.
         alpha: Two-sided level of the test.
     """
-    if n < 1 or not 0 < discordance <= 1:
+    if n < 1 or not 0 <= discordance <= 1:
         return None
-    if mcnemar_power(n, discordance, discordance, alpha=alpha) < power:
+    if mcnemar_power(n, 1.0, 1.0, alpha=alpha) < power:
         return None
-    low, high = 0.0, discordance
+    low, high = 0.0, 1.0
     for _ in range(20):
         middle = (low + high) / 2
-        if middle > 0 and mcnemar_power(n, discordance, middle, alpha=alpha) >= power:
+        spread = max(discordance, middle)
+        if mcnemar_power(n, spread, middle, alpha=alpha) >= power:
             high = middle
         else:
             low = middle
@@ -139,8 +154,8 @@ def visible_yes_no(
 def visible_degrees(
     n: int, deviation: float, *, power: float = 0.8, alpha: float = 0.05
 ) -> float | None:
-    """Return the smallest mean difference between degrees that n rows show; None for two or fewer."""
-    if n <= 2 or deviation <= 0:
+    """Return the smallest mean difference between degrees that n rows show; None for too few."""
+    if n < _fewest(alpha) or deviation <= 0:
         return None
     normal = NormalDist()
     z = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)

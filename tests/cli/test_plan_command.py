@@ -1,0 +1,177 @@
+"""`plan`, `--until-decided` and `--margin`, as a person at the command line uses them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from llmflowlab.cli import main
+
+ROWS = 40
+TWO = ("--model", "guide:docs", "--system", "Be brief.", "--system", "Be long.")
+CONTAINS = ("--scorer", "contains")
+
+
+@pytest.fixture
+def data(mlflow_home: Path) -> Path:
+    file = mlflow_home / "terms.csv"
+    rows = [f"What is a run number {n}?,{'run' if n % 2 else 'no such word'}" for n in range(ROWS)]
+    file.write_text("\n".join(["question,answer", *rows, ""]), encoding="utf-8")
+    return file
+
+
+def plan(data: Path, *options: str) -> int:
+    return main(["plan", "--data", str(data), *TWO, *options])
+
+
+def evaluate(data: Path, *options: str) -> int:
+    return main(["evaluate", "--data", str(data), *TWO, *CONTAINS, *options])
+
+
+def test_a_plan_says_how_many_questions_money_and_time_without_asking_anything(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(data, *CONTAINS) == 0
+    said = capsys.readouterr()
+    # 0.25 · (2.8 / 0.03)² = 2,178 by the normal approximation; the exact test needs a few more.
+    assert "To see 3 points of contains in 80% of cases you need about 2,238 questions: free," in (
+        said.out
+    )
+    assert "(assumed speed)" in said.out
+    assert "the two disagree on 25% of the rows (an assumption;" in said.out
+    assert f"The file has {ROWS}: they show differences from about" in said.out
+    assert not list((data.parent / "artifacts").glob("*"))
+
+
+def test_the_document_of_a_plan_has_intervals_and_null_for_what_is_unknown(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(data, *CONTAINS, "--difference", "0.2", "--power", "0.9", "--json") == 0
+    said = capsys.readouterr()
+    document = json.loads(said.out)
+    assert list(document) == [
+        *("scorer", "candidates", "difference", "power", "comparisons", "spread", "assumption"),
+        *("rows_needed", "rows_there", "smallest_visible", "cost_usd", "unpriced", "minutes"),
+        "speed_assumed",
+    ]
+    assert (document["difference"], document["power"]) == (0.2, 0.9)
+    assert document["spread"] == {"yes_no": True, "value": 0.25, "seen_on": 0}
+    assert document["cost_usd"] == {"low": 0.0, "high": 0.0}
+    assert 0 < document["minutes"]["low"] < document["minutes"]["high"]
+    assert document["rows_there"] == ROWS
+
+
+def test_a_price_that_is_unknown_is_null_in_a_plan(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-made-up-for-this-test")
+    options = ["--data", str(data), *CONTAINS, "--json"]
+    assert main(["plan", "--model", "guide:docs", "--model", "openai:nobody-knows", *options]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["cost_usd"] is None
+    assert document["unpriced"] == ["openai:nobody-knows"]
+
+
+def test_more_scorers_and_a_smaller_difference_need_more_questions(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def rows(*options: str) -> int:
+        assert plan(data, *CONTAINS, "--json", *options) == 0
+        return int(json.loads(capsys.readouterr().out)["rows_needed"])
+
+    assert rows("--difference", "0.1") < rows("--difference", "0.05")
+    assert rows() < rows("--power", "0.95")
+    assert rows() < rows("--scorer", "token_f1")
+
+
+def test_a_plan_learns_from_the_evaluation_before_and_from_the_one_that_is_named(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(data, "--scorer", "token_f1", "--json") == 0
+    evaluation = json.loads(capsys.readouterr().out)["evaluation_id"]
+    for options in ([], ["--paired-from", evaluation]):
+        assert plan(data, *CONTAINS, "--json", *options) == 0
+        document = json.loads(capsys.readouterr().out)
+        # No row told them apart; that is not to say that none ever will.
+        assert document["spread"] == {
+            "yes_no": True,
+            "value": pytest.approx(1 / (ROWS + 2)),
+            "seen_on": ROWS,
+        }
+        assert document["speed_assumed"] is False
+    assert plan(data, "--scorer", "token_f1", "--json") == 0
+    spread = json.loads(capsys.readouterr().out)["spread"]
+    # As if of one row more, on which they were half the scale apart.
+    assert spread == {
+        "yes_no": False,
+        "value": pytest.approx((0.25 / ROWS) ** 0.5),
+        "seen_on": ROWS,
+    }
+    assert plan(data, "--scorer", "exact_match", "--paired-from", evaluation) == 2
+    assert "has no two candidates with exact_match" in capsys.readouterr().err
+
+
+def test_a_file_that_is_large_enough_is_told_so(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(data, *CONTAINS, "--difference", "0.5") == 0
+    assert f"The file has {ROWS}: that is enough (--sample " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        pytest.param(["--difference", "3"], "2 points are 0.02", id="difference"),
+        pytest.param(["--difference", "nan"], "2 points are 0.02", id="not a number"),
+        pytest.param(["--power", "80"], "no power from 0.5 to 0.99", id="power"),
+        pytest.param(["--paired-from", "nothing"], "neither a run nor", id="evaluation"),
+        pytest.param(["--scorer", "bleu"], "of the whole dataset", id="corpus"),
+    ],
+)
+def test_a_plan_that_cannot_be_made_is_refused_in_one_sentence(
+    data: Path, capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
+    assert plan(data, *options) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert words in said.err
+    assert len([line for line in said.err.splitlines() if words in line]) == 1
+
+
+def test_a_plan_for_one_candidate_is_refused(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "--data", str(data), "--model", "guide:docs", *CONTAINS]) == 2
+    assert "name two or more with --model" in capsys.readouterr().err
+
+
+def test_a_comparison_ends_early_says_what_it_saved_and_cannot_be_resumed(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(data, "--until-decided", "0.5", "--concurrency", "1", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    found = document["sequential"]
+    assert (found["decided"], found["verdict"], found["margin"]) == (True, "equivalent", 0.5)
+    assert (found["of"], found["saved_usd"]) == (ROWS, 0.0)
+    assert found["looked_at"] < ROWS
+    assert -0.5 < found["ci_low"] < 0 < found["ci_high"] < 0.5
+    asked = sum(candidate["rows"] for candidate in document["candidates"])
+    assert found["not_asked"] == 2 * ROWS - asked
+    assert main(["evaluate", "--resume", document["evaluation_id"]]) == 2
+    assert f"was decided after {found['looked_at']} of {ROWS} rows" in capsys.readouterr().err
+
+
+def test_before_it_starts_an_evaluation_says_what_it_can_show_and_after_it_what_to_take(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(data, "--dry-run") == 0
+    assert f"These {ROWS} questions can show differences from about" in capsys.readouterr().out
+    assert evaluate(data, "--margin", "0.2", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    (comparison,) = document["comparisons"]
+    assert 0.1 < comparison["smallest_visible"] < 0.3
+    assert document["recommendation"]["margin"] == 0.2
+    assert document["recommendation"]["candidate"] == "guide:docs (system 1)"
+    assert len(document["recommendation"]["front"]) in {1, 2}
