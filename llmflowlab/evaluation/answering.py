@@ -86,6 +86,7 @@ class Answering:
         reused: Answers that are there already.
         budget: Money shared by everything the evaluation asks.
         on_answer: Called in a worker thread with each new answer, after it is on disk.
+        held: Tells whether to wait before another row is asked; called often.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Answering:
         reused: Mapping[Cell, AnswerRecord],
         budget: Budget,
         on_answer: Callable[[Cell, AnswerRecord], None] | None = None,
+        held: Callable[[], bool] | None = None,
     ) -> None:
         self.plan = plan
         self.answers: dict[Cell, AnswerRecord] = dict(reused)
@@ -113,6 +115,7 @@ class Answering:
         self._metering = metering
         self._budget = budget
         self._on_answer = on_answer
+        self._held = held
         self._lock = threading.Lock()
         self._waiting: set[Cancellation] = set()
         self._queues: list[deque[Cell]] = [deque() for _ in providers]
@@ -181,7 +184,7 @@ class Answering:
         cells = self._queues[index]
         try:
             while not self._stop.is_set():
-                if self._too_far_ahead(index):
+                if self._too_far_ahead(index) or (self._held is not None and self._held()):
                     self._stop.wait(0.02)
                     continue
                 try:

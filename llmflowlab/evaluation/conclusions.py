@@ -137,11 +137,11 @@ def _sequential(result: EvaluationResult, found: Sequential) -> str:
         said = f"{better} is better than {worse}"
         if found.verdict == "a_better":
             between = f"{-high:+.0f} to {-low:+.0f} points, whenever one looks"
-    saved = "" if found.saved_usd is None else f", which saved about {dollars(found.saved_usd)}"
-    return (
-        f"{found.scorer}: decided after {rows}: {said} ({between}). {found.not_asked} answers were not "
-        f"asked for{saved}."
-    )
+    saved = f", which saved about {dollars(found.saved_usd)}" if found.saved_usd else ""
+    left = "All answers were there by then."
+    if found.not_asked:
+        left = f"{found.not_asked:,} answers were not asked for{saved}."
+    return f"{found.scorer}: decided after {rows}: {said} ({between}). {left}"
 
 
 def _one(candidate: CandidateResult, scorer: str) -> str:

@@ -113,6 +113,7 @@ class _Run:
             reused=self.reused,
             budget=bench.budget,
             on_answer=self.score,
+            held=None if plan.until_decided is None else self.judges_behind,
         )
         self.steering = bench.steering or Steering(bench.concurrency, bench.budget)
         self.steering.attach(self.answering.set_concurrency)
@@ -177,6 +178,13 @@ class _Run:
                     "stopping: waiting for answers in flight (Ctrl-C again leaves at once)",
                 )
             )
+
+    def judges_behind(self) -> bool:
+        """Tell whether more answers would only wait for their verdicts.
+
+        Of a comparison that may end early they would be paid for in vain.
+        """
+        return self.scoring.backlog > 2 * self.steering.concurrency
 
     def score(self, cell: Cell, record: AnswerRecord) -> None:
         if self.bench.harness == "fast":

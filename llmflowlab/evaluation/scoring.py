@@ -280,6 +280,11 @@ class Scoring:
         if self._pool is not None:
             self._pool.grow_to(value)
 
+    @property
+    def backlog(self) -> int:
+        """Judgements that wait or are under way."""
+        return 0 if self._pool is None else self._pool.open
+
     def submit(self, cell: Cell, answer: AnswerRecord) -> None:
         """Score a row: text at once in this thread, judgements in the pool."""
         judged = [name for name, how in self.scorers.items() if how.needs_judge]

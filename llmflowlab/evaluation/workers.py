@@ -55,6 +55,11 @@ class Workers:
             if not self._closed:
                 self._hire()
 
+    @property
+    def open(self) -> int:
+        """Jobs that wait or are under way."""
+        return self._open
+
     def close(self, *, wait: bool = True) -> None:
         """Let the threads end once every job is done.
 

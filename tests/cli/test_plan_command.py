@@ -156,6 +156,7 @@ def test_a_comparison_ends_early_says_what_it_saved_and_cannot_be_resumed(
     assert (found["decided"], found["verdict"], found["margin"]) == (True, "equivalent", 0.5)
     assert (found["of"], found["saved_usd"]) == (ROWS, 0.0)
     assert found["looked_at"] < ROWS
+    assert document["recommendation"]["margin"] == 0.5
     assert -0.5 < found["ci_low"] < 0 < found["ci_high"] < 0.5
     asked = sum(candidate["rows"] for candidate in document["candidates"])
     assert found["not_asked"] == 2 * ROWS - asked

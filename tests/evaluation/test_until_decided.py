@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
+from threading import Event
 
 import mlflow
 import pytest
@@ -17,8 +19,10 @@ from llmflowlab.evaluation.plan import Cell
 from llmflowlab.evaluation.replay import stored_result
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.evaluation.verify import verify_run
+from llmflowlab.providers.base import Finished, TextDelta, Usage, UsageReport
 from llmflowlab.tracking.store import open_store
 from tests.evaluation.helpers import TableModel, bench, plan, spec
+from tests.evaluation.test_judges import verdict
 
 ROWS = 300
 
@@ -85,6 +89,49 @@ def test_the_quicker_candidate_does_not_run_ahead(home, ledger, tmp_path, data):
     _, models, _ = decided(home, ledger, tmp_path, data, answers(), answers(range(ROWS)))
     counts = [len(model.requests) for model in models]
     assert abs(counts[0] - counts[1]) <= 16 + 2 * 4
+
+
+class SlowJudge(TableModel):
+    """Says yes to right answers, after the candidates had the time to run ahead."""
+
+    def stream(self, request):
+        Event().wait(0.01)
+        yield TextDelta(verdict("no" if "wrong" in request.messages[-1].content else "yes"))
+        yield UsageReport(Usage(prompt_tokens=10, completion_tokens=5))
+        yield Finished("stop", "judge-001")
+
+
+def test_answers_do_not_run_ahead_of_a_slow_judge(home, ledger, tmp_path, data):
+    # It once had asked all rows before the judge had seen the first few, and saved nothing.
+    good, bad = {"q": "right"}, {f"q{i:03}": "wrong" for i in range(0, ROWS, 2)} | {"q": "right"}
+    models = [TableModel("good", home, good), TableModel("bad", home, bad)]
+    judge = SlowJudge("judge", home, {})
+    made = plan(
+        data,
+        candidates=[spec(model.reference) for model in models],
+        scorers=("correctness",),
+        judge=judge.reference,
+        until_decided=0.1,
+    )
+    result = run_evaluation(made, bench(home, models, ledger, tmp_path, judge=judge))
+    assert result.sequential.verdict == "a_better"
+    asked = sum(len(model.requests) for model in models)
+    assert asked <= 2 * result.sequential.looked_at + 16 + 2 * 4 + 2 * 4 + 2 * 4
+    assert result.sequential.not_asked == 2 * ROWS - asked
+    assert f"{2 * ROWS - asked} answers were not asked for" in conclude(result)[0]
+
+
+def test_what_was_decided_with_all_rows_asked_does_not_speak_of_savings(
+    home, ledger, tmp_path, data
+):
+    made, _, result = decided(home, ledger, tmp_path, data, answers(), answers(range(0, ROWS, 2)))
+    scores = {c: {"contains": score(1.0)} for c in made.cells()}
+    answered = dict.fromkeys(made.cells(), next(iter(result.answers.values())))
+    found = sequential_of(made, "contains", answered, scores)
+    assert (found.verdict, found.not_asked) == ("equivalent", 0)
+    assert conclude(replace(result, sequential=found))[0].endswith(
+        "All answers were there by then."
+    )
 
 
 def test_an_open_comparison_asks_every_row(home, ledger, tmp_path, data):

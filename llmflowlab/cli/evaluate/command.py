@@ -247,7 +247,8 @@ def _wishes(arguments: argparse.Namespace) -> Wishes:
         judge_runs=arguments.judge_runs,
         judge_combine=arguments.judge_combine,
         until_decided=arguments.until_decided,
-        margin=DEFAULT_MARGIN if arguments.margin is None else arguments.margin,
+        # What does not matter while it runs does not matter at its end.
+        margin=arguments.margin or arguments.until_decided or DEFAULT_MARGIN,
         sample=arguments.sample,
         stratify=arguments.stratify,
         seed=arguments.seed,
