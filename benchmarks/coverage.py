@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from llmflowlab.evaluation.statistics import bootstrap_interval, tango_interval
+from llmflowlab.statistics import bootstrap_interval, tango_interval
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 

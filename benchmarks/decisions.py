@@ -7,11 +7,11 @@ import sys
 
 import numpy as np
 
-from llmflowlab.evaluation.results import Comparison
-from llmflowlab.evaluation.statistics import paired_test
-from llmflowlab.evaluation.statistics.noninferiority import non_inferior
-from llmflowlab.evaluation.statistics.planning import rows_for_yes_no
-from llmflowlab.evaluation.statistics.sequential import ConfidenceSequence, decide
+from llmflowlab.evaluation.conclude.results import Comparison
+from llmflowlab.statistics import paired_test
+from llmflowlab.statistics.noninferiority import non_inferior
+from llmflowlab.statistics.planning import rows_for_yes_no
+from llmflowlab.statistics.sequential import ConfidenceSequence, decide
 
 PLANS = ((0.3, 0.1), (0.2, 0.05), (0.5, 0.15), (0.12, 0.1), (0.1, 0.03))
 SIZES = (20, 50, 200)

@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 
 from benchmarks.harness import server
-from llmflowlab.providers.base import Message, Request, StreamEvent, TextDelta
-from llmflowlab.providers.calling import CallPolicy, call
-from llmflowlab.providers.openai import OpenAIProvider
+from llmflowlab.asking.calling import CallPolicy, call
+from llmflowlab.messages import Message, Request
+from llmflowlab.providers.base import StreamEvent, TextDelta
+from llmflowlab.providers.openai.provider import OpenAIProvider
 from llmflowlab.settings import load_settings
 from llmflowlab.text.language import LanguageDetector
 from llmflowlab.tracking.journal import Journal

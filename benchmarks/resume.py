@@ -40,7 +40,7 @@ def main(kills: int = 5, rows: int = 200) -> None:
             process.wait()
             code = (
                 "from pathlib import Path; import sys;"
-                "from llmflowlab.evaluation.ledger import Ledger;"
+                "from llmflowlab.evaluation.run.ledger import Ledger;"
                 "print(Ledger(Path(sys.argv[1])).evaluations()[0].id)"
             )
             ledger = str(home / ".llmflowlab" / "evaluations.db")

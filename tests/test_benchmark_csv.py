@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from llmflowlab.evaluation.dataset import Dataset, load_dataset
-from llmflowlab.evaluation.normalise import tokenise
+from llmflowlab.data.dataset import Dataset, load_dataset
 from llmflowlab.evaluation.scorers.deterministic import contains
-from llmflowlab.providers.guide import DOES_NOT_KNOW
+from llmflowlab.providers.guide.provider import DOES_NOT_KNOW
+from llmflowlab.text.normalise import tokenise
 
 FILE = Path(__file__).parents[1] / "benchmark.csv"
 

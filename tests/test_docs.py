@@ -12,7 +12,7 @@ import llmflowlab
 from llmflowlab.cli.arguments import parse
 from llmflowlab.cli.chat.commands import COMMANDS
 from llmflowlab.errors import ExitCode
-from llmflowlab.evaluation.scorer_choice import SCORERS
+from llmflowlab.evaluation.run.scorer_choice import SCORERS
 from llmflowlab.providers.factory import PROVIDERS, provider_class
 
 ROOT = Path(__file__).parents[1]

@@ -23,7 +23,7 @@ from llmflowlab.agents.config import read_agent_config
 from llmflowlab.agents.core import AgentCore, Reply, messages_of
 from llmflowlab.agents.served import arrived, failures_for_mlflow, hand_over
 from llmflowlab.agents.steps import Step, begin
-from llmflowlab.providers.base import Request
+from llmflowlab.messages import Request
 
 __all__ = ["ChatAgent"]
 

@@ -18,13 +18,13 @@ from mlflow.types.llm import (
 )
 
 from llmflowlab.agents.core import Reply, Tokens
-from llmflowlab.errors import InputError
-from llmflowlab.providers.conversations import (
+from llmflowlab.conversations import (
     Conversation,
     Wishes,
     read_conversation,
     read_parameters,
 )
+from llmflowlab.errors import InputError
 
 __all__ = ["Chunks", "conversation_of", "response", "shown", "wishes_of"]
 

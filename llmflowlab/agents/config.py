@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from llmflowlab.conversations import read_parameters
 from llmflowlab.errors import InputError
-from llmflowlab.providers.base import Parameters
-from llmflowlab.providers.conversations import read_parameters
+from llmflowlab.messages import Parameters
 from llmflowlab.providers.factory import ModelReference, parse_reference
 
 __all__ = [

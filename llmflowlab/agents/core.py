@@ -11,18 +11,12 @@ from typing import Any
 from llmflowlab.agents.config import AgentConfig
 from llmflowlab.agents.live import LiveProvider
 from llmflowlab.agents.steps import Step
+from llmflowlab.asking.calling import Answer, Cancellation, call, complete, policy_from
+from llmflowlab.asking.pacing import Gate
+from llmflowlab.conversations import Conversation, Wishes, filled, overlaid
 from llmflowlab.errors import Interrupted
-from llmflowlab.providers.base import (
-    FinishReason,
-    Parameters,
-    Provider,
-    Request,
-    StreamEvent,
-    TextDelta,
-)
-from llmflowlab.providers.calling import Answer, Cancellation, call, complete, policy_from
-from llmflowlab.providers.conversations import Conversation, Wishes, filled, overlaid
-from llmflowlab.providers.pacing import Gate
+from llmflowlab.messages import Parameters, Request
+from llmflowlab.providers.base import FinishReason, Provider, StreamEvent, TextDelta
 from llmflowlab.text.tokens import TokenCounter
 
 __all__ = ["AgentCore", "Reply", "Tokens", "messages_of"]

@@ -17,15 +17,15 @@ from llmflowlab.agents.config import read_agent_config
 from llmflowlab.agents.core import AgentCore, Reply, messages_of
 from llmflowlab.agents.served import arrived, failures_for_mlflow, hand_over
 from llmflowlab.agents.steps import Step, begin
-from llmflowlab.errors import ConfigurationError, InputError, LabError, ProviderError
-from llmflowlab.providers.conversations import (
+from llmflowlab.asking.pacing import Limiter, limiter_for
+from llmflowlab.conversations import (
     Conversation,
     Wishes,
     parse_json,
     read_conversation,
     read_wishes,
 )
-from llmflowlab.providers.pacing import Limiter, limiter_for
+from llmflowlab.errors import ConfigurationError, InputError, LabError, ProviderError
 
 __all__ = ["JsonAgent"]
 

@@ -29,7 +29,9 @@ _BY_PROVIDER = {
     "guide": ("scikit-learn", "numpy", "scipy"),
 }
 # Screens, evaluation and the lab's memory are no part of a model.
-_LEFT_OUT = frozenset({"cli", "evaluation", "tracking", "guardrails", "service"})
+_LEFT_OUT = frozenset(
+    {"cli", "service", "lab", "people", "history", "evaluation", "statistics", "data"}
+)
 
 
 def package(kind: AgentKind = "chat") -> ModelPackage:

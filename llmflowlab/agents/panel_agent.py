@@ -19,9 +19,9 @@ from llmflowlab.agents.core import AgentCore, Reply, messages_of
 from llmflowlab.agents.live import LiveProvider
 from llmflowlab.agents.served import arrived, failures_for_mlflow, hand_over
 from llmflowlab.agents.steps import Step, begin
+from llmflowlab.conversations import Conversation, Wishes, filled
 from llmflowlab.errors import ConfigurationError, ProviderError
-from llmflowlab.providers.base import Message, Request
-from llmflowlab.providers.conversations import Conversation, Wishes, filled
+from llmflowlab.messages import Message, Request
 
 __all__ = ["PanelAgent"]
 

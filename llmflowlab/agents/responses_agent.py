@@ -21,14 +21,14 @@ from llmflowlab.agents.config import read_agent_config
 from llmflowlab.agents.core import AgentCore, Reply, messages_of
 from llmflowlab.agents.served import arrived, failures_for_mlflow, hand_over
 from llmflowlab.agents.steps import Step, begin
-from llmflowlab.errors import InputError
-from llmflowlab.providers.base import Request
-from llmflowlab.providers.conversations import (
+from llmflowlab.conversations import (
     Conversation,
     Wishes,
     read_conversation,
     read_parameters,
 )
+from llmflowlab.errors import InputError
+from llmflowlab.messages import Request
 
 __all__ = ["TwinAgent"]
 

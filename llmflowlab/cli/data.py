@@ -17,8 +17,8 @@ from llmflowlab.errors import ExitCode, InputError
 if TYPE_CHECKING:
     import argparse
 
-    from llmflowlab.evaluation.data.findings import Finding, Report
-    from llmflowlab.evaluation.tables import Table as Rows
+    from llmflowlab.data.findings import Finding, Report
+    from llmflowlab.data.tables import Table as Rows
 
 __all__ = ["run_command"]
 
@@ -47,7 +47,7 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _check(app: App, arguments: argparse.Namespace) -> int:
-    from llmflowlab.evaluation.data.doctor import examine
+    from llmflowlab.data.doctor import examine
 
     past = None
     if arguments.runs:
@@ -71,8 +71,8 @@ def _check(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _past(app: App) -> Any:
-    from llmflowlab.evaluation.data.past import past_rows
-    from llmflowlab.evaluation.ledger import Ledger
+    from llmflowlab.evaluation.run.ledger import Ledger
+    from llmflowlab.history.past_answers import past_rows
 
     path = app.settings.state_dir / "evaluations.db"
     if not path.exists():
@@ -85,7 +85,7 @@ def _past(app: App) -> Any:
 
 
 def _show(app: App, report: Report) -> None:
-    from llmflowlab.evaluation.data.findings import ADVICE
+    from llmflowlab.data.findings import ADVICE
 
     say = app.screen.say
     say(f"{report.file}: {plural(report.rows, 'row')}", tone="heading")
@@ -135,8 +135,8 @@ def _counted(report: Report) -> str:
 
 
 def _sample(app: App, arguments: argparse.Namespace) -> int:
-    from llmflowlab.evaluation.data.converting import write_table
-    from llmflowlab.evaluation.data.splitting import sample_table
+    from llmflowlab.data.converting import write_table
+    from llmflowlab.data.splitting import sample_table
 
     table, file = _read(app, arguments.file)
     drawn = sample_table(
@@ -149,8 +149,8 @@ def _sample(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _split(app: App, arguments: argparse.Namespace) -> int:
-    from llmflowlab.evaluation.data.converting import FORMATS, refuse_taken, write_table
-    from llmflowlab.evaluation.data.splitting import parse_parts, split_table
+    from llmflowlab.data.converting import FORMATS, refuse_taken, write_table
+    from llmflowlab.data.splitting import parse_parts, split_table
 
     parts = parse_parts(arguments.into)
     table, file = _read(app, arguments.file)
@@ -177,7 +177,7 @@ def _split(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _convert(app: App, arguments: argparse.Namespace) -> int:
-    from llmflowlab.evaluation.data.converting import formula_cells, write_table
+    from llmflowlab.data.converting import formula_cells, write_table
 
     table, _ = _read(app, arguments.file)
     target = Path(arguments.target)
@@ -193,8 +193,8 @@ def _convert(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _register(app: App, arguments: argparse.Namespace) -> int:
-    from llmflowlab.evaluation.data.registering import register_dataset
-    from llmflowlab.evaluation.dataset import load_dataset
+    from llmflowlab.data.dataset import load_dataset
+    from llmflowlab.tracking.datasets import register_dataset
 
     dataset = load_dataset(Path(arguments.file), mapping=_mapping(arguments.map))
     for warning in dataset.warnings:
@@ -212,7 +212,7 @@ def _register(app: App, arguments: argparse.Namespace) -> int:
 def _list(app: App, arguments: argparse.Namespace) -> int:
     from datetime import datetime
 
-    from llmflowlab.evaluation.data.registering import list_registered
+    from llmflowlab.tracking.datasets import list_registered
 
     entries = list_registered(app.settings)
     if arguments.json:
@@ -242,7 +242,7 @@ def _list(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _read(app: App, file: str) -> tuple[Rows, str]:
-    from llmflowlab.evaluation.tables import read_table
+    from llmflowlab.data.tables import read_table
 
     table = read_table(Path(file).expanduser())
     for warning in table.warnings:

@@ -18,7 +18,7 @@ _PAGE = 10
 
 def browse_history(app: App, provider: str) -> None:
     """Show the artifact records of a provider page by page; search and open them."""
-    from llmflowlab.tracking.history import load_records
+    from llmflowlab.history.overview import load_records
 
     records_read = load_records(app.settings, provider, on_notice=app.screen.note)
     everything: list[Mapping[str, Any]] = [*records_read]

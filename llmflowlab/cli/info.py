@@ -27,7 +27,7 @@ from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.text.sanitize import neutralise
 
 if TYPE_CHECKING:
-    from llmflowlab.tracking.history import SessionSummary
+    from llmflowlab.history.overview import SessionSummary
 
 __all__ = ["answers", "comparison_table", "info_screen", "run_command"]
 
@@ -82,7 +82,7 @@ def info_screen(app: App) -> None:
 
 
 def _read(app: App, provider: str | None) -> tuple[Comparison, list[SessionSummary]]:
-    from llmflowlab.tracking.history import load_evaluations, load_sessions
+    from llmflowlab.history.overview import load_evaluations, load_sessions
 
     sessions = load_sessions(app.settings, on_notice=app.screen.note)
     evaluations = load_evaluations(app.settings, on_notice=app.screen.note)

@@ -14,7 +14,7 @@ from llmflowlab.cli.info_advice import advice
 from llmflowlab.cli.info_values import ModelSummary, Quality
 
 if TYPE_CHECKING:
-    from llmflowlab.tracking.history import EvaluationSummary, SessionSummary
+    from llmflowlab.history.overview import EvaluationSummary, SessionSummary
 
 __all__ = ["Comparison", "compare"]
 

@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
+from llmflowlab.asking.calling import Answer
 from llmflowlab.errors import ProviderError
 from llmflowlab.evaluation.scores import NotScored
-from llmflowlab.providers.base import Provider, Request, Usage
-from llmflowlab.providers.calling import Answer
+from llmflowlab.messages import Request
+from llmflowlab.providers.base import Provider, Usage
 from llmflowlab.text.cost import Prices
 from llmflowlab.text.tokens import TokenCounter
 

@@ -8,11 +8,12 @@ provider is one file.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from llmflowlab.errors import ConfigurationError
+from llmflowlab.messages import Message, Parameters, Request, Role
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,43 +40,7 @@ __all__ = [
     "require_requests_allowed",
 ]
 
-Role: TypeAlias = Literal["user", "assistant"]
 FinishReason: TypeAlias = Literal["stop", "length", "safety", "other"]
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message of a conversation; the system prompt travels apart, in `Request.system`."""
-
-    role: Role
-    content: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameters:
-    """Generation parameters; None leaves the provider's own default in force.
-
-    A knob that a provider lacks is left out of its call (each provider's page in the docs says so).
-    """
-
-    temperature: float | None = None
-    top_p: float | None = None
-    max_tokens: int | None = None
-    """Ceiling on generated tokens, reasoning included where the provider counts it there."""
-    seed: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """Everything one call sends."""
-
-    messages: tuple[Message, ...]
-    system: str | None = None
-    parameters: Parameters = Parameters()
-    response_schema: Mapping[str, Any] | None = None
-    """A JSON schema the answer must follow, where the provider can hold a model to one."""
-    custom_inputs: Mapping[str, Any] | None = None
-    """Facts about the caller for an agent that MLflow serves; models know nothing of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,13 +18,13 @@ __all__ = ["PROVIDERS", "ModelReference", "build", "parse_reference", "provider_
 
 # Module and class by name, so that listing providers imports none of them.
 PROVIDERS: dict[str, tuple[str, str]] = {
-    "gemini": ("llmflowlab.providers.gemini", "GeminiProvider"),
-    "ollama": ("llmflowlab.providers.ollama", "OllamaProvider"),
-    "openai": ("llmflowlab.providers.openai", "OpenAIProvider"),
-    "azure": ("llmflowlab.providers.azure", "AzureProvider"),
-    "anthropic": ("llmflowlab.providers.anthropic", "AnthropicProvider"),
-    "guide": ("llmflowlab.providers.guide", "GuideProvider"),
-    "mlflow": ("llmflowlab.providers.mlflow_models", "MlflowProvider"),
+    "gemini": ("llmflowlab.providers.gemini.provider", "GeminiProvider"),
+    "ollama": ("llmflowlab.providers.ollama.provider", "OllamaProvider"),
+    "openai": ("llmflowlab.providers.openai.provider", "OpenAIProvider"),
+    "azure": ("llmflowlab.providers.openai.azure", "AzureProvider"),
+    "anthropic": ("llmflowlab.providers.anthropic.provider", "AnthropicProvider"),
+    "guide": ("llmflowlab.providers.guide.provider", "GuideProvider"),
+    "mlflow": ("llmflowlab.serving.mlflow_provider", "MlflowProvider"),
 }
 
 _ALIASES = {"google": "gemini", "claude": "anthropic"}

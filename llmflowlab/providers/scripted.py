@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from llmflowlab.messages import Request
 from llmflowlab.providers.base import (
     Finished,
     ModelInfo,
     Provider,
     Readiness,
-    Request,
     StreamEvent,
     TextDelta,
     Usage,

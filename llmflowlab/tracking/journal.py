@@ -17,7 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from llmflowlab.tracking.files import sync_folder
+from llmflowlab.files import sync_folder
 from llmflowlab.tracking.records import (
     RatingRecord,
     SessionStart,

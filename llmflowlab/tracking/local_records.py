@@ -13,8 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.files import exclusive, set_aside, write_atomically
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.files import exclusive, set_aside, write_atomically
 from llmflowlab.tracking.records import Candidate, SessionStart, TurnRecord, now_text
 from llmflowlab.tracking.session_index import SessionIndex
 from llmflowlab.tracking.summaries import SessionSummary, answered

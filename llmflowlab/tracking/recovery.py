@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from llmflowlab.files import set_aside
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.files import set_aside
 from llmflowlab.tracking.journal import Journal, read_journal
 from llmflowlab.tracking.sessions import RecoveredSession, Session
 

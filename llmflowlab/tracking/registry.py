@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmflowlab.files import exclusive
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.files import exclusive
 from llmflowlab.tracking.model_files import write_model
 from llmflowlab.tracking.model_package import ModelPackage, candidate_digest
 from llmflowlab.tracking.records import Candidate

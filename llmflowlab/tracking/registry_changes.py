@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from llmflowlab.errors import InputError, TrackingError
+from llmflowlab.files import exclusive
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.files import exclusive
 from llmflowlab.tracking.records import now_text
 from llmflowlab.tracking.registry_queries import (
     EVIDENCE,

@@ -9,8 +9,8 @@ import json
 import os
 from dataclasses import dataclass
 
+from llmflowlab.files import exclusive
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.files import exclusive
 from llmflowlab.tracking.summaries import SessionSummary, summary_from_json, summary_to_json
 
 __all__ = ["IndexContents", "SessionIndex"]

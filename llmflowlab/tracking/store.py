@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llmflowlab.errors import TrackingError
+from llmflowlab.files import exclusive
 from llmflowlab.loading import loading
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.files import exclusive
 from llmflowlab.tracking.store_errors import safe_uri, translate, unreachable
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from mlflow.types.llm import ChatMessage, ChatParams
 from llmflowlab.agents.chat_agent import ChatAgent
 from llmflowlab.agents.served import AgentFailed
 from llmflowlab.errors import InputError, Overloaded, RateLimited, StreamInterrupted
-from llmflowlab.providers.base import Finished, Parameters, TextDelta
+from llmflowlab.messages import Parameters
+from llmflowlab.providers.base import Finished, TextDelta
 from llmflowlab.providers.scripted import Script, ScriptedProvider
 from tests.agents.helpers import CONFIG, context, last_trace, loaded, scripted, traces_in, tree
 

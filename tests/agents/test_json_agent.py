@@ -12,7 +12,7 @@ import pytest
 from llmflowlab.agents.json_agent import JsonAgent
 from llmflowlab.agents.served import AgentFailed
 from llmflowlab.errors import RateLimited, RefusedBySafety
-from llmflowlab.providers.base import Parameters, Request
+from llmflowlab.messages import Parameters, Request
 from llmflowlab.providers.scripted import Script
 from tests.agents.helpers import CONFIG, context, last_trace, loaded, scripted, traces_in, tree
 

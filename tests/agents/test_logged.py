@@ -21,7 +21,7 @@ from llmflowlab.agents.config import candidate_config, panel_config, read_agent_
 from llmflowlab.agents.logged import LoggedAgent, example_for, log_agent, save_agent
 from llmflowlab.agents.package import AgentKind, package
 from llmflowlab.errors import AuthenticationFailed, InputError, NotConfigured
-from llmflowlab.providers.base import Parameters
+from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.tracking.model_package import model_config
 from llmflowlab.tracking.records import Candidate

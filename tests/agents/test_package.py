@@ -75,7 +75,7 @@ def test_the_package_travels_without_screens_caches_and_keys(mlflow_home: Path) 
     delivery.stop()
     folder = _model_folder(mlflow_home)
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
-    assert "code/llmflowlab/providers/calling.py" in names
+    assert "code/llmflowlab/asking/calling.py" in names
     assert [n for n in names if "__pycache__" in n or n.startswith("code/llmflowlab/cli")] == []
     texts = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
     assert not any(b"not-to-be-seen" in text for text in texts)

@@ -18,7 +18,8 @@ from llmflowlab.errors import (
     RefusedBySafety,
     StreamInterrupted,
 )
-from llmflowlab.providers.base import Finished, Message, Parameters, Request, TextDelta
+from llmflowlab.messages import Message, Parameters, Request
+from llmflowlab.providers.base import Finished, TextDelta
 from llmflowlab.providers.scripted import Script
 from tests.agents.helpers import context, last_trace, loaded, scripted, traces_in, tree
 

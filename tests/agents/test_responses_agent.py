@@ -10,7 +10,8 @@ from mlflow.types.responses import ResponsesAgentRequest, ResponsesAgentStreamEv
 from llmflowlab.agents.responses_agent import TwinAgent
 from llmflowlab.agents.served import AgentFailed
 from llmflowlab.errors import InputError, StreamInterrupted
-from llmflowlab.providers.base import Finished, Message, Parameters, TextDelta, Usage, UsageReport
+from llmflowlab.messages import Message, Parameters
+from llmflowlab.providers.base import Finished, TextDelta, Usage, UsageReport
 from tests.agents.helpers import CONFIG, last_trace, loaded, scripted, traces_in, tree
 
 

@@ -16,14 +16,8 @@ from llmflowlab.errors import (
     StreamInterrupted,
     TrackingError,
 )
-from llmflowlab.providers.base import (
-    Finished,
-    Parameters,
-    StreamEvent,
-    TextDelta,
-    Usage,
-    UsageReport,
-)
+from llmflowlab.messages import Parameters
+from llmflowlab.providers.base import Finished, StreamEvent, TextDelta, Usage, UsageReport
 from llmflowlab.providers.scripted import Script, ScriptedProvider
 from llmflowlab.settings import Settings, load_settings
 from tests.cli.fakes import FakeApp

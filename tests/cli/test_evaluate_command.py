@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from llmflowlab.cli import main
-from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.run.ledger import Ledger
 
 CSV = """question,answer,category
 What is coverage?,scored rows divided by rows,terms

@@ -17,10 +17,10 @@ from llmflowlab.cli.ui.plain import PlainScreen
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.cli.ui.terminal import TerminalScreen
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.running import held
-from llmflowlab.evaluation.steering import Adjustment, known_budget, note
-from llmflowlab.providers.base import Parameters
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.running import held
+from llmflowlab.evaluation.run.steering import Adjustment, known_budget, note
+from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings, load_settings
 from tests.cli.fakes import FakeChecks, Typing
 from tests.evaluation.helpers import CandidateSpec, answer, dataset, plan

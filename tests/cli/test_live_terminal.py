@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.run.ledger import Ledger
 from tests.cli.pseudo_terminal import MAIN, PseudoTerminal
 from tests.loopback.server import LoopbackServer
 

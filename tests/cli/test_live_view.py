@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
+from llmflowlab.asking.budget import Budget
 from llmflowlab.cli.evaluate.controls import Controls
 from llmflowlab.cli.evaluate.live import LiveView, duration, standing_text
 from llmflowlab.cli.ui.keys import plain_keys
 from llmflowlab.cli.ui.live import LineDisplay, layout
 from llmflowlab.cli.ui.screen import Table
-from llmflowlab.evaluation.answering import CandidateProgress
-from llmflowlab.evaluation.budget import Budget
-from llmflowlab.evaluation.engine import Snapshot
-from llmflowlab.evaluation.plan import CandidateSpec
-from llmflowlab.evaluation.standing import Standing
-from llmflowlab.evaluation.statistics import Interval
-from llmflowlab.evaluation.steering import Steering
+from llmflowlab.evaluation.conclude.standing import Standing
+from llmflowlab.evaluation.run.answering import CandidateProgress
+from llmflowlab.evaluation.run.engine import Snapshot
+from llmflowlab.evaluation.run.plan import CandidateSpec
+from llmflowlab.evaluation.run.steering import Steering
+from llmflowlab.statistics import Interval
 from tests.evaluation.helpers import dataset, plan
 
 MODELS = ("openai:a-model-with-a-name-that-is-longer-than-most-2025-04-14", "ollama:llama3.2")

@@ -8,8 +8,8 @@ import pytest
 
 from llmflowlab.cli import main
 from llmflowlab.errors import InputError
+from llmflowlab.prompts.registry import load_prompt
 from llmflowlab.settings import load_settings
-from llmflowlab.tracking.prompts import load_prompt
 from llmflowlab.tracking.store import open_store
 
 DATA = "question,answer\nWhat is coverage?,scored rows\n"
@@ -29,7 +29,7 @@ def evaluate(capfd, *options):
 
 
 def candidates(home):
-    from llmflowlab.evaluation.ledger import Ledger
+    from llmflowlab.evaluation.run.ledger import Ledger
 
     ledger = Ledger(home / ".llmflowlab" / "evaluations.db")
     plan = ledger.plan(ledger.evaluations()[0].id)

@@ -18,8 +18,8 @@ import pytest
 
 from llmflowlab.cli import main
 from llmflowlab.errors import InputError
+from llmflowlab.serving import batch
 from llmflowlab.settings import Settings
-from llmflowlab.tracking import batch
 from tests.cli.fakes import Typing
 from tests.providers.test_mlflow_models import registered
 

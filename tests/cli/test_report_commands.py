@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from llmflowlab.cli import main
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.outcomes import Outcome
-from llmflowlab.evaluation.results import EvaluationResult
+from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.outcomes import Outcome
 from tests.evaluation.report_data import HOSTILE, made_result
 
 ONE = "20260101-000000-aaaa"

@@ -6,12 +6,12 @@ import pyte
 import pytest
 from rich.console import Console
 
+from llmflowlab.asking.calling import WaitNotice
 from llmflowlab.cli.chat.stream import MarkdownView, PlainView, SilentView, wait_text
 from llmflowlab.cli.ui.plain import PlainScreen
 from llmflowlab.cli.ui.terminal import TerminalScreen
 from llmflowlab.errors import ConnectionFailed, Overloaded, RateLimited
 from llmflowlab.providers.base import Finished, ReasoningDelta, TextDelta
-from llmflowlab.providers.calling import WaitNotice
 from llmflowlab.settings import Settings
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x1b]8;;http://evil\x07click\x1b]8;;\x07 \x9b31m \u202egnp.exe [bold]x[/bold]"

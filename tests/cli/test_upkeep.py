@@ -12,11 +12,11 @@ import mlflow
 import pytest
 
 from llmflowlab.cli import main
-from llmflowlab.evaluation.engine import run_evaluation
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.results import EvaluationResult
-from llmflowlab.evaluation.running import held
-from llmflowlab.evaluation.steering import Adjustment, note
+from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.run.engine import run_evaluation
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.running import held
+from llmflowlab.evaluation.run.steering import Adjustment, note
 from llmflowlab.settings import load_settings
 from tests.evaluation.helpers import TableModel, answer, bench, dataset, plan, spec
 

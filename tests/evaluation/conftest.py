@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.settings import Settings, load_settings
 
 

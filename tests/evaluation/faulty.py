@@ -17,11 +17,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llmflowlab.evaluation.dataset import load_dataset
-from llmflowlab.evaluation.engine import Snapshot, run_evaluation
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.plan import EvaluationPlan
-from llmflowlab.evaluation.recorder_client import RecorderProcess
+from llmflowlab.data.dataset import load_dataset
+from llmflowlab.evaluation.run.engine import Snapshot, run_evaluation
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.plan import EvaluationPlan
+from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.providers.base import (
     Finished,
     Provider,

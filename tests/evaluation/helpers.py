@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from llmflowlab.asking.calling import CallPolicy
+from llmflowlab.data.dataset import Dataset, load_dataset
 from llmflowlab.evaluation.answers import AnswerRecord, Metering
-from llmflowlab.evaluation.dataset import Dataset, load_dataset
-from llmflowlab.evaluation.engine import Workbench
 from llmflowlab.evaluation.judging import Judge
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
-from llmflowlab.providers.base import (
-    Finished,
-    Provider,
-    Readiness,
-    Request,
-    TextDelta,
-    Usage,
-    UsageReport,
-)
-from llmflowlab.providers.calling import CallPolicy
+from llmflowlab.evaluation.run.engine import Workbench
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.plan import CandidateSpec, EvaluationPlan
+from llmflowlab.messages import Request
+from llmflowlab.providers.base import Finished, Provider, Readiness, TextDelta, Usage, UsageReport
 from llmflowlab.settings import Settings
 from llmflowlab.text.cost import Prices
 from llmflowlab.text.tokens import TokenCounter

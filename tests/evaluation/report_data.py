@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.counting import build_result
-from llmflowlab.evaluation.dataset import Dataset, Row
-from llmflowlab.evaluation.plan import CandidateSpec, Cell, EvaluationPlan
-from llmflowlab.evaluation.results import EvaluationResult
+from llmflowlab.evaluation.conclude.counting import build_result
+from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.run.plan import CandidateSpec, Cell, EvaluationPlan
 from llmflowlab.evaluation.scores import Score
 
 HOSTILE = (

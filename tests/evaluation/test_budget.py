@@ -6,7 +6,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmflowlab.evaluation.budget import Budget
+from llmflowlab.asking.budget import Budget
 
 
 @given(

@@ -7,17 +7,18 @@ from decimal import Decimal
 
 import pytest
 
+from llmflowlab.asking.budget import Budget
 from llmflowlab.errors import Overloaded
 from llmflowlab.evaluation.answers import Metering
-from llmflowlab.evaluation.budget import Budget
-from llmflowlab.evaluation.engine import run_evaluation
-from llmflowlab.evaluation.estimate import estimate
 from llmflowlab.evaluation.judging import Judge, panel_of
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.reuse import reusable_answers
-from llmflowlab.evaluation.scoring import Scoring
-from llmflowlab.evaluation.verify import verify_run
-from llmflowlab.providers.base import Finished, Parameters, TextDelta, Usage, UsageReport
+from llmflowlab.evaluation.run.engine import run_evaluation
+from llmflowlab.evaluation.run.estimate import estimate
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.reuse import reusable_answers
+from llmflowlab.evaluation.run.scoring import Scoring
+from llmflowlab.evaluation.run.verify import verify_run
+from llmflowlab.messages import Parameters
+from llmflowlab.providers.base import Finished, TextDelta, Usage, UsageReport
 from llmflowlab.settings import load_settings
 from llmflowlab.text.cost import Prices
 from llmflowlab.text.tokens import TokenCounter

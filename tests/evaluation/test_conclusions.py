@@ -5,17 +5,17 @@ from decimal import Decimal
 
 import pytest
 
-from llmflowlab.evaluation.conclusions import conclude, describe_comparison
-from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
-from llmflowlab.evaluation.results import (
+from llmflowlab.evaluation.conclude.conclusions import conclude, describe_comparison
+from llmflowlab.evaluation.conclude.results import (
     CandidateResult,
     Comparison,
     EvaluationResult,
     Latency,
     ScoreSummary,
 )
-from llmflowlab.evaluation.statistics import paired_test
-from llmflowlab.evaluation.statistics.planning import rows_for_yes_no
+from llmflowlab.evaluation.run.plan import CandidateSpec, EvaluationPlan
+from llmflowlab.statistics import paired_test
+from llmflowlab.statistics.planning import rows_for_yes_no
 from tests.evaluation.helpers import dataset
 
 

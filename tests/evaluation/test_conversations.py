@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
+from llmflowlab.data.dataset import Dataset, load_dataset
 from llmflowlab.errors import DatasetError, InputError
-from llmflowlab.evaluation.dataset import Dataset, load_dataset
-from llmflowlab.evaluation.plan import (
+from llmflowlab.evaluation.run.plan import (
     CandidateSpec,
     Cell,
     EvaluationPlan,
     dataset_from_json,
     dataset_to_json,
-    digest_of,
     request_for,
 )
-from llmflowlab.providers.base import Message, Parameters
+from llmflowlab.messages import Message, Parameters
+from llmflowlab.text.digests import digest_of
 
 SPEC = CandidateSpec(
     model="gemini:x",

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from llmflowlab.data.dataset import load_dataset
+from llmflowlab.data.doctor import examine
+from llmflowlab.data.findings import ADVICE
+from llmflowlab.data.keys import same_text
+from llmflowlab.data.near import near_pairs
+from llmflowlab.data.past import PastRow, row_key
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.data.doctor import examine
-from llmflowlab.evaluation.data.findings import ADVICE
-from llmflowlab.evaluation.data.keys import same_text
-from llmflowlab.evaluation.data.near import near_pairs
-from llmflowlab.evaluation.data.past import PastRow, row_key
-from llmflowlab.evaluation.dataset import load_dataset
 
 
 def written(folder: Path, rows: list[dict[str, str]]) -> Path:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from llmflowlab.data.converting import formula_cells, write_table
+from llmflowlab.data.splitting import parse_parts, sample_table, split_table
+from llmflowlab.data.tables import Record, Table, read_table
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.data.converting import formula_cells, write_table
-from llmflowlab.evaluation.data.splitting import parse_parts, sample_table, split_table
-from llmflowlab.evaluation.tables import Record, Table, read_table
 
 WORDS = ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "inlet", "jetty"]
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmflowlab.data.columns import USUAL_NAMES
+from llmflowlab.data.dataset import Dataset, load_dataset, sample
 from llmflowlab.errors import DatasetError, InputError
-from llmflowlab.evaluation.columns import USUAL_NAMES
-from llmflowlab.evaluation.dataset import Dataset, load_dataset, sample
 
 
 def write(tmp_path: Path, content: str | bytes, name: str = "data.csv") -> Path:
@@ -428,7 +428,7 @@ def test_reading_csv_imports_no_pandas_and_no_pyarrow(tmp_path: Path) -> None:
 
     file = write(tmp_path, "question\na\n")
     code = (
-        "import sys; from pathlib import Path; from llmflowlab.evaluation.dataset import load_dataset;"
+        "import sys; from pathlib import Path; from llmflowlab.data.dataset import load_dataset;"
         "load_dataset(Path(sys.argv[1]));"
         "print(sorted({'pandas', 'pyarrow', 'charset_normalizer', 'mlflow'} & set(sys.modules)))"
     )

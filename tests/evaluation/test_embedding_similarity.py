@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmflowlab.asking.budget import Budget
 from llmflowlab.errors import BadRequest, ConfigurationError, InputError, Overloaded
-from llmflowlab.evaluation.budget import Budget
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.plan import Cell
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.plan import Cell
+from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.scorers.base import parse_scorer
 from llmflowlab.evaluation.scorers.embedding import (
     Embedder,
@@ -15,7 +16,6 @@ from llmflowlab.evaluation.scorers.embedding import (
     embedding_model,
     similarity,
 )
-from llmflowlab.evaluation.scoring import Scoring
 from llmflowlab.providers.base import Embeddings, Usage
 from llmflowlab.providers.factory import build
 from llmflowlab.settings import load_settings
@@ -89,7 +89,7 @@ def test_no_text_is_sent_twice_not_even_by_a_later_process(tmp_path, settings, l
 
 
 def test_many_texts_go_in_batches(settings, ledger):
-    from llmflowlab.evaluation.stopping import Stopper
+    from llmflowlab.asking.stopping import Stopper
 
     provider = Vectors(settings)
     found, records = embedder(settings, ledger, provider).vectors(

@@ -11,8 +11,8 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from llmflowlab.errors import AuthenticationFailed
-from llmflowlab.evaluation.conclusions import conclude
-from llmflowlab.evaluation.engine import run_evaluation, to_document
+from llmflowlab.evaluation.conclude.conclusions import conclude
+from llmflowlab.evaluation.run.engine import run_evaluation, to_document
 from llmflowlab.settings import load_settings
 from tests.evaluation.helpers import TableModel, bench, dataset, plan, spec
 from tests.evaluation.test_judges import verdict

@@ -12,11 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from llmflowlab.evaluation.engine import run_evaluation
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.recorder_client import RecorderProcess
-from llmflowlab.evaluation.replay import repair
-from llmflowlab.evaluation.verify import verify_run
+from llmflowlab.evaluation.run.engine import run_evaluation
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.recorder_client import RecorderProcess
+from llmflowlab.evaluation.run.replay import repair
+from llmflowlab.evaluation.run.verify import verify_run
 from llmflowlab.settings import load_settings
 from llmflowlab.tracking.store import open_store
 from llmflowlab.tracking.store_errors import StoreUnreachable

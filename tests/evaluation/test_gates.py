@@ -8,19 +8,19 @@ from dataclasses import replace
 import pytest
 
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.baseline import check_baseline, earlier_baseline
-from llmflowlab.evaluation.counting import build_result
-from llmflowlab.evaluation.gates import (
+from llmflowlab.evaluation.conclude.baseline import check_baseline, earlier_baseline
+from llmflowlab.evaluation.conclude.counting import build_result
+from llmflowlab.evaluation.conclude.gates import (
     check_known,
     check_thresholds,
     parse_threshold,
     reason_line,
 )
-from llmflowlab.evaluation.junit import junit_xml
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.markdown import escaped, markdown_summary
-from llmflowlab.evaluation.outcomes import Outcome
-from llmflowlab.evaluation.plan import Cell
+from llmflowlab.evaluation.reports.junit import junit_xml
+from llmflowlab.evaluation.reports.markdown import escaped, markdown_summary
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.outcomes import Outcome
+from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scores import Score
 from tests.evaluation.helpers import answer, dataset, plan, spec
 
@@ -335,8 +335,8 @@ def test_text_is_escaped_for_markdown():
 
 
 def test_gates_are_kept_so_that_a_later_delivery_says_them_too(tmp_path):
-    from llmflowlab.evaluation.closing import closing_of
-    from llmflowlab.evaluation.replay import stored_result
+    from llmflowlab.evaluation.run.closing import closing_of
+    from llmflowlab.evaluation.run.replay import stored_result
 
     found = mixed(tmp_path)
     ledger = kept(tmp_path, found)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from llmflowlab.evaluation.dataset import Row
+from llmflowlab.data.dataset import Row
 from llmflowlab.evaluation.judging.instructions import parse_instructions
 from llmflowlab.evaluation.judging.kinds import KINDS, own_kind
 from llmflowlab.evaluation.judging.rendering import fill

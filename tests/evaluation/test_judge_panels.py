@@ -124,7 +124,7 @@ def test_only_a_preference_in_both_orders_counts(settings, rows, in_order, excha
 
 
 def stopper():
-    from llmflowlab.evaluation.stopping import Stopper
+    from llmflowlab.asking.stopping import Stopper
 
     return Stopper()
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from llmflowlab.data.dataset import Row
 from llmflowlab.errors import ConfigurationError
-from llmflowlab.evaluation.dataset import Row
 from llmflowlab.evaluation.judging.kinds import MLFLOW_JUDGES
 from llmflowlab.evaluation.judging.wording import constant
 
@@ -99,7 +99,7 @@ def test_asking_a_judge_does_not_import_mlflow():
     program = (
         "import sys\n"
         "from llmflowlab.evaluation.judging.kinds import MLFLOW_JUDGES\n"
-        "from llmflowlab.evaluation.dataset import Row\n"
+        "from llmflowlab.data.dataset import Row\n"
         "row = Row(index=0, line=1, id='1', question='Q', expected='E', guidelines=('g',), source={})\n"
         "for kind in MLFLOW_JUDGES:\n"
         "    kind.ask(row, 'A')\n"

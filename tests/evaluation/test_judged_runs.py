@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from llmflowlab.errors import ConnectionFailed
-from llmflowlab.evaluation.engine import run_evaluation
 from llmflowlab.evaluation.judging import Judge, Panel
 from llmflowlab.evaluation.judging.choice import with_instructions
-from llmflowlab.evaluation.replay import stored_result
+from llmflowlab.evaluation.run.engine import run_evaluation
+from llmflowlab.evaluation.run.replay import stored_result
 from llmflowlab.evaluation.scorers.base import parse_scorer
 from tests.evaluation.helpers import QUICK, TableModel, bench, dataset, metering, plan, spec
 from tests.evaluation.test_judges import verdict

@@ -110,7 +110,7 @@ def test_a_failed_answer_is_not_judged(settings, rows):
 
 
 def test_the_guide_cannot_judge(settings):
-    from llmflowlab.providers.guide import GuideProvider
+    from llmflowlab.providers.guide.provider import GuideProvider
 
     with pytest.raises(InputError, match="no language model"):
         Judge(GuideProvider("docs", settings), policy=QUICK, metering=metering(settings))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from llmflowlab.cli.evaluate.boards import group_tables, leaderboard_table, repeats_table
-from llmflowlab.evaluation.closing import closing_of
-from llmflowlab.evaluation.statistics import bootstrap_interval, intervals
+from llmflowlab.evaluation.run.closing import closing_of
+from llmflowlab.statistics import bootstrap_interval, intervals
 from tests.evaluation.report_data import made_result
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from llmflowlab.errors import InputError, TrackingError
-from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.run.ledger import Ledger
 from tests.evaluation.helpers import dataset, plan, spec
 
 
@@ -55,7 +55,7 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from llmflowlab.errors import TrackingError
-from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.run.ledger import Ledger
 
 ledger = Ledger(Path(sys.argv[1]))
 ledger.append("answers", "e1", "k1", {"text": "kept"}).result()

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmflowlab.evaluation.normalise import Rules, normalise, tokenise
+from llmflowlab.text.normalise import Rules, normalise, tokenise
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from scipy.stats import multinomial, wilcoxon
 
-from llmflowlab.evaluation.results import Comparison
-from llmflowlab.evaluation.statistics import paired_test
-from llmflowlab.evaluation.statistics.noninferiority import non_inferior
-from llmflowlab.evaluation.statistics.paired import tango_statistic
-from llmflowlab.evaluation.statistics.planning import (
+from llmflowlab.evaluation.conclude.results import Comparison
+from llmflowlab.statistics import paired_test
+from llmflowlab.statistics.noninferiority import non_inferior
+from llmflowlab.statistics.paired import tango_statistic
+from llmflowlab.statistics.planning import (
     mcnemar_power,
     rows_for_degrees,
     rows_for_yes_no,
     visible_degrees,
     visible_yes_no,
 )
-from llmflowlab.evaluation.statistics.sequential import ConfidenceSequence, decide
+from llmflowlab.statistics.sequential import ConfidenceSequence, decide
 
 
 def generator(*seed):

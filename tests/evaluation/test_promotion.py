@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from llmflowlab.evaluation.counting import build_result
-from llmflowlab.evaluation.plan import Cell
-from llmflowlab.evaluation.promotion import Decision, Terms, decide, paired_bound
-from llmflowlab.evaluation.results import EvaluationResult
+from llmflowlab.evaluation.conclude.counting import build_result
+from llmflowlab.evaluation.conclude.promotion import Decision, Terms, decide, paired_bound
+from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scores import Score
 from tests.evaluation.helpers import answer, dataset, plan, spec
 

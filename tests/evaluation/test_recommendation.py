@@ -4,11 +4,11 @@ from decimal import Decimal
 
 import pytest
 
+from llmflowlab.data.dataset import load_dataset
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.conclusions import conclude
-from llmflowlab.evaluation.counting import build_result
-from llmflowlab.evaluation.dataset import load_dataset
-from llmflowlab.evaluation.plan import Cell
+from llmflowlab.evaluation.conclude.conclusions import conclude
+from llmflowlab.evaluation.conclude.counting import build_result
+from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scores import Score
 from tests.evaluation.helpers import plan, spec
 

@@ -7,11 +7,11 @@ import json
 import pytest
 
 from llmflowlab.errors import AuthenticationFailed, Overloaded, TrackingError
-from llmflowlab.evaluation.engine import run_evaluation, to_document
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.replay import repair
-from llmflowlab.evaluation.reuse import find_reusable
-from llmflowlab.evaluation.verify import verify_run
+from llmflowlab.evaluation.run.engine import run_evaluation, to_document
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.replay import repair
+from llmflowlab.evaluation.run.reuse import find_reusable
+from llmflowlab.evaluation.run.verify import verify_run
 from llmflowlab.settings import load_settings
 from llmflowlab.tracking.store import open_store
 from tests.evaluation import faulty

@@ -12,9 +12,6 @@ import pytest
 from scipy import stats
 
 from llmflowlab.errors import TrackingError
-from llmflowlab.evaluation.closing import closing_of
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.recorder_client import RecorderProcess
 from llmflowlab.evaluation.reports import (
     figures_of,
     write_answers_csv,
@@ -26,6 +23,9 @@ from llmflowlab.evaluation.reports.agreement import agreement
 from llmflowlab.evaluation.reports.lines import answer_lines
 from llmflowlab.evaluation.reports.plots import draw_plots
 from llmflowlab.evaluation.reports.svg import nice_ticks
+from llmflowlab.evaluation.run.closing import closing_of
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.settings import Settings
 from tests.evaluation.report_data import HOSTILE, made_result
 

@@ -6,7 +6,7 @@ import pytest
 
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.reports.changes import Side, content_keys, diff_sides
-from llmflowlab.evaluation.statistics import paired_test
+from llmflowlab.statistics import paired_test
 from tests.evaluation.report_data import made_result
 
 

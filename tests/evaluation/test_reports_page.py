@@ -222,7 +222,7 @@ def test_unknown_costs_are_called_unknown() -> None:
 def test_a_thousand_rows_take_no_heavy_package() -> None:
     code = (
         "import sys\n"
-        "import llmflowlab.evaluation.engine\n"
+        "import llmflowlab.evaluation.run.engine\n"
         "from llmflowlab.evaluation.reports import page, figures, lines\n"
         "heavy = {'matplotlib', 'jinja2', 'scipy', 'pandas', 'mlflow'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

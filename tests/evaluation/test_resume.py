@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from llmflowlab.errors import ExitCode, InputError
-from llmflowlab.evaluation.engine import run_evaluation
-from llmflowlab.evaluation.ledger import Ledger
+from llmflowlab.evaluation.run.engine import run_evaluation
+from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.settings import load_settings
 from tests.evaluation import faulty
 from tests.evaluation.faulty import ID, Options

@@ -2,11 +2,11 @@ import json
 
 import pytest
 
+from llmflowlab.data.dataset import load_dataset
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.dataset import load_dataset
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.plan import EvaluationPlan
-from llmflowlab.evaluation.scorer_choice import check_scorers, is_binary
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.plan import EvaluationPlan
+from llmflowlab.evaluation.run.scorer_choice import check_scorers, is_binary
 from llmflowlab.evaluation.scorers.base import CorpusScorer, ScorerSpec, TextScorer, parse_scorer
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
 from tests.evaluation.helpers import dataset, plan

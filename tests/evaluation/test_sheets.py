@@ -7,10 +7,10 @@ import io
 
 import pytest
 
+from llmflowlab.data.stratified import shares, stratified_sample
 from llmflowlab.errors import DatasetError, InputError
-from llmflowlab.evaluation.human import agreement, human_means, keep_verdicts, kept_verdicts
-from llmflowlab.evaluation.sheets import read_sheet, sheet_text
-from llmflowlab.evaluation.stratified import shares, stratified_sample
+from llmflowlab.people.human import agreement, human_means, keep_verdicts, kept_verdicts
+from llmflowlab.people.sheets import read_sheet, sheet_text
 from tests.evaluation.helpers import answer, dataset, spec
 from tests.evaluation.test_gates import kept, result
 

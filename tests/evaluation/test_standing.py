@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from llmflowlab.evaluation.counting import interval_over_questions
-from llmflowlab.evaluation.plan import Cell
+from llmflowlab.evaluation.conclude.counting import interval_over_questions
+from llmflowlab.evaluation.conclude.standing import Standings
+from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scores import Score
-from llmflowlab.evaluation.standing import Standings
 
 
 def filled(values, *, binary, trials=1):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from llmflowlab.evaluation.statistics import (
+from llmflowlab.statistics import (
     bootstrap_interval,
     holm,
     mcnemar_exact,

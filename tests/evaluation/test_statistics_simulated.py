@@ -10,8 +10,8 @@ from scipy import optimize, stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from llmflowlab.evaluation.results import Comparison
-from llmflowlab.evaluation.statistics import (
+from llmflowlab.evaluation.conclude.results import Comparison
+from llmflowlab.statistics import (
     bootstrap_interval,
     corpus_interval,
     corpus_test,
@@ -25,8 +25,8 @@ from llmflowlab.evaluation.statistics import (
     tango_interval,
     wilson_interval,
 )
-from llmflowlab.evaluation.statistics.paired import tango_statistic
-from llmflowlab.evaluation.statistics.repeats import pass_at_k, variance_components
+from llmflowlab.statistics.paired import tango_statistic
+from llmflowlab.statistics.repeats import pass_at_k, variance_components
 
 RUNS = 400
 ERROR = 2.6 * (0.05 * 0.95 / RUNS) ** 0.5
@@ -234,7 +234,7 @@ def test_pass_at_k_is_unbiased(k):
 
 
 def test_repetitions_of_questions_do_not_narrow_the_interval():
-    from llmflowlab.evaluation.counting import interval_over_questions
+    from llmflowlab.evaluation.conclude.counting import interval_over_questions
 
     source = generator(11)
     truth, covered = 0.6, 0

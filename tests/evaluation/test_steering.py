@@ -5,13 +5,13 @@ from decimal import Decimal
 
 import pytest
 
+from llmflowlab.asking.budget import Budget
+from llmflowlab.asking.pacing import Limiter, Pacer
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.answering import Answering
-from llmflowlab.evaluation.budget import Budget
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.running import held
-from llmflowlab.evaluation.steering import Adjustment, Follower, Steering, ask_for, known_budget
-from llmflowlab.providers.pacing import Limiter, Pacer
+from llmflowlab.evaluation.run.answering import Answering
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.running import held
+from llmflowlab.evaluation.run.steering import Adjustment, Follower, Steering, ask_for, known_budget
 from tests.evaluation.helpers import QUICK, TableModel, dataset, metering, plan
 
 NAME = "20260101-000000-abcd"

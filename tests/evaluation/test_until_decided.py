@@ -10,15 +10,15 @@ import mlflow
 import pytest
 
 from llmflowlab.cli.evaluate.deciding import refuse_decided, refuse_undecidable
+from llmflowlab.data.dataset import load_dataset
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.conclusions import conclude
-from llmflowlab.evaluation.dataset import load_dataset
-from llmflowlab.evaluation.deciding import Decider, sequential_of
-from llmflowlab.evaluation.engine import run_evaluation
-from llmflowlab.evaluation.plan import Cell
-from llmflowlab.evaluation.replay import stored_result
+from llmflowlab.evaluation.conclude.conclusions import conclude
+from llmflowlab.evaluation.conclude.deciding import Decider, sequential_of
+from llmflowlab.evaluation.run.engine import run_evaluation
+from llmflowlab.evaluation.run.plan import Cell
+from llmflowlab.evaluation.run.replay import stored_result
+from llmflowlab.evaluation.run.verify import verify_run
 from llmflowlab.evaluation.scores import Score
-from llmflowlab.evaluation.verify import verify_run
 from llmflowlab.providers.base import Finished, TextDelta, Usage, UsageReport
 from llmflowlab.tracking.store import open_store
 from tests.evaluation.helpers import TableModel, bench, plan, spec

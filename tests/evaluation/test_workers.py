@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from llmflowlab.evaluation.workers import Workers
+from llmflowlab.evaluation.run.workers import Workers
 
 
 def test_jobs_are_done_and_their_failures_handed_back():

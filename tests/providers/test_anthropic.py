@@ -31,14 +31,12 @@ from llmflowlab.errors import (
     TimedOut,
     UnknownModel,
 )
-from llmflowlab.providers.anthropic import AnthropicProvider
-from llmflowlab.providers.anthropic_answers import STOP_REASONS
+from llmflowlab.messages import Message, Parameters, Request
+from llmflowlab.providers.anthropic.answers import STOP_REASONS
+from llmflowlab.providers.anthropic.provider import AnthropicProvider
 from llmflowlab.providers.base import (
     Finished,
-    Message,
-    Parameters,
     ReasoningDelta,
-    Request,
     StreamEvent,
     TextDelta,
     Usage,
@@ -197,7 +195,7 @@ def test_without_the_package_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     # What an import finds where a package is not installed.
-    monkeypatch.setattr("llmflowlab.providers.anthropic.find_spec", lambda name: None)
+    monkeypatch.setattr("llmflowlab.providers.anthropic.provider.find_spec", lambda name: None)
     settings = settings_of(tmp_path, ANTHROPIC_API_KEY=KEY)
     found = AnthropicProvider.readiness(settings, 1.0)
     assert (found.ready, found.text) == (False, "pip install anthropic")

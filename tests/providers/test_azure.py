@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from llmflowlab.asking.calling import CallPolicy, call
 from llmflowlab.errors import InputError, NotConfigured
-from llmflowlab.providers.azure import AzureProvider
-from llmflowlab.providers.base import Message, Request
-from llmflowlab.providers.calling import CallPolicy, call
+from llmflowlab.messages import Message, Request
 from llmflowlab.providers.factory import build
+from llmflowlab.providers.openai.azure import AzureProvider
 from llmflowlab.settings import Settings, load_settings
 from tests.loopback import LoopbackServer
 

@@ -8,18 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from llmflowlab.asking.calling import CallPolicy, Cancellation, call, complete, policy_from
 from llmflowlab.errors import BadAnswer, ConfigurationError, Interrupted, Overloaded, TimedOut
+from llmflowlab.messages import Message, Request
 from llmflowlab.providers.base import (
     Finished,
-    Message,
     ReasoningDelta,
-    Request,
     StreamEvent,
     TextDelta,
     Usage,
     UsageReport,
 )
-from llmflowlab.providers.calling import CallPolicy, Cancellation, call, complete, policy_from
 from llmflowlab.providers.scripted import ScriptedProvider
 from llmflowlab.settings import load_settings
 

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from llmflowlab.asking.calling import CallPolicy, Cancellation, call
+from llmflowlab.asking.pump import Pump
 from llmflowlab.errors import Overloaded, StreamInterrupted, TimedOut
-from llmflowlab.providers.base import Message, Request, StreamEvent, TextDelta
-from llmflowlab.providers.calling import CallPolicy, Cancellation, call
-from llmflowlab.providers.pump import Pump
+from llmflowlab.messages import Message, Request
+from llmflowlab.providers.base import StreamEvent, TextDelta
 from llmflowlab.providers.scripted import ScriptedProvider
 
 HELLO = Request(messages=(Message("user", "Say hello"),))
@@ -241,8 +242,8 @@ def test_a_pump_given_up_before_it_reads_sends_nothing():
 def test_a_thread_that_hangs_does_not_hold_the_exit_of_the_program_up():
     program = """
         import threading
-        from llmflowlab.providers.base import Message, Request
-        from llmflowlab.providers.calling import CallPolicy, Cancellation, call
+        from llmflowlab.messages import Message, Request
+        from llmflowlab.asking.calling import CallPolicy, Cancellation, call
         from llmflowlab.providers.scripted import ScriptedProvider
 
         stop = Cancellation()

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from llmflowlab import errors
+from llmflowlab.asking.calling import CallPolicy, WaitNotice, call
 from llmflowlab.errors import (
     Overloaded,
     ProviderError,
@@ -14,16 +15,8 @@ from llmflowlab.errors import (
     StreamInterrupted,
     TimedOut,
 )
-from llmflowlab.providers.base import (
-    Finished,
-    Message,
-    ReasoningDelta,
-    Request,
-    TextDelta,
-    Usage,
-    UsageReport,
-)
-from llmflowlab.providers.calling import CallPolicy, WaitNotice, call
+from llmflowlab.messages import Message, Request
+from llmflowlab.providers.base import Finished, ReasoningDelta, TextDelta, Usage, UsageReport
 from llmflowlab.providers.scripted import ScriptedProvider
 
 HELLO = Request(messages=(Message("user", "Say hello"),))
@@ -38,7 +31,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         waits.append(seconds)
         return seconds
 
-    monkeypatch.setattr("llmflowlab.providers.calling._wait", wait)
+    monkeypatch.setattr("llmflowlab.asking.calling._wait", wait)
     return waits
 
 
@@ -130,7 +123,7 @@ def test_the_time_that_tries_take_counts_against_the_ceiling(
     no_waiting: list[float], monkeypatch: pytest.MonkeyPatch
 ):
     now = 1000.0
-    monkeypatch.setattr("llmflowlab.providers.calling.time.monotonic", lambda: now)
+    monkeypatch.setattr("llmflowlab.asking.calling.time.monotonic", lambda: now)
 
     def slow(request: Request) -> ProviderError:
         nonlocal now

@@ -21,22 +21,20 @@ from llmflowlab.errors import (
     RefusedBySafety,
     StreamInterrupted,
 )
+from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import (
     Finished,
-    Message,
     ModelInfo,
-    Parameters,
     Readiness,
     ReasoningDelta,
-    Request,
     StreamEvent,
     TextDelta,
     Usage,
     UsageReport,
 )
 from llmflowlab.providers.factory import build
-from llmflowlab.providers.gemini import GeminiProvider
-from llmflowlab.providers.gemini_answers import FINISH_REASONS
+from llmflowlab.providers.gemini.answers import FINISH_REASONS
+from llmflowlab.providers.gemini.provider import GeminiProvider
 from llmflowlab.settings import Settings, load_settings
 
 KEY = "AIza-not-a-real-key-1234567890"

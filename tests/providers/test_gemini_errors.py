@@ -27,8 +27,8 @@ from llmflowlab.errors import (
     TimedOut,
     UnknownModel,
 )
-from llmflowlab.providers.base import Message, Request
-from llmflowlab.providers.gemini import GeminiProvider
+from llmflowlab.messages import Message, Request
+from llmflowlab.providers.gemini.provider import GeminiProvider
 from llmflowlab.settings import load_settings
 
 KEY = "AIza-not-a-real-key-1234567890"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from llmflowlab.asking.calling import CallPolicy, Cancellation, call
 from llmflowlab.errors import (
     AuthenticationFailed,
     BadAnswer,
@@ -21,9 +22,9 @@ from llmflowlab.errors import (
     TimedOut,
     UnknownModel,
 )
-from llmflowlab.providers.base import Message, Parameters, Request, TextDelta
-from llmflowlab.providers.calling import CallPolicy, Cancellation, call
-from llmflowlab.providers.gemini import GeminiProvider
+from llmflowlab.messages import Message, Parameters, Request
+from llmflowlab.providers.base import TextDelta
+from llmflowlab.providers.gemini.provider import GeminiProvider
 from llmflowlab.settings import load_settings
 from tests.loopback.scenario import Fault, FaultKind, Tokens
 from tests.loopback.server import LoopbackServer, closed_port

@@ -11,18 +11,20 @@ from pathlib import Path
 
 import pytest
 
+from llmflowlab.asking.calling import CallPolicy, call
+from llmflowlab.data.dataset import load_dataset
 from llmflowlab.errors import ConfigurationError, UnknownModel
-from llmflowlab.evaluation.dataset import load_dataset
-from llmflowlab.evaluation.normalise import tokenise
 from llmflowlab.evaluation.scorers.deterministic import contains
-from llmflowlab.providers import guide, guide_pages
-from llmflowlab.providers.base import Finished, Message, Parameters, Request, TextDelta
-from llmflowlab.providers.calling import CallPolicy, call
+from llmflowlab.messages import Message, Parameters, Request
+from llmflowlab.providers.base import Finished, TextDelta
 from llmflowlab.providers.factory import build, parse_reference
-from llmflowlab.providers.guide import DOES_NOT_KNOW, GuideProvider
-from llmflowlab.providers.guide_pages import corpus_digest, load_passages, parse_page
-from llmflowlab.providers.guide_search import words
+from llmflowlab.providers.guide.pages import corpus_digest, load_passages, parse_page
+from llmflowlab.providers.guide.provider import DOES_NOT_KNOW, GuideProvider
+from llmflowlab.providers.guide import pages as guide_pages
+from llmflowlab.providers.guide import provider as guide
+from llmflowlab.providers.guide.search import words
 from llmflowlab.settings import Settings
+from llmflowlab.text.normalise import tokenise
 
 ROOT = Path(__file__).parents[2]
 
@@ -205,7 +207,7 @@ def test_prepare_builds_the_index_beforehand(settings: Settings) -> None:
 
 def test_using_the_guide_imports_scikit_learn_only_when_asked() -> None:
     code = (
-        "import sys; from llmflowlab.providers.guide import GuideProvider as G;"
+        "import sys; from llmflowlab.providers.guide.provider import GuideProvider as G;"
         "from llmflowlab.settings import load_settings; s = load_settings({});"
         "G.readiness(s, 1.0); G('docs', s).list_models();"
         "print(sorted({'sklearn', 'numpy', 'scipy', 'mlflow'} & set(sys.modules)))"
@@ -312,7 +314,7 @@ def test_the_pages_ship_with_the_package(tmp_path: Path) -> None:
         ROOT / "llmflowlab", tmp_path / "llmflowlab", ignore=shutil.ignore_patterns("__pycache__")
     )
     code = (
-        "import json; from llmflowlab.providers.guide_pages import load_passages, _checkout_docs;"
+        "import json; from llmflowlab.providers.guide.pages import load_passages, _checkout_docs;"
         "print(json.dumps([_checkout_docs() is None, sorted({p.page for p in load_passages()})]))"
     )
     done = subprocess.run(

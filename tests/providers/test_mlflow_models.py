@@ -19,18 +19,12 @@ from llmflowlab.errors import (
     RateLimited,
     UnknownModel,
 )
-from llmflowlab.providers.base import (
-    Finished,
-    Message,
-    Parameters,
-    Request,
-    TextDelta,
-    UsageReport,
-)
+from llmflowlab.messages import Message, Parameters, Request
+from llmflowlab.providers.base import Finished, TextDelta, UsageReport
 from llmflowlab.providers.factory import build
-from llmflowlab.providers.mlflow_models import SERVED_BY, MlflowProvider
+from llmflowlab.serving import server as serving
+from llmflowlab.serving.mlflow_provider import SERVED_BY, MlflowProvider
 from llmflowlab.settings import Settings
-from llmflowlab.tracking import serving
 from llmflowlab.tracking.candidates import run_for
 from llmflowlab.tracking.records import Candidate
 from llmflowlab.tracking.registry import ModelRegistry

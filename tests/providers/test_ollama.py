@@ -29,21 +29,19 @@ from llmflowlab.errors import (
     TimedOut,
     UnknownModel,
 )
+from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import (
     Finished,
-    Message,
     ModelInfo,
-    Parameters,
     PullProgress,
     ReasoningDelta,
-    Request,
     TextDelta,
     Usage,
     UsageReport,
 )
 from llmflowlab.providers.factory import build
-from llmflowlab.providers.ollama import OllamaProvider
-from llmflowlab.providers.ollama_address import read_address
+from llmflowlab.providers.ollama.address import read_address
+from llmflowlab.providers.ollama.provider import OllamaProvider
 from llmflowlab.settings import Settings, load_settings
 
 HELLO = Request(messages=(Message("user", "Say hello"),))

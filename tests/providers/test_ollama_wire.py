@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from llmflowlab.asking.calling import CallPolicy, Cancellation, call
 from llmflowlab.errors import (
     AuthenticationFailed,
     BadAnswer,
@@ -20,9 +21,8 @@ from llmflowlab.errors import (
     TimedOut,
     UnknownModel,
 )
-from llmflowlab.providers.base import Message, Request
-from llmflowlab.providers.calling import CallPolicy, Cancellation, call
-from llmflowlab.providers.ollama import OllamaProvider
+from llmflowlab.messages import Message, Request
+from llmflowlab.providers.ollama.provider import OllamaProvider
 from llmflowlab.settings import load_settings
 from tests.loopback.scenario import Fault, FaultKind, Tokens
 from tests.loopback.server import LoopbackServer, closed_port

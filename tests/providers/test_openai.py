@@ -33,18 +33,17 @@ from llmflowlab.errors import (
     TimedOut,
     UnknownModel,
 )
+from llmflowlab.messages import Message, Request
 from llmflowlab.providers.base import (
     Finished,
-    Message,
     ReasoningDelta,
-    Request,
     StreamEvent,
     TextDelta,
     Usage,
     UsageReport,
 )
-from llmflowlab.providers.openai import OpenAIProvider
-from llmflowlab.providers.openai_shared import FINISH_REASONS
+from llmflowlab.providers.openai.provider import OpenAIProvider
+from llmflowlab.providers.openai.shared import FINISH_REASONS
 from llmflowlab.settings import Settings, load_settings
 
 KEY = "sk-not-a-real-key-1234567890"
@@ -256,8 +255,8 @@ def test_the_limit_on_tokens_has_the_name_that_the_server_knows(
 
 def test_importing_the_provider_imports_no_sdk():
     program = (
-        "import sys, llmflowlab.providers.openai, llmflowlab.providers.azure, "
-        "llmflowlab.providers.anthropic;"
+        "import sys, llmflowlab.providers.openai.provider, llmflowlab.providers.openai.azure, "
+        "llmflowlab.providers.anthropic.provider;"
         "heavy = {'openai', 'anthropic', 'httpx', 'httpx2', 'pydantic', 'genai_prices'};"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )
@@ -534,7 +533,7 @@ PREPARED = """
 import sys
 from pathlib import Path
 from llmflowlab.providers.base import allow_requests
-from llmflowlab.providers.openai import OpenAIProvider
+from llmflowlab.providers.openai.provider import OpenAIProvider
 from llmflowlab.settings import load_settings
 
 settings = load_settings({"OPENAI_API_KEY": "k"}, cwd=Path.cwd(), stdin_is_terminal=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from llmflowlab.asking.calling import CallPolicy, call
 from llmflowlab.errors import (
     AuthenticationFailed,
     BadAnswer,
@@ -24,17 +25,8 @@ from llmflowlab.errors import (
     TimedOut,
     UnknownModel,
 )
-from llmflowlab.providers.base import (
-    Finished,
-    Message,
-    Parameters,
-    Provider,
-    Request,
-    TextDelta,
-    Usage,
-    allow_requests,
-)
-from llmflowlab.providers.calling import CallPolicy, call
+from llmflowlab.messages import Message, Parameters, Request
+from llmflowlab.providers.base import Finished, Provider, TextDelta, Usage, allow_requests
 from llmflowlab.providers.factory import build
 from llmflowlab.settings import load_settings
 from tests.loopback import Fault, FaultKind, LoopbackServer, Tokens, WireName, closed_port

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
+from llmflowlab.asking.pacing import Limiter, Pacer, limiter_for
 from llmflowlab.errors import InputError, RateLimited
-from llmflowlab.providers.pacing import Limiter, Pacer, limiter_for
 from llmflowlab.settings import load_settings
 
 

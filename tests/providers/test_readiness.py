@@ -17,7 +17,7 @@ import pytest
 from llmflowlab.providers import readiness as readiness_module
 from llmflowlab.providers.base import Readiness
 from llmflowlab.providers.factory import PROVIDERS
-from llmflowlab.providers.ollama import OllamaProvider
+from llmflowlab.providers.ollama.provider import OllamaProvider
 from llmflowlab.providers.readiness import ReadinessChecks
 from llmflowlab.settings import Settings, load_settings
 from tests.loopback.scenario import Fault, FaultKind
@@ -240,6 +240,6 @@ def test_an_unusable_address_is_told(tmp_path: Path):
 def test_a_list_of_no_models_may_be_null(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     answers = iter([(200, json.dumps({"models": None}).encode()), (200, b"[]"), (200, b"{}")])
     monkeypatch.setattr(
-        "llmflowlab.providers.ollama_address._get_tags", lambda *args: next(answers)
+        "llmflowlab.providers.ollama.address._get_tags", lambda *args: next(answers)
     )
     assert [look(tmp_path).ready for _ in range(3)] == [True, False, False]

@@ -5,16 +5,8 @@ from __future__ import annotations
 import pytest
 
 from llmflowlab.errors import Overloaded
-from llmflowlab.providers.base import (
-    Finished,
-    Message,
-    ModelInfo,
-    Provider,
-    Request,
-    TextDelta,
-    Usage,
-    UsageReport,
-)
+from llmflowlab.messages import Message, Request
+from llmflowlab.providers.base import Finished, ModelInfo, Provider, TextDelta, Usage, UsageReport
 from llmflowlab.providers.scripted import Script, ScriptedProvider, ScriptExhausted
 from llmflowlab.settings import Settings
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from llmflowlab.errors import TrackingError
-from llmflowlab.settings import Settings
-from llmflowlab.tracking.history import (
+from llmflowlab.history.overview import (
     load_evaluations,
     load_records,
     load_sessions,
     read_records,
 )
+from llmflowlab.settings import Settings
 from llmflowlab.tracking.local_records import LocalRecords
 from llmflowlab.tracking.session_index import SessionIndex
 from llmflowlab.tracking.store import open_store
@@ -201,7 +201,7 @@ def test_reading_the_history_of_a_home_imports_no_mlflow(mlflow_home: Path) -> N
     code = (
         "import sys; from pathlib import Path\n"
         "from tests.tracking.helpers import settings_for\n"
-        "from llmflowlab.tracking.history import load_evaluations, load_sessions\n"
+        "from llmflowlab.history.overview import load_evaluations, load_sessions\n"
         "s = settings_for(Path(sys.argv[1]))\n"
         "load_sessions(s), load_evaluations(s)\n"
         "import llmflowlab.tracking.recorder, llmflowlab.agents.package\n"

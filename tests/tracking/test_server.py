@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from llmflowlab.errors import TrackingError
+from llmflowlab.history.overview import load_sessions
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.history import load_sessions
 from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.store import open_store, sqlite_path
 from llmflowlab.tracking.store_errors import StoreBusy, StoreUnreachable, safe_uri

@@ -19,7 +19,7 @@ from llmflowlab.cli.model_choice import choose_model
 from llmflowlab.cli.ui.plain import PlainScreen
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import ExitCode, InputError
-from llmflowlab.providers.base import Parameters
+from llmflowlab.messages import Parameters
 from llmflowlab.tracking.records import TurnRecord
 
 __all__ = ["run_command"]
@@ -81,7 +81,7 @@ def _system(app: App, arguments: argparse.Namespace) -> tuple[str | None, str | 
     if arguments.system:
         raise InputError("--system and --prompt both set the system prompt; give one of them.")
     # Imported here: it imports MLflow, which takes two seconds.
-    from llmflowlab.tracking.prompts import load_prompt
+    from llmflowlab.prompts.registry import load_prompt
     from llmflowlab.tracking.store import open_store
 
     found = load_prompt(open_store(app.settings), arguments.prompt)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from llmflowlab.providers.base import Message
+from llmflowlab.messages import Message
 
 __all__ = ["Conversation", "Exchange", "Fitted"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from llmflowlab.cli.chat.conversation import Exchange
 from llmflowlab.errors import InputError
-from llmflowlab.providers.base import Parameters
+from llmflowlab.messages import Parameters
 from llmflowlab.tracking.records import now_text
 
 __all__ = ["SavedChat", "load", "save"]

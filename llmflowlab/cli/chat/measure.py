@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+from llmflowlab.asking.calling import Answer
 from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import count, dollars, seconds
 from llmflowlab.providers.base import Provider
-from llmflowlab.providers.calling import Answer
 from llmflowlab.tracking.records import TurnRecord
 
 __all__ = ["cost_text", "measured", "summary_line", "tokens_per_second"]

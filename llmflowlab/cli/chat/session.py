@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llmflowlab.asking.calling import Answer, CallPolicy, call
 from llmflowlab.cli.chat.conversation import Conversation, Fitted
 from llmflowlab.cli.chat.interrupt import interruptible
 from llmflowlab.cli.chat.measure import measured
@@ -15,8 +16,8 @@ from llmflowlab.cli.chat.stream import AnswerView
 from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import count, plural
 from llmflowlab.errors import ContextTooLong, LabError, ProviderError
-from llmflowlab.providers.base import Message, Parameters, Provider, Request
-from llmflowlab.providers.calling import Answer, CallPolicy, call
+from llmflowlab.messages import Message, Parameters, Request
+from llmflowlab.providers.base import Provider
 from llmflowlab.tracking.records import (
     Candidate,
     RatingRecord,

@@ -11,10 +11,10 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Protocol
 
+from llmflowlab.asking.calling import WaitNotice
 from llmflowlab.cli.chat.blocks import BlockSplitter, PieceCleaner
 from llmflowlab.cli.ui.screen import Screen
 from llmflowlab.providers.base import ReasoningDelta, StreamEvent, TextDelta
-from llmflowlab.providers.calling import WaitNotice
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult

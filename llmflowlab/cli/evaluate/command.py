@@ -34,12 +34,12 @@ from llmflowlab.cli.evaluate.scorers import list_scorers
 from llmflowlab.cli.evaluate.sheets import add_sheet_arguments, run_sheet, wants_sheet
 from llmflowlab.cli.evaluate.show import describe_plan, plan_document, show_result
 from llmflowlab.errors import ExitCode, InputError
-from llmflowlab.evaluation.engine import run_evaluation, to_document
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.recommendation import DEFAULT_MARGIN
-from llmflowlab.evaluation.recorder_client import RecorderProcess
-from llmflowlab.evaluation.results import EvaluationResult
-from llmflowlab.providers.base import Parameters
+from llmflowlab.evaluation.conclude.recommendation import DEFAULT_MARGIN
+from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.run.engine import run_evaluation, to_document
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.recorder_client import RecorderProcess
+from llmflowlab.messages import Parameters
 
 __all__ = ["add_arguments", "carry_out", "ledger_of", "plan_command", "run_command"]
 

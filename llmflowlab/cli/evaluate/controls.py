@@ -5,7 +5,7 @@ from __future__ import annotations
 from llmflowlab.cli.arguments import MAX_CONCURRENCY, checked_usd
 from llmflowlab.cli.formatting import dollars
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.steering import Steering
+from llmflowlab.evaluation.run.steering import Steering
 
 __all__ = ["Controls"]
 

@@ -6,11 +6,11 @@ import argparse
 import math
 
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.deciding import sequential_of
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.outcomes import Outcome
-from llmflowlab.evaluation.plan import EvaluationPlan, main_scorer
-from llmflowlab.evaluation.scorer_choice import corpus_figures
+from llmflowlab.evaluation.conclude.deciding import sequential_of
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.outcomes import Outcome
+from llmflowlab.evaluation.run.plan import EvaluationPlan, main_scorer
+from llmflowlab.evaluation.run.scorer_choice import corpus_figures
 
 __all__ = ["margin_argument", "refuse_decided", "refuse_undecidable"]
 

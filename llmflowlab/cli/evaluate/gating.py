@@ -15,7 +15,7 @@ from llmflowlab.cli.evaluate.deciding import margin_argument
 from llmflowlab.cli.evaluate.preparing import Prepared
 from llmflowlab.cli.ui.screen import Screen
 from llmflowlab.errors import GateNotMet, InputError, LabError
-from llmflowlab.evaluation.gates import (
+from llmflowlab.evaluation.conclude.gates import (
     DEFAULT_MIN_COVERAGE,
     Threshold,
     check_known,
@@ -23,11 +23,11 @@ from llmflowlab.evaluation.gates import (
     parse_threshold,
     reason_line,
 )
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.plan import CandidateSpec
-from llmflowlab.evaluation.results import EvaluationResult
+from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.plan import CandidateSpec
+from llmflowlab.files import write_atomically
 from llmflowlab.providers.factory import parse_reference
-from llmflowlab.tracking.files import write_atomically
 
 __all__ = [
     "DEFAULT_MARGIN",
@@ -152,7 +152,7 @@ def champions_asked(
     if wishes.compare_to != CHAMPION:
         return []
     # Imported here: it imports MLflow.
-    from llmflowlab.evaluation.champion import champions
+    from llmflowlab.evaluation.conclude.champion import champions
     from llmflowlab.tracking.store import open_store
 
     if resume is not None:
@@ -181,10 +181,10 @@ def with_gates(
     exempt: frozenset[int] = frozenset()
     if wishes.compare_to is not None:
         # Imported here: only a comparison needs it.
-        from llmflowlab.evaluation.baseline import check_baseline, earlier_baseline
+        from llmflowlab.evaluation.conclude.baseline import check_baseline, earlier_baseline
 
         if wishes.compare_to == CHAMPION:
-            from llmflowlab.evaluation.champion import champion_baseline
+            from llmflowlab.evaluation.conclude.champion import champion_baseline
 
             baseline, exempt = champion_baseline(plan, champions)
         else:
@@ -219,12 +219,12 @@ def write_gate_files(wishes: GateWishes, result: EvaluationResult) -> None:
         InputError: One cannot be written where it was asked for.
     """
     if wishes.junit is not None:
-        from llmflowlab.evaluation.junit import junit_xml
+        from llmflowlab.evaluation.reports.junit import junit_xml
 
         stamp = datetime.now().strftime("%Y-%m-%dT%H:%M:%S")
         _write("--junit", wishes.junit, junit_xml(result, timestamp=stamp))
     if wishes.summary is not None:
-        from llmflowlab.evaluation.markdown import markdown_summary
+        from llmflowlab.evaluation.reports.markdown import markdown_summary
 
         _write("--summary", wishes.summary, markdown_summary(result))
 

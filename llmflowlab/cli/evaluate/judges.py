@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from llmflowlab.asking.budget import Budget
+from llmflowlab.asking.calling import CallPolicy
+from llmflowlab.asking.pacing import limiter_for
 from llmflowlab.cli.context import App
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.answers import Metering
-from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.judging import Judge, Panel
-from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
-from llmflowlab.evaluation.steering import Steering
-from llmflowlab.providers.calling import CallPolicy
+from llmflowlab.evaluation.run.plan import CandidateSpec, EvaluationPlan
+from llmflowlab.evaluation.run.steering import Steering
 from llmflowlab.providers.factory import parse_reference
-from llmflowlab.providers.pacing import limiter_for
 
 __all__ = ["judges_of", "panel_for"]
 

@@ -10,11 +10,11 @@ from decimal import Decimal
 from llmflowlab.cli.evaluate.controls import Controls
 from llmflowlab.cli.formatting import dollars
 from llmflowlab.cli.ui.screen import LiveDisplay, Table
-from llmflowlab.evaluation.answering import CandidateProgress
-from llmflowlab.evaluation.engine import Snapshot
-from llmflowlab.evaluation.plan import EvaluationPlan
-from llmflowlab.evaluation.standing import Standing
-from llmflowlab.evaluation.steering import Steering
+from llmflowlab.evaluation.conclude.standing import Standing
+from llmflowlab.evaluation.run.answering import CandidateProgress
+from llmflowlab.evaluation.run.engine import Snapshot
+from llmflowlab.evaluation.run.plan import EvaluationPlan
+from llmflowlab.evaluation.run.steering import Steering
 
 __all__ = ["LiveView", "duration", "standing_text"]
 

@@ -6,9 +6,9 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from llmflowlab.cli.context import App
-from llmflowlab.evaluation.answering import DEFAULT_MAX_TOKENS
-from llmflowlab.evaluation.plan import CandidateSpec
-from llmflowlab.providers.base import Parameters
+from llmflowlab.evaluation.run.answering import DEFAULT_MAX_TOKENS
+from llmflowlab.evaluation.run.plan import CandidateSpec
+from llmflowlab.messages import Parameters
 
 if TYPE_CHECKING:
     from llmflowlab.cli.evaluate.preparing import Wishes
@@ -55,7 +55,7 @@ def _prompts(app: App, wishes: Wishes) -> list[tuple[str | None, str | None, str
     found: list[tuple[str | None, str | None, str]] = []
     if wishes.prompts:
         # Imported here: it imports MLflow.
-        from llmflowlab.tracking.prompts import load_prompt
+        from llmflowlab.prompts.registry import load_prompt
         from llmflowlab.tracking.store import open_store
 
         store = open_store(app.settings)

@@ -15,12 +15,7 @@ from llmflowlab.cli.evaluate.deciding import margin_argument
 from llmflowlab.cli.evaluate.preparing import Wishes, prepare
 from llmflowlab.cli.formatting import dollars
 from llmflowlab.errors import ExitCode, InputError
-from llmflowlab.evaluation.estimate import Estimate
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.plan import EvaluationPlan, main_scorer
-from llmflowlab.evaluation.replay import evaluation_behind
-from llmflowlab.evaluation.scorer_choice import corpus_figures, is_binary
-from llmflowlab.evaluation.sizing import (
+from llmflowlab.evaluation.conclude.sizing import (
     Duration,
     Spread,
     comparisons_of,
@@ -29,6 +24,11 @@ from llmflowlab.evaluation.sizing import (
     spread_of,
     visible,
 )
+from llmflowlab.evaluation.run.estimate import Estimate
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.plan import EvaluationPlan, main_scorer
+from llmflowlab.evaluation.run.replay import evaluation_behind
+from llmflowlab.evaluation.run.scorer_choice import corpus_figures, is_binary
 
 __all__ = ["add_plan_arguments", "run_plan"]
 

@@ -7,30 +7,30 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from llmflowlab.asking.budget import Budget
+from llmflowlab.asking.calling import CallPolicy
 from llmflowlab.cli.context import App
 from llmflowlab.cli.evaluate.deciding import refuse_decided, refuse_undecidable
 from llmflowlab.cli.evaluate.judges import judges_of, panel_for
 from llmflowlab.cli.evaluate.matrix import candidates_of
 from llmflowlab.cli.evaluate.scorers import complete, described, embedders_for, refuse_lacking
+from llmflowlab.data.dataset import Dataset, load_dataset, sample
+from llmflowlab.data.stratified import Stratum, stratified_sample
 from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.evaluation.answers import Metering
-from llmflowlab.evaluation.budget import Budget
-from llmflowlab.evaluation.dataset import Dataset, load_dataset, sample
-from llmflowlab.evaluation.engine import Harness, Workbench, new_evaluation_id
-from llmflowlab.evaluation.estimate import Estimate, estimate
+from llmflowlab.evaluation.conclude.recommendation import DEFAULT_MARGIN
 from llmflowlab.evaluation.judging import JUDGED, PREFERENCE, Combine
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
-from llmflowlab.evaluation.recommendation import DEFAULT_MARGIN
-from llmflowlab.evaluation.recorder_client import RecorderProcess
-from llmflowlab.evaluation.reuse import reusable_answers
-from llmflowlab.evaluation.scorer_choice import DEFAULT_JUDGED, check_scorers
+from llmflowlab.evaluation.run.engine import Harness, Workbench, new_evaluation_id
+from llmflowlab.evaluation.run.estimate import Estimate, estimate
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.plan import CandidateSpec, EvaluationPlan
+from llmflowlab.evaluation.run.recorder_client import RecorderProcess
+from llmflowlab.evaluation.run.reuse import reusable_answers
+from llmflowlab.evaluation.run.scorer_choice import DEFAULT_JUDGED, check_scorers
+from llmflowlab.evaluation.run.scoring import Scoring
+from llmflowlab.evaluation.run.steering import Steering, known_budget
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
-from llmflowlab.evaluation.scoring import Scoring
-from llmflowlab.evaluation.steering import Steering, known_budget
-from llmflowlab.evaluation.stratified import Stratum, stratified_sample
-from llmflowlab.providers.base import Parameters
-from llmflowlab.providers.calling import CallPolicy
+from llmflowlab.messages import Parameters
 from llmflowlab.text.money import dollars
 
 __all__ = ["Prepared", "Wishes", "default_data", "prepare"]

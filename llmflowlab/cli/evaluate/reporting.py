@@ -13,12 +13,12 @@ from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import plural, shortened
 from llmflowlab.cli.ui.screen import Table
 from llmflowlab.errors import ExitCode, InputError
-from llmflowlab.evaluation.ledger import Ledger, StoredEvaluation
+from llmflowlab.evaluation.run.ledger import Ledger, StoredEvaluation
 from llmflowlab.text.sanitize import neutralise
 
 if TYPE_CHECKING:
+    from llmflowlab.evaluation.conclude.results import EvaluationResult
     from llmflowlab.evaluation.reports.changes import ChangedRow, Diff, Side
-    from llmflowlab.evaluation.results import EvaluationResult
 
 __all__ = ["run_command"]
 
@@ -45,16 +45,16 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _result(ledger: Ledger, evaluation: str) -> EvaluationResult:
-    from llmflowlab.evaluation.engine import with_runs
-    from llmflowlab.evaluation.replay import stored_result
+    from llmflowlab.evaluation.run.engine import with_runs
+    from llmflowlab.evaluation.run.replay import stored_result
 
     return with_runs(stored_result(ledger, evaluation), ledger.evaluation(evaluation).runs)
 
 
 def _report(app: App, ledger: Ledger, arguments: argparse.Namespace) -> int:
-    from llmflowlab.evaluation.replay import evaluation_behind
     from llmflowlab.evaluation.reports import figures_of, write_files
     from llmflowlab.evaluation.reports.plots import draw_plots
+    from llmflowlab.evaluation.run.replay import evaluation_behind
 
     evaluation = evaluation_behind(ledger, arguments.evaluation)
     folder = arguments.output or app.settings.state_dir / "evaluations" / evaluation
@@ -114,7 +114,7 @@ def _sides(ledger: Ledger, first: str, second: str) -> tuple[Side, Side]:
 
 def _named(ledger: Ledger, name: str) -> tuple[StoredEvaluation, list[int]]:
     """Return the evaluation a name belongs to, and the candidates it may mean."""
-    from llmflowlab.evaluation.replay import evaluation_behind
+    from llmflowlab.evaluation.run.replay import evaluation_behind
 
     evaluation, colon, number = name.rpartition(":")
     if not colon:
@@ -145,7 +145,7 @@ def _narrowed(
 
 
 def _labels(stored: StoredEvaluation) -> list[str]:
-    from llmflowlab.evaluation.plan import CandidateSpec
+    from llmflowlab.evaluation.run.plan import CandidateSpec
 
     return [CandidateSpec.from_json(values).label for values in stored.plan["candidates"]]
 

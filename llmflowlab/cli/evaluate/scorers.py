@@ -6,23 +6,23 @@ import json
 import sys
 from collections.abc import Sequence
 
+from llmflowlab.asking.budget import Budget
+from llmflowlab.asking.calling import CallPolicy
+from llmflowlab.asking.pacing import limiter_for
 from llmflowlab.cli.context import App
+from llmflowlab.data.dataset import Dataset
 from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.evaluation.answers import Metering
-from llmflowlab.evaluation.budget import Budget
-from llmflowlab.evaluation.dataset import Dataset
 from llmflowlab.evaluation.judging.choice import with_instructions
 from llmflowlab.evaluation.judging.kinds import KINDS, OWN
 from llmflowlab.evaluation.judging.pairwise import PREFERENCE
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.plan import EvaluationPlan
-from llmflowlab.evaluation.scorer_choice import SCORERS
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.plan import EvaluationPlan
+from llmflowlab.evaluation.run.scorer_choice import SCORERS
+from llmflowlab.evaluation.run.steering import Steering
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.embedding import Embedder, embedding_model
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
-from llmflowlab.evaluation.steering import Steering
-from llmflowlab.providers.calling import CallPolicy
-from llmflowlab.providers.pacing import limiter_for
 
 __all__ = ["complete", "described", "embedders_for", "list_scorers", "refuse_lacking"]
 

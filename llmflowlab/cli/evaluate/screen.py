@@ -14,14 +14,14 @@ from llmflowlab.cli.evaluate.show import describe_plan, show_result
 from llmflowlab.cli.formatting import dollars
 from llmflowlab.cli.model_choice import choose_models
 from llmflowlab.cli.ui.screen import Choice
+from llmflowlab.data.dataset import load_dataset
 from llmflowlab.errors import InputError, LabError
-from llmflowlab.evaluation.dataset import load_dataset
 from llmflowlab.evaluation.judging import JUDGED, KINDS, OWN, PREFERENCE
-from llmflowlab.evaluation.ledger import Ledger, StoredEvaluation
-from llmflowlab.evaluation.running import is_running
-from llmflowlab.evaluation.scorer_choice import DEFAULT_JUDGED
+from llmflowlab.evaluation.run.ledger import Ledger, StoredEvaluation
+from llmflowlab.evaluation.run.running import is_running
+from llmflowlab.evaluation.run.scorer_choice import DEFAULT_JUDGED
+from llmflowlab.evaluation.run.steering import known_budget
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
-from llmflowlab.evaluation.steering import known_budget
 
 __all__ = ["evaluate_screen"]
 

@@ -12,7 +12,10 @@ from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import plural
 from llmflowlab.cli.ui.screen import Table
 from llmflowlab.errors import ExitCode, InputError
-from llmflowlab.evaluation.human import (
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.replay import evaluation_behind, stored_result
+from llmflowlab.files import write_atomically
+from llmflowlab.people.human import (
     Agreement,
     HumanMean,
     agreement,
@@ -20,11 +23,8 @@ from llmflowlab.evaluation.human import (
     keep_verdicts,
     kept_verdicts,
 )
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.replay import evaluation_behind, stored_result
-from llmflowlab.evaluation.sheets import read_sheet, sheet_text
+from llmflowlab.people.sheets import read_sheet, sheet_text
 from llmflowlab.tracking.feedback import HumanFeedback, write_feedback
-from llmflowlab.tracking.files import write_atomically
 
 __all__ = ["add_sheet_arguments", "run_sheet", "wants_sheet"]
 

@@ -9,16 +9,16 @@ from typing import Any
 from llmflowlab.cli.evaluate.boards import group_tables, leaderboard_table, repeats_table
 from llmflowlab.cli.formatting import dollars, number_or_none
 from llmflowlab.cli.ui.screen import Screen, Table
-from llmflowlab.evaluation.conclusions import conclude
-from llmflowlab.evaluation.estimate import Estimate
-from llmflowlab.evaluation.plan import EvaluationPlan
-from llmflowlab.evaluation.results import CandidateResult, EvaluationResult, ScoreSummary
-from llmflowlab.evaluation.sizing import (
+from llmflowlab.evaluation.conclude.conclusions import conclude
+from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult, ScoreSummary
+from llmflowlab.evaluation.conclude.sizing import (
     ASSUMED_DISCORDANCE,
     Spread,
     comparisons_of,
     visible_roughly,
 )
+from llmflowlab.evaluation.run.estimate import Estimate
+from llmflowlab.evaluation.run.plan import EvaluationPlan
 
 __all__ = ["describe_plan", "plan_document", "result_tables", "show_result"]
 

@@ -12,13 +12,13 @@ from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import bytes_text, count, dollars, number_or_none, plural
 from llmflowlab.cli.ui.screen import EndOfInput, Table
 from llmflowlab.errors import ExitCode, InputError, TrackingError
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.replay import evaluation_behind, repair
-from llmflowlab.evaluation.steering import Adjustment, ask_for
-from llmflowlab.evaluation.upkeep import Kept, clear, compact, kept_evaluations, size
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.replay import evaluation_behind, repair
+from llmflowlab.evaluation.run.steering import Adjustment, ask_for
+from llmflowlab.evaluation.run.upkeep import Kept, clear, compact, kept_evaluations, size
 
 if TYPE_CHECKING:
-    from llmflowlab.evaluation.verify import Check
+    from llmflowlab.evaluation.run.verify import Check
     from llmflowlab.tracking.store import Store
 
 __all__ = ["run_command"]
@@ -175,7 +175,7 @@ def _repair(app: App, name: str) -> int:
 
 def _verify(app: App, name: str, *, as_json: bool) -> int:
     # Imported here: it imports MLflow.
-    from llmflowlab.evaluation.verify import candidate_runs, verify_run
+    from llmflowlab.evaluation.run.verify import candidate_runs, verify_run
     from llmflowlab.tracking.store import open_store
 
     runs = _runs_of_evaluation(app, name)

@@ -178,7 +178,7 @@ def _rollback(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _check(app: App, arguments: argparse.Namespace) -> int:
-    from llmflowlab.tracking.version_check import check_version
+    from llmflowlab.serving.version_check import check_version
 
     store, version = _version(app, arguments.version)
     if arguments.clean_env:
@@ -218,7 +218,7 @@ def _promote(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _serve(app: App, arguments: argparse.Namespace) -> int:
-    from llmflowlab.tracking.serving import bound_socket, serve
+    from llmflowlab.serving.server import bound_socket, serve
 
     wanted = parse_version_name(arguments.version)
     listening = bound_socket(arguments.host, arguments.port)
@@ -254,8 +254,8 @@ def _require_configured(app: App, config: dict[str, Any]) -> None:
 
 
 def _batch(app: App, arguments: argparse.Namespace) -> int:
-    from llmflowlab.tracking.batch import journal_of, read_requests, run_batch
-    from llmflowlab.tracking.served_model import load_version
+    from llmflowlab.serving.batch import journal_of, read_requests, run_batch
+    from llmflowlab.serving.served_model import load_version
 
     output = arguments.output
     if output.suffix.lower() not in {".csv", ".jsonl", ".ndjson"}:

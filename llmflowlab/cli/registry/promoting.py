@@ -15,8 +15,8 @@ from llmflowlab.tracking.registry_queries import Version, find_version, parse_ve
 from llmflowlab.tracking.store import Store, open_store
 
 if TYPE_CHECKING:
-    from llmflowlab.evaluation.promotion import Decision, Terms
-    from llmflowlab.evaluation.results import EvaluationResult
+    from llmflowlab.evaluation.conclude.promotion import Decision, Terms
+    from llmflowlab.evaluation.conclude.results import EvaluationResult
 
 __all__ = ["promote"]
 
@@ -28,7 +28,7 @@ def promote(app: App, arguments: argparse.Namespace) -> int:
         InputError: The version or the benchmark cannot be used, or it is the champion already.
         LabError: The evaluation could not be carried out.
     """
-    from llmflowlab.evaluation.promotion import Terms, decide
+    from llmflowlab.evaluation.conclude.promotion import Terms, decide
 
     store = open_store(app.settings)
     version = find_version(store, parse_version_name(arguments.version))
@@ -83,7 +83,7 @@ def _evaluated(
     from llmflowlab.cli.evaluate.command import carry_out, ledger_of
     from llmflowlab.cli.evaluate.preparing import Wishes, prepare
     from llmflowlab.cli.evaluate.show import describe_plan
-    from llmflowlab.evaluation.recorder_client import RecorderProcess
+    from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 
     both = [v for v in (champion, version) if v is not None]
     wishes = Wishes(

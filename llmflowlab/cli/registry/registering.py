@@ -7,8 +7,8 @@ import argparse
 from llmflowlab.cli.context import App
 from llmflowlab.cli.registry.show import print_json
 from llmflowlab.errors import ExitCode, InputError
+from llmflowlab.prompts.registry import load_prompt
 from llmflowlab.tracking.candidates import candidate_of_run, run_for
-from llmflowlab.tracking.prompts import load_prompt
 from llmflowlab.tracking.records import Candidate
 from llmflowlab.tracking.store import Store, open_store
 

@@ -12,16 +12,17 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 
+from llmflowlab.asking.budget import Budget
+from llmflowlab.asking.calling import Answer, CallPolicy
+from llmflowlab.asking.pacing import Gate
+from llmflowlab.asking.reservation import Reservation
+from llmflowlab.asking.stopping import Stopper
 from llmflowlab.errors import BadAnswer, InputError, ProviderError
 from llmflowlab.evaluation.answers import AnswerRecord, Metering
-from llmflowlab.evaluation.budget import Budget
 from llmflowlab.evaluation.judging.kinds import Question
 from llmflowlab.evaluation.judging.verdicts import Reading, Scale, read, schema
-from llmflowlab.evaluation.reservation import Reservation
-from llmflowlab.evaluation.stopping import Stopper
-from llmflowlab.providers.base import Message, Parameters, Provider, Request
-from llmflowlab.providers.calling import Answer, CallPolicy
-from llmflowlab.providers.pacing import Gate
+from llmflowlab.messages import Message, Parameters, Request
+from llmflowlab.providers.base import Provider
 
 __all__ = [
     "NOTHING",

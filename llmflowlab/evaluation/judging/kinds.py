@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from llmflowlab.evaluation.dataset import Row
+from llmflowlab.data.dataset import Row
 from llmflowlab.evaluation.judging.instructions import Instructions, shipped
 from llmflowlab.evaluation.judging.rendering import fill, harmless
 from llmflowlab.evaluation.judging.verdicts import Scale
 from llmflowlab.evaluation.judging.wording import constant, text_in_function
-from llmflowlab.evaluation.plan import digest_of
 from llmflowlab.evaluation.scores import NotScored
+from llmflowlab.text.digests import digest_of
 
 __all__ = [
     "KINDS",

@@ -11,15 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from llmflowlab.asking.stopping import Stopper
+from llmflowlab.data.dataset import Row
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.dataset import Row
 from llmflowlab.evaluation.judging.judge import Judge
 from llmflowlab.evaluation.judging.kinds import Question
 from llmflowlab.evaluation.judging.rendering import fill
 from llmflowlab.evaluation.judging.scorer import Judgement, Panel, judgement, merged, panel_of
-from llmflowlab.evaluation.plan import digest_of
 from llmflowlab.evaluation.scores import Score
-from llmflowlab.evaluation.stopping import Stopper
+from llmflowlab.text.digests import digest_of
 
 __all__ = ["PREFERENCE", "PreferenceScorer", "settle"]
 

@@ -9,9 +9,10 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Literal, Protocol, TypeAlias
 
+from llmflowlab.asking.stopping import Stopper
+from llmflowlab.data.dataset import Row
 from llmflowlab.errors import ProviderError
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.dataset import Row
 from llmflowlab.evaluation.judging.judge import (
     BrokenOff,
     Judge,
@@ -21,9 +22,8 @@ from llmflowlab.evaluation.judging.judge import (
 )
 from llmflowlab.evaluation.judging.kinds import JudgeKind, Question
 from llmflowlab.evaluation.judging.verdicts import GRADES, Scale
-from llmflowlab.evaluation.plan import digest_of
 from llmflowlab.evaluation.scores import Score
-from llmflowlab.evaluation.stopping import Stopper
+from llmflowlab.text.digests import digest_of
 
 __all__ = ["Combine", "JudgeScorer", "Judgement", "Panel", "judgement", "merged", "panel_of"]
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from llmflowlab.data.dataset import Row
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.dataset import Row
-from llmflowlab.evaluation.plan import Cell, digest_of, main_scorer
-from llmflowlab.evaluation.results import EvaluationResult
-from llmflowlab.evaluation.scorer_choice import is_binary
-from llmflowlab.evaluation.statistics import PairedTest, paired_test
+from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.run.plan import Cell, main_scorer
+from llmflowlab.evaluation.run.scorer_choice import is_binary
+from llmflowlab.statistics import PairedTest, paired_test
+from llmflowlab.text.digests import digest_of
 
 __all__ = ["Change", "ChangedRow", "Diff", "Side", "content_keys", "diff_sides"]
 

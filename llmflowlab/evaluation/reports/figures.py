@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from llmflowlab.evaluation.plan import main_scorer
+from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.reports.agreement import agreement
-from llmflowlab.evaluation.results import EvaluationResult
-from llmflowlab.evaluation.statistics.intervals import quantile
+from llmflowlab.evaluation.run.plan import main_scorer
+from llmflowlab.statistics.intervals import quantile
 
 __all__ = ["figures_of"]
 

@@ -6,12 +6,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.reports.figures import figures_of
 from llmflowlab.evaluation.reports.lines import write_results_jsonl
 from llmflowlab.evaluation.reports.page import write_report_html
 from llmflowlab.evaluation.reports.spreadsheet import write_answers_csv
 from llmflowlab.evaluation.reports.whole import write_document
-from llmflowlab.evaluation.results import EvaluationResult
 
 __all__ = ["to_document", "write_files"]
 

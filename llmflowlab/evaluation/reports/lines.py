@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from llmflowlab.evaluation.plan import Cell
+from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.reports.whole import whole_file
-from llmflowlab.evaluation.results import EvaluationResult
+from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scores import Score
 
 __all__ = ["answer_lines", "write_results_jsonl"]

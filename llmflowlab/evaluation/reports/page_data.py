@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from llmflowlab.evaluation.plan import Cell, main_scorer
-from llmflowlab.evaluation.results import EvaluationResult
+from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.run.plan import Cell, main_scorer
 
 __all__ = ["embedded", "page_data"]
 

@@ -6,9 +6,9 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from llmflowlab.evaluation.plan import Cell
+from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.reports.whole import whole_file
-from llmflowlab.evaluation.results import EvaluationResult
+from llmflowlab.evaluation.run.plan import Cell
 
 __all__ = ["safe_cell", "write_answers_csv"]
 

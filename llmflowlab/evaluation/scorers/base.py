@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.dataset import Dataset, Row
 from llmflowlab.evaluation.scores import Score
 
 __all__ = [

@@ -6,11 +6,11 @@ import json
 import re
 from collections.abc import Mapping
 
-from llmflowlab.evaluation.dataset import Dataset, Row
-from llmflowlab.evaluation.normalise import tokenise
+from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, accepted, lacking_column
 from llmflowlab.evaluation.scorers.deterministic import contains
 from llmflowlab.evaluation.scorers.options import Options
+from llmflowlab.text.normalise import tokenise
 
 __all__ = ["MultipleChoice", "chosen_letter"]
 

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.dataset import Dataset, Row
-from llmflowlab.evaluation.normalise import Rules, tokenise
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.common import accepted
 from llmflowlab.evaluation.scorers.options import Options
 from llmflowlab.evaluation.scores import Score
+from llmflowlab.text.normalise import Rules, tokenise
 
 __all__ = ["DETERMINISTIC", "ComparingScorer", "comparing", "contains", "exact_match", "token_f1"]
 

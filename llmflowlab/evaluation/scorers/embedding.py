@@ -10,30 +10,23 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
+from llmflowlab.asking.budget import Budget
+from llmflowlab.asking.calling import CallPolicy
+from llmflowlab.asking.pacing import Gate
+from llmflowlab.asking.reservation import Reservation
+from llmflowlab.asking.stopping import Stopper
+from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.errors import BadAnswer, InputError, ProviderError
 from llmflowlab.evaluation.answers import AnswerRecord, Metering
-from llmflowlab.evaluation.budget import Budget
-from llmflowlab.evaluation.dataset import Dataset, Row
 from llmflowlab.evaluation.judging.scorer import Judgement
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.plan import digest_of
-from llmflowlab.evaluation.reservation import Reservation
+from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.common import accepted
 from llmflowlab.evaluation.scorers.options import Options
 from llmflowlab.evaluation.scores import NotScored, Score
-from llmflowlab.evaluation.stopping import Stopper
-from llmflowlab.providers.base import (
-    Finished,
-    Message,
-    Provider,
-    Request,
-    StreamEvent,
-    TextDelta,
-    UsageReport,
-)
-from llmflowlab.providers.calling import CallPolicy
-from llmflowlab.providers.pacing import Gate
+from llmflowlab.messages import Message, Request
+from llmflowlab.providers.base import Finished, Provider, StreamEvent, TextDelta, UsageReport
+from llmflowlab.text.digests import digest_of
 
 __all__ = ["Embedder", "EmbeddingScorer", "embedding_model"]
 

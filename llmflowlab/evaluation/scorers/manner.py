@@ -7,12 +7,12 @@ import unicodedata
 from functools import cache
 from pathlib import Path
 
-from llmflowlab.evaluation.dataset import Dataset, Row
-from llmflowlab.evaluation.normalise import base_language
+from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.evaluation.scorers.common import KindScorer, Unscored
 from llmflowlab.evaluation.scorers.options import Options
 from llmflowlab.evaluation.scorers.refusals import REFUSALS
 from llmflowlab.text.language import LanguageDetector
+from llmflowlab.text.normalise import base_language
 
 __all__ = ["LanguageMatch", "Refusal", "is_refusal"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from llmflowlab.evaluation.normalise import base_language
+from llmflowlab.text.normalise import base_language
 
 __all__ = ["Quantity", "quantities"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from llmflowlab.evaluation.dataset import Dataset, Row
+from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, accepted
 from llmflowlab.evaluation.scorers.numbers import Quantity, quantities
 from llmflowlab.evaluation.scorers.options import Options

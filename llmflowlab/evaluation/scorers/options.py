@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.normalise import Rules
 from llmflowlab.evaluation.scorers.base import ScorerSpec
+from llmflowlab.text.normalise import Rules
 
 __all__ = ["Options"]
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from llmflowlab.data.dataset import Row
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.dataset import Row
-from llmflowlab.evaluation.normalise import Rules, base_language, fold
 from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, accepted
 from llmflowlab.evaluation.scorers.options import Options
 from llmflowlab.evaluation.scorers.words import words
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.loading import loading
+from llmflowlab.text.normalise import Rules, base_language, fold
 
 __all__ = ["Bleu", "Chrf", "Rouge1", "Rouge2", "RougeL"]
 

@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.dataset import Dataset, Row
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.common import KindScorer, Unscored, lacking_column
 from llmflowlab.evaluation.scorers.options import Options

@@ -1,0 +1,159 @@
+"""Files of rows written in another format, every text exactly as it was."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from llmflowlab.data.tables import Record, Table, read_table
+from llmflowlab.errors import InputError
+from llmflowlab.files import write_atomically
+
+__all__ = ["FORMATS", "formula_cells", "refuse_taken", "write_table"]
+
+FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
+"""Endings of the files that can be written."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_table(table: Table, path: Path, *, force: bool = False) -> None:
+    """Write rows to a file in the format that its ending names.
+
+    The bytes are read back and compared before they take their place: what a format cannot hold is an
+    error, never a silent change. Nothing is escaped for spreadsheets, for this is data.
+
+    Args:
+        table: What to write. A missing cell is an empty one in formats that know no other.
+        path: Where to.
+        force: Replace a file that is there.
+
+    Raises:
+        InputError: The ending is unknown, the file exists, cannot be written, or cannot hold a text.
+    """
+    path = Path(path).expanduser()
+    kind = path.suffix.lower()
+    if kind not in FORMATS:
+        raise InputError(
+            f"{path} ends in {kind or 'nothing'!r}; write to one of {', '.join(FORMATS)}."
+        )
+    refuse_taken([path], force=force)
+    try:
+        data = _encoded(table, kind)
+    except UnicodeEncodeError as exc:
+        raise InputError(
+            "A text holds half a character (a lone surrogate), which no file can hold; mend it first."
+        ) from exc
+    except csv.Error as exc:
+        # Python 3.10's csv cannot write a NUL; later ones can.
+        raise InputError(
+            f"A text holds a NUL, which {kind} cannot hold on this Python; write .jsonl or .parquet."
+        ) from exc
+    _verify(data, kind, table, path)
+    try:
+        write_atomically(path, data)
+    except OSError as exc:
+        raise InputError(f"{path} cannot be written ({exc.strerror or exc}).") from exc
+
+
+def refuse_taken(paths: Sequence[Path], *, force: bool) -> None:
+    """Refuse to replace files unless that is wanted.
+
+    Raises:
+        InputError: One is there already, or is a folder.
+    """
+    for path in paths:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; name a file in it.")
+        if path.exists() and not force:
+            raise InputError(f"{path} exists already; choose another name or give --force.")
+
+
+def formula_cells(table: Table) -> int:
+    """Count the cells that a spreadsheet would take for a formula."""
+    return sum(
+        cell.startswith(_FORMULA) and not _is_number(cell)
+        for record in table.records
+        for cell in record.cells.values()
+    )
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _encoded(table: Table, kind: str) -> bytes:
+    rows = [[record.cells.get(column, "") for column in table.columns] for record in table.records]
+    if kind == ".parquet":
+        return _parquet(table.columns, rows)
+    if kind in {".csv", ".tsv"}:
+        text = io.StringIO(newline="")
+        writer = csv.writer(
+            text,
+            delimiter="\t" if kind == ".tsv" else ",",
+            quoting=csv.QUOTE_ALL,
+            lineterminator="\n",
+        )
+        writer.writerow(table.columns)
+        writer.writerows(rows)
+        return text.getvalue().encode("utf-8")
+    objects = [_object(table, record) for record in table.records]
+    if kind == ".json":
+        return (json.dumps(objects, ensure_ascii=False, indent=1) + "\n").encode("utf-8")
+    return "".join(json.dumps(o, ensure_ascii=False) + "\n" for o in objects).encode("utf-8")
+
+
+def _object(table: Table, record: Record) -> dict[str, Any]:
+    return {
+        column: json.loads(record.cells[column])
+        if column in record.lists
+        else record.cells.get(column, "")
+        for column in table.columns
+    }
+
+
+def _parquet(columns: Sequence[str], rows: list[list[str]]) -> bytes:
+    # Imported here: only this format needs it.
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    arrays = [pa.array([row[i] for row in rows], type=pa.string()) for i in range(len(columns))]
+    sink = io.BytesIO()
+    parquet.write_table(pa.Table.from_arrays(arrays, names=list(columns)), sink)
+    return sink.getvalue()
+
+
+def _verify(data: bytes, kind: str, table: Table, path: Path) -> None:
+    handle, name = tempfile.mkstemp(suffix=kind)
+    written = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        try:
+            back = read_table(written)
+        except InputError as exc:
+            reason = exc.message.replace(written.name, path.name)
+            raise InputError(f"{kind} cannot hold this file as it is: {reason}") from exc
+    finally:
+        written.unlink(missing_ok=True)
+    if back.columns != table.columns and table.records:
+        raise InputError(f"{kind} cannot hold the column names as they are; rename them first.")
+    if len(back.records) != len(table.records):
+        lost = len(table.records) - len(back.records)
+        raise InputError(f"{kind} cannot hold {lost} empty rows; remove them first.")
+    for number, (old, new) in enumerate(zip(table.records, back.records, strict=True), start=1):
+        for column in table.columns:
+            if old.cells.get(column, "") != new.cells.get(column, ""):
+                raise InputError(
+                    f"{kind} cannot hold row {number}, column {column!r} as it is; choose .jsonl."
+                )

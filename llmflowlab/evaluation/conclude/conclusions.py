@@ -1,0 +1,212 @@
+"""Says in words what an evaluation shows, so that a person can act on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from llmflowlab.evaluation.conclude.deciding import Sequential
+from llmflowlab.evaluation.conclude.recommendation import Recommendation
+from llmflowlab.evaluation.conclude.results import CandidateResult, Comparison, EvaluationResult
+from llmflowlab.evaluation.run.plan import main_scorer
+from llmflowlab.statistics import Interval, PairedTest, rows_needed
+from llmflowlab.statistics.planning import rows_for_degrees, rows_for_yes_no
+from llmflowlab.text.money import dollars
+
+__all__ = ["conclude", "describe_comparison", "main_scorer"]
+
+LOW_COVERAGE = 0.95
+_WORTH_SEEING = 0.03
+"""The difference, in points of 1, that plans aim at when none was measured."""
+
+
+def describe_comparison(comparison: Comparison) -> str:
+    """Return one sentence on two candidates and one scorer."""
+    a, b, scorer, test = comparison.a, comparison.b, comparison.scorer, comparison.test
+    if test is None:
+        return f"{scorer}: {a} and {b} have no scored row in common; they cannot be compared."
+    if comparison.verdict == "no_difference_shown":
+        aim = max(abs(test.difference), _WORTH_SEEING)
+        needed = _rows_to_see(aim, comparison, test)
+        sentence = f"{scorer}: no difference shown between {a} and {b} on {test.n} rows"
+        if comparison.smallest_visible is not None:
+            sentence += f", which could have shown {_points(comparison.smallest_visible)} or more"
+        if needed is not None and needed > test.n:
+            return (
+                f"{sentence}; about {needed - test.n:,} more rows would be needed to see "
+                f"{_points(aim)}."
+            )
+        return f"{sentence}."
+    better, worse = (b, a) if comparison.verdict == "b_better" else (a, b)
+    low, high = test.interval.low, test.interval.high
+    if comparison.verdict == "a_better":
+        low, high = -high, -low
+    return (
+        f"{scorer}: {better} is better than {worse} (+{_points(abs(test.difference))}, "
+        f"95 % CI {low * 100:.0f} to {high * 100:.0f}, {test.n} rows)."
+    )
+
+
+def _rows_to_see(aim: float, comparison: Comparison, test: PairedTest) -> int | None:
+    if comparison.smallest_visible is None:
+        return rows_needed(test.deviation, aim)
+    if test.discordance is None:
+        return rows_for_degrees(test.deviation, aim, alpha=comparison.level)
+    return rows_for_yes_no(test.discordance, aim, alpha=comparison.level)
+
+
+def _points(difference: float) -> str:
+    value = difference * 100
+    text = f"{value:.0f}" if value >= 1 else f"{value:.1f}"
+    return f"{text} point{'' if text == '1' else 's'}"
+
+
+def conclude(result: EvaluationResult) -> list[str]:
+    """Return the conclusion as sentences, the most important first."""
+    sentences: list[str] = []
+    if result.interrupted:
+        sentences.append(
+            "Interrupted: the figures cover what was answered until then. "
+            f"Go on with: evaluate --resume {result.plan.evaluation_id}"
+        )
+    sentences += _coverage_warnings(result)
+    scorer = main_scorer(result.plan.scorers)
+    if result.sequential is not None:
+        sentences.append(_sequential(result, result.sequential))
+    if len(result.candidates) == 1:
+        sentences.append(_one(result.candidates[0], scorer))
+    else:
+        ranked = [c for c in result.comparisons if c.scorer == scorer and c.sequential is None]
+        sentences += [describe_comparison(comparison) for comparison in ranked]
+        sentences += [
+            describe_comparison(comparison)
+            for comparison in result.comparisons
+            if comparison.scorer != scorer and comparison.verdict in {"a_better", "b_better"}
+        ]
+        sentences += _fastest_and_cheapest(result)
+        if result.recommendation is not None:
+            sentences.append(result.recommendation.reason)
+            sentences.append(_front(result, result.recommendation))
+    return sentences
+
+
+def _front(result: EvaluationResult, recommendation: Recommendation) -> str:
+    entries = []
+    for entry in recommendation.front:
+        figures = [_with_interval(entry.mean, entry.interval, lambda x: f"{x:.0%}")]
+        if entry.cost_usd is not None:
+            figures.append(
+                _with_interval(
+                    float(entry.cost_usd), entry.cost_interval, lambda x: dollars(Decimal(str(x)))
+                )
+            )
+        if entry.latency is not None:
+            figures.append(_with_interval(entry.latency, entry.latency_interval, _seconds))
+        label = result.candidates[entry.candidate].spec.label
+        entries.append(f"{label} {', '.join(figures)}")
+    return (
+        f"Beaten by nobody in {recommendation.scorer}, cost and speed at once (of an answer on "
+        f"average, with 95 % intervals): {'; '.join(entries)}."
+    )
+
+
+def _with_interval(value: float, interval: Interval | None, write: Callable[[float], str]) -> str:
+    if interval is None or interval.low == interval.high:
+        return write(value)
+    return f"{write(value)} [{write(interval.low)} to {write(interval.high)}]"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{1000 * seconds:.2g} ms"
+
+
+def _sequential(result: EvaluationResult, found: Sequential) -> str:
+    a, b = (candidate.spec.label for candidate in result.candidates)
+    low, high = 100 * found.interval.low, 100 * found.interval.high
+    rows = f"{found.looked_at} of {found.of} rows"
+    between = f"{low:+.0f} to {high:+.0f} points, whenever one looks"
+    if found.verdict is None:
+        return (
+            f"{found.scorer}: not decided between {a} and {b} on {rows} ({between}); differences below "
+            f"{_points(found.margin)} were not to matter."
+        )
+    if found.verdict == "equivalent":
+        said = f"{a} and {b} are no more than {_points(found.margin)} apart"
+    else:
+        better, worse = (b, a) if found.verdict == "b_better" else (a, b)
+        said = f"{better} is better than {worse}"
+        if found.verdict == "a_better":
+            between = f"{-high:+.0f} to {-low:+.0f} points, whenever one looks"
+    saved = f", which saved about {dollars(found.saved_usd)}" if found.saved_usd else ""
+    left = "All answers were there by then."
+    if found.not_asked:
+        left = f"{found.not_asked:,} answers were not asked for{saved}."
+    return f"{found.scorer}: decided after {rows}: {said} ({between}). {left}"
+
+
+def _one(candidate: CandidateResult, scorer: str) -> str:
+    score = candidate.scores[scorer]
+    name = candidate.spec.label
+    if score.mean is None or score.interval is None:
+        return f"{name}: no row could be scored by {scorer}, so nothing can be said of it."
+    return (
+        f"{name}: {scorer} {score.mean:.0%} (95 % CI {score.interval.low:.0%} to "
+        f"{score.interval.high:.0%}) on {score.scored} scored rows. "
+        "Evaluate a second model on the same rows to know whether that is good."
+    )
+
+
+def _coverage_warnings(result: EvaluationResult) -> list[str]:
+    warnings = []
+    for candidate in result.candidates:
+        low = [
+            f"{name} {score.coverage:.0%}"
+            for name, score in candidate.scores.items()
+            # A guideline judge speaks of the rows that have guidelines: no gap in that.
+            if score.coverage < LOW_COVERAGE
+            and set(score.not_scored) - {"no_guidelines", "no_expected_answer", "no_context"}
+        ]
+        if low:
+            warnings.append(
+                f"Careful: not every answer of {candidate.spec.label} was scored "
+                f"(coverage: {', '.join(low)}); its means speak only of the rest."
+            )
+    return warnings
+
+
+def _fastest_and_cheapest(result: EvaluationResult) -> list[str]:
+    sentences = []
+    candidates = result.candidates
+    timed = {i: c.latency.mean for i, c in enumerate(candidates) if c.latency.mean is not None}
+    if len(timed) == len(candidates):
+        fastest = min(timed, key=lambda index: timed[index])
+        seconds = timed[fastest]
+        shown = _seconds(seconds)
+        alike = _not_told_apart(result, "latency", fastest)
+        sentences.append(
+            f"Fastest: {candidates[fastest].spec.label}, {shown} an answer on average{alike}."
+        )
+    priced = {i: c.cost_usd for i, c in enumerate(candidates) if c.cost_usd is not None}
+    if len(priced) == len(candidates):
+        lowest = min(priced.values())
+        cheapest = [index for index, cost in priced.items() if cost == lowest]
+        cost = "free" if lowest == 0 else f"{dollars(lowest)} for these rows"
+        alike = _not_told_apart(result, "cost_usd", cheapest[0]) if len(cheapest) == 1 else ""
+        names = " and ".join(candidates[index].spec.label for index in cheapest)
+        sentences.append(f"Cheapest: {names}, {cost}{alike}.")
+    else:
+        unknown = [c.spec.label for c in candidates if c.cost_usd is None]
+        sentences.append(f"Cheapest: cannot be said; no price is known for {', '.join(unknown)}.")
+    return sentences
+
+
+def _not_told_apart(result: EvaluationResult, measure: str, best: int) -> str:
+    """Return in words from whom the best could not be told apart; nothing if from nobody."""
+    others = [
+        comparison.b if comparison.pair[0] == best else comparison.a
+        for comparison in result.measures
+        if comparison.scorer == measure
+        and best in comparison.pair
+        and comparison.verdict == "no_difference_shown"
+    ]
+    return f", but not shown to differ from {', '.join(others)}" if others else ""

@@ -1,0 +1,129 @@
+"""An evaluation as a Markdown summary, for the comment a CI run leaves (GitHub flavoured)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from llmflowlab.evaluation.conclude.conclusions import conclude
+from llmflowlab.evaluation.conclude.results import EvaluationResult, ScoreSummary
+from llmflowlab.text.money import dollars
+
+__all__ = ["escaped", "markdown_summary"]
+
+_MARKS = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$])")
+_MENTION = re.compile(r"@(?=\w)")
+
+
+def escaped(text: str) -> str:
+    """Return the text on one line, so that nothing in it is Markdown, HTML, a mention or a cell's end."""
+    plain = _MARKS.sub(r"\\\1", " ".join(text.split()))
+    # A zero-width space: a model's answer or a file's name must not call people.
+    plain = _MENTION.sub("@\u200b", plain)
+    return plain.replace("://", ":\u200b//")
+
+
+def markdown_summary(result: EvaluationResult) -> str:
+    """Return the summary: gates with reasons, candidates, changes against the baseline, conclusion."""
+    plan = result.plan
+    lines = [f"## Evaluation of {escaped(plan.dataset.name)}", ""]
+    judge = f", judge {escaped(plan.judge_label)}" if plan.judge_label else ""
+    lines += [
+        f"{len(plan.dataset.rows):,} questions{_times(plan.trials)}{judge} · "
+        f"evaluation {escaped(plan.evaluation_id)}",
+        "",
+    ]
+    if result.interrupted:
+        lines += ["**Interrupted**: the figures cover what was answered until then.", ""]
+    lines += _gates(result.gates)
+    lines += _scores(result)
+    lines += _changes(result.gates)
+    lines += ["### Conclusion", ""]
+    lines += [f"- {escaped(sentence)}" for sentence in conclude(result)]
+    lines += [f"- **Not recorded**: {escaped(problem)}" for problem in result.problems]
+    return "\n".join(lines) + "\n"
+
+
+def _times(trials: int) -> str:
+    return f", {trials} trials each" if trials > 1 else ""
+
+
+def _gates(gates: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not gates:
+        return []
+    failed = sum(not gate["passed"] for gate in gates)
+    head = f"❌ {failed} of {len(gates)} gates not met" if failed else "✅ All gates met"
+    rows = [
+        [
+            "✅ met" if gate["passed"] else "❌ **not met**",
+            escaped(str(gate["gate"])),
+            escaped(str(gate["reason"])),
+        ]
+        for gate in gates
+    ]
+    return [f"### {head}", "", *_table(["", "gate", "why"], rows), ""]
+
+
+def _scores(result: EvaluationResult) -> list[str]:
+    header = ["candidate", *map(escaped, result.plan.scorers), "answered", "p95 s", "cost"]
+    rows = []
+    for candidate in result.candidates:
+        p95 = candidate.latency.p95
+        rows.append(
+            [
+                escaped(candidate.spec.label),
+                *(_score(candidate.scores[name]) for name in result.plan.scorers),
+                f"{candidate.answered}/{candidate.rows}",
+                "unknown" if p95 is None else f"{p95:.2f}",
+                _cost(candidate.cost_usd),
+            ]
+        )
+    return ["### Candidates", "", *_table(header, rows), ""]
+
+
+def _cost(cost: Decimal | None) -> str:
+    return "unknown" if cost is None else escaped(dollars(cost) or "")
+
+
+def _score(score: ScoreSummary) -> str:
+    if score.mean is None:
+        return "not scored"
+    text = f"{score.mean:.1%}"
+    if score.interval is not None:
+        text += f" ({score.interval.low:.0%} to {score.interval.high:.0%})"
+    if score.coverage < 1:
+        text += f", {score.coverage:.0%} scored"
+    return text
+
+
+def _changes(gates: Sequence[Mapping[str, Any]]) -> list[str]:
+    compared = [gate for gate in gates if gate.get("kind") == "comparison"]
+    if not compared:
+        return []
+    rows = [
+        [
+            escaped(str(gate["candidate"])),
+            escaped(f"{gate['baseline']}, {gate['baseline_evaluation']}"),
+            escaped(str(gate["scorer"])),
+            _change(gate["value"]),
+            _change(gate["lower_bound"]),
+            f"{gate['n']} ({gate['better']} better, {gate['worse']} worse)",
+        ]
+        for gate in compared
+    ]
+    header = ["candidate", "against", "scorer", "change", "lower bound", "rows in common"]
+    return ["### Changes", "", *_table(header, rows), ""]
+
+
+def _change(value: float | None) -> str:
+    return "unknown" if value is None else f"{100 * value:+.1f} points"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [
+        f"| {' | '.join(header)} |",
+        f"|{' --- |' * len(header)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]

@@ -1,0 +1,120 @@
+"""What the runs of an evaluation are closed with: figures, tags and files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
+from llmflowlab.evaluation.reports import figures_of
+
+__all__ = ["Closing", "PlotOrder", "closing_of"]
+
+
+class PlotOrder(TypedDict):
+    """What is drawn for the runs; JSON values only."""
+
+    figures: dict[str, Any]
+    """What `figures_of` returned."""
+    folder: str
+    at_once: bool
+    """Whether the end of the evaluation waits for them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """What is written when all rows are there; JSON values only, as it crosses a process border."""
+
+    metrics: Sequence[Mapping[str, float]]
+    """One mapping per candidate; what is unknown is not in it."""
+    tags: Sequence[Mapping[str, str]]
+    files: Sequence[str]
+    decided: bool = False
+    """Whether a comparison was decided early: rows that nobody needed to ask are not missing."""
+    plots: PlotOrder | None = None
+    """None: none are drawn."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def closing_of(
+    result: EvaluationResult,
+    files: Sequence[Path],
+    *,
+    plots: Path | None = None,
+    at_once: bool = False,
+) -> Closing:
+    """Return what the runs are closed with.
+
+    Args:
+        result: The evaluation.
+        files: Logged to every run.
+        plots: Folder for the plots; None: none are drawn.
+        at_once: Whether the end of the evaluation waits for the plots.
+    """
+    return Closing(
+        metrics=[_metrics(candidate) for candidate in result.candidates],
+        tags=[
+            {
+                "llmflowlab.cost": "unknown" if candidate.cost_usd is None else "known",
+                "llmflowlab.tokens": "estimated" if candidate.tokens_estimated else "reported",
+                "llmflowlab.interrupted": "true" if result.interrupted else "false",
+                **_gates(candidate, result),
+                **_early(candidate, result),
+            }
+            for candidate in result.candidates
+        ],
+        files=[str(file) for file in files],
+        decided=result.decided_early,
+        plots=None
+        if plots is None
+        else PlotOrder(figures=figures_of(result), folder=str(plots), at_once=at_once),
+    )
+
+
+def _early(candidate: CandidateResult, result: EvaluationResult) -> dict[str, str]:
+    """Return the tags of a comparison that was decided before all rows were asked."""
+    found = result.sequential
+    if found is None or not result.decided_early:
+        return {}
+    return {
+        "llmflowlab.decided_early": f"{found.verdict} after {found.looked_at} of {found.of} rows",
+        "llmflowlab.asked": str(candidate.rows),
+    }
+
+
+def _gates(candidate: CandidateResult, result: EvaluationResult) -> dict[str, str]:
+    own = [gate["passed"] for gate in result.gates if gate["candidate"] == candidate.spec.label]
+    return {"llmflowlab.gates": "passed" if all(own) else "failed"} if own else {}
+
+
+def _metrics(candidate: CandidateResult) -> dict[str, float]:
+    """Return the run's metrics; what is unknown has none."""
+    metrics: dict[str, float | None] = {
+        "rows": candidate.rows,
+        "answered": candidate.answered,
+        "failed": sum(candidate.failed.values()),
+        "latency/mean": candidate.latency.mean,
+        "latency/p50": candidate.latency.p50,
+        "latency/p95": candidate.latency.p95,
+        "prompt_tokens": candidate.prompt_tokens,
+        "completion_tokens": candidate.completion_tokens,
+        "total_cost_estimate": None if candidate.cost_usd is None else float(candidate.cost_usd),
+    }
+    if candidate.prompt_tokens is not None and candidate.completion_tokens is not None:
+        metrics["total_tokens"] = candidate.prompt_tokens + candidate.completion_tokens
+    for name, score in candidate.scores.items():
+        metrics[f"{name}/mean"] = score.mean
+        metrics[f"{name}/coverage"] = score.coverage
+        metrics[f"{name}/ci_low"] = score.interval.low if score.interval else None
+        metrics[f"{name}/ci_high"] = score.interval.high if score.interval else None
+        if score.repeats is not None:
+            metrics[f"{name}/flip_rate"] = score.repeats.flip_rate
+            metrics[f"{name}/question_variance"] = score.repeats.question_variance
+            metrics[f"{name}/run_variance"] = score.repeats.run_variance
+            for k, passed in score.repeats.pass_k.items():
+                metrics[f"{name}/pass_{k}"] = passed
+    return {name: float(value) for name, value in metrics.items() if value is not None}

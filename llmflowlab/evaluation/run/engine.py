@@ -1,0 +1,370 @@
+"""One evaluation from plan to result: answer, score, record, conclude.
+
+Answers are scored as they come and handed to the recorder through the ledger, so that MLflow is
+written while other answers are still under way.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from llmflowlab.asking.pacing import Limiter, limiter_for
+from llmflowlab.errors import TrackingError
+from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.conclude.counting import build_result
+from llmflowlab.evaluation.conclude.deciding import Decider
+from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.conclude.standing import Standings
+from llmflowlab.evaluation.reports import to_document, write_files
+from llmflowlab.evaluation.run.answering import Answering
+from llmflowlab.evaluation.run.closing import closing_of
+from llmflowlab.evaluation.run.ledger import EvaluationState
+from llmflowlab.evaluation.run.outcomes import Entry, Outcome
+from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan, main_scorer
+from llmflowlab.evaluation.run.recorder_client import RecorderProcess
+from llmflowlab.evaluation.run.reuse import find_reusable
+from llmflowlab.evaluation.run.running import held
+from llmflowlab.evaluation.run.scoring import Scoring
+from llmflowlab.evaluation.run.steering import Follower, Steering
+from llmflowlab.evaluation.run.workbench import Harness, Phase, Snapshot, Workbench
+
+__all__ = [
+    "Harness",
+    "Phase",
+    "Snapshot",
+    "Workbench",
+    "new_evaluation_id",
+    "run_evaluation",
+    "to_document",
+    "with_runs",
+    "write_files",
+]
+
+_LONG = 20.0
+"""Seconds after which a second more does not matter to who waits."""
+_RUNS_SOON = 3.0
+"""Seconds that the files wait for the names of their runs."""
+
+
+def run_evaluation(
+    plan: EvaluationPlan,
+    bench: Workbench,
+    *,
+    on_progress: Callable[[Snapshot], None] | None = None,
+) -> EvaluationResult:
+    """Carry an evaluation out.
+
+    Ctrl-C while answers come in stops sending, lets what is in flight finish, and goes on to score
+    and record what there is; the result says so. A second Ctrl-C leaves at once: what was answered
+    is on disk and a resumed evaluation goes on from there.
+
+    Raises:
+        InputError: Another process works on this evaluation.
+        TrackingError: The ledger cannot be written; what was answered before is kept.
+        KeyboardInterrupt: At a second Ctrl-C.
+    """
+    with held(bench.ledger, plan.evaluation_id):
+        created = datetime.now().strftime("%Y-%m-%d %H:%M:%S")
+        bench.ledger.begin(plan, created)
+        bench.ledger.set_state(plan.evaluation_id, "running")
+        # Another process may have worked on it since the budget was made.
+        bench.budget.note_spent(bench.ledger.spent(plan.evaluation_id))
+        run = _Run(plan, bench, on_progress or (lambda snapshot: None))
+        try:
+            return run.whole()
+        except BaseException:
+            run.abandon()
+            # Where the ledger is what failed, that is the error to be told.
+            with suppress(TrackingError):
+                bench.ledger.set_state(plan.evaluation_id, "interrupted")
+            raise
+
+
+class _Run:
+    """The state of one `run_evaluation`."""
+
+    def __init__(
+        self, plan: EvaluationPlan, bench: Workbench, tell: Callable[[Snapshot], None]
+    ) -> None:
+        self.plan = plan
+        self.bench = bench
+        self.tell = tell
+        self.scoring = Scoring(plan, bench.judge, bench.ledger, bench.embedders)
+        kept = find_reusable(plan, bench.ledger)
+        self.reused = kept.answers
+        self.borrowed = kept.borrowed
+        self.scoring.recall(self.reused)
+        self.answering = Answering(
+            plan,
+            bench.providers,
+            bench.ledger,
+            limiters=_limiters(plan, bench),
+            concurrency=bench.concurrency,
+            policy=bench.policy,
+            metering=bench.metering,
+            reused=self.reused,
+            budget=bench.budget,
+            on_answer=self.score,
+            held=None if plan.until_decided is None else self.judges_behind,
+        )
+        self.steering = bench.steering or Steering(bench.concurrency, bench.budget)
+        self.steering.attach(self.answering.set_concurrency)
+        self.steering.attach(self.scoring.set_concurrency)
+        self.follower = Follower(bench.ledger, plan.evaluation_id, self.steering)
+        main = main_scorer(plan.scorers)
+        self.standings = Standings(
+            main, binary=self.scoring.binary[main], candidates=len(plan.candidates)
+        )
+        self.decider = None if plan.until_decided is None else Decider(plan, main)
+        self.began = time.monotonic()
+        self.interrupted = False
+        self.recorder: RecorderProcess | None = None
+        self.written: list[Future[None]] = []
+        """Finished rows on their way into the ledger."""
+
+    def whole(self) -> EvaluationResult:
+        fast = self.bench.harness == "fast"
+        if fast:
+            self.recorder = self.bench.recorder or RecorderProcess(
+                self.bench.settings, self.bench.ledger.path
+            )
+            self.recorder.begin(self.plan.evaluation_id)
+            self.scoring.start(self.bench.concurrency, self.finished)
+        self.answer()
+        problems: list[str] = []
+        if fast:
+            self.wait_for_scores()
+        else:
+            problems += self.score_with_mlflow()
+        result, files = self.conclude()
+        if not problems:
+            problems += self.close(result, files)
+        state: EvaluationState = "finished"
+        if problems:
+            state = "partial"
+        if result.interrupted or _out_of_budget(result):
+            state = "interrupted"
+        # Also where Ctrl-C came while only recording was left to be done.
+        result = replace(result, interrupted=self.interrupted)
+        self.bench.ledger.set_state(self.plan.evaluation_id, state)
+        self.show("done")
+        runs = self.bench.ledger.evaluation(self.plan.evaluation_id).runs
+        return replace(with_runs(result, runs), problems=tuple(problems))
+
+    def answer(self) -> None:
+        for provider in self.bench.providers:
+            # Importing an SDK takes up to a second, which must not count as a model's first answer.
+            provider.prepare()
+        for cell, record in self.reused.items():
+            self.score(cell, record)
+        self.answering.start()
+        try:
+            self.answering.join(lambda: self.show("answering"))
+        except KeyboardInterrupt:
+            self.interrupted = True
+            self.answering.stop()
+            self.scoring.stop()
+            self.answering.join(
+                lambda: self.show(
+                    "answering",
+                    "stopping: waiting for answers in flight (Ctrl-C again leaves at once)",
+                )
+            )
+
+    def judges_behind(self) -> bool:
+        """Tell whether more answers would only wait for their verdicts.
+
+        Of a comparison that may end early they would be paid for in vain.
+        """
+        return self.scoring.backlog > 2 * self.steering.concurrency
+
+    def score(self, cell: Cell, record: AnswerRecord) -> None:
+        if self.bench.harness == "fast":
+            self.scoring.submit(cell, record)
+
+    def finished(self, cell: Cell) -> None:
+        """Hand a row whose scores are all there to the recorder."""
+        outcome = Outcome(
+            cell,
+            self.answering.answers[cell],
+            self.scoring.scores[cell],
+            reused=cell in self.borrowed,
+        )
+        deciding = outcome.scores.get(self.standings.scorer)
+        self.standings.add(cell, deciding)
+        if self.decider is not None and self.decider.add(cell, deciding):
+            # What is in flight finishes and is scored; nothing more is sent.
+            self.answering.stop()
+        self.written.append(
+            self.bench.ledger.append(
+                "outcomes", self.plan.evaluation_id, outcome.key, outcome.to_json()
+            )
+        )
+
+    def wait_for_scores(self) -> None:
+        try:
+            self.scoring.join(lambda: self.show("scoring"))
+        except KeyboardInterrupt:
+            if self.interrupted:
+                raise
+            self.interrupted = True
+            self.scoring.stop()
+            self.scoring.join(lambda: self.show("scoring", "stopping"))
+        # The recorder is told to end next: it must find every row in the ledger.
+        for row in self.written:
+            row.result()
+
+    def score_with_mlflow(self) -> list[str]:
+        # Imported here: it imports MLflow, which the fast harness keeps out of this process.
+        from llmflowlab.evaluation.run.harness import prepare_environment
+
+        # Before anything imports MLflow, whose progress bar reads its settings when it is loaded.
+        prepare_environment(self.bench.concurrency)
+        from llmflowlab.evaluation.run.recording import Recording
+
+        try:
+            self.recording = Recording(self.plan, self.bench.settings, self.bench.ledger)
+            self.recording.open()
+            self.scoring.know(self.answering.answers)
+            self.recording.score_with_mlflow(
+                self.answering.answers,
+                self.scoring,
+                concurrency=self.bench.concurrency,
+                tick=lambda: self.show("scoring"),
+            )
+        except TrackingError as exc:
+            # The answers are safe and the figures can still be shown; the store gets them later.
+            self.scoring.score_all(self.answering.answers, concurrency=self.bench.concurrency)
+            return [exc.message]
+        finally:
+            self.keep_outcomes()
+        return []
+
+    def keep_outcomes(self) -> None:
+        """Keep the rows that MLflow's harness scored, so that they can be delivered once more."""
+        for cell in list(self.scoring.scores):
+            self.finished(cell)
+        for row in self.written:
+            row.result()
+
+    def conclude(self) -> tuple[EvaluationResult, list[Path]]:
+        result = build_result(
+            self.plan,
+            self.answering.answers,
+            self.scoring.scores,
+            reused=[
+                sum(1 for cell in self.borrowed if cell.candidate == index)
+                for index in range(len(self.plan.candidates))
+            ],
+            binary=self.scoring.binary,
+            corpus=self.scoring.corpus,
+            interrupted=self.interrupted,
+        )
+        if self.bench.gates is not None:
+            result = replace(result, gates=self.bench.gates(result))
+            self.bench.ledger.set_gates(self.plan.evaluation_id, result.gates)
+        return write_files(with_runs(result, self.runs()), self.bench.output)
+
+    def runs(self) -> Mapping[str, Any]:
+        """Return the runs, for the files to name."""
+        if self.recorder is None:
+            return self.bench.ledger.evaluation(self.plan.evaluation_id).runs
+        try:
+            return self.recorder.wait_for_runs(_RUNS_SOON, lambda: self.show("recording"))
+        except KeyboardInterrupt:
+            if self.interrupted:
+                raise
+            self.interrupted = True
+            return {}
+
+    def close(self, result: EvaluationResult, files: Sequence[Path]) -> list[str]:
+        long = time.monotonic() - self.began > _LONG
+        closing = closing_of(
+            result,
+            files,
+            plots=self.bench.output / "plots" if self.bench.plots else None,
+            at_once=long,
+        )
+        try:
+            if self.recorder is None:
+                problems = self.recording.close(closing, self.entries())
+                if closing.plots is not None:
+                    self.recording.add_plots(closing.plots)
+                return problems
+            try:
+                return self.recorder.close(closing.to_json(), lambda: self.show("recording"))
+            except KeyboardInterrupt:
+                if self.interrupted:
+                    raise
+                self.interrupted = True
+                words = "finishing the record (Ctrl-C again leaves at once)"
+                return self.recorder.wait(lambda: self.show("recording", words))
+        except TrackingError as exc:
+            return [exc.message]
+
+    def entries(self) -> list[Entry]:
+        answers = self.answering.answers
+        return [
+            Outcome(cell, answers[cell], scores).entry(with_scores=False)
+            for cell, scores in self.scoring.scores.items()
+        ]
+
+    def show(self, phase: Phase, detail: str = "") -> None:
+        self.follower.look(time.monotonic())
+        scored = sum(len(scores) for scores in list(self.scoring.scores.values()))
+        self.tell(
+            Snapshot(
+                phase=phase,
+                candidates=self.answering.progress,
+                scored=scored,
+                to_score=len(self.answering.answers) * len(self.plan.scorers),
+                recorded=self.recorder.recorded if self.recorder else 0,
+                to_record=len(self.answering.answers),
+                scorer=self.standings.scorer,
+                standings=[self.standings.of(index) for index in range(len(self.plan.candidates))],
+                detail=detail,
+            )
+        )
+
+    def abandon(self) -> None:
+        self.answering.stop()
+        self.scoring.abandon()
+        if self.recorder is not None:
+            self.recorder.abandon()
+
+
+def _limiters(plan: EvaluationPlan, bench: Workbench) -> list[Limiter]:
+    shared: dict[str, Limiter] = {}
+    for spec in plan.candidates:
+        limiter = limiter_for(spec.provider, bench.settings, bench.concurrency)
+        shared.setdefault(spec.model, limiter)
+    return [shared[spec.model] for spec in plan.candidates]
+
+
+def _out_of_budget(result: EvaluationResult) -> bool:
+    return any("budget_exhausted" in candidate.failed for candidate in result.candidates)
+
+
+def with_runs(result: EvaluationResult, runs: Mapping[str, Any]) -> EvaluationResult:
+    ids = runs.get("candidates") or [None] * len(result.candidates)
+    return replace(
+        result,
+        parent_run_id=runs.get("parent"),
+        candidates=[
+            replace(candidate, run_id=run_id)
+            for candidate, run_id in zip(result.candidates, ids, strict=True)
+        ],
+    )
+
+
+def new_evaluation_id() -> str:
+    """Return a fresh id that sorts by time and can be typed: `20260131-235959-a1b2`."""
+    return f"{datetime.now().strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"

@@ -1,0 +1,179 @@
+"""What an evaluation will take before it is run: calls, tokens and money, as intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from llmflowlab.evaluation.answers import AnswerRecord, Metering
+from llmflowlab.evaluation.judging import JUDGED, PREFERENCE, Panel
+from llmflowlab.evaluation.run.experience import (
+    ENOUGH,
+    Sizes,
+    answers_before,
+    spread_of_sum,
+    verdicts_before,
+)
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan, request_for
+from llmflowlab.evaluation.run.scorer_choice import judgeable
+from llmflowlab.providers.base import Provider
+from llmflowlab.text.cost import Prices
+
+__all__ = ["Estimate", "estimate"]
+
+ASSUMED_ANSWER = (20, 150, 500)
+"""Tokens of an answer nobody has seen the like of: low, middle, high."""
+ASSUMED_VERDICT = (40, 100, 250)
+"""Tokens of a judge's JSON with its rationale."""
+JUDGE_INSTRUCTIONS = 420
+"""Tokens of MLflow 3.17's judge instructions around question and answer (counted with o200k)."""
+_MANY = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """Calls, tokens and USD; `None` means that a price is unknown."""
+
+    calls: int
+    reused: int
+    judge_calls: int
+    tokens: tuple[int, int]
+    """Low and high, prompt and completion, candidates and judge together."""
+    cost: tuple[Decimal, Decimal] | None
+    unpriced: tuple[str, ...]
+    """Models whose price is not known."""
+    assumption: str
+    """Where the answer lengths come from, in words."""
+
+
+def estimate(
+    plan: EvaluationPlan,
+    providers: Sequence[Provider],
+    *,
+    metering: Metering,
+    prices: Prices,
+    reused: Mapping[Cell, AnswerRecord],
+    panel: Panel | None,
+    ledger: Ledger,
+    judged: Collection[tuple[Cell, str]] = (),
+) -> Estimate:
+    """Estimate what is still to be sent.
+
+    Prompt tokens are counted, and corrected by what the provider reported for earlier ones. Answers
+    are as long as earlier ones of the same candidate, else of the same model, whatever they were
+    asked; where there are too few, an assumption is made and stated.
+
+    Args:
+        plan: What is to be done.
+        providers: One per candidate, in the plan's order.
+        metering: Counts tokens.
+        prices: Prices calls.
+        reused: Answers that need not be asked for.
+        panel: Who judges; None where no scorer needs it.
+        ledger: Remembers earlier evaluations.
+        judged: Judgements that need not be asked for, by row and scorer.
+    """
+    total = _Total(prices)
+    calls = seen = 0
+    lengths: list[tuple[float, float, float]] = []
+    for index, provider in enumerate(providers):
+        spec = plan.candidates[index]
+        missing = [c for c in plan.cells() if c.candidate == index and c not in reused]
+        calls += len(missing)
+        before = answers_before(ledger, spec, provider, metering)
+        seen += len(before.completions) if before.enough else 0
+        lengths.append(_per_call(before, ASSUMED_ANSWER))
+        prompts = [
+            metering.prompt_tokens(provider, request_for(spec, plan.dataset.rows[cell.row]))
+            for cell in missing
+        ]
+        total.add(provider, before, prompts, ASSUMED_ANSWER)
+    judge_calls = 0
+    if panel is not None:
+        middle = sum(length[1] for length in lengths) / len(lengths)
+        opponents = len(plan.candidates) - 1
+        for scorer in (name for name in plan.scorers if plan.spec(name).kind in JUDGED):
+            comparing = plan.spec(scorer).kind == PREFERENCE
+            rows = [
+                plan.dataset.rows[cell.row]
+                for cell in plan.cells()
+                if (cell, scorer) not in judged
+                and judgeable(plan.dataset.rows[cell.row], plan.spec(scorer))
+            ]
+            # Both answers of a pair are scored from the same two verdicts.
+            each = panel.runs * (opponents if comparing else 1)
+            shown = middle * (2 if comparing else 1)
+            judge_calls += len(rows) * each * len(panel.judges)
+            for judge in (member.provider for member in panel.judges):
+                before = verdicts_before(ledger, judge, scorer, metering)
+                extra = shown if before.enough else shown + JUDGE_INSTRUCTIONS
+                asked = [request_for(plan.candidates[0], row) for row in rows]
+                prompts = [round(metering.prompt_tokens(judge, r) + extra) for r in asked]
+                total.add(judge, before, prompts * each, ASSUMED_VERDICT)
+    return Estimate(
+        calls=calls,
+        reused=len(reused),
+        judge_calls=judge_calls,
+        tokens=(round(total.tokens[0]), round(total.tokens[1])),
+        cost=None if total.unpriced else (total.low, total.high),
+        unpriced=tuple(dict.fromkeys(total.unpriced)),
+        assumption=_words(seen, lengths),
+    )
+
+
+@dataclass(slots=True)
+class _Total:
+    """Adds calls up."""
+
+    prices: Prices
+    low: Decimal = Decimal(0)
+    high: Decimal = Decimal(0)
+    tokens: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    unpriced: list[str] = field(default_factory=list)
+
+    def add(
+        self,
+        provider: Provider,
+        before: Sizes,
+        prompts: Sequence[int],
+        assumed: tuple[int, int, int],
+    ) -> None:
+        """Add a model's calls, given our count of each prompt."""
+        calls = len(prompts)
+        if not calls:
+            return
+        prompt = before.prompt_tokens(prompts) if before.enough else float(sum(prompts))
+        if before.enough:
+            low, _, high = spread_of_sum(before.completions, calls)
+        else:
+            low, high = float(assumed[0] * calls), float(assumed[2] * calls)
+        prompt, low, high = prompt * before.paid, low * before.paid, high * before.paid
+        self.tokens[0] += prompt + low
+        self.tokens[1] += prompt + high
+        # By the mean prompt: long ones can have another price than their sum suggests.
+        mean = max(1, round(prompt / calls / before.paid)) if before.paid else 1
+        empty = self.prices.cost(*provider.priced_as, mean, 0)
+        full = self.prices.cost(*provider.priced_as, mean, _MANY)
+        if empty is None or full is None:
+            self.unpriced.append(provider.reference)
+            return
+        per_prompt, per_completion = empty / mean, (full - empty) / _MANY
+        self.low += per_prompt * Decimal(prompt) + per_completion * Decimal(low)
+        self.high += per_prompt * Decimal(prompt) + per_completion * Decimal(high)
+
+
+def _per_call(before: Sizes, assumed: tuple[int, int, int]) -> tuple[float, float, float]:
+    if not before.enough:
+        return (float(assumed[0]), float(assumed[1]), float(assumed[2]))
+    number = len(before.completions)
+    low, middle, high = spread_of_sum(before.completions, number)
+    return low / number, middle / number, high / number
+
+
+def _words(seen: int, lengths: Sequence[tuple[float, float, float]]) -> str:
+    low, high = round(min(x[0] for x in lengths)), round(max(x[2] for x in lengths))
+    if seen >= ENOUGH:
+        return f"answers of {low} to {high} tokens on average, as in {seen} earlier ones"
+    return f"answers of {low} to {high} tokens (an assumption)"

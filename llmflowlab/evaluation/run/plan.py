@@ -1,0 +1,283 @@
+"""What an evaluation is going to do: who answers which rows how often, and who scores them."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from llmflowlab.data.conversations import conversation_from_json, conversation_request
+from llmflowlab.data.dataset import Dataset, Row
+from llmflowlab.errors import InputError
+from llmflowlab.evaluation.scorers.base import ScorerSpec
+from llmflowlab.messages import Message, Parameters, Request
+from llmflowlab.text.digests import digest_of
+
+__all__ = [
+    "CandidateSpec",
+    "Cell",
+    "EvaluationPlan",
+    "dataset_from_json",
+    "dataset_to_json",
+    "main_scorer",
+    "request_for",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateSpec:
+    """One who answers: a model with its system prompt and generation parameters."""
+
+    model: str
+    """Model reference, with the model named."""
+    display_name: str
+    """The {Name} of run names: `Gemini`."""
+    supplier: str
+    system: str | None = None
+    prompt: str | None = None
+    """`NAME@VERSION` where `system` came from the prompt registry."""
+    parameters: Parameters = Parameters()
+    variant: str | None = None
+    """What tells it from others of the same model: `system 2`, `temperature 0.2`."""
+
+    @property
+    def provider(self) -> str:
+        return self.model.partition(":")[0]
+
+    @property
+    def model_id(self) -> str:
+        return self.model.partition(":")[2]
+
+    @property
+    def label(self) -> str:
+        """What tables and columns call it."""
+        label = self.model if self.prompt is None else f"{self.model} + {self.prompt}"
+        return label if self.variant is None else f"{label} ({self.variant})"
+
+    @property
+    def digest(self) -> str:
+        """Changes whenever another answer could come out."""
+        return digest_of([self.model, self.system, asdict(self.parameters)])
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> CandidateSpec:
+        return cls(**{**values, "parameters": Parameters(**values["parameters"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One answer to be had: candidate and row by index, and which repetition."""
+
+    candidate: int
+    row: int
+    trial: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationPlan:
+    """The whole of an evaluation, fixed before the first call."""
+
+    evaluation_id: str
+    dataset: Dataset
+    candidates: tuple[CandidateSpec, ...]
+    scorers: tuple[str, ...]
+    judge: str | None
+    """Model reference of the judge, the same for all candidates; None where no scorer needs one."""
+    panel: tuple[str, ...] = ()
+    """Further judges beside `judge`."""
+    judge_runs: int = 1
+    """How often each judge is asked the same."""
+    judge_combine: Literal["majority", "mean"] | None = None
+    """How several verdicts become one; None: majority of yes and no, mean of grades."""
+    scorer_specs: tuple[ScorerSpec, ...] = ()
+    """What the scorers are that are more than a kind's name; see `spec`."""
+    trials: int = 1
+    fresh: bool = False
+    """Take no answers from earlier evaluations."""
+    until_decided: float | None = None
+    """End a comparison of two as soon as it is decided; differences below this do not matter."""
+    order_seed: int = 0
+    """Of the random order in which such a comparison asks its rows."""
+    margin: float = 0.02
+    """How much worse than the best a cheaper candidate may be, in points of 1."""
+    _repeats: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
+    """For each row, how often the same was asked in rows before it."""
+
+    def __post_init__(self) -> None:
+        if not self.candidates:
+            raise InputError("Name at least one model to evaluate (--model provider:model).")
+        labels = [candidate.digest for candidate in self.candidates]
+        if len(set(labels)) != len(labels):
+            raise InputError("The same candidate is named twice; name each one once.")
+        seen: Counter[str] = Counter()
+        repeats = []
+        for row in self.dataset.rows:
+            asked = json.dumps(_asked(row))
+            repeats.append(seen[asked])
+            seen[asked] += 1
+        object.__setattr__(self, "_repeats", tuple(repeats))
+
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """Model references of all judges."""
+        return () if self.judge is None else (self.judge, *self.panel)
+
+    @property
+    def judge_label(self) -> str | None:
+        """What tables and documents call the judge or judges; None without any."""
+        return ", ".join(self.judges) or None
+
+    def spec(self, scorer: str) -> ScorerSpec:
+        """Return what a scorer is; one that is not described is its own kind."""
+        found = (spec for spec in self.scorer_specs if spec.name == scorer)
+        return next(found, ScorerSpec.plain(scorer))
+
+    @property
+    def row_order(self) -> Sequence[int]:
+        """Indices of the rows in the order in which they are asked.
+
+        A comparison that may end early asks in random order: files are often sorted, and its end must
+        not depend on what happens to stand first.
+        """
+        order = list(range(len(self.dataset.rows)))
+        if self.until_decided is not None:
+            random.Random(f"{self.dataset.digest}:{self.order_seed}").shuffle(order)  # noqa: S311
+        return order
+
+    def cells(self) -> Sequence[Cell]:
+        """Return every answer to be had, candidates side by side within a row."""
+        return [
+            Cell(candidate, row, trial)
+            for trial in range(self.trials)
+            for row in self.row_order
+            for candidate in range(len(self.candidates))
+        ]
+
+    def answer_key(self, cell: Cell) -> str:
+        """Return what the answer of a cell depends on: what is asked, of whom, which repetition."""
+        row = self.dataset.rows[cell.row]
+        asked = _asked(row)
+        if self._repeats[cell.row]:
+            # A question that stands in the file twice is two rows, with an answer each.
+            asked.append(self._repeats[cell.row])
+        return digest_of([asked, self.candidates[cell.candidate].digest, cell.trial])
+
+    def trace_id(self, cell: Cell) -> str:
+        """Return the id of the cell's trace, the same at every attempt to record it."""
+        name = digest_of([self.evaluation_id, cell.candidate, cell.row, cell.trial])
+        return "tr-" + name[:32]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the plan as JSON values, without the rows."""
+        return {
+            "evaluation_id": self.evaluation_id,
+            "dataset": {
+                "name": self.dataset.name,
+                "path": str(self.dataset.path),
+                "rows": len(self.dataset.rows),
+                "digest": self.dataset.digest,
+            },
+            "candidates": [asdict(candidate) for candidate in self.candidates],
+            "scorers": list(self.scorers),
+            "scorer_specs": [spec.to_json() for spec in self.scorer_specs],
+            "judge": self.judge,
+            "panel": list(self.panel),
+            "judge_runs": self.judge_runs,
+            "judge_combine": self.judge_combine,
+            "trials": self.trials,
+            "fresh": self.fresh,
+            "until_decided": self.until_decided,
+            "order_seed": self.order_seed,
+            "margin": self.margin,
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any], dataset: Dataset) -> EvaluationPlan:
+        """Build a plan from what `describe` returned and its dataset."""
+        return cls(
+            evaluation_id=values["evaluation_id"],
+            dataset=dataset,
+            candidates=tuple(CandidateSpec.from_json(c) for c in values["candidates"]),
+            scorers=tuple(values["scorers"]),
+            judge=values["judge"],
+            panel=tuple(values.get("panel", ())),
+            judge_runs=values.get("judge_runs", 1),
+            judge_combine=values.get("judge_combine"),
+            scorer_specs=tuple(map(ScorerSpec.from_json, values.get("scorer_specs", ()))),
+            trials=values["trials"],
+            fresh=values["fresh"],
+            until_decided=values.get("until_decided"),
+            order_seed=values.get("order_seed", 0),
+            margin=values.get("margin", 0.02),
+        )
+
+
+def main_scorer(scorers: Sequence[str]) -> str:
+    """Return the scorer that ranks candidates.
+
+    A judge's correctness first, then the text measure that does not punish full sentences.
+    """
+    for name in ("correctness", "contains", "token_f1", "exact_match"):
+        if name in scorers:
+            return name
+    return scorers[0]
+
+
+def dataset_to_json(dataset: Dataset) -> dict[str, Any]:
+    """Return a dataset as JSON values, every row included."""
+    return {**asdict(dataset), "path": str(dataset.path)}
+
+
+def dataset_from_json(values: dict[str, Any]) -> Dataset:
+    """Return the dataset of `dataset_to_json`."""
+    rows = tuple(
+        Row(
+            **{
+                **row,
+                "guidelines": tuple(row["guidelines"]),
+                "alternatives": tuple(row.get("alternatives", ())),
+                "conversation": conversation_from_json(row.get("conversation")),
+            }
+        )
+        for row in values["rows"]
+    )
+    return Dataset(
+        **{
+            **values,
+            "rows": rows,
+            "path": Path(values["path"]),
+            "columns": tuple(values["columns"]),
+            "warnings": tuple(values["warnings"]),
+        }
+    )
+
+
+def _asked(row: Row) -> list[Any]:
+    """Return what a row sends, as JSON values."""
+    asked: list[Any] = [row.question, row.context]
+    if row.conversation is not None:
+        asked.append(row.conversation.to_json())
+    return asked
+
+
+def request_for(candidate: CandidateSpec, row: Row) -> Request:
+    """Return what a candidate is asked for a row.
+
+    That is its conversation, as it is; else the question, under its context where it has one.
+    """
+    if row.conversation is not None:
+        return conversation_request(
+            row.conversation, system=candidate.system, parameters=candidate.parameters
+        )
+    text = row.question
+    if row.context:
+        text = f"Context:\n{row.context}\n\nQuestion: {row.question}"
+    return Request(
+        messages=(Message("user", text),),
+        system=candidate.system,
+        parameters=candidate.parameters,
+    )

@@ -1,0 +1,241 @@
+"""The recorder process: reads finished rows from the ledger and writes them into MLflow meanwhile.
+
+A process of its own, because MLflow costs 1.5 s to import and some milliseconds of processor a row,
+which would hold up the calls on the same interpreter. Between it and the evaluation stands the ledger,
+so a recorder that dies loses nothing, and recording again is all a repair needs.
+
+Speaks JSON lines: on standard input `{"begin": ID}`, then `{"close": {…}}` or the end of input, on
+standard output
+`{"runs": …}`, `{"recorded": n}`, and last `{"problems": […]}` or `{"error": "…"}`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmflowlab.errors import LabError, TrackingError
+from llmflowlab.evaluation.run.closing import Closing, PlotOrder
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.outcomes import Entry, Outcome
+from llmflowlab.files import exclusive
+from llmflowlab.settings import load_settings
+from llmflowlab.tracking.store_errors import StoreBusy, StoreUnreachable
+
+if TYPE_CHECKING:
+    from llmflowlab.evaluation.run.recording import Recording
+
+__all__ = ["main"]
+
+_BATCH = 200
+_PAUSE = 0.1
+_PATIENCE = 30.0
+"""Seconds without success after which a store that worked before is given up, once all is answered."""
+_BETWEEN_TRIES = 1.0
+
+
+def main(ledger_file: Path) -> int:
+    """Record one evaluation until it is closed or standard input ends."""
+    # Ctrl-C reaches every process of the terminal; the evaluation decides when recording ends.
+    with suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    orders = _Orders()
+    settings = load_settings()
+    try:
+        # Loaded while the evaluation is still being prepared.
+        from llmflowlab.evaluation.run.recording import Recording
+
+        evaluation = orders.first()
+        if evaluation is None:
+            return 0
+        with (
+            closing(Ledger(ledger_file)) as ledger,
+            # The recorder of an evaluation that was killed may not have noticed yet.
+            exclusive(settings, f"recording-{evaluation}", patience=60.0),
+        ):
+            plan = ledger.plan(evaluation)
+            recorder = _Recorder(
+                ledger, evaluation, orders, make=lambda: Recording(plan, settings, ledger)
+            )
+            recorder.follow()
+            if orders.close is not None:
+                order = Closing(**orders.close)
+                problems = recorder.close(order)
+                if order.plots is not None and order.plots["at_once"]:
+                    recorder.add_plots(order.plots)
+                _tell(problems=problems)
+        if orders.close is not None and order.plots is not None and not order.plots["at_once"]:
+            _step_back()
+            recorder.add_plots(order.plots)
+    except LabError as exc:
+        _tell(error=exc.message)
+        return int(exc.exit_code)
+    return 0
+
+
+class _Orders:
+    """What the evaluation says."""
+
+    def __init__(self) -> None:
+        self.close: dict[str, Any] | None = None
+        self.ended = False
+        """Whether no further row will come."""
+        self._lines: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the evaluation went away without a word."""
+        return self.ended and self.close is None
+
+    def first(self) -> str | None:
+        """Wait for the evaluation to be named; None where it never is."""
+        order = self._lines.get()
+        return None if order is None else str(order["begin"])
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the next order at most so long."""
+        with suppress(queue.Empty):
+            order = self._lines.get(timeout=seconds)
+            self.ended = True
+            if order is not None:
+                self.close = order["close"]
+
+    def _listen(self) -> None:
+        for line in sys.stdin:
+            self._lines.put(json.loads(line))
+        self._lines.put(None)
+
+
+class _Recorder:
+    """Follows one evaluation's rows; outlasts a store that is busy or away for a while."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        evaluation: str,
+        orders: _Orders,
+        *,
+        make: Callable[[], Recording],
+    ) -> None:
+        self._ledger = ledger
+        self._evaluation = evaluation
+        self._orders = orders
+        self._books: dict[str, Entry] = {}
+        """Every finished row by its place, as it is to be found in the store."""
+        self._refused: list[int] = []
+        """Beginnings of batches that the store did not take."""
+        self._worked = -float("inf")
+        """When the store last did."""
+        self._recording = self._open(make)
+
+    def _open(self, make: Callable[[], Recording]) -> Recording:
+        while True:
+            try:
+                made = make()
+                made.open()
+            except (StoreBusy, StoreUnreachable):
+                # While answers come in there is time; at the end it has had every chance.
+                if self._orders.ended:
+                    raise
+                self._orders.wait(_BETWEEN_TRIES)
+            else:
+                self._worked = time.monotonic()
+                _tell(runs=made.run_ids())
+                return made
+
+    def follow(self) -> None:
+        """Write rows as they come, until all are written and no more will come."""
+        seen = 0
+        while True:
+            ended = self._orders.ended
+            batch, last = self._batch(seen)
+            if batch:
+                try:
+                    self._write(batch)
+                except TrackingError:
+                    # Tried once more at the end; other rows need not suffer from it.
+                    self._refused.append(seen)
+                seen = last
+            elif ended:
+                break
+            if not ended and len(batch) < _BATCH:
+                self._orders.wait(_PAUSE)
+        for after in self._refused:
+            # One by one, so that others do not suffer from a row that the store will not take.
+            # Whatever it still refuses is found when the books are read back.
+            for outcome in self._batch(after)[0]:
+                with suppress(TrackingError):
+                    self._write([outcome])
+
+    def _batch(self, after: int) -> tuple[list[Outcome], int]:
+        rows = self._ledger.outcomes(self._evaluation, after=after, limit=_BATCH)
+        batch = [Outcome.from_json(values) for _, values in rows]
+        self._books.update((outcome.key, outcome.entry()) for outcome in batch)
+        return batch, rows[-1][0] if rows else after
+
+    def _write(self, batch: Sequence[Outcome]) -> None:
+        while True:
+            try:
+                self._recording.write(batch)
+            except (StoreBusy, StoreUnreachable):
+                self._pause_or_raise()
+            else:
+                self._worked = time.monotonic()
+                _tell(recorded=len(self._books))
+                return
+
+    def close(self, order: Closing) -> list[str]:
+        """Have the runs closed; returns what the store lacks.
+
+        Raises:
+            TrackingError: The store failed.
+        """
+        while True:
+            try:
+                return self._recording.close(order, self._books.values())
+            except (StoreBusy, StoreUnreachable):
+                self._pause_or_raise()
+
+    def add_plots(self, order: PlotOrder) -> None:
+        """Draw the plots into the runs, as far as that can be done."""
+        try:
+            self._recording.add_plots(order)
+        except Exception:  # noqa: BLE001 - the runs are whole without them; `report` draws them again
+            return
+
+    def _pause_or_raise(self) -> None:
+        """Wait before another try; raises the error being handled where patience is at its end."""
+        patience = 0.0 if self._orders.orphaned else _PATIENCE
+        if self._orders.ended and time.monotonic() - self._worked > patience:
+            raise  # what the caller is handling
+        self._orders.wait(_BETWEEN_TRIES)
+
+
+def _step_back() -> None:
+    """Let the evaluation go: what is left to do takes a second that nobody has to wait for."""
+    if hasattr(os, "nice"):
+        os.nice(10)
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - not a path of ours
+        sys.stdout.flush()
+        for stream in (1, 2):
+            os.dup2(nowhere.fileno(), stream)
+
+
+def _tell(**values: Any) -> None:
+    # The evaluation may be gone; what is recorded is recorded.
+    with suppress(BrokenPipeError):
+        print(json.dumps(values), flush=True)  # noqa: T201 - the protocol
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,163 @@
+"""The evaluation's side of the recorder process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from llmflowlab.errors import TrackingError
+from llmflowlab.settings import Settings
+
+__all__ = ["RecorderProcess"]
+
+
+class RecorderProcess:
+    """Starts a recorder and hears what it has done.
+
+    It loads MLflow at once, which takes seconds, so start it before the evaluation is prepared.
+    """
+
+    def __init__(self, settings: Settings, ledger: Path) -> None:
+        environment = {
+            **os.environ,
+            **settings.environment,
+            "LLMFLOWLAB_HOME": str(settings.home),
+            "MLFLOW_TRACKING_URI": settings.tracking_uri,
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        }
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-W", "ignore", "-m", "llmflowlab.evaluation.run.recorder"),
+                str(ledger),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            text=True,
+            encoding="utf-8",
+            # Ctrl-C in the terminal is the evaluation's to handle, also while this one starts.
+            start_new_session=os.name == "posix",
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+        self.runs: dict[str, Any] = {}
+        self.recorded = 0
+        self._problems: list[str] | None = None
+        self._error: str | None = None
+        self._complaints: list[str] = []
+        self._released = False
+        """Whether it goes on alone with what nobody waits for."""
+        self._readers = [
+            threading.Thread(target=self._read, daemon=True),
+            threading.Thread(target=self._read_errors, daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    @property
+    def pid(self) -> int:
+        """The recorder's process id."""
+        return self._process.pid
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            try:
+                said = json.loads(line)
+            except ValueError:
+                # Torn by the recorder's death, or not its own words.
+                continue
+            self.runs = said.get("runs", self.runs)
+            self.recorded = said.get("recorded", self.recorded)
+            self._problems = said.get("problems", self._problems)
+            self._error = said.get("error", self._error)
+
+    def _read_errors(self) -> None:
+        assert self._process.stderr is not None
+        self._complaints.extend(line.strip() for line in self._process.stderr)
+
+    def begin(self, evaluation: str) -> None:
+        """Tell which evaluation to record; it must be in the ledger."""
+        # A recorder that has ended already says why when it is closed.
+        with suppress(OSError):
+            assert self._process.stdin is not None
+            self._process.stdin.write(json.dumps({"begin": evaluation}) + "\n")
+            self._process.stdin.flush()
+
+    def wait_for_runs(self, seconds: float, tick: Callable[[], None]) -> dict[str, Any]:
+        """Return the runs once they are made; what is known of them after so many seconds."""
+        until = time.monotonic() + seconds
+        while not self.runs and self._process.poll() is None and time.monotonic() < until:
+            tick()
+            time.sleep(0.02)
+        return self.runs
+
+    def close(self, closing: dict[str, Any], tick: Callable[[], None]) -> list[str]:
+        """Have the runs closed and wait for it.
+
+        Returns:
+            What is missing in the store.
+
+        Raises:
+            TrackingError: The recorder failed.
+        """
+        assert self._process.stdin is not None
+        # Where it has ended already, `wait` says why.
+        with suppress(OSError):
+            self._process.stdin.write(json.dumps({"close": closing}, allow_nan=False) + "\n")
+            self._process.stdin.flush()
+        return self.wait(tick)
+
+    def wait(self, tick: Callable[[], None]) -> list[str]:
+        """Wait for the recorder to end; returns and raises as `close`, after which it is called.
+
+        Raises:
+            TrackingError: The recorder failed.
+        """
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+        while any(reader.is_alive() for reader in self._readers):
+            tick()
+            for reader in self._readers:
+                reader.join(timeout=0.05)
+        if self._problems is None or self._error is not None:
+            self._process.wait()
+        elif self._process.poll() is None:
+            # It has let go of its pipes: the runs are closed, only plots are still being drawn.
+            self._released = True
+            threading.Thread(target=self._process.wait, daemon=True).start()
+        self._close_pipes()
+        if self._error is not None:
+            raise TrackingError(self._error)
+        ended_well = self._released or self._process.returncode == 0
+        if not ended_well or self._problems is None:
+            last = next((line for line in reversed(self._complaints) if line), "no reason given")
+            raise TrackingError(f"The recorder ended unexpectedly ({last[:200]}).")
+        return self._problems
+
+    def join(self) -> None:
+        """Wait for what the recorder does after it has let go of the evaluation."""
+        self._process.wait()
+
+    def abandon(self) -> None:
+        """End the recorder at once; what it wrote is written, the rest is in the ledger."""
+        if self._released:
+            return
+        self._process.kill()
+        self._process.wait()
+        self._close_pipes()
+
+    def _close_pipes(self) -> None:
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()

@@ -1,0 +1,262 @@
+"""Writes an evaluation into MLflow: runs, traces, scores, metrics, files; and counts what arrived.
+
+Imports MLflow, so it is itself imported only where recording happens: in the recorder process, or
+where `mlflow.genai.evaluate` does the scoring.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.run.closing import Closing, PlotOrder
+from llmflowlab.evaluation.run.harness import ScoredRow, evaluate_with_mlflow, prepare_environment
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.outcomes import Entry, Outcome
+from llmflowlab.evaluation.run.plan import CandidateSpec, Cell, EvaluationPlan
+from llmflowlab.evaluation.run.row_traces import row_inputs, row_trace, set_parameters
+from llmflowlab.evaluation.run.scorer_choice import is_binary
+from llmflowlab.evaluation.run.scoring import Scoring
+from llmflowlab.settings import Settings
+from llmflowlab.tracking.evaluation_books import HeldTrace
+from llmflowlab.tracking.evaluation_runs import EvaluationRuns, RunSpec
+from llmflowlab.tracking.store import open_store
+
+__all__ = ["Recording"]
+
+_SHOWN = 200
+"""Rows named in a tag."""
+_TAG_LENGTH = 5000
+"""Characters that every store of MLflow takes in a tag."""
+
+
+class Recording:
+    """One evaluation's way into MLflow; every step may be repeated after a crash.
+
+    Raises:
+        TrackingError: From every method, where the store fails.
+    """
+
+    def __init__(self, plan: EvaluationPlan, settings: Settings, ledger: Ledger) -> None:
+        self._plan = plan
+        self._store = open_store(settings)
+        self._ledger = ledger
+        stored = ledger.evaluation(plan.evaluation_id)
+        created = datetime.strptime(stored.created, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - local
+        self._mlflow = EvaluationRuns(
+            self._store, plan.evaluation_id, created_ms=int(created.timestamp() * 1000)
+        )
+        self.parent: str | None = None
+        self.runs: list[str] = []
+
+    def open(self) -> None:
+        """Make the runs, or find those of an earlier attempt."""
+        plan = self._plan
+        if len(plan.candidates) > 1:
+            self.parent = self._mlflow.open_run(
+                RunSpec(
+                    name=f"Eval_{plan.dataset.name}",
+                    key="parent",
+                    params=self._plan_params(),
+                    tags={"llmflowlab.dataset": plan.dataset.name},
+                ),
+                parent=None,
+            )
+        for index, spec in enumerate(plan.candidates):
+            run_id = self._mlflow.open_run(
+                RunSpec(
+                    name=f"Eval_{spec.display_name}_{plan.dataset.name}",
+                    key=f"candidate-{index}",
+                    params={**self._plan_params(), **_candidate_params(spec)},
+                    tags={
+                        "llmflowlab.model": spec.model,
+                        "llmflowlab.prompt": spec.prompt or "",
+                        "llmflowlab.dataset": plan.dataset.name,
+                        "llmflowlab.dataset_digest": plan.dataset.digest,
+                        "llmflowlab.scorers": self._scorers(),
+                    },
+                ),
+                parent=self.parent,
+            )
+            self._mlflow.log_dataset(
+                run_id,
+                name=plan.dataset.name,
+                digest=plan.dataset.digest,
+                source=str(plan.dataset.path),
+                rows=len(plan.dataset.rows),
+                columns=plan.dataset.columns,
+            )
+            self.runs.append(run_id)
+        self._ledger.set_runs(plan.evaluation_id, self.run_ids())
+
+    def run_ids(self) -> dict[str, Any]:
+        """Return `{"parent": run id or None, "candidates": [run id, …]}`."""
+        return {"parent": self.parent, "candidates": list(self.runs)}
+
+    def _plan_params(self) -> dict[str, str]:
+        plan = self._plan
+        return {
+            "dataset": plan.dataset.name,
+            "rows": str(len(plan.dataset.rows)),
+            "scorers": ", ".join(plan.scorers),
+            "judge": plan.judge_label or "none",
+            "trials": str(plan.trials),
+        }
+
+    def _scorers(self) -> str:
+        """Return how each scorer's figures are made, for who recomputes them from the run alone."""
+        plan = self._plan
+        binary = is_binary(plan.scorers, combine=plan.judge_combine, specs=plan.scorer_specs)
+        return json.dumps(
+            [{**plan.spec(name).to_json(), "yes_no": binary[name]} for name in plan.scorers],
+            ensure_ascii=False,
+        )
+
+    def write(self, outcomes: Sequence[Outcome]) -> None:
+        """Write finished rows with their scores."""
+        traces = [
+            row_trace(self._plan, outcome, self.runs[outcome.cell.candidate], with_scores=True)
+            for outcome in outcomes
+        ]
+        self._mlflow.write_traces(traces)
+
+    def score_with_mlflow(
+        self,
+        answers: Mapping[Cell, AnswerRecord],
+        scoring: Scoring,
+        *,
+        concurrency: int,
+        tick: Callable[[], None],
+    ) -> None:
+        """Write the answers as traces and have `mlflow.genai.evaluate` score them."""
+        prepare_environment(concurrency)
+        for index, run_id in enumerate(self.runs):
+            cells = sorted(
+                (cell for cell in answers if cell.candidate == index),
+                key=lambda cell: (cell.trial, cell.row),
+            )
+            if not cells:
+                continue
+            outcomes = [Outcome(cell, answers[cell], {}) for cell in cells]
+            self._mlflow.write_traces(
+                [row_trace(self._plan, o, run_id, with_scores=False) for o in outcomes]
+            )
+            tick()
+            stored = self._store.traces([self._plan.trace_id(cell) for cell in cells])
+            rows = [
+                ScoredRow(
+                    cell=cell,
+                    answer=answers[cell],
+                    inputs=row_inputs(self._plan, cell),
+                    expected=self._plan.dataset.rows[cell.row].accepted or None,
+                    trace=stored[self._plan.trace_id(cell)],
+                )
+                for cell in cells
+            ]
+            evaluate_with_mlflow(self._store.uri, run_id, rows, scoring, tick=tick)
+            tick()
+
+    def close(self, closing: Closing, entries: Iterable[Entry]) -> list[str]:
+        """Write figures and files, read the books back, end the runs.
+
+        A run is FINISHED only if every row of the plan was asked, scored and found in the store;
+        FAILED where the store lacks one, KILLED where a stop or the budget left one out. Where a
+        comparison was decided early, that goes for the rows that were asked.
+
+        Args:
+            closing: The figures.
+            entries: Every row that came to an end; the store must hold a trace and all scores of
+                each.
+
+        Returns:
+            What is missing in the store, in words; empty when the books balance.
+        """
+        books = {entry.cell: entry for entry in entries}
+        problems: list[str] = []
+        statuses: list[str] = []
+        end_ms = int(time.time() * 1000)
+        files = [Path(file) for file in closing.files]
+        for index, run_id in enumerate(self.runs):
+            cells = [cell for cell in self._plan.cells() if cell.candidate == index]
+            done = [books[cell] for cell in cells if cell in books]
+            lost = self._mlflow.missing(
+                run_id,
+                {self._plan.trace_id(e.cell): HeldTrace(e.digest, e.scores) for e in done},
+            )
+            not_stored = [e.cell for e in done if self._plan.trace_id(e.cell) in lost]
+            if not_stored:
+                problems.append(
+                    f"{self._plan.candidates[index].label}: {len(not_stored)} of {len(done)} "
+                    "answers are not whole in MLflow."
+                )
+            left_out = [
+                c for c in cells if (not closing.decided if c not in books else not books[c].whole)
+            ]
+            missing = sorted({*not_stored, *left_out}, key=lambda cell: (cell.trial, cell.row))
+            statuses.append("FAILED" if not_stored else "KILLED" if left_out else "FINISHED")
+            self._mlflow.finish(
+                run_id,
+                metrics=closing.metrics[index],
+                tags={**closing.tags[index], **self._partial(missing)},
+                files=files,
+                status=statuses[-1],
+                end_ms=end_ms,
+            )
+        if self.parent is not None:
+            worst = next((s for s in ("FAILED", "KILLED") if s in statuses), "FINISHED")
+            self._mlflow.finish(
+                self.parent,
+                metrics={"candidates": float(len(self.runs))},
+                tags={"llmflowlab.partial": "false" if worst == "FINISHED" else "true"},
+                files=files,
+                status=worst,
+                end_ms=end_ms,
+            )
+        return problems
+
+    def add_plots(self, order: PlotOrder) -> None:
+        """Draw the plots and add them to the runs.
+
+        Raises:
+            TrackingError: A plot or the store cannot be written.
+        """
+        # Imported here: it imports matplotlib.
+        from llmflowlab.evaluation.reports.plots import draw_plots
+
+        files = draw_plots(order["figures"], Path(order["folder"]))
+        with self._store.translated():
+            for run_id in [*self.runs, *([self.parent] if self.parent else [])]:
+                for file in files:
+                    self._store.client.log_artifact(run_id, str(file), "plots")
+
+    def _partial(self, missing: Sequence[Cell]) -> dict[str, str]:
+        """Return the tags that say whether a run is whole, and which rows it lacks."""
+        rows = [self._plan.dataset.rows[cell.row].id for cell in missing]
+        if self._plan.trials > 1:
+            rows = [f"{id_}#{c.trial + 1}" for id_, c in zip(rows, missing, strict=True)]
+        shown = ", ".join(rows[:_SHOWN])
+        if len(rows) > _SHOWN:
+            shown += f" and {len(rows) - _SHOWN} more"
+        return {
+            "llmflowlab.partial": "true" if missing else "false",
+            "llmflowlab.missing": shown[:_TAG_LENGTH],
+        }
+
+
+def _candidate_params(spec: CandidateSpec) -> dict[str, str]:
+    params = {
+        "model_name": spec.display_name,
+        "supplier": spec.supplier,
+        "model_id": spec.model_id,
+        **{name: str(value) for name, value in set_parameters(spec).items()},
+    }
+    if spec.system:
+        params["system_prompt"] = spec.system
+    if spec.prompt:
+        params["prompt"] = spec.prompt
+    return params

@@ -1,0 +1,99 @@
+"""An evaluation's result from what the ledger holds, without asking or scoring anything again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from llmflowlab.errors import InputError
+from llmflowlab.evaluation.conclude.counting import build_result
+from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.run.closing import closing_of
+from llmflowlab.evaluation.run.engine import with_runs, write_files
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.outcomes import Outcome
+from llmflowlab.evaluation.run.recorder_client import RecorderProcess
+from llmflowlab.evaluation.run.running import held
+from llmflowlab.evaluation.run.scorer_choice import corpus_figures, is_binary
+from llmflowlab.settings import Settings
+
+__all__ = ["evaluation_behind", "repair", "stored_result"]
+
+
+def evaluation_behind(ledger: Ledger, name: str) -> str:
+    """Return the evaluation that a run id or evaluation id belongs to.
+
+    Raises:
+        InputError: The ledger of this home knows neither.
+    """
+    for stored in ledger.evaluations():
+        runs = [stored.runs.get("parent"), *(stored.runs.get("candidates") or [])]
+        if name == stored.id or name in runs:
+            return stored.id
+    raise InputError(
+        f"{name!r} is neither a run nor an evaluation of this home ({ledger.path.parent}); "
+        "look where it was made."
+    )
+
+
+def stored_result(ledger: Ledger, evaluation: str) -> EvaluationResult:
+    """Count an evaluation up from its finished rows.
+
+    Raises:
+        InputError: There is no such evaluation, or no row of it is finished.
+    """
+    plan = ledger.plan(evaluation)
+    outcomes = [Outcome.from_json(values) for _, values in ledger.outcomes(evaluation)]
+    if not outcomes:
+        raise InputError(f"No row of {evaluation} is finished yet; go on with evaluate --resume.")
+    reused = [
+        sum(1 for outcome in outcomes if outcome.reused and outcome.cell.candidate == index)
+        for index in range(len(plan.candidates))
+    ]
+    result = build_result(
+        plan,
+        {outcome.cell: outcome.answer for outcome in outcomes},
+        {outcome.cell: outcome.scores for outcome in outcomes},
+        reused=reused,
+        binary=is_binary(plan.scorers, combine=plan.judge_combine, specs=plan.scorer_specs),
+        corpus=corpus_figures(plan),
+        interrupted=len(outcomes) < len(plan.cells()) or not all(o.whole for o in outcomes),
+    )
+    if result.decided_early and all(outcome.whole for outcome in outcomes):
+        result = replace(result, interrupted=False)
+    return replace(result, gates=ledger.gates(evaluation))
+
+
+def repair(
+    ledger: Ledger, settings: Settings, evaluation: str, *, tick: Callable[[], None]
+) -> EvaluationResult:
+    """Deliver an evaluation to MLflow once more, from the ledger; asks no model.
+
+    Raises:
+        InputError: Nothing is known of it, or another process works on it.
+        TrackingError: The store failed again.
+    """
+    with held(ledger, evaluation):
+        return _deliver(ledger, settings, evaluation, tick=tick)
+
+
+def _deliver(
+    ledger: Ledger, settings: Settings, evaluation: str, *, tick: Callable[[], None]
+) -> EvaluationResult:
+    result = with_runs(stored_result(ledger, evaluation), ledger.evaluation(evaluation).runs)
+    folder = settings.state_dir / "evaluations" / evaluation
+    result, files = write_files(result, folder)
+    recorder = RecorderProcess(settings, ledger.path)
+    try:
+        recorder.begin(evaluation)
+        problems = recorder.close(
+            closing_of(result, files, plots=folder / "plots", at_once=True).to_json(), tick
+        )
+    finally:
+        recorder.abandon()
+    ledger.set_state(
+        evaluation,
+        "partial" if problems else "interrupted" if result.interrupted else "finished",
+    )
+    result = with_runs(result, ledger.evaluation(evaluation).runs)
+    return replace(result, problems=tuple(problems))

@@ -1,0 +1,44 @@
+"""The answers that need not be asked for, because they were paid for before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
+
+__all__ = ["Reusable", "find_reusable", "reusable_answers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reusable:
+    """The answers that need not be asked for."""
+
+    answers: dict[Cell, AnswerRecord]
+    borrowed: frozenset[Cell]
+    """Those that another evaluation paid for; the others are this one's own, from before a stop."""
+
+
+def find_reusable(plan: EvaluationPlan, ledger: Ledger) -> Reusable:
+    """Return the answers that need not be asked for; only whole ones, what failed is asked again.
+
+    They are this evaluation's own, and those of earlier ones too unless the plan is fresh.
+    """
+    own = plan.evaluation_id
+    cells = {plan.answer_key(cell): cell for cell in plan.cells()}
+    kept = ledger.load("answers", cells, evaluation=own if plan.fresh else None, prefer=own)
+    answers: dict[Cell, AnswerRecord] = {}
+    borrowed: set[Cell] = set()
+    for key, (owner, values) in kept.items():
+        record = AnswerRecord.from_json(values)
+        if record.answered:
+            answers[cells[key]] = record
+            if owner != own:
+                borrowed.add(cells[key])
+    return Reusable(answers, frozenset(borrowed))
+
+
+def reusable_answers(plan: EvaluationPlan, ledger: Ledger) -> dict[Cell, AnswerRecord]:
+    """Return the answers of `find_reusable`, whoever paid for them."""
+    return find_reusable(plan, ledger).answers

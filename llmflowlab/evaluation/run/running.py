@@ -1,0 +1,55 @@
+"""Which evaluations are running: each holds a lock that the system takes back when its process ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from llmflowlab.errors import InputError, TrackingError
+from llmflowlab.evaluation.run.ledger import Ledger
+
+__all__ = ["held", "is_running", "lock_file"]
+
+
+def lock_file(ledger: Ledger, evaluation: str) -> Path:
+    """Return the file whose lock a running evaluation holds."""
+    return ledger.path.parent / "locks" / f"evaluation-{evaluation}.lock"
+
+
+@contextmanager
+def held(ledger: Ledger, evaluation: str) -> Iterator[None]:
+    """Keep an evaluation to oneself while the block runs.
+
+    Raises:
+        InputError: Another process works on it.
+        TrackingError: The lock file cannot be made.
+    """
+    file = lock_file(ledger, evaluation)
+    lock = FileLock(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout as exc:
+        raise InputError(
+            f"{evaluation} is being worked on by another process; wait for its end."
+        ) from exc
+    except OSError as exc:
+        raise TrackingError(f"{file} cannot be made ({exc.strerror}); mend the folder.") from exc
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_running(ledger: Ledger, evaluation: str) -> bool:
+    """Tell whether a living process works on an evaluation."""
+    if not lock_file(ledger, evaluation).exists():
+        return False
+    try:
+        with held(ledger, evaluation):
+            return False
+    except InputError:
+        return True

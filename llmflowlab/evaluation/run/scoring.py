@@ -1,0 +1,348 @@
+"""Scores the answers: deterministic scorers at once, judgements concurrently and kept on disk."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
+
+from llmflowlab.asking.stopping import Stopper
+from llmflowlab.data.dataset import Row
+from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.judging import (
+    Judge,
+    JudgeScorer,
+    Panel,
+    PreferenceScorer,
+    build_judged_scorer,
+)
+from llmflowlab.evaluation.judging.scorer import Judgement
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.peers import Peers
+from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
+from llmflowlab.evaluation.run.workers import Workers
+from llmflowlab.evaluation.scorers.base import (
+    CorpusScorer,
+    TextScorer,
+)
+from llmflowlab.evaluation.scorers.embedding import Embedder, EmbeddingScorer
+from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
+from llmflowlab.evaluation.scores import Score
+from llmflowlab.statistics.corpus import CorpusFigure
+
+__all__ = ["AnyScorer", "Scoring"]
+
+AnyScorer: TypeAlias = TextScorer | JudgeScorer | PreferenceScorer | EmbeddingScorer
+
+
+class Scoring:
+    """The second phase of an evaluation; `score` is safe to call from many threads.
+
+    Args:
+        plan: Which scorers.
+        judge: Asked by the judged scorers; None where the plan has none.
+        ledger: Where judgements are kept.
+        embedders: For each scorer that compares vectors, what makes them.
+    """
+
+    def __init__(
+        self,
+        plan: EvaluationPlan,
+        judge: Judge | Panel | None,
+        ledger: Ledger,
+        embedders: Mapping[str, Embedder] | None = None,
+    ) -> None:
+        self.plan = plan
+        self.scorers: dict[str, AnyScorer] = {}
+        for name in plan.scorers:
+            spec = plan.spec(name)
+            if embedders is not None and name in embedders:
+                self.scorers[name] = EmbeddingScorer(spec, embedders[name])
+            elif spec.kind in TEXT_KINDS:
+                self.scorers[name] = build_text_scorer(spec)
+            else:
+                assert judge is not None, "a plan with judged scorers has a judge"
+                self.scorers[name] = build_judged_scorer(spec, judge)
+        self._comparing = [
+            n for n, how in self.scorers.items() if isinstance(how, PreferenceScorer)
+        ]
+        self._peers = Peers(len(plan.candidates))
+        self.scores: dict[Cell, dict[str, Score]] = {}
+        self._stopper = Stopper()
+        self._ledger = ledger
+        self._lock = threading.Lock()
+        self._kept: dict[str, Score] = {}
+        self._taken: set[str] = set()
+        """Keys of judgements that a row of this evaluation already has."""
+        self._asking: dict[str, threading.Event] = {}
+        """Keys of judgements being asked for, with what is set when they are there."""
+        self._pool: Workers | None = None
+        self._futures: deque[Future[None]] = deque()
+        self._open: dict[Cell, int] = {}
+        """Rows that wait for judgements, with how many."""
+        self._on_finished: Callable[[Cell], None] = lambda cell: None
+
+    @property
+    def binary(self) -> Mapping[str, bool]:
+        return {name: how.binary for name, how in self.scorers.items()}
+
+    @property
+    def corpus(self) -> dict[str, CorpusFigure]:
+        """The figures of scorers whose value over many rows is not the mean of theirs."""
+        return {n: how.value for n, how in self.scorers.items() if isinstance(how, CorpusScorer)}
+
+    def know(self, answers: Mapping[Cell, AnswerRecord]) -> None:
+        """Take in answers, for scorers that compare a row's answers with each other."""
+        for cell, answer in answers.items():
+            self._peers.know(cell, answer)
+
+    def recall(self, answers: Mapping[Cell, AnswerRecord]) -> set[tuple[Cell, str]]:
+        """Load judgements already paid for; returns for which rows and scorers there are some."""
+        self.know(answers)
+        keys = {
+            (cell, name): [one.key for one in judgements]
+            for name, how in self.scorers.items()
+            for cell, answer in answers.items()
+            if (judgements := self._judgements(how, cell, answer))
+        }
+        own = self.plan.evaluation_id
+        found = self._ledger.load(
+            "judgements",
+            {key for wanted in keys.values() for key in wanted},
+            evaluation=own if self.plan.fresh else None,
+            prefer=own,
+        )
+        self._kept = {
+            key: Score.from_json({**values, "reused": owner != own})
+            for key, (owner, values) in found.items()
+        }
+        return {place for place, wanted in keys.items() if all(key in found for key in wanted)}
+
+    def _judgements(self, how: AnyScorer, cell: Cell, answer: AnswerRecord) -> Sequence[Judgement]:
+        """Return the verdicts that a score is made from; none where nothing is to be judged."""
+        row = self._row(cell)
+        if isinstance(how, JudgeScorer | EmbeddingScorer) and how.refuses(row, answer) is None:
+            return list(how.judgements(row, answer))
+        if isinstance(how, PreferenceScorer):
+            opponents = self._peers.opponents(cell)
+            if opponents is not None and how.refuses(answer, opponents) is None:
+                return list(how.judgements(row, answer, opponents))
+        return []
+
+    def stop(self) -> None:
+        """Ask for no further judgement; those in flight finish, what waits is "not reached"."""
+        self._stopper.stop()
+
+    def abandon(self) -> None:
+        """Give up the judgements in flight as well."""
+        self._stopper.abandon()
+        if self._pool is not None:
+            self._pool.close(wait=False)
+
+    def score(self, cell: Cell, scorer: str, answer: AnswerRecord) -> Score:
+        """Return a cell's score, asking the judge only where no earlier judgement serves.
+
+        Raises:
+            TrackingError: The judgement could not be written down.
+        """
+        with self._lock:
+            known = self.scores.get(cell, {}).get(scorer)
+        if known is not None:
+            return known
+        how = self.scorers[scorer]
+        if isinstance(how, JudgeScorer | PreferenceScorer | EmbeddingScorer):
+            found = self._refused(how, cell, answer) or how.combine(
+                list(self._verdicts(how, cell, answer))
+            )
+        else:
+            found = how.score(self._row(cell), answer)
+        with self._lock:
+            self.scores.setdefault(cell, {})[scorer] = found
+        return found
+
+    def _refused(
+        self,
+        how: JudgeScorer | PreferenceScorer | EmbeddingScorer,
+        cell: Cell,
+        answer: AnswerRecord,
+    ) -> Score | None:
+        if isinstance(how, JudgeScorer | EmbeddingScorer):
+            return how.refuses(self._row(cell), answer)
+        opponents = self._peers.opponents(cell)
+        if opponents is None:
+            reason = answer.why_not_scored or "not_reached"
+            return Score(scorer=how.name, not_scored=reason)
+        return how.refuses(answer, opponents)
+
+    def _verdicts(
+        self,
+        how: JudgeScorer | PreferenceScorer | EmbeddingScorer,
+        cell: Cell,
+        answer: AnswerRecord,
+    ) -> Iterable[Score]:
+        """Have the verdicts one after another, up to the first that is not to be had.
+
+        Without it there is no score, so that asking for the others would be money for nothing.
+        """
+        for place, judgement in enumerate(self._judgements(how, cell, answer)):
+            if place and self._stopper.stopped:
+                yield Score(scorer=how.name, not_scored="not_reached")
+                return
+            found = self._verdict(judgement)
+            yield found
+            if found.value is None:
+                return
+
+    def _verdict(self, judgement: Judgement) -> Score:
+        key = judgement.key
+        while True:
+            with self._lock:
+                kept = self._kept.get(key)
+                twin = self._asking.get(key)
+                if kept is not None:
+                    shared = key in self._taken
+                    self._taken.add(key)
+                    return replace(kept, shared=shared)
+                if twin is None:
+                    self._asking[key] = threading.Event()
+                    break
+            # Another row said the same and is being judged: one judgement serves both.
+            twin.wait()
+        try:
+            return self._asked(judgement)
+        finally:
+            with self._lock:
+                self._asking.pop(key).set()
+
+    def _asked(self, judgement: Judgement) -> Score:
+        found = judgement.ask(self._stopper)
+        if found.value is None and found.cost_usd is None:
+            return found
+        # Only what succeeded is used again: a judge that was down is asked again next time. What
+        # failed is kept for what it cost.
+        key = judgement.key
+        stored = key if found.value is not None else f"{key}#{uuid.uuid4().hex}"
+        self._ledger.append("judgements", self.plan.evaluation_id, stored, found.to_json()).result()
+        if found.value is not None:
+            with self._lock:
+                self._kept[key] = found
+                self._taken.add(key)
+        return found
+
+    def score_all(
+        self,
+        answers: Mapping[Cell, AnswerRecord],
+        *,
+        concurrency: int,
+        tick: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Score everything there is an answer record for."""
+        self.know(answers)
+        judged = [name for name, how in self.scorers.items() if how.needs_judge]
+        for cell, answer in answers.items():
+            for name in self.scorers:
+                if name not in judged:
+                    self.score(cell, name, answer)
+        jobs = [(cell, name) for cell in answers for name in judged]
+        done = 0
+        if not jobs:
+            return
+        with ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="judge") as pool:
+            futures = [pool.submit(self._unless_stopped, c, n, answers[c]) for c, n in jobs]
+            try:
+                for future in futures:
+                    future.result()
+                    done += 1
+                    if tick is not None:
+                        tick(done, len(jobs))
+            except BaseException:
+                self.abandon()
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def start(self, concurrency: int, on_finished: Callable[[Cell], None]) -> None:
+        """Begin to score rows as they are submitted.
+
+        Args:
+            concurrency: Judgements in flight.
+            on_finished: Called once per row when all its scores are there, in any thread.
+        """
+        self._on_finished = on_finished
+        self._pool = Workers(concurrency, name="judge")
+
+    def set_concurrency(self, value: int) -> None:
+        """Allow more judgements in flight; the judge's own gate keeps them to fewer."""
+        if self._pool is not None:
+            self._pool.grow_to(value)
+
+    @property
+    def backlog(self) -> int:
+        """Judgements that wait or are under way."""
+        return 0 if self._pool is None else self._pool.open
+
+    def submit(self, cell: Cell, answer: AnswerRecord) -> None:
+        """Score a row: text at once in this thread, judgements in the pool."""
+        judged = [name for name, how in self.scorers.items() if how.needs_judge]
+        for name in self.scorers:
+            if name not in judged:
+                self.score(cell, name, answer)
+        if not judged:
+            self._on_finished(cell)
+            return
+        assert self._pool is not None
+        with self._lock:
+            self._open[cell] = len(judged)
+        for name in judged:
+            if name not in self._comparing:
+                self._begin(cell, name, answer)
+        if self._comparing:
+            for other, record in self._peers.add(cell, answer):
+                for name in self._comparing:
+                    self._begin(other, name, record)
+
+    def _begin(self, cell: Cell, name: str, answer: AnswerRecord) -> None:
+        assert self._pool is not None
+        self._futures.append(self._pool.submit(partial(self._judged, cell, name, answer)))
+
+    def _judged(self, cell: Cell, name: str, answer: AnswerRecord) -> None:
+        if not self._stopper.stopped:
+            self.score(cell, name, answer)
+        else:
+            with self._lock:
+                refused = Score(scorer=name, not_scored="not_reached")
+                self.scores.setdefault(cell, {}).setdefault(name, refused)
+        with self._lock:
+            self._open[cell] -= 1
+            finished = self._open[cell] == 0
+        if finished:
+            self._on_finished(cell)
+
+    def join(self, tick: Callable[[], None]) -> None:
+        """Wait until every submitted row has its scores.
+
+        Raises:
+            TrackingError: A judgement could not be written down.
+        """
+        # No more answers will come: what still waits for a row-mate waits in vain.
+        for cell, answer in self._peers.incomplete():
+            for name in self._comparing:
+                self._begin(cell, name, answer)
+        while self._futures:
+            wait([self._futures[0]], timeout=0.2)
+            tick()
+            while self._futures and self._futures[0].done():
+                self._futures.popleft().result()
+        if self._pool is not None:
+            self._pool.close()
+
+    def _unless_stopped(self, cell: Cell, name: str, answer: AnswerRecord) -> None:
+        if not self._stopper.stopped:
+            self.score(cell, name, answer)
+
+    def _row(self, cell: Cell) -> Row:
+        return self.plan.dataset.rows[cell.row]

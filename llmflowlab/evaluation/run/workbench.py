@@ -1,0 +1,74 @@
+"""What an evaluation works with, and how it tells how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from llmflowlab.asking.budget import Budget
+from llmflowlab.asking.calling import CallPolicy
+from llmflowlab.evaluation.answers import Metering
+from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.conclude.standing import Standing
+from llmflowlab.evaluation.judging import Judge, Panel
+from llmflowlab.evaluation.run.answering import CandidateProgress
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.recorder_client import RecorderProcess
+from llmflowlab.evaluation.run.steering import Steering
+from llmflowlab.evaluation.scorers.embedding import Embedder
+from llmflowlab.providers.base import Provider
+from llmflowlab.settings import Settings
+
+__all__ = ["Harness", "Phase", "Snapshot", "Workbench"]
+
+Phase: TypeAlias = Literal["answering", "scoring", "recording", "done"]
+Harness: TypeAlias = Literal["fast", "mlflow"]
+"""Who scores and writes assessments: the lab itself, or `mlflow.genai.evaluate`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """How far an evaluation is, for the screen."""
+
+    phase: Phase
+    candidates: Sequence[CandidateProgress]
+    scored: int = 0
+    to_score: int = 0
+    recorded: int = 0
+    to_record: int = 0
+    scorer: str = ""
+    """The scorer that ranks candidates."""
+    standings: Sequence[Standing] = ()
+    """How each candidate stands with it so far."""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workbench:
+    """What an evaluation works with."""
+
+    settings: Settings
+    providers: Sequence[Provider]
+    """One per candidate, in the plan's order."""
+    judge: Judge | Panel | None
+    ledger: Ledger
+    metering: Metering
+    policy: CallPolicy
+    concurrency: int
+    output: Path
+    """Folder for `answers.csv`, `results.jsonl`, `report.html` and `evaluation.json`."""
+    plots: bool = False
+    """Draw the plots into the runs too; a short evaluation does not wait for them."""
+    embedders: Mapping[str, Embedder] = field(default_factory=dict)
+    """For each scorer that compares vectors, what makes them."""
+    harness: Harness = "fast"
+    budget: Budget = field(default_factory=lambda: Budget(None))
+    """Shared with the judge."""
+    recorder: RecorderProcess | None = None
+    """One that was started beforehand; the fast harness starts its own otherwise."""
+    gates: Callable[[EvaluationResult], Sequence[Mapping[str, Any]]] | None = None
+    """Holds the result against what it must reach."""
+    steering: Steering | None = None
+    """Changes concurrency and budget while the evaluation runs; shared with the judge."""

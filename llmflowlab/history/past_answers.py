@@ -1,0 +1,50 @@
+"""How earlier evaluations answered the questions of a file."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from llmflowlab.data.past import PastRow, row_key
+from llmflowlab.errors import LabError
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.outcomes import Outcome
+
+__all__ = ["past_rows"]
+
+_SCORERS = (
+    *("correctness", "support_correctness", "equivalence", "multiple_choice", "numeric_match"),
+    *("exact_match", "contains"),
+)
+"""Who may say whether an answer is right; the first that did."""
+
+
+def past_rows(ledger: Ledger) -> dict[str, PastRow]:
+    """Gather what all evaluations of a home have seen, by `row_key`.
+
+    Raises:
+        TrackingError: The ledger cannot be read.
+    """
+    found: dict[str, PastRow] = defaultdict(PastRow)
+    for stored in reversed(ledger.evaluations()):
+        try:
+            plan = ledger.plan(stored.id)
+        except (LabError, LookupError, TypeError, ValueError):
+            # Written by another version of the lab: what cannot be read has no say.
+            continue
+        keys = [row_key(row) for row in plan.dataset.rows]
+        for _, record in ledger.outcomes(stored.id):
+            outcome = Outcome.from_json(record)
+            right = _right(outcome)
+            if right is not None:
+                who = (plan.candidates[outcome.cell.candidate].digest, outcome.cell.trial)
+                answers = found[keys[outcome.cell.row]].answers
+                answers[who] = (right, outcome.answer.text or "")
+    return dict(found)
+
+
+def _right(outcome: Outcome) -> bool | None:
+    for name in _SCORERS:
+        score = outcome.scores.get(name)
+        if score is not None and score.value is not None:
+            return score.value >= 0.5
+    return None

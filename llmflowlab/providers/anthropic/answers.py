@@ -1,0 +1,116 @@
+"""What Claude sends back: events of a stream into ours, counts, errors; and what is sent to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from llmflowlab.messages import Request
+from llmflowlab.providers.base import FinishReason, ReasoningDelta, StreamEvent, TextDelta, Usage
+from llmflowlab.providers.reading import Reading
+from llmflowlab.providers.refusals import Refusal
+from llmflowlab.providers.vendor_sdk import close_schema
+
+if TYPE_CHECKING:
+    from anthropic import APIError
+    from anthropic.types import RawMessageStreamEvent
+
+__all__ = ["STOP_REASONS", "arguments", "counted", "deltas", "refusal"]
+
+_DEFAULT_MAX_TOKENS = 4096
+
+STOP_REASONS: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "safety",
+    "tool_use": "other",
+    "pause_turn": "other",
+}
+"""Every stop reason of the SDK; one it does not know counts as "other"."""
+
+
+def arguments(request: Request) -> dict[str, Any]:
+    """Return what a call sends beside the model; parameters that Claude lacks are left out."""
+    parameters, schema = request.parameters, request.response_schema
+    given: dict[str, Any] = {
+        "max_tokens": parameters.max_tokens or _DEFAULT_MAX_TOKENS,
+        "system": request.system or None,
+        "temperature": parameters.temperature,
+        "top_p": parameters.top_p,
+    }
+    body = {name: value for name, value in given.items() if value is not None}
+    last = len(request.messages) - 1
+    # An answer that was stopped before its first word is empty, and Anthropic takes no empty message.
+    body["messages"] = [
+        {"role": each.role, "content": each.content}
+        for at, each in enumerate(request.messages)
+        if each.content.strip() or at == last
+    ]
+    # The SDK's later releases have no arguments for these, and its earlier ones none for the schema.
+    extra: dict[str, Any] = {
+        name: body.pop(name) for name in ("temperature", "top_p") if name in body
+    }
+    if schema is not None:
+        form = {"type": "json_schema", "schema": close_schema(schema)}
+        extra["output_config"] = {"format": form}
+    return {**body, "extra_body": extra} if extra else body
+
+
+def deltas(event: RawMessageStreamEvent, reading: Reading) -> Iterator[StreamEvent]:
+    """Yield the pieces of one event, and note what it says about the answer."""
+    if event.type == "message_start":
+        reading.served(event.message.model)
+    elif event.type == "content_block_delta":
+        if event.delta.type == "text_delta":
+            yield from reading.take(TextDelta(event.delta.text))
+        elif event.delta.type == "thinking_delta":
+            yield from reading.take(ReasoningDelta(event.delta.thinking))
+    elif event.type == "message_delta":
+        reading.ended(event.delta.stop_reason)
+
+
+def counted(event: RawMessageStreamEvent, before: Usage) -> Usage:
+    """Return the usage after an event; its counts are cumulative, and it may leave some out."""
+    if event.type == "message_start":
+        sent: Any = event.message.usage
+    elif event.type == "message_delta":
+        sent = event.usage
+    else:
+        return before
+    if sent is None:
+        return before
+    fresh, cached, written = (
+        getattr(sent, name, None)
+        for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    )
+    details = getattr(sent, "output_tokens_details", None)
+    thoughts = getattr(details, "thinking_tokens", None)
+    # Anthropic counts the three apart; the lab's prompt tokens hold them all.
+    prompt = before.prompt_tokens if fresh is None else fresh + (cached or 0) + (written or 0)
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=sent.output_tokens,
+        cached_tokens=before.cached_tokens if cached is None else cached,
+        reasoning_tokens=before.reasoning_tokens if thoughts is None else thoughts,
+    )
+
+
+def refusal(exc: APIError) -> Refusal:
+    """Read the SDK's exception of a request that was refused, or of an error inside a stream."""
+    response = getattr(exc, "response", None)
+    status: int | None = getattr(exc, "status_code", None)
+    body = exc.body
+    error = body.get("error") if isinstance(body, Mapping) else None
+    kind, text = "", ""
+    if isinstance(error, Mapping):
+        kind, text = str(error.get("type") or ""), str(error.get("message") or "")
+    return Refusal(
+        # Inside a stream the SDK reports the status of the response that had begun well.
+        status=None if status is not None and status < 300 else status,
+        codes=frozenset({kind} - {""}),
+        text=text,
+        headers={} if response is None else response.headers,
+        readable=isinstance(error, Mapping),
+    )

@@ -1,0 +1,125 @@
+"""What Ollama sends back: its answers' ends, its models' papers and its errors, read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from llmflowlab.errors import (
+    AuthenticationFailed,
+    BadAnswer,
+    BadRequest,
+    ContextTooLong,
+    Overloaded,
+    ProviderError,
+    RateLimited,
+    UnknownModel,
+)
+from llmflowlab.providers.base import FinishReason, Provider, Usage
+from llmflowlab.providers.ollama.address import Address
+from llmflowlab.providers.transport import because, retry_after_seconds
+
+if TYPE_CHECKING:
+    from ollama import ChatResponse, ListResponse, ResponseError
+
+__all__ = [
+    "detail",
+    "error_from_response",
+    "finish_reason",
+    "made_for",
+    "only_embeds",
+    "parameter",
+    "usage",
+]
+
+_FINISH_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
+
+
+def finish_reason(chunk: ChatResponse) -> FinishReason:
+    """Return why an answer ended; early servers gave no reason."""
+    return _FINISH_REASONS.get(chunk.done_reason or "stop", "other")
+
+
+def usage(chunk: ChatResponse) -> Usage:
+    # Ollama leaves a count out where it had nothing to do, as for a prompt that was still in memory.
+    return Usage(prompt_tokens=chunk.prompt_eval_count or None, completion_tokens=chunk.eval_count)
+
+
+def detail(model: ListResponse.Model) -> str:
+    details = model.details
+    words = [details.parameter_size, details.family, details.quantization_level] if details else []
+    text = " ".join(word for word in words if word)
+    size = f"{model.size / 1e9:.1f} GB" if model.size else ""
+    return ", ".join(part for part in (text, size) if part)
+
+
+def only_embeds(model: ListResponse.Model) -> bool:
+    return bool(model.details and (model.details.family or "").endswith("bert"))
+
+
+def made_for(info: Mapping[str, Any]) -> int | None:
+    """Return the window the model was made for; the key begins with its architecture."""
+    for key, value in info.items():
+        if key.endswith(".context_length") and isinstance(value, int):
+            return value
+    return None
+
+
+def parameter(text: str | None, name: str) -> int | None:
+    """Return a number from a model's own parameters, which stand one on a line."""
+    match = re.search(rf"^{name}\s+(\d+)\s*$", text or "", re.MULTILINE)
+    return int(match.group(1)) if match else None
+
+
+def error_from_response(exc: ResponseError, provider: Provider, address: Address) -> ProviderError:
+    """Map an error that Ollama itself answered; in mid-stream it has no HTTP status."""
+    text, code = str(exc.error), exc.status_code
+    ending = because(text, provider.settings)
+    status = code if code > 0 else None
+
+    def error(kind: type[ProviderError], message: str) -> ProviderError:
+        return kind(
+            message,
+            provider=provider.name,
+            model=provider.model,
+            status=status,
+            retry_after=_asked_wait(exc) if kind.retryable else None,
+        )
+
+    if (code == 404 and "model" in text) or "file does not exist" in text:
+        return error(
+            UnknownModel,
+            f"Ollama has no model {provider.model!r}; run `ollama pull {provider.model}`.",
+        )
+    if code == 404:
+        return error(
+            BadAnswer,
+            f"What answers at {address.shown} does not speak Ollama's protocol "
+            "(HTTP 404); check OLLAMA_HOST.",
+        )
+    if code in {401, 403}:
+        return error(
+            AuthenticationFailed,
+            f"Ollama refused the key{ending} Set OLLAMA_API_KEY.",
+        )
+    if code == 413 or re.search(r"(context|input) length", text):
+        return error(ContextTooLong, f"The conversation is too long for {provider.model}{ending}")
+    if code == 429:
+        return error(
+            RateLimited,
+            f"Ollama refuses more requests for now (HTTP 429){ending}",
+        )
+    # Waiting frees no memory.
+    if 400 <= code < 500 or "system memory" in text:
+        return error(BadRequest, f"Ollama refused the request{ending}")
+    return error(
+        Overloaded,
+        f"Ollama is overloaded or failing for the moment{ending}",
+    )
+
+
+def _asked_wait(exc: ResponseError) -> float | None:
+    # The SDK drops the headers; what it was raised in place of still has them.
+    response = getattr(exc.__context__, "response", None)
+    return None if response is None else retry_after_seconds(response.headers)

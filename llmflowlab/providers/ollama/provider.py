@@ -1,0 +1,301 @@
+"""Models on an Ollama server, local or not, over the ollama SDK."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from llmflowlab.errors import (
+    BadAnswer,
+    BadRequest,
+    ConnectionFailed,
+    InputError,
+    NotConfigured,
+    ProviderError,
+    StreamInterrupted,
+)
+from llmflowlab.loading import loading
+from llmflowlab.messages import Request
+from llmflowlab.providers.base import (
+    Embeddings,
+    Finished,
+    ModelInfo,
+    Provider,
+    PullProgress,
+    Readiness,
+    ReasoningDelta,
+    StreamEvent,
+    TextDelta,
+    Usage,
+    UsageReport,
+    require_requests_allowed,
+)
+from llmflowlab.providers.ollama.address import headers, look, read_address
+from llmflowlab.providers.ollama.answers import (
+    detail,
+    error_from_response,
+    finish_reason,
+    made_for,
+    only_embeds,
+    parameter,
+    usage,
+)
+from llmflowlab.providers.transport import (
+    UNREADABLE,
+    closed_at_once,
+    connection_error,
+    http_errors,
+    raise_unreadable,
+    read_timeout,
+    transport_error,
+    vendor_text,
+)
+from llmflowlab.settings import Settings
+
+if TYPE_CHECKING:
+    from ollama import Client
+
+__all__ = ["OllamaProvider"]
+
+DEFAULT_WINDOW = 4096
+"""Tokens Ollama gives a model's context unless told otherwise; what is longer it cuts off silently."""
+
+_PULL_SILENCE = 900.0
+"""Seconds without a word during a download: checking a large file's digest says nothing for minutes."""
+
+
+class OllamaProvider(Provider):
+    """One model of the Ollama server at `OLLAMA_HOST`.
+
+    `LLMFLOWLAB_OLLAMA_NUM_CTX` sets the size of the context, in tokens, for every call.
+    """
+
+    name = "ollama"
+    display_name = "Ollama"
+    supplier = "Ollama"
+    default_model: ClassVar[str | None] = "llama3.2"
+    free = True
+    can_embed = True
+
+    def __init__(self, model: str, settings: Settings) -> None:
+        super().__init__(model.strip(), settings)
+        self._address = read_address(settings)
+        self._num_ctx = _num_ctx(settings)
+        self._client_made: Client | None = None
+        self._client_lock = threading.Lock()
+        self._window: int | None = None
+
+    @classmethod
+    def readiness(cls, settings: Settings, timeout: float) -> Readiness:
+        return look(settings, timeout)
+
+    def prepare(self) -> None:
+        self._client()
+
+    def stream(self, request: Request) -> Iterator[StreamEvent]:
+        require_requests_allowed(self.display_name)
+        client = self._client()
+        begun, finished = _Begun(), False
+        with self._mapped(begun):
+            chunks = client.chat(
+                self.model,
+                _messages(request),
+                stream=True,
+                options=self._options(request) or None,
+                format=None if request.response_schema is None else dict(request.response_schema),
+            )
+            with closed_at_once(chunks):
+                for chunk in chunks:
+                    if chunk.message.thinking:
+                        begun.value = True
+                        yield ReasoningDelta(chunk.message.thinking)
+                    if chunk.message.content:
+                        begun.value = True
+                        yield TextDelta(chunk.message.content)
+                    if chunk.done:
+                        finished = True
+                        yield UsageReport(usage(chunk))
+                        yield Finished(finish_reason(chunk), chunk.model)
+        if not finished:
+            raise self._error(
+                StreamInterrupted if begun.value else BadAnswer,
+                "Ollama ended its answer without saying that it was finished.",
+            )
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        require_requests_allowed(self.display_name)
+        client = self._client()
+        with self._mapped():
+            found = client.embed(self.model, list(texts))
+        vectors = tuple(tuple(map(float, vector)) for vector in found.embeddings)
+        usage_said = Usage(prompt_tokens=found.prompt_eval_count, completion_tokens=0)
+        return Embeddings(vectors, usage_said, found.model)
+
+    def list_models(self) -> list[ModelInfo]:
+        require_requests_allowed(self.display_name)
+        client = self._client()
+        with self._mapped():
+            models = client.list().models
+        return [
+            ModelInfo((model.model or "").removesuffix(":latest"), None, detail(model))
+            for model in models
+            if model.model and not only_embeds(model)
+        ]
+
+    def context_window(self) -> int | None:
+        """Return the window that calls get in effect, which is most often less than the model's.
+
+        It is `LLMFLOWLAB_OLLAMA_NUM_CTX`, else what the model's own parameters say, else what the
+        server loaded it with, else Ollama's default; never more than the model was made for.
+        """
+        if self._window is not None:
+            return self._window
+        require_requests_allowed(self.display_name)
+        client = self._client()
+        try:
+            with self._mapped():
+                shown = client.show(self.model)
+                loaded = None if self._num_ctx else self._loaded_window(client)
+        except ProviderError:
+            return None
+        most = made_for(shown.modelinfo or {})
+        known = self._num_ctx or parameter(shown.parameters, "num_ctx") or loaded
+        window = min(known or DEFAULT_WINDOW, most or known or DEFAULT_WINDOW)
+        # Until the model is loaded the default is a guess, so it is asked again.
+        if known is not None:
+            self._window = window
+        return window
+
+    def pull(self) -> Iterator[PullProgress]:
+        """Download the model, saying how far it is.
+
+        Raises:
+            ProviderError: Ollama's library lacks the model, or the download broke off.
+        """
+        require_requests_allowed(self.display_name)
+        client = self._make_client(_PULL_SILENCE)
+        status: str | None = None
+        try:
+            with self._mapped():
+                for progress in client.pull(self.model, stream=True):
+                    status = progress.status
+                    said = vendor_text(status or "", self.settings)
+                    yield PullProgress(said, progress.completed, progress.total)
+        finally:
+            _close(client)
+        if status != "success":
+            raise self._error(
+                ConnectionFailed,
+                f"The download of {self.model} broke off; start it again, and it goes on from there.",
+            )
+
+    def close(self) -> None:
+        with self._client_lock:
+            if self._client_made is not None:
+                _close(self._client_made)
+
+    def _client(self) -> Client:
+        with self._client_lock:
+            if self._client_made is None:
+                with loading("ollama"):
+                    self._client_made = self._make_client(read_timeout(self.settings))
+            return self._client_made
+
+    def _make_client(self, seconds: float) -> Client:
+        try:
+            import httpx
+            from ollama import Client
+        except ImportError as exc:
+            raise NotConfigured(
+                "The package ollama is missing; run `pip install -r requirements.txt`.",
+                provider=self.name,
+            ) from exc
+        return Client(
+            host=self._address.url,
+            headers=headers(self.settings),
+            timeout=httpx.Timeout(seconds, connect=self.settings.connect_timeout, pool=None),
+            # A chat's next turn comes after a pause; httpx would connect anew after 5 s.
+            limits=httpx.Limits(
+                max_connections=None, max_keepalive_connections=100, keepalive_expiry=120
+            ),
+            # A proxy for the outside world must not be asked for this machine.
+            trust_env=not self._address.is_local,
+        )
+
+    def _options(self, request: Request) -> dict[str, Any]:
+        parameters = request.parameters
+        options = {
+            "temperature": parameters.temperature,
+            "top_p": parameters.top_p,
+            "num_predict": parameters.max_tokens,
+            "seed": parameters.seed,
+            "num_ctx": self._num_ctx,
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
+    def _loaded_window(self, client: Client) -> int | None:
+        names = {self.model, f"{self.model}:latest"}
+        return next(
+            (model.context_length for model in client.ps().models if model.model in names), None
+        )
+
+    def _error(self, kind: type[ProviderError], message: str, **more: Any) -> ProviderError:
+        return kind(message, provider=self.name, model=self.model, **more)
+
+    @contextmanager
+    def _mapped(self, begun: _Begun | None = None) -> Iterator[None]:
+        """Turn what the SDK raises into our errors."""
+        from ollama import RequestError, ResponseError
+
+        came = begun or _Begun()
+        unreachable = (
+            f"Nothing answers at {self._address.shown}; start Ollama (`ollama serve`), "
+            "install it or set OLLAMA_HOST."
+        )
+        try:
+            yield
+        except ResponseError as exc:
+            raise error_from_response(exc, self, self._address) from exc
+        except RequestError as exc:
+            raise self._error(BadRequest, f"Ollama's SDK refused the request: {exc}.") from exc
+        except http_errors() as exc:
+            raise transport_error(
+                exc, provider=self, begun=came.value, unreachable=unreachable
+            ) from exc
+        except OSError as exc:
+            raise connection_error(
+                exc, provider=self, begun=came.value, unreachable=unreachable
+            ) from exc
+        except UNREADABLE as exc:
+            raise_unreadable(exc, provider=self, begun=came.value)
+
+
+class _Begun:
+    """Whether something of an answer came, told from inside a stream to the mapping around it."""
+
+    value = False
+
+
+def _messages(request: Request) -> list[dict[str, str]]:
+    messages = [{"role": message.role, "content": message.content} for message in request.messages]
+    return (
+        [{"role": "system", "content": request.system}, *messages] if request.system else messages
+    )
+
+
+def _close(client: Client) -> None:
+    client.close()  # type: ignore[no-untyped-call]  # the SDK gives it no types
+
+
+def _num_ctx(settings: Settings) -> int | None:
+    text = settings.get("LLMFLOWLAB_OLLAMA_NUM_CTX")
+    if text is None:
+        return None
+    if not re.fullmatch(r"[1-9]\d{0,8}", text.strip(), re.ASCII):
+        raise InputError(
+            f"LLMFLOWLAB_OLLAMA_NUM_CTX is {text!r}; set it to a whole number of tokens above 0."
+        )
+    return int(text)

@@ -1,0 +1,146 @@
+"""OpenAI's models, and every server that speaks its protocol, over the openai SDK."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+from llmflowlab.errors import NotConfigured, ProviderError
+from llmflowlab.providers.base import ModelInfo, Readiness, require_requests_allowed
+from llmflowlab.providers.openai.shared import ChatCompletions
+from llmflowlab.providers.refusals import Advice
+from llmflowlab.providers.vendor_sdk import known_window, read_address, read_key, shown
+from llmflowlab.settings import Settings
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+__all__ = ["OpenAIProvider"]
+
+_DEFAULT_ADDRESS = "https://api.openai.com/v1"
+_PLACEHOLDER = "no-key"
+"""Sent where another server is addressed and no key is set; the SDK insists on one."""
+
+_NO_CHAT = re.compile(
+    r"embed|whisper|tts|dall-e|image|audio|realtime|transcribe|moderation|babbage|davinci|sora"
+    r"|instruct|codex|computer-use|deep-research|rerank"
+)
+_WINDOWS = ("max_model_len", "context_length", "context_window", "max_context_length")
+"""Where servers other than OpenAI's say how long a model's window is."""
+
+
+class OpenAIProvider(ChatCompletions):
+    """One model of OpenAI, or of the server at `OPENAI_BASE_URL`.
+
+    `OPENAI_ORG_ID` and `OPENAI_PROJECT_ID` are passed on. A server of one's own needs no key; without
+    one a placeholder is sent.
+    """
+
+    name = "openai"
+    display_name = "OpenAI"
+    supplier = "OpenAI"
+    default_model: ClassVar[str | None] = "gpt-4.1-mini"
+
+    def __init__(self, model: str, settings: Settings) -> None:
+        address = read_address(settings, "OPENAI_BASE_URL", provider=self.name)
+        self._key = read_key(settings, "OPENAI_API_KEY", provider=self.name)
+        if self._key is None and address is None:
+            raise NotConfigured(
+                "OpenAI has no key: set OPENAI_API_KEY (https://platform.openai.com/api-keys gives "
+                "one), or OPENAI_BASE_URL for a server of your own.",
+                provider=self.name,
+            )
+        super().__init__(model, settings, address=address or _DEFAULT_ADDRESS)
+        host = urlsplit(self._address).hostname or ""
+        # Regional addresses too: eu.api.openai.com.
+        self._official = host == "api.openai.com" or host.endswith(".api.openai.com")
+        self._azure = host.endswith(".azure.com")
+        self._window: int | None = None
+
+    @classmethod
+    def readiness(cls, settings: Settings, timeout: float) -> Readiness:
+        try:
+            address = read_address(settings, "OPENAI_BASE_URL", provider=cls.name)
+            key = read_key(settings, "OPENAI_API_KEY", provider=cls.name)
+        except NotConfigured as exc:
+            return Readiness(False, exc.message)
+        if address is None:
+            return Readiness(bool(key), "OPENAI_API_KEY is set" if key else "set OPENAI_API_KEY")
+        said = "OPENAI_API_KEY is set" if key else "without a key"
+        return Readiness(True, f"{shown(address)}, {said}")
+
+    def list_models(self) -> list[ModelInfo]:
+        require_requests_allowed(self.display_name)
+        client = self._client()
+        with self._mapped():
+            cards = list(client.models.list(timeout=self.settings.connect_timeout))
+        # A stable sort: the default first, then the newest.
+        cards.sort(key=lambda card: (card.id != self.default_model, -(card.created or 0)))
+        pattern = _NO_CHAT if self._official else re.compile("embed|rerank|whisper")
+        return [
+            ModelInfo(card.id, self._window_of(card), _owner(card))
+            for card in cards
+            if card.id and not pattern.search(card.id.lower())
+        ]
+
+    def context_window(self) -> int | None:
+        if self._window is None:
+            self._window = known_window("openai", self.model) if self._official else None
+        if self._window is None and not self._official:
+            try:
+                models = self.list_models()
+            except ProviderError:
+                return None
+            self._window = next((m.context_window for m in models if m.name == self.model), None)
+        return self._window
+
+    def _window_of(self, card: Any) -> int | None:
+        if self._official:
+            return known_window("openai", card.id)
+        said = (getattr(card, field, None) for field in _WINDOWS)
+        return next((value for value in said if isinstance(value, int) and value > 0), None)
+
+    @property
+    def _advice(self) -> Advice:
+        where = shown(self._address)
+        if self._official:
+            key = "Check OPENAI_API_KEY at https://platform.openai.com/api-keys."
+            address = "Check OPENAI_BASE_URL where it is set."
+        else:
+            key = f"Check that OPENAI_API_KEY is a key for {where}."
+            address = f"Check OPENAI_BASE_URL ({where}); most servers want /v1 at the end of their address."
+            if self._key is None:
+                key = f"The server at {where} wants a key: set OPENAI_API_KEY."
+        return Advice(
+            key=key,
+            address=address,
+            model=f"OpenAI has no model {self.model!r} for this key; `python main.py models` lists "
+            "those it has."
+            if self._official
+            else f"The server at {where} has no model {self.model!r}; `python main.py models` lists "
+            "those it has.",
+            quota="See https://platform.openai.com/settings/organization/billing.",
+        )
+
+    @property
+    def _token_limit(self) -> str:
+        # OpenAI's newer models refuse the old name, many other servers do not know the new one.
+        return "max_completion_tokens" if self._official or self._azure else "max_tokens"
+
+    def _build(self, http: Any) -> OpenAI:
+        from openai import OpenAI
+
+        return OpenAI(
+            api_key=self._key or _PLACEHOLDER,
+            base_url=self._address,
+            organization=self.settings.get("OPENAI_ORG_ID"),
+            project=self.settings.get("OPENAI_PROJECT_ID"),
+            max_retries=0,
+            http_client=http,
+        )
+
+
+def _owner(card: Any) -> str:
+    owner = getattr(card, "owned_by", None)
+    return owner if isinstance(owner, str) and owner not in {"system", "openai"} else ""

@@ -1,0 +1,231 @@
+"""Chat completions over the openai SDK: what OpenAI, servers like it and Azure have in common."""
+
+from __future__ import annotations
+
+import re
+import threading
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from llmflowlab.errors import NotConfigured
+from llmflowlab.loading import loading
+from llmflowlab.messages import Request
+from llmflowlab.providers.base import (
+    Embeddings,
+    FinishReason,
+    Provider,
+    ReasoningDelta,
+    StreamEvent,
+    TextDelta,
+    Usage,
+    UsageReport,
+    require_requests_allowed,
+)
+from llmflowlab.providers.limits import limits_of
+from llmflowlab.providers.reading import Reading
+from llmflowlab.providers.refusals import Advice, Refusal
+from llmflowlab.providers.vendor_errors import mapped_errors, unbuildable
+from llmflowlab.providers.vendor_sdk import close_schema, http_client, is_strict, quieten
+from llmflowlab.settings import Settings
+
+if TYPE_CHECKING:
+    from openai import APIError, OpenAI
+    from openai.types import CompletionUsage
+    from openai.types.chat import ChatCompletionChunk
+
+__all__ = ["FINISH_REASONS", "ChatCompletions"]
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "content_filter": "safety",
+    "tool_calls": "other",
+    "function_call": "other",
+}
+"""Every finish reason of the SDK; one it does not know counts as "other"."""
+
+
+class ChatCompletions(Provider):
+    """A model behind `chat/completions`; a subclass knows the address, the key and their names."""
+
+    can_embed = True
+
+    def __init__(self, model: str, settings: Settings, *, address: str) -> None:
+        super().__init__(model.strip(), settings)
+        self._address = address
+        self._client_made: OpenAI | None = None
+        self._client_lock = threading.Lock()
+
+    @property
+    @abstractmethod
+    def _advice(self) -> Advice:
+        """What to do about refusals."""
+
+    @property
+    @abstractmethod
+    def _token_limit(self) -> str:
+        """Name of the parameter that limits the answer's tokens."""
+
+    @abstractmethod
+    def _build(self, http: Any) -> OpenAI:
+        """Return the SDK's client, without retries: those are the caller's."""
+
+    def prepare(self) -> None:
+        # Looked at too: the SDK imports its resources only when they are first used.
+        _ = self._client().chat.completions
+
+    def stream(self, request: Request) -> Iterator[StreamEvent]:
+        require_requests_allowed(self.display_name)
+        client = self._client()
+        arguments = self._arguments(request)
+        reading = Reading(self, FINISH_REASONS)
+        finished = False
+        with self._mapped(reading):
+            chunks = client.chat.completions.create(
+                model=self.model, stream=True, stream_options={"include_usage": True}, **arguments
+            )
+            self.limits = limits_of(chunks)
+            with chunks:
+                for chunk in chunks:
+                    if finished:
+                        continue
+                    yield from _events(chunk, reading)
+                    # Nothing is to come after these two; the caller need not wait for the line's end.
+                    if reading.reason is not None and chunk.usage is not None:
+                        finished = True
+                        yield reading.finish(self._advice.address)
+        if not finished:
+            yield reading.finish(self._advice.address)
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        require_requests_allowed(self.display_name)
+        client = self._client()
+        with self._mapped():
+            found = client.embeddings.create(
+                model=self.model, input=list(texts), encoding_format="float"
+            )
+            # Servers may return them in another order than they were asked for.
+            items = sorted(found.data, key=lambda item: item.index)
+            vectors = tuple(tuple(map(float, item.embedding)) for item in items)
+        counted = None if found.usage is None else found.usage.prompt_tokens
+        return Embeddings(vectors, Usage(prompt_tokens=counted, completion_tokens=0), found.model)
+
+    def close(self) -> None:
+        with self._client_lock:
+            if self._client_made is not None:
+                self._client_made.close()
+
+    def _arguments(self, request: Request) -> dict[str, Any]:
+        parameters = request.parameters
+        messages = [{"role": "system", "content": request.system}] if request.system else []
+        messages += [{"role": each.role, "content": each.content} for each in request.messages]
+        given = {
+            "temperature": parameters.temperature,
+            "top_p": parameters.top_p,
+            self._token_limit: parameters.max_tokens,
+            "seed": parameters.seed,
+            "response_format": _response_format(request.response_schema),
+        }
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return {"messages": messages, **chosen}
+
+    def _client(self) -> OpenAI:
+        with self._client_lock:
+            if self._client_made is None:
+                with loading("openai"):
+                    self._client_made = self._make_client()
+            return self._client_made
+
+    def _make_client(self) -> OpenAI:
+        try:
+            import openai
+        except ImportError as exc:
+            raise NotConfigured(
+                "The package openai is missing; run `pip install -r requirements.txt`.",
+                provider=self.name,
+            ) from exc
+        quieten("openai")
+        with unbuildable(openai.OpenAIError, provider=self):
+            return self._build(http_client(openai, self.settings, self._address))
+
+    def _mapped(self, reading: Reading | None = None) -> AbstractContextManager[None]:
+        """Turn what the SDK raises into our errors."""
+        import openai
+
+        return mapped_errors(
+            openai,
+            openai.OpenAIError,
+            provider=self,
+            address=self._address,
+            advice=self._advice,
+            refusal=_refusal,
+            reading=reading,
+        )
+
+
+def _events(chunk: ChatCompletionChunk, reading: Reading) -> Iterator[StreamEvent]:
+    reading.served(chunk.model)
+    # Azure's first chunk and the one with the usage have no choices; some servers write null.
+    choice = chunk.choices[0] if chunk.choices else None
+    if choice is not None:
+        delta = choice.delta
+        # Not OpenAI's own: vLLM, DeepSeek and others stream their models' thoughts so.
+        thought = getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None)
+        if isinstance(thought, str):
+            yield from reading.take(ReasoningDelta(thought))
+        if delta.content:
+            yield from reading.take(TextDelta(delta.content))
+        if delta.refusal:
+            reading.refused(delta.refusal)
+        reading.ended(choice.finish_reason)
+    if chunk.usage is not None:
+        yield UsageReport(_usage(chunk.usage))
+
+
+def _usage(sent: CompletionUsage) -> Usage:
+    prompt, completion = sent.prompt_tokens_details, sent.completion_tokens_details
+    return Usage(
+        prompt_tokens=sent.prompt_tokens,
+        completion_tokens=sent.completion_tokens,
+        cached_tokens=None if prompt is None else prompt.cached_tokens,
+        reasoning_tokens=None if completion is None else completion.reasoning_tokens,
+    )
+
+
+def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if schema is None:
+        return None
+    closed = close_schema(schema)
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", str(closed.get("title") or "answer"))[:64]
+    form = {"name": name, "schema": closed, "strict": is_strict(closed)}
+    return {"type": "json_schema", "json_schema": form}
+
+
+def _refusal(exc: APIError) -> Refusal:
+    body = exc.body
+    response = getattr(exc, "response", None)
+    status: int | None = getattr(exc, "status_code", None)
+    codes = {str(code) for code in (exc.code, exc.type) if code}
+    text = ""
+    if isinstance(body, Mapping):
+        inner = body.get("innererror")
+        if isinstance(inner, Mapping) and inner.get("code"):
+            codes.add(str(inner["code"]))
+        text = str(body.get("message") or body.get("detail") or "")
+    elif isinstance(body, str):
+        text = body
+    if not text and status is None:
+        text = exc.message
+    # vLLM and others write the HTTP status as the code of an error inside a stream.
+    if status is None and re.fullmatch(r"[45]\d\d", exc.code or "", re.ASCII):
+        status = int(exc.code or 0)
+    return Refusal(
+        status=status,
+        codes=frozenset(codes),
+        text=text,
+        param=exc.param if isinstance(exc.param, str) else None,
+        headers={} if response is None else response.headers,
+        readable=bool(text) and not text.lstrip().startswith("<"),
+    )

@@ -1,0 +1,108 @@
+"""Figures of a whole corpus, such as BLEU: a function of sums over rows, not a mean of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from llmflowlab.statistics.intervals import Interval
+from llmflowlab.statistics.paired import PairedTest
+
+__all__ = ["CorpusFigure", "added", "corpus_interval", "corpus_test", "corpus_value"]
+
+CorpusFigure: TypeAlias = Callable[[Sequence[float]], float]
+"""The figure, 0 to 1, of the sums of rows' statistics."""
+
+_SEED = 20_240_607
+_RESAMPLES = 1_999
+"""Fewer than for means: each resample calls the figure."""
+
+
+def corpus_value(parts: Sequence[Sequence[float]], figure: CorpusFigure) -> float | None:
+    """Return the figure over rows; None without rows.
+
+    Args:
+        parts: For each row its statistics, all of the same length.
+        figure: What to make of their sums.
+    """
+    if not parts:
+        return None
+    return figure([float(total) for total in np.asarray(parts, dtype=float).sum(axis=0)])
+
+
+def added(parts: Iterable[Sequence[float]]) -> tuple[float, ...]:
+    """Return the sums of rows' statistics, such as those of one question's trials."""
+    return tuple(map(sum, zip(*parts, strict=True)))
+
+
+def corpus_interval(
+    parts: Sequence[Sequence[float]], figure: CorpusFigure, *, confidence: float = 0.95
+) -> Interval | None:
+    """Return the percentile bootstrap interval of the figure, over rows (Koehn 2004, W04-3250)."""
+    if not parts:
+        return None
+    # In an order of their own, so that whoever reads the rows in another order finds the same.
+    rows = np.asarray(sorted(map(tuple, parts)), dtype=float)
+    generator = np.random.default_rng(_SEED)
+    values = [
+        figure([float(total) for total in sums])
+        for sums in _resampled_sums(rows, generator, _RESAMPLES)
+    ]
+    tail = (1 - confidence) / 2
+    return Interval(float(np.quantile(values, tail)), float(np.quantile(values, 1 - tail)))
+
+
+def corpus_test(
+    a: Sequence[Sequence[float]], b: Sequence[Sequence[float]], figure: CorpusFigure
+) -> PairedTest | None:
+    """Compare two candidates by a corpus figure on the rows that both have.
+
+    p by approximate randomisation: each row's two statistics change sides or not, by a coin, and
+    p = (1 + differences at least as large) / (1 + shuffles) (Riezler & Maxwell 2005, W05-0908).
+    The interval is the paired percentile bootstrap's.
+    """
+    if not a:
+        return None
+    first, second = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    n = len(first)
+    generator = np.random.default_rng(_SEED)
+
+    def difference(one: np.ndarray, two: np.ndarray) -> float:
+        return figure([float(v) for v in two]) - figure([float(v) for v in one])
+
+    observed = difference(first.sum(axis=0), second.sum(axis=0))
+    beyond = 0
+    for _ in range(_RESAMPLES):
+        swap = generator.integers(0, 2, size=n).astype(bool)[:, None]
+        shuffled = difference(
+            np.where(swap, second, first).sum(axis=0), np.where(swap, first, second).sum(axis=0)
+        )
+        beyond += abs(shuffled) >= abs(observed) - 1e-12
+    both = np.concatenate([first, second], axis=1)
+    width = first.shape[1]
+    values = [
+        difference(sums[:width], sums[width:])
+        for sums in _resampled_sums(both, generator, _RESAMPLES)
+    ]
+    spread = float(np.std(values, ddof=1))
+    return PairedTest(
+        n=n,
+        difference=observed,
+        interval=Interval(float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))),
+        p_value=(1 + beyond) / (1 + _RESAMPLES),
+        # As if it were a mean: the standard error is what the bootstrap found.
+        deviation=spread * float(np.sqrt(n)),
+    )
+
+
+def _resampled_sums(rows: np.ndarray, generator: np.random.Generator, resamples: int) -> np.ndarray:
+    n = len(rows)
+    sums = np.empty((resamples, rows.shape[1]))
+    step = max(1, 2_000_000 // n)
+    chances = np.full(n, 1 / n)
+    for start in range(0, resamples, step):
+        stop = min(start + step, resamples)
+        sums[start:stop] = generator.multinomial(n, chances, size=stop - start) @ rows
+    return sums

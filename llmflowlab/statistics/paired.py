@@ -1,0 +1,187 @@
+"""Two candidates on the rows that both have a value for: is the difference real?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from statistics import NormalDist
+
+import numpy as np
+
+from llmflowlab.statistics.intervals import Interval, bootstrap_interval
+
+__all__ = [
+    "PairedTest",
+    "difference_interval",
+    "mcnemar_exact",
+    "paired_test",
+    "tango_interval",
+    "tango_statistic",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedTest:
+    """Candidate B against candidate A on the rows that both have a score for."""
+
+    n: int
+    difference: float
+    """Mean of B minus mean of A on these rows."""
+    interval: Interval
+    p_value: float
+    """Two-sided, of "no difference"."""
+    deviation: float
+    """Standard deviation of the row-wise differences."""
+    discordance: float | None = None
+    """Share of rows on which the two disagree; None for degrees."""
+
+
+def mcnemar_exact(a: Sequence[float], b: Sequence[float]) -> float:
+    """Return the two-sided exact p-value of McNemar's test for paired yes/no scores.
+
+    The discordant pairs follow Binomial(n, 1/2) under the null (McNemar 1947; the exact form as in
+    statsmodels' `mcnemar(exact=True)`): p = min(1, 2·P(X ≤ min(b, c))).
+    """
+    only_a = sum(1 for x, y in zip(a, b, strict=True) if x > y)
+    only_b = sum(1 for x, y in zip(a, b, strict=True) if y > x)
+    n, k = only_a + only_b, min(only_a, only_b)
+    if n == 0:
+        return 1.0
+    # Whole numbers: 2**n overflows a float from about 1,000 discordant pairs on.
+    tail = term = 1
+    for i in range(1, k + 1):
+        term = term * (n - i + 1) // i
+        tail += term
+    return min(1.0, float(Fraction(2 * tail, 2**n)))
+
+
+def tango_interval(
+    only_a: int, only_b: int, n: int, *, confidence: float = 0.95, correction: float = 0.0
+) -> Interval:
+    """Return the score interval of the difference of two paired proportions, B minus A.
+
+    All differences δ that the score test of "the difference is δ" does not reject:
+    |c − b − nδ| ≤ z·√(n(2q̂ + δ(1 − δ))), where q̂ is the restricted maximum likelihood estimate of the
+    probability that only A is right (Tango 1998, Statistics in Medicine 17:891–908, equations 3 and 5).
+    At δ = 0 this is McNemar's test, so that interval and test agree.
+
+    Args:
+        only_a: b, rows that only A has right.
+        only_b: c, rows that only B has right.
+        n: All rows, at least 1.
+        confidence: Nominal coverage.
+        correction: For continuity, see `tango_statistic`.
+    """
+    if n < 1:
+        raise ValueError("an interval needs at least one observation")
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    observed = (only_b - only_a) / n
+
+    def rejected(difference: float) -> bool:
+        return abs(tango_statistic(only_a, only_b, n, difference, correction=correction)) > z
+
+    return Interval(_edge(rejected, -1.0, observed), _edge(rejected, 1.0, observed))
+
+
+def tango_statistic(
+    only_a: int, only_b: int, n: int, difference: float, *, correction: float = 0.0
+) -> float:
+    """Return the score statistic, standard normal where the true difference B − A is `difference`.
+
+    Args:
+        only_a: Rows that only A has right.
+        only_b: Rows that only B has right.
+        n: All rows.
+        difference: B − A.
+        correction: Rows by which what was seen is brought nearer to what is tested.
+    """
+    b, c = only_a, only_b
+    # The restricted estimate of P(only A right), from 2n·q² + B·q + C = 0.
+    big_b = -b - c + (2 * n - c + b) * difference
+    big_c = -b * difference * (1 - difference)
+    q = (math.sqrt(max(big_b * big_b - 8 * n * big_c, 0.0)) - big_b) / (4 * n)
+    variance = n * (2 * q + difference * (1 - difference))
+    away = c - b - n * difference
+    away = math.copysign(max(abs(away) - correction, 0.0), away)
+    if variance <= 0:
+        return 0.0 if away == 0 else math.copysign(math.inf, away)
+    return away / math.sqrt(variance)
+
+
+def _edge(rejected: Callable[[float], bool], outer: float, inner: float) -> float:
+    """Return the farthest difference towards `outer` that is not rejected, by bisection."""
+    if not rejected(outer):
+        return outer
+    for _ in range(60):
+        middle = (outer + inner) / 2
+        if rejected(middle):
+            outer = middle
+        else:
+            inner = middle
+    return inner
+
+
+def paired_test(
+    a: Sequence[float], b: Sequence[float], *, binary: bool, bounded: bool = True
+) -> PairedTest | None:
+    """Compare two candidates row by row; None where no row has both values.
+
+    Yes/no scores: McNemar's exact test and Tango's interval. Others, in any unit: Wilcoxon's
+    signed-rank test with ties kept (Pratt 1959), as scipy computes it, and the BCa bootstrap interval
+    of the mean difference, over rows.
+
+    Args:
+        a: One candidate's values.
+        b: The other's, of the same rows.
+        binary: Whether all are 0 or 1.
+        bounded: Whether all lie in [0, 1]; seconds, tokens and USD do not.
+    """
+    if not a:
+        return None
+    first, second = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    differences = second - first
+    n = int(differences.size)
+    if binary:
+        interval = tango_interval(int((differences < 0).sum()), int((differences > 0).sum()), n)
+    else:
+        interval = difference_interval(differences, bounded=bounded)
+    return PairedTest(
+        n=n,
+        difference=float(differences.mean()),
+        interval=interval,
+        p_value=mcnemar_exact(a, b) if binary else _wilcoxon(differences),
+        deviation=float(differences.std(ddof=1)) if n > 1 else 0.0,
+        discordance=float(np.count_nonzero(differences)) / n if binary else None,
+    )
+
+
+def difference_interval(
+    differences: np.ndarray, *, bounded: bool = True, confidence: float = 0.95
+) -> Interval:
+    """Return the BCa bootstrap interval of a mean difference.
+
+    The differences are brought into [0, 1] first, where `bootstrap_interval` knows what to do with few
+    values or without spread.
+
+    Args:
+        differences: Row by row.
+        bounded: Whether they are differences of scores, 1 at most; the widest one seen stands for
+            that in other units.
+        confidence: Nominal coverage.
+    """
+    scale = 1.0 if bounded else float(np.abs(differences).max()) or 1.0
+    scaled = bootstrap_interval(
+        [float(d) for d in (differences / scale + 1) / 2], confidence=confidence
+    )
+    return Interval(scale * (2 * scaled.low - 1), scale * (2 * scaled.high - 1))
+
+
+def _wilcoxon(differences: np.ndarray) -> float:
+    # Imported here: scipy.stats costs half a second, and only graded scorers need it.
+    from scipy.stats import wilcoxon
+
+    if not np.any(differences):
+        return 1.0
+    return float(wilcoxon(differences, zero_method="pratt").pvalue)

@@ -1,0 +1,170 @@
+"""Dataset versions in MLflow.
+
+A version is an MLflow evaluation dataset named `NAME@VERSION` and tagged with the lab's digest; MLflow's
+own pages and `mlflow.genai.datasets.get_dataset(name=...)` read it. MLflow keeps one record for equal
+inputs, so a repeated question carries the number of its repetition.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from llmflowlab.data.dataset import Dataset, Row
+from llmflowlab.errors import InputError
+from llmflowlab.settings import Settings
+from llmflowlab.tracking.store import open_store
+
+__all__ = ["RegisteredDataset", "list_registered", "register_dataset"]
+
+_EXPERIMENT = "LLMS_Evaluation"
+_NAME = "llmflowlab.dataset"
+_VERSION = "llmflowlab.dataset_version"
+_DIGEST = "llmflowlab.dataset_digest"
+_ROWS = "llmflowlab.dataset_rows"
+_COMPLETE = "llmflowlab.dataset_complete"
+_BATCH = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredDataset:
+    """A version of a dataset, as MLflow has it."""
+
+    name: str
+    version: int
+    digest: str
+    """`Dataset.digest` of what was registered."""
+    rows: int
+    created_ms: int | None
+    dataset_id: str
+    """MLflow's."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def register_dataset(
+    settings: Settings, dataset: Dataset, *, name: str | None = None
+) -> tuple[RegisteredDataset, bool]:
+    """Register a dataset as the next version of its name.
+
+    Args:
+        settings: Says where MLflow's store is.
+        dataset: What to register.
+        name: The dataset's own by default.
+
+    Returns:
+        The version, and whether it is new; content that the newest version has already is not
+        registered again.
+
+    Raises:
+        InputError: The name cannot be used.
+        TrackingError: MLflow failed.
+    """
+    name = name or dataset.name
+    if not re.fullmatch(r"[\w .+-]{1,200}", name):
+        raise InputError(
+            f"{name!r} cannot name a dataset; use letters, digits, spaces and . _ + - with --name."
+        )
+    known = [entry for entry in list_registered(settings) if entry.name == name]
+    newest = max(known, key=lambda entry: entry.version, default=None)
+    if newest is not None and newest.digest == dataset.digest:
+        return newest, False
+    version = 1 if newest is None else newest.version + 1
+    store = open_store(settings)
+    tags = {
+        _NAME: name,
+        _VERSION: str(version),
+        _DIGEST: dataset.digest,
+        _ROWS: str(len(dataset.rows)),
+    }
+    with store.translated():
+        made = store.client.create_dataset(
+            name=f"{name}@{version}",
+            experiment_id=[store.experiment_id(_EXPERIMENT)],
+            tags=tags,
+        )
+        records = _records(dataset)
+        for start in range(0, len(records), _BATCH):
+            made.merge_records(records[start : start + _BATCH])
+        # Last: a version that was cut off while it was written is none.
+        store.client.set_dataset_tags(made.dataset_id, {_COMPLETE: "true"})
+    entry = RegisteredDataset(
+        name=name,
+        version=version,
+        digest=dataset.digest,
+        rows=len(dataset.rows),
+        created_ms=made.created_time,
+        dataset_id=made.dataset_id,
+    )
+    return entry, True
+
+
+def list_registered(settings: Settings) -> list[RegisteredDataset]:
+    """Return the versions that the lab registered, by name, the newest version first.
+
+    Raises:
+        TrackingError: MLflow failed.
+    """
+    store = open_store(settings)
+    found = []
+    with store.translated():
+        experiment = store.experiment_id(_EXPERIMENT)
+        token = None
+        while True:
+            page = store.client.search_datasets(experiment_ids=[experiment], page_token=token)
+            found += [entry for item in page if (entry := _entry(item)) is not None]
+            token = page.token
+            if not token:
+                break
+    return sorted(found, key=lambda entry: (entry.name, -entry.version))
+
+
+def _entry(item: Any) -> RegisteredDataset | None:
+    tags = item.tags or {}
+    if tags.get(_COMPLETE) != "true":
+        return None
+    return RegisteredDataset(
+        name=tags[_NAME],
+        version=int(tags[_VERSION]),
+        digest=tags[_DIGEST],
+        rows=int(tags[_ROWS]),
+        created_ms=item.created_time,
+        dataset_id=item.dataset_id,
+    )
+
+
+def _records(dataset: Dataset) -> list[dict[str, Any]]:
+    repeats: Counter[str] = Counter()
+    records = []
+    for row in dataset.rows:
+        inputs: dict[str, Any] = {"question": row.question}
+        if row.conversation is not None:
+            inputs["conversation"] = row.conversation.to_json()
+        if row.context is not None:
+            inputs["context"] = row.context
+        asked = json.dumps(inputs, sort_keys=True)
+        repeats[asked] += 1
+        if repeats[asked] > 1:
+            inputs["repetition"] = repeats[asked]
+        records.append({"inputs": inputs, "expectations": _expectations(row), "tags": _tags(row)})
+    return records
+
+
+def _expectations(row: Row) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if row.expected is not None:
+        found["expected_response"] = row.expected
+    if row.alternatives:
+        found["alternatives"] = list(row.alternatives)
+    if row.guidelines:
+        found["guidelines"] = list(row.guidelines)
+    return found
+
+
+def _tags(row: Row) -> dict[str, str]:
+    named = {"id": row.id, "category": row.category, "language": row.language}
+    return {name: value for name, value in named.items() if value is not None}
