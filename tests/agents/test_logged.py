@@ -115,7 +115,7 @@ def test_what_is_stored_is_code_with_pinned_requirements(
     assert f"{kind}_agent.py" in names
     assert "code/llmflowlab/agents/core.py" in names
     assert not [name for name in names if name.endswith((".pkl", ".pyc"))]
-    left_out = ("cli", "evaluation", "tracking")
+    left_out = ("cli", "evaluation", "history")
     assert not [n for n in names if n.startswith(tuple(f"code/llmflowlab/{r}" for r in left_out))]
     lines = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
     assert all("==" in line for line in lines)
@@ -293,7 +293,10 @@ def test_it_loads_in_a_fresh_process_without_the_checkout(
     seen = json.loads(done.stdout.splitlines()[-1])
     assert Path(seen["from"]).is_relative_to(folder)
     assert text_of(kind, seen["answer"])
-    assert seen["rooms"] == ["agents", "errors", "loading", "providers", "settings", "text"]
+    assert seen["rooms"] == [
+        *("agents", "asking", "conversations", "errors", "loading", "messages", "providers"),
+        *("settings", "text"),
+    ]
 
 
 def test_what_log_agent_returns_can_be_printed_without_a_key(keyed: Settings) -> None:
