@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 __all__ = ["Message", "Parameters", "Request", "Role"]
@@ -32,6 +32,10 @@ class Parameters:
     """Ceiling on generated tokens, reasoning included where the provider counts it there."""
     seed: int | None = None
 
+    def given(self) -> dict[str, Any]:
+        """Return those that are set, by name, in the order of the fields."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -44,3 +48,8 @@ class Request:
     """A JSON schema the answer must follow, where the provider can hold a model to one."""
     custom_inputs: Mapping[str, Any] | None = None
     """Facts about the caller for an agent that MLflow serves; models know nothing of them."""
+
+    def openai_messages(self) -> list[dict[str, str]]:
+        """Return all that is sent as `{"role", "content"}`, the system prompt first."""
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        return system + [{"role": m.role, "content": m.content} for m in self.messages]

@@ -118,7 +118,7 @@ def candidate_config(
         "provider": reference.provider,
         "model": reference.model,
         "system_prompt": system_prompt,
-        "parameters": _set(parameters or Parameters()),
+        "parameters": (parameters or Parameters()).given(),
     }
     optional = {"prompt": prompt, "key_file": key_file, "concurrency": concurrency}
     config |= {name: value for name, value in optional.items() if value is not None}
@@ -268,13 +268,3 @@ def _flag(values: Mapping[str, Any], name: str) -> bool:
     if not isinstance(value, bool):
         raise InputError(f"model_config: {name} must be true or false.")
     return value
-
-
-def _set(parameters: Parameters) -> dict[str, Any]:
-    named = {
-        "temperature": parameters.temperature,
-        "top_p": parameters.top_p,
-        "max_tokens": parameters.max_tokens,
-        "seed": parameters.seed,
-    }
-    return {name: value for name, value in named.items() if value is not None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from llmflowlab.asking.calling import Answer, Cancellation, call, complete, poli
 from llmflowlab.asking.pacing import Gate
 from llmflowlab.conversations import Conversation, Wishes, filled, overlaid
 from llmflowlab.errors import Interrupted
-from llmflowlab.messages import Parameters, Request
+from llmflowlab.messages import Request
 from llmflowlab.providers.base import FinishReason, Provider, StreamEvent, TextDelta
 from llmflowlab.text.tokens import TokenCounter
 
@@ -179,24 +179,13 @@ class AgentCore:
         return {
             "model": str(self.config.reference),
             "messages": messages_of(request),
-            **_named(request.parameters),
+            **request.parameters.given(),
         }
 
 
 def messages_of(request: Request) -> list[dict[str, str]]:
     """Return all that is sent, system prompt first, as `{"role", "content"}`."""
-    system = [{"role": "system", "content": request.system}] if request.system else []
-    return system + [{"role": m.role, "content": m.content} for m in request.messages]
-
-
-def _named(parameters: Parameters) -> Mapping[str, Any]:
-    named = {
-        "temperature": parameters.temperature,
-        "top_p": parameters.top_p,
-        "max_tokens": parameters.max_tokens,
-        "seed": parameters.seed,
-    }
-    return {name: value for name, value in named.items() if value is not None}
+    return request.openai_messages()
 
 
 def _tokens(answer: Answer, request: Request, model: str) -> Tokens:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.errors import InputError
-from llmflowlab.tracking.records import Candidate
+from llmflowlab.messages import Parameters
 from llmflowlab.tracking.store import Store
 
 __all__ = ["EXPERIMENT", "candidate_of_run", "run_for"]
@@ -40,16 +41,17 @@ def candidate_of_run(store: Store, run_id: str) -> tuple[Candidate, str]:
     if provider == "mlflow":
         raise InputError(f"Run {run_id} is of a model that is registered already: {model}.")
     candidate = Candidate(
-        provider=provider,
-        model_name=params.get("model_name") or provider,
+        model=f"{provider}:{model}",
+        display_name=params.get("model_name") or provider,
         supplier=params.get("supplier") or provider,
-        model_id=model,
-        system_prompt=params.get("system_prompt") or None,
-        prompt_version=params.get("prompt") or tags.get("llmflowlab.prompt") or None,
-        temperature=_number(params.get("temperature"), float),
-        top_p=_number(params.get("top_p"), float),
-        max_tokens=_number(params.get("max_tokens"), int),
-        seed=_number(params.get("seed"), int),
+        system=params.get("system_prompt") or None,
+        prompt=params.get("prompt") or tags.get("llmflowlab.prompt") or None,
+        parameters=Parameters(
+            temperature=_number(params.get("temperature"), float),
+            top_p=_number(params.get("top_p"), float),
+            max_tokens=_number(params.get("max_tokens"), int),
+            seed=_number(params.get("seed"), int),
+        ),
     )
     return candidate, str(run.info.experiment_id)
 
@@ -60,24 +62,21 @@ def run_for(store: Store, candidate: Candidate) -> tuple[str, str]:
 
     experiment_id = store.experiment_id(EXPERIMENT)
     values = {
-        "model_name": candidate.model_name,
+        "model_name": candidate.display_name,
         "supplier": candidate.supplier,
         "model_id": candidate.model_id,
-        "system_prompt": candidate.system_prompt,
-        "prompt": candidate.prompt_version,
-        "temperature": candidate.temperature,
-        "top_p": candidate.top_p,
-        "max_tokens": candidate.max_tokens,
-        "seed": candidate.seed,
+        "system_prompt": candidate.system,
+        "prompt": candidate.prompt,
+        **candidate.parameters.given(),
     }
     params = [Param(name, str(v)[:6000]) for name, v in values.items() if v is not None]
     with store.translated():
         run = store.client.create_run(
             experiment_id,
-            run_name=f"Register_{candidate.model_name}",
+            run_name=f"Register_{candidate.display_name}",
             tags={
                 "llmflowlab.provider": candidate.provider,
-                "llmflowlab.model": candidate.reference,
+                "llmflowlab.model": candidate.model,
             },
         )
         run_id = str(run.info.run_id)

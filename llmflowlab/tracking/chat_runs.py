@@ -12,7 +12,7 @@ from llmflowlab.errors import TrackingError
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.chat_metrics import closing_tags, session_metrics, turn_metrics
 from llmflowlab.tracking.local_records import artifact_record, run_parameters
-from llmflowlab.tracking.model_package import ModelPackage, candidate_digest
+from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.records import SessionStart, TurnRecord
 from llmflowlab.tracking.sessions import Session, Snapshot
 from llmflowlab.tracking.store import Store
@@ -81,8 +81,8 @@ class ChatRuns:
         tags = {
             "llmflowlab.session_id": start.session_id,
             "llmflowlab.provider": candidate.provider,
-            "llmflowlab.model": candidate.reference,
-            "llmflowlab.candidate": candidate_digest(candidate),
+            "llmflowlab.model": candidate.model,
+            "llmflowlab.candidate": candidate.version_digest,
             "mlflow.source.name": "llmflowlab chat",
             "mlflow.source.type": "LOCAL",
         }
@@ -92,14 +92,14 @@ class ChatRuns:
             self._store.experiment_id(EXPERIMENT),
             start_time=start.started_ms,
             tags=tags,
-            run_name=f"Chat_{candidate.model_name}",
+            run_name=f"Chat_{candidate.display_name}",
         )
         return str(run.info.run_id)
 
     def _describe(self, run_id: str, start: SessionStart) -> None:
         from mlflow.entities import Param
 
-        client, prompt = self._store.client, start.candidate.system_prompt
+        client, prompt = self._store.client, start.candidate.system
         params = run_parameters(start.candidate)
         client.log_batch(run_id, params=[Param(name, _cut(v)) for name, v in params.items()])
         if prompt and len(prompt) > _PARAMETER_LIMIT:

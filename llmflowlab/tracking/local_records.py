@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.files import exclusive, set_aside, write_atomically
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.records import Candidate, SessionStart, TurnRecord, now_text
+from llmflowlab.tracking.records import SessionStart, TurnRecord, now_text
 from llmflowlab.tracking.session_index import SessionIndex
 from llmflowlab.tracking.summaries import SessionSummary, answered
 
@@ -59,7 +59,7 @@ def artifact_record(
         "date": turn.date,
         "prompt": turn.prompt,
         "answer": turn.answer,
-        "model": candidate.reference,
+        "model": candidate.model,
         "language": turn.language,
         "language_confidence": turn.language_confidence,
         "prompt_tokens": turn.prompt_tokens,
@@ -76,16 +76,14 @@ def artifact_record(
 def run_parameters(candidate: Candidate) -> dict[str, str]:
     """Return a candidate as run parameters; `temperature` says `default` where none was set."""
     known = {
-        "model_name": candidate.model_name,
+        "model_name": candidate.display_name,
         "supplier": candidate.supplier,
         "task": _TASK,
-        "temperature": "default" if candidate.temperature is None else candidate.temperature,
+        "temperature": "default",
         "model_id": candidate.model_id,
-        "system_prompt": candidate.system_prompt or None,
-        "prompt_version": candidate.prompt_version,
-        "top_p": candidate.top_p,
-        "max_tokens": candidate.max_tokens,
-        "seed": candidate.seed,
+        "system_prompt": candidate.system or None,
+        "prompt_version": candidate.prompt,
+        **candidate.parameters.given(),
     }
     return {name: str(value) for name, value in known.items() if value is not None}
 
@@ -209,7 +207,7 @@ def _extended(content: bytes, new: list[dict[str, Any]]) -> bytes:
 
 
 def _typed(candidate: Candidate, model_version: str | None) -> dict[str, Any]:
-    values = asdict(candidate)
+    values = candidate.to_record()
     del values["provider"]
     return {**values, "task": _TASK, "model_version": model_version}
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from llmflowlab.tracking.model_package import CHAT_EXAMPLE, ModelPackage, model_config
-from llmflowlab.tracking.records import Candidate
+from llmflowlab.candidate import Candidate
+from llmflowlab.tracking.model_package import CHAT_EXAMPLE, ModelPackage
 
 __all__ = ["copy_package", "pinned_requirements", "write_model"]
 
@@ -77,7 +77,7 @@ def write_model(
         code="code" if carried else None,
         conda_env="conda.yaml",
         python_env="python_env.yaml",
-        model_config=model_config(candidate),
+        model_config=candidate.model_config(),
         model_code_path=package.code_path.name,
         streamable=True,
     )

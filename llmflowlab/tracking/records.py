@@ -12,8 +12,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
+from llmflowlab.candidate import Candidate
+
 __all__ = [
-    "Candidate",
     "RatingRecord",
     "SessionStart",
     "TurnRecord",
@@ -38,31 +39,6 @@ def new_trace_id() -> str:
 def now_text() -> str:
     """Return local time as `YYYY-MM-DD HH:MM:SS`, the form of every date in the lab's files."""
     return datetime.now().strftime("%Y-%m-%d %H:%M:%S")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """Who answers: a model with its system prompt and generation parameters."""
-
-    provider: str
-    """As in a model reference: `gemini`."""
-    model_name: str
-    """The run parameter `model_name`: `Gemini`."""
-    supplier: str
-    """The run parameter `supplier`: `Google`."""
-    model_id: str
-    """The model at the provider: `gemini-2.5-flash`."""
-    system_prompt: str | None = None
-    prompt_version: str | None = None
-    """`NAME@VERSION` where the system prompt came from the prompt registry."""
-    temperature: float | None = None
-    top_p: float | None = None
-    max_tokens: int | None = None
-    seed: int | None = None
-
-    @property
-    def reference(self) -> str:
-        return f"{self.provider}:{self.model_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +119,10 @@ class RatingRecord:
 
 def to_json(record: Any) -> dict[str, Any]:
     """Turn a record into JSON values."""
-    return asdict(record)
+    values = asdict(record)
+    if isinstance(record, SessionStart):
+        values["candidate"] = record.candidate.to_record()
+    return values
 
 
 def from_json(cls: type[T], values: Mapping[str, Any]) -> T:
@@ -151,5 +130,5 @@ def from_json(cls: type[T], values: Mapping[str, Any]) -> T:
     known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
     kept = {name: value for name, value in values.items() if name in known}
     if cls is SessionStart:
-        kept["candidate"] = from_json(Candidate, kept["candidate"])
+        kept["candidate"] = Candidate.from_record(kept["candidate"])
     return cls(**kept)

@@ -37,9 +37,7 @@ def left_behind(settings: Settings, notify: Callable[[str], None]) -> list[Sessi
 def recovered(session: Session) -> RecoveredSession:
     """Return what the screen says of a session."""
     start = session.start
-    return RecoveredSession(
-        start.session_id, len(session.contents.turns), start.candidate.reference
-    )
+    return RecoveredSession(start.session_id, len(session.contents.turns), start.candidate.model)
 
 
 def _recover(path: Path, notify: Callable[[str], None]) -> Session | None:

@@ -10,11 +10,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.files import exclusive
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.model_files import write_model
-from llmflowlab.tracking.model_package import ModelPackage, candidate_digest
-from llmflowlab.tracking.records import Candidate
+from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.stages import KEPT_STAGES, set_stage, stage_of
 from llmflowlab.tracking.store import Store
 
@@ -85,7 +85,7 @@ class ModelRegistry:
     ) -> tuple[ModelVersion | None, ModelVersion | None]:
         """Return the version this run belongs to, and the latest one; None where there is none."""
         client = self._store.client
-        digest = candidate_digest(candidate)
+        digest = candidate.version_digest
         versions = list(client.search_model_versions(f"name = '{name}'"))
         latest = max(versions, key=lambda v: int(v.version), default=None)
         # The run's own, from a delivery that was cut off, goes before the latest one.
@@ -105,7 +105,7 @@ class ModelRegistry:
         client = self._store.client
         try:
             client.create_registered_model(
-                name, description=f"Chats with {candidate.model_name}, as LLMFlowLab held them."
+                name, description=f"Chats with {candidate.display_name}, as LLMFlowLab held them."
             )
         except MlflowException as exc:
             if exc.error_code != "RESOURCE_ALREADY_EXISTS":
@@ -116,7 +116,7 @@ class ModelRegistry:
             source=_SOURCE + model_id,
             run_id=run_id,
             model_id=model_id,
-            tags={_CANDIDATE: candidate_digest(candidate), "llmflowlab.model": candidate.reference},
+            tags={_CANDIDATE: candidate.version_digest, "llmflowlab.model": candidate.model},
         )
         # A server does this itself; it is how MLflow's pages lead from a model to its versions.
         versions = json.dumps([{"name": name, "version": int(version.version)}])
@@ -141,8 +141,8 @@ class ModelRegistry:
                 experiment_id,
                 name=name,
                 source_run_id=run_id,
-                tags={_CANDIDATE: candidate_digest(candidate)},
-                params={"model": candidate.reference},
+                tags={_CANDIDATE: candidate.version_digest},
+                params={"model": candidate.model},
                 model_type="chat",
             )
         )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import InputError, TrackingError
+from llmflowlab.messages import Parameters
 from llmflowlab.tracking.stages import stage_of
 from llmflowlab.tracking.store import Store
 
@@ -269,7 +270,7 @@ def _same_candidate(run: Run, config: Mapping[str, Any]) -> bool:
         for name, value in (config.get("parameters") or {}).items()
         if value is not None
     }
-    names = ("temperature", "top_p", "max_tokens", "seed")
+    names = tuple(field.name for field in fields(Parameters))
     if {name: params[name] for name in names if name in params} != wanted:
         return False
     # MLflow keeps so much of a parameter.

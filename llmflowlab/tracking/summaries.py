@@ -130,7 +130,7 @@ def summarise(
         session_id=start.session_id,
         run_id=run_id,
         provider=candidate.provider,
-        model_name=candidate.model_name,
+        model_name=candidate.display_name,
         model_id=candidate.model_id,
         started=start.started,
         turns=len(turns),

@@ -8,8 +8,8 @@ from typing import Any
 
 from mlflow.entities import AssessmentSource, Feedback, Span, TraceInfo
 
-from llmflowlab.tracking.model_package import model_config
-from llmflowlab.tracking.records import Candidate, RatingRecord, SessionStart, TurnRecord
+from llmflowlab.candidate import Candidate
+from llmflowlab.tracking.records import RatingRecord, SessionStart, TurnRecord
 from llmflowlab.tracking.spans import SpanSpec, TokenUse, build_spans, build_trace_info
 
 __all__ = ["person", "turn_spans", "turn_trace"]
@@ -66,7 +66,6 @@ def turn_spans(start: SessionStart, turn: TurnRecord, *, experiment_id: str) -> 
     """Return a turn's spans: one, the model's call, with messages and answer as OpenAI writes them."""
     begin, end = _times(turn)
     candidate = start.candidate
-    parameters: dict[str, Any] = model_config(candidate)["parameters"]
     message: dict[str, Any] = {"role": "assistant", "content": turn.answer}
     if turn.reasoning:
         message["reasoning_content"] = turn.reasoning
@@ -87,7 +86,7 @@ def turn_spans(start: SessionStart, turn: TurnRecord, *, experiment_id: str) -> 
         inputs={
             "model": candidate.model_id,
             "messages": turn.messages or [{"role": "user", "content": turn.prompt}],
-            **parameters,
+            **candidate.parameters.given(),
         },
         outputs=None if turn.state == "failed" else outputs,
         start_ns=begin,
@@ -125,7 +124,7 @@ def _tokens(turn: TurnRecord) -> TokenUse:
 
 def _tags(candidate: Candidate, turn: TurnRecord) -> dict[str, str]:
     tags = {
-        "llmflowlab.model": candidate.reference,
+        "llmflowlab.model": candidate.model,
         "llmflowlab.turn": str(turn.index),
         "llmflowlab.state": turn.state,
         "llmflowlab.tokens": "counted" if turn.tokens_estimated else "reported",

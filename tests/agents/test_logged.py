@@ -20,11 +20,10 @@ from llmflowlab.agents import package as package_module
 from llmflowlab.agents.config import candidate_config, panel_config, read_agent_config
 from llmflowlab.agents.logged import LoggedAgent, example_for, log_agent, save_agent
 from llmflowlab.agents.package import AgentKind, package
+from llmflowlab.candidate import Candidate
 from llmflowlab.errors import AuthenticationFailed, InputError, NotConfigured
 from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings, load_settings
-from llmflowlab.tracking.model_package import model_config
-from llmflowlab.tracking.records import Candidate
 from tests.agents.helpers import traces_in
 from tests.loopback import LoopbackServer
 
@@ -202,20 +201,18 @@ def test_a_key_file_is_named_in_the_configuration_and_followed_when_it_rotates(
 
 def test_a_sessions_configuration_is_one_that_agents_read() -> None:
     candidate = Candidate(
-        provider="gemini",
-        model_name="Gemini",
+        model="gemini:gemini-2.5-flash",
+        display_name="Gemini",
         supplier="Google",
-        model_id="gemini-2.5-flash",
-        system_prompt="Be brief.",
-        prompt_version="tone@1",
-        temperature=0.2,
-        seed=3,
+        system="Be brief.",
+        prompt="tone@1",
+        parameters=Parameters(temperature=0.2, seed=3),
     )
-    parameters = Parameters(temperature=0.2, seed=3)
-    assert model_config(candidate) == candidate_config(
-        candidate.reference, system_prompt="Be brief.", prompt="tone@1", parameters=parameters
+    parameters = candidate.parameters
+    assert candidate.model_config() == candidate_config(
+        candidate.model, system_prompt="Be brief.", prompt="tone@1", parameters=parameters
     )
-    assert read_agent_config(model_config(candidate)).parameters == parameters
+    assert read_agent_config(candidate.model_config()).parameters == parameters
 
 
 def test_eight_threads_load_four_kinds_at_once_and_each_gets_its_own(

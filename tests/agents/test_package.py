@@ -9,12 +9,16 @@ import sys
 from pathlib import Path
 
 from llmflowlab.agents.package import package
+from llmflowlab.candidate import Candidate
+from llmflowlab.messages import Parameters
 from llmflowlab.tracking.recorder import Delivery
-from llmflowlab.tracking.records import Candidate
 from tests.tracking.helpers import Stored, record, settings_for, start, turn
 
 _GUIDE = Candidate(
-    provider="guide", model_name="Guide", supplier="LLMFlowLab", model_id="docs", temperature=0.0
+    model="guide:docs",
+    display_name="Guide",
+    supplier="LLMFlowLab",
+    parameters=Parameters(temperature=0.0),
 )
 
 _LOAD = """

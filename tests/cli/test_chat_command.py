@@ -38,7 +38,7 @@ def test_messages_are_answered_in_one_conversation(
     assert seen.err.count("tokens · free ·") == 2
     (recorder,) = app.recorders
     assert [turn.prompt for turn in recorder.turns] == ["a", "/b"]
-    assert recorder.start.candidate.top_p == 0.5
+    assert recorder.start.candidate.parameters.top_p == 0.5
     assert recorder.closed
     assert not recorder.interrupted
 

@@ -51,9 +51,9 @@ def test_a_turn_is_recorded_with_all_that_is_known_of_it(settings: Settings) -> 
     (recorder,) = app.recorders
     (record,) = recorder.turns
     assert record is outcome.record
-    assert recorder.start.candidate.reference == "scripted:model"
-    assert recorder.start.candidate.system_prompt == "Be brief."
-    assert recorder.start.candidate.temperature == 0.2
+    assert recorder.start.candidate.model == "scripted:model"
+    assert recorder.start.candidate.system == "Be brief."
+    assert recorder.start.candidate.parameters.temperature == 0.2
     assert record.state == "complete"
     assert record.messages == [
         {"role": "system", "content": "Be brief."},
@@ -180,7 +180,7 @@ def test_a_change_of_the_candidate_begins_a_session_that_continues_the_old_one(
     first, second = app.recorders
     assert first.closed
     assert second.start.continues == first.start.session_id
-    assert second.start.candidate.temperature == 0.9
+    assert second.start.candidate.parameters.temperature == 0.9
     assert second.turns[0].index == 0
     assert len(second.turns[0].messages) == 3
 
@@ -191,7 +191,7 @@ def test_a_change_before_the_first_turn_leaves_no_empty_session(settings: Settin
     chat.ask("first", view(app))
     (recorder,) = app.recorders
     assert recorder.start.continues is None
-    assert recorder.start.candidate.system_prompt == "Be brief."
+    assert recorder.start.candidate.system == "Be brief."
 
 
 def test_a_chat_without_a_turn_leaves_nothing(settings: Settings) -> None:

@@ -23,7 +23,7 @@ from llmflowlab.evaluation.run.steering import Adjustment, known_budget, note
 from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings, load_settings
 from tests.cli.fakes import FakeChecks, Typing
-from tests.evaluation.helpers import CandidateSpec, answer, dataset, plan
+from tests.evaluation.helpers import Candidate, answer, dataset, plan
 
 CSV = """question,answer
 What is coverage?,scored rows divided by rows
@@ -54,7 +54,7 @@ def ledger(home: Settings) -> Iterator[Ledger]:
 
 def interrupted(ledger: Ledger, home: Settings, *, budget: str | None = None) -> None:
     """Leave an evaluation behind that was killed after one of its two answers."""
-    guide = CandidateSpec(
+    guide = Candidate(
         model="guide:docs",
         display_name="Guide",
         supplier="LLMFlowLab",

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.cli import info
 from llmflowlab.cli.history_browser import browse_history, matching
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.local_records import LocalRecords
-from llmflowlab.tracking.records import Candidate, SessionStart, TurnRecord
+from llmflowlab.tracking.records import SessionStart, TurnRecord
 from llmflowlab.tracking.summaries import summarise
 from tests.cli.fakes import FakeApp, Typing
 
@@ -19,9 +20,7 @@ def remember(settings: Settings, provider: str, prompts: Iterable[str], **turn: 
     """Leave a finished session behind, as the delivery does."""
     start = SessionStart(
         session_id=f"session-of-{provider}",
-        candidate=Candidate(
-            provider=provider, model_name=provider.title(), supplier="X", model_id="m"
-        ),
+        candidate=Candidate(model=f"{provider}:m", display_name=provider.title(), supplier="X"),
         started="2026-01-01 10:00:00",
         started_ms=1_767_261_600_000,
     )

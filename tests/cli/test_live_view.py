@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from llmflowlab.asking.budget import Budget
+from llmflowlab.candidate import Candidate
 from llmflowlab.cli.evaluate.controls import Controls
 from llmflowlab.cli.evaluate.live import LiveView, duration, standing_text
 from llmflowlab.cli.ui.keys import plain_keys
@@ -18,7 +19,6 @@ from llmflowlab.cli.ui.screen import Table
 from llmflowlab.evaluation.conclude.standing import Standing
 from llmflowlab.evaluation.run.answering import CandidateProgress
 from llmflowlab.evaluation.run.engine import Snapshot
-from llmflowlab.evaluation.run.plan import CandidateSpec
 from llmflowlab.evaluation.run.steering import Steering
 from llmflowlab.statistics import Interval
 from tests.evaluation.helpers import dataset, plan
@@ -48,7 +48,7 @@ class Scene:
     """An evaluation of two models of which the test says how far it is, and what time it is."""
 
     def __init__(self, tmp_path: Path, *, every: float = 0.25, cap: str | None = None) -> None:
-        specs = [CandidateSpec(model=m, display_name="M", supplier="S") for m in MODELS]
+        specs = [Candidate(model=m, display_name="M", supplier="S") for m in MODELS]
         self.budget = Budget(None if cap is None else Decimal(cap))
         self.steering = Steering(8, self.budget)
         self.display = Shown(every)

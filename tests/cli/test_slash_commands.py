@@ -151,8 +151,14 @@ def test_set_begins_a_new_session_once_something_was_said(
         "top_p is that already.",
     ]
     first, second = lab.app.recorders
-    assert (first.start.candidate.temperature, first.start.candidate.top_p) == (0.2, None)
-    assert (second.start.candidate.temperature, second.start.candidate.top_p) == (0.2, 0.5)
+    assert (
+        first.start.candidate.parameters.temperature,
+        first.start.candidate.parameters.top_p,
+    ) == (0.2, None)
+    assert (
+        second.start.candidate.parameters.temperature,
+        second.start.candidate.parameters.top_p,
+    ) == (0.2, 0.5)
     lab.run("/set temperature off")
     assert lab.chat.parameters.temperature is None
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from llmflowlab.asking.calling import CallPolicy
+from llmflowlab.candidate import Candidate
 from llmflowlab.data.dataset import Dataset, load_dataset
 from llmflowlab.evaluation.answers import AnswerRecord, Metering
 from llmflowlab.evaluation.judging import Judge
 from llmflowlab.evaluation.run.engine import Workbench
 from llmflowlab.evaluation.run.ledger import Ledger
-from llmflowlab.evaluation.run.plan import CandidateSpec, EvaluationPlan
+from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import Finished, Provider, Readiness, TextDelta, Usage, UsageReport
 from llmflowlab.settings import Settings
@@ -66,14 +67,14 @@ class TableModel(Provider):
         yield Finished("stop", f"{self.model}-001")
 
 
-def spec(model: str = "table:one") -> CandidateSpec:
-    return CandidateSpec(model=model, display_name="Table", supplier="Tests")
+def spec(model: str = "table:one") -> Candidate:
+    return Candidate(model=model, display_name="Table", supplier="Tests")
 
 
 def plan(
     data: Dataset,
     *,
-    candidates: Sequence[CandidateSpec] | None = None,
+    candidates: Sequence[Candidate] | None = None,
     scorers: Sequence[str] = ("exact_match", "contains", "token_f1"),
     judge: str | None = None,
     **options: object,

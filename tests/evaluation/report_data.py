@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.conclude.results import EvaluationResult
-from llmflowlab.evaluation.run.plan import CandidateSpec, Cell, EvaluationPlan
+from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scores import Score
 
 HOSTILE = (
@@ -64,7 +65,7 @@ def made_result(
         evaluation_id=evaluation_id,
         dataset=data,
         candidates=tuple(
-            CandidateSpec(model=model, display_name="Made", supplier="Tests")
+            Candidate(model=model, display_name="Made", supplier="Tests")
             for model in models[:candidates]
         ),
         scorers=("correctness", "contains", "token_f1"),

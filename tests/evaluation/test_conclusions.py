@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.evaluation.conclude.conclusions import conclude, describe_comparison
 from llmflowlab.evaluation.conclude.results import (
     CandidateResult,
@@ -13,7 +14,7 @@ from llmflowlab.evaluation.conclude.results import (
     Latency,
     ScoreSummary,
 )
-from llmflowlab.evaluation.run.plan import CandidateSpec, EvaluationPlan
+from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.statistics import paired_test
 from llmflowlab.statistics.planning import rows_for_yes_no
 from tests.evaluation.helpers import dataset
@@ -21,7 +22,7 @@ from tests.evaluation.helpers import dataset
 
 def candidate(model: str, seconds: float | None, cost: str | None) -> CandidateResult:
     return CandidateResult(
-        spec=CandidateSpec(model=model, display_name=model, supplier="Somebody"),
+        spec=Candidate(model=model, display_name=model, supplier="Somebody"),
         run_id=None,
         rows=3,
         answered=3,

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.data.dataset import Dataset, load_dataset
 from llmflowlab.errors import DatasetError, InputError
 from llmflowlab.evaluation.run.plan import (
-    CandidateSpec,
     Cell,
     EvaluationPlan,
     dataset_from_json,
@@ -22,7 +22,7 @@ from llmflowlab.evaluation.run.plan import (
 from llmflowlab.messages import Message, Parameters
 from llmflowlab.text.digests import digest_of
 
-SPEC = CandidateSpec(
+SPEC = Candidate(
     model="gemini:x",
     display_name="Gemini",
     supplier="Google",
@@ -42,7 +42,7 @@ def load(folder: Path, *rows: dict[str, Any], **mapping: str) -> Dataset:
     return load_dataset(file, mapping=mapping)
 
 
-def plan(dataset: Dataset, spec: CandidateSpec = SPEC) -> EvaluationPlan:
+def plan(dataset: Dataset, spec: Candidate = SPEC) -> EvaluationPlan:
     return EvaluationPlan(
         evaluation_id="e", dataset=dataset, candidates=(spec,), scorers=(), judge=None
     )

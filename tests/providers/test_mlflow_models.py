@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from llmflowlab.agents.package import package
+from llmflowlab.candidate import Candidate
 from llmflowlab.errors import (
     BadAnswer,
     BadRequest,
@@ -26,7 +27,6 @@ from llmflowlab.serving import server as serving
 from llmflowlab.serving.mlflow_provider import SERVED_BY, MlflowProvider
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.candidates import run_for
-from llmflowlab.tracking.records import Candidate
 from llmflowlab.tracking.registry import ModelRegistry
 from llmflowlab.tracking.store import open_store
 
@@ -39,11 +39,10 @@ def registered(settings: Settings, *systems: str) -> None:
     registry = ModelRegistry(settings, store, package())
     for system in systems:
         candidate = Candidate(
-            provider="guide",
-            model_name="Guide",
+            model="guide:docs",
+            display_name="Guide",
             supplier="LLMFlowLab",
-            model_id="docs",
-            system_prompt=system,
+            system=system,
         )
         run_id, experiment_id = run_for(store, candidate)
         registry.register(candidate, run_id=run_id, experiment_id=experiment_id)

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.candidate import Candidate
+from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.tracking.recorder import ChatRecorder, Delivery
 from llmflowlab.tracking.records import (
-    Candidate,
     RatingRecord,
     SessionStart,
     TurnRecord,
@@ -19,12 +20,11 @@ from llmflowlab.tracking.records import (
 
 BEGIN_MS = 1_760_000_000_000
 CANDIDATE = Candidate(
-    provider="gemini",
-    model_name="Gemini",
+    model="gemini:gemini-2.5-flash",
+    display_name="Gemini",
     supplier="Google",
-    model_id="gemini-2.5-flash",
-    system_prompt="Be brief.",
-    temperature=0.2,
+    system="Be brief.",
+    parameters=Parameters(temperature=0.2),
 )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings
 from llmflowlab.tracking import registry
 from llmflowlab.tracking.chat_runs import ChatRuns
@@ -220,7 +221,12 @@ def test_a_session_of_another_model_meanwhile_does_not_cost_the_run_its_version(
             cut_off._pass()
     # The dead session's journal is still locked: another one is delivered first.
     other = deliver(package=package)
-    record(lab, other, turn(0), session=start(replace(CANDIDATE, temperature=1.5)))
+    record(
+        lab,
+        other,
+        turn(0),
+        session=start(replace(CANDIDATE, parameters=Parameters(temperature=1.5))),
+    )
     assert other.wait(60)
     for left in cut_off._sessions.values():
         left.journal.release()

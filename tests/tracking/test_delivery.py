@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.chat_runs import ChatRuns
 from llmflowlab.tracking.journal import Journal, journal_path
@@ -114,7 +115,7 @@ def test_a_free_model_costs_nothing_and_its_tokens_are_counted(
     lab: Settings, deliver: MakeDelivery
 ) -> None:
     delivery = deliver()
-    guide = replace(CANDIDATE, provider="guide", model_name="Guide", model_id="docs")
+    guide = replace(CANDIDATE, model="guide:docs", display_name="Guide")
     record(
         lab, delivery, turn(0, cost_usd="0", tokens_estimated=True), session=start(candidate=guide)
     )
@@ -129,7 +130,7 @@ def test_parameters_that_were_not_set_are_left_to_the_provider(
     lab: Settings, deliver: MakeDelivery
 ) -> None:
     delivery = deliver()
-    bare = replace(CANDIDATE, temperature=None, system_prompt=None)
+    bare = replace(CANDIDATE, parameters=Parameters(), system=None)
     record(lab, delivery, turn(0, model_version=None), session=start(candidate=bare))
     assert delivery.wait(60)
     params = Stored(lab).run().data.params
@@ -140,7 +141,7 @@ def test_parameters_that_were_not_set_are_left_to_the_provider(
 def test_a_long_system_prompt_is_kept_whole_as_a_file(lab: Settings, deliver: MakeDelivery) -> None:
     delivery = deliver()
     prompt = "Sei höflich. " * 1000
-    record(lab, delivery, turn(0), session=start(replace(CANDIDATE, system_prompt=prompt)))
+    record(lab, delivery, turn(0), session=start(replace(CANDIDATE, system=prompt)))
     assert delivery.wait(60)
     run = Stored(lab).run()
     assert len(run.data.params["system_prompt"]) == 6000

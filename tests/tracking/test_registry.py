@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.model_package import ModelPackage, candidate_digest
+from llmflowlab.tracking.model_package import ModelPackage
 from tests.tracking.conftest import MakeDelivery
 from tests.tracking.helpers import CANDIDATE, Stored, failed_turn, record, start, turn
 
@@ -23,7 +24,7 @@ def test_a_first_session_registers_a_version_in_staging(
     run = stored.run()
     assert version.current_stage == "Staging"
     assert version.run_id == run.info.run_id
-    assert version.tags["llmflowlab.candidate"] == candidate_digest(CANDIDATE)
+    assert version.tags["llmflowlab.candidate"] == CANDIDATE.version_digest
     assert run.data.tags["llmflowlab.model_version"] == str(version.version) == "1"
     aliased = stored.client.get_model_version_by_alias("llm_gemini_chat", "staging")
     assert aliased.version == version.version
@@ -50,10 +51,10 @@ def test_the_same_candidate_gets_no_second_version(
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param({"temperature": 0.9}, id="temperature"),
-        pytest.param({"system_prompt": None}, id="system-prompt"),
-        pytest.param({"model_id": "gemini-2.5-pro"}, id="model"),
-        pytest.param({"max_tokens": 5}, id="max-tokens"),
+        pytest.param({"parameters": Parameters(temperature=0.9)}, id="temperature"),
+        pytest.param({"system": None}, id="system-prompt"),
+        pytest.param({"model": "gemini:gemini-2.5-pro"}, id="model"),
+        pytest.param({"parameters": Parameters(temperature=0.2, max_tokens=5)}, id="max-tokens"),
     ],
 )
 def test_another_candidate_gets_a_version_and_the_older_one_is_archived(

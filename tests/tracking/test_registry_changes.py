@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.candidates import candidate_of_run, run_for
 from llmflowlab.tracking.model_package import ModelPackage
-from llmflowlab.tracking.records import Candidate
 from llmflowlab.tracking.registry import ModelRegistry
 from llmflowlab.tracking.registry_changes import (
     archive,
@@ -36,11 +36,10 @@ def store(lab: Settings, package: ModelPackage) -> Store:
     registry = ModelRegistry(lab, store, package)
     for system in ("one", "two", "three"):
         candidate = Candidate(
-            provider="guide",
-            model_name="Guide",
+            model="guide:docs",
+            display_name="Guide",
             supplier="LLMFlowLab",
-            model_id="docs",
-            system_prompt=system,
+            system=system,
         )
         run_id, experiment_id = run_for(store, candidate)
         assert candidate_of_run(store, run_id) == (candidate, experiment_id)

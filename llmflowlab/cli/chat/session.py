@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmflowlab.asking.calling import Answer, CallPolicy, call
+from llmflowlab.candidate import Candidate
 from llmflowlab.cli.chat.conversation import Conversation, Fitted
 from llmflowlab.cli.chat.interrupt import interruptible
 from llmflowlab.cli.chat.measure import measured
@@ -19,7 +20,6 @@ from llmflowlab.errors import ContextTooLong, LabError, ProviderError
 from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import Provider
 from llmflowlab.tracking.records import (
-    Candidate,
     RatingRecord,
     SessionStart,
     TurnRecord,
@@ -256,23 +256,18 @@ class Chat:
         self._recorder.record_turn(record)
 
     def _candidate(self) -> Candidate:
-        provider, parameters = self.provider, self.parameters
+        provider = self.provider
         return Candidate(
-            provider=provider.name,
-            model_name=provider.display_name,
+            model=f"{provider.name}:{provider.model}",
+            display_name=provider.display_name,
             supplier=provider.supplier,
-            model_id=provider.model,
-            system_prompt=self.system,
-            prompt_version=self.prompt_version,
-            temperature=parameters.temperature,
-            top_p=parameters.top_p,
-            max_tokens=parameters.max_tokens,
-            seed=parameters.seed,
+            system=self.system,
+            prompt=self.prompt_version,
+            parameters=self.parameters,
         )
 
     def _sent(self, messages: tuple[Message, ...]) -> list[dict[str, str]]:
-        system = [{"role": "system", "content": self.system}] if self.system else []
-        return [*system, *({"role": m.role, "content": m.content} for m in messages)]
+        return Request(messages=messages, system=self.system).openai_messages()
 
     def _say_dropped(self, fitted: Fitted) -> None:
         if not fitted.newly_dropped:

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.cli.context import App
 from llmflowlab.cli.evaluate.deciding import margin_argument
 from llmflowlab.cli.evaluate.preparing import Prepared
@@ -25,7 +26,6 @@ from llmflowlab.evaluation.conclude.gates import (
 )
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.ledger import Ledger
-from llmflowlab.evaluation.run.plan import CandidateSpec
 from llmflowlab.files import write_atomically
 from llmflowlab.providers.factory import parse_reference
 
@@ -142,7 +142,7 @@ def gate_wishes(arguments: argparse.Namespace) -> GateWishes:
 
 def champions_asked(
     app: App, wishes: GateWishes, models: Sequence[str], ledger: Ledger, resume: str | None
-) -> list[CandidateSpec]:
+) -> list[Candidate]:
     """Return the champions that candidates are to be compared with; none where not asked for.
 
     Raises:
@@ -162,7 +162,7 @@ def champions_asked(
 
 
 def with_gates(
-    wishes: GateWishes, prepared: Prepared, ledger: Ledger, champions: Sequence[CandidateSpec]
+    wishes: GateWishes, prepared: Prepared, ledger: Ledger, champions: Sequence[Candidate]
 ) -> Prepared:
     """Return the evaluation with its gates, which are looked up and checked now.
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.calling import CallPolicy
 from llmflowlab.asking.pacing import limiter_for
+from llmflowlab.candidate import Candidate
 from llmflowlab.cli.context import App
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.answers import Metering
 from llmflowlab.evaluation.judging import Judge, Panel
-from llmflowlab.evaluation.run.plan import CandidateSpec, EvaluationPlan
+from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.run.steering import Steering
 from llmflowlab.providers.factory import parse_reference
 
@@ -19,7 +20,7 @@ __all__ = ["judges_of", "panel_for"]
 
 
 def judges_of(
-    app: App, named: Sequence[str], candidates: Sequence[CandidateSpec]
+    app: App, named: Sequence[str], candidates: Sequence[Candidate]
 ) -> tuple[tuple[str, ...], list[str]]:
     """Return the judges' references, and what to say of them; none where none is to be had.
 

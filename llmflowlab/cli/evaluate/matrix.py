@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.cli.context import App
 from llmflowlab.evaluation.run.answering import DEFAULT_MAX_TOKENS
-from llmflowlab.evaluation.run.plan import CandidateSpec
 from llmflowlab.messages import Parameters
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["candidates_of"]
 
 
-def candidates_of(app: App, wishes: Wishes) -> list[CandidateSpec]:
+def candidates_of(app: App, wishes: Wishes) -> list[Candidate]:
     """Return the candidates that were asked for, models first.
 
     Raises:
@@ -33,7 +33,7 @@ def candidates_of(app: App, wishes: Wishes) -> list[CandidateSpec]:
             for parameters in sets:
                 words = [said, _differing(parameters, sets)]
                 found.append(
-                    CandidateSpec(
+                    Candidate(
                         model=provider.reference,
                         display_name=provider.display_name,
                         supplier=provider.supplier,

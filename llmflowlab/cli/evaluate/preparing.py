@@ -9,6 +9,7 @@ from pathlib import Path
 
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.calling import CallPolicy
+from llmflowlab.candidate import Candidate
 from llmflowlab.cli.context import App
 from llmflowlab.cli.evaluate.deciding import refuse_decided, refuse_undecidable
 from llmflowlab.cli.evaluate.judges import judges_of, panel_for
@@ -23,7 +24,7 @@ from llmflowlab.evaluation.judging import JUDGED, PREFERENCE, Combine
 from llmflowlab.evaluation.run.engine import Harness, Workbench, new_evaluation_id
 from llmflowlab.evaluation.run.estimate import Estimate, estimate
 from llmflowlab.evaluation.run.ledger import Ledger
-from llmflowlab.evaluation.run.plan import CandidateSpec, EvaluationPlan
+from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.evaluation.run.reuse import reusable_answers
 from llmflowlab.evaluation.run.scorer_choice import DEFAULT_JUDGED, check_scorers
@@ -63,7 +64,7 @@ class Wishes:
     """End a comparison of two once it is decided; differences below this do not matter."""
     margin: float = DEFAULT_MARGIN
     """How much worse than the best a cheaper candidate may be."""
-    beside: Sequence[CandidateSpec] = ()
+    beside: Sequence[Candidate] = ()
     """Candidates that the others are to be compared with."""
     sample: int | None = None
     stratify: Stratum | None = None

@@ -145,9 +145,9 @@ def _narrowed(
 
 
 def _labels(stored: StoredEvaluation) -> list[str]:
-    from llmflowlab.evaluation.run.plan import CandidateSpec
+    from llmflowlab.candidate import Candidate
 
-    return [CandidateSpec.from_json(values).label for values in stored.plan["candidates"]]
+    return [Candidate.from_json(values).label for values in stored.plan["candidates"]]
 
 
 def _choices(stored: StoredEvaluation) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.cli.context import App
 from llmflowlab.cli.registry.show import print_json
 from llmflowlab.errors import ExitCode, InputError
+from llmflowlab.messages import Parameters
 from llmflowlab.prompts.registry import load_prompt
 from llmflowlab.tracking.candidates import candidate_of_run, run_for
-from llmflowlab.tracking.records import Candidate
 from llmflowlab.tracking.store import Store, open_store
 
 __all__ = ["register"]
@@ -46,11 +47,9 @@ def register(app: App, arguments: argparse.Namespace) -> int:
     for run_id, candidate, experiment_id in found:
         version = registry.register(candidate, run_id=run_id, experiment_id=experiment_id)
         name = registered_name(candidate.provider)
-        made.append(
-            {"name": name, "version": version, "model": candidate.reference, "run_id": run_id}
-        )
+        made.append({"name": name, "version": version, "model": candidate.model, "run_id": run_id})
         if not arguments.json:
-            app.screen.say(f"{candidate.reference} is {name}/{version}.")
+            app.screen.say(f"{candidate.model} is {name}/{version}.")
     if arguments.json:
         print_json({"registered": made})
     return ExitCode.DONE
@@ -62,16 +61,17 @@ def _described(app: App, store: Store, arguments: argparse.Namespace) -> Candida
         raise InputError(f"{arguments.model} is registered already.")
     prompt = None if arguments.prompt is None else load_prompt(store, arguments.prompt)
     candidate = Candidate(
-        provider=provider.name,
-        model_name=provider.display_name,
+        model=f"{provider.name}:{provider.model}",
+        display_name=provider.display_name,
         supplier=provider.supplier,
-        model_id=provider.model,
-        system_prompt=prompt.text if prompt else arguments.system or None,
-        prompt_version=prompt.reference if prompt else None,
-        temperature=arguments.temperature,
-        top_p=arguments.top_p,
-        max_tokens=arguments.max_tokens,
-        seed=arguments.seed,
+        system=prompt.text if prompt else arguments.system or None,
+        prompt=prompt.reference if prompt else None,
+        parameters=Parameters(
+            temperature=arguments.temperature,
+            top_p=arguments.top_p,
+            max_tokens=arguments.max_tokens,
+            seed=arguments.seed,
+        ),
     )
     provider.close()
     return candidate

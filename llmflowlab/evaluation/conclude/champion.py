@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.conclude.baseline import Baseline, Reference
-from llmflowlab.evaluation.run.plan import CandidateSpec, EvaluationPlan, main_scorer
+from llmflowlab.evaluation.run.plan import EvaluationPlan, main_scorer
 from llmflowlab.messages import Parameters
 from llmflowlab.providers.factory import provider_class
 from llmflowlab.tracking.registry import registered_name
@@ -18,7 +19,7 @@ from llmflowlab.tracking.store import Store
 __all__ = ["champion_baseline", "champions"]
 
 
-def champions(store: Store, providers: Sequence[str]) -> list[CandidateSpec]:
+def champions(store: Store, providers: Sequence[str]) -> list[Candidate]:
     """Return the champion of each provider's registered model as a candidate.
 
     Args:
@@ -47,7 +48,7 @@ def champions(store: Store, providers: Sequence[str]) -> list[CandidateSpec]:
             raise InputError(f"{version.reference} is no single candidate to be compared with.")
         kind = provider_class(provider)
         found.append(
-            CandidateSpec(
+            Candidate(
                 model=f"{config['provider']}:{config['model']}",
                 display_name=kind.display_name,
                 supplier=kind.supplier,
@@ -60,7 +61,7 @@ def champions(store: Store, providers: Sequence[str]) -> list[CandidateSpec]:
 
 
 def champion_baseline(
-    plan: EvaluationPlan, specs: Sequence[CandidateSpec]
+    plan: EvaluationPlan, specs: Sequence[Candidate]
 ) -> tuple[Baseline, frozenset[int]]:
     """Return the comparison of a plan's candidates with champions among them, and which those are.
 
@@ -86,7 +87,7 @@ def champion_baseline(
     return baseline, added
 
 
-def _place(plan: EvaluationPlan, spec: CandidateSpec) -> int:
+def _place(plan: EvaluationPlan, spec: Candidate) -> int:
     for index, candidate in enumerate(plan.candidates):
         if candidate.digest == spec.digest or candidate.variant == spec.variant:
             return index

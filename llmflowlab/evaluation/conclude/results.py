@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.deciding import Sequential
 from llmflowlab.evaluation.judging.agreement import JudgingQuality
 from llmflowlab.evaluation.run.outcomes import Scores
-from llmflowlab.evaluation.run.plan import CandidateSpec, Cell, EvaluationPlan
+from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.statistics import Interval, PairedTest, Repeats
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Latency:
 class CandidateResult:
     """Everything about one candidate."""
 
-    spec: CandidateSpec
+    spec: Candidate
     run_id: str | None
     rows: int
     """Answers asked for: rows × trials."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.conclude.comparing import paired_scores
 from llmflowlab.evaluation.run.experience import (
@@ -18,7 +19,7 @@ from llmflowlab.evaluation.run.experience import (
 )
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Outcome
-from llmflowlab.evaluation.run.plan import CandidateSpec, EvaluationPlan
+from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.statistics.planning import (
     rows_for_degrees,
     rows_for_yes_no,
@@ -94,7 +95,7 @@ def spread_of(
             )
         return found
     for stored in ledger.evaluations():
-        known = [CandidateSpec.from_json(values) for values in stored.plan["candidates"]]
+        known = [Candidate.from_json(values) for values in stored.plan["candidates"]]
         if scorer not in stored.plan["scorers"] or not _same(plan.candidates, known):
             continue
         earlier = ledger.plan(stored.id)
@@ -107,7 +108,7 @@ def spread_of(
     return Spread(binary=binary, value=assumed, rows=0)
 
 
-def _same(planned: Sequence[CandidateSpec], known: Sequence[CandidateSpec]) -> bool:
+def _same(planned: Sequence[Candidate], known: Sequence[Candidate]) -> bool:
     return {candidate.model for candidate in planned} <= {candidate.model for candidate in known}
 
 

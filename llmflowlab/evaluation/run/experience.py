@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist, fmean, stdev
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.evaluation.answers import Metering
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Outcome
-from llmflowlab.evaluation.run.plan import CandidateSpec, EvaluationPlan, request_for
+from llmflowlab.evaluation.run.plan import EvaluationPlan, request_for
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.providers.base import Provider
 
@@ -93,14 +94,14 @@ def spread_of_sum(values: Sequence[float], number: int) -> tuple[float, float, f
 
 
 def answers_before(
-    ledger: Ledger, candidate: CandidateSpec, provider: Provider, metering: Metering
+    ledger: Ledger, candidate: Candidate, provider: Provider, metering: Metering
 ) -> Sizes:
     """Return the sizes of a candidate's latest answers, or of its model's where it has too few."""
 
-    def same(other: CandidateSpec, _: Sequence[str]) -> bool:
+    def same(other: Candidate, _: Sequence[str]) -> bool:
         return other.digest == candidate.digest
 
-    def same_model(other: CandidateSpec, _: Sequence[str]) -> bool:
+    def same_model(other: Candidate, _: Sequence[str]) -> bool:
         return other.model == candidate.model
 
     own = _answers(_latest(ledger, same), provider, metering)
@@ -108,7 +109,7 @@ def answers_before(
 
 
 def latest_answers(
-    ledger: Ledger, candidate: CandidateSpec
+    ledger: Ledger, candidate: Candidate
 ) -> Iterator[tuple[EvaluationPlan, Outcome]]:
     """Yield the latest rows that a candidate's model answered."""
     yield from _latest(ledger, lambda other, _: other.model == candidate.model)
@@ -157,7 +158,7 @@ def _counted(plan: EvaluationPlan, outcome: Outcome, provider: Provider, meterin
 
 
 def _latest(
-    ledger: Ledger, fits: Callable[[CandidateSpec, Sequence[str]], bool]
+    ledger: Ledger, fits: Callable[[Candidate, Sequence[str]], bool]
 ) -> Iterator[tuple[EvaluationPlan, Outcome]]:
     """Yield the latest rows of the candidates that fit (told by candidate and judges)."""
     left = _LATEST
@@ -165,7 +166,7 @@ def _latest(
         plan: EvaluationPlan | None = None
         for index, values in enumerate(stored.plan["candidates"]):
             judges = [stored.plan["judge"], *stored.plan.get("panel", ())]
-            if not fits(CandidateSpec.from_json(values), judges):
+            if not fits(Candidate.from_json(values), judges):
                 continue
             plan = plan or ledger.plan(stored.id)
             for record in ledger.query(

@@ -10,15 +10,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.data.conversations import conversation_from_json, conversation_request
 from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.scorers.base import ScorerSpec
-from llmflowlab.messages import Message, Parameters, Request
+from llmflowlab.messages import Message, Request
 from llmflowlab.text.digests import digest_of
 
 __all__ = [
-    "CandidateSpec",
     "Cell",
     "EvaluationPlan",
     "dataset_from_json",
@@ -26,46 +26,6 @@ __all__ = [
     "main_scorer",
     "request_for",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CandidateSpec:
-    """One who answers: a model with its system prompt and generation parameters."""
-
-    model: str
-    """Model reference, with the model named."""
-    display_name: str
-    """The {Name} of run names: `Gemini`."""
-    supplier: str
-    system: str | None = None
-    prompt: str | None = None
-    """`NAME@VERSION` where `system` came from the prompt registry."""
-    parameters: Parameters = Parameters()
-    variant: str | None = None
-    """What tells it from others of the same model: `system 2`, `temperature 0.2`."""
-
-    @property
-    def provider(self) -> str:
-        return self.model.partition(":")[0]
-
-    @property
-    def model_id(self) -> str:
-        return self.model.partition(":")[2]
-
-    @property
-    def label(self) -> str:
-        """What tables and columns call it."""
-        label = self.model if self.prompt is None else f"{self.model} + {self.prompt}"
-        return label if self.variant is None else f"{label} ({self.variant})"
-
-    @property
-    def digest(self) -> str:
-        """Changes whenever another answer could come out."""
-        return digest_of([self.model, self.system, asdict(self.parameters)])
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> CandidateSpec:
-        return cls(**{**values, "parameters": Parameters(**values["parameters"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +43,7 @@ class EvaluationPlan:
 
     evaluation_id: str
     dataset: Dataset
-    candidates: tuple[CandidateSpec, ...]
+    candidates: tuple[Candidate, ...]
     scorers: tuple[str, ...]
     judge: str | None
     """Model reference of the judge, the same for all candidates; None where no scorer needs one."""
@@ -201,7 +161,7 @@ class EvaluationPlan:
         return cls(
             evaluation_id=values["evaluation_id"],
             dataset=dataset,
-            candidates=tuple(CandidateSpec.from_json(c) for c in values["candidates"]),
+            candidates=tuple(Candidate.from_json(c) for c in values["candidates"]),
             scorers=tuple(values["scorers"]),
             judge=values["judge"],
             panel=tuple(values.get("panel", ())),
@@ -264,7 +224,7 @@ def _asked(row: Row) -> list[Any]:
     return asked
 
 
-def request_for(candidate: CandidateSpec, row: Row) -> Request:
+def request_for(candidate: Candidate, row: Row) -> Request:
     """Return what a candidate is asked for a row.
 
     That is its conversation, as it is; else the question, under its context where it has one.

@@ -13,13 +13,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.run.closing import Closing, PlotOrder
 from llmflowlab.evaluation.run.harness import ScoredRow, evaluate_with_mlflow, prepare_environment
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Entry, Outcome
-from llmflowlab.evaluation.run.plan import CandidateSpec, Cell, EvaluationPlan
-from llmflowlab.evaluation.run.row_traces import row_inputs, row_trace, set_parameters
+from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
+from llmflowlab.evaluation.run.row_traces import row_inputs, row_trace
 from llmflowlab.evaluation.run.scorer_choice import is_binary
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.settings import Settings
@@ -248,12 +249,12 @@ class Recording:
         }
 
 
-def _candidate_params(spec: CandidateSpec) -> dict[str, str]:
+def _candidate_params(spec: Candidate) -> dict[str, str]:
     params = {
         "model_name": spec.display_name,
         "supplier": spec.supplier,
         "model_id": spec.model_id,
-        **{name: str(value) for name, value in set_parameters(spec).items()},
+        **{name: str(value) for name, value in spec.parameters.given().items()},
     }
     if spec.system:
         params["system_prompt"] = spec.system

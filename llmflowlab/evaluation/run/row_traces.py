@@ -8,13 +8,12 @@ from typing import Any
 
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.run.outcomes import Outcome
-from llmflowlab.evaluation.run.plan import CandidateSpec, Cell, EvaluationPlan, request_for
+from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan, request_for
 from llmflowlab.evaluation.scores import Score
-from llmflowlab.messages import Request
 from llmflowlab.tracking.evaluation_runs import AssessmentValue, RowTrace
 from llmflowlab.tracking.spans import SpanSpec, TokenUse
 
-__all__ = ["PARTS", "row_inputs", "row_trace", "set_parameters"]
+__all__ = ["PARTS", "row_inputs", "row_trace"]
 
 PARTS = "llmflowlab.parts"
 """Metadata of an assessment: the statistics of a corpus score, as a JSON array."""
@@ -84,12 +83,10 @@ def _answer_span(
 ) -> SpanSpec:
     spec = plan.candidates[cell.candidate]
     request = request_for(spec, plan.dataset.rows[cell.row])
-    messages = [{"role": "system", "content": request.system}] if request.system else []
-    messages += [{"role": m.role, "content": m.content} for m in request.messages]
     return SpanSpec(
         name=spec.model,
         kind="CHAT_MODEL",
-        inputs={"messages": messages, **set_parameters(request)},
+        inputs={"messages": request.openai_messages(), **request.parameters.given()},
         outputs={"choices": [{"message": {"role": "assistant", "content": answer.text}}]},
         start_ns=start,
         end_ns=end,
@@ -152,15 +149,3 @@ def row_inputs(plan: EvaluationPlan, cell: Cell) -> dict[str, Any]:
     if row.context:
         inputs["context"] = row.context
     return inputs
-
-
-def set_parameters(of: CandidateSpec | Request) -> dict[str, Any]:
-    """Return the generation parameters that are set."""
-    parameters = of.parameters
-    values = {
-        "temperature": parameters.temperature,
-        "top_p": parameters.top_p,
-        "max_tokens": parameters.max_tokens,
-        "seed": parameters.seed,
-    }
-    return {name: value for name, value in values.items() if value is not None}

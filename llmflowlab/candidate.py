@@ -1,0 +1,108 @@
+"""Who answers: a model with its system prompt and generation parameters.
+
+One value in every room: a chat's session, an evaluation's column, a registered version, an agent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from llmflowlab.messages import Parameters
+from llmflowlab.text.digests import digest_of
+
+__all__ = ["Candidate"]
+
+_PARAMETERS = tuple(field.name for field in fields(Parameters))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A model reference with what it is told and how it generates."""
+
+    model: str
+    """Model reference, with the model named: `gemini:gemini-2.5-flash`."""
+    display_name: str
+    """The {Name} of run names and the run parameter `model_name`: `Gemini`."""
+    supplier: str
+    """The run parameter `supplier`: `Google`."""
+    system: str | None = None
+    """The system prompt."""
+    prompt: str | None = None
+    """`NAME@VERSION` where `system` came from the prompt registry."""
+    parameters: Parameters = Parameters()
+    variant: str | None = None
+    """What tells it from others of the same model: `system 2`, `temperature 0.2`."""
+
+    @property
+    def provider(self) -> str:
+        """As in a model reference: `gemini`."""
+        return self.model.partition(":")[0]
+
+    @property
+    def model_id(self) -> str:
+        """The model at the provider: `gemini-2.5-flash`."""
+        return self.model.partition(":")[2]
+
+    @property
+    def label(self) -> str:
+        """What tables and columns call it."""
+        label = self.model if self.prompt is None else f"{self.model} + {self.prompt}"
+        return label if self.variant is None else f"{label} ({self.variant})"
+
+    @property
+    def digest(self) -> str:
+        """Changes whenever another answer could come out; answers are kept under it."""
+        return digest_of([self.model, self.system, asdict(self.parameters)])
+
+    @property
+    def version_digest(self) -> str:
+        """The same for two sessions exactly when their registered versions are."""
+        config = {name: value for name, value in self.model_config().items() if name != "tracing"}
+        text = json.dumps(config, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode("utf-8", errors="replace")).hexdigest()
+
+    def model_config(self) -> dict[str, Any]:
+        """Return what a registered version of it holds, as JSON values."""
+        config = {
+            "provider": self.provider,
+            "model": self.model_id,
+            "system_prompt": self.system,
+            "parameters": self.parameters.given(),
+        }
+        if self.prompt is not None:
+            config["prompt"] = self.prompt
+        # Named although it is the default: MLflow lets whoever loads a model change only what is there.
+        return {**config, "tracing": True}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Candidate:
+        """Return what `dataclasses.asdict` was made of, as it stands in the ledger."""
+        return cls(**{**values, "parameters": Parameters(**values["parameters"])})
+
+    def to_record(self) -> dict[str, Any]:
+        """Return its flat form, as it stands in the journals of chats."""
+        return {
+            "provider": self.provider,
+            "model_name": self.display_name,
+            "supplier": self.supplier,
+            "model_id": self.model_id,
+            "system_prompt": self.system,
+            "prompt_version": self.prompt,
+            **asdict(self.parameters),
+        }
+
+    @classmethod
+    def from_record(cls, values: Mapping[str, Any]) -> Candidate:
+        """Return what `to_record` was made of; unknown names (of a later version) are left out."""
+        return cls(
+            model=f"{values['provider']}:{values['model_id']}",
+            display_name=values["model_name"],
+            supplier=values["supplier"],
+            system=values.get("system_prompt"),
+            prompt=values.get("prompt_version"),
+            parameters=Parameters(**{name: values.get(name) for name in _PARAMETERS}),
+        )
