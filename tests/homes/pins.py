@@ -1,7 +1,6 @@
 """Everything under which something is kept or found again, made by the program of today.
 
-All that knows how such objects are built stands in `_objects` and below; `golden_0_1_0.json` holds what
-0.1.0 made of the same. An answer, a judgement or a vector whose key changes is paid for again.
+`golden_0_1_0.json` holds what 0.1.0 made of the same; this module alone knows how such objects are built. An answer, a judgement or a vector whose key changes is paid for again.
 """
 
 from __future__ import annotations
@@ -154,7 +153,7 @@ def kept_keys(home: Path, evaluation: str) -> dict[str, Any]:
         outcomes = [Outcome.from_json(record) for _, record in ledger.outcomes(evaluation)]
     return {
         "dataset": plan.dataset.digest,
-        "rows": [row.question for row in plan.dataset.rows],
+        "file": load_dataset(home / plan.dataset.path.name).digest,
         "answers": {plan.answer_key(cell) for cell in plan.cells()},
         "outcomes": {outcome.key for outcome in outcomes},
         "traces": {plan.trace_id(o.cell): o.digest for o in outcomes},

@@ -1,7 +1,9 @@
 """A home that version 0.1.0 wrote: opened, resumed, reported, promoted and served, and nothing paid twice.
 
 `golden_0_1_0.json` holds what 0.1.0 printed. Its `figures` and `digests` are never edited. A figure that is
-meant to be another one now stands under `changed`, with the value of today and the reason.
+meant to be another one now stands under `changed`, by document and path, with the value of today and
+the reason: `{"report finished": {"candidates[0].cost_usd": {"now": 0.0008, "why": "..."}}}`; the value of
+what is no longer there is "(absent)".
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ from __future__ import annotations
 import csv
 import gc
 import json
-import os
 import socket
 import sqlite3
 import subprocess
@@ -42,37 +43,58 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning
 
 
 @pytest.fixture(scope="module")
-def unpacked_once(tmp_path_factory: pytest.TempPathFactory) -> OldHome:
-    return unpacked(tmp_path_factory.mktemp("home"))
+def read_only(tmp_path_factory: pytest.TempPathFactory) -> OldHome:
+    return unpacked(tmp_path_factory.mktemp("looked-at"))
+
+
+@pytest.fixture(scope="module")
+def with_sessions(tmp_path_factory: pytest.TempPathFactory) -> OldHome:
+    return unpacked(tmp_path_factory.mktemp("talked-with"))
 
 
 @pytest.fixture
-def looked_at(unpacked_once: OldHome, monkeypatch: pytest.MonkeyPatch) -> OldHome:
-    """The old home for commands that ask no model and change nothing."""
-    monkeypatch.setenv("LLMFLOWLAB_HOME", str(unpacked_once.path))
-    return unpacked_once
+def looked_at(read_only: OldHome, monkeypatch: pytest.MonkeyPatch) -> OldHome:
+    """The old home, shared by commands that leave it as it is."""
+    monkeypatch.setenv("LLMFLOWLAB_HOME", str(read_only.path))
+    return read_only
 
 
 @pytest.fixture
-def home(
-    tmp_path: Path,
-    loopback: LoopbackServer,
-    monkeypatch: pytest.MonkeyPatch,
-    requests_allowed: None,
-) -> Iterator[OldHome]:
-    """The old home as the program's own, with every provider at the loopback server."""
-    folder = tmp_path / "home"
-    folder.mkdir()
+def connected(
+    loopback: LoopbackServer, monkeypatch: pytest.MonkeyPatch, requests_allowed: None
+) -> None:
+    """Every provider is at the loopback server."""
     for name, value in loopback.environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("LLMFLOWLAB_HOME", str(folder))
     monkeypatch.setenv("PYTHONPATH", str(MAIN.parent))
+
+
+@pytest.fixture
+def talked_with(
+    with_sessions: OldHome, monkeypatch: pytest.MonkeyPatch, connected: None
+) -> OldHome:
+    """The old home, shared by commands that at most add sessions to it."""
+    monkeypatch.setenv("LLMFLOWLAB_HOME", str(with_sessions.path))
+    return with_sessions
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connected: None) -> OldHome:
+    """The old home, one's own, for whoever pays or changes something."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("LLMFLOWLAB_HOME", str(folder))
     monkeypatch.chdir(folder)
-    yield unpacked(folder)
-    if loopback.requests:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
+    return unpacked(folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def connections_forgotten() -> Iterator[None]:
+    """Collect what this module's clients left open, before another module's test is told of it."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def document(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
@@ -94,20 +116,21 @@ def flat(value: Any, path: str = "") -> dict[str, Any]:
     return {name: leaf for part in parts for name, leaf in part.items()}
 
 
+def golden(name: str) -> dict[str, Any]:
+    """Return what a document must say: as 0.1.0 said it, but for what was changed since for a reason."""
+    changed = GOLDEN["changed"].get(name, {})
+    assert all(change["why"].strip() for change in changed.values())
+    figures: dict[str, Any] = GOLDEN["figures"][name]
+    return figures | {path: change["now"] for path, change in changed.items()}
+
+
 def assert_golden(name: str, found: Any) -> None:
     """Check a document against what 0.1.0 printed; what has been added since is not looked at."""
     # Times of day in the zone of whoever looks.
     today = {
         path: leaf for path, leaf in flat(found).items() if path.rpartition(".")[2] not in _TIMES
     }
-    if record := os.environ.get("PYTEST_GOLDEN"):
-        file = Path(record)
-        kept = json.loads(file.read_text("utf-8")) if file.exists() else {}
-        file.write_text(json.dumps({**kept, name: today}, ensure_ascii=False), "utf-8")
-        return
-    changed = GOLDEN["changed"].get(name, {})
-    assert all(change["why"].strip() for change in changed.values())
-    expected = GOLDEN["figures"][name] | {path: change["now"] for path, change in changed.items()}
+    expected = golden(name)
     different = {
         path: (value, today.get(path, ABSENT))
         for path, value in expected.items()
@@ -144,11 +167,7 @@ def asked(loopback: LoopbackServer) -> dict[str, int]:
 
 
 def test_every_key_under_which_something_was_kept_is_still_the_same(tmp_path: Path) -> None:
-    found = digests(tmp_path)
-    if record := os.environ.get("PYTEST_GOLDEN"):
-        Path(record + ".digests").write_text(json.dumps(found, ensure_ascii=False), "utf-8")
-        return
-    assert found == GOLDEN["digests"]
+    assert digests(tmp_path) == GOLDEN["digests"]
 
 
 @pytest.mark.parametrize(
@@ -166,6 +185,7 @@ def test_what_an_old_evaluation_kept_is_found_under_the_keys_of_today(
     evaluation = looked_at.made[which]
     keys = kept_keys(looked_at.path, evaluation)
     answers = kept(looked_at, "answers", evaluation)
+    assert keys["file"] == keys["dataset"]
     assert answers <= keys["answers"]
     assert len(keys["answers"] - answers) == missing
     assert keys["outcomes"] == kept(looked_at, "outcomes", evaluation)
@@ -253,7 +273,7 @@ def test_only_what_failed_is_asked_again_when_a_finished_evaluation_is_resumed(
     assert [candidate["run_id"] for candidate in found["candidates"]] == home.made["finished_runs"]
     assert [candidate["answered"] for candidate in found["candidates"]] == [50, 50]
     untouched = found["candidates"][0]
-    old = GOLDEN["figures"]["report finished"]
+    old = golden("report finished")
     assert untouched["cost_usd"] == pytest.approx(old["candidates[0].cost_usd"])
     assert untouched["scores"]["contains"]["mean"] == old["candidates[0].scores.contains.mean"]
 
@@ -261,12 +281,8 @@ def test_only_what_failed_is_asked_again_when_a_finished_evaluation_is_resumed(
 def test_the_same_evaluation_made_again_pays_only_for_what_failed(
     home: OldHome, loopback: LoopbackServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scorers = [
-        "exact_match",
-        "contains",
-        "near=embedding_similarity:model=openai:text-embedding-3-small",
-    ]
-    scorers += ["correctness", "guidelines"]
+    near = "near=embedding_similarity:model=openai:text-embedding-3-small"
+    scorers = ["exact_match", "contains", near, "correctness", "guidelines"]
     found = document(
         capsys,
         *("evaluate", "--model", "openai:gpt-4.1-mini", "--model", "gemini:gemini-2.5-flash"),
@@ -274,7 +290,7 @@ def test_the_same_evaluation_made_again_pays_only_for_what_failed(
         *(part for scorer in scorers for part in ("--scorer", scorer)),
         *("--data", "questions.csv", "--judge", "anthropic:claude-haiku-4-5"),
     )
-    # As above; only the judgement that broke off is asked of this evaluation's own accord.
+    # The same as when it is resumed: every other answer, judgement and vector is taken over.
     assert asked(loopback) == {"gemini": 2, "anthropic": 2, "vectors": 1}
     calls = [candidate["calls"] for candidate in found["candidates"]]
     assert calls == [{"sent": 0, "reused": 50}, {"sent": 2, "reused": 48}]
@@ -341,7 +357,10 @@ def delivered(home: OldHome, session: str) -> tuple[str, str, list[str], int]:
     ],
 )
 def test_old_versions_of_every_kind_are_loaded_and_answer(
-    home: OldHome, version: str, kind: str, capsys: pytest.CaptureFixture[str]
+    talked_with: OldHome,
+    version: str,
+    kind: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     checked = document(capsys, "registry", "check", version)
     assert [step["ok"] for step in checked["steps"]] == [True] * 4, checked
@@ -365,14 +384,14 @@ def test_the_champion_can_be_replaced_by_answers_that_are_there(
     assert document(capsys, "registry", "rollback", "llm_guide_chat")["after"] == "2"
 
 
-def test_an_old_sheet_is_read_again(home: OldHome, capsys: pytest.CaptureFixture[str]) -> None:
-    sheet = ("--import-sheet", "sheet.csv", "--judge-name", "Ada")
+def test_an_old_sheet_is_read_again(looked_at: OldHome, capsys: pytest.CaptureFixture[str]) -> None:
+    sheet = ("--import-sheet", str(looked_at.path / "sheet.csv"), "--judge-name", "Ada")
     found = document(capsys, "evaluate", *sheet)
-    assert (found["evaluation_id"], found["new"], found["changed"]) == (home.finished, 0, 0)
+    assert (found["evaluation_id"], found["new"], found["changed"]) == (looked_at.finished, 0, 0)
     assert_golden("sheet", found)
 
 
-def test_an_old_version_is_served(home: OldHome) -> None:
+def test_an_old_version_is_served(talked_with: OldHome) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, str(MAIN), "registry", "serve", "agent_responses@live"]
