@@ -267,7 +267,7 @@ def test_only_what_failed_is_asked_again_when_a_finished_evaluation_is_resumed(
 ) -> None:
     found = document(capsys, "evaluate", "--resume", home.finished)
     # Two answers that a filter refused, and what follows from them: one judgement of two equal texts and
-    # the vector of that text. And a judgement that had broken off.
+    # the vector of that text. And one verdict that could not be read, of two equal answers.
     assert asked(loopback) == {"gemini": 2, "anthropic": 2, "vectors": 1}
     assert found["evaluation_id"] == home.finished
     assert [candidate["run_id"] for candidate in found["candidates"]] == home.made["finished_runs"]
@@ -278,22 +278,22 @@ def test_only_what_failed_is_asked_again_when_a_finished_evaluation_is_resumed(
     assert untouched["scores"]["contains"]["mean"] == old["candidates[0].scores.contains.mean"]
 
 
-def test_the_same_evaluation_made_again_pays_only_for_what_failed(
+def test_the_same_questions_asked_in_a_new_evaluation_pay_only_for_what_failed(
     home: OldHome, loopback: LoopbackServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     near = "near=embedding_similarity:model=openai:text-embedding-3-small"
-    scorers = ["exact_match", "contains", near, "correctness", "guidelines"]
     found = document(
         capsys,
         *("evaluate", "--model", "openai:gpt-4.1-mini", "--model", "gemini:gemini-2.5-flash"),
-        *("--system", "Be brief; antworte kurz.", "--max-tokens", "60", "--trials", "2"),
-        *(part for scorer in scorers for part in ("--scorer", scorer)),
+        *("--system", "Be brief; antworte kurz.", "--max-tokens", "60"),
+        *("--scorer", "contains", "--scorer", near, "--scorer", "correctness"),
         *("--data", "questions.csv", "--judge", "anthropic:claude-haiku-4-5"),
     )
-    # The same as when it is resumed: every other answer, judgement and vector is taken over.
-    assert asked(loopback) == {"gemini": 2, "anthropic": 2, "vectors": 1}
+    # The answer that a filter refused, its judgement and its vector, and the verdict that could not be
+    # read; all else is taken over.
+    assert asked(loopback) == {"gemini": 1, "anthropic": 2, "vectors": 1}
     calls = [candidate["calls"] for candidate in found["candidates"]]
-    assert calls == [{"sent": 0, "reused": 50}, {"sent": 2, "reused": 48}]
+    assert calls == [{"sent": 0, "reused": 25}, {"sent": 1, "reused": 24}]
 
 
 def test_a_killed_evaluation_is_resumed_and_only_what_is_missing_is_paid(
