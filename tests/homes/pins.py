@@ -10,27 +10,26 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.asking.calling import CallPolicy
+from llmflowlab.candidate import Candidate
+from llmflowlab.data.dataset import Dataset, load_dataset, sample
+from llmflowlab.data.stratified import stratified_sample
 from llmflowlab.evaluation.answers import AnswerRecord, Metering
-from llmflowlab.evaluation.data.past import row_key as past_key
-from llmflowlab.evaluation.dataset import Dataset, load_dataset, sample
 from llmflowlab.evaluation.judging import Judge
 from llmflowlab.evaluation.judging.choice import build_judged_scorer, with_instructions
 from llmflowlab.evaluation.judging.scorer import Panel
-from llmflowlab.evaluation.ledger import Ledger
-from llmflowlab.evaluation.outcomes import Outcome
-from llmflowlab.evaluation.plan import CandidateSpec, EvaluationPlan
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.outcomes import Outcome
+from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.scorers.base import parse_scorer
 from llmflowlab.evaluation.scorers.embedding import Embedder, EmbeddingScorer
-from llmflowlab.evaluation.sheets import row_key as sheet_key
-from llmflowlab.evaluation.stratified import stratified_sample
-from llmflowlab.providers.base import Parameters
-from llmflowlab.providers.calling import CallPolicy
+from llmflowlab.history.past_answers import row_key as past_key
+from llmflowlab.messages import Parameters
+from llmflowlab.people.sheets import row_key as sheet_key
 from llmflowlab.providers.factory import build
 from llmflowlab.settings import load_settings
 from llmflowlab.text.cost import Prices
 from llmflowlab.text.tokens import TokenCounter
-from llmflowlab.tracking.model_package import candidate_digest
-from llmflowlab.tracking.records import Candidate
 
 __all__ = ["digests", "kept_keys"]
 
@@ -66,15 +65,15 @@ How kind is {{ answer }} as an answer to {{ question }}?
 """
 ANSWERS = ("Paris", "", "東京です。 🙂", "a\nb")
 SPECS = {
-    "bare": CandidateSpec(model="openai:gpt-4.1-mini", display_name="OpenAI", supplier="OpenAI"),
-    "system": CandidateSpec(
+    "bare": Candidate(model="openai:gpt-4.1-mini", display_name="OpenAI", supplier="OpenAI"),
+    "system": Candidate(
         model="gemini:gemini-2.5-flash",
         display_name="Gemini",
         supplier="Google",
         system="Antworte knapp. ✓",
         variant="system 2",
     ),
-    "parameters": CandidateSpec(
+    "parameters": Candidate(
         model="ollama:llama3.2:latest",
         display_name="Ollama",
         supplier="Ollama",
@@ -83,7 +82,7 @@ SPECS = {
         parameters=Parameters(temperature=0.2, top_p=1.0, max_tokens=60, seed=7),
         variant="temperature 0.2",
     ),
-    "cold": CandidateSpec(
+    "cold": Candidate(
         model="mlflow:llm_guide_chat/2",
         display_name="MLflow",
         supplier="MLflow",
@@ -92,27 +91,21 @@ SPECS = {
     ),
 }
 CANDIDATES = {
-    "bare": Candidate(provider="guide", model_name="Guide", supplier="LLMFlowLab", model_id="docs"),
+    "bare": Candidate(model="guide:docs", display_name="Guide", supplier="LLMFlowLab"),
     "whole": Candidate(
-        provider="gemini",
-        model_name="Gemini",
+        model="gemini:gemini-2.5-flash",
+        display_name="Gemini",
         supplier="Google",
-        model_id="gemini-2.5-flash",
-        system_prompt="Antworte knapp. ✓",
-        prompt_version="tone@2",
-        temperature=0.2,
-        top_p=0.9,
-        max_tokens=60,
-        seed=7,
+        system="Antworte knapp. ✓",
+        prompt="tone@2",
+        parameters=Parameters(temperature=0.2, top_p=0.9, max_tokens=60, seed=7),
     ),
     "zero": Candidate(
-        provider="openai",
-        model_name="OpenAI",
+        model="openai:gpt-4.1-mini",
+        display_name="OpenAI",
         supplier="OpenAI",
-        model_id="gpt-4.1-mini",
-        system_prompt="",
-        temperature=0.0,
-        seed=0,
+        system="",
+        parameters=Parameters(temperature=0.0, seed=0),
     ),
 }
 SCORERS = (
@@ -130,7 +123,7 @@ def digests(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {f"dataset.digest, {name}": one.digest for name, one in data.items()}
     found |= {f"CandidateSpec.digest, {name}": spec.digest for name, spec in SPECS.items()}
     found |= {f"CandidateSpec.label, {name}": spec.label for name, spec in SPECS.items()}
-    found |= {f"candidate_digest, {name}": candidate_digest(c) for name, c in CANDIDATES.items()}
+    found |= {f"candidate_digest, {name}": c.version_digest for name, c in CANDIDATES.items()}
     found |= {f"ScorerSpec, {text}": parse_scorer(text).to_json() for text in SCORERS}
     for name in ("texts", "conversations"):
         plan = _plan(data[name])
