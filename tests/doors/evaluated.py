@@ -1,0 +1,159 @@
+"""One evaluation with everything that makes figures differ, and what each door says of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from contextlib import closing
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmflowlab.cli import main
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.settings import Settings, load_settings
+from llmflowlab.tracking.store import open_store
+from tests.e2e.stored import Everything
+from tests.loopback import LoopbackServer
+from tests.loopback.scenario import Fault, Tokens
+
+__all__ = ["GEMINI", "GPT", "JUDGE", "MOST", "PRICES", "SCORERS", "Evaluated", "evaluate"]
+
+GPT, GEMINI, JUDGE = (
+    "openai:gpt-4.1-mini",
+    "gemini:gemini-2.5-flash",
+    "anthropic:claude-haiku-4-5",
+)
+EMBEDDING = "embedding_similarity:model=openai:text-embedding-3-small"
+SCORERS = ("contains", "correctness", "embedding_similarity")
+MOST = 60
+"""Tokens that an answer may have."""
+PRICES = {
+    GPT: (Decimal("0.4"), Decimal("1.6")),
+    GEMINI: (Decimal("0.3"), Decimal("2.5")),
+    JUDGE: (Decimal("1"), Decimal("5")),
+}
+"""USD a million tokens, prompt and completion."""
+LONG = "Tell me of the sea."
+ROWS = (
+    *((f"What is {n} + {n}?", str(2 * n), "sums") for n in range(1, 12)),
+    (LONG, "ends", "open"),
+)
+TOKENS = Tokens(prompt=1000, completion=40)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """What was evaluated, and where to look."""
+
+    home: Path
+    settings: Settings
+    document: dict[str, Any]
+    """What `evaluate --json` printed."""
+    server: LoopbackServer
+    capsys: pytest.CaptureFixture[str]
+
+    @property
+    def id(self) -> str:
+        return str(self.document["evaluation_id"])
+
+    def candidate(self, model: str) -> dict[str, Any]:
+        """Return one candidate as the document has it."""
+        return next(c for c in self.document["candidates"] if c["model"] == model)
+
+    def run(self, model: str) -> Any:
+        """Return a candidate's run in MLflow."""
+        stored = Everything(self.settings)
+        return stored.client.get_run(self.candidate(model)["run_id"])
+
+    def traces(self, model: str) -> list[Any]:
+        """Return the traces of a candidate's run."""
+        return Everything(self.settings).traces_of(self.run(model))
+
+    def command(self, *arguments: str, code: int = 0) -> Any:
+        """Return the document that a command prints."""
+        self.capsys.readouterr()
+        ended = main([*arguments, "--json"])
+        said = self.capsys.readouterr()
+        assert ended == code, said.err
+        return json.loads(said.out)
+
+    def screen(self, *arguments: str, code: int = 0) -> str:
+        """Return what a command shows a person."""
+        self.capsys.readouterr()
+        assert main([*arguments]) == code
+        return self.capsys.readouterr().out
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return `results.jsonl`."""
+        file = Path(self.document["files"]["answers_csv"]).with_name("results.jsonl")
+        return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+
+    def cells(self) -> list[dict[str, str]]:
+        """Return `answers.csv`."""
+        with Path(self.document["files"]["answers_csv"]).open(encoding="utf-8-sig", newline="") as f:
+            return list(csv.DictReader(f))
+
+    def page(self) -> dict[str, Any]:
+        """Return what the report's page was made of."""
+        text = Path(self.document["files"]["report_html"]).read_text("utf-8")
+        found = re.search(r'<script[^>]*type="application/json"[^>]*>(.*?)</script>', text, re.S)
+        assert found is not None
+        return dict(json.loads(found.group(1)))
+
+    def spent(self) -> Decimal:
+        """Return what the ledger says was paid, which is what a budget counts."""
+        with closing(Ledger(self.settings.state_dir / "evaluations.db")) as ledger:
+            return ledger.spent(self.id)
+
+
+def evaluate(
+    home: Path,
+    server: LoopbackServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Evaluated:
+    """Evaluate two candidates over two trials, with whatever can go wrong."""
+    monkeypatch.setenv("LLMFLOWLAB_HOME", str(home))
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
+    scenario = server.scenario
+    scenario.tokens = {"openai": TOKENS, "gemini": TOKENS, "anthropic": Tokens(prompt=300, completion=20)}
+    scenario.answers = {q: f"It is {a}." for q, a, _ in ROWS} | {
+        "What is 3 + 3?": "It is seven.",
+        LONG: "The sea " + "rolls on and on and " * 40 + "ends.",
+    }
+    scenario.verdict = lambda whole: "seven" not in whole
+    scenario.fail(
+        # Accepted, then torn off without a word of what it took: paid for, nobody knows how much.
+        Fault("reset", wire="openai", model="gpt-4.1-mini"),
+        # Torn off after its first piece, which tells the tokens.
+        Fault("drop", after=1, wire="gemini"),
+        # Refused by a filter: no answer, and free.
+        Fault("blocked_prompt", wire="gemini"),
+    )
+    file = home / "sums.csv"
+    with file.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(("question", "answer", "category"))
+        writer.writerows(ROWS)
+    capsys.readouterr()
+    code = main(
+        [
+            *("evaluate", "--data", str(file), "--model", GPT, "--model", GEMINI),
+            *("--judge", JUDGE, "--max-tokens", str(MOST), "--trials", "2", "--concurrency", "1"),
+            *(part for name in ("contains", "correctness", EMBEDDING) for part in ("--scorer", name)),
+            *("--budget", "5", "--fail-under", "contains=0.5", "--json"),
+        ]
+    )
+    said = capsys.readouterr()
+    assert code == 0, said.err
+    settings = load_settings({"LLMFLOWLAB_HOME": str(home)}, cwd=home, stdin_is_terminal=False)
+    open_store(settings)
+    return Evaluated(
+        home=home, settings=settings, document=json.loads(said.out), server=server, capsys=capsys
+    )
