@@ -150,10 +150,23 @@ class ProviderError(LabError):
 
 
 class ConnectionFailed(ProviderError):
-    """Nothing answered at the provider's address, or the line broke before the answer began."""
+    """Nothing answered at the provider's address, or the line broke before the answer began.
+
+    Args:
+        message: As in `ProviderError`.
+        provider: As in `ProviderError`.
+        model: As in `ProviderError`.
+        sent: Whether there was a line: then the provider may have answered, and been paid for it.
+    """
 
     retryable = True
     reason = "cannot_connect"
+
+    def __init__(
+        self, message: str, *, provider: str, model: str | None = None, sent: bool = False
+    ) -> None:
+        super().__init__(message, provider=provider, model=model)
+        self.sent = sent
 
 
 class AuthenticationFailed(ProviderError):

@@ -17,7 +17,8 @@ from mlflow.types.llm import (
     TokenUsageStats,
 )
 
-from llmflowlab.agents.core import Reply, Tokens
+from llmflowlab.agents.core import Reply
+from llmflowlab.asking.metering import Tokens
 from llmflowlab.conversations import (
     Conversation,
     Wishes,

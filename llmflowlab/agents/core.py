@@ -11,48 +11,21 @@ from typing import Any
 from llmflowlab.agents.config import AgentConfig
 from llmflowlab.agents.live import LiveProvider
 from llmflowlab.agents.steps import Step
-from llmflowlab.asking.calling import Answer, Cancellation, call, complete, policy_from
+from llmflowlab.asking.calling import Cancellation, policy_from
+from llmflowlab.asking.metering import Metering, Tokens
 from llmflowlab.asking.pacing import Gate
+from llmflowlab.asking.paid import Asker, Paid
 from llmflowlab.conversations import Conversation, Wishes, filled, overlaid
-from llmflowlab.errors import Interrupted
+from llmflowlab.errors import AuthenticationFailed, InputError
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import FinishReason, Provider, StreamEvent, TextDelta
+from llmflowlab.settings import Settings
+from llmflowlab.text.cost import Prices
 from llmflowlab.text.tokens import TokenCounter
 
-__all__ = ["AgentCore", "Reply", "Tokens", "messages_of"]
+__all__ = ["AgentCore", "Reply", "messages_of"]
 
 _COUNTER = TokenCounter()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
-    """Tokens of an answer; what the provider did not count is counted or estimated here."""
-
-    prompt: int
-    completion: int
-    estimated: bool = False
-    cached: int | None = None
-    """The part of `prompt` read from the provider's cache; None where it did not say."""
-    reasoning: int | None = None
-    """The part of `completion` spent on hidden reasoning; None where it did not say."""
-
-    @property
-    def total(self) -> int:
-        return self.prompt + self.completion
-
-    def __add__(self, other: Tokens) -> Tokens:
-        # Parts that one of the two does not know are unknown of both.
-        known = None not in {self.cached, other.cached}
-        cached = (self.cached or 0) + (other.cached or 0) if known else None
-        known = None not in {self.reasoning, other.reasoning}
-        reasoning = (self.reasoning or 0) + (other.reasoning or 0) if known else None
-        return Tokens(
-            prompt=self.prompt + other.prompt,
-            completion=self.completion + other.completion,
-            estimated=self.estimated or other.estimated,
-            cached=cached,
-            reasoning=reasoning,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +55,7 @@ class AgentCore:
     def __init__(self, config: AgentConfig, live: LiveProvider | None = None) -> None:
         self.config = config
         self.live = live or LiveProvider(config.reference, key_file=config.key_file)
+        self._metering = _metering(self.live.settings)
         # Here, where a server still starts, and not in its first request.
         self.live.use(lambda provider: provider.prepare())
 
@@ -115,12 +89,11 @@ class AgentCore:
             ProviderError: The provider failed, or the answer broke off.
             ConfigurationError: The provider cannot be used as things are.
         """
-        policy = policy_from(self.live.settings)
         with step.step(name, "CHAT_MODEL", self._inputs(request)) as calling:
-            answer = self.live.use(
-                lambda provider: complete(provider, request, policy=policy, gate=gate)
+            paid = self.live.use(
+                lambda provider: _heard(self._asker(provider, gate).ask_blocking(request))
             )
-            return self._reply(answer, request, calling)
+            return self._reply(paid, calling)
 
     def stream(self, request: Request, step: Step) -> Generator[str | Reply, None, None]:
         """Yield the answer's pieces, and the whole of it at the end; closing it ends the call.
@@ -129,12 +102,12 @@ class AgentCore:
             ProviderError: The provider failed, or the answer broke off.
             ConfigurationError: The provider cannot be used as things are.
         """
-        events: queue.SimpleQueue[StreamEvent | Future[Answer]] = queue.SimpleQueue()
+        events: queue.SimpleQueue[StreamEvent | Future[Paid]] = queue.SimpleQueue()
         cancelled = Cancellation()
-        policy = policy_from(self.live.settings)
 
-        def ask(provider: Provider) -> Answer:
-            return call(provider, request, policy=policy, on_event=events.put, cancelled=cancelled)
+        def ask(provider: Provider) -> Paid:
+            asker = self._asker(provider)
+            return _heard(asker.ask_blocking(request, on_event=events.put, cancelled=cancelled))
 
         with (
             step.step("model_call", "CHAT_MODEL", self._inputs(request)) as calling,
@@ -148,23 +121,35 @@ class AgentCore:
                         yield event.text
             finally:
                 cancelled.set()
-            answer = done.result()
-            if answer.error is not None:
-                raise answer.error
-            if answer.state == "interrupted":
-                raise Interrupted
-            yield self._reply(answer, request, calling)
+            yield self._reply(done.result(), calling)
 
-    def _reply(self, answer: Answer, request: Request, calling: Step) -> Reply:
+    def _asker(self, provider: Provider, gate: Gate | None = None) -> Asker:
+        policy = policy_from(self.live.settings)
+        return Asker(provider, policy=policy, metering=self._metering, gate=gate)
+
+    def _reply(self, paid: Paid, calling: Step) -> Reply:
         model = str(self.config.reference.model)
-        tokens = _tokens(answer, request, model)
-        calling.used(tokens.prompt, tokens.completion)
+        # Noted of a call that failed as well: it may have been paid for.
+        if paid.prompt_tokens is not None or paid.completion_tokens is not None:
+            calling.used(paid.prompt_tokens or 0, paid.completion_tokens or 0)
+        calling.note(
+            tokens_estimated=paid.tokens_estimated,
+            cost_usd=None if paid.spent is None else float(paid.spent),
+            wasted_usd=float(paid.wasted) if paid.wasted else None,
+            tries=paid.tries,
+            waited_seconds=paid.waited,
+        )
+        answer = paid.whole()
+        tokens = Tokens(
+            prompt=paid.prompt_tokens or 0,
+            completion=paid.completion_tokens or 0,
+            estimated=paid.tokens_estimated,
+            cached=paid.cached_tokens,
+            reasoning=paid.reasoning_tokens,
+        )
         calling.note(
             model=answer.model_version or model,
             finish_reason=answer.finish_reason,
-            tokens_estimated=tokens.estimated,
-            tries=answer.tries,
-            waited_seconds=answer.waited,
             time_to_first_token=answer.time_to_first_token,
         )
         calling.gave({"choices": [{"message": {"role": "assistant", "content": answer.text}}]})
@@ -188,17 +173,22 @@ def messages_of(request: Request) -> list[dict[str, str]]:
     return request.openai_messages()
 
 
-def _tokens(answer: Answer, request: Request, model: str) -> Tokens:
-    prompt, completion = answer.usage.prompt_tokens, answer.usage.completion_tokens
-    estimated = prompt is None or completion is None
-    if prompt is None:
-        prompt = _COUNTER.count_messages(messages_of(request), model=model).value
-    if completion is None:
-        completion = _COUNTER.count(answer.reasoning + answer.text, model=model).value
-    return Tokens(
-        prompt=prompt,
-        completion=completion,
-        estimated=estimated,
-        cached=answer.usage.cached_tokens,
-        reasoning=answer.usage.reasoning_tokens,
-    )
+def _heard(paid: Paid) -> Paid:
+    """Return what came of a call.
+
+    Raises:
+        AuthenticationFailed: The key was refused; there may be a new one.
+    """
+    if isinstance(paid.error, AuthenticationFailed):
+        raise paid.error
+    return paid
+
+
+def _metering(settings: Settings) -> Metering:
+    try:
+        prices = Prices(settings)
+    except InputError:
+        # What a price file says is worth no answer: the cost is unknown then.
+        return Metering(_COUNTER)
+    prices.preload()
+    return Metering(_COUNTER, prices)

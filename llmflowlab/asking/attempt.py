@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from llmflowlab.asking.pump import Pump
+from llmflowlab.asking.pump import Event, Pump, Sent
+from llmflowlab.asking.waiting import Waits
 from llmflowlab.errors import ProviderError, StreamInterrupted
-from llmflowlab.messages import Request
 from llmflowlab.providers.base import (
+    Embeddings,
     Finished,
     FinishReason,
     Provider,
@@ -35,6 +36,8 @@ class Answer:
     text: str
     """May be empty: with `finish_reason` "length", reasoning used up the tokens allowed."""
     reasoning: str = ""
+    vectors: tuple[tuple[float, ...], ...] = ()
+    """Of a call for embeddings, in the order of its texts."""
     usage: Usage = Usage()
     """Of the try that answered."""
     failed_usage: Usage = Usage()
@@ -67,18 +70,27 @@ class Attempt:
         self.usage = Usage()
         self._text: list[str] = []
         self._reasoning: list[str] = []
+        self._vectors: tuple[tuple[float, ...], ...] = ()
         self._finished: Finished | None = None
         self._state: AnswerState = "complete"
         self.failure: ProviderError | None = None
         """Why nothing came, or why the answer broke off, in the provider's own class of error."""
+        self.bug: BaseException | None = None
+        """What the provider raised that is no `ProviderError`."""
         self._sent = time.monotonic()
         self._first: float | None = None
         self._ended: float | None = None
 
-    def run(
+    @property
+    def in_vain(self) -> bool:
+        """Whether it failed before anything of an answer came."""
+        return self.bug is not None or (self.failure is not None and self._first is None)
+
+    async def run(
         self,
         provider: Provider,
-        request: Request,
+        what: Sent,
+        waits: Waits,
         *,
         first_token_timeout: float,
         token_timeout: float,
@@ -87,23 +99,28 @@ class Attempt:
     ) -> ProviderError | None:
         """Read one answer; return the failure where nothing of it came."""
         self._sent = time.monotonic()
-        with (
-            Pump(provider, request) as pump,
-            closing(
-                pump.arrivals(
-                    first_token_timeout=first_token_timeout,
-                    token_timeout=token_timeout,
-                    stop=stop,
-                )
-            ) as arrivals,
-        ):
-            for arrival in arrivals:
-                self._ended = arrival.at
-                if isinstance(arrival.what, ProviderError):
-                    return self._broke(arrival.what)
-                self._take(arrival.what, arrival.at)
-                if on_event is not None:
-                    on_event(arrival.what)
+        with Pump(provider, what, waits) as pump:
+            stream = pump.arrivals(
+                first_token_timeout=first_token_timeout, token_timeout=token_timeout, stop=stop
+            )
+            async with aclosing(stream):
+                while True:
+                    try:
+                        arrival = await anext(stream)
+                    except StopAsyncIteration:
+                        break
+                    except Exception as exc:
+                        # Noted, so that nobody takes what the consumer raises for the provider's.
+                        self.bug = exc
+                        raise
+                    self._ended = arrival.at
+                    if isinstance(arrival.what, ProviderError):
+                        return self._broke(arrival.what)
+                    self._take(arrival.what, arrival.at)
+                    if on_event is not None and not isinstance(arrival.what, Embeddings):
+                        on_event(arrival.what)
+                    if isinstance(arrival.what, Finished):
+                        return None
         self.interrupt()
         return None
 
@@ -114,7 +131,7 @@ class Attempt:
         self._state = "incomplete"
         return None
 
-    def _take(self, event: StreamEvent, at: float) -> None:
+    def _take(self, event: Event, at: float) -> None:
         match event:
             case TextDelta(text):
                 self._text.append(text)
@@ -124,6 +141,9 @@ class Attempt:
                 self._mark_first(text, at)
             case UsageReport(usage):
                 self.usage = usage
+            case Embeddings(vectors):
+                self._vectors = vectors
+                self._first = at
             case Finished():
                 self._finished = event
 
@@ -157,6 +177,7 @@ class Attempt:
         return Answer(
             text="".join(self._text),
             reasoning="".join(self._reasoning),
+            vectors=self._vectors,
             usage=self.usage,
             failed_usage=failed_usage,
             finish_reason=self._finished.reason if self._finished else None,

@@ -6,10 +6,14 @@ long as no call costs more than was reserved for it.
 
 from __future__ import annotations
 
-import threading
 from decimal import Decimal
+from functools import partial
+
+from llmflowlab.asking.waiting import THREADS, Changes, Stop, Waits, run
 
 __all__ = ["Budget"]
+
+_AGAIN = 0.2
 
 
 class Budget:
@@ -24,7 +28,7 @@ class Budget:
         self._cap = cap
         self._spent = spent
         self._reserved = Decimal(0)
-        self._changed = threading.Condition()
+        self._changed = Changes()
 
     @property
     def cap(self) -> Decimal | None:
@@ -52,26 +56,31 @@ class Budget:
             self._cap = cap
             self._changed.notify_all()
 
-    def reserve(self, worst: Decimal, stop: threading.Event | None = None) -> bool:
+    def reserve(self, worst: Decimal, stop: Stop | None = None) -> bool:
+        """Set a call's worst case aside, as `reserving` does, in this thread."""
+        return run(self.reserving(THREADS, worst, stop))
+
+    async def reserving(self, waits: Waits, worst: Decimal, stop: Stop | None = None) -> bool:
         """Set a call's worst case aside; waits for calls in flight to settle where that may help.
 
         Args:
+            waits: How to wait.
             worst: USD the call may cost at most.
             stop: Ends the wait.
 
         Returns:
             False where the call must not be sent: the money is used up, or `stop` was set.
         """
-        with self._changed:
-            while self._cap is not None and self._spent + self._reserved + worst > self._cap:
-                # Waiting only helps while others hold money that they may not need.
-                if self._spent + worst > self._cap or self._reserved == 0:
-                    return False
-                if stop is not None and stop.is_set():
-                    return False
-                self._changed.wait(timeout=0.2)
-            self._reserved += worst
-            return True
+        return await waits.until(self._changed, partial(self._look, worst, stop))
+
+    def _look(self, worst: Decimal, stop: Stop | None) -> bool | float:
+        if self._cap is not None and self._spent + self._reserved + worst > self._cap:
+            # Waiting only helps while others hold money that they may not need.
+            if self._spent + worst > self._cap or self._reserved == 0:
+                return False
+            return False if stop is not None and stop.is_set() else _AGAIN
+        self._reserved += worst
+        return True
 
     def settle(self, worst: Decimal, actual: Decimal) -> None:
         """Replace a reservation by what the call really cost."""

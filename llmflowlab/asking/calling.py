@@ -1,7 +1,8 @@
 """One call of a model, from request to finished answer: deadlines, retries, timing, interruption.
 
-Every mode calls models through `call`; no provider and no other room retries or times anything.
-One try is an `Attempt`; `pump.py` reads its stream beside the thread that waits.
+`called` is the call itself, a coroutine that waits as it is told to; what a call costs and who pays
+stands before each of its tries as a `Passage` (see `paid.py`, through which every room asks). One try
+is an `Attempt`; `pump.py` reads its stream beside whoever waits.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn
+from functools import partial
+from typing import NoReturn, Protocol
 
 from llmflowlab.asking.attempt import Answer, AnswerState, Attempt
-from llmflowlab.asking.pacing import Gate
-from llmflowlab.asking.pump import Cancellation, longest_wait
+from llmflowlab.asking.pacing import Gate, Limiter
+from llmflowlab.asking.pump import Sent
+from llmflowlab.asking.waiting import THREADS, Cancellation, Stop, Waits, run
 from llmflowlab.errors import Interrupted, ProviderError
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import Provider, StreamEvent, Usage
@@ -26,10 +29,16 @@ __all__ = [
     "AnswerState",
     "CallPolicy",
     "Cancellation",
+    "Gated",
+    "Passage",
     "WaitNotice",
     "call",
+    "called",
     "complete",
+    "entered",
     "policy_from",
+    "tokens_used",
+    "whole",
 ]
 
 _JITTER = secrets.SystemRandom()
@@ -69,15 +78,49 @@ class WaitNotice:
     max_tries: int
 
 
-def call(
+class Passage(Protocol):
+    """What a call passes before each try, and what is told how the try ended."""
+
+    async def enter(self, waits: Waits, stop: Stop) -> bool:
+        """Wait for leave to send; False where there is none to be had."""
+
+    def leave(self, attempt: Attempt) -> None:
+        """Take note of a try, whatever became of it."""
+
+
+class Gated:
+    """A passage that asks a gate, where there is one, and nothing else."""
+
+    def __init__(self, gate: Gate | None) -> None:
+        self._gate = gate
+
+    async def enter(self, waits: Waits, stop: Stop) -> bool:
+        return await entered(self._gate, waits, stop)
+
+    def leave(self, attempt: Attempt) -> None:
+        if self._gate is not None:
+            self._gate.leave(attempt.failure, tokens_used(attempt.usage))
+
+
+async def entered(gate: Gate | None, waits: Waits, stop: Stop) -> bool:
+    """Pass a gate; one that only threads can wait for is waited for in a thread."""
+    if gate is None:
+        return True
+    if isinstance(gate, Limiter):
+        return await gate.entering(waits, stop)
+    return await waits.apart(partial(gate.enter, stop))
+
+
+async def called(
     provider: Provider,
-    request: Request,
+    what: Sent,
+    waits: Waits,
+    passage: Passage,
     *,
     policy: CallPolicy,
     on_event: Callable[[StreamEvent], None] | None = None,
     on_wait: Callable[[WaitNotice], None] | None = None,
     cancelled: threading.Event | None = None,
-    gate: Gate | None = None,
 ) -> Answer:
     """Call a model and return its answer.
 
@@ -87,43 +130,42 @@ def call(
 
     Args:
         provider: The model.
-        request: What to send.
+        what: What to send.
+        waits: How to wait: blocking this thread, or on its event loop.
+        passage: Passed before each try, and told how the try ended.
         policy: Deadlines and limits on tries.
         on_event: Called in this thread with each event as it comes; what it raises ends the call
             and passes through.
         on_wait: Called in this thread before each wait between tries.
         cancelled: Ends the call when it is set, also during a wait: at once where it is a
             `Cancellation`, within a tenth of a second where it is a plain event.
-        gate: Asked for leave before each try, and told how the try ended.
 
     Raises:
         ProviderError: Nothing of an answer came, and the tries are used up, the failure is final or
             the wait asked for is too long. Carries `tries`, `waited` and the tokens spent.
         ConfigurationError: The provider cannot be used as things are.
     """
-    # Importing an SDK takes up to a second, which is no part of a model's time to answer.
-    provider.prepare()
     stop = Cancellation() if cancelled is None else cancelled
     started: float | None = None
     attempt = Attempt(0)
     failed_usage = Usage()
     waited = 0.0
     try:
-        while not stop.is_set() and (gate is None or gate.enter(stop)):
+        while not stop.is_set() and await passage.enter(waits, stop):
             started = time.monotonic() if started is None else started
             attempt = Attempt(attempt.number + 1)
             try:
-                error = attempt.run(
+                error = await attempt.run(
                     provider,
-                    request,
+                    what,
+                    waits,
                     first_token_timeout=policy.first_token_timeout,
                     token_timeout=policy.token_timeout,
                     on_event=on_event,
                     stop=stop,
                 )
             finally:
-                if gate is not None:
-                    gate.leave(attempt.failure, _total(attempt.usage))
+                passage.leave(attempt)
             if error is None:
                 return attempt.answer(failed_usage, waited)
             failed_usage += attempt.usage
@@ -137,12 +179,53 @@ def call(
                 _give_up(error, provider.display_name, seconds, attempt.number, policy)
             if on_wait is not None:
                 on_wait(WaitNotice(error, seconds, attempt.number + 1, policy.max_tries))
-            waited += _wait(stop, seconds)
+            waited += await waits.pause(stop, seconds)
     except KeyboardInterrupt:
         # Told to the caller by the answer's state: what came so far must not be lost.
         pass
     attempt.interrupt()
     return attempt.answer(failed_usage, waited)
+
+
+def call(
+    provider: Provider,
+    request: Request,
+    *,
+    policy: CallPolicy,
+    on_event: Callable[[StreamEvent], None] | None = None,
+    on_wait: Callable[[WaitNotice], None] | None = None,
+    cancelled: threading.Event | None = None,
+    gate: Gate | None = None,
+) -> Answer:
+    """Call a model as `called` does, blocking this thread, with nobody to count what it costs.
+
+    Args:
+        provider: The model.
+        request: What to send.
+        policy: Deadlines and limits on tries.
+        on_event: As in `called`.
+        on_wait: As in `called`.
+        cancelled: As in `called`.
+        gate: Asked for leave before each try, and told how the try ended.
+
+    Raises:
+        ProviderError: As `called`.
+        ConfigurationError: As `called`.
+    """
+    # Importing an SDK takes up to a second, which is no part of a model's time to answer.
+    provider.prepare()
+    return run(
+        called(
+            provider,
+            request,
+            THREADS,
+            Gated(gate),
+            policy=policy,
+            on_event=on_event,
+            on_wait=on_wait,
+            cancelled=cancelled,
+        )
+    )
 
 
 def complete(
@@ -160,7 +243,18 @@ def complete(
         ProviderError: As `call`, and also where the answer broke off.
         Interrupted: The call was cancelled, or Ctrl-C was pressed in this thread.
     """
-    answer = call(provider, request, policy=policy, on_wait=on_wait, cancelled=cancelled, gate=gate)
+    return whole(
+        call(provider, request, policy=policy, on_wait=on_wait, cancelled=cancelled, gate=gate)
+    )
+
+
+def whole(answer: Answer) -> Answer:
+    """Return an answer that ended as it was meant to.
+
+    Raises:
+        ProviderError: It broke off.
+        Interrupted: It was cut short.
+    """
     if answer.error is not None:
         raise answer.error
     if answer.state == "interrupted":
@@ -198,17 +292,8 @@ def _give_up(
     raise error
 
 
-def _wait(stop: threading.Event, seconds: float) -> float:
-    """Wait unless stopped; return the seconds that it took."""
-    begun = time.monotonic()
-    longest = longest_wait(polled=False)
-    left = seconds
-    while left > 0 and not stop.wait(min(left, longest)):
-        left = seconds - (time.monotonic() - begun)
-    return time.monotonic() - begun
-
-
-def _total(usage: Usage) -> int | None:
+def tokens_used(usage: Usage) -> int | None:
+    """Return a try's tokens in all, None where the provider said nothing of them."""
     if usage.prompt_tokens is None and usage.completion_tokens is None:
         return None
     return (usage.prompt_tokens or 0) + (usage.completion_tokens or 0)

@@ -1,34 +1,39 @@
 """How fast one model of one provider may be asked: concurrency and pace that adapt to refusals.
 
-`Pacer` is the policy, a plain state machine over times handed in; `Limiter` makes threads wait for
-it. Concurrency starts low and grows by two with every success, so that it triples where TCP's slow
-start doubles: the calls are long and few, and a refusal costs little. A first
-refusal that names no wait sets the pace to what the provider just accepted; from there the pace is
-tried upwards now and then, and a higher one is kept only where more was really accepted (the idea of
-BBR, Cardwell et al. 2016, acmqueue 14(5)). So a limit of five a second is found and held, while a
-gateway that fails one request in ten, however slow they come, is not waited for.
+`Pacer` is the policy, a plain state machine over times handed in; `Limiter` makes threads and
+coroutines wait for it. Concurrency starts low and grows by two with every success, so that it
+triples where TCP's slow start doubles: the calls are long and few, and a refusal costs little. A
+first refusal that names no wait sets the pace to what the provider just accepted; from there the
+pace is tried upwards now and then, and a higher one is kept only where more was really accepted
+(the idea of BBR, Cardwell et al. 2016, acmqueue 14(5)). So a limit of five a second is found and
+held, while a gateway that fails one request in ten, however slow they come, is not waited for.
 """
 
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections import deque
+from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
+from llmflowlab.asking.waiting import THREADS, Changes, Stop, Waits, run
 from llmflowlab.errors import InputError, Overloaded, ProviderError, RateLimited
 from llmflowlab.settings import Settings
 
 __all__ = ["Gate", "Limiter", "Pacer", "PacerState", "limiter_for"]
 
+_STARTED: ContextVar[float] = ContextVar("started")
+"""When the try under way in this thread or task was let in; a call has one at a time."""
+
 
 class Gate(Protocol):
     """What `call` asks before and tells after each try."""
 
-    def enter(self, stop: threading.Event) -> bool:
-        """Wait for leave to send; False where `stop` was set instead."""
+    def enter(self, stop: Stop) -> bool:
+        """Wait in this thread for leave to send; False where `stop` was set instead."""
 
     def leave(self, error: ProviderError | None, tokens: int | None) -> None:
         """Report how the try ended; `tokens` is what it used, where known."""
@@ -212,34 +217,39 @@ class _Window:
 
 
 class Limiter:
-    """Makes threads wait for a `Pacer`; one for each model of a provider, shared by all its callers."""
+    """Makes callers wait for a `Pacer`; one for each model of a provider, shared by all its callers."""
 
     def __init__(self, pacer: Pacer) -> None:
         self._pacer = pacer
-        self._changed = threading.Condition()
-        self._started = threading.local()
+        self._changed = Changes()
 
-    def enter(self, stop: threading.Event) -> bool:
-        with self._changed:
-            while not stop.is_set():
-                now = time.monotonic()
-                ready = self._pacer.ready_at(now)
-                if ready <= now:
-                    self._pacer.started(now)
-                    self._started.at = now
-                    return True
-                # A short ceiling, so that a stop is noticed without a second signal.
-                self._changed.wait(timeout=min(ready - now, 0.2))
-        return False
+    def enter(self, stop: Stop) -> bool:
+        """Wait in this thread for leave to send, as `entering` does."""
+        return run(self.entering(THREADS, stop))
+
+    async def entering(self, waits: Waits, stop: Stop) -> bool:
+        """Wait for leave to send; False where `stop` was set instead."""
+        return await waits.until(self._changed, partial(self._look, stop))
+
+    def _look(self, stop: Stop) -> bool | float:
+        if stop.is_set():
+            return False
+        now = time.monotonic()
+        ready = self._pacer.ready_at(now)
+        if ready > now:
+            return ready - now
+        self._pacer.started(now)
+        _STARTED.set(now)
+        return True
 
     def leave(self, error: ProviderError | None, tokens: int | None = None) -> None:
+        """Report how the try that entered last in this thread or task has ended."""
         with self._changed:
             now = time.monotonic()
-            started: float = self._started.at
             if error is None:
                 self._pacer.succeeded(now, tokens)
             elif isinstance(error, RateLimited | Overloaded) and _about_pace(error):
-                self._pacer.refused(now, started, error.retry_after)
+                self._pacer.refused(now, _STARTED.get(), error.retry_after)
             else:
                 self._pacer.ended()
             self._changed.notify()

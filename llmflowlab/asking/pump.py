@@ -1,6 +1,6 @@
 """Reads a provider's stream in a thread of its own, so that every deadline and Ctrl-C holds.
 
-An SDK can sit in a read that no signal ends; the caller waits on a queue instead, which signals,
+An SDK can sit in a read that no signal ends; the caller waits on an inbox instead, which signals,
 deadlines and a `Cancellation` do end. A stream given up is closed by the thread that reads it as
 soon as it moves again (the SDKs' read timeouts see to that); the thread is a daemon, so it never
 holds the program's exit up.
@@ -8,61 +8,41 @@ holds the program's exit up.
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
 from typing import TypeAlias
 
+from llmflowlab.asking.waiting import THREADS, Cancellation, Waits, waking
 from llmflowlab.errors import BadAnswer, ProviderError, StreamInterrupted, TimedOut
 from llmflowlab.messages import Request
-from llmflowlab.providers.base import Finished, Provider, ReasoningDelta, StreamEvent, TextDelta
+from llmflowlab.providers.base import (
+    Embeddings,
+    Finished,
+    Provider,
+    ReasoningDelta,
+    StreamEvent,
+    TextDelta,
+    UsageReport,
+)
 
-__all__ = ["Arrival", "Cancellation", "Pump", "longest_wait"]
-
-_SLICE = 0.1
-_LONGEST = 3600.0
-
-
-def longest_wait(*, polled: bool) -> float:
-    """Return how many seconds this thread may wait at a stretch.
-
-    Short where an event has to be looked at in between (`polled`), and in the main thread: a Ctrl-C
-    that arrives just before a wait begins does not end it, and on Windows none ever does.
-    """
-    short = polled or threading.current_thread() is threading.main_thread()
-    return _SLICE if short else _LONGEST
+__all__ = ["Arrival", "Event", "Pump", "Sent", "Texts"]
 
 
-class Cancellation(threading.Event):
-    """An event that wakes the calls waiting under it at once; a plain one has to be polled."""
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Texts to be turned into vectors, none of them empty."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._guard = threading.Lock()
-        self._wakers: set[Callable[[], None]] = set()
+    texts: tuple[str, ...]
 
-    def set(self) -> None:
-        super().set()
-        with self._guard:
-            wakers = tuple(self._wakers)
-        for wake in wakers:
-            wake()
 
-    @contextmanager
-    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
-        """Have `wake` called, in the thread that sets this event, while the context lasts."""
-        with self._guard:
-            self._wakers.add(wake)
-        try:
-            yield
-        finally:
-            with self._guard:
-                self._wakers.discard(wake)
+Sent: TypeAlias = Request | Texts
+"""What a call sends."""
+Event: TypeAlias = StreamEvent | Embeddings
+"""What comes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +51,7 @@ class Arrival:
 
     at: float
     """`time.monotonic` at which the reading thread had it."""
-    what: StreamEvent | ProviderError
+    what: Event | ProviderError
 
 
 class _Signal(Enum):
@@ -81,18 +61,18 @@ class _Signal(Enum):
     WOKEN = auto()
 
 
-_Item: TypeAlias = "StreamEvent | BaseException | _Signal"
+_Item: TypeAlias = "Event | BaseException | _Signal"
 
 
 class Pump:
     """One request's stream, from sending it to its end; a context manager that gives it up."""
 
-    def __init__(self, provider: Provider, request: Request) -> None:
+    def __init__(self, provider: Provider, what: Sent, waits: Waits = THREADS) -> None:
         self._provider = provider
-        self._queue: queue.SimpleQueue[tuple[float, _Item]] = queue.SimpleQueue()
+        self._inbox = waits.inbox()
         self._given_up = threading.Event()
         self._thread = threading.Thread(
-            target=self._read, args=(request,), name=f"stream-{provider.name}", daemon=True
+            target=self._read, args=(what,), name=f"stream-{provider.name}", daemon=True
         )
 
     def __enter__(self) -> Pump:
@@ -107,9 +87,9 @@ class Pump:
     ) -> None:
         self._given_up.set()
 
-    def arrivals(
+    async def arrivals(
         self, *, first_token_timeout: float, token_timeout: float, stop: threading.Event
-    ) -> Generator[Arrival, None, None]:
+    ) -> AsyncGenerator[Arrival, None]:
         """Yield what comes, until `Finished`, a failure (yielded too), or `stop`.
 
         Args:
@@ -123,9 +103,9 @@ class Pump:
         """
         deadline = time.monotonic() + first_token_timeout
         begun = False
-        with stop.waking(self._wake) if isinstance(stop, Cancellation) else nullcontext():
+        with waking(stop, self._wake):
             while True:
-                item = self._next(deadline, stop)
+                item = await self._next(deadline, stop)
                 if item is None:
                     return
                 at, what = item
@@ -142,23 +122,21 @@ class Pump:
                 if isinstance(what, Finished | ProviderError):
                     # What goes wrong after `Finished` (a reset while closing, say) changes nothing.
                     return
-                begun = begun or (isinstance(what, TextDelta | ReasoningDelta) and bool(what.text))
+                begun = begun or _is_piece(what)
                 if begun:
                     deadline = time.monotonic() + token_timeout
 
-    def _next(self, deadline: float, stop: threading.Event) -> tuple[float, _Item] | None:
+    async def _next(self, deadline: float, stop: threading.Event) -> tuple[float, _Item] | None:
         """Return the next item, a timeout included; None where `stop` was set."""
-        longest = longest_wait(polled=not isinstance(stop, Cancellation))
+        polled = not isinstance(stop, Cancellation)
         while not stop.is_set():
             left = max(deadline - time.monotonic(), 0.0)
-            try:
-                item = self._queue.get(timeout=min(left, longest))
-            except queue.Empty:
+            item: tuple[float, _Item] | None = await self._inbox.get(left, polled=polled)
+            if item is None:
                 now = time.monotonic()
                 if now >= deadline:
                     return now, _Signal.LATE
-                continue
-            if item[1] is not _Signal.WOKEN:
+            elif item[1] is not _Signal.WOKEN:
                 return item
         return None
 
@@ -186,17 +164,21 @@ class Pump:
             model=self._provider.model,
         )
 
-    def _read(self, request: Request) -> None:
+    def _read(self, what: Sent) -> None:
         end: _Item = _Signal.ENDED
         try:
             # A stream is lazy: one given up before this point has sent nothing.
-            stream = self._provider.stream(request)
+            stream = (
+                self._provider.stream(what)
+                if isinstance(what, Request)
+                else _embedded(self._provider, what)
+            )
             try:
                 if self._given_up.is_set():
                     return
                 first = True
                 for event in stream:
-                    self._queue.put((time.monotonic(), event))
+                    self._inbox.put((time.monotonic(), event))
                     if first and isinstance(event, TextDelta | ReasoningDelta):
                         # Lets the waiting thread run now: busy with what else is there already, this
                         # one would keep the interpreter's lock, and the first token, for milliseconds.
@@ -210,9 +192,29 @@ class Pump:
                 if close is not None:
                     close()
         except BaseException as exc:  # noqa: BLE001
-            # Not handled here: carried over to the thread that waits, and raised there.
+            # Not handled here: carried over to the caller that waits, and raised there.
             end = exc
-        self._queue.put((time.monotonic(), end))
+        self._inbox.put((time.monotonic(), end))
 
     def _wake(self) -> None:
-        self._queue.put((time.monotonic(), _Signal.WOKEN))
+        self._inbox.put((time.monotonic(), _Signal.WOKEN))
+
+
+def _embedded(provider: Provider, what: Texts) -> Iterator[Event]:
+    found = provider.embed(what.texts)
+    yield UsageReport(found.usage)
+    if len(found.vectors) != len(what.texts) or not all(found.vectors):
+        raise BadAnswer(
+            f"{provider.reference} returned {len(found.vectors)} vectors for "
+            f"{len(what.texts)} texts.",
+            provider=provider.name,
+            model=provider.model,
+        )
+    yield found
+    yield Finished("stop", found.model_version)
+
+
+def _is_piece(what: Event) -> bool:
+    return isinstance(what, Embeddings) or (
+        isinstance(what, TextDelta | ReasoningDelta) and bool(what.text)
+    )

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from llmflowlab.asking.calling import Answer, CallPolicy, Cancellation, WaitNotice, call
-from llmflowlab.asking.pacing import Gate
-from llmflowlab.errors import ProviderError
-from llmflowlab.messages import Request
-from llmflowlab.providers.base import Provider
+from llmflowlab.asking.waiting import Cancellation
 
-__all__ = ["Stopper"]
+__all__ = ["OpenCall", "Stopper"]
 
 
 class Stopper:
@@ -20,7 +18,7 @@ class Stopper:
         self.event = threading.Event()
         """Set once nothing more may be sent."""
         self._lock = threading.Lock()
-        self._open: set[_Call] = set()
+        self._open: set[OpenCall] = set()
 
     @property
     def stopped(self) -> bool:
@@ -29,66 +27,45 @@ class Stopper:
     def stop(self) -> None:
         """Send nothing more."""
         self.event.set()
-        for call_ in self._calls():
-            if call_.waits:
-                call_.cancelled.set()
+        for call in self._calls():
+            if call.waits:
+                call.cancelled.set()
 
     def abandon(self) -> None:
         """Send nothing more, and give up what is in flight."""
         self.event.set()
-        for call_ in self._calls():
-            call_.cancelled.set()
+        for call in self._calls():
+            call.cancelled.set()
 
-    def _calls(self) -> list[_Call]:
+    def _calls(self) -> list[OpenCall]:
         with self._lock:
             return list(self._open)
 
-    def call(
-        self, provider: Provider, request: Request, *, policy: CallPolicy, gate: Gate | None = None
-    ) -> Answer:
-        """Call a model as `providers.calling.call` does; `interrupted` where it was given up.
-
-        Raises:
-            ProviderError: As `call`.
-            ConfigurationError: As `call`.
-        """
-        this = _Call(self.event, gate)
+    @contextmanager
+    def opened(self) -> Iterator[OpenCall]:
+        """Have a call end with the others while the context lasts."""
+        call = OpenCall(self.event)
         with self._lock:
-            self._open.add(this)
+            self._open.add(call)
         try:
-            return call(
-                provider,
-                request,
-                policy=policy,
-                on_wait=this.on_wait,
-                cancelled=this.cancelled,
-                gate=this,
-            )
+            yield call
         finally:
             with self._lock:
-                self._open.discard(this)
+                self._open.discard(call)
 
 
-class _Call:
-    """One call: knows whether it waits, and lets no try begin after the stop."""
+class OpenCall:
+    """One call: knows whether it waits for another try."""
 
-    def __init__(self, stopped: threading.Event, gate: Gate | None) -> None:
+    def __init__(self, stopped: threading.Event) -> None:
         self.cancelled = Cancellation()
+        """Gives this call up."""
         self.waits = False
         self._stopped = stopped
-        self._gate = gate
 
-    def on_wait(self, _: WaitNotice) -> None:
+    def wait(self) -> None:
+        """Note that nothing is in flight until the next try."""
         self.waits = True
+        # The stop may have come before anybody could know that this call would wait.
         if self._stopped.is_set():
             self.cancelled.set()
-
-    def enter(self, stop: threading.Event) -> bool:
-        self.waits = False
-        if stop.is_set() or self._stopped.is_set():
-            return False
-        return self._gate is None or self._gate.enter(self._stopped)
-
-    def leave(self, error: ProviderError | None, tokens: int | None) -> None:
-        if self._gate is not None:
-            self._gate.leave(error, tokens)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
-from llmflowlab.asking.calling import Answer
-from llmflowlab.errors import ProviderError
+from llmflowlab.asking.paid import Paid
+from llmflowlab.errors import ConfigurationError, LabError, ProviderError
 from llmflowlab.evaluation.scores import NotScored
-from llmflowlab.messages import Request
-from llmflowlab.providers.base import Provider, Usage
-from llmflowlab.text.cost import Prices
-from llmflowlab.text.tokens import TokenCounter
+from llmflowlab.providers.transport import vendor_text
+from llmflowlab.settings import Settings
 
-__all__ = ["AnswerRecord", "Metering", "RowState"]
+__all__ = ["NOT_REACHED", "AnswerRecord", "RowState", "in_words"]
 
 RowState: TypeAlias = Literal["complete", "incomplete", "failed", "budget_exhausted"]
+
+
+NOT_REACHED = "not_reached"
+"""Reason of a row that was given up when the evaluation was stopped; it is asked again later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,7 @@ class AnswerRecord:
     tokens_estimated: bool = False
     """True where a count is ours, not the provider's."""
     cost_usd: str | None = None
-    """Decimal as text; None means unknown."""
+    """Of the answer itself, Decimal as text; None means unknown. `spent` is what was paid for it."""
     latency: float | None = None
     """Seconds of the try that answered; None where none did."""
     time_to_first_token: float | None = None
@@ -49,7 +51,9 @@ class AnswerRecord:
     """Seconds spent waiting between tries."""
 
     wasted_usd: str | None = None
-    """What failed tries cost on top, as far as the provider reported their tokens."""
+    """What failed tries cost on top; None where there were none, or where it is unknown."""
+    unpriced: bool = False
+    """Whether something was paid for it whose price is not known."""
 
     @property
     def answered(self) -> bool:
@@ -60,8 +64,18 @@ class AnswerRecord:
         return None if self.cost_usd is None else Decimal(self.cost_usd)
 
     @property
-    def spent(self) -> Decimal:
-        """What is known to have been paid for it, failed tries included."""
+    def spent(self) -> Decimal | None:
+        """What was paid for it, failed tries and answers that broke off included.
+
+        None where a part of it is unknown. This is what every total, report and limit adds up.
+        """
+        if self.unpriced or (self.cost_usd is None and self.state in {"complete", "incomplete"}):
+            return None
+        return self.known_spent
+
+    @property
+    def known_spent(self) -> Decimal:
+        """What is known to have been paid for it, which is what counts against a budget."""
         return (self.cost or Decimal(0)) + Decimal(self.wasted_usd or 0)
 
     @property
@@ -76,128 +90,83 @@ class AnswerRecord:
         return reasons[self.state]
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        values = asdict(self)
+        # A record without it is written as it ever was, and its digest stays.
+        if not self.unpriced:
+            del values["unpriced"]
+        return values
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> AnswerRecord:
         known = {f.name for f in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
 
+    @classmethod
+    def of(cls, paid: Paid, *, began_ms: int, ended_ms: int, settings: Settings) -> AnswerRecord:
+        """Return the record of a call.
 
-class Metering:
-    """Turns finished calls into records: tokens (the provider's, else counted by us) and cost."""
-
-    def __init__(self, counter: TokenCounter, prices: Prices) -> None:
-        self._counter = counter
-        self._prices = prices
-
-    def record(
-        self, provider: Provider, request: Request, answer: Answer, started_ms: int
-    ) -> AnswerRecord:
-        """Return the record of a call that brought something."""
-        prompt, completion, estimated = self.tokens(provider, request, answer)
-        whole = answer.state == "complete"
-        cost = self._prices.cost(
-            *provider.priced_as,
-            prompt,
-            completion,
-            cached=answer.usage.cached_tokens,
-            served=answer.model_version,
+        Args:
+            paid: What came of it.
+            began_ms: When it was begun, in milliseconds since the epoch.
+            ended_ms: When it had ended.
+            settings: Hold the secrets that no message may show.
+        """
+        answer = paid.answer
+        came = answer is not None and answer.state != "interrupted"
+        wasted = paid.wasted if came else paid.spent
+        record = cls(
+            text="",
+            state="failed",
+            started_ms=began_ms,
+            tries=paid.tries,
+            waited=paid.waited,
+            wasted_usd=str(wasted) if wasted else None,
+            unpriced=wasted is None,
         )
-        return AnswerRecord(
+        if answer is None:
+            reason, words = in_words(paid.error, settings)
+            return replace(record, reason=reason, error=words)
+        if answer.state == "interrupted":
+            refused = paid.refused_by_budget
+            return replace(
+                record,
+                state="budget_exhausted" if refused else "failed",
+                reason="budget_exhausted" if refused else NOT_REACHED,
+                error="The budget did not allow this call; raise it and resume."
+                if refused
+                else "The evaluation was stopped.",
+            )
+        whole = answer.state == "complete"
+        return replace(
+            record,
             text=answer.text,
             state="complete" if whole else "incomplete",
-            reason=None if whole else (answer.error.reason if answer.error else answer.state),
+            reason=answer.error.reason if answer.error else None,
             error=answer.error.message if answer.error else None,
-            started_ms=started_ms,
-            prompt_tokens=prompt,
-            completion_tokens=completion,
-            cached_tokens=answer.usage.cached_tokens,
-            tokens_estimated=estimated,
-            cost_usd=None if cost is None else str(cost),
+            started_ms=ended_ms - int(answer.inference_time * 1000),
+            prompt_tokens=paid.prompt_tokens,
+            completion_tokens=paid.completion_tokens,
+            cached_tokens=paid.cached_tokens,
+            tokens_estimated=paid.tokens_estimated,
+            cost_usd=None if paid.cost is None else str(paid.cost),
             latency=answer.inference_time,
             time_to_first_token=answer.time_to_first_token,
             finish_reason=answer.finish_reason,
             model_version=answer.model_version,
-            tries=answer.tries,
-            waited=answer.waited,
-            wasted_usd=self.wasted(provider, answer.failed_usage),
         )
 
-    def embedded(self, provider: Provider, request: Request, answer: Answer) -> AnswerRecord:
-        """Return the record of a call for vectors, which costs its prompt alone."""
-        said = answer.usage.prompt_tokens
-        prompt = self.prompt_tokens(provider, request) if said is None else said
-        cost = self._prices.cost(*provider.priced_as, prompt, 0, served=answer.model_version)
-        return AnswerRecord(
-            text="",
-            state="complete",
-            prompt_tokens=prompt,
-            completion_tokens=0,
-            tokens_estimated=said is None,
-            cost_usd=None if cost is None else str(cost),
-            latency=answer.inference_time,
-            tries=answer.tries,
-            wasted_usd=self.wasted(provider, answer.failed_usage),
-        )
 
-    def wasted(self, provider: Provider, usage: Usage) -> str | None:
-        """Return in USD what tries that failed cost, as far as they reported tokens; else None."""
-        if usage.prompt_tokens is None and usage.completion_tokens is None:
-            return None
-        cost = self._prices.cost(
-            *provider.priced_as, usage.prompt_tokens or 0, usage.completion_tokens or 0
-        )
-        return None if cost is None else str(cost)
-
-    def at_most(self, provider: Provider, tokens: int) -> Decimal:
-        """Return in USD what so many tokens can cost, prompt and answer together; 0 if unknown."""
-        price = self._prices.cost
-        either = (
-            price(*provider.priced_as, tokens, 0),
-            price(*provider.priced_as, 0, tokens),
-        )
-        return max((cost for cost in either if cost is not None), default=Decimal(0))
-
-    def worst_case(self, provider: Provider, request: Request, max_tokens: int) -> Decimal | None:
-        """Return what a call can cost at most, or None where its price is unknown.
-
-        The prompt is counted, half as much again is added where the count is ours, and the answer is
-        taken to be as long as allowed.
-        """
-        prompt = self.prompt_tokens(provider, request)
-        return self._prices.cost(*provider.priced_as, prompt + prompt // 2 + 64, max_tokens)
-
-    def tokens(self, provider: Provider, request: Request, answer: Answer) -> tuple[int, int, bool]:
-        """Return prompt tokens, completion tokens, and whether one of them is our own count."""
-        prompt, completion = answer.usage.prompt_tokens, answer.usage.completion_tokens
-        estimated = prompt is None or completion is None
-        if prompt is None:
-            prompt = self.prompt_tokens(provider, request)
-        if completion is None:
-            text = answer.reasoning + answer.text
-            completion = self._counter.count(text, model=provider.model).value
-        return prompt, completion, estimated
-
-    def prompt_tokens(self, provider: Provider, request: Request) -> int:
-        """Count a request's tokens before it is sent."""
-        parts = [request.system or "", *(message.content for message in request.messages)]
-        return sum(self._counter.count(part, model=provider.model).value for part in parts if part)
-
-    def failed(
-        self, provider: Provider, error: ProviderError, started_ms: int, tries: int
-    ) -> AnswerRecord:
-        """Return the record of a call that brought nothing."""
-        return AnswerRecord(
-            text="",
-            state="failed",
-            reason=error.reason,
-            error=error.message,
-            started_ms=started_ms,
-            tries=tries,
-            waited=error.waited,
-            wasted_usd=self.wasted(
-                provider,
-                Usage(prompt_tokens=error.prompt_tokens, completion_tokens=error.completion_tokens),
-            ),
-        )
+def in_words(error: BaseException | None, settings: Settings) -> tuple[str, str]:
+    """Return why a row has no answer: the short reason, and the sentence without secrets."""
+    if isinstance(error, ProviderError):
+        return error.reason, error.message
+    if isinstance(error, ConfigurationError):
+        return "not_configured", error.message
+    if isinstance(error, LabError):
+        return "answer_failed", error.message
+    said = vendor_text(error, settings)
+    kind = type(error).__name__
+    return (
+        "answer_failed",
+        f"Something unexpected went wrong ({kind}{f': {said}' if said else ''}).",
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -95,24 +94,15 @@ def keep_verdicts(
             "said": verdict.said,
             "comment": verdict.comment,
         }
-        ledger.execute(
-            "REPLACE INTO feedback (evaluation, judge, key, record) VALUES (?, ?, ?, ?)",
-            (
-                evaluation,
-                person,
-                f"{cell.candidate}:{cell.row}:{cell.trial}",
-                json.dumps(record, ensure_ascii=False),
-            ),
-        )
+        key = f"{cell.candidate}:{cell.row}:{cell.trial}"
+        ledger.keep_feedback(evaluation, person, key, record)
     return counts
 
 
 def kept_verdicts(ledger: Ledger, evaluation: str) -> dict[str, list[Verdict]]:
     """Return what people said of an evaluation's answers, by person."""
     found: dict[str, list[Verdict]] = {}
-    sql = "SELECT judge, record FROM feedback WHERE evaluation = ? ORDER BY judge, rowid"
-    for person, text in ledger.query(sql, (evaluation,)):
-        record = json.loads(text)
+    for person, record in ledger.feedback(evaluation):
         found.setdefault(person, []).append(
             Verdict(cell=Cell(*record["cell"]), said=record["said"], comment=record["comment"])
         )

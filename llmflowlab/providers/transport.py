@@ -144,12 +144,16 @@ def connection_error(
             model=model,
         )
     message = unreachable or f"The line to {name} broke before the answer began."
-    if _caused_by_tls(exc):
+    untrusted = _caused_by_tls(exc)
+    if untrusted:
         message = (
             f"No trusted connection to {name} could be made; check the address, the machine's clock "
             "and its certificates (SSL_CERT_FILE names your own)."
         )
-    return ConnectionFailed(message, provider=provider.name, model=model)
+    # These break a line that was there, whoever reports them.
+    broke = isinstance(exc, ConnectionResetError | ConnectionAbortedError | BrokenPipeError)
+    sent = (unreachable is None or broke) and not untrusted
+    return ConnectionFailed(message, provider=provider.name, model=model, sent=sent)
 
 
 def _timed_out(provider: Provider, *, connecting: bool, begun: bool) -> TimedOut:

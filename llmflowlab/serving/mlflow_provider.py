@@ -376,6 +376,7 @@ class MlflowProvider(Provider):
             f"The model at {shown(self._address)} failed{said}",
             provider=self.name,
             model=self.model,
+            sent=True,
         )
 
     @contextmanager

@@ -7,6 +7,7 @@ list prices without discounts, batches or taxes; audio, images and web searches 
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -139,8 +140,11 @@ class Prices:
         cached: int,
         at: datetime | None,
     ) -> PriceCalculation | None:
-        from genai_prices import Usage
-
+        try:
+            from genai_prices import Usage
+        except ImportError:
+            # A model that MLflow serves may travel without the list.
+            return None
         usage = Usage(
             input_tokens=prompt, output_tokens=completion, cache_read_tokens=cached or None
         )
@@ -198,8 +202,9 @@ def _base(price: Any) -> Decimal:
 def _import_catalog() -> None:
     # The package before its module, as every other import of it does: taking a package's import locks
     # in another order than a second thread is a deadlock, which Python ends with an error.
-    import genai_prices
-    from genai_prices.data_snapshot import get_snapshot
+    with suppress(ImportError):
+        import genai_prices
+        from genai_prices.data_snapshot import get_snapshot
 
-    assert genai_prices
-    get_snapshot()
+        assert genai_prices
+        get_snapshot()

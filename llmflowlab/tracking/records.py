@@ -85,7 +85,9 @@ class TurnRecord:
     tokens_estimated: bool = False
     """True where a count is ours (tiktoken or estimate), not the provider's."""
     cost_usd: str | None = None
-    """Decimal as text; None means unknown, never 0."""
+    """All that was paid for the turn, failed tries included: Decimal as text; None means unknown."""
+    wasted_usd: str | None = None
+    """The part of it that failed tries cost; None where none did, or where it is unknown."""
     inference_time: float = 0.0
     """Seconds."""
     time_to_first_token: float | None = None
@@ -98,6 +100,11 @@ class TurnRecord:
     @property
     def cost(self) -> Decimal | None:
         return None if self.cost_usd is None else Decimal(self.cost_usd)
+
+    @property
+    def wasted(self) -> Decimal:
+        """The part of `cost` that is known to have gone to tries that brought nothing."""
+        return Decimal(self.wasted_usd or 0)
 
     @property
     def total_tokens(self) -> int | None:

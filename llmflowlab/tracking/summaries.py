@@ -124,7 +124,8 @@ def summarise(
     used = [turn for turn in turns if _used(turn)]
     prompt = _sum([turn.prompt_tokens for turn in used])
     completion = _sum([turn.completion_tokens for turn in used])
-    costs = [turn.cost for turn in used if turn.cost is not None]
+    # Failed turns may have been paid for as well.
+    costs = [turn.cost for turn in turns if turn.cost is not None]
     candidate = start.candidate
     return SessionSummary(
         session_id=start.session_id,

@@ -23,7 +23,7 @@ from llmflowlab.evaluation.run.steering import Adjustment, known_budget, note
 from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings, load_settings
 from tests.cli.fakes import FakeChecks, Typing
-from tests.evaluation.helpers import Candidate, answer, dataset, plan
+from tests.evaluation.helpers import Candidate, answer, dataset, plan, rows_in
 
 CSV = """question,answer
 What is coverage?,scored rows divided by rows
@@ -137,7 +137,7 @@ def test_what_was_interrupted_is_offered_and_only_the_rest_is_sent(
     assert f"  2 Go on with {NAME} (benchmark, interrupted, guide:docs)" in shown
     assert "benchmark: 2 questions × 1 candidate = 2 answers, 1 of them there already" in shown
     assert ledger.evaluation(NAME).state == "finished"
-    assert ledger.query("SELECT COUNT(*) FROM answers") == [(2,)]
+    assert rows_in(ledger, "SELECT COUNT(*) FROM answers") == [(2,)]
 
 
 def test_the_budget_of_what_was_interrupted_is_asked_for_again(

@@ -18,7 +18,7 @@ from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.running import held
 from llmflowlab.evaluation.run.steering import Adjustment, note
 from llmflowlab.settings import load_settings
-from tests.evaluation.helpers import TableModel, answer, bench, dataset, plan, spec
+from tests.evaluation.helpers import TableModel, answer, bench, dataset, plan, rows_in, spec
 
 GOOD = {"France": "Paris", "2 + 2": "The answer is 4.", "Österreich": "Wien", "colour": "Blue"}
 FIRST, SECOND = "20260101-000000-aaaa", "20260102-000000-bbbb"
@@ -210,7 +210,7 @@ def test_clearing_one_leaves_the_others_and_gives_the_room_back(
 ) -> None:
     keep(ledger, tmp_path, FIRST, answers=1)
     keep(ledger, tmp_path, SECOND, answers=2000)
-    ledger.query("PRAGMA wal_checkpoint(TRUNCATE)")
+    rows_in(ledger, "PRAGMA wal_checkpoint(TRUNCATE)")
     before = ledger.path.stat().st_size
     assert main(["cache", "--clear", SECOND, "--yes", "--json"]) == 0
     captured = capsys.readouterr()
@@ -219,7 +219,7 @@ def test_clearing_one_leaves_the_others_and_gives_the_room_back(
     assert captured.err == "1 evaluation cleared; MLflow keeps what it has.\n"
     assert document["bytes"] < before / 2
     for table in ("answers", "outcomes", "adjustments"):
-        assert ledger.query(f"SELECT DISTINCT evaluation FROM {table}") == [(FIRST,)]
+        assert rows_in(ledger, f"SELECT DISTINCT evaluation FROM {table}") == [(FIRST,)]
     # The first one's questions are still there, so it can be resumed.
     assert len(ledger.plan(FIRST).dataset.rows) == 4
 
@@ -229,10 +229,12 @@ def test_clearing_all_leaves_nothing(
 ) -> None:
     keep(ledger, tmp_path, FIRST)
     keep(ledger, tmp_path, SECOND)
+    # Vectors once stayed: the embedding scorer kept them in a table that the ledger knew nothing of.
+    ledger.keep_vectors({"key": (1.0, 0.5)})
     assert main(["cache", "--clear", "--yes"]) == 0
     assert "0 evaluations, 0 answers" in capsys.readouterr().out
-    for table in ("evaluations", "datasets", "answers", "outcomes", "adjustments"):
-        assert ledger.query(f"SELECT COUNT(*) FROM {table}") == [(0,)]
+    for table in ("evaluations", "datasets", "answers", "outcomes", "adjustments", "vectors"):
+        assert rows_in(ledger, f"SELECT COUNT(*) FROM {table}") == [(0,)]
 
 
 @pytest.mark.parametrize(
@@ -256,7 +258,7 @@ def test_what_may_not_be_cleared_stays(
     with held(ledger, SECOND):
         assert main(["cache", "--clear", *options]) == 2
     assert capsys.readouterr().err.startswith(reason)
-    assert ledger.query("SELECT COUNT(*) FROM answers") == [(4,)]
+    assert rows_in(ledger, "SELECT COUNT(*) FROM answers") == [(4,)]
 
 
 @pytest.mark.parametrize(

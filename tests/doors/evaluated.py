@@ -95,7 +95,9 @@ class Evaluated:
 
     def cells(self) -> list[dict[str, str]]:
         """Return `answers.csv`."""
-        with Path(self.document["files"]["answers_csv"]).open(encoding="utf-8-sig", newline="") as f:
+        with Path(self.document["files"]["answers_csv"]).open(
+            encoding="utf-8-sig", newline=""
+        ) as f:
             return list(csv.DictReader(f))
 
     def page(self) -> dict[str, Any]:
@@ -122,7 +124,11 @@ def evaluate(
     for name, value in server.environment().items():
         monkeypatch.setenv(name, value)
     scenario = server.scenario
-    scenario.tokens = {"openai": TOKENS, "gemini": TOKENS, "anthropic": Tokens(prompt=300, completion=20)}
+    scenario.tokens = {
+        "openai": TOKENS,
+        "gemini": TOKENS,
+        "anthropic": Tokens(prompt=300, completion=20),
+    }
     scenario.answers = {q: f"It is {a}." for q, a, _ in ROWS} | {
         "What is 3 + 3?": "It is seven.",
         LONG: "The sea " + "rolls on and on and " * 40 + "ends.",
@@ -146,7 +152,11 @@ def evaluate(
         [
             *("evaluate", "--data", str(file), "--model", GPT, "--model", GEMINI),
             *("--judge", JUDGE, "--max-tokens", str(MOST), "--trials", "2", "--concurrency", "1"),
-            *(part for name in ("contains", "correctness", EMBEDDING) for part in ("--scorer", name)),
+            *(
+                part
+                for name in ("contains", "correctness", EMBEDDING)
+                for part in ("--scorer", name)
+            ),
             *("--budget", "5", "--fail-under", "contains=0.5", "--json"),
         ]
     )

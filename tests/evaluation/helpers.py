@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from llmflowlab.asking.calling import CallPolicy
+from llmflowlab.asking.metering import Metering
 from llmflowlab.candidate import Candidate
 from llmflowlab.data.dataset import Dataset, load_dataset
-from llmflowlab.evaluation.answers import AnswerRecord, Metering
+from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.judging import Judge
 from llmflowlab.evaluation.run.engine import Workbench
 from llmflowlab.evaluation.run.ledger import Ledger
@@ -114,6 +117,12 @@ def bench(
         output=tmp_path / "out",
         **options,
     )
+
+
+def rows_in(ledger: Ledger, sql: str) -> list[tuple[object, ...]]:
+    """Return what stands in a ledger's file, past the ledger."""
+    with closing(sqlite3.connect(ledger.path)) as connection:
+        return connection.execute(sql).fetchall()
 
 
 def answer(text: str = "Paris", **values: object) -> AnswerRecord:

@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 
 from llmflowlab.asking.budget import Budget
+from llmflowlab.asking.metering import Metering
 from llmflowlab.errors import Overloaded
-from llmflowlab.evaluation.answers import Metering
 from llmflowlab.evaluation.judging import Judge, panel_of
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.estimate import estimate

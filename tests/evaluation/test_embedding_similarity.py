@@ -127,7 +127,7 @@ def test_a_budget_that_is_used_up_sends_nothing(tmp_path, settings, ledger):
         def __getattr__(self, name):
             return getattr(metering(settings), name)
 
-        def worst_case(self, provider, request, most):
+        def worst_case(self, provider, request, most=None):
             return Decimal("0.02")
 
     rows = dataset(tmp_path, "question,answer\nQ,Paris\n").rows

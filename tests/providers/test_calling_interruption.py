@@ -9,13 +9,14 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from llmflowlab.asking.calling import CallPolicy, Cancellation, call
-from llmflowlab.asking.pump import Pump
+from llmflowlab.asking.pump import Arrival, Pump
+from llmflowlab.asking.waiting import run
 from llmflowlab.errors import Overloaded, StreamInterrupted, TimedOut
 from llmflowlab.messages import Message, Request
 from llmflowlab.providers.base import StreamEvent, TextDelta
@@ -161,6 +162,10 @@ def test_ctrl_c_during_a_wait_is_an_interruption_not_an_error():
     assert (answer.state, answer.text, answer.tries) == ("interrupted", "", 1)
 
 
+async def gathered(coming: AsyncIterator[Arrival]) -> list[Arrival]:
+    return [arrival async for arrival in coming]
+
+
 def press_ctrl_c() -> None:
     if os.name == "nt":
         _thread.interrupt_main()
@@ -232,9 +237,8 @@ def test_a_pump_given_up_before_it_reads_sends_nothing():
     pump = Pump(provider, HELLO)
     pump.__exit__(None, None, None)
     with pump:
-        arrivals = list(
-            pump.arrivals(first_token_timeout=0.0, token_timeout=1.0, stop=Cancellation())
-        )
+        coming = pump.arrivals(first_token_timeout=0.0, token_timeout=1.0, stop=Cancellation())
+        arrivals = run(gathered(coming))
     assert isinstance(arrivals[0].what, TimedOut)
     assert provider.requests == []
 

@@ -31,7 +31,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         waits.append(seconds)
         return seconds
 
-    monkeypatch.setattr("llmflowlab.asking.calling._wait", wait)
+    monkeypatch.setattr("llmflowlab.asking.waiting.pause", wait)
     return waits
 
 

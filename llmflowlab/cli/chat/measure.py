@@ -1,58 +1,47 @@
-"""The numbers of a turn: tokens, cost, language, and the quiet line that shows them."""
+"""The numbers of a turn: what it took, its language, and the quiet line that shows them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
 
-from llmflowlab.asking.calling import Answer
-from llmflowlab.cli.context import App
+from llmflowlab.asking.paid import Paid
 from llmflowlab.cli.formatting import count, dollars, seconds
-from llmflowlab.providers.base import Provider
+from llmflowlab.text.language import LanguageDetector
 from llmflowlab.tracking.records import TurnRecord
 
 __all__ = ["cost_text", "measured", "summary_line", "tokens_per_second"]
 
 
-def measured(record: TurnRecord, answer: Answer, app: App, provider: Provider) -> TurnRecord:
-    """Fill in what the call and the text room know of an answer.
-
-    Counts that the provider did not report are ours and marked as estimated.
-    """
-    usage = answer.usage
-    prompt_tokens, completion_tokens = usage.prompt_tokens, usage.completion_tokens
-    estimated = prompt_tokens is None or completion_tokens is None
-    if prompt_tokens is None:
-        prompt_tokens = app.counter.count_messages(record.messages, model=provider.model).value
-    if completion_tokens is None:
-        written = answer.reasoning + answer.text
-        completion_tokens = app.counter.count(written, model=provider.model).value
-    cost: Decimal | None = Decimal(0)
-    if not provider.free:
-        cost = app.prices.cost(
-            *provider.priced_as,
-            prompt_tokens,
-            completion_tokens,
-            cached=usage.cached_tokens,
-            served=answer.model_version,
-        )
-    language = app.detector.detect(answer.text or record.prompt)
+def measured(record: TurnRecord, paid: Paid, detector: LanguageDetector) -> TurnRecord:
+    """Fill in what the call took, and what the text room knows of an answer."""
+    spent, wasted = paid.spent, paid.wasted
+    record = replace(
+        record,
+        prompt_tokens=paid.prompt_tokens,
+        completion_tokens=paid.completion_tokens,
+        cached_tokens=paid.cached_tokens,
+        reasoning_tokens=paid.reasoning_tokens,
+        tokens_estimated=paid.tokens_estimated,
+        cost_usd=None if spent is None else str(spent),
+        wasted_usd=str(wasted) if wasted else None,
+        tries=max(paid.tries, 1),
+        waited=paid.waited,
+    )
+    answer = paid.answer
+    if answer is None:
+        return record
+    language = detector.detect(answer.text or record.prompt)
     return replace(
         record,
+        answer=answer.text,
         reasoning=answer.reasoning,
         model_version=answer.model_version,
         language=language.code,
         language_confidence=language.confidence,
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
-        cached_tokens=usage.cached_tokens,
-        reasoning_tokens=usage.reasoning_tokens,
-        tokens_estimated=estimated,
-        cost_usd=None if cost is None else str(cost),
         inference_time=answer.inference_time,
         time_to_first_token=answer.time_to_first_token,
-        tries=answer.tries,
-        waited=answer.waited,
+        tries=paid.tries,
         finish_reason=answer.finish_reason,
     )
 
@@ -78,7 +67,7 @@ def summary_line(record: TurnRecord) -> str:
     parts = [
         f"{count(record.prompt_tokens, estimated=estimated)} + "
         f"{count(record.completion_tokens, estimated=estimated)} tokens",
-        cost_text(record.cost, estimated=estimated),
+        cost_text(record.cost, estimated=estimated) + _in_vain(record),
         seconds(record.inference_time) or "",
     ]
     speed = tokens_per_second(record)
@@ -86,3 +75,7 @@ def summary_line(record: TurnRecord) -> str:
         parts.append(f"{'~' if estimated else ''}{speed:,.0f} tokens/s")
     parts.append(record.language or "language unknown")
     return " · ".join(parts)
+
+
+def _in_vain(record: TurnRecord) -> str:
+    return f" ({dollars(record.wasted)} of it for failed tries)" if record.wasted else ""

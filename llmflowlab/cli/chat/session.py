@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmflowlab.asking.calling import Answer, CallPolicy, call
+from llmflowlab.asking.calling import WaitNotice, policy_from
+from llmflowlab.asking.metering import Metering
+from llmflowlab.asking.paid import Asker, Paid
 from llmflowlab.candidate import Candidate
 from llmflowlab.cli.chat.conversation import Conversation, Fitted
 from llmflowlab.cli.chat.interrupt import interruptible
@@ -18,7 +20,7 @@ from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import count, plural
 from llmflowlab.errors import ContextTooLong, LabError, ProviderError
 from llmflowlab.messages import Message, Parameters, Request
-from llmflowlab.providers.base import Provider
+from llmflowlab.providers.base import Provider, StreamEvent
 from llmflowlab.tracking.records import (
     RatingRecord,
     SessionStart,
@@ -135,42 +137,28 @@ class Chat:
             prompt, system=self.system, window=self.window, max_tokens=self.parameters.max_tokens
         )
         self._say_dropped(fitted)
-        answer: Answer | None = None
-        error: LabError | None = None
-        messages = fitted.messages
         try:
             with interruptible() as pressed:
-                answer, messages = self._call(prompt, fitted, view, pressed)
-            error = answer.error
-        except LabError as exc:
-            error = exc
-        except Exception as exc:
-            # The chat loop: say it, record it, go on.
-            if self._app.settings.debug:
-                raise
-            error = LabError(
-                f"Something unexpected went wrong ({type(exc).__name__}); "
-                "LLMFLOWLAB_DEBUG=1 shows where."
-            )
+                paid, messages = self._call(prompt, fitted, view, pressed)
         finally:
             view.close()
+        error = self._in_words(paid.error)
         record = TurnRecord(
             trace_id=new_trace_id(),
             index=self._session_turns,
             date=date,
             started_ms=started_ms,
             prompt=prompt,
-            answer="" if answer is None else answer.text,
+            answer="",
             messages=self._sent(messages),
             inference_time=time.monotonic() - started,
-            state="failed" if answer is None else answer.state,
+            state=paid.state,
             error=None if error is None else error.message,
             error_reason=_reason(error),
         )
-        if answer is not None:
-            record = measured(record, answer, self._app, self.provider)
-            if answer.text:
-                self.conversation.add(prompt, answer.text)
+        record = measured(record, paid, self._app.detector)
+        if record.answer:
+            self.conversation.add(prompt, record.answer)
         self._record(record)
         return Outcome(record, error)
 
@@ -207,34 +195,40 @@ class Chat:
 
     def _call(
         self, prompt: str, fitted: Fitted, view: AnswerView, pressed: threading.Event
-    ) -> tuple[Answer, tuple[Message, ...]]:
-        try:
-            return self._send(fitted.messages, view, pressed), fitted.messages
-        except ContextTooLong:
-            shorter = self.conversation.drop_half(prompt)
-            if shorter is None:
-                raise
-            self._say_dropped(shorter)
-            return self._send(shorter.messages, view, pressed), shorter.messages
+    ) -> tuple[Paid, tuple[Message, ...]]:
+        paid = self._send(fitted.messages, view, pressed)
+        if not isinstance(paid.error, ContextTooLong):
+            return paid, fitted.messages
+        shorter = self.conversation.drop_half(prompt)
+        if shorter is None:
+            return paid, fitted.messages
+        self._say_dropped(shorter)
+        return self._send(shorter.messages, view, pressed).after(paid), shorter.messages
 
     def _send(
         self, messages: tuple[Message, ...], view: AnswerView, pressed: threading.Event
-    ) -> Answer:
-        settings = self._app.settings
-        policy = CallPolicy(
-            first_token_timeout=settings.first_token_timeout,
-            token_timeout=settings.token_timeout,
-            max_tries=settings.max_tries,
-            max_retry_seconds=settings.max_retry_seconds,
+    ) -> Paid:
+        asker = Asker(
+            self.provider,
+            policy=policy_from(self._app.settings),
+            metering=Metering(self._app.counter, self._app.prices),
         )
         request = Request(messages=messages, system=self.system, parameters=self.parameters)
-        return call(
-            self.provider,
-            request,
-            policy=policy,
-            on_event=view.event,
-            on_wait=view.wait,
-            cancelled=pressed,
+        shown = _Shown(view, pressed)
+        paid = asker.ask_blocking(
+            request, on_event=shown.event, on_wait=shown.wait, cancelled=pressed
+        )
+        return paid if shown.failure is None else paid.in_vain(shown.failure)
+
+    def _in_words(self, error: Exception | None) -> LabError | None:
+        """Return why there is no answer, or none that is whole; the chat says it and goes on."""
+        if error is None or isinstance(error, LabError):
+            return error
+        if self._app.settings.debug:
+            raise error
+        return LabError(
+            f"Something unexpected went wrong ({type(error).__name__}); "
+            "LLMFLOWLAB_DEBUG=1 shows where."
         )
 
     def _record(self, record: TurnRecord) -> None:
@@ -304,6 +298,30 @@ class Chat:
             attempt(look_up)
 
         threading.Thread(target=work, name="chat-prepare", daemon=True).start()
+
+
+class _Shown:
+    """A view whose failure ends the call without losing count of what the call cost."""
+
+    def __init__(self, view: AnswerView, stop: threading.Event) -> None:
+        self.failure: Exception | None = None
+        self._view = view
+        self._stop = stop
+
+    def event(self, event: StreamEvent) -> None:
+        self._try(lambda: self._view.event(event))
+
+    def wait(self, notice: WaitNotice) -> None:
+        self._try(lambda: self._view.wait(notice))
+
+    def _try(self, show: Callable[[], None]) -> None:
+        if self.failure is not None:
+            return
+        try:
+            show()
+        except Exception as exc:  # noqa: BLE001 - the chat loop: said, recorded, and gone on from
+            self.failure = exc
+            self._stop.set()
 
 
 def _reason(error: LabError | None) -> str | None:

@@ -42,7 +42,8 @@ def stats_lines(turns: Sequence[TurnRecord], reference: str) -> list[str]:
 
 def cost_lines(turns: Sequence[TurnRecord]) -> list[str]:
     """Return what a chat has cost, unknown parts said in words."""
-    answered = [turn for turn in turns if turn.state != "failed"]
+    # A failed turn counts where its tries were paid for.
+    answered = [turn for turn in turns if turn.state != "failed" or turn.wasted]
     known = [turn for turn in answered if turn.cost is not None]
     unpriced = len(answered) - len(known)
     if not answered:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.calling import CallPolicy
+from llmflowlab.asking.metering import Metering
 from llmflowlab.asking.pacing import limiter_for
 from llmflowlab.candidate import Candidate
 from llmflowlab.cli.context import App
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.answers import Metering
 from llmflowlab.evaluation.judging import Judge, Panel
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.run.steering import Steering

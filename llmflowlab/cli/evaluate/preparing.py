@@ -9,6 +9,7 @@ from pathlib import Path
 
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.calling import CallPolicy
+from llmflowlab.asking.metering import Metering
 from llmflowlab.candidate import Candidate
 from llmflowlab.cli.context import App
 from llmflowlab.cli.evaluate.deciding import refuse_decided, refuse_undecidable
@@ -18,7 +19,6 @@ from llmflowlab.cli.evaluate.scorers import complete, described, embedders_for, 
 from llmflowlab.data.dataset import Dataset, load_dataset, sample
 from llmflowlab.data.stratified import Stratum, stratified_sample
 from llmflowlab.errors import ConfigurationError, InputError
-from llmflowlab.evaluation.answers import Metering
 from llmflowlab.evaluation.conclude.recommendation import DEFAULT_MARGIN
 from llmflowlab.evaluation.judging import JUDGED, PREFERENCE, Combine
 from llmflowlab.evaluation.run.engine import Harness, Workbench, new_evaluation_id

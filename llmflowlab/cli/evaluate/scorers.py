@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.calling import CallPolicy
+from llmflowlab.asking.metering import Metering
 from llmflowlab.asking.pacing import limiter_for
 from llmflowlab.cli.context import App
 from llmflowlab.data.dataset import Dataset
 from llmflowlab.errors import ConfigurationError, InputError
-from llmflowlab.evaluation.answers import Metering
 from llmflowlab.evaluation.judging.choice import with_instructions
 from llmflowlab.evaluation.judging.kinds import KINDS, OWN
 from llmflowlab.evaluation.judging.pairwise import PREFERENCE

@@ -117,6 +117,8 @@ def _clear(app: App, ledger: Ledger, what: str, *, sure: bool, as_json: bool) ->
         return
     for entry in chosen:
         clear(ledger, entry.stored.id)
+    if what == "all":
+        ledger.forget_vectors()
     if any(entry.state == "running" for entry in kept):
         app.screen.note("The file keeps its size while an evaluation is running.")
     else:

@@ -9,12 +9,12 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Literal, Protocol, TypeAlias
 
+from llmflowlab.asking.paid import Paid
 from llmflowlab.asking.stopping import Stopper
 from llmflowlab.data.dataset import Row
-from llmflowlab.errors import ProviderError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.judging.judge import (
-    BrokenOff,
+    Failed,
     Judge,
     NotReached,
     OutOfBudget,
@@ -157,37 +157,35 @@ def judgement(
     try:
         verdict = judge.ask(question, scale, stopper)
     except Unparseable as exc:
-        return _of(scorer, judge, exc.record, not_scored="judge_unparseable", rationale=exc.message)
-    except BrokenOff as exc:
-        return _of(scorer, judge, exc.record, not_scored="judge_failed", rationale=exc.message)
+        return _of(scorer, judge, exc.paid, not_scored="judge_unparseable", rationale=exc.why)
+    except Failed as exc:
+        return _of(scorer, judge, exc.paid, not_scored="judge_failed", rationale=exc.why)
     except OutOfBudget as exc:
-        return _of(scorer, judge, exc.record, not_scored="budget_exhausted")
+        return _of(scorer, judge, exc.paid, not_scored="budget_exhausted")
     except NotReached as exc:
-        return _of(scorer, judge, exc.record, not_scored="not_reached")
-    except ProviderError as exc:
-        return Score(
-            scorer=scorer, not_scored="judge_failed", rationale=exc.message, judge=judge.reference
-        )
+        return _of(scorer, judge, exc.paid, not_scored="not_reached")
     reading = verdict.reading
     value = (
         (int(reading.result) - GRADES[0]) / (GRADES[-1] - GRADES[0])
         if scale == "grade"
         else _VALUES[reading.result]
     )
-    return _of(scorer, judge, verdict.record, value=value, rationale=reading.rationale)
+    return _of(scorer, judge, verdict.paid, value=value, rationale=reading.rationale)
 
 
-def _of(scorer: str, judge: Judge, record: AnswerRecord, **outcome: Any) -> Score:
-    unknown = record.cost is None and record.wasted_usd is None
+def _of(scorer: str, judge: Judge, paid: Paid, **outcome: Any) -> Score:
+    spent = paid.spent
+    # A failure that took nothing has no cost, as a judgement that was never asked for has none.
+    took = paid.prompt_tokens is not None or bool(spent)
     return Score(
         scorer=scorer,
         # Nobody judged where nothing was sent.
-        judge=judge.reference if record.tries or not unknown else None,
-        prompt_tokens=record.prompt_tokens,
-        completion_tokens=record.completion_tokens,
+        judge=judge.reference if paid.tries else None,
+        prompt_tokens=paid.prompt_tokens,
+        completion_tokens=paid.completion_tokens,
         # With what failed tries cost, as it counts against the budget.
-        cost_usd=None if unknown else str(record.spent),
-        seconds=record.latency or 0.0,
+        cost_usd=str(spent) if took and spent is not None else None,
+        seconds=paid.seconds,
         **outcome,
     )
 

@@ -7,16 +7,17 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import partial
 
 from llmflowlab.asking.budget import Budget
-from llmflowlab.asking.calling import Answer, CallPolicy, Cancellation, WaitNotice, call
+from llmflowlab.asking.calling import CallPolicy, WaitNotice
+from llmflowlab.asking.metering import DEFAULT_MAX_TOKENS, Metering
 from llmflowlab.asking.pacing import Limiter
-from llmflowlab.asking.reservation import Reservation
-from llmflowlab.errors import ConfigurationError, ProviderError
-from llmflowlab.evaluation.answers import AnswerRecord, Metering
+from llmflowlab.asking.paid import Asker, Paid
+from llmflowlab.asking.stopping import Stopper
+from llmflowlab.errors import TrackingError
+from llmflowlab.evaluation.answers import NOT_REACHED, AnswerRecord, in_words
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan, request_for
 from llmflowlab.messages import Request
@@ -30,14 +31,8 @@ BROKEN_TRIES = 3
 Nobody has read such an answer yet, so asking again loses nothing; the count stands on the row.
 """
 
-_STOPPED = "not_reached"
-"""Reason of a row that was given up when the evaluation was stopped; it is asked again later."""
-
 _LEAD = 16
 """Rows by which a candidate may be ahead of the other where a comparison may end early."""
-
-DEFAULT_MAX_TOKENS = 4096
-"""Length of an answer that a budget reckons with where the candidate names none."""
 
 
 @dataclass(slots=True)
@@ -55,10 +50,10 @@ class CandidateProgress:
     waiting: set[Cell] = field(default_factory=set)
     """Answers that wait before another try."""
     cost: Decimal = Decimal(0)
-    """Of the answers sent for now, the priced ones."""
+    """What was paid for the rows asked now, failed tries included, as far as it is known."""
     unpriced: int = 0
+    """Rows of which a part of the cost is not known."""
     started: float = field(default_factory=time.monotonic)
-    last_wait: WaitNotice | None = None
 
     @property
     def done(self) -> int:
@@ -83,7 +78,7 @@ class Answering:
         limiters: One per candidate; candidates that share a model share a limiter.
         concurrency: Workers per candidate.
         policy: Patience of one call.
-        metering: Counts and prices answers.
+        metering: Counts, prices and charges answers.
         reused: Answers that are there already.
         budget: Money shared by everything the evaluation asks.
         on_answer: Called in a worker thread with each new answer, after it is on disk.
@@ -108,17 +103,17 @@ class Answering:
         self.plan = plan
         self.answers: dict[Cell, AnswerRecord] = dict(reused)
         self.failure: BaseException | None = None
-        self._stop = threading.Event()
-        self._providers = providers
+        self._stopper = Stopper()
+        self._stop = self._stopper.event
         self._ledger = ledger
         self._limiters = limiters
-        self._policy = policy
-        self._metering = metering
-        self._budget = budget
+        self._askers = [
+            Asker(provider, policy=policy, metering=metering, budget=budget, gate=limiter)
+            for provider, limiter in zip(providers, limiters, strict=True)
+        ]
         self._on_answer = on_answer
         self._held = held
         self._lock = threading.Lock()
-        self._waiting: set[Cancellation] = set()
         self._queues: list[deque[Cell]] = [deque() for _ in providers]
         per_candidate = len(plan.dataset.rows) * plan.trials
         self.progress = [CandidateProgress(per_candidate) for _ in providers]
@@ -161,11 +156,7 @@ class Answering:
 
     def stop(self) -> None:
         """Send nothing more: calls in flight finish, those that wait for another try are given up."""
-        self._stop.set()
-        with self._lock:
-            waiting = list(self._waiting)
-        for call_ in waiting:
-            call_.set()
+        self._stopper.stop()
 
     def join(self, tick: Callable[[], None] | None = None, *, every: float = 0.2) -> None:
         """Wait until all is answered or stopped; `tick` is called in this thread meanwhile.
@@ -217,158 +208,97 @@ class Answering:
         finally:
             with self._lock:
                 progress.in_flight -= 1
-        self._keep(cell, record)
-        if record.reason == _STOPPED:
+        record = self._keep(cell, record)
+        if record.reason == NOT_REACHED:
             return
         with self._lock:
             self.answers[cell] = record
             progress.answered += record.answered
             progress.failed += not record.answered
-            if record.cost is None:
-                progress.unpriced += record.answered
-            else:
-                progress.cost += record.cost
+            progress.cost += record.known_spent
+            progress.unpriced += record.spent is None
         if self._on_answer is not None:
             self._on_answer(cell, record)
 
-    def _keep(self, cell: Cell, record: AnswerRecord) -> None:
-        """Write an answer down before it counts."""
-        if not record.spent and (record.state == "budget_exhausted" or record.reason == _STOPPED):
-            return
+    def _keep(self, cell: Cell, record: AnswerRecord) -> AnswerRecord:
+        """Write an answer down before it counts; one that cannot be written down has failed.
+
+        Raises:
+            TrackingError: Nothing can be written down any more.
+        """
+        nothing = record.state == "budget_exhausted" or record.reason == NOT_REACHED
+        if nothing and record.spent == 0:
+            return record
+        try:
+            self._write(cell, record)
+        except TrackingError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - it befalls this row, and must not end the others
+            record = self._failed(cell, exc, record)
+            self._write(cell, record)
+        return record
+
+    def _write(self, cell: Cell, record: AnswerRecord) -> None:
         key = self.plan.answer_key(cell)
         if not record.answered:
             # Kept for what it cost; under a key of its own, so that a later answer finds its place.
             key = f"{key}#{uuid.uuid4().hex}"
         self._ledger.append("answers", self.plan.evaluation_id, key, record.to_json()).result()
 
+    def _failed(
+        self, cell: Cell, exc: Exception, before: AnswerRecord | None = None
+    ) -> AnswerRecord:
+        """Return the record of a row that something nobody foresaw befell: its own row alone."""
+        reason, words = in_words(exc, self._askers[cell.candidate].provider.settings)
+        spent = Decimal(0) if before is None else before.known_spent
+        return AnswerRecord(
+            text="",
+            state="failed",
+            reason=reason,
+            error=words,
+            started_ms=int(time.time() * 1000) if before is None else before.started_ms,
+            tries=0 if before is None else before.tries,
+            wasted_usd=str(spent) if spent else None,
+            unpriced=before is not None and before.spent is None,
+        )
+
     def _ask(self, cell: Cell) -> AnswerRecord:
         """Return what came of asking, with what all of it cost."""
-        provider = self._providers[cell.candidate]
-        spec = self.plan.candidates[cell.candidate]
-        request = request_for(spec, self.plan.dataset.rows[cell.row])
-        tries = 0
-        spent = Decimal(0)
-        while True:
-            record = self._paid(cell, provider, request)
-            tries += record.tries
-            if spent:
-                record = replace(record, wasted_usd=str(Decimal(record.wasted_usd or 0) + spent))
-            again = record.state == "incomplete" and tries < BROKEN_TRIES
-            if not again or self._stop.is_set():
-                return replace(record, tries=tries)
-            spent = record.spent
-
-    def _paid(self, cell: Cell, provider: Provider, request: Request) -> AnswerRecord:
-        """Ask once, within the budget."""
-        worst = Decimal(0)
-        if self._budget.cap is not None:
-            most = request.parameters.max_tokens or DEFAULT_MAX_TOKENS
-            worst = self._metering.worst_case(provider, request, most) or Decimal(0)
-        actual = Decimal(0)
-        at_most = partial(self._metering.at_most, provider)
-        reservation = Reservation(self._budget, worst, at_most, self._stop)
+        asker = self._askers[cell.candidate]
+        began_ms = int(time.time() * 1000)
         try:
-            record = self._sent(cell, provider, request, reservation)
-            actual = record.spent
-        finally:
-            reservation.settle(actual)
-        return record
-
-    def _sent(
-        self, cell: Cell, provider: Provider, request: Request, reservation: Reservation
-    ) -> AnswerRecord:
-        begun_ms = int(time.time() * 1000)
-        try:
-            answer = self._call(cell, provider, request, reservation)
-        except ProviderError as exc:
-            return self._metering.failed(provider, exc, begun_ms, exc.tries)
-        except ConfigurationError as exc:
-            return AnswerRecord(
-                text="",
-                state="failed",
-                reason="not_configured",
-                error=exc.message,
-                started_ms=begun_ms,
+            row = self.plan.dataset.rows[cell.row]
+            request = request_for(self.plan.candidates[cell.candidate], row)
+            paid = self._paid(cell, asker, request)
+            while (
+                paid.state == "incomplete" and paid.tries < BROKEN_TRIES and not self._stop.is_set()
+            ):
+                paid = self._paid(cell, asker, request).after(paid)
+            return AnswerRecord.of(
+                paid,
+                began_ms=began_ms,
+                ended_ms=int(time.time() * 1000),
+                settings=asker.provider.settings,
             )
-        if answer.state == "interrupted":
-            refused = reservation.refused
-            return AnswerRecord(
-                text="",
-                state="budget_exhausted" if refused else "failed",
-                reason="budget_exhausted" if refused else _STOPPED,
-                error="The budget did not allow this call; raise it and resume."
-                if refused
-                else "The evaluation was stopped.",
-                started_ms=begun_ms,
-                tries=answer.tries,
-                wasted_usd=self._metering.wasted(provider, answer.failed_usage),
-            )
-        started_ms = int(time.time() * 1000 - answer.inference_time * 1000)
-        return self._metering.record(provider, request, answer, started_ms)
+        except Exception as exc:  # noqa: BLE001 - it befalls this row, and must not end the others
+            return self._failed(cell, exc)
 
-    def _call(
-        self, cell: Cell, provider: Provider, request: Request, reservation: Reservation
-    ) -> Answer:
+    def _paid(self, cell: Cell, asker: Asker, request: Request) -> Paid:
         progress = self.progress[cell.candidate]
-        cancelled = Cancellation()
-
-        def back() -> None:
-            with self._lock:
-                self._waiting.discard(cancelled)
-                progress.waiting.discard(cell)
 
         def on_wait(notice: WaitNotice) -> None:
-            progress.last_wait = notice
             with self._lock:
-                self._waiting.add(cancelled)
                 progress.waiting.add(cell)
-            if self._stop.is_set():
-                cancelled.set()
 
-        def count(change: int) -> None:
+        def on_try(begun: bool) -> None:
             with self._lock:
-                progress.asking += change
+                progress.asking += 1 if begun else -1
+                progress.waiting.discard(cell)
 
-        limiter = self._limiters[cell.candidate]
-        reservation.gate = _StoppableGate(limiter, self._stop, back, count)
         try:
-            return call(
-                provider,
-                request,
-                policy=self._policy,
-                on_wait=on_wait,
-                cancelled=cancelled,
-                gate=reservation,
+            return asker.ask_blocking(
+                request, on_wait=on_wait, on_try=on_try, stopper=self._stopper
             )
         finally:
-            back()
-            limits = provider.limits
-            if limits is not None and limits.pause > 0:
-                self._limiters[cell.candidate].pause(limits.pause)
-
-
-class _StoppableGate:
-    """A limiter that lets nobody in once the evaluation was stopped."""
-
-    def __init__(
-        self,
-        limiter: Limiter,
-        stopped: threading.Event,
-        back: Callable[[], None],
-        count: Callable[[int], None],
-    ) -> None:
-        self._limiter = limiter
-        self._stopped = stopped
-        self._back = back
-        self._count = count
-
-    def enter(self, stop: threading.Event) -> bool:
-        self._back()
-        entered = not stop.is_set() and self._limiter.enter(self._stopped)
-        if entered:
-            self._count(1)
-        return entered
-
-    def leave(self, error: ProviderError | None, tokens: int | None) -> None:
-        self._count(-1)
-        self._limiter.leave(error, tokens)
+            with self._lock:
+                progress.waiting.discard(cell)

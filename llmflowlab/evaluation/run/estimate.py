@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from llmflowlab.evaluation.answers import AnswerRecord, Metering
+from llmflowlab.asking.metering import Metering
+from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.judging import JUDGED, PREFERENCE, Panel
 from llmflowlab.evaluation.run.experience import (
     ENOUGH,

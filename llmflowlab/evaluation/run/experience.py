@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist, fmean, stdev
 
+from llmflowlab.asking.metering import Metering
 from llmflowlab.candidate import Candidate
-from llmflowlab.evaluation.answers import Metering
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Outcome
 from llmflowlab.evaluation.run.plan import EvaluationPlan, request_for
@@ -169,12 +168,8 @@ def _latest(
             if not fits(Candidate.from_json(values), judges):
                 continue
             plan = plan or ledger.plan(stored.id)
-            for record in ledger.query(
-                "SELECT record FROM outcomes WHERE evaluation = ? AND key LIKE ? "
-                "ORDER BY seq DESC LIMIT ?",
-                (stored.id, f"{index}:%", left),
-            ):
+            for record in ledger.latest_outcomes(stored.id, index, left):
                 left -= 1
-                yield plan, Outcome.from_json(json.loads(record[0]))
+                yield plan, Outcome.from_json(record)
         if left <= 0:
             return

@@ -1,10 +1,7 @@
 """The evaluation's memory on disk: every answer and judgement, before it counts.
 
-One SQLite file in write-ahead mode, `.llmflowlab/evaluations.db`, shared by all evaluations of a
-home: SQLite brings what a journal needs (a torn last record is dropped by its checksums, several
-processes may write, a full disk is an error and not a half file). Commits are synchronous and
-grouped: a writer thread puts everything that waits into one transaction, so fifty answers that
-arrive together cost one disk flush, not fifty.
+One SQLite file, `.llmflowlab/evaluations.db` (`ledger_file.py`), shared by all evaluations of a home.
+All of its SQL stands here.
 
 An answer is kept under what produced it (`EvaluationPlan.answer_key`) and the evaluation that paid
 for it, so that a later evaluation can reuse it and `--fresh` can decline to.
@@ -13,23 +10,21 @@ for it, so that a later evaluation can reuse it and `--fresh` can decline to.
 from __future__ import annotations
 
 import json
-import queue
-import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from llmflowlab.data.dataset import Dataset
-from llmflowlab.errors import InputError, TrackingError
+from llmflowlab.errors import InputError
+from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.run.ledger_file import LedgerFile
 from llmflowlab.evaluation.run.plan import EvaluationPlan, dataset_from_json, dataset_to_json
 from llmflowlab.text.digests import digest_of
 
-__all__ = ["EvaluationState", "Ledger", "StoredEvaluation"]
+__all__ = ["EvaluationState", "Ledger", "StoredEvaluation", "Vector"]
 
 EvaluationState: TypeAlias = Literal["running", "interrupted", "partial", "finished"]
 
@@ -61,9 +56,15 @@ CREATE TABLE IF NOT EXISTS feedback (
   evaluation TEXT NOT NULL, judge TEXT NOT NULL, key TEXT NOT NULL, record TEXT NOT NULL,
   UNIQUE (evaluation, judge, key)
 );
+CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector TEXT NOT NULL);
 """
 
 Table: TypeAlias = Literal["answers", "judgements", "outcomes"]
+Vector: TypeAlias = "tuple[float, ...]"
+
+_BELONGING = ("answers", "judgements", "outcomes", "adjustments", "gates", "feedback")
+"""Tables whose rows belong to one evaluation."""
+_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +96,11 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
-        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
-        self._closing = threading.Lock()
-        self._closed = False
-        self._making = threading.Lock()
-        self._made = False
-        if path.exists():
-            with self._translated():
-                self._make()
-        self._writer = threading.Thread(target=self._write, name="ledger-writer", daemon=True)
-        self._writer.start()
+        self._file = LedgerFile(path, _SCHEMA)
+
+    def close(self) -> None:
+        """Write what waits and close the file."""
+        self._file.close()
 
     # Evaluations
 
@@ -114,11 +108,11 @@ class Ledger:
         """Write an evaluation down before its first call, its questions included."""
         dataset = plan.dataset
         content = json.dumps(dataset_to_json(dataset), ensure_ascii=False)
-        self._execute(
+        self._do(
             "INSERT OR IGNORE INTO datasets (digest, content) VALUES (?, ?)",
             (_dataset_key(dataset), content),
         )
-        self._execute(
+        self._do(
             "INSERT OR IGNORE INTO evaluations (id, created, state, plan) VALUES (?, ?, ?, ?)",
             (
                 plan.evaluation_id,
@@ -137,18 +131,16 @@ class Ledger:
             InputError: The ledger does not have it.
         """
         stored = self.evaluation(evaluation).plan
-        content = self._rows(
+        content = self._file.rows(
             "SELECT content FROM datasets WHERE digest = ?", (stored["dataset_key"],)
         )
         return EvaluationPlan.from_json(stored, dataset_from_json(json.loads(content[0][0])))
 
     def set_state(self, evaluation: str, state: EvaluationState) -> None:
-        self._execute("UPDATE evaluations SET state = ? WHERE id = ?", (state, evaluation))
+        self._do("UPDATE evaluations SET state = ? WHERE id = ?", (state, evaluation))
 
     def set_runs(self, evaluation: str, runs: dict[str, Any]) -> None:
-        self._execute(
-            "UPDATE evaluations SET runs = ? WHERE id = ?", (json.dumps(runs), evaluation)
-        )
+        self._do("UPDATE evaluations SET runs = ? WHERE id = ?", (json.dumps(runs), evaluation))
 
     def evaluation(self, evaluation: str) -> StoredEvaluation:
         """Return one evaluation.
@@ -163,7 +155,7 @@ class Ledger:
 
     def evaluations(self) -> list[StoredEvaluation]:
         """Return all evaluations, newest first."""
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT id, created, state, plan, runs FROM evaluations ORDER BY created DESC, rowid DESC"
         )
         return [
@@ -173,14 +165,14 @@ class Ledger:
 
     def set_gates(self, evaluation: str, gates: Iterable[Mapping[str, Any]]) -> None:
         """Keep what the gates said, so that a later delivery says it too."""
-        self._execute(
+        self._do(
             "REPLACE INTO gates (evaluation, record) VALUES (?, ?)",
             (evaluation, json.dumps(list(gates), ensure_ascii=False)),
         )
 
     def gates(self, evaluation: str) -> list[dict[str, Any]]:
         """Return what the gates of an evaluation said; empty where it had none."""
-        found = self._rows("SELECT record FROM gates WHERE evaluation = ?", (evaluation,))
+        found = self._file.rows("SELECT record FROM gates WHERE evaluation = ?", (evaluation,))
         return list(json.loads(found[0][0])) if found else []
 
     # Answers and judgements
@@ -193,14 +185,11 @@ class Ledger:
         The first record of an evaluation under a key stays: a cell is paid for once. Outcomes are
         replaced instead, and move to the end: a row that was done again is recorded again.
         """
-        write = _Write(table, (key, evaluation, _text(record)), Future())
-        with self._closing:
-            if self._closed:
-                # A thread that outlives its evaluation must not wait for a writer that is gone.
-                write.done.set_exception(TrackingError(f"{self.path} is closed already."))
-            else:
-                self._queue.put(write)
-        return write.done
+        verb = "REPLACE" if table == "outcomes" else "INSERT OR IGNORE"
+        return self._file.append(
+            f"{verb} INTO {table} (key, evaluation, record) VALUES (?, ?, ?)",
+            (key, evaluation, _text(record)),
+        )
 
     def load(
         self,
@@ -228,7 +217,7 @@ class Ledger:
             if evaluation is not None:
                 sql += " AND evaluation = ?"
                 values.append(evaluation)
-            for key, owner, record in self._rows(sql + " ORDER BY seq", tuple(values)):
+            for key, owner, record in self._file.rows(sql + " ORDER BY seq", tuple(values)):
                 if key not in found or found[key][0] != prefer:
                     found[key] = (owner, json.loads(record))
         return found
@@ -243,7 +232,7 @@ class Ledger:
             after: Only those behind this sequence number.
             limit: At most so many; all by default.
         """
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT seq, record FROM outcomes WHERE evaluation = ? AND seq > ? ORDER BY seq LIMIT ?",
             (evaluation, after, limit),
         )
@@ -252,136 +241,143 @@ class Ledger:
     def spent(self, evaluation: str) -> Decimal:
         """Return the USD an evaluation has paid so far, as far as prices were known."""
         total = Decimal(0)
-        for table in ("answers", "judgements"):
-            sql = f"SELECT record FROM {table} WHERE evaluation = ?"  # noqa: S608
-            for (text,) in self._rows(sql, (evaluation,)):
-                record = json.loads(text)
-                total += Decimal(record.get("cost_usd") or 0)
-                total += Decimal(record.get("wasted_usd") or 0)
+        for record in self._records("answers", evaluation):
+            total += AnswerRecord.from_json(record).known_spent
+        for record in self._records("judgements", evaluation):
+            total += Decimal(record.get("cost_usd") or 0)
         return total
+
+    def _records(self, table: Table, evaluation: str) -> Iterator[dict[str, Any]]:
+        sql = f"SELECT record FROM {table} WHERE evaluation = ?"  # noqa: S608 - one of three names
+        for (text,) in self._file.rows(sql, (evaluation,)):
+            yield json.loads(text)
+
+    def all_records(self, table: Table) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield every record of a kind, oldest first, with the evaluation that paid for it."""
+        seen = 0
+        sql = f"SELECT seq, evaluation, record FROM {table} WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608 - one of three names
+        while page := self._file.rows(sql, (seen, _PAGE)):
+            seen = page[-1][0]
+            for _, evaluation, text in page:
+                yield evaluation, json.loads(text)
+
+    def latest_outcomes(self, evaluation: str, candidate: int, limit: int) -> list[dict[str, Any]]:
+        """Return a candidate's finished rows, the latest first."""
+        rows = self._file.rows(
+            "SELECT record FROM outcomes WHERE evaluation = ? AND key LIKE ? "
+            "ORDER BY seq DESC LIMIT ?",
+            (evaluation, f"{candidate}:%", limit),
+        )
+        return [json.loads(record) for (record,) in rows]
 
     def counts(self) -> dict[str, int]:
         """Return how many answers and judgements are kept."""
         return {
-            table: int(self._rows(f"SELECT COUNT(*) FROM {table}")[0][0])  # noqa: S608
+            table: int(self._file.rows(f"SELECT COUNT(*) FROM {table}")[0][0])  # noqa: S608
             for table in ("answers", "judgements")
         }
 
-    # For the modules that look after the file (`steering.py`, `upkeep.py`)
+    # Vectors
 
-    def query(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
-        """Return the rows of a SELECT.
+    def vectors(self, keys: Collection[str]) -> dict[str, Vector]:
+        """Return the vectors that are kept under these keys."""
+        wanted = list(keys)
+        found: dict[str, Vector] = {}
+        for start in range(0, len(wanted), _PAGE):
+            part = wanted[start : start + _PAGE]
+            marks = ",".join("?" * len(part))
+            sql = f"SELECT key, vector FROM vectors WHERE key IN ({marks})"  # noqa: S608 - marks alone
+            found |= {key: tuple(json.loads(v)) for key, v in self._file.rows(sql, part)}
+        return found
 
-        Raises:
-            TrackingError: The file cannot be read.
-        """
-        return self._rows(sql, values)
-
-    def execute(self, sql: str, values: tuple[Any, ...] = ()) -> None:
-        """Carry out one statement in a transaction of its own.
-
-        Raises:
-            TrackingError: The file cannot be written.
-        """
-        self._execute(sql, values)
-
-    def close(self) -> None:
-        """Write what waits and close the file."""
-        with self._closing:
-            self._closed = True
-            self._queue.put(None)
-        self._writer.join(timeout=30)
-        for connection in self._connections:
-            connection.close()
-        self._connections.clear()
-
-    # Inside
-
-    def _make(self) -> None:
-        """Make the file and its tables where they are not there yet."""
-        if self._made:
-            return
-        with self._making:
-            if not self._made:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                with self._connection() as connection:
-                    connection.executescript(_SCHEMA)
-                self._made = True
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            # Each thread has its own; `close` runs in another thread than most.
-            connection = sqlite3.connect(self.path, timeout=30, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            self._local.connection = connection
-            self._connections.append(connection)
-        with connection:
-            yield connection
-
-    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
-        with self._translated():
-            if not self._made and not self.path.exists():
-                with closing(_empty()) as empty:
-                    return empty.execute(sql, values).fetchall()
-            self._make()
-            with self._connection() as connection:
-                return connection.execute(sql, values).fetchall()
-
-    def _execute(self, sql: str, values: tuple[Any, ...]) -> None:
-        with self._translated():
-            self._make()
-            with self._connection() as connection:
-                connection.execute(sql, values)
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as exc:
-            raise self._error(exc) from exc
-
-    def _error(self, exc: Exception) -> TrackingError:
-        return TrackingError(
-            f"{self.path} cannot be written ({exc}). Free some space or mend the file, then go on "
-            "with --resume: what was answered before is kept."
+    def keep_vectors(self, found: Mapping[str, Vector]) -> None:
+        """Keep vectors; those there already stay."""
+        self._file.execute(
+            *(
+                (
+                    "INSERT OR IGNORE INTO vectors (key, vector) VALUES (?, ?)",
+                    (key, json.dumps(vector)),
+                )
+                for key, vector in found.items()
+            )
         )
 
-    def _write(self) -> None:
-        while True:
-            first = self._queue.get()
-            if first is None:
-                return
-            batch = [first]
-            last = False
-            while not self._queue.empty():
-                item = self._queue.get()
-                if item is None:
-                    last = True
-                    break
-                batch.append(item)
-            self._commit(batch)
-            if last:
-                return
+    def forget_vectors(self) -> None:
+        """Forget all vectors: they belong to no evaluation."""
+        self._do("DELETE FROM vectors", ())
 
-    def _commit(self, batch: list[_Write]) -> None:
-        try:
-            self._make()
-            with self._connection() as connection:
-                for write in batch:
-                    verb = "REPLACE" if write.table == "outcomes" else "INSERT OR IGNORE"
-                    connection.execute(
-                        f"{verb} INTO {write.table} (key, evaluation, record) VALUES (?, ?, ?)",
-                        write.values,
-                    )
-        except (sqlite3.Error, OSError) as exc:
-            for write in batch:
-                write.done.set_exception(self._error(exc))
-        else:
-            for write in batch:
-                write.done.set_result(None)
+    # What is changed while an evaluation runs
+
+    def adjust(self, evaluation: str, concurrency: int | None, budget: Decimal | None) -> None:
+        """Leave a wish for an evaluation; what is None stays as it is."""
+        self._do(
+            "INSERT INTO adjustments (evaluation, concurrency, budget) VALUES (?, ?, ?)",
+            (evaluation, concurrency, None if budget is None else str(budget)),
+        )
+
+    def adjustments(
+        self, evaluation: str, after: int
+    ) -> list[tuple[int, int | None, Decimal | None]]:
+        """Return the wishes left behind a number, as (number, concurrency, budget in USD)."""
+        rows = self._file.rows(
+            "SELECT seq, concurrency, budget FROM adjustments "
+            "WHERE evaluation = ? AND seq > ? ORDER BY seq",
+            (evaluation, after),
+        )
+        return [(seq, many, None if usd is None else Decimal(usd)) for seq, many, usd in rows]
+
+    def last_adjustment(self) -> int:
+        """Return the number of the latest wish of all, 0 where there is none."""
+        return int(self._file.rows("SELECT COALESCE(MAX(seq), 0) FROM adjustments")[0][0])
+
+    def budget(self, evaluation: str) -> Decimal | None:
+        """Return the budget in USD that an evaluation was last given, None where it has none."""
+        rows = self._file.rows(
+            "SELECT budget FROM adjustments WHERE evaluation = ? AND budget IS NOT NULL "
+            "ORDER BY seq DESC LIMIT 1",
+            (evaluation,),
+        )
+        return Decimal(rows[0][0]) if rows else None
+
+    # What people say
+
+    def keep_feedback(
+        self, evaluation: str, person: str, key: str, record: Mapping[str, Any]
+    ) -> None:
+        """Keep what a person says of one answer, instead of what they said of it before."""
+        self._do(
+            "REPLACE INTO feedback (evaluation, judge, key, record) VALUES (?, ?, ?, ?)",
+            (evaluation, person, key, json.dumps(record, ensure_ascii=False)),
+        )
+
+    def feedback(self, evaluation: str) -> list[tuple[str, dict[str, Any]]]:
+        """Return what people said of an evaluation's answers, as (person, record), by person."""
+        rows = self._file.rows(
+            "SELECT judge, record FROM feedback WHERE evaluation = ? ORDER BY judge, rowid",
+            (evaluation,),
+        )
+        return [(person, json.loads(text)) for person, text in rows]
+
+    # Room
+
+    def forget(self, evaluation: str) -> None:
+        """Forget an evaluation with all that belongs to it, and questions that no other one needs."""
+        self._file.execute(
+            *((f"DELETE FROM {table} WHERE evaluation = ?", (evaluation,)) for table in _BELONGING),  # noqa: S608 - the names above
+            ("DELETE FROM evaluations WHERE id = ?", (evaluation,)),
+        )
+        needed = {stored.plan.get("dataset_key") for stored in self.evaluations()}
+        for (digest,) in self._file.rows("SELECT digest FROM datasets"):
+            if digest not in needed:
+                self._do("DELETE FROM datasets WHERE digest = ?", (digest,))
+
+    def compact(self) -> None:
+        """Give the room of what was forgotten back to the disk."""
+        self._do("VACUUM", ())
+        self._file.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _do(self, sql: str, values: tuple[Any, ...]) -> None:
+        self._file.execute((sql, values))
 
 
 def _text(record: dict[str, Any]) -> str:
@@ -392,17 +388,3 @@ def _text(record: dict[str, Any]) -> str:
         # Half a character in an answer, which SQLite refuses as it is.
         text = json.dumps(record)
     return text
-
-
-def _empty() -> sqlite3.Connection:
-    """Return what a home without a ledger answers from."""
-    connection = sqlite3.connect(":memory:")
-    connection.executescript(_SCHEMA)
-    return connection
-
-
-@dataclass(frozen=True, slots=True)
-class _Write:
-    table: Table
-    values: tuple[str, str, str]
-    done: Future[None]

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from llmflowlab.asking.stopping import Stopper
 from llmflowlab.data.dataset import Row
+from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.judging import (
     Judge,
@@ -154,16 +155,26 @@ class Scoring:
             known = self.scores.get(cell, {}).get(scorer)
         if known is not None:
             return known
-        how = self.scorers[scorer]
-        if isinstance(how, JudgeScorer | PreferenceScorer | EmbeddingScorer):
-            found = self._refused(how, cell, answer) or how.combine(
-                list(self._verdicts(how, cell, answer))
+        try:
+            found = self._found(self.scorers[scorer], cell, answer)
+        except TrackingError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - it befalls this row, and must not end the others
+            judged = isinstance(self.scorers[scorer], JudgeScorer | PreferenceScorer)
+            found = Score(
+                scorer=scorer,
+                not_scored="judge_failed" if judged else "scorer_failed",
+                rationale=f"Something unexpected went wrong ({type(exc).__name__}).",
             )
-        else:
-            found = how.score(self._row(cell), answer)
         with self._lock:
             self.scores.setdefault(cell, {})[scorer] = found
         return found
+
+    def _found(self, how: AnyScorer, cell: Cell, answer: AnswerRecord) -> Score:
+        if not isinstance(how, JudgeScorer | PreferenceScorer | EmbeddingScorer):
+            return how.score(self._row(cell), answer)
+        refused = self._refused(how, cell, answer)
+        return refused or how.combine(list(self._verdicts(how, cell, answer)))
 
     def _refused(
         self,

@@ -95,7 +95,7 @@ class Follower:
         if self._cap is not None:
             # So that a resumed evaluation knows its budget.
             note(ledger, evaluation, Adjustment(budget=self._cap))
-        self._seen = _last(ledger)
+        self._seen = ledger.last_adjustment()
         self._next = time.monotonic() + _EVERY
 
     def look(self, now: float) -> None:
@@ -109,18 +109,11 @@ class Follower:
         self._next = now + _EVERY
         # A wish is not worth an evaluation: where the file is busy, the next look finds it.
         with suppress(TrackingError):
-            for number, concurrency, budget in self._ledger.query(
-                "SELECT seq, concurrency, budget FROM adjustments "
-                "WHERE evaluation = ? AND seq > ? ORDER BY seq",
-                (self._evaluation, self._seen),
+            for number, concurrency, budget in self._ledger.adjustments(
+                self._evaluation, self._seen
             ):
                 self._seen = number
-                self._steering.obey(
-                    Adjustment(
-                        concurrency=concurrency,
-                        budget=None if budget is None else Decimal(budget),
-                    )
-                )
+                self._steering.obey(Adjustment(concurrency=concurrency, budget=budget))
                 self._cap = self._steering.budget.cap
             cap = self._steering.budget.cap
             if cap != self._cap:
@@ -155,25 +148,9 @@ def note(ledger: Ledger, evaluation: str, wish: Adjustment) -> None:
     Raises:
         TrackingError: The ledger cannot be written.
     """
-    ledger.execute(
-        "INSERT INTO adjustments (evaluation, concurrency, budget) VALUES (?, ?, ?)",
-        (
-            evaluation,
-            wish.concurrency,
-            None if wish.budget is None else str(wish.budget),
-        ),
-    )
+    ledger.adjust(evaluation, wish.concurrency, wish.budget)
 
 
 def known_budget(ledger: Ledger, evaluation: str) -> Decimal | None:
     """Return the budget in USD that an evaluation was last given, None where it has none."""
-    rows = ledger.query(
-        "SELECT budget FROM adjustments WHERE evaluation = ? AND budget IS NOT NULL "
-        "ORDER BY seq DESC LIMIT 1",
-        (evaluation,),
-    )
-    return Decimal(rows[0][0]) if rows else None
-
-
-def _last(ledger: Ledger) -> int:
-    return int(ledger.query("SELECT COALESCE(MAX(seq), 0) FROM adjustments")[0][0])
+    return ledger.budget(evaluation)

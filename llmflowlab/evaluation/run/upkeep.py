@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from llmflowlab.asking.paid import plus
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.run.ledger import Ledger, StoredEvaluation
+from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.run.ledger import Ledger, StoredEvaluation, Table
 from llmflowlab.evaluation.run.running import held, is_running, lock_file
 
 __all__ = ["Kept", "clear", "compact", "kept_evaluations", "size"]
-
-_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +53,10 @@ def kept_evaluations(ledger: Ledger) -> list[Kept]:
     """
     counts: dict[tuple[str, str], int] = {}
     costs: dict[str, Decimal | None] = {}
-    for table in ("answers", "judgements"):
-        seen = 0
-        sql = f"SELECT seq, evaluation, record FROM {table} WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608 - the names above
-        while page := ledger.query(sql, (seen, _PAGE)):
-            seen = page[-1][0]
-            for _, evaluation, text in page:
-                counts[table, evaluation] = counts.get((table, evaluation), 0) + 1
-                costs[evaluation] = _sum(costs.get(evaluation, Decimal(0)), _paid(json.loads(text)))
+    for table, paid in _PAID.items():
+        for evaluation, record in ledger.all_records(table):
+            counts[table, evaluation] = counts.get((table, evaluation), 0) + 1
+            costs[evaluation] = plus(costs.get(evaluation, Decimal(0)), paid(record))
     return [
         Kept(
             stored=stored,
@@ -80,19 +75,19 @@ def _state(ledger: Ledger, stored: StoredEvaluation) -> str:
     return "interrupted" if stored.state == "running" else stored.state
 
 
-def _sum(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    return None if one is None or other is None else one + other
-
-
-def _paid(record: Mapping[str, Any]) -> Decimal | None:
-    """Return what a record cost with its failed tries, None where that is unknown."""
-    wasted = Decimal(record.get("wasted_usd") or 0)
+def _judged(record: Mapping[str, Any]) -> Decimal | None:
     cost = record.get("cost_usd")
     if cost is not None:
-        return Decimal(cost) + wasted
-    # A call that failed before anything came has no price, and cost nothing that is known of.
-    whole = record.get("state") == "complete" or record.get("value") is not None
-    return None if whole else wasted
+        return Decimal(cost)
+    # What is kept without a value and without a cost is from before there was either.
+    return None if record.get("value") is not None else Decimal(0)
+
+
+_PAID: Mapping[Table, Callable[[Mapping[str, Any]], Decimal | None]] = {
+    "answers": lambda record: AnswerRecord.from_json(dict(record)).spent,
+    "judgements": _judged,
+}
+"""What a record was paid for, None where that is unknown."""
 
 
 def clear(ledger: Ledger, evaluation: str) -> None:
@@ -107,16 +102,10 @@ def clear(ledger: Ledger, evaluation: str) -> None:
     ledger.evaluation(evaluation)
     try:
         with held(ledger, evaluation):
-            for table in ("answers", "judgements", "outcomes", "adjustments", "gates", "feedback"):
-                ledger.execute(f"DELETE FROM {table} WHERE evaluation = ?", (evaluation,))  # noqa: S608 - the names above
-            ledger.execute("DELETE FROM evaluations WHERE id = ?", (evaluation,))
+            ledger.forget(evaluation)
     except InputError as exc:
         raise InputError(f"{evaluation} is running; stop it or wait for its end.") from exc
     lock_file(ledger, evaluation).unlink(missing_ok=True)
-    needed = {stored.plan.get("dataset_key") for stored in ledger.evaluations()}
-    for (digest,) in ledger.query("SELECT digest FROM datasets"):
-        if digest not in needed:
-            ledger.execute("DELETE FROM datasets WHERE digest = ?", (digest,))
 
 
 def compact(ledger: Ledger) -> None:
@@ -125,8 +114,7 @@ def compact(ledger: Ledger) -> None:
     Raises:
         TrackingError: The ledger cannot be written, or another process is writing to it.
     """
-    ledger.execute("VACUUM")
-    ledger.query("PRAGMA wal_checkpoint(TRUNCATE)")
+    ledger.compact()
 
 
 def size(ledger: Ledger) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.calling import CallPolicy
-from llmflowlab.evaluation.answers import Metering
+from llmflowlab.asking.metering import Metering
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.standing import Standing
 from llmflowlab.evaluation.judging import Judge, Panel
