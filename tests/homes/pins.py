@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.asking.calling import CallPolicy
+from llmflowlab.asking.metering import Metering
 from llmflowlab.candidate import Candidate
 from llmflowlab.data.dataset import Dataset, load_dataset, sample
 from llmflowlab.data.stratified import stratified_sample
-from llmflowlab.evaluation.answers import AnswerRecord, Metering
+from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.judging import Judge
 from llmflowlab.evaluation.judging.choice import build_judged_scorer, with_instructions
 from llmflowlab.evaluation.judging.scorer import Panel
