@@ -55,7 +55,7 @@ def _check(app: App, arguments: argparse.Namespace) -> int:
     report = examine(
         Path(arguments.file),
         mapping=_mapping(arguments.map),
-        detect=lambda text: app.detector.detect(text).code,
+        detect=lambda text: app.lab.detector.detect(text).code,
         past=past,
     )
     if arguments.json:

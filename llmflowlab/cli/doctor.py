@@ -86,7 +86,7 @@ def run_command(app: App, *, as_json: bool) -> int:
 
 def examine(app: App) -> Iterator[Check]:
     """Look at one thing after the other; nothing here raises."""
-    checks = app.checks
+    checks = app.lab.checks
     yield _python()
     yield _packages()
     checks.wait(_READINESS_PATIENCE)
@@ -138,8 +138,8 @@ def _packages() -> Check:
 
 
 def _language(app: App) -> Check:
-    app.detector.detect("A plain English sentence, so that the model is loaded.")
-    source = app.detector.source
+    app.lab.detector.detect("A plain English sentence, so that the model is loaded.")
+    source = app.lab.detector.source
     if source is None:
         return Check(
             name="Language detection",
@@ -156,19 +156,19 @@ def _language(app: App) -> Check:
 
 
 def _tokens(app: App) -> Check:
-    app.counter.preload()
-    if app.counter.wait(timeout=_TIKTOKEN_PATIENCE):
+    app.lab.counter.preload()
+    if app.lab.counter.wait(timeout=_TIKTOKEN_PATIENCE):
         return Check(name="Token counting", state="ok", text="tiktoken is loaded")
     return Check(
         name="Token counting",
         state="note",
-        text=app.counter.failure() or "tiktoken's encoding is still being downloaded",
+        text=app.lab.counter.failure() or "tiktoken's encoding is still being downloaded",
         remedy="Counts that a provider does not report are estimated until it can be downloaded.",
     )
 
 
 def _prices(app: App) -> Check:
-    _ = app.prices
+    _ = app.lab.prices
     file = app.settings.prices_file
     own = f"with your own in {file}" if file.is_file() else "genai-prices' list"
     return Check(name="Prices", state="ok", text=own)

@@ -55,7 +55,7 @@ def run_menu(app: App) -> None:
         KeyboardInterrupt: Ctrl-C was pressed in the menu itself.
     """
     app.screen.say(f"LLMFlowLab {__version__}", tone="heading")
-    status = ProviderStatus(app.checks)
+    status = ProviderStatus(app.lab.checks)
     app.warm_up()
     while True:
         app.show_recovered()

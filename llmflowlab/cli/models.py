@@ -55,7 +55,7 @@ def run_command(app: App, *, as_json: bool) -> int:
 
 
 def _rates(app: App, listing: Listing, info: ModelInfo) -> Rates | None:
-    return app.prices.rates(listing.provider, info.name)
+    return app.lab.prices.rates(listing.provider, info.name)
 
 
 def _row(app: App, listing: Listing, info: ModelInfo) -> tuple[str | None, ...]:

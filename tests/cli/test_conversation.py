@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from llmflowlab.cli.chat.conversation import Conversation, Exchange
+from llmflowlab.lab.conversation import Conversation, Exchange
 
 
 def words(text: str) -> int:

@@ -188,7 +188,7 @@ def test_the_same_with_the_keys_of_a_terminal(
     home: Settings, keys: PipeInput, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app = App(home, TerminalScreen(home))
-    app.checks = FakeChecks()  # type: ignore[assignment]
+    app.lab.checks = FakeChecks()  # type: ignore[assignment]
     # Data, the only model (marked), no judge, all scorers (marked), no system prompt, yes.
     keys.send_text("\r" * 5 + "y")
     evaluate_screen(app)
@@ -200,7 +200,7 @@ def test_the_same_with_the_keys_of_a_terminal(
 
 def test_ctrl_c_in_a_question_leaves_it(home: Settings, keys: PipeInput) -> None:
     app = App(home, TerminalScreen(home))
-    app.checks = FakeChecks()  # type: ignore[assignment]
+    app.lab.checks = FakeChecks()  # type: ignore[assignment]
     keys.send_text("\r\x03")
     with pytest.raises(KeyboardInterrupt):
         evaluate_screen(app)

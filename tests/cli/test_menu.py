@@ -149,4 +149,4 @@ def test_leaving_at_once_starts_nothing_in_the_background(settings: Settings) ->
     app.finish()
     assert app._warming is not None
     app._warming.join(30)
-    assert app._delivery is None
+    assert app.lab.running_delivery is None

@@ -11,7 +11,6 @@ from typing import Any
 from llmflowlab.cli.chat.commands import run_command as run_slash_command
 from llmflowlab.cli.chat.prompt import LineReader, prompt_reader
 from llmflowlab.cli.chat.screen import converse
-from llmflowlab.cli.chat.session import Chat
 from llmflowlab.cli.chat.talk import Talk
 from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import number_or_none
@@ -19,6 +18,7 @@ from llmflowlab.cli.model_choice import choose_model
 from llmflowlab.cli.ui.plain import PlainScreen
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import ExitCode, InputError
+from llmflowlab.lab.chat_session import Chat
 from llmflowlab.messages import Parameters
 from llmflowlab.tracking.records import TurnRecord
 
@@ -45,7 +45,7 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     interactive = sys.stdin.isatty() and not messages and not arguments.json
     if arguments.model is None and not interactive:
         raise InputError("Say which model to talk with: --model provider:model (try guide:docs).")
-    provider = app.provider(arguments.model) if arguments.model else choose_model(app)
+    provider = app.lab.provider(arguments.model) if arguments.model else choose_model(app)
     parameters = Parameters(
         temperature=arguments.temperature,
         top_p=arguments.top_p,
@@ -53,7 +53,7 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
     )
     version, system = _system(app, arguments)
-    chat = Chat(app, provider, system=system, prompt_version=version, parameters=parameters)
+    chat = Chat(app.lab, provider, system=system, prompt_version=version, parameters=parameters)
     talk = Talk(app, chat, silent=arguments.json)
     interrupted = False
     code: int = ExitCode.DONE
@@ -128,8 +128,8 @@ def _script(talk: Talk, prompts: Iterable[str], *, literal: bool) -> int:
 def _print_json(app: App, chat: Chat) -> None:
     run_id: str | None = None
     if chat.last_session_id is not None:
-        app.delivery.wait(_RUN_ID_PATIENCE)
-        run_id = app.delivery.run_id(chat.last_session_id)
+        app.lab.delivery.wait(_RUN_ID_PATIENCE)
+        run_id = app.lab.delivery.run_id(chat.last_session_id)
     document = {
         "session_id": chat.last_session_id,
         "model": chat.provider.reference,

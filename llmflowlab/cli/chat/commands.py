@@ -60,7 +60,7 @@ def _help(talk: Talk, argument: str) -> None:
 
 
 def _model(talk: Talk, argument: str) -> None:
-    provider = talk.app.provider(argument) if argument else choose_model(talk.app)
+    provider = talk.app.lab.provider(argument) if argument else choose_model(talk.app)
     if provider.reference == talk.chat.provider.reference:
         provider.close()
         talk.screen.note(f"{talk.chat.provider.reference} is answering already.")

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from llmflowlab.cli.chat.conversation import Exchange
 from llmflowlab.errors import InputError
+from llmflowlab.lab.conversation import Exchange
 from llmflowlab.messages import Parameters
 from llmflowlab.tracking.records import now_text
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from llmflowlab.cli.chat.commands import run_command
 from llmflowlab.cli.chat.prompt import PromptReader, prompt_reader
-from llmflowlab.cli.chat.session import Chat, Outcome
 from llmflowlab.cli.chat.talk import Talk
 from llmflowlab.cli.context import App
 from llmflowlab.cli.model_choice import choose_model
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import LabError
+from llmflowlab.lab.chat_session import Chat, Outcome
 
 __all__ = ["chat_screen", "converse"]
 
@@ -20,7 +20,7 @@ def chat_screen(app: App) -> None:
     Raises:
         EndOfInput: Standard input ended; the session is closed.
     """
-    chat = Chat(app, choose_model(app))
+    chat = Chat(app.lab, choose_model(app))
     try:
         converse(Talk(app, chat), prompt_reader(app))
     finally:

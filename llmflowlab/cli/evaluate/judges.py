@@ -50,7 +50,7 @@ def judges_of(
 
 
 def _reference(app: App, named: str) -> str:
-    provider = app.provider(named)
+    provider = app.lab.provider(named)
     if not provider.is_language_model:
         raise InputError(
             f"{provider.reference} cannot judge: it is no language model. Name another with --judge."
@@ -74,7 +74,7 @@ def panel_for(
         steering.attach(gate.set_concurrency)
         judges.append(
             Judge(
-                app.provider(reference),
+                app.lab.provider(reference),
                 policy=policy,
                 metering=metering,
                 budget=budget,

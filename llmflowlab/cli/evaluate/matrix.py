@@ -28,7 +28,7 @@ def candidates_of(app: App, wishes: Wishes) -> list[CandidateSpec]:
     sets = [_bounded(wishes, given) for given in wishes.parameter_sets or [wishes.parameters]]
     found = []
     for model in wishes.models:
-        provider = app.provider(model)
+        provider = app.lab.provider(model)
         for prompt, system, said in prompts:
             for parameters in sets:
                 words = [said, _differing(parameters, sets)]

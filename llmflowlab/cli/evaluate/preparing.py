@@ -117,8 +117,8 @@ def prepare(
         refuse_decided(plan, ledger)
     else:
         plan, remarks = _new_plan(app, wishes)
-    providers = [app.provider(candidate.model) for candidate in plan.candidates]
-    metering = Metering(app.counter, app.prices)
+    providers = [app.lab.provider(candidate.model) for candidate in plan.candidates]
+    metering = Metering(app.lab.counter, app.lab.prices)
     policy = CallPolicy(
         first_token_timeout=app.settings.first_token_timeout,
         token_timeout=app.settings.token_timeout,
@@ -169,13 +169,13 @@ def prepare(
         steering=steering,
     )
     for provider in providers:
-        app.counter.preload(provider.model)
+        app.lab.counter.preload(provider.model)
     reused = reusable_answers(plan, ledger)
     figures = estimate(
         plan,
         providers,
         metering=metering,
-        prices=app.prices,
+        prices=app.lab.prices,
         reused=reused,
         panel=judge,
         ledger=ledger,

@@ -104,7 +104,7 @@ def embedders_for(
     for spec in (plan.spec(name) for name in plan.scorers):
         if spec.kind not in TEXT_KINDS or not TEXT_KINDS[spec.kind].asks_model:
             continue
-        provider = app.provider(embedding_model(spec))
+        provider = app.lab.provider(embedding_model(spec))
         gate = limiter_for(provider.name, app.settings, steering.concurrency)
         steering.attach(gate.set_concurrency)
         embedder = Embedder(

@@ -250,7 +250,7 @@ def _require_configured(app: App, config: dict[str, Any]) -> None:
     if config.get("provider") and config.get("model"):
         references.append(f"{config['provider']}:{config['model']}")
     for reference in references:
-        app.provider(reference).close()
+        app.lab.provider(reference).close()
 
 
 def _batch(app: App, arguments: argparse.Namespace) -> int:

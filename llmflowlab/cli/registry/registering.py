@@ -57,7 +57,7 @@ def register(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _described(app: App, store: Store, arguments: argparse.Namespace) -> Candidate:
-    provider = app.provider(arguments.model)
+    provider = app.lab.provider(arguments.model)
     if provider.name == "mlflow":
         raise InputError(f"{arguments.model} is registered already.")
     prompt = None if arguments.prompt is None else load_prompt(store, arguments.prompt)

@@ -6,18 +6,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from llmflowlab.asking.calling import Answer, CallPolicy, call
-from llmflowlab.cli.chat.conversation import Conversation, Fitted
-from llmflowlab.cli.chat.interrupt import interruptible
-from llmflowlab.cli.chat.measure import measured
-from llmflowlab.cli.chat.stream import AnswerView
-from llmflowlab.cli.context import App
-from llmflowlab.cli.formatting import count, plural
+from llmflowlab.asking.calling import Answer, CallPolicy, WaitNotice, call
 from llmflowlab.errors import ContextTooLong, LabError, ProviderError
+from llmflowlab.lab.conversation import Conversation, Fitted
+from llmflowlab.lab.lab import Lab
+from llmflowlab.lab.measure import measured
 from llmflowlab.messages import Message, Parameters, Request
-from llmflowlab.providers.base import Provider
+from llmflowlab.providers.base import Provider, StreamEvent
 from llmflowlab.tracking.records import (
     Candidate,
     RatingRecord,
@@ -31,7 +28,45 @@ from llmflowlab.tracking.records import (
 if TYPE_CHECKING:
     from llmflowlab.tracking.recorder import ChatRecorder
 
-__all__ = ["Chat", "Outcome"]
+__all__ = ["AnswerView", "Chat", "ChatNotice", "ExchangesDropped", "Outcome", "RegisteredAlready"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangesDropped:
+    """The oldest exchanges are no longer sent, so that the rest fits."""
+
+    number: int
+    window: int | None
+    """The model's window in tokens; None where only the provider knows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredAlready:
+    """The session becomes a run and no new version: the model is the registry's."""
+
+
+ChatNotice: TypeAlias = ExchangesDropped | RegisteredAlready
+"""What a person should know of a turn beside its answer."""
+
+
+class AnswerView(Protocol):
+    """Where one answer and what happens around it are shown."""
+
+    def event(self, event: StreamEvent) -> None:
+        """Show a piece of the answer."""
+        ...
+
+    def wait(self, notice: WaitNotice) -> None:
+        """Say what is waited for before the next try."""
+        ...
+
+    def notice(self, notice: ChatNotice) -> None:
+        """Say something about the turn; before the answer, or after it was closed."""
+        ...
+
+    def close(self) -> None:
+        """Finish the display; the cursor stands at the beginning of a line."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +85,7 @@ class Chat:
     the session and begins another one that carries the conversation on.
 
     Args:
-        app: The program's parts.
+        lab: The parts it is made of.
         provider: The model.
         system: The system prompt.
         parameters: Generation parameters.
@@ -61,7 +96,7 @@ class Chat:
 
     def __init__(
         self,
-        app: App,
+        lab: Lab,
         provider: Provider,
         *,
         system: str | None = None,
@@ -77,13 +112,13 @@ class Chat:
         self.turns: list[TurnRecord] = []
         """All turns of this chat, over all its sessions."""
         self.window: int | None = None
-        self._app = app
+        self._lab = lab
         self._recorder: ChatRecorder | None = None
         self._start: SessionStart | None = None
         self._session_turns = 0
         self._continues: str | None = None
         # Built here rather than after an answer, because a bad price file must not cost a turn.
-        app.build_text_room()
+        lab.build_text_room()
         self._prepare()
 
     @property
@@ -124,8 +159,15 @@ class Chat:
             self.parameters = parameters
         return ended
 
-    def ask(self, prompt: str, view: AnswerView) -> Outcome:
+    def ask(
+        self, prompt: str, view: AnswerView, *, cancelled: threading.Event | None = None
+    ) -> Outcome:
         """Send a prompt, show the answer as it comes, and record the turn before returning.
+
+        Args:
+            prompt: What to send.
+            view: Where the answer is shown.
+            cancelled: Stops the answer once it is set; what came is kept.
 
         Raises:
             TrackingError: The turn could not be written to disk.
@@ -134,19 +176,18 @@ class Chat:
         fitted = self.conversation.fit(
             prompt, system=self.system, window=self.window, max_tokens=self.parameters.max_tokens
         )
-        self._say_dropped(fitted)
+        self._tell_dropped(fitted, view)
         answer: Answer | None = None
         error: LabError | None = None
         messages = fitted.messages
         try:
-            with interruptible() as pressed:
-                answer, messages = self._call(prompt, fitted, view, pressed)
+            answer, messages = self._call(prompt, fitted, view, cancelled or threading.Event())
             error = answer.error
         except LabError as exc:
             error = exc
         except Exception as exc:
             # The chat loop: say it, record it, go on.
-            if self._app.settings.debug:
+            if self._lab.settings.debug:
                 raise
             error = LabError(
                 f"Something unexpected went wrong ({type(exc).__name__}); "
@@ -168,10 +209,10 @@ class Chat:
             error_reason=_reason(error),
         )
         if answer is not None:
-            record = measured(record, answer, self._app, self.provider)
+            record = measured(record, answer, self._lab, self.provider)
             if answer.text:
                 self.conversation.add(prompt, answer.text)
-        self._record(record)
+        self._record(record, view)
         return Outcome(record, error)
 
     def rate(self, value: int | bool, comment: str | None) -> None:
@@ -214,13 +255,13 @@ class Chat:
             shorter = self.conversation.drop_half(prompt)
             if shorter is None:
                 raise
-            self._say_dropped(shorter)
+            self._tell_dropped(shorter, view)
             return self._send(shorter.messages, view, pressed), shorter.messages
 
     def _send(
         self, messages: tuple[Message, ...], view: AnswerView, pressed: threading.Event
     ) -> Answer:
-        settings = self._app.settings
+        settings = self._lab.settings
         policy = CallPolicy(
             first_token_timeout=settings.first_token_timeout,
             token_timeout=settings.token_timeout,
@@ -237,7 +278,7 @@ class Chat:
             cancelled=pressed,
         )
 
-    def _record(self, record: TurnRecord) -> None:
+    def _record(self, record: TurnRecord, view: AnswerView) -> None:
         if self._recorder is None:
             self._start = SessionStart(
                 session_id=new_session_id(),
@@ -246,11 +287,9 @@ class Chat:
                 started_ms=record.started_ms,
                 continues=self._continues,
             )
-            self._recorder = self._app.recorder(self._start)
+            self._recorder = self._lab.recorder(self._start)
             if self.provider.name == "mlflow":
-                self._app.screen.note(
-                    "The model is registered already: this session becomes a run, not a new version."
-                )
+                view.notice(RegisteredAlready())
         self.turns.append(record)
         self._session_turns += 1
         self._recorder.record_turn(record)
@@ -274,15 +313,12 @@ class Chat:
         system = [{"role": "system", "content": self.system}] if self.system else []
         return [*system, *({"role": m.role, "content": m.content} for m in messages)]
 
-    def _say_dropped(self, fitted: Fitted) -> None:
-        if not fitted.newly_dropped:
-            return
-        what = plural(fitted.newly_dropped, "oldest exchange")
-        window = "the model's window" if self.window is None else f"{count(self.window)} tokens"
-        self._app.screen.note(f"(dropped the {what} to fit {window})")
+    def _tell_dropped(self, fitted: Fitted, view: AnswerView) -> None:
+        if fitted.newly_dropped:
+            view.notice(ExchangesDropped(number=fitted.newly_dropped, window=self.window))
 
     def _count(self, text: str) -> int:
-        return self._app.counter.count(text, model=self.provider.model).value
+        return self._lab.counter.count(text, model=self.provider.model).value
 
     def _prepare(self) -> None:
         """Load in the background what the first turn needs, and ask for the model's window."""
@@ -303,9 +339,9 @@ class Chat:
 
         def work() -> None:
             attempt(provider.prepare)
-            attempt(self._app.detector.preload)
-            attempt(lambda: self._app.counter.preload(provider.model))
-            attempt(self._app.prices.preload)
+            attempt(self._lab.detector.preload)
+            attempt(lambda: self._lab.counter.preload(provider.model))
+            attempt(self._lab.prices.preload)
             attempt(look_up)
 
         threading.Thread(target=work, name="chat-prepare", daemon=True).start()
