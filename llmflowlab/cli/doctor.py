@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import argparse
 import shutil
 import sys
 import tempfile
@@ -14,11 +14,13 @@ from typing import Literal, TypeAlias
 from llmflowlab import __version__
 from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import bytes_text, plural
-from llmflowlab.cli.status import LABELS
+from llmflowlab.cli.options import add_json
+from llmflowlab.cli.output import print_json
 from llmflowlab.cli.ui.screen import Tone
 from llmflowlab.errors import ExitCode, LabError
+from llmflowlab.lab.labels import LABELS
 
-__all__ = ["Check", "examine", "run_command"]
+__all__ = ["Check", "declare_options", "examine", "run_command", "show_checks"]
 
 State: TypeAlias = Literal["ok", "note", "missing"]
 
@@ -49,7 +51,17 @@ class Check:
     remedy: str | None = None
 
 
-def run_command(app: App, *, as_json: bool) -> int:
+def declare_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what can be typed."""
+    add_json(parser)
+
+
+def run_command(app: App, arguments: argparse.Namespace) -> int:
+    """Carry the command out; returns the exit code."""
+    return show_checks(app, as_json=arguments.json)
+
+
+def show_checks(app: App, *, as_json: bool) -> int:
     """Check everything and say what is missing.
 
     Returns:
@@ -76,7 +88,7 @@ def run_command(app: App, *, as_json: bool) -> int:
             "usable": usable,
             "checks": [asdict(check) for check in checks],
         }
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+        print_json(document)
     elif not usable:
         app.screen.warn(
             "Only the offline guide works; set up one of the providers above to talk with a model."

@@ -7,8 +7,8 @@ from typing import Any
 
 from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import plural, shortened
-from llmflowlab.cli.status import LABELS
 from llmflowlab.cli.ui.screen import Choice
+from llmflowlab.lab.labels import LABELS
 from llmflowlab.text.sanitize import neutralise
 
 __all__ = ["browse_history", "matching"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import Decimal
@@ -21,18 +21,40 @@ from llmflowlab.cli.formatting import (
 )
 from llmflowlab.cli.info_summary import Comparison, compare
 from llmflowlab.cli.info_values import FEW_TURNS, ModelSummary
-from llmflowlab.cli.status import LABELS
+from llmflowlab.cli.options import add_json
+from llmflowlab.cli.output import give
 from llmflowlab.cli.ui.screen import Choice, Table
 from llmflowlab.errors import ExitCode, InputError
+from llmflowlab.lab.labels import LABELS
 from llmflowlab.text.sanitize import neutralise
 
 if TYPE_CHECKING:
     from llmflowlab.history.overview import SessionSummary
 
-__all__ = ["answers", "comparison_table", "info_screen", "run_command"]
+__all__ = [
+    "answers",
+    "comparison_table",
+    "declare_options",
+    "info_screen",
+    "run_command",
+    "show_info",
+]
 
 
-def run_command(app: App, *, provider: str | None, as_json: bool) -> int:
+def declare_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what can be typed."""
+    parser.add_argument(
+        "--provider", metavar="NAME", help="only this provider (gemini, ollama, ...)"
+    )
+    add_json(parser)
+
+
+def run_command(app: App, arguments: argparse.Namespace) -> int:
+    """Carry the command out; returns the exit code."""
+    return show_info(app, provider=arguments.provider, as_json=arguments.json)
+
+
+def show_info(app: App, *, provider: str | None, as_json: bool) -> int:
     """Print what is known of all models, or of one provider's.
 
     Raises:
@@ -42,12 +64,13 @@ def run_command(app: App, *, provider: str | None, as_json: bool) -> int:
     if provider is not None and provider not in LABELS:
         raise InputError(f"{provider!r} is no provider; choose from {', '.join(LABELS)}.")
     comparison, sessions = _read(app, provider)
-    if as_json:
-        _print_json(comparison, len(sessions))
-        return ExitCode.DONE
-    _show(app, comparison, len(sessions))
-    if provider is not None:
-        _show_details(app, provider, sessions)
+
+    def words() -> None:
+        _show(app, comparison, len(sessions))
+        if provider is not None:
+            _show_details(app, provider, sessions)
+
+    give(as_json, lambda: _document(comparison, len(sessions)), words)
     return ExitCode.DONE
 
 
@@ -240,8 +263,8 @@ def _parameters(file: Any) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if value is not None}
 
 
-def _print_json(comparison: Comparison, sessions: int) -> None:
-    document = {
+def _document(comparison: Comparison, sessions: int) -> dict[str, Any]:
+    return {
         "sessions": sessions,
         "models": [_model_json(model) for model in comparison.models],
         "winners": {
@@ -252,7 +275,6 @@ def _print_json(comparison: Comparison, sessions: int) -> None:
         },
         "improve": list(comparison.advice),
     }
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
 def _model_json(model: ModelSummary) -> dict[str, Any]:

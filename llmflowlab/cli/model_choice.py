@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmflowlab.cli.catalogue import Listing, list_models
 from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import bytes_text, count
-from llmflowlab.cli.status import LABELS
 from llmflowlab.cli.ui.screen import Choice
 from llmflowlab.errors import InputError
+from llmflowlab.lab.catalogue import Listing, list_models
+from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.base import ModelInfo, Provider, Readiness
 from llmflowlab.providers.factory import parse_reference, provider_class
 

@@ -12,7 +12,7 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from llmflowlab.cli.context import App
-from llmflowlab.cli.evaluate import evaluate_screen
+from llmflowlab.cli.evaluate.evaluate_screen import evaluate_screen
 from llmflowlab.cli.ui.plain import PlainScreen
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.cli.ui.terminal import TerminalScreen
@@ -171,11 +171,12 @@ def test_what_another_process_works_on_is_not_offered(
 def test_an_evaluation_without_a_budget_cannot_get_one_later(
     app: App, home: Settings, ledger: Ledger
 ) -> None:
-    from llmflowlab.cli.evaluate.preparing import Wishes, prepare
+    from llmflowlab.lab.evaluate import prepare
+    from llmflowlab.lab.evaluation_request import EvaluationRequest
 
     interrupted(ledger, home)
     with pytest.raises(InputError, match="begun without a budget"):
-        prepare(app, Wishes(resume=NAME, budget=Decimal(1)), ledger)
+        prepare(app.lab, EvaluationRequest(resume=NAME, budget=Decimal(1)))
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 from llmflowlab import __version__
 from llmflowlab.cli import menu
 from llmflowlab.cli.context import App
-from llmflowlab.cli.status import LABELS
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import TrackingError
+from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.factory import PROVIDERS
 from llmflowlab.settings import Settings
 from tests.cli.fakes import FakeApp, FakeDelivery, Typing

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from llmflowlab.cli.chat.commands import COMMANDS, Command, run_command
+from llmflowlab.cli.chat.chat_screen import converse
 from llmflowlab.cli.chat.prompt import LineReader
-from llmflowlab.cli.chat.screen import converse
+from llmflowlab.cli.chat.slash_commands import COMMANDS, Command, run_command
 from llmflowlab.cli.chat.talk import Talk
 from llmflowlab.cli.ui.plain import PlainScreen
 from llmflowlab.cli.ui.screen import EndOfInput
