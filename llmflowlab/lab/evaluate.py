@@ -40,7 +40,7 @@ from llmflowlab.lab.scorers import complete, described, embedders_for, refuse_la
 from llmflowlab.settings import Settings
 from llmflowlab.text.money import dollars
 
-__all__ = ["PreparedEvaluation", "default_data", "prepare", "run"]
+__all__ = ["PreparedEvaluation", "default_data", "patient_policy", "prepare", "run"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +126,19 @@ def run(
     return run_evaluation(prepared.plan, prepared.bench, on_progress=on_progress)
 
 
+def patient_policy(settings: Settings) -> CallPolicy:
+    """Return how long a row may be tried: nobody sits waiting for one.
+
+    Patience costs little here, a lost row more.
+    """
+    return CallPolicy(
+        first_token_timeout=settings.first_token_timeout,
+        token_timeout=settings.token_timeout,
+        max_tries=max(settings.max_tries, 8),
+        max_retry_seconds=max(settings.max_retry_seconds, 600.0),
+    )
+
+
 def _prepare(
     lab: Lab, request: EvaluationRequest, ledger: Ledger, recorder: RecorderProcess | None
 ) -> PreparedEvaluation:
@@ -137,13 +150,7 @@ def _prepare(
         plan, remarks = _new_plan(lab, request)
     providers = [lab.provider(candidate.model) for candidate in plan.candidates]
     metering = Metering(lab.counter, lab.prices)
-    policy = CallPolicy(
-        first_token_timeout=lab.settings.first_token_timeout,
-        token_timeout=lab.settings.token_timeout,
-        # Nobody sits waiting for one row: patience costs little here, a lost row more.
-        max_tries=max(lab.settings.max_tries, 8),
-        max_retry_seconds=max(lab.settings.max_retry_seconds, 600.0),
-    )
+    policy = patient_policy(lab.settings)
     concurrency = request.concurrency or lab.settings.concurrency
     cap = request.budget
     if request.resume is not None:

@@ -110,4 +110,5 @@ def _batch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--concurrency", type=concurrency, default=8, metavar="N", help="default: 8"
     )
+    parser.add_argument("--budget", type=usd, metavar="USD", help="never spend more")
     parser.add_argument("--force", action="store_true", help="write over an output that exists")
