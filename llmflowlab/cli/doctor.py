@@ -215,8 +215,6 @@ def _space(app: App) -> Check:
 
 
 def _tracking(app: App) -> Check:
-    from llmflowlab.tracking.store import open_store, safe_uri
-
     uri = app.settings.tracking_uri
     if uri.startswith("sqlite:///") and app.settings.get("MLFLOW_TRACKING_URI") is None:
         file = app.settings.home / "mlflow.db"
@@ -224,8 +222,8 @@ def _tracking(app: App) -> Check:
             return Check(
                 name="Tracking", state="ok", text=f"{file} will be made with the first session"
             )
-    open_store(app.settings)
-    return Check(name="Tracking", state="ok", text=safe_uri(uri))
+    app.lab.store()
+    return Check(name="Tracking", state="ok", text=app.lab.store_address)
 
 
 def _journals(app: App) -> Check:

@@ -42,10 +42,8 @@ def open_pages(app: App, *, port: int) -> int:
     """
     uri = app.settings.tracking_uri
     if uri.startswith(("http://", "https://")):
-        from llmflowlab.tracking.store import safe_uri
-
         app.screen.say(
-            f"The lab's runs are on a tracking server; open {safe_uri(uri)} in a browser."
+            f"The lab's runs are on a tracking server; open {app.lab.store_address} in a browser."
         )
         return ExitCode.DONE
     chosen = free_port(port)

@@ -13,8 +13,11 @@ def shipped_benchmark() -> Path | None:
     The wheel carries the checkout's own file, so there is one text of it. None where neither is
     there.
     """
-    here = Path(__file__)
-    for file in (here.with_name("benchmark.csv"), here.parents[2] / "benchmark.csv"):
-        if file.is_file():
-            return file
-    return None
+    here = Path(__file__).resolve()
+    packaged = here.with_name("benchmark.csv")
+    if packaged.is_file():
+        return packaged
+    root = here.parents[2]
+    checkout = root / "benchmark.csv"
+    # In an installation the root is site-packages, whose files are somebody else's.
+    return checkout if (root / "pyproject.toml").is_file() and checkout.is_file() else None

@@ -113,6 +113,13 @@ class Lab:
         return open_store(self.settings)
 
     @property
+    def store_address(self) -> str:
+        """Where MLflow's store is, without what is secret in it."""
+        from llmflowlab.tracking.store import safe_uri
+
+        return safe_uri(self.settings.tracking_uri)
+
+    @property
     def has_evaluations(self) -> bool:
         """Whether a ledger of evaluations was ever begun in this home."""
         return (self.settings.state_dir / "evaluations.db").exists()

@@ -16,22 +16,18 @@ from llmflowlab.cli.ui.screen import Choice
 from llmflowlab.data.dataset import load_dataset
 from llmflowlab.errors import InputError, LabError
 from llmflowlab.evaluation.judging import JUDGED, KINDS, OWN, PREFERENCE
-from llmflowlab.evaluation.run.ledger import Ledger, StoredEvaluation
-from llmflowlab.evaluation.run.running import is_running
 from llmflowlab.evaluation.run.scorer_choice import DEFAULT_JUDGED
-from llmflowlab.evaluation.run.steering import known_budget
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
 from llmflowlab.lab.evaluate import default_data, prepare
 from llmflowlab.lab.evaluation_request import EvaluationRequest
+from llmflowlab.lab.unfinished import Unfinished, unfinished_evaluations
 
 __all__ = ["evaluate_screen"]
 
 
 def evaluate_screen(app: App) -> None:
     """Lead through one evaluation; Ctrl-C leads back to the menu."""
-    with closing(app.lab.ledger()) as ledger:
-        request = _ask_resume(app, ledger)
-    with closing(prepare(app.lab, request or _ask_new(app))) as prepared:
+    with closing(prepare(app.lab, _ask_resume(app) or _ask_new(app))) as prepared:
         for remark in prepared.remarks:
             app.screen.note(remark)
         for line in describe_plan(prepared.plan, prepared.estimate):
@@ -43,37 +39,24 @@ def evaluate_screen(app: App) -> None:
     show_result(app.screen, result)
 
 
-def _ask_resume(app: App, ledger: Ledger) -> EvaluationRequest | None:
-    unfinished = [
-        e for e in ledger.evaluations() if e.state != "finished" and not is_running(ledger, e.id)
-    ][:5]
+def _ask_resume(app: App) -> EvaluationRequest | None:
+    unfinished = unfinished_evaluations(app.lab)
     if not unfinished:
         return None
-    choices: list[Choice[str | None]] = [Choice("Start a new evaluation", None, ("new",))]
+    choices: list[Choice[Unfinished | None]] = [Choice("Start a new evaluation", None, ("new",))]
     choices += [
-        Choice(
-            f"Go on with {e.id} ({e.plan['dataset']['name']}, {_end_of(e)}, "
-            f"{', '.join(c['model'] for c in e.plan['candidates'])})",
-            e.id,
-            (e.id,),
-        )
+        Choice(f"Go on with {e.id} ({e.dataset}, {e.state}, {', '.join(e.models)})", e, (e.id,))
         for e in unfinished
     ]
     chosen = app.screen.select("An evaluation was not finished", choices, default=None)
     if chosen is None:
         return None
-    return EvaluationRequest(resume=chosen, budget=_ask_budget(app, ledger, chosen))
+    return EvaluationRequest(resume=chosen.id, budget=_ask_budget(app, chosen))
 
 
-def _end_of(evaluation: StoredEvaluation) -> str:
-    # Nobody works on it any more, so a process that was killed left this state behind.
-    return "interrupted" if evaluation.state == "running" else evaluation.state
-
-
-def _ask_budget(app: App, ledger: Ledger, evaluation: str) -> Decimal | None:
+def _ask_budget(app: App, evaluation: Unfinished) -> Decimal | None:
     """Ask anew for the budget of an evaluation that has one; it may be why it stopped."""
-    before = known_budget(ledger, evaluation)
-    if before is None:
+    if evaluation.budget is None:
         return None
 
     def check(text: str) -> str | None:
@@ -83,10 +66,11 @@ def _ask_budget(app: App, ledger: Ledger, evaluation: str) -> Decimal | None:
             return exc.message
         return None
 
-    spent = ledger.spent(evaluation)
-    said = "nothing" if spent == 0 else dollars(spent)
+    said = "nothing" if evaluation.spent == 0 else dollars(evaluation.spent)
     typed = app.screen.text(
-        f"Budget in USD in all ({said} spent so far)", default=f"{before:f}", check=check
+        f"Budget in USD in all ({said} spent so far)",
+        default=f"{evaluation.budget:f}",
+        check=check,
     )
     return read_usd(typed)
 
