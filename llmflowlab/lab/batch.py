@@ -6,25 +6,24 @@ counts. Its journal, a ledger of its own beside the output, goes once the output
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.pacing import limiter_for
 from llmflowlab.data.dataset import Dataset, Row
-from llmflowlab.errors import ConfigurationError, InputError, TrackingError
+from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.evaluation.answers import AnswerRecord, Metering
 from llmflowlab.evaluation.run.answering import DEFAULT_MAX_TOKENS, Answering
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import CandidateSpec, EvaluationPlan, request_for
 from llmflowlab.evaluation.run.reuse import reusable_answers
 from llmflowlab.evaluation.run.steering import Adjustment, known_budget, note
+from llmflowlab.lab.batch_journal import journal_of, open_journal
 from llmflowlab.lab.batch_rows import ENDINGS, BatchRow, read_requests, write_answers
 from llmflowlab.lab.evaluate import patient_policy
 from llmflowlab.lab.lab import Lab
@@ -37,12 +36,9 @@ __all__ = [
     "BatchRequest",
     "BatchResult",
     "PreparedBatch",
-    "journal_of",
     "prepare_batch",
     "run_batch",
 ]
-
-_SQLITE = b"SQLite format 3\x00"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +84,6 @@ class BatchResult:
     output: Path
 
 
-def journal_of(output: Path) -> Path:
-    """Return the journal that stands beside an output while its batch is not done."""
-    return output.with_name(output.name + ".journal")
-
-
 def prepare_batch(lab: Lab, request: BatchRequest) -> PreparedBatch:
     """Check everything that can be checked before the version is loaded.
 
@@ -129,14 +120,9 @@ def run_batch(lab: Lab, prepared: PreparedBatch, tick: Callable[[int], None]) ->
     provider = lab.provider(f"mlflow:{prepared.version.reference}")
     with closing(provider):
         provider.prepare()
-        journal = journal_of(prepared.request.output)
-        with _alone(journal, prepared.request.output):
-            _refuse_foreign(journal)
-            with closing(Ledger(journal)) as ledger:
-                result = _run(lab, prepared, provider, ledger, tick)
-            if not result.unreached:
-                for ending in ("", "-wal", "-shm"):
-                    journal.with_name(journal.name + ending).unlink(missing_ok=True)
+        with open_journal(prepared.request.output) as journal:
+            result = _run(lab, prepared, provider, journal.ledger, tick)
+            journal.done = not result.unreached
     return result
 
 
@@ -273,49 +259,3 @@ def _result(
         cost=None if any(record.cost is None for record in whole) else spent,
         output=prepared.request.output,
     )
-
-
-@contextmanager
-def _alone(journal: Path, output: Path) -> Iterator[None]:
-    """Keep a journal to this process.
-
-    Raises:
-        InputError: Another batch writes to it.
-        TrackingError: The folder cannot be written.
-    """
-    place = journal.with_name(journal.name + ".lock")
-    lock = FileLock(place)
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout as exc:
-        raise InputError(
-            f"Another batch is writing {output}; wait for its end, or name another file."
-        ) from exc
-    except OSError as exc:
-        raise TrackingError(f"{output} cannot be written ({exc.strerror or exc}).") from exc
-    try:
-        yield
-    finally:
-        lock.release()
-        place.unlink(missing_ok=True)
-
-
-def _refuse_foreign(journal: Path) -> None:
-    """Refuse a file that is no ledger, such as the journal of a batch that version 0.1.0 began.
-
-    Raises:
-        InputError: It is something else.
-    """
-    try:
-        with journal.open("rb") as file:
-            head = file.read(len(_SQLITE))
-    except FileNotFoundError:
-        return
-    except OSError as exc:
-        raise InputError(f"{journal} cannot be read ({exc.strerror}).") from exc
-    if head not in {b"", _SQLITE}:
-        raise InputError(
-            f"{journal} is no journal that this version can go on with; finish the batch with the "
-            "version that began it, or move the file away to begin again."
-        )

@@ -6,15 +6,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING
 
-from llmflowlab.asking.calling import Answer, CallPolicy, WaitNotice, call
+from llmflowlab.asking.calling import Answer, CallPolicy, call
 from llmflowlab.errors import ContextTooLong, LabError, ProviderError
+from llmflowlab.lab.chat_events import AnswerView, ExchangesDropped, RegisteredAlready
 from llmflowlab.lab.conversation import Conversation, Fitted
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.measure import measured
 from llmflowlab.messages import Message, Parameters, Request
-from llmflowlab.providers.base import Provider, StreamEvent
+from llmflowlab.providers.base import Provider
 from llmflowlab.tracking.records import (
     Candidate,
     RatingRecord,
@@ -28,45 +29,7 @@ from llmflowlab.tracking.records import (
 if TYPE_CHECKING:
     from llmflowlab.tracking.recorder import ChatRecorder
 
-__all__ = ["AnswerView", "Chat", "ChatNotice", "ExchangesDropped", "Outcome", "RegisteredAlready"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExchangesDropped:
-    """The oldest exchanges are no longer sent, so that the rest fits."""
-
-    number: int
-    window: int | None
-    """The model's window in tokens; None where only the provider knows it."""
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredAlready:
-    """The session becomes a run and no new version: the model is the registry's."""
-
-
-ChatNotice: TypeAlias = ExchangesDropped | RegisteredAlready
-"""What a person should know of a turn beside its answer."""
-
-
-class AnswerView(Protocol):
-    """Where one answer and what happens around it are shown."""
-
-    def event(self, event: StreamEvent) -> None:
-        """Show a piece of the answer."""
-        ...
-
-    def wait(self, notice: WaitNotice) -> None:
-        """Say what is waited for before the next try."""
-        ...
-
-    def notice(self, notice: ChatNotice) -> None:
-        """Say something about the turn; before the answer, or after it was closed."""
-        ...
-
-    def close(self) -> None:
-        """Finish the display; the cursor stands at the beginning of a line."""
-        ...
+__all__ = ["Chat", "Outcome"]
 
 
 @dataclass(frozen=True, slots=True)

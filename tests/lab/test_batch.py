@@ -17,9 +17,9 @@ from llmflowlab.lab.batch import (
     BatchRequest,
     BatchResult,
     PreparedBatch,
-    journal_of,
     run_batch,
 )
+from llmflowlab.lab.batch_journal import journal_of
 from llmflowlab.lab.batch_rows import read_requests
 from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Request

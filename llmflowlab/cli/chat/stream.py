@@ -15,7 +15,7 @@ from llmflowlab.asking.calling import WaitNotice
 from llmflowlab.cli.chat.blocks import BlockSplitter, PieceCleaner
 from llmflowlab.cli.formatting import count, plural
 from llmflowlab.cli.ui.screen import Screen
-from llmflowlab.lab.chat_session import ChatNotice, ExchangesDropped
+from llmflowlab.lab.chat_events import ChatNotice, ExchangesDropped
 from llmflowlab.providers.base import ReasoningDelta, StreamEvent, TextDelta
 
 if TYPE_CHECKING:

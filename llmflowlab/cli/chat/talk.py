@@ -10,7 +10,8 @@ from llmflowlab.cli.chat.turn_line import summary_line
 from llmflowlab.cli.context import App
 from llmflowlab.cli.ui.screen import Screen
 from llmflowlab.errors import LabError
-from llmflowlab.lab.chat_session import AnswerView, Chat, Outcome
+from llmflowlab.lab.chat_events import AnswerView
+from llmflowlab.lab.chat_session import Chat, Outcome
 from llmflowlab.tracking.records import TurnRecord
 
 __all__ = ["Talk"]
