@@ -10,7 +10,7 @@ import pytest
 
 import llmflowlab
 from llmflowlab.cli.arguments import parse
-from llmflowlab.cli.chat.commands import COMMANDS
+from llmflowlab.cli.chat.slash_commands import COMMANDS
 from llmflowlab.errors import ExitCode
 from llmflowlab.evaluation.run.scorer_choice import SCORERS
 from llmflowlab.providers.factory import PROVIDERS, provider_class

@@ -6,7 +6,7 @@ and `/responses`; with `"stream": true` in the request, piece by piece.
 
 from __future__ import annotations
 
-import argparse
+import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -60,17 +60,49 @@ def build_app(settings: Settings, uri: str) -> FastAPI:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until the process is told to end."""
-    parser = argparse.ArgumentParser(prog="python -m llmflowlab.agents.agent_server")
-    parser.add_argument("uri", help="the model: models:/NAME@ALIAS, models:/NAME/VERSION, a folder")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000)
-    chosen = parser.parse_args(arguments)
+    """Serve until the process is told to end.
+
+    Args:
+        arguments: As after the program's name: the model (`models:/NAME@ALIAS`,
+            `models:/NAME/VERSION` or a folder), then `--host HOST` and `--port PORT` where wanted.
+
+    Raises:
+        InputError: They cannot be understood.
+    """
+    uri, host, port = _read(sys.argv[1:] if arguments is None else arguments)
     import uvicorn
 
-    app = build_app(load_settings(stdin_is_terminal=False), chosen.uri)
-    uvicorn.run(app, host=chosen.host, port=chosen.port)
+    app = build_app(load_settings(stdin_is_terminal=False), uri)
+    uvicorn.run(app, host=host, port=port)
+
+
+def _read(arguments: Sequence[str]) -> tuple[str, str, int]:
+    # Not by argparse: command lines are the console's, which does not travel with a model.
+    options = {"--host": "127.0.0.1", "--port": "8000"}
+    named: list[str] = []
+    left = [part for given in arguments for part in _parts(given)]
+    while left:
+        word = left.pop(0)
+        if word in options and left:
+            options[word] = left.pop(0)
+        else:
+            named.append(word)
+    port = options["--port"]
+    if len(named) != 1 or named[0].startswith("-") or not port.isdecimal():
+        raise InputError(
+            "usage: python -m llmflowlab.agents.agent_server MODEL_URI [--host HOST] [--port PORT]"
+        )
+    return named[0], options["--host"], int(port)
+
+
+def _parts(given: str) -> list[str]:
+    """Take `--port=8000` apart."""
+    return given.split("=", 1) if given.startswith("--") else [given]
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as exc:
+        sys.stderr.write(exc.message + "\n")
+        sys.exit(exc.exit_code)

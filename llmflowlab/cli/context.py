@@ -1,28 +1,21 @@
-"""What one run of the program carries from screen to screen; each part is built when it is used."""
+"""What one run of the console carries from screen to screen: the lab and where it is shown."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from llmflowlab.cli.formatting import plural
 from llmflowlab.cli.ui.screen import Screen
 from llmflowlab.errors import LabError
+from llmflowlab.lab.lab import Lab
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
     from llmflowlab.providers.base import Provider
-    from llmflowlab.providers.readiness import ReadinessChecks
-    from llmflowlab.text.cost import Prices
-    from llmflowlab.text.language import LanguageDetector
-    from llmflowlab.text.tokens import TokenCounter
-    from llmflowlab.tracking.recorder import ChatRecorder, Delivery
-    from llmflowlab.tracking.records import SessionStart
 
 __all__ = ["App", "open_screen"]
 
@@ -34,7 +27,7 @@ _WARM_UP = ("rich.markdown", "rich.live", "prompt_toolkit.shortcuts")
 
 
 class App:
-    """The program's parts, handed to every screen.
+    """The lab and the screen it is shown on, handed to every mode.
 
     Args:
         settings: The configuration.
@@ -49,85 +42,14 @@ class App:
         *,
         build: Callable[[str], Provider] | None = None,
     ) -> None:
-        self.settings = settings
+        self.lab = Lab(settings, build=build)
         self.screen = screen
-        self._build = build
-        self._notices: deque[str] = deque()
-        self._delivery_lock = threading.Lock()
-        self._delivery: Delivery | None = None
         self._warming: threading.Timer | None = None
         self._finished = False
 
-    def provider(self, reference: str) -> Provider:
-        """Build the model a reference names.
-
-        Raises:
-            InputError: The reference is malformed.
-            NotConfigured: The provider lacks something.
-        """
-        if self._build is not None:
-            return self._build(reference)
-        from llmflowlab.providers.factory import build
-
-        return build(reference, self.settings)
-
-    @cached_property
-    def checks(self) -> ReadinessChecks:
-        """The readiness checks, started at the first look."""
-        from llmflowlab.providers.readiness import ReadinessChecks
-
-        checks = ReadinessChecks(self.settings)
-        checks.start()
-        return checks
-
-    @cached_property
-    def prices(self) -> Prices:
-        """What models cost."""
-        from llmflowlab.text.cost import Prices
-
-        return Prices(self.settings)
-
-    @cached_property
-    def counter(self) -> TokenCounter:
-        """Counts tokens where a provider does not."""
-        from llmflowlab.text.tokens import TokenCounter
-
-        return TokenCounter()
-
-    @cached_property
-    def detector(self) -> LanguageDetector:
-        """Tells languages."""
-        from llmflowlab.text.language import LanguageDetector
-
-        return LanguageDetector(self.settings.models_dir)
-
-    def build_text_room(self) -> None:
-        """Build what measures answers.
-
-        Raises:
-            InputError: The person's own price file cannot be used.
-        """
-        _ = self.prices, self.counter, self.detector
-
     @property
-    def delivery(self) -> Delivery:
-        """The running delivery to MLflow; started at the first use, from whichever thread."""
-        with self._delivery_lock:
-            if self._delivery is None:
-                from llmflowlab.agents.package import package
-                from llmflowlab.tracking.recorder import Delivery
-
-                self._delivery = Delivery(
-                    self.settings, package=package(), on_notice=self._notices.append
-                )
-                self._delivery.start()
-            return self._delivery
-
-    def recorder(self, start: SessionStart) -> ChatRecorder:
-        """Open the journal of a new session."""
-        from llmflowlab.tracking.recorder import ChatRecorder
-
-        return ChatRecorder(self.settings, start, self.delivery)
+    def settings(self) -> Settings:
+        return self.lab.settings
 
     def warm_up(self) -> None:
         """Load in the background what the next screens need, and finish what was left undelivered."""
@@ -141,27 +63,25 @@ class App:
             for name in _WARM_UP:
                 importlib.import_module(name)
             if not self._finished:
-                _ = self.delivery
+                _ = self.lab.delivery
         except LabError as exc:
-            self._notices.append(exc.message)
+            self.lab.notify(exc.message)
         except Exception as exc:  # noqa: BLE001
             # A thread's traceback would be written over the menu. Whoever needs what is missing
             # meets the same failure again, in a place that can tell it.
-            self._notices.append(f"Loading in the background failed ({type(exc).__name__}).")
+            self.lab.notify(f"Loading in the background failed ({type(exc).__name__}).")
 
     def show_notices(self) -> None:
         """Print what background work had to say since the last time."""
-        while self._notices:
-            self.screen.note(self._notices.popleft())
+        for notice in self.lab.take_notices():
+            self.screen.note(notice)
 
     def show_recovered(self) -> None:
         """Say once which sessions an earlier process left behind."""
-        if self._delivery is None or not self._delivery.recovered:
+        found = self.lab.take_recovered()
+        if found is None:
             return
-        sessions = list(self._delivery.recovered)
-        self._delivery.recovered.clear()
-        turns = sum(session.turns for session in sessions)
-        what = f"{plural(len(sessions), 'session')} with {plural(turns, 'turn')}"
+        what = f"{plural(found.sessions, 'session')} with {plural(found.turns, 'turn')}"
         self.screen.note(f"Found {what} that did not end properly; they are being saved to MLflow.")
 
     def finish(self, *, wait: bool = True) -> None:
@@ -169,7 +89,7 @@ class App:
         self._finished = True
         if self._warming is not None:
             self._warming.cancel()
-        delivery = self._delivery
+        delivery = self.lab.running_delivery
         if delivery is None:
             return
         try:

@@ -35,54 +35,14 @@ def dispatch(arguments: argparse.Namespace, settings: Settings) -> int:
     """
     if arguments.command is None:
         return open_menu(settings)
+    from llmflowlab.cli.commands import COMMANDS
+
+    command = COMMANDS[arguments.command]
+    module = command.load()
     app = App(settings, open_screen(settings))
-    if arguments.command == "info":
-        from llmflowlab.cli.info import run_command as info
-
-        return info(app, provider=arguments.provider, as_json=arguments.json)
-    if arguments.command == "models":
-        from llmflowlab.cli.models import run_command as models
-
-        return models(app, as_json=arguments.json)
-    if arguments.command == "doctor":
-        from llmflowlab.cli.doctor import run_command as doctor
-
-        return doctor(app, as_json=arguments.json)
-    if arguments.command == "registry":
-        from llmflowlab.cli.registry.command import run_command as registry
-
-        return registry(app, arguments)
-    if arguments.command == "plan":
-        from llmflowlab.cli.evaluate.command import plan_command
-
-        return plan_command(app, arguments)
-    if arguments.command == "ui":
-        from llmflowlab.cli.mlflow_ui import run_command as ui
-
-        return ui(app, port=arguments.port)
-    if arguments.command == "data":
-        from llmflowlab.cli.data import run_command as data
-
-        return data(app, arguments)
-    if arguments.command in {"adjust", "cache", "repair", "verify"}:
-        from llmflowlab.cli.evaluate.upkeep import run_command as upkeep
-
-        return upkeep(app, arguments)
-    if arguments.command in {"report", "diff"}:
-        from llmflowlab.cli.evaluate.reporting import run_command as reporting
-
-        return reporting(app, arguments)
-    return _delivering(app, lambda app: _session(arguments, app))
-
-
-def _session(arguments: argparse.Namespace, app: App) -> int:
-    if arguments.command == "chat":
-        from llmflowlab.cli.chat.command import run_command as chat
-
-        return chat(app, arguments)
-    from llmflowlab.cli.evaluate import run_command as evaluate
-
-    return evaluate(app, arguments)
+    if not command.leaves_sessions:
+        return module.run_command(app, arguments)
+    return _delivering(app, lambda app: module.run_command(app, arguments))
 
 
 def _delivering(app: App, action: Callable[[App], int]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import argparse
 import shutil
 import sys
 import tempfile
@@ -14,11 +14,13 @@ from typing import Literal, TypeAlias
 from llmflowlab import __version__
 from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import bytes_text, plural
-from llmflowlab.cli.status import LABELS
+from llmflowlab.cli.options import add_json
+from llmflowlab.cli.output import print_json
 from llmflowlab.cli.ui.screen import Tone
 from llmflowlab.errors import ExitCode, LabError
+from llmflowlab.lab.labels import LABELS
 
-__all__ = ["Check", "examine", "run_command"]
+__all__ = ["Check", "declare_options", "examine", "run_command", "show_checks"]
 
 State: TypeAlias = Literal["ok", "note", "missing"]
 
@@ -49,7 +51,17 @@ class Check:
     remedy: str | None = None
 
 
-def run_command(app: App, *, as_json: bool) -> int:
+def declare_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what can be typed."""
+    add_json(parser)
+
+
+def run_command(app: App, arguments: argparse.Namespace) -> int:
+    """Carry the command out; returns the exit code."""
+    return show_checks(app, as_json=arguments.json)
+
+
+def show_checks(app: App, *, as_json: bool) -> int:
     """Check everything and say what is missing.
 
     Returns:
@@ -76,7 +88,7 @@ def run_command(app: App, *, as_json: bool) -> int:
             "usable": usable,
             "checks": [asdict(check) for check in checks],
         }
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+        print_json(document)
     elif not usable:
         app.screen.warn(
             "Only the offline guide works; set up one of the providers above to talk with a model."
@@ -86,7 +98,7 @@ def run_command(app: App, *, as_json: bool) -> int:
 
 def examine(app: App) -> Iterator[Check]:
     """Look at one thing after the other; nothing here raises."""
-    checks = app.checks
+    checks = app.lab.checks
     yield _python()
     yield _packages()
     checks.wait(_READINESS_PATIENCE)
@@ -138,8 +150,8 @@ def _packages() -> Check:
 
 
 def _language(app: App) -> Check:
-    app.detector.detect("A plain English sentence, so that the model is loaded.")
-    source = app.detector.source
+    app.lab.detector.detect("A plain English sentence, so that the model is loaded.")
+    source = app.lab.detector.source
     if source is None:
         return Check(
             name="Language detection",
@@ -156,19 +168,19 @@ def _language(app: App) -> Check:
 
 
 def _tokens(app: App) -> Check:
-    app.counter.preload()
-    if app.counter.wait(timeout=_TIKTOKEN_PATIENCE):
+    app.lab.counter.preload()
+    if app.lab.counter.wait(timeout=_TIKTOKEN_PATIENCE):
         return Check(name="Token counting", state="ok", text="tiktoken is loaded")
     return Check(
         name="Token counting",
         state="note",
-        text=app.counter.failure() or "tiktoken's encoding is still being downloaded",
+        text=app.lab.counter.failure() or "tiktoken's encoding is still being downloaded",
         remedy="Counts that a provider does not report are estimated until it can be downloaded.",
     )
 
 
 def _prices(app: App) -> Check:
-    _ = app.prices
+    _ = app.lab.prices
     file = app.settings.prices_file
     own = f"with your own in {file}" if file.is_file() else "genai-prices' list"
     return Check(name="Prices", state="ok", text=own)
@@ -203,8 +215,6 @@ def _space(app: App) -> Check:
 
 
 def _tracking(app: App) -> Check:
-    from llmflowlab.tracking.store import open_store, safe_uri
-
     uri = app.settings.tracking_uri
     if uri.startswith("sqlite:///") and app.settings.get("MLFLOW_TRACKING_URI") is None:
         file = app.settings.home / "mlflow.db"
@@ -212,8 +222,8 @@ def _tracking(app: App) -> Check:
             return Check(
                 name="Tracking", state="ok", text=f"{file} will be made with the first session"
             )
-    open_store(app.settings)
-    return Check(name="Tracking", state="ok", text=safe_uri(uri))
+    app.lab.store()
+    return Check(name="Tracking", state="ok", text=app.lab.store_address)
 
 
 def _journals(app: App) -> Check:

@@ -7,8 +7,8 @@ from typing import Any
 
 from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import plural, shortened
-from llmflowlab.cli.status import LABELS
 from llmflowlab.cli.ui.screen import Choice
+from llmflowlab.lab.labels import LABELS
 from llmflowlab.text.sanitize import neutralise
 
 __all__ = ["browse_history", "matching"]
@@ -18,11 +18,9 @@ _PAGE = 10
 
 def browse_history(app: App, provider: str) -> None:
     """Show the artifact records of a provider page by page; search and open them."""
-    from llmflowlab.history.overview import load_records
+    from llmflowlab.lab.info import records_of
 
-    records_read = load_records(app.settings, provider, on_notice=app.screen.note)
-    everything: list[Mapping[str, Any]] = [*records_read]
-    everything.sort(key=lambda record: str(record.get("date", "")), reverse=True)
+    everything = records_of(app.lab, provider, app.screen.note)
     records, start, wanted = everything, 0, ""
     while True:
         _show_page(app, provider, records, start, wanted)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import sys
+import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import Decimal
@@ -21,33 +20,54 @@ from llmflowlab.cli.formatting import (
 )
 from llmflowlab.cli.info_summary import Comparison, compare
 from llmflowlab.cli.info_values import FEW_TURNS, ModelSummary
-from llmflowlab.cli.status import LABELS
+from llmflowlab.cli.options import add_json
+from llmflowlab.cli.output import give
 from llmflowlab.cli.ui.screen import Choice, Table
-from llmflowlab.errors import ExitCode, InputError
+from llmflowlab.errors import ExitCode
+from llmflowlab.lab.labels import LABELS
 from llmflowlab.text.sanitize import neutralise
 
 if TYPE_CHECKING:
     from llmflowlab.history.overview import SessionSummary
 
-__all__ = ["answers", "comparison_table", "info_screen", "run_command"]
+__all__ = [
+    "answers",
+    "comparison_table",
+    "declare_options",
+    "info_screen",
+    "run_command",
+    "show_info",
+]
 
 
-def run_command(app: App, *, provider: str | None, as_json: bool) -> int:
+def declare_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what can be typed."""
+    parser.add_argument(
+        "--provider", metavar="NAME", help="only this provider (gemini, ollama, ...)"
+    )
+    add_json(parser)
+
+
+def run_command(app: App, arguments: argparse.Namespace) -> int:
+    """Carry the command out; returns the exit code."""
+    return show_info(app, provider=arguments.provider, as_json=arguments.json)
+
+
+def show_info(app: App, *, provider: str | None, as_json: bool) -> int:
     """Print what is known of all models, or of one provider's.
 
     Raises:
         InputError: No such provider.
         TrackingError: The tracking store cannot be read.
     """
-    if provider is not None and provider not in LABELS:
-        raise InputError(f"{provider!r} is no provider; choose from {', '.join(LABELS)}.")
     comparison, sessions = _read(app, provider)
-    if as_json:
-        _print_json(comparison, len(sessions))
-        return ExitCode.DONE
-    _show(app, comparison, len(sessions))
-    if provider is not None:
-        _show_details(app, provider, sessions)
+
+    def words() -> None:
+        _show(app, comparison, len(sessions))
+        if provider is not None:
+            _show_details(app, provider, sessions)
+
+    give(as_json, lambda: _document(comparison, len(sessions)), words)
     return ExitCode.DONE
 
 
@@ -81,15 +101,12 @@ def info_screen(app: App) -> None:
             app.screen.say()
 
 
-def _read(app: App, provider: str | None) -> tuple[Comparison, list[SessionSummary]]:
-    from llmflowlab.history.overview import load_evaluations, load_sessions
+def _read(app: App, provider: str | None) -> tuple[Comparison, Sequence[SessionSummary]]:
+    # Imported here: the parts of the past take a moment to load.
+    from llmflowlab.lab.info import read_past
 
-    sessions = load_sessions(app.settings, on_notice=app.screen.note)
-    evaluations = load_evaluations(app.settings, on_notice=app.screen.note)
-    if provider is not None:
-        sessions = [s for s in sessions if s.provider == provider]
-        evaluations = [e for e in evaluations if e.model.partition(":")[0] == provider]
-    return compare(sessions, evaluations), sessions
+    past = read_past(app.lab, provider, app.screen.note)
+    return compare(past.sessions, past.evaluations), past.sessions
 
 
 def _show(app: App, comparison: Comparison, sessions: int) -> None:
@@ -205,14 +222,15 @@ def answers(comparison: Comparison) -> list[str]:
 
 def _show_details(app: App, provider: str, everything: Sequence[SessionSummary]) -> None:
     """Print a provider's last parameters and metrics."""
+    from llmflowlab.lab.info import last_parameters
+
     sessions = [session for session in everything if session.provider == provider]
     if not sessions:
         app.screen.say(f"No chat with {LABELS.get(provider, provider)} is recorded yet.")
         return
     last = max(sessions, key=lambda s: s.started)
-    info = app.settings.info_dir / f"{provider}_info.json"
     app.screen.say(f"{LABELS.get(provider, provider)}, last session {last.started}", tone="heading")
-    for name, value in _parameters(info).items():
+    for name, value in last_parameters(app.lab, provider).items():
         app.screen.say(f"  {name:<24} {shortened(neutralise(str(value)), 200)}")
     rows: dict[str, str | None] = {
         "sessions": count(len(sessions)),
@@ -228,20 +246,8 @@ def _show_details(app: App, provider: str, everything: Sequence[SessionSummary])
         app.screen.say(f"  {name:<24} {'unknown' if shown is None else shown}")
 
 
-def _parameters(file: Any) -> dict[str, Any]:
-    """Read the parameters of the last session; sessions of other machines have no file here."""
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    parameters = values.get("parameters") if isinstance(values, dict) else None
-    if not isinstance(parameters, dict):
-        return {}
-    return {name: value for name, value in parameters.items() if value is not None}
-
-
-def _print_json(comparison: Comparison, sessions: int) -> None:
-    document = {
+def _document(comparison: Comparison, sessions: int) -> dict[str, Any]:
+    return {
         "sessions": sessions,
         "models": [_model_json(model) for model in comparison.models],
         "winners": {
@@ -252,7 +258,6 @@ def _print_json(comparison: Comparison, sessions: int) -> None:
         },
         "improve": list(comparison.advice),
     }
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
 def _model_json(model: ModelSummary) -> dict[str, Any]:

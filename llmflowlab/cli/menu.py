@@ -16,13 +16,13 @@ Open = Callable[[App], None]
 
 
 def _chat(app: App) -> None:
-    from llmflowlab.cli.chat.screen import chat_screen
+    from llmflowlab.cli.chat.chat_screen import chat_screen
 
     chat_screen(app)
 
 
 def _evaluate(app: App) -> None:
-    from llmflowlab.cli.evaluate import evaluate_screen
+    from llmflowlab.cli.evaluate.evaluate_screen import evaluate_screen
 
     evaluate_screen(app)
 
@@ -34,7 +34,7 @@ def _info(app: App) -> None:
 
 
 def _registry(app: App) -> None:
-    from llmflowlab.cli.registry.screen import registry_screen
+    from llmflowlab.cli.registry.registry_screen import registry_screen
 
     registry_screen(app)
 
@@ -55,7 +55,7 @@ def run_menu(app: App) -> None:
         KeyboardInterrupt: Ctrl-C was pressed in the menu itself.
     """
     app.screen.say(f"LLMFlowLab {__version__}", tone="heading")
-    status = ProviderStatus(app.checks)
+    status = ProviderStatus(app.lab.checks)
     app.warm_up()
     while True:
         app.show_recovered()

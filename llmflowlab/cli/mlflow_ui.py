@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import signal
@@ -10,17 +11,30 @@ import subprocess
 import sys
 from types import FrameType
 
+from llmflowlab.cli import options
 from llmflowlab.cli.context import App
 from llmflowlab.errors import ConfigurationError, ExitCode
 
-__all__ = ["free_port", "run_command", "server_arguments"]
+__all__ = ["declare_options", "free_port", "open_pages", "run_command", "server_arguments"]
 
 _PORTS_TRIED = 20
 _END_PATIENCE = 10.0
 """Seconds the server gets to end by itself."""
 
 
-def run_command(app: App, *, port: int) -> int:
+def declare_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what can be typed."""
+    parser.add_argument(
+        "--port", type=options.port, default=5000, metavar="N", help="default: 5000"
+    )
+
+
+def run_command(app: App, arguments: argparse.Namespace) -> int:
+    """Carry the command out; returns the exit code."""
+    return open_pages(app, port=arguments.port)
+
+
+def open_pages(app: App, *, port: int) -> int:
     """Start MLflow's server on this machine only, until Ctrl-C.
 
     Raises:
@@ -28,10 +42,8 @@ def run_command(app: App, *, port: int) -> int:
     """
     uri = app.settings.tracking_uri
     if uri.startswith(("http://", "https://")):
-        from llmflowlab.tracking.store import safe_uri
-
         app.screen.say(
-            f"The lab's runs are on a tracking server; open {safe_uri(uri)} in a browser."
+            f"The lab's runs are on a tracking server; open {app.lab.store_address} in a browser."
         )
         return ExitCode.DONE
     chosen = free_port(port)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmflowlab.cli.catalogue import Listing, list_models
 from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import bytes_text, count
-from llmflowlab.cli.status import LABELS
 from llmflowlab.cli.ui.screen import Choice
 from llmflowlab.errors import InputError
+from llmflowlab.lab.catalogue import Listing, list_models
+from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.base import ModelInfo, Provider, Readiness
 from llmflowlab.providers.factory import parse_reference, provider_class
 
@@ -25,7 +25,7 @@ def choose_model(app: App) -> Provider:
     Raises:
         NotConfigured: The chosen provider lacks something.
     """
-    return app.provider(choose_reference(app, "Which model would you like to talk with?"))
+    return app.lab.provider(choose_reference(app, "Which model would you like to talk with?"))
 
 
 def choose_reference(app: App, message: str) -> str:
@@ -105,9 +105,9 @@ def _references(listing: Listing, without: Sequence[str]) -> list[Choice[str]]:
 
 
 def _readiness(app: App) -> dict[str, Readiness | None]:
-    if not app.checks.done:
-        app.checks.wait(_CHECKS_PATIENCE)
-    return app.checks.snapshot()
+    if not app.lab.checks.done:
+        app.lab.checks.wait(_CHECKS_PATIENCE)
+    return app.lab.checks.snapshot()
 
 
 def _typed(app: App, prefix: str = "") -> str:
@@ -171,7 +171,7 @@ def _pull(app: App, listing: Listing) -> str:
     if not name:
         name = _typed(app, "ollama:").removeprefix("ollama:")
     reference = f"ollama:{name}"
-    provider = app.provider(reference)
+    provider = app.lab.provider(reference)
     try:
         with app.screen.progress(f"downloading {name}") as shown:
             for step in provider.pull():

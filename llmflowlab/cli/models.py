@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
-import json
-import sys
+import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmflowlab.cli.catalogue import Listing, list_models
 from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import count, number_or_none
-from llmflowlab.cli.status import LABELS
+from llmflowlab.cli.options import add_json
+from llmflowlab.cli.output import give
 from llmflowlab.cli.ui.screen import Table
 from llmflowlab.errors import ExitCode, NotConfigured
+from llmflowlab.lab.catalogue import Listing, list_models
+from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.base import ModelInfo
 
 if TYPE_CHECKING:
     from llmflowlab.text.cost import Rates
 
-__all__ = ["run_command"]
+__all__ = ["declare_options", "run_command", "show_available"]
 
 _DEADLINE = 10.0
 
 
-def run_command(app: App, *, as_json: bool) -> int:
+def declare_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what can be typed."""
+    add_json(parser)
+
+
+def run_command(app: App, arguments: argparse.Namespace) -> int:
+    """Carry the command out; returns the exit code."""
+    return show_available(app, as_json=arguments.json)
+
+
+def show_available(app: App, *, as_json: bool) -> int:
     """List the models of all providers; what cannot be listed is said on standard error."""
     listings = list_models(app.settings, list(LABELS), deadline=_DEADLINE)
-    if as_json:
-        models = [entry for listing in listings for entry in _entries(app, listing)]
-        unreachable = {
+    give(as_json, lambda: _document(app, listings), lambda: _show(app, listings))
+    return ExitCode.DONE
+
+
+def _document(app: App, listings: Sequence[Listing]) -> dict[str, Any]:
+    return {
+        "models": [entry for listing in listings for entry in _entries(app, listing)],
+        "unreachable": {
             listing.provider: listing.error.message for listing in listings if listing.error
-        }
-        document = {"models": models, "unreachable": unreachable}
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
-        return ExitCode.DONE
+        },
+    }
+
+
+def _show(app: App, listings: Sequence[Listing]) -> None:
     rows = tuple(_row(app, listing, info) for listing in listings for info in listing.models)
     if rows:
         app.screen.table(
@@ -51,11 +69,10 @@ def run_command(app: App, *, as_json: bool) -> int:
             app.screen.warn(listing.error.message)
         elif not listing.models:
             app.screen.note(f"{LABELS[listing.provider]} holds no model.")
-    return ExitCode.DONE
 
 
 def _rates(app: App, listing: Listing, info: ModelInfo) -> Rates | None:
-    return app.prices.rates(listing.provider, info.name)
+    return app.lab.prices.rates(listing.provider, info.name)
 
 
 def _row(app: App, listing: Listing, info: ModelInfo) -> tuple[str | None, ...]:

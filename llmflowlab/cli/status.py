@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
 from typing import Protocol
 
 from llmflowlab.cli.ui.screen import Tone
+from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.base import Readiness
 
-__all__ = ["LABELS", "Checks", "ProviderStatus"]
-
-# As each class's `display_name`, without importing them before the menu is drawn.
-LABELS: Mapping[str, str] = {
-    "gemini": "Gemini",
-    "ollama": "Ollama",
-    "openai": "OpenAI",
-    "azure": "Azure",
-    "anthropic": "Claude",
-    "guide": "Guide",
-    "mlflow": "MLflow",
-}
+__all__ = ["Checks", "ProviderStatus"]
 
 
 class Checks(Protocol):

@@ -46,8 +46,13 @@ class Table:
     warnings: tuple[str, ...] = ()
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, *, numbers: bool = False) -> Table:
     """Read a file of rows.
+
+    Args:
+        path: The file; its ending says what it is.
+        numbers: Leave numbers inside JSON objects and arrays numbers. Otherwise they are texts, as
+            they were written, so that 1.0 stays "1.0".
 
     Raises:
         InputError: It is missing, no file, unreadable, or of a kind that is not read.
@@ -61,9 +66,9 @@ def read_table(path: Path) -> Table:
     if kind in _PARQUET or content.startswith(b"PAR1"):
         return _parquet(path)
     if kind in _JSON_LINES:
-        return _json_lines(content, path.name)
+        return _json_lines(content, path.name, numbers)
     if kind == ".json":
-        return _json(content, path.name)
+        return _json(content, path.name, numbers)
     if kind in _CSV:
         columns, rows, warnings = read_csv(content, file=path.name, tab=kind == ".tsv")
         return Table(columns, tuple(Record(line, cells) for line, cells in rows), warnings)
@@ -84,26 +89,26 @@ def _read(path: Path) -> bytes:
         raise InputError(f"{path} cannot be read ({exc.strerror or exc}).") from exc
 
 
-def _json_lines(content: bytes, file: str) -> Table:
+def _json_lines(content: bytes, file: str, numbers: bool) -> Table:
     text, warnings = decode(content, file=file)
     records = []
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            value = _parse(line, file, number)
+            value = _parse(line, file, number, numbers)
             records.append(_record(value, file, number))
     return _table(records, warnings)
 
 
-def _json(content: bytes, file: str) -> Table:
+def _json(content: bytes, file: str, numbers: bool) -> Table:
     text, warnings = decode(content, file=file)
     if not text.strip():
         raise DatasetError("is empty; add at least one question.", file=file)
     try:
-        value = _loads(text)
+        value = _loads(text, numbers)
     except json.JSONDecodeError as exc:
         if exc.msg == "Extra data":
             # One object after another: JSON Lines under the other ending.
-            return _json_lines(content, file)
+            return _json_lines(content, file, numbers)
         reason = f"invalid JSON: {exc.msg} (column {exc.colno})."
         raise DatasetError(reason, file=file, line=exc.lineno) from exc
     except RecursionError as exc:
@@ -125,9 +130,9 @@ def _json(content: bytes, file: str) -> Table:
     return _table(records, warnings)
 
 
-def _parse(line: str, file: str, number: int) -> dict[str, Any]:
+def _parse(line: str, file: str, number: int, numbers: bool) -> dict[str, Any]:
     try:
-        value = _loads(line)
+        value = _loads(line, numbers)
     except json.JSONDecodeError as exc:
         reason = f"invalid JSON: {exc.msg} (column {exc.colno})."
         raise DatasetError(reason, file=file, line=number) from exc
@@ -145,7 +150,9 @@ class _Literal(str):
     __slots__ = ()
 
 
-def _loads(text: str) -> Any:
+def _loads(text: str, numbers: bool) -> Any:
+    if numbers:
+        return json.loads(text)
     return json.loads(text, parse_float=_Literal, parse_int=_Literal, parse_constant=_Literal)
 
 

@@ -292,8 +292,8 @@ class RowFailed(BadAnswer):
 
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message, provider="mlflow")
-        self.row_reason = reason
-        """Its agent's short name for what happened."""
+        # The agent's own short name for what happened says more than that the row failed.
+        self.reason = reason  # type: ignore[misc]  # of this one row, not of the class
 
 
 def _unwrapped(ask: Any) -> Iterator[Any]:

@@ -30,6 +30,7 @@ __all__ = [
     "archive",
     "champion_of",
     "delete",
+    "mark_evaluated",
     "move_champion",
     "roll_back",
     "set_alias",
@@ -128,6 +129,18 @@ def move_champion(
                     version.name, version.version, EVIDENCE + name, value
                 )
         return _move(store, version.name, CHAMPION, version.version, why)
+
+
+def mark_evaluated(store: Store, run_id: str, version: Version, *, promoted: bool) -> None:
+    """Lead from the run of a version's evaluation to the version, and say what came of it.
+
+    Raises:
+        TrackingError: The store failed.
+    """
+    with store.translated():
+        store.client.set_tag(run_id, "llmflowlab.model_name", version.name)
+        store.client.set_tag(run_id, "llmflowlab.model_version", version.version)
+        store.client.set_tag(run_id, "llmflowlab.promoted", "true" if promoted else "false")
 
 
 def roll_back(settings: Settings, store: Store, name: str, alias: str = CHAMPION) -> AliasMove:

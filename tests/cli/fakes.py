@@ -9,6 +9,7 @@ from llmflowlab.cli.context import App
 from llmflowlab.cli.ui.plain import PlainScreen
 from llmflowlab.cli.ui.screen import Screen
 from llmflowlab.errors import InputError, LabError
+from llmflowlab.lab.lab import Lab
 from llmflowlab.providers.base import Provider, Readiness
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.records import RatingRecord, SessionStart, TurnRecord
@@ -93,13 +94,12 @@ class FakeDelivery:
         self.stopped = True
 
 
-class FakeApp(App):
-    """An app whose models are given and whose sessions are kept in lists."""
+class FakeLab(Lab):
+    """A lab whose models are given and whose sessions are kept in lists."""
 
     def __init__(
         self,
         settings: Settings,
-        screen: Screen | None = None,
         *,
         providers: Sequence[Provider] = (),
         checks: FakeChecks | None = None,
@@ -112,7 +112,7 @@ class FakeApp(App):
                 raise InputError(f"{reference!r} names no model.")
             return known[reference]
 
-        super().__init__(settings, screen or PlainScreen(settings), build=build)
+        super().__init__(settings, build=build)
         self.recorders: list[FakeRecorder] = []
         self.checks = checks or FakeChecks()  # type: ignore[misc,assignment]
         self._delivery = delivery or FakeDelivery()  # type: ignore[assignment]
@@ -121,6 +121,26 @@ class FakeApp(App):
         recorder = FakeRecorder(start)
         self.recorders.append(recorder)
         return recorder
+
+
+class FakeApp(App):
+    """An app over a `FakeLab`, which loads nothing in the background."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        screen: Screen | None = None,
+        *,
+        providers: Sequence[Provider] = (),
+        checks: FakeChecks | None = None,
+        delivery: FakeDelivery | None = None,
+    ) -> None:
+        super().__init__(settings, screen or PlainScreen(settings))
+        self.lab: FakeLab = FakeLab(settings, providers=providers, checks=checks, delivery=delivery)
+
+    @property
+    def recorders(self) -> list[FakeRecorder]:
+        return self.lab.recorders
 
     def warm_up(self) -> None:
         pass

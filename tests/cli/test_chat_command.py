@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from llmflowlab.cli.arguments import parse
-from llmflowlab.cli.chat.command import run_command
+from llmflowlab.cli.chat.chat_command import run_command
 from llmflowlab.errors import AuthenticationFailed, InputError, NotConfigured, StreamInterrupted
 from llmflowlab.providers.base import ReasoningDelta, TextDelta
 from llmflowlab.providers.scripted import Script, ScriptedProvider

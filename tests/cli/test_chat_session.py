@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from llmflowlab.cli.chat.measure import summary_line
-from llmflowlab.cli.chat.session import Chat
+from llmflowlab.cli.chat.interrupt import interruptible
 from llmflowlab.cli.chat.stream import SilentView
+from llmflowlab.cli.chat.turn_line import summary_line
 from llmflowlab.errors import (
     AuthenticationFailed,
     ContextTooLong,
@@ -16,6 +16,7 @@ from llmflowlab.errors import (
     StreamInterrupted,
     TrackingError,
 )
+from llmflowlab.lab.chat_session import Chat
 from llmflowlab.messages import Parameters
 from llmflowlab.providers.base import Finished, StreamEvent, TextDelta, Usage, UsageReport
 from llmflowlab.providers.scripted import Script, ScriptedProvider
@@ -33,7 +34,7 @@ class Priced(ScriptedProvider):
 def started(settings: Settings, *answers: Script, **more: object) -> tuple[FakeApp, Chat]:
     provider = ScriptedProvider(answers, settings=settings)
     app = FakeApp(settings, providers=[provider])
-    return app, Chat(app, provider, **more)  # type: ignore[arg-type]
+    return app, Chat(app.lab, provider, **more)  # type: ignore[arg-type]
 
 
 def view(app: FakeApp) -> SilentView:
@@ -94,7 +95,7 @@ def test_counts_that_the_provider_left_out_are_ours_and_marked(settings: Setting
 def test_an_unknown_price_stays_unknown(settings: Settings) -> None:
     provider = Priced(["hello"], model="model-nobody-knows", settings=settings)
     app = FakeApp(settings, providers=[provider])
-    record = Chat(app, provider).ask("hi", view(app)).record
+    record = Chat(app.lab, provider).ask("hi", view(app)).record
     assert record.cost_usd is None
     assert "cost unknown" in summary_line(record)
 
@@ -108,7 +109,7 @@ def test_a_known_price_is_computed_from_the_tokens(settings: Settings) -> None:
         [[TextDelta("hello"), usage, Finished("stop")]], model="mine", settings=settings
     )
     app = FakeApp(settings, providers=[provider])
-    record = Chat(app, provider).ask("hi", view(app)).record
+    record = Chat(app.lab, provider).ask("hi", view(app)).record
     assert record.cost == Decimal("0.007")
     assert "1,000 + 500 tokens · $0.007 · " in summary_line(record)
 
@@ -151,7 +152,8 @@ def test_ctrl_c_keeps_what_came_and_the_session(settings: Settings) -> None:
     app, chat = started(
         settings, [TextDelta("half"), lambda: assert_set(reading), TextDelta(" more")], "whole"
     )
-    record = chat.ask("hi", Impatient(app.screen, "Scripted")).record
+    with interruptible() as pressed:
+        record = chat.ask("hi", Impatient(app.screen, "Scripted"), cancelled=pressed).record
     assert (record.state, record.answer) == ("interrupted", "half")
     assert signal.getsignal(signal.SIGINT) is before
     assert chat.ask("again", view(app)).record.state == "complete"
@@ -205,7 +207,7 @@ def test_what_is_dropped_to_fit_the_window_is_said(
 ) -> None:
     provider = ScriptedProvider(["word " * 400] * 4, settings=settings, window=2048)
     app = FakeApp(settings, providers=[provider])
-    chat = Chat(app, provider)
+    chat = Chat(app.lab, provider)
     for thread in threading.enumerate():
         if thread.name == "chat-prepare":
             thread.join()

@@ -36,7 +36,7 @@ def checked(app: FakeApp, name: str) -> doctor.Check:
 def test_everything_is_told_with_its_remedy(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert doctor.run_command(FakeApp(settings), as_json=False) == 3
+    assert doctor.show_checks(FakeApp(settings), as_json=False) == 3
     seen = capsys.readouterr()
     lines = seen.out.splitlines()
     assert "missing  Gemini: set GEMINI_API_KEY" in lines
@@ -55,7 +55,7 @@ def test_everything_is_told_with_its_remedy(
 def test_one_ready_provider_is_enough(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert doctor.run_command(ready(settings), as_json=False) == 0
+    assert doctor.show_checks(ready(settings), as_json=False) == 0
     assert capsys.readouterr().err == ""
 
 
@@ -66,7 +66,7 @@ def test_json_is_one_document(
     make: Callable[[Settings], FakeApp],
     code: int,
 ) -> None:
-    assert doctor.run_command(make(settings), as_json=True) == code
+    assert doctor.show_checks(make(settings), as_json=True) == code
     seen = capsys.readouterr()
     document = json.loads(seen.out)
     assert seen.err == ""

@@ -12,7 +12,7 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from llmflowlab.cli.context import App
-from llmflowlab.cli.evaluate import evaluate_screen
+from llmflowlab.cli.evaluate.evaluate_screen import evaluate_screen
 from llmflowlab.cli.ui.plain import PlainScreen
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.cli.ui.terminal import TerminalScreen
@@ -171,11 +171,12 @@ def test_what_another_process_works_on_is_not_offered(
 def test_an_evaluation_without_a_budget_cannot_get_one_later(
     app: App, home: Settings, ledger: Ledger
 ) -> None:
-    from llmflowlab.cli.evaluate.preparing import Wishes, prepare
+    from llmflowlab.lab.evaluate import prepare
+    from llmflowlab.lab.evaluation_request import EvaluationRequest
 
     interrupted(ledger, home)
     with pytest.raises(InputError, match="begun without a budget"):
-        prepare(app, Wishes(resume=NAME, budget=Decimal(1)), ledger)
+        prepare(app.lab, EvaluationRequest(resume=NAME, budget=Decimal(1)))
 
 
 @pytest.fixture
@@ -188,7 +189,7 @@ def test_the_same_with_the_keys_of_a_terminal(
     home: Settings, keys: PipeInput, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app = App(home, TerminalScreen(home))
-    app.checks = FakeChecks()  # type: ignore[assignment]
+    app.lab.checks = FakeChecks()  # type: ignore[assignment]
     # Data, the only model (marked), no judge, all scorers (marked), no system prompt, yes.
     keys.send_text("\r" * 5 + "y")
     evaluate_screen(app)
@@ -200,7 +201,7 @@ def test_the_same_with_the_keys_of_a_terminal(
 
 def test_ctrl_c_in_a_question_leaves_it(home: Settings, keys: PipeInput) -> None:
     app = App(home, TerminalScreen(home))
-    app.checks = FakeChecks()  # type: ignore[assignment]
+    app.lab.checks = FakeChecks()  # type: ignore[assignment]
     keys.send_text("\r\x03")
     with pytest.raises(KeyboardInterrupt):
         evaluate_screen(app)

@@ -18,7 +18,7 @@ import yaml
 
 from llmflowlab.cli import main
 from llmflowlab.cli.arguments import parse
-from llmflowlab.cli.evaluate.gating import gate_wishes
+from llmflowlab.cli.evaluate.gate_options import gate_request
 from llmflowlab.settings import load_settings
 from llmflowlab.tracking.feedback import NAME
 from llmflowlab.tracking.store import open_store
@@ -163,7 +163,7 @@ def test_the_workflow_is_yaml_whose_commands_are_ours_and_comments_only_where_it
     }
     words = shlex.split(steps["Evaluate"]["run"])
     assert words[:2] == ["python", "main.py"]
-    wishes = gate_wishes(parse(words[2:]))
+    wishes = gate_request(parse(words[2:]))
     assert len(wishes.thresholds) == 3
     for name in ("Show the summary", "Keep the report", "Comment"):
         assert steps[name]["if"].startswith("always()")

@@ -50,7 +50,7 @@ def remember(settings: Settings, provider: str, prompts: Iterable[str], **turn: 
 
 
 def test_an_empty_lab_says_so(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    assert info.run_command(FakeApp(settings), provider=None, as_json=False) == 0
+    assert info.show_info(FakeApp(settings), provider=None, as_json=False) == 0
     assert capsys.readouterr().out == (
         "Nothing is recorded yet: chat with a model or run an evaluation first.\n"
     )
@@ -59,7 +59,7 @@ def test_an_empty_lab_says_so(settings: Settings, capsys: pytest.CaptureFixture[
 def test_sessions_are_compared(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     remember(settings, "gemini", ["a"] * 6)
     remember(settings, "ollama", ["b"] * 6, cost_usd="0", inference_time=4.0)
-    assert info.run_command(FakeApp(settings), provider=None, as_json=False) == 0
+    assert info.show_info(FakeApp(settings), provider=None, as_json=False) == 0
     seen = capsys.readouterr()
     assert seen.err == ""
     assert [line.rstrip() for line in seen.out.splitlines()] == [
@@ -86,7 +86,7 @@ def test_one_provider_is_shown_with_its_parameters_and_metrics(
 ) -> None:
     remember(settings, "gemini", ["a"], cost_usd=None)
     remember(settings, "ollama", ["b"])
-    assert info.run_command(FakeApp(settings), provider="gemini", as_json=False) == 0
+    assert info.show_info(FakeApp(settings), provider="gemini", as_json=False) == 0
     out = capsys.readouterr().out
     assert "ollama" not in out
     assert "Gemini, last session 2026-01-01 10:00:00\n" in out
@@ -100,7 +100,7 @@ def test_json_says_null_where_nothing_is_known(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     remember(settings, "gemini", ["a"], cost_usd=None)
-    assert info.run_command(FakeApp(settings), provider=None, as_json=True) == 0
+    assert info.show_info(FakeApp(settings), provider=None, as_json=True) == 0
     document = json.loads(capsys.readouterr().out)
     (model,) = document["models"]
     assert (document["sessions"], model["model"], model["turns"]) == (1, "gemini:m", 1)

@@ -12,9 +12,9 @@ import pytest
 from llmflowlab.asking.budget import Budget
 from llmflowlab.candidate import Candidate
 from llmflowlab.cli.evaluate.controls import Controls
-from llmflowlab.cli.evaluate.live import LiveView, duration, standing_text
+from llmflowlab.cli.evaluate.live_view import LiveView, duration, standing_text
 from llmflowlab.cli.ui.keys import plain_keys
-from llmflowlab.cli.ui.live import LineDisplay, layout
+from llmflowlab.cli.ui.live_table import LineDisplay, layout
 from llmflowlab.cli.ui.screen import Table
 from llmflowlab.evaluation.conclude.standing import Standing
 from llmflowlab.evaluation.run.answering import CandidateProgress

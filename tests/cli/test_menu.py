@@ -7,9 +7,9 @@ import pytest
 from llmflowlab import __version__
 from llmflowlab.cli import menu
 from llmflowlab.cli.context import App
-from llmflowlab.cli.status import LABELS
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import TrackingError
+from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.factory import PROVIDERS
 from llmflowlab.settings import Settings
 from tests.cli.fakes import FakeApp, FakeDelivery, Typing
@@ -149,4 +149,4 @@ def test_leaving_at_once_starts_nothing_in_the_background(settings: Settings) ->
     app.finish()
     assert app._warming is not None
     app._warming.join(30)
-    assert app._delivery is None
+    assert app.lab.running_delivery is None

@@ -8,10 +8,11 @@ from decimal import Decimal
 
 import pytest
 
-from llmflowlab.cli import catalogue, mlflow_ui, model_choice, models
-from llmflowlab.cli.catalogue import Listing, list_models
-from llmflowlab.cli.status import LABELS
+from llmflowlab.cli import mlflow_ui, model_choice, models
 from llmflowlab.errors import ConfigurationError, ConnectionFailed, NotConfigured
+from llmflowlab.lab import catalogue
+from llmflowlab.lab.catalogue import Listing, list_models
+from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.base import ModelInfo, PullProgress, Readiness
 from llmflowlab.providers.scripted import ScriptedProvider
 from llmflowlab.settings import Settings, load_settings
@@ -68,7 +69,7 @@ def priced(settings: Settings) -> Settings:
 def test_models_are_listed_with_window_and_price(
     priced: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert models.run_command(FakeApp(priced), as_json=False) == 0
+    assert models.show_available(FakeApp(priced), as_json=False) == 0
     seen = capsys.readouterr()
     rows = {line.split()[0]: line.split()[1:] for line in seen.out.splitlines()[3:-1]}
     assert rows["openai:mine"] == ["128,000", "0.15", "20", "default,", "large"]
@@ -85,7 +86,7 @@ def test_models_are_listed_with_window_and_price(
 
 @pytest.mark.usefixtures("listed")
 def test_models_are_one_json_document(priced: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    assert models.run_command(FakeApp(priced), as_json=True) == 0
+    assert models.show_available(FakeApp(priced), as_json=True) == 0
     seen = capsys.readouterr()
     document = json.loads(seen.out)
     assert seen.err == ""
@@ -263,7 +264,7 @@ def test_a_tracking_server_is_only_pointed_at(
         cwd=settings.home,
         stdin_is_terminal=False,
     )
-    assert mlflow_ui.run_command(FakeApp(remote), port=5000) == 0
+    assert mlflow_ui.open_pages(FakeApp(remote), port=5000) == 0
     said = capsys.readouterr().out
     assert "lab.example:5000" in said
     assert "secret" not in said
@@ -288,9 +289,9 @@ def test_the_server_gets_the_labs_store_and_its_end_is_told(
     monkeypatch.setattr(mlflow_ui.subprocess, "Popen", Server)
     if code:
         with pytest.raises(ConfigurationError, match="ended with code 1"):
-            mlflow_ui.run_command(FakeApp(settings), port=5000)
+            mlflow_ui.open_pages(FakeApp(settings), port=5000)
     else:
-        assert mlflow_ui.run_command(FakeApp(settings), port=5000) == 0
+        assert mlflow_ui.open_pages(FakeApp(settings), port=5000) == 0
     (arguments,) = started
     store = arguments[arguments.index("--backend-store-uri") + 1]
     root = arguments[arguments.index("--default-artifact-root") + 1]
@@ -322,7 +323,7 @@ def test_ctrl_c_ends_the_server_and_what_it_started(
             return super().wait(timeout)
 
     monkeypatch.setattr(mlflow_ui.subprocess, "Popen", Server)
-    assert mlflow_ui.run_command(FakeApp(settings), port=5000) == 0
+    assert mlflow_ui.open_pages(FakeApp(settings), port=5000) == 0
     (server,) = servers
     assert server.stdout is not None
     server.stdout.close()

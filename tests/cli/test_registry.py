@@ -17,8 +17,6 @@ import httpx
 import pytest
 
 from llmflowlab.cli import main
-from llmflowlab.errors import InputError
-from llmflowlab.serving import batch
 from llmflowlab.settings import Settings
 from tests.cli.fakes import Typing
 from tests.providers.test_mlflow_models import registered
@@ -178,112 +176,16 @@ def test_a_batch_answers_rows_and_keeps_errors_in_their_place(
     rows = [json.loads(line) for line in (home / "out.jsonl").read_text("utf-8").splitlines()]
     assert [row["row"] for row in rows] == [1, 2, 3]
     assert "record of one execution" in rows[0]["content"]
-    assert (rows[1]["content"], rows[1]["error"]) == (None, "The messages are no JSON.")
+    assert (rows[1]["content"], rows[1]["error"]) == (
+        None,
+        "The messages are no JSON: Expecting value at character 1.",
+    )
     assert registry(*asked, "out.jsonl") == 2
     assert "exists" in capsys.readouterr().err
     document(capsys, *asked, "out.csv")
     with (home / "out.csv").open(encoding="utf-8-sig", newline="") as file:
         assert len(list(csv.DictReader(file))) == 3
     assert not list(home.glob("*.journal"))
-
-
-class Counting:
-    """A chat model that can be killed after some answers."""
-
-    kind = "chat"
-
-    def __init__(self, kill_after: int | None = None) -> None:
-        self.asked: list[str] = []
-        self.kill_after = kill_after
-
-    def answer(self, messages: Any, asked: Any) -> Any:
-        if self.kill_after is not None and len(self.asked) >= self.kill_after:
-            raise KeyboardInterrupt
-        self.asked.append(messages[0]["content"])
-        yield batch.Piece(text="re: " + messages[0]["content"], finish_reason="stop")
-
-
-def test_a_killed_batch_goes_on_where_it_was(tmp_path: Path) -> None:
-    rows = [([{"role": "user", "content": str(n)}], None) for n in range(6)]
-    output = tmp_path / "o.jsonl"
-
-    def run(model: Any, version: str = "m/1") -> batch.BatchResult:
-        return batch.run_batch(
-            model, rows, output, version=version, concurrency=1, tick=lambda n: None
-        )
-
-    with pytest.raises(KeyboardInterrupt):
-        run(Counting(kill_after=3))
-    journal = batch.journal_of(output)
-    assert not output.exists()
-    # As a kill in the middle of a line would leave it.
-    with journal.open("a", encoding="utf-8") as file:
-        file.write('{"row": 5, "answ')
-    with pytest.raises(Exception, match="another version"):
-        run(Counting(), "m/2")
-    second = Counting()
-    result = run(second)
-    kept = [json.loads(line)["content"] for line in output.read_text("utf-8").splitlines()]
-    assert kept == [f"re: {n}" for n in range(6)]
-    assert (result.answered, result.resumed, len(second.asked)) == (6, 6 - len(second.asked), 3)
-    assert not journal.exists()
-
-
-def test_a_batch_goes_on_after_answers_with_any_character(tmp_path: Path) -> None:
-    # Line separators inside an answer once split its line of the journal in two.
-    texts = ["a\u2028b", "c\u0085d", "half \ud800", "e"]
-    rows = [([{"role": "user", "content": text}], None) for text in texts]
-    output = tmp_path / "o.jsonl"
-
-    def run(model: Any) -> batch.BatchResult:
-        return batch.run_batch(
-            model, rows, output, version="m/1", concurrency=1, tick=lambda n: None
-        )
-
-    with pytest.raises(KeyboardInterrupt):
-        run(Counting(kill_after=3))
-    second = Counting()
-    result = run(second)
-    assert (result.answered, result.resumed + len(second.asked)) == (4, 4)
-    assert len(output.read_text("utf-8").split("\n")) == 5
-
-
-class Table:
-    """A tabular model of somebody else's, which breaks on everything."""
-
-    kind = "table"
-
-    def documents(self, rows: Any) -> Any:
-        raise ZeroDivisionError
-
-
-def test_a_tabular_model_that_breaks_leaves_an_error_in_each_row(tmp_path: Path) -> None:
-    rows = [([{"role": "user", "content": "x"}], None)] * 2
-    output = tmp_path / "o.jsonl"
-    result = batch.run_batch(
-        Table(), rows, output, version="m/1", concurrency=1, tick=lambda n: None
-    )
-    assert (result.answered, result.failed) == (0, 2)
-    assert "ZeroDivisionError" in output.read_text("utf-8")
-
-
-def test_two_batches_do_not_write_one_output(tmp_path: Path) -> None:
-    output = tmp_path / "o.jsonl"
-    rows = [([{"role": "user", "content": "x"}], None)]
-
-    class Second(Counting):
-        def answer(self, messages: Any, asked: Any) -> Any:
-            with pytest.raises(InputError, match="Another batch is writing"):
-                batch.run_batch(
-                    Counting(), rows, output, version="m/1", concurrency=1, tick=lambda n: None
-                )
-            yield from super().answer(messages, asked)
-
-    result = batch.run_batch(
-        Second(), rows, output, version="m/1", concurrency=1, tick=lambda n: None
-    )
-    assert result.answered == 1
-    assert not list(tmp_path.glob("*.lock"))
 
 
 def test_a_taken_port_and_a_missing_version_end_with_2(

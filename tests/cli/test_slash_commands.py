@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from llmflowlab.cli.chat.commands import COMMANDS, Command, run_command
+from llmflowlab.cli.chat.chat_screen import converse
 from llmflowlab.cli.chat.prompt import LineReader
-from llmflowlab.cli.chat.screen import converse
-from llmflowlab.cli.chat.session import Chat
+from llmflowlab.cli.chat.slash_commands import COMMANDS, Command, run_command
 from llmflowlab.cli.chat.talk import Talk
 from llmflowlab.cli.ui.plain import PlainScreen
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import InputError, RateLimited
+from llmflowlab.lab.chat_session import Chat
 from llmflowlab.providers.scripted import Script, ScriptedProvider
 from llmflowlab.settings import Settings
 from tests.cli.fakes import FakeApp, Typing
@@ -30,7 +30,7 @@ class Lab:
         self.provider = ScriptedProvider(answers, settings=settings)
         self.other = Other(default="other answer", settings=settings)
         self.app = FakeApp(settings, providers=[self.provider, self.other])
-        self.chat = Chat(self.app, self.provider)
+        self.chat = Chat(self.app.lab, self.provider)
         self.talk = Talk(self.app, self.chat)
 
     def run(self, *lines: str) -> None:

@@ -9,7 +9,6 @@ from threading import Event
 import mlflow
 import pytest
 
-from llmflowlab.cli.evaluate.deciding import refuse_decided, refuse_undecidable
 from llmflowlab.data.dataset import load_dataset
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.conclude.conclusions import conclude
@@ -19,6 +18,7 @@ from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.run.replay import stored_result
 from llmflowlab.evaluation.run.verify import verify_run
 from llmflowlab.evaluation.scores import Score
+from llmflowlab.lab.early_decision import refuse_decided, refuse_undecidable
 from llmflowlab.providers.base import Finished, TextDelta, Usage, UsageReport
 from llmflowlab.tracking.store import open_store
 from tests.evaluation.helpers import TableModel, bench, plan, spec

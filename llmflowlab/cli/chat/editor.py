@@ -14,7 +14,7 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.styles import Style
 
-from llmflowlab.cli.chat.commands import COMMANDS
+from llmflowlab.cli.chat.slash_commands import COMMANDS
 from llmflowlab.cli.ui.screen import EndOfInput, Screen
 from llmflowlab.settings import Settings
 

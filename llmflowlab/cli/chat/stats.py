@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from statistics import fmean
 
-from llmflowlab.cli.chat.measure import cost_text
+from llmflowlab.cli.chat.turn_line import cost_text
 from llmflowlab.cli.formatting import count, plural, seconds
 from llmflowlab.tracking.records import TurnRecord
 

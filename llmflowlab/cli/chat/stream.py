@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from llmflowlab.asking.calling import WaitNotice
 from llmflowlab.cli.chat.blocks import BlockSplitter, PieceCleaner
+from llmflowlab.cli.formatting import count, plural
 from llmflowlab.cli.ui.screen import Screen
+from llmflowlab.lab.chat_events import ChatNotice, ExchangesDropped
 from llmflowlab.providers.base import ReasoningDelta, StreamEvent, TextDelta
 
 if TYPE_CHECKING:
@@ -21,25 +23,9 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.segment import Segment
 
-__all__ = ["AnswerView", "MarkdownView", "PlainView", "SilentView", "wait_text"]
+__all__ = ["MarkdownView", "PlainView", "SilentView", "wait_text"]
 
 _REPAINT_SECONDS = 0.06
-
-
-class AnswerView(Protocol):
-    """Shows one answer."""
-
-    def event(self, event: StreamEvent) -> None:
-        """Show a piece of the answer."""
-        ...
-
-    def wait(self, notice: WaitNotice) -> None:
-        """Say what is waited for before the next try."""
-        ...
-
-    def close(self) -> None:
-        """Finish the display; the cursor stands at the beginning of a line."""
-        ...
 
 
 def wait_text(notice: WaitNotice, display_name: str) -> str:
@@ -58,6 +44,15 @@ def wait_text(notice: WaitNotice, display_name: str) -> str:
     )
 
 
+def notice_text(notice: ChatNotice) -> str:
+    """Say what is worth knowing of a turn beside its answer."""
+    if isinstance(notice, ExchangesDropped):
+        what = plural(notice.number, "oldest exchange")
+        window = "the model's window" if notice.window is None else f"{count(notice.window)} tokens"
+        return f"(dropped the {what} to fit {window})"
+    return "The model is registered already: this session becomes a run, not a new version."
+
+
 class SilentView:
     """Shows nothing but the waits: for JSON output."""
 
@@ -70,6 +65,9 @@ class SilentView:
 
     def wait(self, notice: WaitNotice) -> None:
         self._screen.note(wait_text(notice, self._name))
+
+    def notice(self, notice: ChatNotice) -> None:
+        self._screen.note(notice_text(notice))
 
     def close(self) -> None:
         pass
@@ -159,6 +157,9 @@ class MarkdownView:
 
     def wait(self, notice: WaitNotice) -> None:
         self._screen.note(wait_text(notice, self._name))
+
+    def notice(self, notice: ChatNotice) -> None:
+        self._screen.note(notice_text(notice))
 
     def close(self) -> None:
         self._reasoning.end()

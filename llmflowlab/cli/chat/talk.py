@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
-from llmflowlab.cli.chat.interrupt import unechoed
-from llmflowlab.cli.chat.measure import summary_line
-from llmflowlab.cli.chat.session import Chat, Outcome
-from llmflowlab.cli.chat.stream import AnswerView, MarkdownView, PlainView, SilentView
+from llmflowlab.cli.chat.interrupt import interruptible, unechoed
+from llmflowlab.cli.chat.stream import MarkdownView, PlainView, SilentView
+from llmflowlab.cli.chat.turn_line import summary_line
 from llmflowlab.cli.context import App
 from llmflowlab.cli.ui.screen import Screen
 from llmflowlab.errors import LabError
+from llmflowlab.lab.chat_events import AnswerView
+from llmflowlab.lab.chat_session import Chat, Outcome
 from llmflowlab.tracking.records import TurnRecord
 
 __all__ = ["Talk"]
@@ -41,8 +42,8 @@ class Talk:
     def answer(self, prompt: str) -> Outcome:
         """Ask, show the answer, and say its numbers or what went wrong."""
         self.last_prompt = prompt
-        with nullcontext() if self.screen.plain else unechoed():
-            outcome = self.chat.ask(prompt, self._view())
+        with nullcontext() if self.screen.plain else unechoed(), interruptible() as pressed:
+            outcome = self.chat.ask(prompt, self._view(), cancelled=pressed)
         if not self._silent:
             self._conclude(outcome.record)
         if outcome.error is not None:

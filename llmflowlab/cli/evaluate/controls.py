@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from llmflowlab.cli.arguments import MAX_CONCURRENCY, checked_usd
 from llmflowlab.cli.formatting import dollars
+from llmflowlab.cli.options import MAX_CONCURRENCY, read_usd
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.run.steering import Steering
 
@@ -94,7 +94,7 @@ class Controls:
 
     def _take(self, text: str) -> None:
         try:
-            cap = checked_usd(text.strip().lstrip("$"))
+            cap = read_usd(text.strip().lstrip("$"))
             self._steering.set_budget(cap)
         except InputError as exc:
             self._say(exc.message)

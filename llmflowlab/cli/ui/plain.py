@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from llmflowlab.cli.ui.colour import Palette
-from llmflowlab.cli.ui.live import LineDisplay
+from llmflowlab.cli.ui.live_table import LineDisplay
 from llmflowlab.cli.ui.screen import Choice, EndOfInput, StatusSource, Table, Tone
 from llmflowlab.settings import Settings
 

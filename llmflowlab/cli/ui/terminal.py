@@ -21,7 +21,7 @@ from questionary.prompts.common import InquirerControl
 from llmflowlab.cli.formatting import shortened
 from llmflowlab.cli.ui.colour import Palette
 from llmflowlab.cli.ui.keys import in_foreground
-from llmflowlab.cli.ui.live import LineDisplay, table_display
+from llmflowlab.cli.ui.live_table import LineDisplay, table_display
 from llmflowlab.cli.ui.screen import (
     Choice,
     EndOfInput,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.reports.whole import whole_file
 from llmflowlab.evaluation.run.plan import Cell
 
-__all__ = ["safe_cell", "write_answers_csv"]
+__all__ = ["safe_cell", "write_answers_csv", "write_cells"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -30,9 +30,20 @@ def write_answers_csv(result: EvaluationResult, file: Path) -> None:
     UTF-8 with a byte order mark, without which Excel misreads every accent. Written whole or not
     at all.
     """
+    write_cells(_rows(result), file)
+
+
+def write_cells(rows: Iterable[Sequence[str]], file: Path) -> None:
+    """Write lines of cells as CSV that is safe to open: UTF-8 with a byte order mark, no formulas.
+
+    Written whole or not at all.
+
+    Raises:
+        TrackingError: It cannot be written.
+    """
     with whole_file(file, "utf-8-sig") as out:
         writer = csv.writer(out)
-        for row in _rows(result):
+        for row in rows:
             writer.writerow([safe_cell(cell) for cell in row])
 
 

@@ -107,7 +107,7 @@ class Ledger:
     def begin(self, plan: EvaluationPlan, created: str) -> None:
         """Write an evaluation down before its first call, its questions included."""
         dataset = plan.dataset
-        content = json.dumps(dataset_to_json(dataset), ensure_ascii=False)
+        content = _text(dataset_to_json(dataset))
         self._do(
             "INSERT OR IGNORE INTO datasets (digest, content) VALUES (?, ?)",
             (_dataset_key(dataset), content),

@@ -1,0 +1,179 @@
+"""`main.py chat`: the same chat for scripts."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from llmflowlab.cli.chat.chat_screen import converse
+from llmflowlab.cli.chat.prompt import LineReader, prompt_reader
+from llmflowlab.cli.chat.slash_commands import run_command as run_slash_command
+from llmflowlab.cli.chat.talk import Talk
+from llmflowlab.cli.context import App
+from llmflowlab.cli.formatting import number_or_none
+from llmflowlab.cli.model_choice import choose_model
+from llmflowlab.cli.options import add_json, add_parameters
+from llmflowlab.cli.output import print_json
+from llmflowlab.cli.ui.plain import PlainScreen
+from llmflowlab.cli.ui.screen import EndOfInput
+from llmflowlab.errors import ExitCode, InputError
+from llmflowlab.lab.chat_session import Chat
+from llmflowlab.messages import Parameters
+from llmflowlab.tracking.records import TurnRecord
+
+__all__ = ["declare_options", "run_command"]
+
+_RUN_ID_PATIENCE = 15.0
+"""Seconds `--json` waits for MLflow to say the run's id."""
+
+
+def declare_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what can be typed."""
+    parser.add_argument("--model", metavar="REF", help="the model, as provider:model")
+    parser.add_argument("--system", metavar="TEXT", help="the system prompt")
+    parser.add_argument(
+        "--prompt",
+        metavar="NAME[@VERSION]",
+        help="the system prompt, from MLflow's prompt registry",
+    )
+    add_parameters(parser)
+    parser.add_argument(
+        "--message",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="a prompt; may be given several times, the conversation goes on",
+    )
+    add_json(parser)
+
+
+def run_command(app: App, arguments: argparse.Namespace) -> int:
+    """Chat with the messages given, else with the lines of standard input, else with the person.
+
+    A prompt that gets no whole answer ends a script's chat: what follows would build on it.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        InputError: No model was named where nobody can be asked.
+    """
+    messages: list[str] = arguments.message
+    if any(not message.strip() for message in messages):
+        raise InputError("A --message is empty; give it some text.")
+    interactive = sys.stdin.isatty() and not messages and not arguments.json
+    if arguments.model is None and not interactive:
+        raise InputError("Say which model to talk with: --model provider:model (try guide:docs).")
+    provider = app.lab.provider(arguments.model) if arguments.model else choose_model(app)
+    parameters = Parameters(
+        temperature=arguments.temperature,
+        top_p=arguments.top_p,
+        max_tokens=arguments.max_tokens,
+        seed=arguments.seed,
+    )
+    version, system = _system(app, arguments)
+    chat = Chat(app.lab, provider, system=system, prompt_version=version, parameters=parameters)
+    talk = Talk(app, chat, silent=arguments.json)
+    interrupted = False
+    code: int = ExitCode.DONE
+    try:
+        if interactive:
+            _interactive(talk)
+        else:
+            literal = bool(messages) or arguments.json
+            code = _script(talk, messages or _lines(app), literal=literal)
+    except KeyboardInterrupt:
+        interrupted = True
+        raise
+    finally:
+        chat.close(interrupted=interrupted)
+        provider.close()
+    if arguments.json:
+        _print_json(app, chat)
+    return code
+
+
+def _system(app: App, arguments: argparse.Namespace) -> tuple[str | None, str | None]:
+    """Return the registry's name for the system prompt, where it has one, and its text."""
+    if arguments.prompt is None:
+        return None, arguments.system or None
+    if arguments.system:
+        raise InputError("--system and --prompt both set the system prompt; give one of them.")
+    # Imported here: it imports MLflow, which takes two seconds.
+    from llmflowlab.prompts.registry import load_prompt
+
+    found = load_prompt(app.lab.store(), arguments.prompt)
+    return found.reference, found.text
+
+
+def _interactive(talk: Talk) -> None:
+    # A script's first answer would only be slowed down by it; its recorder loads what it needs.
+    talk.app.warm_up()
+    try:
+        converse(talk, prompt_reader(talk.app))
+    except EndOfInput:
+        return
+
+
+def _lines(app: App) -> Iterator[str]:
+    reader = LineReader(PlainScreen(app.settings), "")
+    while True:
+        try:
+            line = reader.read()
+        except EndOfInput:
+            return
+        if line:
+            yield line
+
+
+def _script(talk: Talk, prompts: Iterable[str], *, literal: bool) -> int:
+    """Answer the prompts in turn; unless they are literal, a slash begins a command."""
+    for prompt in prompts:
+        if prompt.startswith("/") and not literal and not prompt.startswith("//"):
+            run_slash_command(talk, prompt)
+            if talk.leaving:
+                break
+            continue
+        escaped = prompt.startswith("//") and not literal
+        outcome = talk.answer(prompt[1:] if escaped else prompt)
+        if outcome.record.state == "interrupted":
+            raise KeyboardInterrupt
+        if outcome.error is not None:
+            return outcome.error.exit_code
+    return ExitCode.DONE
+
+
+def _print_json(app: App, chat: Chat) -> None:
+    run_id: str | None = None
+    if chat.last_session_id is not None:
+        app.lab.delivery.wait(_RUN_ID_PATIENCE)
+        run_id = app.lab.delivery.run_id(chat.last_session_id)
+    print_json(
+        {
+            "session_id": chat.last_session_id,
+            "model": chat.provider.reference,
+            "turns": [_turn(turn) for turn in chat.turns],
+            "run_id": run_id,
+        }
+    )
+
+
+def _turn(turn: TurnRecord) -> dict[str, Any]:
+    return {
+        "prompt": turn.prompt,
+        "answer": turn.answer,
+        "state": turn.state,
+        "prompt_tokens": turn.prompt_tokens,
+        "completion_tokens": turn.completion_tokens,
+        "tokens_estimated": turn.tokens_estimated,
+        "cost_usd": number_or_none(turn.cost),
+        "inference_time": turn.inference_time,
+        "time_to_first_token": turn.time_to_first_token,
+        "language": turn.language,
+        "language_confidence": turn.language_confidence,
+        "finish_reason": turn.finish_reason,
+        "error": turn.error,
+        "trace_id": turn.trace_id,
+    }

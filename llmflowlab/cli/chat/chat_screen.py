@@ -1,0 +1,76 @@
+"""The chat screen: choose a model, then talk until the person leaves."""
+
+from __future__ import annotations
+
+from llmflowlab.cli.chat.prompt import PromptReader, prompt_reader
+from llmflowlab.cli.chat.slash_commands import run_command
+from llmflowlab.cli.chat.talk import Talk
+from llmflowlab.cli.context import App
+from llmflowlab.cli.model_choice import choose_model
+from llmflowlab.cli.ui.screen import EndOfInput
+from llmflowlab.errors import LabError
+from llmflowlab.lab.chat_session import Chat, Outcome
+
+__all__ = ["chat_screen", "converse"]
+
+
+def chat_screen(app: App) -> None:
+    """Chat from the menu.
+
+    Raises:
+        EndOfInput: Standard input ended; the session is closed.
+    """
+    chat = Chat(app.lab, choose_model(app))
+    try:
+        converse(Talk(app, chat), prompt_reader(app))
+    finally:
+        chat.close()
+        chat.provider.close()
+
+
+def converse(talk: Talk, reader: PromptReader, *, greet: bool = True) -> Outcome | None:
+    """Read prompts and answer them until the person leaves; return the last outcome.
+
+    Raises:
+        EndOfInput: Standard input ended.
+    """
+    if greet:
+        talk.screen.note(f"Talking with {talk.chat.provider.reference}. /help lists the commands.")
+    outcome: Outcome | None = None
+    while not talk.leaving:
+        talk.app.show_recovered()
+        talk.app.show_notices()
+        try:
+            line = reader.read()
+        except KeyboardInterrupt:
+            talk.screen.note("(Ctrl-D or /exit leaves the chat)")
+            continue
+        if line is None:
+            break
+        if line:
+            outcome = _take(talk, line) or outcome
+    return outcome
+
+
+def _take(talk: Talk, line: str) -> Outcome | None:
+    try:
+        if line.startswith("/") and not line.startswith("//"):
+            run_command(talk, line)
+            return None
+        return talk.answer(line[1:] if line.startswith("//") else line)
+    except KeyboardInterrupt:
+        # Ctrl-C in a question that a command asked: back to the prompt.
+        talk.screen.note("(nothing changed)")
+    except LabError as exc:
+        talk.screen.warn(exc.message)
+    except EndOfInput:
+        raise
+    except Exception as exc:
+        # The chat loop: no command and no record may take the conversation with it.
+        if talk.app.settings.debug:
+            raise
+        talk.screen.warn(
+            f"Something unexpected went wrong ({type(exc).__name__}); the chat goes on. "
+            "LLMFLOWLAB_DEBUG=1 shows where."
+        )
+    return None

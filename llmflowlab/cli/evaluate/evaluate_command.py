@@ -1,0 +1,94 @@
+"""`main.py evaluate`: for scripts and CI."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing
+
+from llmflowlab.cli.context import App
+from llmflowlab.cli.evaluate.evaluation_options import add_evaluation_options, evaluation_request
+from llmflowlab.cli.evaluate.gate_options import gate_request
+from llmflowlab.cli.evaluate.live_view import watched
+from llmflowlab.cli.evaluate.sheet_command import run_sheet, wants_sheet
+from llmflowlab.cli.evaluate.show_evaluation import (
+    describe_plan,
+    plan_document,
+    show_gates,
+    show_result,
+)
+from llmflowlab.cli.output import give, print_json
+from llmflowlab.errors import ExitCode
+from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.lab.evaluate import prepare
+from llmflowlab.lab.gates import failure, write_gate_files
+from llmflowlab.lab.scorers import known_scorers
+
+__all__ = ["declare_options", "exit_code", "run_command"]
+
+declare_options = add_evaluation_options
+
+
+def run_command(app: App, arguments: argparse.Namespace) -> int:
+    """Evaluate as the command line says; returns the exit code.
+
+    Raises:
+        LabError: Something cannot be used or failed.
+    """
+    if wants_sheet(arguments):
+        return run_sheet(app, arguments)
+    # Gates are read before anything else: a job that misspells one must not pass for listing.
+    gates = gate_request(arguments)
+    if "list" in arguments.scorer:
+        _list_scorers(app, as_json=arguments.json)
+        return ExitCode.DONE
+    request = evaluation_request(arguments, gates)
+    with closing(prepare(app.lab, request, start_recorder=not arguments.dry_run)) as prepared:
+        for remark in prepared.remarks:
+            app.screen.note(remark)
+        if not arguments.json:
+            for line in describe_plan(prepared.plan, prepared.estimate):
+                app.screen.say(line)
+        if arguments.dry_run:
+            if arguments.json:
+                print_json(plan_document(prepared.plan, prepared.estimate))
+            return ExitCode.DONE
+        result = watched(app.screen, prepared)
+
+    def words() -> None:
+        show_result(app.screen, result)
+        show_gates(app.screen, result)
+
+    give(arguments.json, result.to_json, words)
+    if arguments.json:
+        for problem in result.problems:
+            app.screen.warn(problem)
+    write_gate_files(gates, result)
+    code = exit_code(result)
+    if code == ExitCode.DONE and (unmet := failure(result)) is not None:
+        raise unmet
+    return code
+
+
+def exit_code(result: EvaluationResult) -> int:
+    """Return what the command ends with: 130, 4 where nothing was answered or recorded, else 0."""
+    if result.interrupted:
+        return ExitCode.INTERRUPTED
+    if result.problems or not any(candidate.answered for candidate in result.candidates):
+        return ExitCode.PROVIDER_FAILED
+    return ExitCode.DONE
+
+
+def _list_scorers(app: App, *, as_json: bool) -> None:
+    """Show every scorer with what it says."""
+    scorers = known_scorers()
+    width = max(len(scorer.name) for scorer in scorers)
+
+    def words() -> None:
+        for scorer in scorers:
+            app.screen.say(f"{scorer.name:<{width}}  {scorer.kind:<5}  {scorer.says}")
+
+    give(
+        as_json,
+        lambda: [{"name": s.name, "kind": s.kind, "says": s.says} for s in scorers],
+        words,
+    )

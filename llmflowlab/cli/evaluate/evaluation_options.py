@@ -1,0 +1,173 @@
+"""What can be typed after `evaluate` and `plan`, and the request that it means."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from pathlib import Path
+
+from llmflowlab.cli.evaluate.gate_options import add_gate_options
+from llmflowlab.cli.evaluate.sheet_command import add_sheet_options
+from llmflowlab.cli.options import (
+    RANGES,
+    add_json,
+    concurrency,
+    margin,
+    metavar,
+    parameter,
+    read_mapping,
+    usd,
+    whole,
+)
+from llmflowlab.errors import InputError
+from llmflowlab.evaluation.conclude.recommendation import DEFAULT_MARGIN
+from llmflowlab.lab.evaluation_request import EvaluationRequest
+from llmflowlab.lab.gates import GateRequest
+from llmflowlab.messages import Parameters
+
+__all__ = ["add_evaluation_options", "evaluation_request"]
+
+
+def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what describes an evaluation; `evaluate` and `plan` have it alike."""
+    add = parser.add_argument
+    add("--model", action="append", default=[], metavar="REF", help="a candidate; may be repeated")
+    add("--data", type=Path, metavar="FILE", help="CSV, JSONL or Parquet; default: benchmark.csv")
+    add(
+        "--map",
+        action="append",
+        default=[],
+        metavar="ROLE=COLUMN",
+        help="which column is the question, expected, context, ... (question=Frage)",
+    )
+    add(
+        "--system",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="system prompt; several make several candidates of each model",
+    )
+    add(
+        "--prompt",
+        action="append",
+        default=[],
+        metavar="NAME[@VERSION]",
+        help="system prompt from MLflow's prompt registry; may be repeated",
+    )
+    for name in RANGES:
+        add(
+            f"--{name.replace('_', '-')}" if name != "seed" else "--model-seed",
+            dest=f"param_{name}",
+            action="append",
+            default=[],
+            type=parameter(name),
+            metavar=metavar(name),
+            help=f"{name}; several make several candidates of each model",
+        )
+    add(
+        "--scorer",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="may be repeated; list shows all; KIND:option=value and NAME=KIND:... as well",
+    )
+    add(
+        "--judge",
+        action="append",
+        default=[],
+        metavar="REF",
+        help="the model behind the judged scorers; several make a panel",
+    )
+    add("--judge-runs", type=whole, default=1, metavar="N", help="ask each judge N times")
+    add(
+        "--judge-combine",
+        choices=["majority", "mean"],
+        help="how several verdicts become one (default: majority of yes/no, mean of grades)",
+    )
+    add("--sample", type=whole, metavar="N", help="only N questions, drawn at random")
+    add("--seed", type=int, default=0, metavar="N", help="of that draw (default 0)")
+    add(
+        "--stratify",
+        choices=["category", "language"],
+        help="with --sample: each category or language keeps its share",
+    )
+    add("--trials", type=whole, default=1, metavar="N", help="ask every question N times")
+    add(
+        "--until-decided",
+        type=margin,
+        metavar="MARGIN",
+        help="of two candidates: stop once one is shown to be better, or both to be within MARGIN",
+    )
+    add("--budget", type=usd, metavar="USD", help="never spend more, judges included")
+    add(
+        "--allow-unknown-cost",
+        action="store_true",
+        help="with --budget: ask models without a known price too",
+    )
+    add(
+        "--concurrency",
+        type=concurrency,
+        metavar="N",
+        help="calls in flight per candidate (default 8)",
+    )
+    add("--resume", metavar="ID", help="go on with an evaluation; sends only what is missing")
+    add("--fresh", action="store_true", help="reuse no earlier answers")
+    add("--harness", choices=["fast", "mlflow"], default="fast", help="who writes the scores")
+    add("--output", type=Path, metavar="DIR", help="folder for answers and report")
+    add_gate_options(parser)
+    add_sheet_options(parser)
+    add("--dry-run", action="store_true", help="say what it would take, and stop")
+    add_json(parser)
+
+
+def evaluation_request(
+    arguments: argparse.Namespace, gates: GateRequest | None = None
+) -> EvaluationRequest:
+    """Read the options.
+
+    Raises:
+        InputError: They do not fit together.
+    """
+    if not arguments.model and arguments.resume is None:
+        raise InputError(
+            "Name at least one model: evaluate --model provider:model "
+            "(guide:docs works without a key)."
+        )
+    if arguments.model and arguments.resume is not None:
+        raise InputError("--resume goes on with the evaluation's own models; leave --model out.")
+    return EvaluationRequest(
+        models=arguments.model,
+        data=arguments.data,
+        mapping=read_mapping(arguments.map),
+        systems=arguments.system,
+        prompts=arguments.prompt,
+        parameter_sets=_parameter_sets(arguments),
+        scorers=arguments.scorer,
+        judges=arguments.judge,
+        judge_runs=arguments.judge_runs,
+        judge_combine=arguments.judge_combine,
+        until_decided=arguments.until_decided,
+        # What does not matter while it runs does not matter at its end.
+        margin=arguments.margin or arguments.until_decided or DEFAULT_MARGIN,
+        sample=arguments.sample,
+        stratify=arguments.stratify,
+        seed=arguments.seed,
+        concurrency=arguments.concurrency,
+        trials=arguments.trials,
+        budget=arguments.budget,
+        allow_unknown_cost=arguments.allow_unknown_cost,
+        fresh=arguments.fresh,
+        resume=arguments.resume,
+        harness=arguments.harness,
+        output=arguments.output,
+        gates=gates or GateRequest(),
+    )
+
+
+def _parameter_sets(arguments: argparse.Namespace) -> list[Parameters]:
+    """Return every combination of the values given."""
+    values = [getattr(arguments, f"param_{name}") or [None] for name in RANGES]
+    return [
+        Parameters(**dict(zip(RANGES, chosen, strict=True)))
+        for chosen in itertools.product(*values)
+    ]

@@ -1,0 +1,85 @@
+"""What can be typed of gates and of the files that CI systems read."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from llmflowlab.cli.options import margin, share
+from llmflowlab.errors import InputError
+from llmflowlab.evaluation.conclude.gates import DEFAULT_MIN_COVERAGE, parse_threshold
+from llmflowlab.lab.gates import DEFAULT_MARGIN, GateRequest
+
+__all__ = ["add_gate_options", "gate_request"]
+
+
+def add_gate_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of gates and of the files that CI systems read."""
+    add = parser.add_argument
+    add(
+        "--fail-under",
+        action="append",
+        default=[],
+        metavar="SCORER=VALUE",
+        help="exit with 5 unless every candidate's mean reaches it; SCORER.ci_low=VALUE, .ci_high "
+        "and .coverage too; may be repeated",
+    )
+    add(
+        "--fail-over",
+        action="append",
+        default=[],
+        metavar="FIGURE=VALUE",
+        help="exit with 5 where a figure is above it: latency.p95=2.0 (seconds; .mean, .p50), "
+        "cost_usd=0.50, tokens=N, failed=N",
+    )
+    add(
+        "--min-coverage",
+        type=share,
+        metavar="X",
+        help=f"share of answers that must be scored for a gate to be met (default "
+        f"{DEFAULT_MIN_COVERAGE:g})",
+    )
+    add(
+        "--compare-to",
+        metavar="champion|RUN|ID",
+        help="exit with 5 unless every candidate is shown to be no worse than that earlier one, by "
+        f"--margin (default {DEFAULT_MARGIN:g})",
+    )
+    add(
+        "--margin",
+        type=margin,
+        metavar="X",
+        help="how much worse may still count as no worse, in points of 1",
+    )
+    add("--junit", type=Path, metavar="FILE", help="write gates and rows as JUnit XML")
+    add("--summary", type=Path, metavar="FILE", help="write a Markdown summary for a CI comment")
+
+
+def gate_request(arguments: argparse.Namespace) -> GateRequest:
+    """Read the options.
+
+    Raises:
+        InputError: A gate is malformed, or stands without what it needs.
+    """
+    thresholds = [
+        *(parse_threshold(text, side="at least") for text in arguments.fail_under),
+        *(parse_threshold(text, side="at most") for text in arguments.fail_over),
+    ]
+    if arguments.min_coverage is not None and not thresholds and arguments.compare_to is None:
+        raise InputError(
+            "--min-coverage is a condition of gates; name one with --fail-under, --fail-over or "
+            "--compare-to."
+        )
+    for option, file in (("--junit", arguments.junit), ("--summary", arguments.summary)):
+        if file is not None and file.is_dir():
+            raise InputError(f"{option} {file} is a folder; name a file.")
+    return GateRequest(
+        thresholds=tuple(thresholds),
+        min_coverage=DEFAULT_MIN_COVERAGE
+        if arguments.min_coverage is None
+        else arguments.min_coverage,
+        compare_to=arguments.compare_to,
+        margin=DEFAULT_MARGIN if arguments.margin is None else arguments.margin,
+        junit=arguments.junit,
+        summary=arguments.summary,
+    )

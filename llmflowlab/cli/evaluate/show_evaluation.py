@@ -1,0 +1,219 @@
+"""Shows evaluations: what one will take, how far it is, what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from llmflowlab.cli.evaluate.boards import group_tables, leaderboard_table, repeats_table
+from llmflowlab.cli.formatting import dollars, number_or_none
+from llmflowlab.cli.ui.screen import Screen, Table
+from llmflowlab.evaluation.conclude.conclusions import conclude
+from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult, ScoreSummary
+from llmflowlab.evaluation.conclude.sizing import (
+    ASSUMED_DISCORDANCE,
+    Spread,
+    comparisons_of,
+    visible_roughly,
+)
+from llmflowlab.evaluation.run.estimate import Estimate
+from llmflowlab.evaluation.run.plan import EvaluationPlan
+
+__all__ = ["describe_plan", "plan_document", "result_tables", "show_gates", "show_result"]
+
+
+def describe_plan(plan: EvaluationPlan, figures: Estimate) -> list[str]:
+    """Return what is about to happen and what it costs, as lines."""
+    rows = len(plan.dataset.rows)
+    lines = [
+        f"{plan.dataset.name}: {rows:,} questions × "
+        f"{len(plan.candidates)} candidate{'s' if len(plan.candidates) > 1 else ''} = "
+        f"{figures.calls + figures.reused:,} answers"
+        + (f", {figures.reused:,} of them there already" if figures.reused else ""),
+        f"candidates: {', '.join(candidate.label for candidate in plan.candidates)}",
+        f"scorers: {', '.join(plan.scorers)}"
+        + (f" (judge: {plan.judge_label})" if plan.judge else ""),
+    ]
+    calls = f"calls: {figures.calls:,} to candidates"
+    if figures.judge_calls:
+        calls += f", up to {figures.judge_calls:,} to the judge"
+    lines.append(calls)
+    if figures.cost is None:
+        lines.append(
+            f"cost: unknown; no price is known for {', '.join(figures.unpriced)} "
+            "(add it to prices.json)"
+        )
+    elif figures.cost[1] == 0:
+        lines.append("cost: free")
+    else:
+        low, high = figures.cost
+        lines.append(f"cost: {dollars(low)} to {dollars(high)}, for {figures.assumption}")
+    if len(plan.candidates) > 1:
+        points = 100 * visible_roughly(
+            Spread(binary=True, value=ASSUMED_DISCORDANCE, rows=0),
+            rows,
+            comparisons=comparisons_of(plan),
+        )
+        lines.append(
+            f"These {rows:,} questions can show differences from about {points:.0f} points "
+            "(`plan` reckons it out)."
+        )
+    return lines
+
+
+def plan_document(plan: EvaluationPlan, figures: Estimate) -> dict[str, Any]:
+    """Return the same as the document of `evaluate --dry-run --json`; unknown is None."""
+    low, high = figures.cost or (None, None)
+    return {
+        "dataset": {
+            "name": plan.dataset.name,
+            "rows": len(plan.dataset.rows),
+            "digest": plan.dataset.digest,
+        },
+        "candidates": [candidate.model for candidate in plan.candidates],
+        "scorers": list(plan.scorers),
+        "judge": plan.judge_label,
+        "trials": plan.trials,
+        "calls": {
+            "candidates": figures.calls,
+            "reused": figures.reused,
+            "judge": figures.judge_calls,
+        },
+        "tokens": {"low": figures.tokens[0], "high": figures.tokens[1]},
+        "cost_usd": {"low": number_or_none(low), "high": number_or_none(high)},
+        "unpriced": list(figures.unpriced),
+        "assumption": figures.assumption,
+    }
+
+
+def result_tables(result: EvaluationResult, width: int = 80) -> list[Table]:
+    """Return who leads, the scores, the costs, and how repetitions and parts of the rows differ."""
+    optional = [leaderboard_table(result), repeats_table(result)]
+    board, again = ([] if table is None else [table] for table in optional)
+    return [*board, _score_table(result), _effort_table(result), *again, *group_tables(result)]
+
+
+def _score_table(result: EvaluationResult) -> Table:
+    rows: list[tuple[str | None, ...]] = []
+    marked: set[tuple[int, int]] = set()
+    best = {scorer: _best(result, scorer) for scorer in result.plan.scorers}
+    for candidate in result.candidates:
+        for scorer in result.plan.scorers:
+            score = candidate.scores[scorer]
+            several = len(result.candidates) > 1
+            if several and score.mean is not None and score.mean == best[scorer]:
+                marked.add((len(rows), 2))
+            rows.append(
+                (
+                    candidate.spec.label,
+                    scorer,
+                    None if score.mean is None else f"{score.mean:.1%}",
+                    _interval(score),
+                    f"{score.scored}/{candidate.rows}",
+                )
+            )
+    notes = _not_scored_notes(result.candidates)
+    return Table(
+        title="Scores",
+        columns=("model", "scorer", "mean", "95 % interval", "scored"),
+        rows=tuple(rows),
+        numbers=frozenset({2, 3, 4}),
+        marked=frozenset(marked),
+        notes=tuple(notes),
+    )
+
+
+def _best(result: EvaluationResult, scorer: str) -> float | None:
+    means = [candidate.scores[scorer].mean for candidate in result.candidates]
+    return max((mean for mean in means if mean is not None), default=None)
+
+
+def _interval(score: ScoreSummary) -> str | None:
+    if score.interval is None:
+        return None
+    return f"{score.interval.low:.1%} to {score.interval.high:.1%}"
+
+
+def _not_scored_notes(candidates: Sequence[CandidateResult]) -> list[str]:
+    notes = []
+    for candidate in candidates:
+        for scorer, score in candidate.scores.items():
+            if score.not_scored:
+                reasons = ", ".join(f"{n} {reason}" for reason, n in score.not_scored.items())
+                notes.append(f"{candidate.spec.label} {scorer}, not scored: {reasons}")
+    return notes
+
+
+def _effort_table(result: EvaluationResult) -> Table:
+    rows = []
+    for candidate in result.candidates:
+        tokens = candidate.to_json()["tokens"]["total"]
+        estimated = "~" if candidate.tokens_estimated else ""
+        failed = ", ".join(f"{n} {reason}" for reason, n in candidate.failed.items())
+        rows.append(
+            (
+                candidate.spec.label,
+                f"{candidate.answered}/{candidate.rows}",
+                failed or "0",
+                _seconds(candidate.latency.mean),
+                _seconds(candidate.latency.p95),
+                None if tokens is None else f"{estimated}{tokens:,}",
+                dollars(candidate.cost_usd),
+            )
+        )
+    reused = sum(candidate.reused for candidate in result.candidates)
+    notes = []
+    if reused:
+        notes.append(f"{reused} answers were taken from earlier evaluations, not paid for again.")
+    return Table(
+        title="Effort",
+        columns=("model", "answered", "failed", "mean s", "p95 s", "tokens", "cost"),
+        rows=tuple(rows),
+        numbers=frozenset({1, 3, 4, 5, 6}),
+        notes=tuple(notes),
+    )
+
+
+def _seconds(value: float | None) -> str | None:
+    if value is None:
+        return None
+    return f"{value:.2f}" if value >= 0.01 else f"{value:.4f}"
+
+
+def show_result(screen: Screen, result: EvaluationResult) -> None:
+    """Print tables, conclusion, files and what is missing."""
+    for table in result_tables(result):
+        screen.table(table)
+    usage = result.judge_usage
+    if result.plan.judge is not None:
+        cost = usage["cost_usd"]
+        price = "cost unknown" if cost is None else dollars(Decimal(str(cost)))
+        screen.say(
+            f"Judge {result.plan.judge_label}: {usage['calls']['sent']} judgements asked, "
+            f"{usage['calls']['reused']} reused, {price}."
+        )
+    for quality in result.judging.values():
+        screen.say(quality.sentence())
+    screen.say("Conclusion", tone="heading")
+    for sentence in conclude(result):
+        screen.say(sentence)
+    screen.say(f"Answers: {result.files.get('answers_csv')}", tone="quiet")
+    screen.say(f"Report: {result.files.get('report_html')}", tone="quiet")
+    screen.say(f"Evaluation: {result.plan.evaluation_id}", tone="quiet")
+    for problem in result.problems:
+        screen.warn(problem)
+    if result.problems:
+        screen.warn(
+            "MLflow does not hold all of it yet; nothing is lost. "
+            f"Deliver it with: evaluate --resume {result.plan.evaluation_id}"
+        )
+
+
+def show_gates(screen: Screen, result: EvaluationResult) -> None:
+    """Print what each gate says."""
+    if not result.gates:
+        return
+    screen.say("Gates", tone="heading")
+    for gate in result.gates:
+        screen.say(f"{'met' if gate['passed'] else 'NOT MET'}  {gate['gate']}: {gate['reason']}.")

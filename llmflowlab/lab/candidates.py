@@ -1,0 +1,79 @@
+"""The matrix of candidates: every model with every prompt and every set of parameters."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+from llmflowlab.candidate import Candidate
+from llmflowlab.evaluation.run.answering import DEFAULT_MAX_TOKENS
+from llmflowlab.lab.evaluation_request import EvaluationRequest
+from llmflowlab.lab.lab import Lab
+from llmflowlab.messages import Parameters
+
+__all__ = ["candidates_of"]
+
+
+def candidates_of(lab: Lab, request: EvaluationRequest) -> list[Candidate]:
+    """Return the candidates that were asked for, models first.
+
+    Raises:
+        InputError: A model or prompt does not exist.
+        NotConfigured: A provider lacks something.
+        TrackingError: The prompt registry cannot be asked.
+    """
+    prompts = _prompts(lab, request)
+    sets = [_bounded(request, given) for given in request.parameter_sets]
+    found = []
+    for model in request.models:
+        provider = lab.provider(model)
+        for prompt, system, said in prompts:
+            for parameters in sets:
+                words = [said, _differing(parameters, sets)]
+                found.append(
+                    Candidate(
+                        model=provider.reference,
+                        display_name=provider.display_name,
+                        supplier=provider.supplier,
+                        system=system,
+                        prompt=prompt,
+                        parameters=parameters,
+                        variant=", ".join(word for word in words if word) or None,
+                    )
+                )
+    for spec in request.beside:
+        bounded = replace(spec, parameters=_bounded(request, spec.parameters))
+        if all(candidate.digest != bounded.digest for candidate in found):
+            found.append(bounded)
+    return found
+
+
+def _prompts(lab: Lab, request: EvaluationRequest) -> list[tuple[str | None, str | None, str]]:
+    """Return registry name, text, and the word that tells one from the others."""
+    found: list[tuple[str | None, str | None, str]] = []
+    if request.prompts:
+        # Imported here: it imports MLflow.
+        from llmflowlab.prompts.registry import load_prompt
+
+        store = lab.store()
+        loaded = [load_prompt(store, reference) for reference in request.prompts]
+        found += [(prompt.reference, prompt.text, "") for prompt in loaded]
+    several = len(request.systems) > 1
+    found += [
+        (None, text or None, f"system {number}" if several else "")
+        for number, text in enumerate(request.systems, 1)
+    ]
+    return found or [(None, None, "")]
+
+
+def _bounded(request: EvaluationRequest, parameters: Parameters) -> Parameters:
+    """Return the parameters; under a budget every answer has a greatest length."""
+    if request.budget is None or parameters.max_tokens is not None:
+        return parameters
+    return replace(parameters, max_tokens=DEFAULT_MAX_TOKENS)
+
+
+def _differing(parameters: Parameters, sets: list[Parameters]) -> str:
+    """Name the values in which a set differs from the others."""
+    own = asdict(parameters)
+    names = [name for name in own if len({asdict(other)[name] for other in sets}) > 1]
+    return ", ".join(f"{name} {'default' if own[name] is None else own[name]}" for name in names)

@@ -1,0 +1,49 @@
+"""What a chat tells whoever shows it: the pieces of an answer, waits, and notices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from llmflowlab.asking.calling import WaitNotice
+from llmflowlab.providers.base import StreamEvent
+
+__all__ = ["AnswerView", "ChatNotice", "ExchangesDropped", "RegisteredAlready"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangesDropped:
+    """The oldest exchanges are no longer sent, so that the rest fits."""
+
+    number: int
+    window: int | None
+    """The model's window in tokens; None where only the provider knows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredAlready:
+    """The session becomes a run and no new version: the model is the registry's."""
+
+
+ChatNotice: TypeAlias = ExchangesDropped | RegisteredAlready
+"""What a person should know of a turn beside its answer."""
+
+
+class AnswerView(Protocol):
+    """Where one answer and what happens around it are shown."""
+
+    def event(self, event: StreamEvent) -> None:
+        """Show a piece of the answer."""
+        ...
+
+    def wait(self, notice: WaitNotice) -> None:
+        """Say what is waited for before the next try."""
+        ...
+
+    def notice(self, notice: ChatNotice) -> None:
+        """Say something about the turn; before the answer, or after it was closed."""
+        ...
+
+    def close(self) -> None:
+        """Finish the display; the cursor stands at the beginning of a line."""
+        ...

@@ -1,0 +1,271 @@
+"""From what was asked for to an evaluation that can be run: data, candidates, scorers, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from llmflowlab.asking.budget import Budget
+from llmflowlab.asking.calling import CallPolicy
+from llmflowlab.asking.metering import Metering
+from llmflowlab.data.dataset import Dataset, load_dataset, sample
+from llmflowlab.data.shipped import shipped_benchmark
+from llmflowlab.data.stratified import stratified_sample
+from llmflowlab.errors import ConfigurationError, InputError
+from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.judging import JUDGED, PREFERENCE
+from llmflowlab.evaluation.run.engine import (
+    Snapshot,
+    Workbench,
+    new_evaluation_id,
+    run_evaluation,
+)
+from llmflowlab.evaluation.run.estimate import Estimate, estimate
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.plan import EvaluationPlan
+from llmflowlab.evaluation.run.recorder_client import RecorderProcess
+from llmflowlab.evaluation.run.reuse import reusable_answers
+from llmflowlab.evaluation.run.scorer_choice import DEFAULT_JUDGED, check_scorers
+from llmflowlab.evaluation.run.scoring import Scoring
+from llmflowlab.evaluation.run.steering import Steering, known_budget
+from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
+from llmflowlab.lab.candidates import candidates_of
+from llmflowlab.lab.early_decision import refuse_decided, refuse_undecidable
+from llmflowlab.lab.evaluation_request import EvaluationRequest
+from llmflowlab.lab.gates import champions_asked, gate_check
+from llmflowlab.lab.judges import judges_of, panel_for
+from llmflowlab.lab.lab import Lab
+from llmflowlab.lab.scorers import complete, described, embedders_for, refuse_lacking
+from llmflowlab.settings import Settings
+from llmflowlab.text.money import dollars
+
+__all__ = ["PreparedEvaluation", "default_data", "patient_policy", "prepare", "run"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedEvaluation:
+    """An evaluation ready to be run, and what is worth saying before; to be closed after use."""
+
+    plan: EvaluationPlan
+    bench: Workbench
+    estimate: Estimate
+    remarks: Sequence[str]
+
+    @property
+    def steering(self) -> Steering:
+        """What changes concurrency and budget while it runs."""
+        assert self.bench.steering is not None, "an evaluation that was prepared can be steered"
+        return self.bench.steering
+
+    def close(self) -> None:
+        """Let go of the ledger, and of a recorder that was started and not needed."""
+        if self.bench.recorder is not None:
+            self.bench.recorder.abandon()
+        self.bench.ledger.close()
+
+
+def default_data(settings: Settings) -> Path:
+    """Return the benchmark to use where none is named: the home's, else the one shipped.
+
+    Raises:
+        InputError: Neither is there.
+    """
+    own = settings.home / "benchmark.csv"
+    if own.is_file():
+        return own
+    shipped = shipped_benchmark()
+    if shipped is None:
+        raise InputError(
+            f"There is no benchmark.csv in {settings.home}; name one with --data FILE."
+        )
+    return shipped
+
+
+def prepare(
+    lab: Lab, request: EvaluationRequest, *, start_recorder: bool = False
+) -> PreparedEvaluation:
+    """Check everything that can be checked before the first call.
+
+    Args:
+        lab: The parts.
+        request: What is wished for.
+        start_recorder: Let the recorder's process load MLflow meanwhile, where it will be needed for
+            sure.
+
+    Raises:
+        InputError: A file, model, scorer or number cannot be used.
+        NotConfigured: A provider lacks its key, address or package.
+    """
+    ledger = lab.ledger()
+    recorder = None
+    try:
+        if start_recorder and request.harness == "fast":
+            recorder = RecorderProcess(lab.settings, ledger.path)
+        champions = champions_asked(lab, request.gates, request.models, ledger, request.resume)
+        beside = replace(request, beside=[*request.beside, *champions])
+        prepared = _prepare(lab, beside, ledger, recorder)
+        gates = gate_check(request.gates, prepared.plan, ledger, champions)
+        return replace(prepared, bench=replace(prepared.bench, gates=gates))
+    except BaseException:
+        if recorder is not None:
+            recorder.abandon()
+        ledger.close()
+        raise
+
+
+def run(
+    prepared: PreparedEvaluation, on_progress: Callable[[Snapshot], None] | None = None
+) -> EvaluationResult:
+    """Carry a prepared evaluation out; see `run_evaluation` for what Ctrl-C does.
+
+    Raises:
+        InputError: Another process works on it.
+        TrackingError: The ledger cannot be written; what was answered before is kept.
+    """
+    return run_evaluation(prepared.plan, prepared.bench, on_progress=on_progress)
+
+
+def patient_policy(settings: Settings) -> CallPolicy:
+    """Return how long a row may be tried: nobody sits waiting for one.
+
+    Patience costs little here, a lost row more.
+    """
+    return CallPolicy(
+        first_token_timeout=settings.first_token_timeout,
+        token_timeout=settings.token_timeout,
+        max_tries=max(settings.max_tries, 8),
+        max_retry_seconds=max(settings.max_retry_seconds, 600.0),
+    )
+
+
+def _prepare(
+    lab: Lab, request: EvaluationRequest, ledger: Ledger, recorder: RecorderProcess | None
+) -> PreparedEvaluation:
+    if request.resume is not None:
+        plan = ledger.plan(request.resume)
+        remarks = list(plan.dataset.warnings)
+        refuse_decided(plan, ledger)
+    else:
+        plan, remarks = _new_plan(lab, request)
+    providers = [lab.provider(candidate.model) for candidate in plan.candidates]
+    metering = Metering(lab.counter, lab.prices)
+    policy = patient_policy(lab.settings)
+    concurrency = request.concurrency or lab.settings.concurrency
+    cap = request.budget
+    if request.resume is not None:
+        before = known_budget(ledger, plan.evaluation_id)
+        if cap is None and before is not None:
+            cap = before
+            remarks.append(f"The budget is {dollars(cap)} as before; --budget USD changes it.")
+        elif cap is not None and any(c.parameters.max_tokens is None for c in plan.candidates):
+            raise InputError(
+                f"{plan.evaluation_id} was begun without a budget, so its answers may have any "
+                "length and none can be held; begin a new evaluation with --budget."
+            )
+    budget = Budget(cap, spent=ledger.spent(plan.evaluation_id))
+    steering = Steering(concurrency, budget)
+    judge = panel_for(lab, plan, policy=policy, metering=metering, budget=budget, steering=steering)
+    embedders = embedders_for(
+        lab,
+        plan,
+        ledger,
+        policy=policy,
+        metering=metering,
+        budget=budget,
+        steering=steering,
+        allow_unknown_cost=request.allow_unknown_cost,
+    )
+    output = request.output or lab.settings.state_dir / "evaluations" / plan.evaluation_id
+    bench = Workbench(
+        settings=lab.settings,
+        providers=providers,
+        judge=judge,
+        ledger=ledger,
+        metering=metering,
+        policy=policy,
+        concurrency=concurrency,
+        output=output,
+        plots=True,
+        embedders=embedders,
+        harness=request.harness,
+        budget=budget,
+        recorder=recorder,
+        steering=steering,
+    )
+    for provider in providers:
+        lab.counter.preload(provider.model)
+    reused = reusable_answers(plan, ledger)
+    figures = estimate(
+        plan,
+        providers,
+        metering=metering,
+        prices=lab.prices,
+        reused=reused,
+        panel=judge,
+        ledger=ledger,
+        judged=Scoring(plan, judge, ledger, embedders).recall(reused),
+    )
+    if cap is not None and figures.unpriced and not request.allow_unknown_cost:
+        raise ConfigurationError(
+            f"A budget needs prices, and none is known for {', '.join(figures.unpriced)}; add them "
+            "to prices.json, or pass --allow-unknown-cost."
+        )
+    return PreparedEvaluation(plan=plan, bench=bench, estimate=figures, remarks=remarks)
+
+
+def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, list[str]]:
+    dataset = _dataset(lab, request)
+    candidates = candidates_of(lab, request)
+    judges, remarks = judges_of(lab, request.judges, candidates)
+    if request.scorers:
+        specs = tuple(map(complete, check_scorers(request.scorers)))
+        refuse_lacking(specs, dataset)
+    else:
+        specs = check_scorers([*DETERMINISTIC, *(DEFAULT_JUDGED if judges else ())])
+        if not any(row.guidelines for row in dataset.rows):
+            specs = tuple(spec for spec in specs if spec.kind != "guidelines")
+        if not judges:
+            remarks.append(
+                f"Left out without a judge: {', '.join(DEFAULT_JUDGED)}. Name one with --judge "
+                "provider:model or LLMFLOWLAB_JUDGE; it should not be one of the candidates."
+            )
+    needs_judge = [spec.name for spec in specs if spec.kind in JUDGED]
+    if needs_judge and not judges:
+        raise ConfigurationError(
+            f"{', '.join(needs_judge)} need{'s' if len(needs_judge) == 1 else ''} a judge; name one "
+            "with --judge provider:model or LLMFLOWLAB_JUDGE."
+        )
+    if any(spec.kind == PREFERENCE for spec in specs) and len(candidates) < 2:
+        raise InputError(
+            f"{PREFERENCE} compares the answers of two or more candidates; name another --model."
+        )
+    plan = EvaluationPlan(
+        evaluation_id=new_evaluation_id(),
+        dataset=dataset,
+        candidates=tuple(candidates),
+        scorers=tuple(spec.name for spec in specs),
+        scorer_specs=described(specs),
+        judge=judges[0] if needs_judge else None,
+        panel=judges[1:] if needs_judge else (),
+        judge_runs=request.judge_runs,
+        judge_combine=request.judge_combine,
+        trials=request.trials,
+        fresh=request.fresh,
+        until_decided=request.until_decided,
+        order_seed=request.seed,
+        margin=request.margin,
+    )
+    refuse_undecidable(plan, harness=request.harness)
+    return plan, [*dataset.warnings, *remarks]
+
+
+def _dataset(lab: Lab, request: EvaluationRequest) -> Dataset:
+    dataset = load_dataset(request.data or default_data(lab.settings), mapping=request.mapping)
+    if request.stratify is not None:
+        if request.sample is None:
+            raise InputError("--stratify is about a sample; say of how many rows with --sample N.")
+        return stratified_sample(dataset, request.sample, request.seed, by=request.stratify)
+    if request.sample is not None:
+        return sample(dataset, request.sample, request.seed)
+    return dataset

@@ -1,0 +1,63 @@
+"""What is asked of an evaluation, by a person, a script or a service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from llmflowlab.candidate import Candidate
+from llmflowlab.data.stratified import Stratum
+from llmflowlab.evaluation.conclude.recommendation import DEFAULT_MARGIN
+from llmflowlab.evaluation.judging import Combine
+from llmflowlab.evaluation.run.engine import Harness
+from llmflowlab.lab.gates import GateRequest
+from llmflowlab.messages import Parameters
+
+__all__ = ["EvaluationRequest"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationRequest:
+    """An evaluation that is wished for; nothing of it is checked yet."""
+
+    models: Sequence[str] = ()
+    data: Path | None = None
+    """None means the default benchmark."""
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    """Column of the file for each role that its usual names do not find."""
+    systems: Sequence[str] = ()
+    """System prompts to be tried against each other; empty means none."""
+    prompts: Sequence[str] = ()
+    """Prompts of the registry to be tried, as `NAME[@VERSION]`."""
+    parameter_sets: Sequence[Parameters] = (Parameters(),)
+    """Generation parameters to be tried against each other."""
+    scorers: Sequence[str] = ()
+    """Empty means all that can work."""
+    judges: Sequence[str] = ()
+    """Models behind the judged scorers; several make a panel."""
+    judge_runs: int = 1
+    judge_combine: Combine | None = None
+    until_decided: float | None = None
+    """End a comparison of two once it is decided; differences below this do not matter."""
+    margin: float = DEFAULT_MARGIN
+    """How much worse than the best a cheaper candidate may be."""
+    beside: Sequence[Candidate] = ()
+    """Candidates that the others are to be compared with."""
+    sample: int | None = None
+    stratify: Stratum | None = None
+    """Draw the sample so that each of these keeps its share."""
+    seed: int = 0
+    concurrency: int | None = None
+    fresh: bool = False
+    resume: str | None = None
+    """Id of the evaluation to go on with; its plan then takes the place of this request's."""
+    trials: int = 1
+    budget: Decimal | None = None
+    """USD for candidates, trials and judges together; None limits nothing."""
+    allow_unknown_cost: bool = False
+    harness: Harness = "fast"
+    output: Path | None = None
+    """Folder of the files; None means the evaluation's own in the home."""
+    gates: GateRequest = GateRequest()

@@ -1,0 +1,76 @@
+"""What past sessions and evaluations say, as values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llmflowlab.errors import InputError
+from llmflowlab.history.overview import (
+    EvaluationSummary,
+    SessionSummary,
+    load_evaluations,
+    load_records,
+    load_sessions,
+)
+from llmflowlab.lab.lab import Lab
+from llmflowlab.lab.labels import LABELS
+
+__all__ = ["Past", "last_parameters", "read_past", "records_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """All that is recorded, or what is of one provider."""
+
+    sessions: Sequence[SessionSummary]
+    evaluations: Sequence[EvaluationSummary]
+
+
+def read_past(lab: Lab, provider: str | None, on_notice: Callable[[str], None]) -> Past:
+    """Read what is recorded.
+
+    Args:
+        lab: The parts.
+        provider: Only this one's; None means all.
+        on_notice: Hears what could not be read, in sentences.
+
+    Raises:
+        InputError: There is no such provider.
+        TrackingError: The tracking store cannot be read.
+    """
+    if provider is not None and provider not in LABELS:
+        raise InputError(f"{provider!r} is no provider; choose from {', '.join(LABELS)}.")
+    sessions = load_sessions(lab.settings, on_notice=on_notice)
+    evaluations = load_evaluations(lab.settings, on_notice=on_notice)
+    if provider is not None:
+        sessions = [s for s in sessions if s.provider == provider]
+        evaluations = [e for e in evaluations if e.model.partition(":")[0] == provider]
+    return Past(sessions=sessions, evaluations=evaluations)
+
+
+def records_of(
+    lab: Lab, provider: str, on_notice: Callable[[str], None]
+) -> list[Mapping[str, Any]]:
+    """Return the artifact records of a provider, the newest first."""
+    records: list[Mapping[str, Any]] = [*load_records(lab.settings, provider, on_notice=on_notice)]
+    records.sort(key=lambda record: str(record.get("date", "")), reverse=True)
+    return records
+
+
+def last_parameters(lab: Lab, provider: str) -> dict[str, Any]:
+    """Return the parameters of a provider's last session here that were set.
+
+    Empty where there was none; sessions of other machines leave no file here.
+    """
+    file = lab.settings.info_dir / f"{provider}_info.json"
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    parameters = values.get("parameters") if isinstance(values, dict) else None
+    if not isinstance(parameters, dict):
+        return {}
+    return {name: value for name, value in parameters.items() if value is not None}

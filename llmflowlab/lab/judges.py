@@ -1,0 +1,87 @@
+"""Who judges: from the references a person gave to the panel that an evaluation asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmflowlab.asking.budget import Budget
+from llmflowlab.asking.calling import CallPolicy
+from llmflowlab.asking.metering import Metering
+from llmflowlab.asking.pacing import limiter_for
+from llmflowlab.candidate import Candidate
+from llmflowlab.errors import InputError
+from llmflowlab.evaluation.judging import Judge, Panel
+from llmflowlab.evaluation.run.plan import EvaluationPlan
+from llmflowlab.evaluation.run.steering import Steering
+from llmflowlab.lab.lab import Lab
+from llmflowlab.providers.factory import parse_reference
+
+__all__ = ["judges_of", "panel_for"]
+
+
+def judges_of(
+    lab: Lab, named: Sequence[str], candidates: Sequence[Candidate]
+) -> tuple[tuple[str, ...], list[str]]:
+    """Return the judges' references, and what to say of them; none where none is to be had.
+
+    Raises:
+        InputError: A judge is named twice or is no language model.
+    """
+    models = {candidate.model for candidate in candidates}
+    if not named:
+        if lab.settings.judge is None:
+            return (), []
+        reference = _reference(lab, lab.settings.judge)
+        if reference in models:
+            return (), [f"LLMFLOWLAB_JUDGE is {reference}, which is a candidate here."]
+        return (reference,), []
+    references = tuple(_reference(lab, name) for name in named)
+    for reference in references:
+        if references.count(reference) > 1:
+            raise InputError(
+                f"{reference} is named twice as a judge; --judge-runs N asks it several times."
+            )
+    remarks = [
+        f"Careful: {reference} judges its own answers here, and models favour what they wrote "
+        "themselves; a judge from outside is safer."
+        for reference in references
+        if reference in models
+    ]
+    return references, remarks
+
+
+def _reference(lab: Lab, named: str) -> str:
+    provider = lab.provider(named)
+    if not provider.is_language_model:
+        raise InputError(
+            f"{provider.reference} cannot judge: it is no language model. Name another with --judge."
+        )
+    return provider.reference
+
+
+def panel_for(
+    lab: Lab,
+    plan: EvaluationPlan,
+    *,
+    policy: CallPolicy,
+    metering: Metering,
+    budget: Budget,
+    steering: Steering,
+) -> Panel | None:
+    """Return the judges of a plan, ready to be asked; None where it has none."""
+    judges = []
+    for reference in plan.judges:
+        gate = limiter_for(parse_reference(reference).provider, lab.settings, steering.concurrency)
+        steering.attach(gate.set_concurrency)
+        judges.append(
+            Judge(
+                lab.provider(reference),
+                policy=policy,
+                metering=metering,
+                budget=budget,
+                gate=gate,
+            )
+        )
+    if not judges:
+        return None
+    return Panel(judges=tuple(judges), runs=plan.judge_runs, combine=plan.judge_combine)

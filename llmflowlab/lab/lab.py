@@ -1,0 +1,188 @@
+"""The lab itself: its settings and the parts every use-case needs, each built when it is used."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from llmflowlab.errors import InputError
+from llmflowlab.settings import Settings
+
+if TYPE_CHECKING:
+    from llmflowlab.evaluation.run.ledger import Ledger
+    from llmflowlab.providers.base import Provider
+    from llmflowlab.providers.readiness import ReadinessChecks
+    from llmflowlab.text.cost import Prices
+    from llmflowlab.text.language import LanguageDetector
+    from llmflowlab.text.tokens import TokenCounter
+    from llmflowlab.tracking.recorder import ChatRecorder, Delivery
+    from llmflowlab.tracking.records import SessionStart
+    from llmflowlab.tracking.store import Store
+
+__all__ = ["Lab", "Recovered"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """What an earlier process left behind and is being delivered now."""
+
+    sessions: int
+    turns: int
+
+
+class Lab:
+    """The parts that use-cases are made of, whoever asks for them: console, service, script.
+
+    Args:
+        settings: The configuration.
+        build: Makes a provider from a model reference; the factory unless a test says otherwise.
+    """
+
+    def __init__(
+        self, settings: Settings, *, build: Callable[[str], Provider] | None = None
+    ) -> None:
+        self.settings = settings
+        self._build = build
+        self._notices: deque[str] = deque()
+        self._delivery_lock = threading.Lock()
+        self._delivery: Delivery | None = None
+
+    def provider(self, reference: str) -> Provider:
+        """Build the model a reference names.
+
+        Raises:
+            InputError: The reference is malformed.
+            NotConfigured: The provider lacks something.
+        """
+        if self._build is not None:
+            return self._build(reference)
+        from llmflowlab.providers.factory import build
+
+        return build(reference, self.settings)
+
+    @cached_property
+    def checks(self) -> ReadinessChecks:
+        """The readiness checks, started at the first look."""
+        from llmflowlab.providers.readiness import ReadinessChecks
+
+        checks = ReadinessChecks(self.settings)
+        checks.start()
+        return checks
+
+    @cached_property
+    def prices(self) -> Prices:
+        """What models cost."""
+        from llmflowlab.text.cost import Prices
+
+        return Prices(self.settings)
+
+    @cached_property
+    def counter(self) -> TokenCounter:
+        """Counts tokens where a provider does not."""
+        from llmflowlab.text.tokens import TokenCounter
+
+        return TokenCounter()
+
+    @cached_property
+    def detector(self) -> LanguageDetector:
+        """Tells languages."""
+        from llmflowlab.text.language import LanguageDetector
+
+        return LanguageDetector(self.settings.models_dir)
+
+    def build_text_room(self) -> None:
+        """Build what measures answers.
+
+        Raises:
+            InputError: The person's own price file cannot be used.
+        """
+        _ = self.prices, self.counter, self.detector
+
+    def store(self) -> Store:
+        """Open MLflow's store; imports MLflow where nobody has yet.
+
+        Raises:
+            TrackingError: It cannot be opened.
+        """
+        from llmflowlab.tracking.store import open_store
+
+        return open_store(self.settings)
+
+    @property
+    def store_address(self) -> str:
+        """Where MLflow's store is, without what is secret in it."""
+        from llmflowlab.tracking.store import safe_uri
+
+        return safe_uri(self.settings.tracking_uri)
+
+    @property
+    def has_evaluations(self) -> bool:
+        """Whether a ledger of evaluations was ever begun in this home."""
+        return (self.settings.state_dir / "evaluations.db").exists()
+
+    def ledger(self) -> Ledger:
+        """Open the home's ledger; a home without one gets its file at the first write.
+
+        Raises:
+            TrackingError: It cannot be opened.
+        """
+        from llmflowlab.evaluation.run.ledger import Ledger
+
+        return Ledger(self.settings.state_dir / "evaluations.db")
+
+    def existing_ledger(self) -> Ledger:
+        """Open the ledger of evaluations that were made; a question about nothing makes none.
+
+        Raises:
+            InputError: No evaluation was made here.
+            TrackingError: It cannot be opened.
+        """
+        if not self.has_evaluations:
+            raise InputError(f"No evaluation was made in {self.settings.home} yet.")
+        return self.ledger()
+
+    @property
+    def delivery(self) -> Delivery:
+        """The running delivery to MLflow; started at the first use, from whichever thread."""
+        with self._delivery_lock:
+            if self._delivery is None:
+                from llmflowlab.agents.package import package
+                from llmflowlab.tracking.recorder import Delivery
+
+                self._delivery = Delivery(self.settings, package=package(), on_notice=self.notify)
+                self._delivery.start()
+            return self._delivery
+
+    @property
+    def running_delivery(self) -> Delivery | None:
+        """The delivery where one was started; asking starts none."""
+        return self._delivery
+
+    def recorder(self, start: SessionStart) -> ChatRecorder:
+        """Open the journal of a new session."""
+        from llmflowlab.tracking.recorder import ChatRecorder
+
+        return ChatRecorder(self.settings, start, self.delivery)
+
+    def notify(self, text: str) -> None:
+        """Leave a sentence for whoever looks next; from any thread."""
+        self._notices.append(text)
+
+    def take_notices(self) -> list[str]:
+        """Return what background work had to say since the last time."""
+        taken = []
+        while self._notices:
+            taken.append(self._notices.popleft())
+        return taken
+
+    def take_recovered(self) -> Recovered | None:
+        """Return once what an earlier process left behind; None where there was nothing."""
+        if self._delivery is None or not self._delivery.recovered:
+            return None
+        sessions = list(self._delivery.recovered)
+        self._delivery.recovered.clear()
+        return Recovered(sessions=len(sessions), turns=sum(s.turns for s in sessions))
