@@ -19,11 +19,11 @@ from llmflowlab.cli.formatting import (
     seconds,
     shortened,
 )
-from llmflowlab.cli.info_summary import Comparison, compare
-from llmflowlab.cli.info_values import FEW_TURNS, ModelSummary
 from llmflowlab.cli.status import LABELS
 from llmflowlab.cli.ui.screen import Choice, Table
 from llmflowlab.errors import ExitCode, InputError
+from llmflowlab.history.models import FEW_TURNS, ModelSummary
+from llmflowlab.history.summary import Comparison, compare
 from llmflowlab.text.sanitize import neutralise
 
 if TYPE_CHECKING:

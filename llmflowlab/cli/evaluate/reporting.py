@@ -209,10 +209,11 @@ def _verdict(found: Diff) -> str:
         f"{test.difference * 100:+.1f} points, 95 % CI {low:.1f} to {high:.1f}, "
         f"p = {test.p_value:.3g}, {plural(test.n, 'row')}"
     )
-    # Both must say so: an interval that reaches 0 is no proof of a difference.
-    if test.p_value >= 0.05 or low <= 0 <= high:
+    if found.caveat is not None:
+        return f"No verdict between A and B ({figures}): {found.caveat}."
+    if found.verdict == "no_difference_shown":
         return f"No difference shown between A and B ({figures})."
-    return f"B is {'better' if test.difference > 0 else 'worse'} than A ({figures})."
+    return f"B is {'better' if found.verdict == 'b_better' else 'worse'} than A ({figures})."
 
 
 def _print_json(document: dict[str, Any]) -> None:
