@@ -17,22 +17,30 @@ from llmflowlab.statistics.intervals import Interval, bootstrap_interval
 __all__ = ["cost_interval", "latency_interval", "spent_in_all", "spent_on"]
 
 
+_CAME = frozenset({"complete", "incomplete"})
+"""States of answers of which something came, and so was paid for."""
+
+
 def spent_on(answer: AnswerRecord) -> Decimal | None:
     """Return in USD what was spent on an answer, failed tries included; None where unknown."""
-    if answer.state in {"complete", "incomplete"} and answer.cost is None:
+    if answer.state in _CAME and answer.cost is None:
         return None
     return answer.spent
 
 
 def spent_in_all(answers: Iterable[AnswerRecord]) -> Decimal | None:
-    """Return in USD what was spent on answers; None without any, or where a part is unknown."""
-    total: Decimal | None = None
+    """Return in USD what was spent on answers; None where a part is unknown.
+
+    So it is where nothing came and no failure said what it took: nothing known is not nothing spent.
+    """
+    total, came = Decimal(0), False
     for answer in answers:
         spent = spent_on(answer)
         if spent is None:
             return None
-        total = spent if total is None else total + spent
-    return total
+        total += spent
+        came = came or answer.state in _CAME
+    return total if came or total else None
 
 
 def cost_interval(answers: Mapping[Cell, AnswerRecord]) -> Interval | None:
