@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from llmflowlab.text import money
+from llmflowlab.text.amounts import percent, plural, seconds
 
 __all__ = [
     "bytes_text",
@@ -26,25 +27,9 @@ def count(value: float | None, *, estimated: bool = False) -> str | None:
     return f"{'~' if estimated else ''}{value:,.0f}"
 
 
-def seconds(value: float | None) -> str | None:
-    """Write a duration so that three digits are left to read."""
-    if value is None:
-        return None
-    if value < 1:
-        return f"{value * 1000:.0f} ms"
-    if value < 100:
-        return f"{value:.1f} s"
-    return f"{value:,.0f} s"
-
-
 def dollars(value: Decimal | None) -> str | None:
     """Write an amount in US dollars; None stays None."""
     return None if value is None else money.dollars(value)
-
-
-def percent(value: float | None) -> str | None:
-    """Write a share of 1 as a percentage."""
-    return None if value is None else f"{100 * value:.1f} %"
 
 
 def bytes_text(value: float) -> str:
@@ -54,11 +39,6 @@ def bytes_text(value: float) -> str:
             return f"{value:.0f} {unit}" if unit in {"B", "kB"} else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
-
-
-def plural(number: int, one: str, many: str | None = None) -> str:
-    """Write a number with its noun: `1 turn`, `2 turns`."""
-    return f"{number:,} {one if number == 1 else (many or one + 's')}"
 
 
 def shortened(text: str, width: int) -> str:

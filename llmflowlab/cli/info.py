@@ -18,12 +18,12 @@ from llmflowlab.cli.formatting import (
     seconds,
     shortened,
 )
-from llmflowlab.cli.info_summary import Comparison, compare
-from llmflowlab.cli.info_values import FEW_TURNS, ModelSummary
 from llmflowlab.cli.options import add_json
 from llmflowlab.cli.output import give
 from llmflowlab.cli.ui.screen import Choice, Table
 from llmflowlab.errors import ExitCode
+from llmflowlab.history.models import FEW_TURNS, ModelSummary
+from llmflowlab.history.summary import Comparison, compare
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.text.sanitize import neutralise
 

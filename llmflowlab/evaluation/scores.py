@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias
 
-__all__ = ["NotScored", "Score"]
+__all__ = ["COVERAGE_FLOOR", "DATA_GAPS", "NotScored", "Score"]
 
 NotScored: TypeAlias = Literal[
     "answer_failed",
@@ -24,6 +24,12 @@ NotScored: TypeAlias = Literal[
     "undecidable",
 ]
 """Why a row has no value: never wrong, never right, always counted."""
+
+DATA_GAPS: frozenset[str] = frozenset({"no_context", "no_expected_answer", "no_guidelines"})
+"""Reasons that lie in the benchmark: a row without guidelines was not lost by anybody."""
+
+COVERAGE_FLOOR = 0.95
+"""Share of the answers that must be scored, the data's own gaps aside, for a verdict to be given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

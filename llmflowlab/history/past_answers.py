@@ -8,14 +8,10 @@ from llmflowlab.data.past import PastRow, row_key
 from llmflowlab.errors import LabError
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Outcome
+from llmflowlab.evaluation.run.plan import EvaluationPlan
+from llmflowlab.evaluation.scorers.ranking import SAYS_RIGHT, ranked
 
 __all__ = ["past_rows"]
-
-_SCORERS = (
-    *("correctness", "support_correctness", "equivalence", "multiple_choice", "numeric_match"),
-    *("exact_match", "contains"),
-)
-"""Who may say whether an answer is right; the first that did."""
 
 
 def past_rows(ledger: Ledger) -> dict[str, PastRow]:
@@ -34,7 +30,7 @@ def past_rows(ledger: Ledger) -> dict[str, PastRow]:
         keys = [row_key(row) for row in plan.dataset.rows]
         for _, record in ledger.outcomes(stored.id):
             outcome = Outcome.from_json(record)
-            right = _right(outcome)
+            right = _right(plan, outcome)
             if right is not None:
                 who = (plan.candidates[outcome.cell.candidate].digest, outcome.cell.trial)
                 answers = found[keys[outcome.cell.row]].answers
@@ -42,9 +38,10 @@ def past_rows(ledger: Ledger) -> dict[str, PastRow]:
     return dict(found)
 
 
-def _right(outcome: Outcome) -> bool | None:
-    for name in _SCORERS:
+def _right(plan: EvaluationPlan, outcome: Outcome) -> bool | None:
+    """Return what the first scorer that can tell says of the answer; None where none does."""
+    for name in ranked(plan.scorers):
         score = outcome.scores.get(name)
-        if score is not None and score.value is not None:
+        if plan.spec(name).kind in SAYS_RIGHT and score is not None and score.value is not None:
             return score.value >= 0.5
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
 
@@ -69,21 +69,24 @@ def evaluation_from_run(run: StoredRun) -> EvaluationSummary | None:
         finished=_local(run.ended_ms),
         rows=rows,
         answered=_whole(metrics, "answered"),
-        scores=_scores(metrics, rows),
+        scores=_scores(metrics, rows, run.params.get("scorers", "").split(", ")),
         cost=_money(metrics),
         latency=metrics.get("latency/mean"),
     )
 
 
 def _scores(
-    metrics: Mapping[str, float], rows: int | None
+    metrics: Mapping[str, float], rows: int | None, order: Sequence[str]
 ) -> dict[str, Mapping[str, float | None]]:
+    """Return the figures of each scorer, in the order of the evaluation's plan.
+
+    That order says which one ranked it where none of the usual ones did.
+    """
+    # Coverage tells a scorer from `latency/mean`, and is there even where nothing was scored.
+    names = [name.removesuffix("/coverage") for name in metrics if name.endswith("/coverage")]
+    names.sort(key=lambda name: (order.index(name) if name in order else len(order), name))
     scores: dict[str, Mapping[str, float | None]] = {}
-    for name in metrics:
-        scorer, slash, part = name.rpartition("/")
-        # Coverage tells a scorer from `latency/mean`, and is there even where nothing was scored.
-        if not slash or part != "coverage":
-            continue
+    for scorer in names:
         values = {part: metrics.get(f"{scorer}/{part}") for part in _SCORE_PARTS}
         coverage = values["coverage"]
         scored = None if rows is None or coverage is None else float(round(rows * coverage))

@@ -6,14 +6,13 @@ from contextlib import closing
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.conclude.results import Comparison, Verdict
 from llmflowlab.evaluation.reports.changes import Diff, Side, diff_sides
 from llmflowlab.evaluation.run.ledger import Ledger, StoredEvaluation
 from llmflowlab.evaluation.run.replay import evaluation_behind
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.report import result_of
 
-__all__ = ["Diff", "compare_evaluations", "verdict_of"]
+__all__ = ["Diff", "compare_evaluations"]
 
 
 def compare_evaluations(lab: Lab, first: str, second: str, scorer: str | None = None) -> Diff:
@@ -31,17 +30,6 @@ def compare_evaluations(lab: Lab, first: str, second: str, scorer: str | None = 
     """
     with closing(lab.existing_ledger()) as ledger:
         return diff_sides(*_sides(ledger, first, second), scorer)
-
-
-def verdict_of(found: Diff) -> Verdict:
-    """Return what the rows of a diff show, by the rule that every comparison keeps.
-
-    One comparison is made, so there is nothing to correct for.
-    """
-    p_value = None if found.test is None else found.test.p_value
-    return Comparison(
-        a=found.a.label, b=found.b.label, scorer=found.scorer, test=found.test, p_adjusted=p_value
-    ).verdict
 
 
 def _sides(ledger: Ledger, first: str, second: str) -> tuple[Side, Side]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.conclude.deciding import sequential_of
+from llmflowlab.evaluation.conclude.table import plan_traits
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Outcome
-from llmflowlab.evaluation.run.plan import EvaluationPlan, main_scorer
-from llmflowlab.evaluation.run.scorer_choice import corpus_figures
+from llmflowlab.evaluation.run.plan import EvaluationPlan
+from llmflowlab.evaluation.scorers.ranking import main_scorer
 
 __all__ = ["refuse_decided", "refuse_undecidable"]
 
@@ -28,7 +29,7 @@ def refuse_undecidable(plan: EvaluationPlan, *, harness: str) -> None:
         reason = "asks every question once; leave --trials out"
     elif harness != "fast":
         reason = "needs scores while it runs; leave --harness mlflow out"
-    elif main_scorer(plan.scorers) in corpus_figures(plan):
+    elif plan_traits(plan)[main_scorer(plan.scorers)].figure is not None:
         reason = f"needs a score for each row; {main_scorer(plan.scorers)} is of the whole dataset"
     if reason is not None:
         raise InputError(f"--until-decided {reason}.")

@@ -18,9 +18,9 @@ from llmflowlab.evaluation.conclude.sizing import (
     spread_of,
     visible,
 )
-from llmflowlab.evaluation.run.plan import main_scorer
+from llmflowlab.evaluation.conclude.table import plan_traits
 from llmflowlab.evaluation.run.replay import evaluation_behind
-from llmflowlab.evaluation.run.scorer_choice import corpus_figures, is_binary
+from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.lab.evaluate import prepare
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.lab import Lab
@@ -99,15 +99,15 @@ def size_evaluation(lab: Lab, request: SizingRequest) -> Sizing:
                 "A plan is about telling candidates apart; name two or more with --model."
             )
         scorer = main_scorer(plan.scorers)
-        if scorer in corpus_figures(plan):
+        traits = plan_traits(plan)[scorer]
+        if traits.figure is not None:
             raise InputError(f"{scorer} is of the whole dataset; plan with a scorer of each row.")
-        binary = is_binary(plan.scorers, combine=plan.judge_combine, specs=plan.scorer_specs)
         source = request.paired_from
         spread = spread_of(
             plan,
             scorer,
             ledger,
-            binary=binary[scorer] and plan.trials == 1,
+            binary=traits.exact(repeated=plan.repeated),
             source=None if source is None else evaluation_behind(ledger, source),
         )
         comparisons = comparisons_of(plan)

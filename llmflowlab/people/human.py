@@ -6,19 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmflowlab.evaluation.conclude.counting import interval_over_questions
 from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.conclude.table import ScoreTable
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell
+from llmflowlab.evaluation.scorers.traits import ScorerTraits
 from llmflowlab.people.sheets import Verdict
-from llmflowlab.statistics import Interval
+from llmflowlab.statistics.agreement import weighted_kappa
+from llmflowlab.statistics.intervals import Interval
 
 __all__ = ["Agreement", "HumanMean", "agreement", "human_means", "keep_verdicts", "kept_verdicts"]
-
-_SEED = 20_240_607
-_RESAMPLES = 2_000
-_FEWEST = 10
-"""Questions below which resampling says nothing of the spread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,27 +110,32 @@ def human_means(
     result: EvaluationResult, verdicts: Mapping[str, Sequence[Verdict]]
 ) -> list[HumanMean]:
     """Return each person's mean of each candidate they judged, with its interval over questions."""
-    means = []
+    table = ScoreTable(
+        {person: _traits(person, said) for person, said in verdicts.items()},
+        candidates=len(result.plan.candidates),
+        questions=result.plan.questions,
+        trials=result.plan.trials,
+    )
     for person, said in verdicts.items():
-        for index, candidate in enumerate(result.plan.candidates):
-            by_row: dict[int, list[float]] = {}
-            for verdict in said:
-                if verdict.cell.candidate == index:
-                    by_row.setdefault(verdict.cell.row, []).append(verdict.value)
-            values = [value for of_row in by_row.values() for value in of_row]
-            if values:
-                means.append(
-                    HumanMean(
-                        person=person,
-                        candidate=candidate.label,
-                        mean=sum(values) / len(values),
-                        n=len(values),
-                        interval=interval_over_questions(
-                            by_row, binary=not any(v.said.isdigit() for v in said)
-                        ),
-                    )
-                )
-    return means
+        for verdict in said:
+            table.put(verdict.cell, person, verdict.value)
+    return [
+        HumanMean(
+            person=person,
+            candidate=candidate.label,
+            mean=table.mean(index, person),
+            n=table.scored(index, person),
+            interval=table.interval(index, person),
+        )
+        for person in verdicts
+        for index, candidate in enumerate(result.plan.candidates)
+        if table.scored(index, person)
+    ]
+
+
+def _traits(person: str, said: Sequence[Verdict]) -> ScorerTraits:
+    grades = any(verdict.said.isdigit() for verdict in said)
+    return ScorerTraits(name=person, kind="grade" if grades else "yes_no")
 
 
 def agreement(
@@ -141,6 +143,7 @@ def agreement(
 ) -> list[Agreement]:
     """Set each person beside each scorer, and beside each person who judged the same answers."""
     found = []
+    questions = result.plan.questions
     people = {person: {v.cell: v.value for v in said} for person, said in verdicts.items()}
     for place, (person, mine) in enumerate(people.items()):
         for scorer in result.plan.scorers:
@@ -150,57 +153,25 @@ def agreement(
                 if (score := result.scores.get(cell, {}).get(scorer)) is not None
                 and score.value is not None
             }
-            found.append(_agreement(person, scorer, mine, theirs))
+            found.append(_agreement(person, scorer, mine, theirs, questions))
         for other in list(people)[place + 1 :]:
-            both = _agreement(person, other, mine, people[other])
+            both = _agreement(person, other, mine, people[other], questions)
             if both.n:
                 found.append(both)
     return found
 
 
 def _agreement(
-    person: str, other: str, mine: Mapping[Cell, float], theirs: Mapping[Cell, float]
+    person: str,
+    other: str,
+    mine: Mapping[Cell, float],
+    theirs: Mapping[Cell, float],
+    questions: Sequence[int],
 ) -> Agreement:
     common = [cell for cell in mine if cell in theirs]
-    pairs = [(cell.row, mine[cell], theirs[cell]) for cell in common]
+    pairs = [(questions[cell.row], mine[cell], theirs[cell]) for cell in common]
     same = sum(a == b for _, a, b in pairs) / len(pairs) if pairs else None
-    kappa, interval = _kappa(pairs)
+    kappa, interval = weighted_kappa(pairs)
     return Agreement(
         person=person, other=other, n=len(pairs), same=same, kappa=kappa, interval=interval
     )
-
-
-def _kappa(pairs: Sequence[tuple[int, float, float]]) -> tuple[float | None, Interval | None]:
-    """Return Cohen's kappa with squared weights (Cohen 1968) and its percentile bootstrap interval.
-
-    κ = 1 − mean (a − b)² / mean over all a, b of (a − b)²; for yes and no the unweighted kappa (Cohen
-    1960). The denominator is var a + var b + (mean a − mean b)².
-    """
-    # Imported here: a command that judges nothing need not load it.
-    import numpy as np
-
-    if not pairs:
-        return None, None
-    rows = {row: place for place, row in enumerate(dict.fromkeys(row for row, _, _ in pairs))}
-    sums = np.zeros((len(rows), 6))
-    for row, a, b in pairs:
-        # Answers to one question are not independent, so questions are what is drawn.
-        sums[rows[row]] += (1.0, a, b, a * a, b * b, (a - b) ** 2)
-
-    def kappas(totals: np.ndarray) -> np.ndarray:
-        n, a, b, aa, bb, dd = totals.T
-        expected = aa / n + bb / n - 2 * (a / n) * (b / n)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(expected > 1e-12, 1 - (dd / n) / expected, np.nan)
-
-    kappa = float(kappas(sums.sum(axis=0, keepdims=True))[0])
-    if np.isnan(kappa):
-        return None, None
-    if len(rows) < _FEWEST:
-        return kappa, None
-    generator = np.random.default_rng(_SEED)
-    weights = generator.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), _RESAMPLES)
-    drawn = kappas(weights @ sums)
-    drawn = drawn[~np.isnan(drawn)]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return kappa, Interval(float(low), float(high))

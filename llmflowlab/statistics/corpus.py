@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -10,7 +11,14 @@ import numpy as np
 from llmflowlab.statistics.intervals import Interval
 from llmflowlab.statistics.paired import PairedTest
 
-__all__ = ["CorpusFigure", "added", "corpus_interval", "corpus_test", "corpus_value"]
+__all__ = [
+    "CorpusDraws",
+    "CorpusFigure",
+    "corpus_draws",
+    "corpus_interval",
+    "corpus_test",
+    "corpus_value",
+]
 
 CorpusFigure: TypeAlias = Callable[[Sequence[float]], float]
 """The figure, 0 to 1, of the sums of rows' statistics."""
@@ -27,21 +35,16 @@ def corpus_value(parts: Sequence[Sequence[float]], figure: CorpusFigure) -> floa
         parts: For each row its statistics, all of the same length.
         figure: What to make of their sums.
     """
-    if not parts:
+    if not len(parts):
         return None
     return figure([float(total) for total in np.asarray(parts, dtype=float).sum(axis=0)])
-
-
-def added(parts: Iterable[Sequence[float]]) -> tuple[float, ...]:
-    """Return the sums of rows' statistics, such as those of one question's trials."""
-    return tuple(map(sum, zip(*parts, strict=True)))
 
 
 def corpus_interval(
     parts: Sequence[Sequence[float]], figure: CorpusFigure, *, confidence: float = 0.95
 ) -> Interval | None:
     """Return the percentile bootstrap interval of the figure, over rows (Koehn 2004, W04-3250)."""
-    if not parts:
+    if not len(parts):
         return None
     # In an order of their own, so that whoever reads the rows in another order finds the same.
     rows = np.asarray(sorted(map(tuple, parts)), dtype=float)
@@ -54,16 +57,48 @@ def corpus_interval(
     return Interval(float(np.quantile(values, tail)), float(np.quantile(values, 1 - tail)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusDraws:
+    """What was drawn to compare two candidates by a corpus figure."""
+
+    n: int
+    difference: float
+    p_value: float
+    resampled: np.ndarray
+    """Differences of the paired bootstrap."""
+
+    def test(self, *, confidence: float = 0.95) -> PairedTest:
+        """Return the comparison with its interval at a confidence."""
+        tail = (1 - confidence) / 2
+        low, high = (float(np.quantile(self.resampled, q)) for q in (tail, 1 - tail))
+        return PairedTest(
+            n=self.n,
+            difference=self.difference,
+            interval=Interval(low, high),
+            p_value=self.p_value,
+            # As if it were a mean: the standard error is what the bootstrap found.
+            deviation=float(np.std(self.resampled, ddof=1)) * float(np.sqrt(self.n)),
+        )
+
+
 def corpus_test(
     a: Sequence[Sequence[float]], b: Sequence[Sequence[float]], figure: CorpusFigure
 ) -> PairedTest | None:
-    """Compare two candidates by a corpus figure on the rows that both have.
+    """Compare two candidates by a corpus figure, at 95 %; see `corpus_draws`."""
+    drawn = corpus_draws(a, b, figure)
+    return None if drawn is None else drawn.test()
+
+
+def corpus_draws(
+    a: Sequence[Sequence[float]], b: Sequence[Sequence[float]], figure: CorpusFigure
+) -> CorpusDraws | None:
+    """Compare two candidates by a corpus figure on the rows that both have; None without any.
 
     p by approximate randomisation: each row's two statistics change sides or not, by a coin, and
     p = (1 + differences at least as large) / (1 + shuffles) (Riezler & Maxwell 2005, W05-0908).
     The interval is the paired percentile bootstrap's.
     """
-    if not a:
+    if not len(a):
         return None
     first, second = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     n = len(first)
@@ -86,14 +121,11 @@ def corpus_test(
         difference(sums[:width], sums[width:])
         for sums in _resampled_sums(both, generator, _RESAMPLES)
     ]
-    spread = float(np.std(values, ddof=1))
-    return PairedTest(
+    return CorpusDraws(
         n=n,
         difference=observed,
-        interval=Interval(float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))),
         p_value=(1 + beyond) / (1 + _RESAMPLES),
-        # As if it were a mean: the standard error is what the bootstrap found.
-        deviation=spread * float(np.sqrt(n)),
+        resampled=np.asarray(values),
     )
 
 

@@ -13,7 +13,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-__all__ = ["Interval", "bootstrap_interval", "mean_interval", "quantile", "wilson_interval"]
+__all__ = ["Interval", "bootstrap_interval", "mean_interval", "wilson_interval"]
 
 _SEED = 20_240_607
 """One fixed seed: the same scores give the same interval on every machine."""
@@ -102,7 +102,8 @@ def _expanded_interval(sample: np.ndarray, *, confidence: float) -> Interval:
         return centre + spread / root * (moved + skew * (moved * moved - 1))
 
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    return Interval(quantile(-z), quantile(z))
+    # The expansion knows nothing of the scale's ends, which no bound may leave.
+    return Interval(max(0.0, quantile(-z)), min(1.0, quantile(z)))
 
 
 def _resampled_means(sample: np.ndarray) -> np.ndarray:
@@ -139,16 +140,5 @@ def mean_interval(values: Sequence[float], *, binary: bool) -> Interval | None:
     if not values:
         return None
     if binary:
-        return wilson_interval(sum(values), len(values))
+        return wilson_interval(math.fsum(values), len(values))
     return bootstrap_interval(values)
-
-
-def quantile(values: Sequence[float], q: float) -> float | None:
-    """Return the q-quantile by linear interpolation (Hyndman & Fan 1996, type 7), None if empty."""
-    ordered = sorted(values)
-    if not ordered:
-        return None
-    place = q * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)

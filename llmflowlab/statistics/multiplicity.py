@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["holm"]
+__all__ = ["holm", "holm_levels"]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -16,3 +16,21 @@ def holm(p_values: Sequence[float]) -> list[float]:
         running = max(running, min(1.0, (len(p_values) - rank) * p_values[i]))
         adjusted[i] = running
     return adjusted
+
+
+def holm_levels(p_values: Sequence[float], *, alpha: float = 0.05) -> list[float]:
+    """Return the level at which Holm's procedure tests each hypothesis, in the order given.
+
+    The i-th smallest p-value is held against α / (m − i + 1), until the first that is above it: there
+    the procedure stops, and the rest stand at that level. An interval of confidence 1 − level beside a
+    p-value says the same as the corrected test.
+    """
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    levels = [alpha] * len(p_values)
+    level, stopped = alpha, False
+    for rank, i in enumerate(order):
+        if not stopped:
+            level = alpha / (len(p_values) - rank)
+            stopped = p_values[i] > level
+        levels[i] = level
+    return levels

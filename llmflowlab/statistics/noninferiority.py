@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from llmflowlab.statistics.paired import difference_interval, tango_interval
+from llmflowlab.statistics.paired import difference_interval, differences_of, tango_interval
 
 __all__ = ["NonInferiority", "non_inferior"]
 
@@ -80,9 +80,9 @@ def non_inferior(
     """
     if not 0 <= margin < 1:
         raise ValueError("a margin lies between 0 and 1")
-    if not baseline:
+    if not len(baseline):
         return None
-    differences = np.asarray(challenger, dtype=float) - np.asarray(baseline, dtype=float)
+    differences = differences_of(baseline, challenger)
     n = int(differences.size)
     confidence = 1 - 2 * error
     if binary:
@@ -97,10 +97,12 @@ def non_inferior(
     else:
         interval = difference_interval(differences, confidence=confidence)
         mean, half = float(differences.mean()), _student(differences, error)
-        low, high = min(interval.low, mean - half), max(interval.high, mean + half)
+        # A difference of two scores lies between −1 and 1, and so do its bounds.
+        low = max(-1.0, min(interval.low, mean - half))
+        high = min(1.0, max(interval.high, mean + half))
     return NonInferiority(
         n=n,
-        difference=float(differences.mean()),
+        difference=math.fsum(differences) / n,
         lower_bound=low,
         upper_bound=high,
         margin=margin,

@@ -9,17 +9,31 @@ from fractions import Fraction
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from llmflowlab.statistics.intervals import Interval, bootstrap_interval
 
 __all__ = [
     "PairedTest",
     "difference_interval",
+    "differences_of",
     "mcnemar_exact",
+    "mean_p_value",
+    "p_value_of",
     "paired_test",
     "tango_interval",
     "tango_statistic",
 ]
+
+
+_SEED = 20_240_607
+_FLIPS = 9_999
+_ALL_FLIPS_UP_TO = 16
+"""Differences of which every choice of signs is looked at; of more, a random draw."""
+_MANY_ROWS = 2_000
+"""Differences from which the sum under random signs is as good as normal."""
+_TOLERANCE = 12
+"""Decimals of a difference; what lies beyond is the noise of sums, which must not break a tie."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,35 +137,54 @@ def _edge(rejected: Callable[[float], bool], outer: float, inner: float) -> floa
     return inner
 
 
+def differences_of(a: ArrayLike, b: ArrayLike) -> np.ndarray:
+    """Return b − a row by row; what is equal but for the noise of sums is equal."""
+    raw = np.asarray(b, dtype=float) - np.asarray(a, dtype=float)
+    return np.asarray(np.round(raw, _TOLERANCE) + 0.0)
+
+
+def p_value_of(a: Sequence[float], b: Sequence[float], *, binary: bool) -> float | None:
+    """Return the p-value of `paired_test` alone; None where no row has both values."""
+    if not len(a):
+        return None
+    return mcnemar_exact(a, b) if binary else mean_p_value(differences_of(a, b))
+
+
 def paired_test(
-    a: Sequence[float], b: Sequence[float], *, binary: bool, bounded: bool = True
+    a: Sequence[float],
+    b: Sequence[float],
+    *,
+    binary: bool,
+    bounded: bool = True,
+    confidence: float = 0.95,
 ) -> PairedTest | None:
     """Compare two candidates row by row; None where no row has both values.
 
-    Yes/no scores: McNemar's exact test and Tango's interval. Others, in any unit: Wilcoxon's
-    signed-rank test with ties kept (Pratt 1959), as scipy computes it, and the BCa bootstrap interval
-    of the mean difference, over rows.
+    Yes/no scores: McNemar's exact test and Tango's interval. Others, in any unit: the randomisation
+    test of the mean difference and its BCa bootstrap interval, so that both speak of the mean.
 
     Args:
         a: One candidate's values.
         b: The other's, of the same rows.
         binary: Whether all are 0 or 1.
         bounded: Whether all lie in [0, 1]; seconds, tokens and USD do not.
+        confidence: Of the interval; more where several comparisons share the level.
     """
-    if not a:
+    p_value = p_value_of(a, b, binary=binary)
+    if p_value is None:
         return None
-    first, second = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    differences = second - first
+    differences = differences_of(a, b)
     n = int(differences.size)
     if binary:
-        interval = tango_interval(int((differences < 0).sum()), int((differences > 0).sum()), n)
+        only_a, only_b = int((differences < 0).sum()), int((differences > 0).sum())
+        interval = tango_interval(only_a, only_b, n, confidence=confidence)
     else:
-        interval = difference_interval(differences, bounded=bounded)
+        interval = difference_interval(differences, bounded=bounded, confidence=confidence)
     return PairedTest(
         n=n,
-        difference=float(differences.mean()),
+        difference=math.fsum(differences) / n,
         interval=interval,
-        p_value=mcnemar_exact(a, b) if binary else _wilcoxon(differences),
+        p_value=p_value,
         deviation=float(differences.std(ddof=1)) if n > 1 else 0.0,
         discordance=float(np.count_nonzero(differences)) / n if binary else None,
     )
@@ -178,10 +211,39 @@ def difference_interval(
     return Interval(scale * (2 * scaled.low - 1), scale * (2 * scaled.high - 1))
 
 
-def _wilcoxon(differences: np.ndarray) -> float:
-    # Imported here: scipy.stats costs half a second, and only graded scorers need it.
-    from scipy.stats import wilcoxon
+def mean_p_value(differences: np.ndarray) -> float:
+    """Return the two-sided p-value of "the mean difference is 0", by randomisation.
 
-    if not np.any(differences):
+    Without a difference each row's could as well have had the other sign: p is the share of choices of
+    signs whose sum is as far from 0 as the one seen (Fisher 1935, The Design of Experiments, section
+    21). The sum of squares does not depend on the signs, so that this is the test of Student's
+    statistic as well, which keeps its level for large samples whatever the distributions (Janssen 1997,
+    Statistics & Probability Letters 36:9-21). The order of rows, and which candidate is called A,
+    change nothing.
+    """
+    size = np.sort(np.abs(differences[differences != 0]))
+    seen = abs(math.fsum(differences)) - 10.0**-_TOLERANCE * max(1, size.size)
+    if size.size == 0 or seen <= 0:
         return 1.0
-    return float(wilcoxon(differences, zero_method="pratt").pvalue)
+    if size.size <= _ALL_FLIPS_UP_TO:
+        sums = np.zeros(1)
+        for value in size:
+            sums = np.concatenate((sums + value, sums - value))
+        return float(np.mean(np.abs(sums) >= seen))
+    if size.size >= _MANY_ROWS:
+        return math.erfc(seen / math.sqrt(2 * math.fsum(size * size)))
+    beyond = int((np.abs(_flipped_sums(size)) >= seen).sum())
+    return (1 + beyond) / (1 + _FLIPS)
+
+
+def _flipped_sums(size: np.ndarray) -> np.ndarray:
+    generator = np.random.default_rng(_SEED)
+    values, counts = np.unique(size, return_counts=True)
+    if values.size * 6 <= size.size:
+        # Few values that repeat: how many of each are positive is binomial.
+        positive = generator.binomial(counts, 0.5, size=(_FLIPS, values.size))
+        return np.asarray((2.0 * positive - counts) @ values)
+    width = -(-size.size // 8)
+    bits = np.frombuffer(generator.bytes(_FLIPS * width), dtype=np.uint8).reshape(_FLIPS, width)
+    signs = np.unpackbits(bits, axis=1, count=int(size.size)).astype(np.float32)
+    return np.asarray(2.0 * (signs @ size) - size.sum())

@@ -1,7 +1,7 @@
 """How many questions it takes to see a difference, and which difference a number of them can show.
 
-The sizes are for the tests that the lab itself makes: McNemar's exact test for yes/no scores, Wilcoxon's
-signed-rank test for degrees.
+The sizes are for the tests that the lab itself makes: McNemar's exact test for yes/no scores, the
+randomisation test of the mean, whose power is that of Student's, for degrees.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from statistics import NormalDist
 
 __all__ = [
     "mcnemar_power",
+    "roughly_visible",
     "rows_for_degrees",
     "rows_for_yes_no",
     "visible_degrees",
     "visible_yes_no",
 ]
 
-_WILCOXON = math.pi / 3
-"""Rows that Wilcoxon's test needs for each row of Student's, at normal differences (Lehmann 1975)."""
 MOST_ROWS = 10_000_000
 
 
@@ -96,8 +95,8 @@ def rows_for_degrees(
 ) -> int:
     """Return how many rows show a mean difference between degrees.
 
-    n = (π/3)·((z₁₋α/₂ + z_power)·σ / δ)², and two rows for the estimate of σ; never fewer than
-    show anything at all.
+    n = ((z₁₋α/₂ + z_power)·σ / δ)², and two rows for the estimate of σ; never fewer than show anything
+    at all.
 
     Args:
         deviation: σ, standard deviation of the row-wise differences.
@@ -109,14 +108,14 @@ def rows_for_degrees(
         raise ValueError("a difference to be seen lies above 0")
     normal = NormalDist()
     z = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)
-    rows = math.ceil(_WILCOXON * (z * deviation / difference) ** 2) + 2
+    rows = math.ceil((z * deviation / difference) ** 2) + 2
     return min(max(rows, _fewest(alpha)), MOST_ROWS)
 
 
 def _fewest(alpha: float) -> int:
     """Return with how many rows a difference is first shown.
 
-    All pointing one way, for the signed-rank test; and with ten for the bootstrap, without which the
+    All pointing one way, for the randomisation test; and with ten for the bootstrap, without which the
     interval is that of the worst case.
     """
     return max(10, math.ceil(math.log2(2 / alpha)))
@@ -157,6 +156,14 @@ def visible_degrees(
     """Return the smallest mean difference between degrees that n rows show; None for too few."""
     if n < _fewest(alpha) or deviation <= 0:
         return None
+    return roughly_visible(n - 2, deviation, power=power, alpha=alpha)
+
+
+def roughly_visible(n: int, deviation: float, *, power: float = 0.8, alpha: float = 0.05) -> float:
+    """Return the smallest mean difference that n rows show, by the normal approximation.
+
+    Needs no scipy. The deviation of yes/no scores is at most the root of their discordance.
+    """
     normal = NormalDist()
     z = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)
-    return z * deviation * math.sqrt(_WILCOXON / (n - 2))
+    return z * deviation / math.sqrt(n)

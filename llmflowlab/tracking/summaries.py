@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
 from typing import Any, Literal
 
+from llmflowlab.statistics.quantiles import quantile
 from llmflowlab.tracking.records import SessionStart, TurnRecord
 
 __all__ = [
@@ -14,7 +15,6 @@ __all__ = [
     "SessionSummary",
     "TokenSource",
     "answered",
-    "percentile",
     "summarise",
     "summary_from_json",
     "summary_to_json",
@@ -86,17 +86,6 @@ def answered(turn: TurnRecord) -> bool:
     return turn.state == "complete" or (turn.state != "failed" and bool(turn.answer))
 
 
-def percentile(values: Sequence[float], share: float) -> float | None:
-    """Return the value below which `share` (0 to 1) of the values lie, interpolated linearly."""
-    if not values:
-        return None
-    ordered = sorted(values)
-    position = share * (len(ordered) - 1)
-    below = int(position)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
-
-
 def tokens_per_second(turns: Sequence[TurnRecord]) -> float | None:
     """Return generated tokens per second over the turns where both are known."""
     known = [
@@ -141,8 +130,8 @@ def summarise(
         total_tokens=None if prompt is None or completion is None else prompt + completion,
         cost=sum(costs, Decimal(0)) if costs and not unpriced_turns(turns) else None,
         avg_inference_time=sum(times) / len(times) if times else None,
-        p50_inference_time=percentile(times, 0.5),
-        p95_inference_time=percentile(times, 0.95),
+        p50_inference_time=quantile(times, 0.5),
+        p95_inference_time=quantile(times, 0.95),
         avg_time_to_first_token=sum(first) / len(first) if first else None,
         tokens_per_second=tokens_per_second(good),
     )

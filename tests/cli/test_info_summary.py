@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from llmflowlab.cli.info import answers, comparison_table
-from llmflowlab.cli.info_summary import compare
 from llmflowlab.cli.ui.plain import table_lines
+from llmflowlab.evaluation.scorers.ranking import main_scorer
+from llmflowlab.history.run_summaries import evaluation_from_run
+from llmflowlab.history.summary import compare
+from llmflowlab.tracking.stored_runs import StoredRun
 
 
 @dataclass
@@ -159,21 +162,51 @@ def test_correctness_stands_for_quality_where_it_was_judged() -> None:
             id="long-tail",
         ),
         pytest.param([Session(turns=2)], [Evaluation()], "2 answers only", id="few-turns"),
-        pytest.param(
-            [Session(), Session(provider="openai", model_id="mini", cost=Decimal("0.01"))],
-            [
-                Evaluation(scores=scored(0.9, ci_low=0.8, ci_high=0.95)),
-                Evaluation(model="openai:mini", scores=scored(0.85, ci_low=0.75, ci_high=0.92)),
-            ],
-            "openai:mini costs 90.0 % less per turn than gemini:flash",
-            id="cheaper-and-not-shown-worse",
-        ),
     ],
 )
 def test_what_can_be_improved_is_found_in_the_data(
     sessions: list[Any], evaluations: list[Any], sentence: str
 ) -> None:
     assert any(sentence in line for line in compare(sessions, evaluations).advice)
+
+
+def test_intervals_that_overlap_are_no_advice_to_take_the_cheaper_one() -> None:
+    # Only a paired comparison of both tells whether one is no worse, and `evaluate` makes that.
+    sessions = [Session(), Session(provider="openai", model_id="mini", cost=Decimal("0.01"))]
+    evaluations = [
+        Evaluation(scores=scored(0.9, ci_low=0.8, ci_high=0.95)),
+        Evaluation(model="openai:mini", scores=scored(0.85, ci_low=0.75, ci_high=0.92)),
+    ]
+    assert compare(sessions, evaluations).advice == ()
+
+
+@pytest.mark.parametrize(
+    ("logged", "shown"),
+    [
+        pytest.param(("token_f1", "contains"), "contains", id="contains-before-token-f1"),
+        pytest.param(("rouge_l", "bleu"), "rouge_l", id="else-the-first-of-the-plan"),
+    ],
+)
+def test_quality_is_by_the_scorer_that_ranked_the_evaluation(logged, shown) -> None:
+    # `info` once showed token_f1 of an evaluation whose leaderboard was by contains.
+    metrics = {"rows": 10.0, "answered": 10.0}
+    for number, name in enumerate(logged):
+        metrics |= {f"{name}/mean": 0.5 + number / 10, f"{name}/coverage": 1.0}
+    run = StoredRun(
+        run_id="r",
+        name="Eval",
+        deleted=False,
+        started_ms=0,
+        ended_ms=1000,
+        params={"scorers": ", ".join(logged)},
+        metrics=dict(sorted(metrics.items())),
+        tags={"llmflowlab.evaluation_id": "e", "llmflowlab.model": "guide:docs"},
+    )
+    evaluation = evaluation_from_run(run)
+    assert evaluation is not None
+    (model,) = compare([], [evaluation]).models
+    assert model.quality is not None
+    assert model.quality.scorer == shown == main_scorer(logged)
 
 
 def test_good_numbers_give_no_advice() -> None:

@@ -87,13 +87,7 @@ def made_result(
             continue
         answers[cell] = _answer(cell, right, text, dice)
         scores[cell] = _scores(cell, right, dice)
-    return build_result(
-        plan,
-        answers,
-        scores,
-        reused=[0] * candidates,
-        binary={"correctness": True, "contains": True, "token_f1": False},
-    )
+    return build_result(plan, answers, scores, reused=[0] * candidates)
 
 
 def _answer(cell: Cell, right: bool, text: str | None, dice: random.Random) -> AnswerRecord:

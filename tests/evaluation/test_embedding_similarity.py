@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from llmflowlab.asking.budget import Budget
 from llmflowlab.errors import BadRequest, ConfigurationError, InputError, Overloaded
+from llmflowlab.evaluation.conclude.table import plan_traits
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.run.scoring import Scoring
@@ -160,7 +161,7 @@ def test_the_evaluation_reuses_a_pair_it_has_compared_before(tmp_path, settings,
         scoring.score_all(answers, concurrency=2)
         found = scoring.scores[Cell(0, 0)]["embedding_similarity"]
         assert (found.value, found.reused) == (pytest.approx(0.6), reused)
-        assert scoring.binary == {"embedding_similarity": False}
+        assert plan_traits(named)["embedding_similarity"].kind == "grade"
 
 
 @pytest.mark.parametrize("text", ["embedding_similarity", "embedding_similarity:model=a:b,x=1"])

@@ -42,7 +42,7 @@ def result(tmp_path, values, *, text=None, answers=None, candidates=None, **opti
         by_value = {"not_scored": value} if isinstance(value, str) else {"value": float(value)}
         scores[cell] = {"contains": Score(scorer="contains", **by_value)}
     reused = [0] * len(made.candidates)
-    return build_result(made, given, scores, reused=reused, binary={"contains": True})
+    return build_result(made, given, scores, reused=reused)
 
 
 def kept(tmp_path, found):

@@ -5,8 +5,8 @@ import pytest
 from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 
 from llmflowlab.errors import InputError
+from llmflowlab.evaluation.conclude.judging_quality import judging_quality
 from llmflowlab.evaluation.judging import KINDS, PREFERENCE, Judge, JudgeScorer, Panel
-from llmflowlab.evaluation.judging.agreement import judging_quality, krippendorff_alpha
 from llmflowlab.evaluation.judging.instructions import (
     parse_instructions,
     read_instructions,
@@ -15,6 +15,7 @@ from llmflowlab.evaluation.judging.instructions import (
 from llmflowlab.evaluation.judging.kinds import SUPPORT_JUDGES, own_kind
 from llmflowlab.evaluation.judging.pairwise import PreferenceScorer
 from llmflowlab.evaluation.scores import Score
+from llmflowlab.statistics.agreement import krippendorff_alpha
 from tests.evaluation.helpers import QUICK, TableModel, answer, dataset, metering
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from llmflowlab.evaluation.conclude.counting import build_result
-from llmflowlab.evaluation.conclude.promotion import Decision, Terms, decide, paired_bound
+from llmflowlab.evaluation.conclude.promotion import Decision, Terms, decide
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scores import Score
+from llmflowlab.statistics.noninferiority import NonInferiority, non_inferior
 from tests.evaluation.helpers import answer, dataset, plan, spec
 
 
@@ -48,7 +49,6 @@ def result(
         {cell: answer(**given) for cell in scores},
         scores,
         reused=[0] * len(lists),
-        binary={"contains": True},
     )
 
 
@@ -151,24 +151,30 @@ def test_rows_without_an_expected_answer_are_no_gap(tmp_path: Path) -> None:
     assert decide(replace(whole, scores=scores), Terms()).coverage == 1.0
 
 
+def bound(a: list[float], b: list[float], *, binary: bool = True) -> NonInferiority:
+    found = non_inferior(a, b, 0.0, binary=binary)
+    assert found is not None
+    return found
+
+
 def test_the_bound_of_yes_and_no_is_tangos() -> None:
     # Tango 1998, table II: 1 and 1 discordant of 54 gives −0.061 to 0.061 at 90 % (two-sided).
     a = [1.0] + [0.0] + [1.0] * 52
     b = [0.0] + [1.0] + [1.0] * 52
-    found = paired_bound(a, b)
-    assert found.lower == pytest.approx(-found.upper)
-    assert -0.08 < found.lower < -0.04
+    found = bound(a, b)
+    assert found.lower_bound == pytest.approx(-found.upper_bound)
+    assert -0.08 < found.lower_bound < -0.04
     # Where all pairs agree: nδ − 1/4 = z·√(nδ(1 − δ)), with the correction for continuity.
-    worse = -paired_bound([1.0] * 100, [1.0] * 100).lower
+    worse = -bound([1.0] * 100, [1.0] * 100).lower_bound
     assert 100 * worse - 0.25 == pytest.approx(1.6448536 * (100 * worse * (1 - worse)) ** 0.5)
 
 
 def test_the_bound_of_grades_is_students_at_the_least() -> None:
-    found = paired_bound([0.5, 0.5, 0.5, 0.5], [0.6, 0.7, 0.6, 0.7])
+    found = bound([0.5, 0.5, 0.5, 0.5], [0.6, 0.7, 0.6, 0.7], binary=False)
     assert found.difference == pytest.approx(0.15)
     # t(0.95, 3) = 2.3534, s = 0.057735.
-    assert found.lower <= 0.15 - 2.3534 * 0.057735 / 2 + 1e-4
-    assert found.lower > -1
+    assert found.lower_bound <= 0.15 - 2.3534 * 0.057735 / 2 + 1e-4
+    assert found.lower_bound > -1
 
 
 def test_a_worse_version_passes_the_margin_in_at_most_one_of_twenty_trials() -> None:
@@ -181,10 +187,5 @@ def test_a_worse_version_passes_the_margin_in_at_most_one_of_twenty_trials() -> 
         pairs = [draw.random() for _ in range(150)]
         champion = [1.0 if p < 0.625 else 0.0 for p in pairs]
         own = [1.0 if 0.125 <= p < 0.7 else 0.0 for p in pairs]
-        passed += paired_bound(champion, own).lower > -0.05
+        passed += bound(champion, own).lower_bound > -0.05
     assert passed / 600 < 0.08
-
-
-def test_a_bound_needs_pairs() -> None:
-    with pytest.raises(ValueError, match="pairs"):
-        paired_bound([], [])

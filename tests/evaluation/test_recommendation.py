@@ -38,13 +38,7 @@ def make(tmp_path):
                 )
                 value = float(row < right)
                 scores[cell] = {"contains": Score(scorer="contains", value=value)}
-        return build_result(
-            planned,
-            answers,
-            scores,
-            reused=[0] * len(candidates),
-            binary={"contains": True},
-        )
+        return build_result(planned, answers, scores, reused=[0] * len(candidates))
 
     return made
 

@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import random
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from scipy import stats
 
 from llmflowlab.errors import TrackingError
+from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.reports import (
     figures_of,
     write_answers_csv,
@@ -19,7 +21,6 @@ from llmflowlab.evaluation.reports import (
     write_files,
     write_results_jsonl,
 )
-from llmflowlab.evaluation.reports.agreement import agreement
 from llmflowlab.evaluation.reports.lines import answer_lines
 from llmflowlab.evaluation.reports.plots import draw_plots
 from llmflowlab.evaluation.reports.svg import nice_ticks
@@ -27,6 +28,7 @@ from llmflowlab.evaluation.run.closing import closing_of
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.settings import Settings
+from llmflowlab.statistics.agreement import agreement
 from tests.evaluation.report_data import HOSTILE, made_result
 
 
@@ -108,7 +110,7 @@ def test_phi_and_kappa_are_those_of_the_table() -> None:
     # Cohen's table of 20 both yes, 15 both no, 5 and 10 apart: kappa 0.4 by hand.
     first = [1.0] * 25 + [0.0] * 25
     second = [1.0] * 20 + [0.0] * 5 + [1.0] * 10 + [0.0] * 15
-    found = agreement(first, second)
+    found = agreement(first, second, binary=True)
     assert (found.kind, found.n) == ("phi", 50)
     assert found.kappa == pytest.approx(0.4, abs=1e-12)
     assert found.value == pytest.approx(stats.pearsonr(first, second).statistic, abs=1e-12)
@@ -118,7 +120,7 @@ def test_grades_are_compared_by_rank_with_ties() -> None:
     dice = random.Random(3)
     first = [dice.choice([0, 0.25, 0.5, 1.0]) for _ in range(80)]
     second = [min(1.0, value + dice.choice([0, 0.1, 0.3])) for value in first]
-    found = agreement(first, second)
+    found = agreement(first, second, binary=False)
     assert found.kind == "spearman"
     assert found.kappa is None
     assert found.value == pytest.approx(stats.spearmanr(first, second).statistic, abs=1e-12)
@@ -133,7 +135,7 @@ def test_grades_are_compared_by_rank_with_ties() -> None:
     ],
 )
 def test_agreement_with_who_says_always_the_same_is_unknown(first, second) -> None:
-    assert agreement(first, second).value is None
+    assert agreement(first, second, binary={*first, *second} <= {0.0, 1.0}).value is None
 
 
 # Figures and plots
@@ -150,9 +152,10 @@ def test_costs_are_means_over_answers_and_one_unknown_makes_them_unknown() -> No
     assert points[0]["cost"] == pytest.approx(0.0012)
     assert points[1]["cost"] == 0.0
     cell = next(iter(c for c in result.answers if c.candidate == 2))
-    object.__setattr__(result.answers[cell], "cost_usd", None)
-    assert figures_of(result)["front"]["points"][2]["cost"] is None
-    assert figures_of(result)["front"]["points"][2]["best_cost"] is None
+    answers = {**result.answers, cell: replace(result.answers[cell], cost_usd=None)}
+    unpriced = build_result(result.plan, answers, result.scores, reused=[0] * 3)
+    assert figures_of(unpriced)["front"]["points"][2]["cost"] is None
+    assert figures_of(unpriced)["front"]["points"][2]["best_cost"] is None
 
 
 def test_the_front_leaves_out_who_is_beaten_in_both() -> None:

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.reports.changes import Side, content_keys, diff_sides
+from llmflowlab.evaluation.conclude.matching import content_keys
+from llmflowlab.evaluation.reports.changes import Side, diff_sides
 from llmflowlab.statistics import paired_test
 from tests.evaluation.report_data import made_result
 

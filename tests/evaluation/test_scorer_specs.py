@@ -4,9 +4,10 @@ import pytest
 
 from llmflowlab.data.dataset import load_dataset
 from llmflowlab.errors import InputError
+from llmflowlab.evaluation.conclude.table import plan_traits
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import EvaluationPlan
-from llmflowlab.evaluation.run.scorer_choice import check_scorers, is_binary
+from llmflowlab.evaluation.run.scorer_choice import check_scorers
 from llmflowlab.evaluation.scorers.base import CorpusScorer, ScorerSpec, TextScorer, parse_scorer
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
 from tests.evaluation.helpers import dataset, plan
@@ -146,10 +147,8 @@ def test_a_plan_keeps_its_scorers_options(tmp_path):
     ledger.close()
     assert again.spec("short") == specs[0]
     assert again.spec("exact_match") == ScorerSpec.plain("exact_match")
-    assert is_binary(again.scorers, specs=again.scorer_specs) == {
-        "exact_match": True,
-        "short": True,
-    }
+    kinds = {name: traits.kind for name, traits in plan_traits(again).items()}
+    assert kinds == {"exact_match": "yes_no", "short": "yes_no"}
 
 
 def test_a_plan_of_an_older_ledger_has_scorers_that_are_their_own_kind(tmp_path):

@@ -4,14 +4,14 @@ import random
 
 import pytest
 
-from llmflowlab.evaluation.conclude.counting import interval_over_questions
 from llmflowlab.evaluation.conclude.standing import Standings
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scores import Score
+from llmflowlab.statistics import mean_interval
 
 
 def filled(values, *, binary, trials=1):
-    standings = Standings("contains", binary=binary, candidates=2)
+    standings = Standings("contains", exact=binary and trials == 1, candidates=2)
     for number, value in enumerate(values):
         cell = Cell(1, number // trials, number % trials)
         standings.add(cell, Score(scorer="contains", value=value))
@@ -19,7 +19,7 @@ def filled(values, *, binary, trials=1):
 
 
 def test_nothing_scored_has_no_mean():
-    standings = Standings("contains", binary=True, candidates=2)
+    standings = Standings("contains", exact=True, candidates=2)
     standings.add(Cell(0, 0), None)
     standings.add(Cell(0, 1), Score(scorer="contains", not_scored="answer_failed"))
     assert standings.of(0).mean is None
@@ -31,9 +31,7 @@ def test_yes_and_no_have_the_same_mean_and_interval_as_the_report():
     values = [1.0, 0.0, 1.0, 1.0]
     standing = filled(values, binary=True)
     assert standing.mean == 0.75
-    assert standing.interval == interval_over_questions(
-        {row: [value] for row, value in enumerate(values)}, binary=True
-    )
+    assert standing.interval == mean_interval(values, binary=True)
 
 
 @pytest.mark.parametrize("trials", [pytest.param(1, id="once"), pytest.param(3, id="repeated")])
@@ -44,7 +42,7 @@ def test_the_interval_of_degrees_is_near_the_reports(trials):
     by_row: dict[int, list[float]] = {}
     for number, value in enumerate(values):
         by_row.setdefault(number // trials, []).append(value)
-    reported = interval_over_questions(by_row, binary=False)
+    reported = mean_interval([sum(v) / len(v) for v in by_row.values()], binary=False)
     assert standing.mean == pytest.approx(sum(values) / len(values))
     assert standing.interval.low == pytest.approx(reported.low, abs=0.01)
     assert standing.interval.high == pytest.approx(reported.high, abs=0.01)

@@ -7,12 +7,14 @@ from scipy import stats
 from llmflowlab.statistics import (
     bootstrap_interval,
     holm,
+    holm_levels,
     mcnemar_exact,
     mean_interval,
     paired_test,
-    rows_needed,
+    quantile,
     wilson_interval,
 )
+from llmflowlab.statistics.planning import rows_for_degrees
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 20), (13, 20), (197, 200)])
@@ -38,13 +40,37 @@ def test_mcnemar_of_thousands_of_pairs_does_not_overflow():
     assert mcnemar_exact([0.0] * 3000 + [1.0] * 3000, [1.0] * 3000 + [0.0] * 3000) == 1.0
 
 
-def test_wilcoxon_is_scipys():
+def test_the_test_of_a_mean_difference_is_near_students():
     rng = np.random.default_rng(1)
-    a, b = list(rng.random(40)), list(rng.random(40))
+    a, b = list(rng.random(60)), list(rng.random(60) + 0.05)
     test = paired_test(a, b, binary=False)
-    theirs = stats.wilcoxon(np.array(b) - np.array(a), zero_method="pratt").pvalue
     assert test is not None
-    assert test.p_value == pytest.approx(theirs, abs=1e-12)
+    assert test.p_value == pytest.approx(stats.ttest_rel(a, b).pvalue, abs=0.02)
+
+
+def test_means_that_are_equal_but_for_the_noise_of_sums_are_equal():
+    # 0.1 + 0.2 is not 0.3: a difference that is none once broke ties and changed ranks.
+    a, b = [0.3] * 20 + [0.7] * 20, [0.1 + 0.2] * 20 + [0.6 + 0.1] * 20
+    test = paired_test(a, b, binary=False)
+    assert test is not None
+    assert (test.difference, test.p_value) == (0.0, 1.0)
+
+
+def test_neither_the_order_of_rows_nor_who_is_called_a_changes_the_p_value():
+    rng = np.random.default_rng(4)
+    a, b = rng.random(50), rng.random(50)
+    order = rng.permutation(50)
+    p = paired_test(list(a), list(b), binary=False).p_value
+    assert paired_test(list(a[order]), list(b[order]), binary=False).p_value == p
+    assert paired_test(list(b), list(a), binary=False).p_value == p
+
+
+def test_a_corrected_p_value_and_the_interval_at_its_level_say_the_same():
+    p = [0.001, 0.02, 0.04, 0.6]
+    levels = holm_levels(p)
+    assert levels == pytest.approx([0.05 / 4, 0.05 / 3, 0.05 / 3, 0.05 / 3])
+    for value, adjusted, level in zip(p, holm(p), levels, strict=True):
+        assert (adjusted < 0.05) == (value < level)
 
 
 def test_bca_is_close_to_scipys():
@@ -90,9 +116,8 @@ def test_the_bootstrap_interval_covers_the_true_mean_about_as_often_as_it_says()
     assert 0.90 <= hits / 200 <= 0.99
 
 
-def test_rows_needed_reach_the_power_they_promise():
-    needed = rows_needed(0.5, 0.1)
-    assert needed is not None
+def test_planned_rows_reach_the_power_they_promise():
+    needed = rows_for_degrees(0.5, 0.1)
     rng = np.random.default_rng(5)
     found = sum(
         stats.ttest_1samp(rng.normal(0.1, 0.5, needed), 0).pvalue < 0.05 for _ in range(2000)
@@ -100,5 +125,14 @@ def test_rows_needed_reach_the_power_they_promise():
     assert found / 2000 == pytest.approx(0.8, abs=0.03)
 
 
-def test_rows_needed_is_unknown_without_spread():
-    assert rows_needed(0.0, 0.1) is None
+@pytest.mark.parametrize(
+    ("values", "share", "expected"),
+    [
+        pytest.param([], 0.5, None, id="none"),
+        pytest.param([3.0], 0.95, 3.0, id="one"),
+        pytest.param([4.0, 1.0, 3.0, 2.0], 0.5, 2.5, id="between"),
+        pytest.param([1.0, 2.0], 1.0, 2.0, id="last"),
+    ],
+)
+def test_quantiles_lie_between_values(values, share, expected):
+    assert quantile(values, share) == expected

@@ -19,6 +19,7 @@ from llmflowlab.statistics import (
     holm,
     letters,
     mcnemar_exact,
+    mean_interval,
     paired_test,
     ranks,
     repeats,
@@ -26,7 +27,7 @@ from llmflowlab.statistics import (
     wilson_interval,
 )
 from llmflowlab.statistics.paired import tango_statistic
-from llmflowlab.statistics.repeats import pass_at_k, variance_components
+from llmflowlab.statistics.trials import pass_at_k, variance_components
 
 RUNS = 400
 ERROR = 2.6 * (0.05 * 0.95 / RUNS) ** 0.5
@@ -155,13 +156,17 @@ def test_mcnemar_equals_statsmodels(table):
     assert mcnemar_exact(a_wins, b_wins) == pytest.approx(expected, abs=1e-9)
 
 
-def test_wilcoxon_equals_scipys():
-    source = generator(6)
-    a, b = source.beta(2, 2, 40), source.beta(2, 3, 40)
+@pytest.mark.parametrize("n", [12, 40, 3000])
+def test_the_test_of_the_mean_equals_scipys_randomisation_test(n):
+    # All signs, a draw of them, and the normal limit.
+    source = generator(6, n)
+    a, b = source.beta(2, 2, n), source.beta(2, 2, n) + 0.05
     test = paired_test(list(map(float, a)), list(map(float, b)), binary=False)
     assert test is not None
-    expected = stats.wilcoxon(b - a, zero_method="pratt").pvalue
-    assert test.p_value == pytest.approx(expected, abs=1e-9)
+    expected = stats.permutation_test(
+        (b - a,), np.mean, permutation_type="samples", n_resamples=20_000, rng=1
+    ).pvalue
+    assert test.p_value == pytest.approx(expected, abs=1e-9 if n == 12 else 0.012)
 
 
 def test_holm_equals_statsmodels():
@@ -234,15 +239,13 @@ def test_pass_at_k_is_unbiased(k):
 
 
 def test_repetitions_of_questions_do_not_narrow_the_interval():
-    from llmflowlab.evaluation.conclude.counting import interval_over_questions
-
     source = generator(11)
     truth, covered = 0.6, 0
     for _ in range(200):
         # Questions differ much, trials of one hardly: 30 questions say as much as 30, not 150.
         chance = source.beta(0.6, 0.4, 30)
-        rows = {i: list(map(float, source.random(5) < p)) for i, p in enumerate(chance)}
-        interval = interval_over_questions(rows, binary=True)
+        means = [float(np.mean(source.random(5) < p)) for p in chance]
+        interval = mean_interval(means, binary=False)
         assert interval is not None
         covered += interval.low <= truth <= interval.high
     assert covered / 200 >= 0.95 - 2.6 * (0.05 * 0.95 / 200) ** 0.5 - 0.02

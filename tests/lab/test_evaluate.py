@@ -11,7 +11,7 @@ import llmflowlab
 from llmflowlab.data import shipped
 from llmflowlab.data.shipped import shipped_benchmark
 from llmflowlab.errors import InputError, TrackingError
-from llmflowlab.lab.compare import compare_evaluations, verdict_of
+from llmflowlab.lab.compare import compare_evaluations
 from llmflowlab.lab.evaluate import default_data, prepare, run
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.lab import Lab
@@ -46,7 +46,7 @@ def test_a_request_becomes_a_result_that_is_kept_and_can_be_compared(
     assert result.candidates[0].reused == 2
     found = compare_evaluations(lab, *ids)
     assert found.count("same") == 2
-    assert verdict_of(found) == "no_difference_shown"
+    assert found.verdict == "no_difference_shown"
     assert unfinished_evaluations(lab) == []
     kept = kept_file(lab)
     assert kept is not None

@@ -6,7 +6,6 @@ from decimal import Decimal
 import pytest
 
 from llmflowlab.tracking.summaries import (
-    percentile,
     summarise,
     summary_from_json,
     summary_to_json,
@@ -52,19 +51,6 @@ def test_a_session_of_failures_has_no_numbers_but_its_counts() -> None:
 def test_an_answer_interrupted_before_its_first_word_has_no_latency() -> None:
     stopped = turn(1, state="interrupted", answer="", inference_time=0.1)
     assert summarise(start(), [turn(0), stopped], run_id=None).avg_inference_time == 2.0
-
-
-@pytest.mark.parametrize(
-    ("values", "share", "expected"),
-    [
-        pytest.param([], 0.5, None, id="none"),
-        pytest.param([3.0], 0.95, 3.0, id="one"),
-        pytest.param([4.0, 1.0, 3.0, 2.0], 0.5, 2.5, id="between"),
-        pytest.param([1.0, 2.0], 1.0, 2.0, id="last"),
-    ],
-)
-def test_percentiles(values: list[float], share: float, expected: float | None) -> None:
-    assert percentile(values, share) == expected
 
 
 def test_a_summary_survives_json_to_the_last_digit() -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from llmflowlab.cli.formatting import dollars
 from llmflowlab.cli.ui.screen import Table
 from llmflowlab.evaluation.conclude.results import SMALL_GROUP, EvaluationResult
-from llmflowlab.evaluation.run.plan import main_scorer
+from llmflowlab.evaluation.scorers.ranking import main_scorer
 
 __all__ = ["group_tables", "leaderboard_table", "repeats_table"]
 

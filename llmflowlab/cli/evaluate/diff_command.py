@@ -12,7 +12,7 @@ from llmflowlab.cli.output import give
 from llmflowlab.cli.ui.screen import Table
 from llmflowlab.errors import ExitCode
 from llmflowlab.evaluation.reports.changes import ChangedRow
-from llmflowlab.lab.compare import Diff, compare_evaluations, verdict_of
+from llmflowlab.lab.compare import Diff, compare_evaluations
 from llmflowlab.text.sanitize import neutralise
 
 __all__ = ["declare_options", "run_command"]
@@ -96,7 +96,8 @@ def _verdict(found: Diff) -> str:
         f"{test.difference * 100:+.1f} points, 95 % CI {low:.1f} to {high:.1f}, "
         f"p = {test.p_value:.3g}, {plural(test.n, 'row')}"
     )
-    verdict = verdict_of(found)
-    if verdict == "no_difference_shown":
+    if found.caveat is not None:
+        return f"No verdict between A and B ({figures}): {found.caveat}."
+    if found.verdict == "no_difference_shown":
         return f"No difference shown between A and B ({figures})."
-    return f"B is {'better' if verdict == 'b_better' else 'worse'} than A ({figures})."
+    return f"B is {'better' if found.verdict == 'b_better' else 'worse'} than A ({figures})."

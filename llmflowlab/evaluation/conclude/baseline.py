@@ -6,35 +6,42 @@ grow; only rows that both answered and that were scored in the same way are comp
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from llmflowlab.data.dataset import Dataset
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.conclude.gates import GateResult, covered
+from llmflowlab.evaluation.conclude.decide import Evidence, points, weigh
+from llmflowlab.evaluation.conclude.gates import GateResult
+from llmflowlab.evaluation.conclude.matching import match
 from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
 from llmflowlab.evaluation.judging import JUDGED
 from llmflowlab.evaluation.run.ledger import Ledger, StoredEvaluation
-from llmflowlab.evaluation.run.outcomes import Outcome, Scores
-from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan, main_scorer
-from llmflowlab.evaluation.run.scorer_choice import is_binary
-from llmflowlab.statistics.noninferiority import non_inferior
-from llmflowlab.text.digests import digest_of
+from llmflowlab.evaluation.run.outcomes import Outcome
+from llmflowlab.evaluation.run.plan import EvaluationPlan
+from llmflowlab.evaluation.scorers.ranking import main_scorer
 
-__all__ = ["Baseline", "Reference", "check_baseline", "earlier_baseline", "row_values"]
+__all__ = ["Baseline", "Earlier", "Reference", "check_baseline", "earlier_baseline"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """An evaluation that was made before, and its scores."""
+
+    plan: EvaluationPlan
+    table: ScoreTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """One who was there before: the name and its score on each row."""
+    """One who was there before: the name, and where its scores stand."""
 
     label: str
     evaluation: str
     run_id: str | None
-    values: Mapping[str, float] = field(default_factory=dict)
-    """Mean over trials, by the row's content."""
+    before: tuple[Earlier, int] | None = None
+    """The earlier evaluation, and the candidate in it."""
     index: int | None = None
     """Its place where it takes part in the same evaluation, which then gives the values."""
 
@@ -65,6 +72,7 @@ def earlier_baseline(ledger: Ledger, plan: EvaluationPlan, named: str) -> Baseli
     scorer = _common_scorer(plan, before, named)
     outcomes = [Outcome.from_json(values) for _, values in ledger.outcomes(stored.id)]
     scores = {outcome.cell: outcome.scores for outcome in outcomes}
+    earlier = Earlier(plan=before, table=table_of(before, scores))
     runs = stored.runs.get("candidates") or [None] * len(before.candidates)
     references = []
     for index in range(len(plan.candidates)):
@@ -74,7 +82,7 @@ def earlier_baseline(ledger: Ledger, plan: EvaluationPlan, named: str) -> Baseli
                 label=before.candidates[then].label,
                 evaluation=stored.id,
                 run_id=runs[then],
-                values=row_values(before, scores, then, scorer),
+                before=(earlier, then),
             )
         )
     return Baseline(named=named, scorer=scorer, references=references)
@@ -141,36 +149,6 @@ def _judging(plan: EvaluationPlan) -> tuple[Any, ...]:
     return plan.judges, plan.judge_runs, plan.judge_combine
 
 
-def row_values(
-    plan: EvaluationPlan, scores: Scores, candidate: int, scorer: str
-) -> dict[str, float]:
-    """Return a candidate's mean score over trials on each row that has one, by the row's content."""
-    values: dict[str, float] = {}
-    for key, row in zip(_row_keys(plan.dataset), plan.dataset.rows, strict=True):
-        found = []
-        for trial in range(plan.trials):
-            score = scores.get(Cell(candidate, row.index, trial), {}).get(scorer)
-            if score is not None and score.value is not None:
-                found.append(score.value)
-        if found:
-            values[key] = sum(found) / len(found)
-    return values
-
-
-def _row_keys(dataset: Dataset) -> list[str]:
-    seen: Counter[str] = Counter()
-    keys = []
-    for row in dataset.rows:
-        parts: list[Any] = [row.question, row.expected, row.context, list(row.guidelines)]
-        if row.conversation is not None:
-            parts.append(row.conversation.to_json())
-        content = digest_of(parts)
-        # The second of two equal rows is matched with the second.
-        keys.append(f"{content}:{seen[content]}")
-        seen[content] += 1
-    return keys
-
-
 def check_baseline(
     result: EvaluationResult,
     baseline: Baseline,
@@ -188,76 +166,83 @@ def check_baseline(
         min_coverage: Share of a candidate's answers that must be scored.
         exempt: Candidates, by index, that are there to be compared with.
     """
-    plan, scorer = result.plan, baseline.scorer
-    binary = is_binary([scorer], combine=plan.judge_combine, specs=plan.scorer_specs)[scorer]
-    gates = []
-    for index, candidate in enumerate(result.candidates):
-        if index in exempt:
-            continue
-        reference = baseline.references[index]
-        mine = row_values(plan, result.scores, index, scorer)
-        theirs = (
-            reference.values
-            if reference.index is None
-            else row_values(plan, result.scores, reference.index, scorer)
-        )
-        common = [key for key in mine if key in theirs]
-        a, b = [theirs[key] for key in common], [mine[key] for key in common]
-        name = candidate.spec.label
-        against = reference.label
-        if reference.index is None:
-            against += f" ({baseline.named})"
-        passed, value, lower = False, None, None
-        coverage = covered(candidate.scores[scorer])
-        found = non_inferior(a, b, margin, binary=binary and plan.trials == 1)
-        if reference.index == index:
-            passed, reason = True, f"{name}: it is the champion itself"
-        elif found is None:
-            reason = f"{name}: not shown to be no worse than {against}; no scored row in common"
-        else:
-            value, lower, verdict = found.difference, found.lower_bound, found.verdict
-            figures = (
-                f"{scorer} {_points(value)}, lower bound {_points(lower)}, margin "
-                f"{100 * margin:g}, {len(common)} rows"
-            )
-            passed = verdict == "non_inferior"
-            if passed:
-                reason = f"{name}: no worse than {against} ({figures})"
-            elif verdict == "inferior":
-                reason = f"{name}: worse than {against} ({figures})"
-            else:
-                reason = f"{name}: not shown to be no worse than {against} ({figures})"
-            if passed and coverage is not None and coverage < min_coverage:
-                passed = False
-                reason = (
-                    f"{name}: compared on {coverage:.0%} of the answers only "
-                    f"(--min-coverage {min_coverage:g})"
-                )
-        gates.append(
-            GateResult(
-                gate=f"compare-to {baseline.named}",
-                candidate=name,
-                value=value,
-                threshold=-margin,
-                passed=passed,
-                reason=reason,
-                details={
-                    "kind": "comparison",
-                    "scorer": scorer,
-                    "baseline": reference.label,
-                    "baseline_evaluation": reference.evaluation,
-                    "baseline_run_id": reference.run_id,
-                    "margin": margin,
-                    "lower_bound": lower,
-                    "n": len(common),
-                    "coverage": coverage,
-                    "better": sum(y > x for x, y in zip(a, b, strict=True)),
-                    "worse": sum(y < x for x, y in zip(a, b, strict=True)),
-                },
-            )
-        )
-    return gates
+    return [
+        _held_against(result, index, baseline, margin=margin, min_coverage=min_coverage)
+        for index in range(len(result.candidates))
+        if index not in exempt
+    ]
 
 
-def _points(difference: float) -> str:
-    return f"{100 * difference:+.1f} points"
+def _held_against(
+    result: EvaluationResult, index: int, baseline: Baseline, *, margin: float, min_coverage: float
+) -> GateResult:
+    table, scorer = result.table, baseline.scorer
+    reference = baseline.references[index]
+    name, against = result.candidates[index].spec.label, reference.label
+    if reference.index is None:
+        against += f" ({baseline.named})"
+        assert reference.before is not None, "a reference of another evaluation brings its scores"
+        before, then = reference.before
+        common = match(before.plan.dataset.rows, result.plan.dataset.rows)
+        pairs = common.pairs(scorer, (before.table, then), (table, index))
+    else:
+        pairs = table.pairs(scorer, reference.index, index)
+    evidence = weigh(
+        pairs,
+        margin=margin,
+        floor=min_coverage,
+        interrupted=result.unfinished is not None,
+        names=(against, name),
+    )
+    coverage = table.covered(index, scorer)
+    itself = reference.index == index
+    passed = itself or (evidence is not None and evidence.verdict == "non_inferior")
+    low = passed and not itself and coverage is not None and coverage < min_coverage
+    value = None if evidence is None or itself else evidence.paired.difference
+    lower = None if evidence is None or itself else evidence.paired.lower_bound
+    if low:
+        reason = (
+            f"{name}: compared on {coverage:.0%} of the answers only "
+            f"(--min-coverage {min_coverage:g})"
+        )
+    elif itself:
+        reason = f"{name}: it is the champion itself"
+    else:
+        reason = _reason(name, against, scorer, evidence, margin)
+    return GateResult(
+        gate=f"compare-to {baseline.named}",
+        candidate=name,
+        value=value,
+        threshold=-margin,
+        passed=passed and not low,
+        reason=reason,
+        details={
+            "kind": "comparison",
+            "scorer": scorer,
+            "baseline": reference.label,
+            "baseline_evaluation": reference.evaluation,
+            "baseline_run_id": reference.run_id,
+            "margin": margin,
+            "lower_bound": lower,
+            "n": pairs.n,
+            "coverage": coverage,
+            "better": pairs.better_b,
+            "worse": pairs.better_a,
+        },
+    )
+
+
+def _reason(name: str, against: str, scorer: str, evidence: Evidence | None, margin: float) -> str:
+    if evidence is None:
+        return f"{name}: not shown to be no worse than {against}; no scored row in common"
+    paired = evidence.paired
+    figures = (
+        f"{scorer} {points(paired.difference)}, lower bound {points(paired.lower_bound)}, margin "
+        f"{100 * margin:g}, {paired.n} rows"
+    )
+    if evidence.verdict == "non_inferior":
+        return f"{name}: no worse than {against} ({figures})"
+    if evidence.verdict == "inferior":
+        return f"{name}: worse than {against} ({figures})"
+    caveat = f": {evidence.caveat}" if evidence.caveat is not None else ""
+    return f"{name}: not shown to be no worse than {against} ({figures}){caveat}"

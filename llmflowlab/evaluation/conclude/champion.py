@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.conclude.baseline import Baseline, Reference
-from llmflowlab.evaluation.run.plan import EvaluationPlan, main_scorer
+from llmflowlab.evaluation.run.plan import EvaluationPlan
+from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.messages import Parameters
 from llmflowlab.providers.factory import provider_class
 from llmflowlab.tracking.registry import registered_name

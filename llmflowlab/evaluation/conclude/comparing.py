@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.conclude.deciding import Sequential
-from llmflowlab.evaluation.conclude.results import ALPHA, CandidateResult, Comparison, Rank
-from llmflowlab.evaluation.run.outcomes import Scores
+from llmflowlab.evaluation.conclude.costs import spent_on
+from llmflowlab.evaluation.conclude.decide import ALPHA, difference_shown, low_coverage, obstacle
+from llmflowlab.evaluation.conclude.pairs import Pairs
+from llmflowlab.evaluation.conclude.results import CandidateResult
+from llmflowlab.evaluation.conclude.table import ScoreTable
+from llmflowlab.evaluation.conclude.verdicts import Comparison, Rank, Sequential
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
-from llmflowlab.statistics import (
-    PairedTest,
-    corpus_test,
-    holm,
-    letters,
-    paired_test,
-    ranks,
-)
-from llmflowlab.statistics.corpus import CorpusFigure, added
+from llmflowlab.evaluation.scorers.traits import ScorerTraits
+from llmflowlab.evaluation.scores import COVERAGE_FLOOR
+from llmflowlab.statistics.corpus import CorpusDraws, corpus_draws
+from llmflowlab.statistics.multiplicity import holm, holm_levels
+from llmflowlab.statistics.paired import PairedTest, p_value_of, paired_test
 from llmflowlab.statistics.planning import visible_degrees, visible_yes_no
+from llmflowlab.statistics.tiers import letters, ranks
 
-__all__ = ["MEASURES", "compare", "compare_measures", "leaderboards", "paired_scores"]
+__all__ = ["MEASURES", "compare", "compare_measures", "leaderboards", "measure_table"]
 
 MEASURES: dict[str, Callable[[AnswerRecord], float | None]] = {
     "latency": lambda answer: answer.latency,
@@ -32,109 +32,182 @@ MEASURES: dict[str, Callable[[AnswerRecord], float | None]] = {
         if answer.prompt_tokens is None or answer.completion_tokens is None
         else answer.prompt_tokens + answer.completion_tokens
     ),
-    "cost_usd": lambda answer: None if answer.cost is None else float(answer.cost),
+    "cost_usd": lambda answer: None if (cost := spent_on(answer)) is None else float(cost),
 }
 """What an answer takes: seconds, tokens, USD; less is better."""
 
 
+def measure_table(plan: EvaluationPlan, answers: Mapping[Cell, AnswerRecord]) -> ScoreTable:
+    """Return what the answers took as a table, by the names of `MEASURES`."""
+    table = ScoreTable(
+        {
+            name: ScorerTraits(name=name, kind="amount", higher_is_better=False, scale=None)
+            for name in MEASURES
+        },
+        candidates=len(plan.candidates),
+        questions=plan.questions,
+        trials=plan.trials,
+    )
+    for cell, answer in answers.items():
+        reason = answer.why_not_scored
+        for name, measure in MEASURES.items():
+            table.put(cell, name, None if reason else measure(answer), reason)
+    return table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """Two candidates and one scorer, before correction."""
+
+    first: int
+    second: int
+    scorer: str
+    pairs: Pairs
+    p_value: float | None
+    drawn: CorpusDraws | None = None
+
+    def test(self, level: float) -> PairedTest | None:
+        if self.drawn is not None:
+            return self.drawn.test(confidence=1 - level)
+        return paired_test(
+            self.pairs.a.tolist(),
+            self.pairs.b.tolist(),
+            binary=self.pairs.exact,
+            bounded=self.pairs.traits.scale is not None,
+            confidence=1 - level,
+        )
+
+
 def compare(
-    plan: EvaluationPlan,
-    scores: Scores,
+    table: ScoreTable,
+    labels: Sequence[str],
     *,
-    binary: Mapping[str, bool],
-    corpus: Mapping[str, CorpusFigure],
     sequential: Sequential | None = None,
+    unfinished: str | None = None,
 ) -> list[Comparison]:
     """Compare every two candidates on every scorer, with Holm's correction over all of it.
 
     Where the comparison may end early, its own verdict stands for the scorer that decides.
+
+    Args:
+        table: Of the scores.
+        labels: Of the candidates.
+        sequential: What a comparison that may end early came to.
+        unfinished: Why no verdict may be given; None where the evaluation is whole.
     """
-    found: list[tuple[int, int, str, PairedTest | None]] = []
-    for first, second in itertools.combinations(range(len(plan.candidates)), 2):
-        for scorer in plan.scorers:
-            if scorer in corpus:
-                one, two = _paired_parts(plan, scores, scorer, first, second)
-                found.append((first, second, scorer, corpus_test(one, two, corpus[scorer])))
-                continue
-            pairs = paired_scores(plan, scores, scorer, first, second)
-            repeated = plan.trials > 1
-            test = paired_test(
-                [a for a, _ in pairs],
-                [b for _, b in pairs],
-                binary=binary[scorer] and not (repeated and _degrees(pairs)),
-            )
-            found.append((first, second, scorer, test))
     compared = [
-        replace(c, smallest_visible=None if c.scorer in corpus else _visible(c, binary))
-        for c in _corrected(plan, found, lower_is_better=False)
+        replace(c, smallest_visible=_visible(c, table))
+        for c in _corrected(_cases(table), labels, unfinished)
     ]
     if sequential is None:
         return compared
     return [
-        replace(c, sequential=sequential) if c.scorer == sequential.scorer else c for c in compared
+        replace(c, sequential=sequential, withheld=unfinished, contradicted=None)
+        if c.scorer == sequential.scorer
+        else c
+        for c in compared
     ]
 
 
-def _visible(comparison: Comparison, binary: Mapping[str, bool]) -> float | None:
-    """Return the smallest true difference these rows show, at the level left by all comparisons."""
-    test = comparison.test
-    if test is None:
-        return None
-    if not binary[comparison.scorer] or test.discordance is None:
-        return visible_degrees(test.n, test.deviation, alpha=comparison.level)
-    return visible_yes_no(test.n, test.discordance, alpha=comparison.level)
-
-
 def compare_measures(
-    plan: EvaluationPlan, answers: Mapping[Cell, AnswerRecord]
+    plan: EvaluationPlan,
+    answers: Mapping[Cell, AnswerRecord],
+    *,
+    unfinished: str | None = None,
 ) -> list[Comparison]:
     """Compare what the candidates' answers took, on the rows that both answered.
 
     A family of its own for Holm's correction: it answers another question than the scores do.
     """
-    found: list[tuple[int, int, str, PairedTest | None]] = []
-    for first, second in itertools.combinations(range(len(plan.candidates)), 2):
-        for name, measure in MEASURES.items():
-            values = {
-                cell: value
-                for cell, answer in answers.items()
-                if cell.candidate in (first, second)
-                and answer.answered
-                and (value := measure(answer)) is not None
-            }
-            pairs = _pairs(plan, values, first, second)
-            test = paired_test(
-                [a for a, _ in pairs], [b for _, b in pairs], binary=False, bounded=False
+    labels = [candidate.label for candidate in plan.candidates]
+    found = _corrected(_cases(measure_table(plan, answers)), labels, unfinished)
+    return [replace(comparison, is_measure=True) for comparison in found]
+
+
+def _cases(table: ScoreTable) -> Iterator[_Case]:
+    for first, second in itertools.combinations(range(table.candidates), 2):
+        for scorer, traits in table.traits.items():
+            pairs = table.pairs(scorer, first, second)
+            if traits.figure is not None:
+                drawn = corpus_draws(*table.paired_parts(scorer, first, second), traits.figure)
+                p_value = None if drawn is None else drawn.p_value
+            else:
+                drawn = None
+                p_value = p_value_of(pairs.a.tolist(), pairs.b.tolist(), binary=pairs.exact)
+            yield _Case(
+                first=first,
+                second=second,
+                scorer=scorer,
+                pairs=pairs,
+                p_value=p_value,
+                drawn=drawn,
             )
-            found.append((first, second, name, test))
-    return _corrected(plan, found, lower_is_better=True)
 
 
 def _corrected(
-    plan: EvaluationPlan,
-    found: Sequence[tuple[int, int, str, PairedTest | None]],
-    *,
-    lower_is_better: bool,
+    cases: Iterator[_Case], labels: Sequence[str], unfinished: str | None
 ) -> list[Comparison]:
-    tested = [test.p_value for *_, test in found if test is not None]
-    adjusted = iter(holm(tested))
+    found = list(cases)
+    tested = [case.p_value for case in found if case.p_value is not None]
+    adjusted, levels = iter(holm(tested)), iter(holm_levels(tested, alpha=ALPHA))
     return [
-        Comparison(
-            a=plan.candidates[first].label,
-            b=plan.candidates[second].label,
-            scorer=name,
-            test=test,
-            p_adjusted=None if test is None else next(adjusted),
-            lower_is_better=lower_is_better,
-            pair=(first, second),
-            level=ALPHA / len(found),
+        _comparison(
+            case,
+            labels,
+            p_adjusted=None if case.p_value is None else next(adjusted),
+            level=ALPHA if case.p_value is None else next(levels),
+            family=len(found),
+            unfinished=unfinished,
         )
-        for first, second, name, test in found
+        for case in found
     ]
 
 
+def _comparison(
+    case: _Case,
+    labels: Sequence[str],
+    *,
+    p_adjusted: float | None,
+    level: float,
+    family: int,
+    unfinished: str | None,
+) -> Comparison:
+    names = (labels[case.first], labels[case.second])
+    higher = case.pairs.traits.higher_is_better
+    test = None if p_adjusted is None else case.test(level)
+    contradicted = None
+    if test is not None and p_adjusted is not None and case.drawn is None:
+        shown = difference_shown(test, p_adjusted, higher_is_better=higher)
+        contradicted = obstacle(case.pairs, shown, level=level, names=names)
+    return Comparison(
+        a=names[0],
+        b=names[1],
+        scorer=case.scorer,
+        test=test,
+        p_adjusted=p_adjusted,
+        lower_is_better=not higher,
+        pair=(case.first, case.second),
+        level=ALPHA / family,
+        family=family,
+        withheld=unfinished or low_coverage(case.pairs, COVERAGE_FLOOR),
+        contradicted=contradicted,
+    )
+
+
+def _visible(comparison: Comparison, table: ScoreTable) -> float | None:
+    """Return the smallest true difference these rows show, at the level left by all comparisons."""
+    test = comparison.test
+    if test is None or table.traits[comparison.scorer].figure is not None:
+        return None
+    if test.discordance is None:
+        return visible_degrees(test.n, test.deviation, alpha=comparison.level)
+    return visible_yes_no(test.n, test.discordance, alpha=comparison.level)
+
+
 def leaderboards(
-    candidates: Sequence[CandidateResult], comparisons: Sequence[Comparison]
+    candidates: Sequence[CandidateResult],
+    comparisons: Sequence[Comparison],
+    traits: Mapping[str, ScorerTraits],
 ) -> dict[str, list[Rank]]:
     """Return for each scorer the candidates in tiers, best first.
 
@@ -143,9 +216,10 @@ def leaderboards(
     boards: dict[str, list[Rank]] = {}
     for scorer in candidates[0].scores if candidates else ():
         means = {index: candidate.scores[scorer].mean for index, candidate in enumerate(candidates)}
+        sign = -1.0 if traits[scorer].higher_is_better else 1.0
         order = sorted(
             (index for index, mean in means.items() if mean is not None),
-            key=lambda index: (-(means[index] or 0.0), index),
+            key=lambda index: (sign * (means[index] or 0.0), index),
         )
         better = [
             comparison.pair if comparison.verdict == "a_better" else comparison.pair[::-1]
@@ -166,57 +240,3 @@ def leaderboards(
         ]
         boards[scorer] = sorted(board, key=lambda entry: entry.rank)
     return boards
-
-
-def paired_scores(
-    plan: EvaluationPlan, scores: Scores, scorer: str, first: int, second: int
-) -> list[tuple[float, float]]:
-    """Return both candidates' scores of the questions that both have one for, trials averaged."""
-    values = {
-        cell: score.value
-        for cell, by_name in scores.items()
-        if cell.candidate in (first, second)
-        and (score := by_name.get(scorer)) is not None
-        and score.value is not None
-    }
-    return _pairs(plan, values, first, second)
-
-
-def _pairs(
-    plan: EvaluationPlan, values: Mapping[Cell, float], first: int, second: int
-) -> list[tuple[float, float]]:
-    pairs = []
-    for row in plan.dataset.rows:
-        both = []
-        for trial in range(plan.trials):
-            a = values.get(Cell(first, row.index, trial))
-            b = values.get(Cell(second, row.index, trial))
-            if a is not None and b is not None:
-                both.append((a, b))
-        if both:
-            # One pair a question: repetitions of it are not independent.
-            pairs.append((sum(a for a, _ in both) / len(both), sum(b for _, b in both) / len(both)))
-    return pairs
-
-
-def _degrees(pairs: Sequence[tuple[float, float]]) -> bool:
-    return any(value not in (0.0, 1.0) for pair in pairs for value in pair)
-
-
-def _paired_parts(
-    plan: EvaluationPlan, scores: Scores, scorer: str, first: int, second: int
-) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
-    """Return both candidates' statistics, added up over the trials of each question."""
-    one: list[tuple[float, ...]] = []
-    two: list[tuple[float, ...]] = []
-    for row in plan.dataset.rows:
-        both = []
-        for trial in range(plan.trials):
-            a = scores.get(Cell(first, row.index, trial), {}).get(scorer)
-            b = scores.get(Cell(second, row.index, trial), {}).get(scorer)
-            if a is not None and b is not None and a.parts and b.parts:
-                both.append((a.parts, b.parts))
-        if both:
-            one.append(added(a for a, _ in both))
-            two.append(added(b for _, b in both))
-    return one, two

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from llmflowlab.evaluation.conclude.deciding import Sequential
-from llmflowlab.evaluation.conclude.recommendation import Recommendation
-from llmflowlab.evaluation.conclude.results import CandidateResult, Comparison, EvaluationResult
-from llmflowlab.evaluation.run.plan import main_scorer
-from llmflowlab.statistics import Interval, PairedTest, rows_needed
+from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
+from llmflowlab.evaluation.conclude.verdicts import Comparison, Recommendation, Sequential
+from llmflowlab.evaluation.scorers.ranking import main_scorer
+from llmflowlab.evaluation.scores import COVERAGE_FLOOR
+from llmflowlab.statistics import Interval, PairedTest
 from llmflowlab.statistics.planning import rows_for_degrees, rows_for_yes_no
 from llmflowlab.text.money import dollars
 
-__all__ = ["conclude", "describe_comparison", "main_scorer"]
+__all__ = ["conclude", "describe_comparison"]
 
-LOW_COVERAGE = 0.95
 _WORTH_SEEING = 0.03
 """The difference, in points of 1, that plans aim at when none was measured."""
 
@@ -25,6 +24,13 @@ def describe_comparison(comparison: Comparison) -> str:
     a, b, scorer, test = comparison.a, comparison.b, comparison.scorer, comparison.test
     if test is None:
         return f"{scorer}: {a} and {b} have no scored row in common; they cannot be compared."
+    if comparison.withheld is not None:
+        return f"{scorer}: no verdict between {a} and {b}: {comparison.withheld}."
+    if comparison.contradicted is not None:
+        return (
+            f"{scorer}: no difference shown between {a} and {b} (of {test.n} scored rows "
+            f"{_points(abs(test.difference))}): {comparison.contradicted}."
+        )
     if comparison.verdict == "no_difference_shown":
         aim = max(abs(test.difference), _WORTH_SEEING)
         needed = _rows_to_see(aim, comparison, test)
@@ -39,17 +45,20 @@ def describe_comparison(comparison: Comparison) -> str:
         return f"{sentence}."
     better, worse = (b, a) if comparison.verdict == "b_better" else (a, b)
     low, high = test.interval.low, test.interval.high
-    if comparison.verdict == "a_better":
+    if test.difference < 0:
         low, high = -high, -low
+    sign = "−" if comparison.lower_is_better else "+"
+    corrected = f" corrected for {comparison.family} comparisons" if comparison.family > 1 else ""
     return (
-        f"{scorer}: {better} is better than {worse} (+{_points(abs(test.difference))}, "
-        f"95 % CI {low * 100:.0f} to {high * 100:.0f}, {test.n} rows)."
+        f"{scorer}: {better} is better than {worse} ({sign}{_points(abs(test.difference))}, "
+        f"95 % CI {low * 100:.0f} to {high * 100:.0f}{corrected}, {test.n} rows)."
     )
 
 
 def _rows_to_see(aim: float, comparison: Comparison, test: PairedTest) -> int | None:
-    if comparison.smallest_visible is None:
-        return rows_needed(test.deviation, aim)
+    if test.discordance is None and test.deviation <= 0:
+        # Rows without any spread tell nothing to plan with.
+        return None
     if test.discordance is None:
         return rows_for_degrees(test.deviation, aim, alpha=comparison.level)
     return rows_for_yes_no(test.discordance, aim, alpha=comparison.level)
@@ -163,8 +172,7 @@ def _coverage_warnings(result: EvaluationResult) -> list[str]:
             f"{name} {score.coverage:.0%}"
             for name, score in candidate.scores.items()
             # A guideline judge speaks of the rows that have guidelines: no gap in that.
-            if score.coverage < LOW_COVERAGE
-            and set(score.not_scored) - {"no_guidelines", "no_expected_answer", "no_context"}
+            if score.covered is not None and score.covered < COVERAGE_FLOOR
         ]
         if low:
             warnings.append(
@@ -186,16 +194,17 @@ def _fastest_and_cheapest(result: EvaluationResult) -> list[str]:
         sentences.append(
             f"Fastest: {candidates[fastest].spec.label}, {shown} an answer on average{alike}."
         )
-    priced = {i: c.cost_usd for i, c in enumerate(candidates) if c.cost_usd is not None}
+    priced = {i: each for i, c in enumerate(candidates) if (each := c.cost_per_answer) is not None}
     if len(priced) == len(candidates):
         lowest = min(priced.values())
         cheapest = [index for index, cost in priced.items() if cost == lowest]
-        cost = "free" if lowest == 0 else f"{dollars(lowest)} for these rows"
+        whole = candidates[cheapest[0]].cost_usd
+        cost = "free" if lowest == 0 or whole is None else f"{dollars(whole)} for these rows"
         alike = _not_told_apart(result, "cost_usd", cheapest[0]) if len(cheapest) == 1 else ""
         names = " and ".join(candidates[index].spec.label for index in cheapest)
         sentences.append(f"Cheapest: {names}, {cost}{alike}.")
     else:
-        unknown = [c.spec.label for c in candidates if c.cost_usd is None]
+        unknown = [c.spec.label for c in candidates if c.cost_per_answer is None]
         sentences.append(f"Cheapest: cannot be said; no price is known for {', '.join(unknown)}.")
     return sentences
 

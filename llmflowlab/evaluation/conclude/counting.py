@@ -9,8 +9,11 @@ from typing import Any
 
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.comparing import compare, compare_measures, leaderboards
+from llmflowlab.evaluation.conclude.costs import spent_in_all
+from llmflowlab.evaluation.conclude.decide import INTERRUPTED
 from llmflowlab.evaluation.conclude.deciding import sequential_of
 from llmflowlab.evaluation.conclude.groups import groups_of
+from llmflowlab.evaluation.conclude.judging_quality import JudgingQuality, judging_quality
 from llmflowlab.evaluation.conclude.recommendation import recommend
 from llmflowlab.evaluation.conclude.results import (
     CandidateResult,
@@ -18,27 +21,25 @@ from llmflowlab.evaluation.conclude.results import (
     Latency,
     ScoreSummary,
 )
-from llmflowlab.evaluation.judging import PREFERENCE
-from llmflowlab.evaluation.judging.agreement import JudgingQuality, judging_quality
+from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
 from llmflowlab.evaluation.run.outcomes import Scores
-from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan, main_scorer
-from llmflowlab.statistics import corpus_interval, corpus_value, repeats
-from llmflowlab.statistics.corpus import CorpusFigure, added
-from llmflowlab.statistics.intervals import Interval, mean_interval, quantile
+from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
+from llmflowlab.evaluation.scorers.ranking import main_scorer
+from llmflowlab.statistics.quantiles import quantile
 
-__all__ = ["build_result", "interval_over_questions", "judge_usage", "summarise"]
+__all__ = ["build_result", "judge_usage", "score_summary", "summarise"]
+
+_OUT_OF_BUDGET = "the budget was spent before all rows were asked"
 
 
 def summarise(
     plan: EvaluationPlan,
     candidate: int,
     answers: Mapping[Cell, AnswerRecord],
-    scores: Scores,
+    table: ScoreTable,
     *,
     run_id: str | None,
     reused: int,
-    binary: Mapping[str, bool],
-    corpus: Mapping[str, CorpusFigure],
     only: Container[Cell] | None = None,
 ) -> CandidateResult:
     """Count up one candidate.
@@ -57,8 +58,6 @@ def summarise(
     if missing := len(cells) - len(records):
         failed["not_reached"] = missing
     seconds = [record.latency for record in complete if record.latency is not None]
-    costs = [record.cost for record in complete]
-    priced = [cost for cost in costs if cost is not None]
     prompts = [r.prompt_tokens for r in complete if r.prompt_tokens is not None]
     completions = [r.completion_tokens for r in complete if r.completion_tokens is not None]
     return CandidateResult(
@@ -67,12 +66,7 @@ def summarise(
         rows=len(cells),
         answered=len(complete),
         failed=dict(sorted(failed.items())),
-        scores={
-            scorer: _summary(
-                scorer, cells, scores, binary=binary[scorer], figure=corpus.get(scorer)
-            )
-            for scorer in plan.scorers
-        },
+        scores={scorer: score_summary(table, candidate, scorer) for scorer in plan.scorers},
         latency=Latency(
             sum(seconds) / len(seconds) if seconds else None,
             quantile(seconds, 0.5),
@@ -83,48 +77,22 @@ def summarise(
             sum(completions) if complete and len(completions) == len(complete) else None
         ),
         tokens_estimated=any(record.tokens_estimated for record in complete),
-        cost_usd=sum(priced, Decimal(0)) if complete and len(priced) == len(costs) else None,
+        cost_usd=spent_in_all(records),
         sent=sum(1 for record in records if record.tries) - reused,
         reused=reused,
     )
 
 
-def _summary(
-    scorer: str,
-    cells: Sequence[Cell],
-    scores: Scores,
-    *,
-    binary: bool,
-    figure: CorpusFigure | None,
-) -> ScoreSummary:
-    values: list[float] = []
-    parts: dict[int, list[tuple[float, ...]]] = {}
-    by_row: dict[int, list[float]] = {}
-    reasons: Counter[str] = Counter()
-    for cell in cells:
-        score = scores.get(cell, {}).get(scorer)
-        if score is None:
-            reasons["not_reached"] += 1
-        elif score.value is None:
-            reasons[score.not_scored or "scorer_failed"] += 1
-        else:
-            values.append(score.value)
-            parts.setdefault(cell.row, []).append(score.parts or ())
-            by_row.setdefault(cell.row, []).append(score.value)
-    if figure is None:
-        mean = sum(values) / len(values) if values else None
-        interval = interval_over_questions(by_row, binary=binary)
-    else:
-        sums = [added(trials) for trials in parts.values()]
-        mean, interval = corpus_value(sums, figure), corpus_interval(sums, figure)
+def score_summary(table: ScoreTable, candidate: int, scorer: str) -> ScoreSummary:
+    """Return one scorer's figures over one candidate's answers."""
     return ScoreSummary(
         scorer=scorer,
-        mean=mean,
-        scored=len(values),
-        coverage=len(values) / len(cells) if cells else 0.0,
-        interval=interval,
-        not_scored=dict(sorted(reasons.items())),
-        repeats=repeats(list(by_row.values()), binary=binary),
+        mean=table.mean(candidate, scorer),
+        scored=table.scored(candidate, scorer),
+        coverage=table.coverage(candidate, scorer),
+        interval=table.interval(candidate, scorer),
+        not_scored=table.not_scored(candidate, scorer),
+        repeats=table.repeats(candidate, scorer),
     )
 
 
@@ -134,8 +102,6 @@ def build_result(
     scores: Scores,
     *,
     reused: Sequence[int],
-    binary: Mapping[str, bool],
-    corpus: Mapping[str, CorpusFigure] | None = None,
     interrupted: bool = False,
 ) -> EvaluationResult:
     """Count everything up.
@@ -145,30 +111,21 @@ def build_result(
         answers: By cell; cells without one were not reached.
         scores: Of those answers.
         reused: How many answers of each candidate came from earlier runs.
-        binary: Which scorers say yes or no.
-        corpus: The figures of scorers whose value over rows is not the mean of theirs.
         interrupted: Whether it was stopped before its end.
     """
-    figures = corpus or {}
     main = main_scorer(plan.scorers)
     sequential = sequential_of(plan, main, answers, scores)
     early = sequential is not None and sequential.verdict is not None
+    only = answers if early else None
+    table = table_of(plan, scores, only=only)
+    unfinished = None if early else _unfinished(answers, interrupted=interrupted)
     candidates = [
-        summarise(
-            plan,
-            index,
-            answers,
-            scores,
-            run_id=None,
-            reused=reused[index],
-            binary=binary,
-            corpus=figures,
-            only=answers if early else None,
-        )
+        summarise(plan, index, answers, table, run_id=None, reused=reused[index], only=only)
         for index in range(len(plan.candidates))
     ]
-    comparisons = compare(plan, scores, binary=binary, corpus=figures, sequential=sequential)
-    measures = compare_measures(plan, answers)
+    labels = [candidate.label for candidate in plan.candidates]
+    comparisons = compare(table, labels, sequential=sequential, unfinished=unfinished)
+    measures = compare_measures(plan, answers, unfinished=unfinished)
     return EvaluationResult(
         plan=plan,
         parent_run_id=None,
@@ -178,33 +135,38 @@ def build_result(
         answers=answers,
         scores=scores,
         interrupted=interrupted,
-        judging=_judging(plan, scores),
-        leaderboard=leaderboards(candidates, comparisons),
+        judging=_judging(table, scores),
+        leaderboard=leaderboards(candidates, comparisons, table.traits),
         measures=measures,
-        groups=groups_of(plan, scores, binary=binary, corpus=figures),
+        groups=groups_of(plan, table),
         recommendation=None
-        if main in figures
+        if unfinished is not None or table.traits[main].figure is not None
         else recommend(
-            plan,
             candidates,
-            scores,
+            table,
             main,
-            binary=binary,
             margin=plan.margin,
             answers=answers,
             comparisons=[*comparisons, *measures],
             sequential=sequential,
         ),
         sequential=sequential,
+        unfinished=unfinished,
+        _kept={"source": (plan, answers, scores), "table": table},
     )
 
 
-def _judging(plan: EvaluationPlan, scores: Scores) -> dict[str, JudgingQuality]:
+def _unfinished(answers: Mapping[Cell, AnswerRecord], *, interrupted: bool) -> str | None:
+    if any(answer.state == "budget_exhausted" for answer in answers.values()):
+        return _OUT_OF_BUDGET
+    return INTERRUPTED if interrupted else None
+
+
+def _judging(table: ScoreTable, scores: Scores) -> dict[str, JudgingQuality]:
     found = {}
-    for scorer in plan.scorers:
+    for scorer, traits in table.traits.items():
         given = [by_name[scorer] for by_name in scores.values() if scorer in by_name]
-        comparing = plan.spec(scorer).kind == PREFERENCE
-        quality = judging_quality(scorer, given, comparing=comparing)
+        quality = judging_quality(scorer, given, comparing=traits.comparing)
         if quality is not None:
             found[scorer] = quality
     return found
@@ -230,15 +192,3 @@ def judge_usage(scores: Scores) -> dict[str, Any]:
         },
         "cost_usd": float(sum(costs, Decimal(0))) if len(costs) == len(counted) else None,
     }
-
-
-def interval_over_questions(
-    by_row: Mapping[Any, Sequence[float]], *, binary: bool
-) -> Interval | None:
-    """Return the interval over questions.
-
-    Repetitions of one question are not new questions, so each counts once, with its mean.
-    """
-    repeated = any(len(values) > 1 for values in by_row.values())
-    means = [sum(values) / len(values) for values in by_row.values()]
-    return mean_interval(means, binary=binary and not repeated)

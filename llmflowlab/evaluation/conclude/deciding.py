@@ -4,55 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.conclude.costs import spent_in_all
+from llmflowlab.evaluation.conclude.verdicts import Sequential
 from llmflowlab.evaluation.run.outcomes import Scores
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
-from llmflowlab.evaluation.scores import Score
+from llmflowlab.evaluation.scorers.traits import traits_of
+from llmflowlab.evaluation.scores import DATA_GAPS, Score
 from llmflowlab.statistics.intervals import Interval
 from llmflowlab.statistics.sequential import ConfidenceSequence, Decision, decide
 
-__all__ = ["Decider", "Sequential", "sequential_of"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sequential:
-    """What a comparison that may end early has come to."""
-
-    scorer: str
-    margin: float
-    verdict: Decision | None
-    """None while it is open."""
-    looked_at: int
-    """Rows that the verdict rests on."""
-    of: int
-    """Rows of the dataset."""
-    interval: Interval
-    """Of B minus A, holding at all times together."""
-    difference: float | None
-    """Mean of B minus mean of A over the rows looked at."""
-    saved_usd: Decimal | None = None
-    """What the rows not asked would have cost, at the price of those that were; None if unknown."""
-    not_asked: int = 0
-    """Answers that were not asked for."""
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "scorer": self.scorer,
-            "margin": self.margin,
-            "decided": self.verdict is not None,
-            "verdict": self.verdict,
-            "looked_at": self.looked_at,
-            "of": self.of,
-            "difference": self.difference,
-            "ci_low": self.interval.low,
-            "ci_high": self.interval.high,
-            "not_asked": self.not_asked,
-            "saved_usd": None if self.saved_usd is None else float(self.saved_usd),
-        }
+__all__ = ["Decider", "sequential_of"]
 
 
 class Decider:
@@ -72,43 +37,70 @@ class Decider:
         self._scorer = scorer
         self._order = plan.row_order
         self._place = 0
-        self._sequence = ConfidenceSequence()
+        self._against_b = ConfidenceSequence()
+        self._against_a = ConfidenceSequence()
+        """What is missing counts against B in the one and against A in the other."""
+        self._traits = traits_of(plan.spec(scorer), combine=plan.judge_combine)
         self._sum = 0.0
-        self._waiting: dict[int, dict[int, float | None]] = {}
+        self._paired = 0
+        self._waiting: dict[int, dict[int, Score | None]] = {}
         self._lock = threading.Lock()
         self.verdict: Decision | None = None
 
     def add(self, cell: Cell, score: Score | None) -> bool:
         """Take a score in, one without a value too; returns whether the comparison is decided."""
         with self._lock:
-            value = None if score is None else score.value
-            self._waiting.setdefault(cell.row, {})[cell.candidate] = value
+            self._waiting.setdefault(cell.row, {})[cell.candidate] = score
             while self.verdict is None and self._place < len(self._order):
                 pair = self._waiting.get(self._order[self._place], {})
                 if len(pair) < 2:
                     break
                 del self._waiting[self._order[self._place]]
                 self._place += 1
-                if pair[0] is None or pair[1] is None:
-                    # A row that is not scored tells nothing of the difference.
-                    continue
-                self._sequence.add(pair[1] - pair[0])
-                self._sum += pair[1] - pair[0]
-                self.verdict = decide(self._sequence.interval, self._margin)
+                self._look(pair[0], pair[1])
+                self.verdict = self._named(decide(self._interval(), self._margin))
             return self.verdict is not None
+
+    def _look(self, a: Score | None, b: Score | None) -> None:
+        given = [score.value if score is not None else None for score in (a, b)]
+        if any(score is not None and score.not_scored in DATA_GAPS for score in (a, b)):
+            # A row that the benchmark gives nothing to score by tells nothing of the difference.
+            return
+        low, high = self._traits.scale or (0.0, 1.0)
+        bad, good = (low, high) if self._traits.higher_is_better else (high, low)
+
+        def difference(missing_a: float, missing_b: float) -> float:
+            one, two = given
+            return (missing_b if two is None else two) - (missing_a if one is None else one)
+
+        self._against_b.add(difference(good, bad))
+        self._against_a.add(difference(bad, good))
+        if given[0] is not None and given[1] is not None:
+            self._sum += given[1] - given[0]
+            self._paired += 1
+
+    def _interval(self) -> Interval:
+        """Return where B minus A lies at all times, whatever the missing scores would have been."""
+        one, two = self._against_b.interval, self._against_a.interval
+        return Interval(min(one.low, two.low), max(one.high, two.high))
+
+    def _named(self, found: Decision | None) -> Decision | None:
+        if self._traits.higher_is_better:
+            return found
+        turned: dict[Decision, Decision] = {"a_better": "b_better", "b_better": "a_better"}
+        return None if found is None else turned.get(found, found)
 
     def state(self) -> Sequential:
         """Return what it has come to."""
         with self._lock:
-            seen = self._sequence.n
             return Sequential(
                 scorer=self._scorer,
                 margin=self._margin,
                 verdict=self.verdict,
-                looked_at=seen,
+                looked_at=self._paired,
                 of=len(self._order),
-                interval=self._sequence.interval,
-                difference=self._sum / seen if seen else None,
+                interval=self._interval(),
+                difference=self._sum / self._paired if self._paired else None,
             )
 
 
@@ -126,14 +118,8 @@ def sequential_of(
                 decider.add(cell, scores[cell].get(scorer))
     state = decider.state()
     asked, wanted = len(answers), len(plan.cells())
-    return Sequential(
-        scorer=state.scorer,
-        margin=state.margin,
-        verdict=state.verdict,
-        looked_at=state.looked_at,
-        of=state.of,
-        interval=state.interval,
-        difference=state.difference,
+    return replace(
+        state,
         not_asked=wanted - asked,
         saved_usd=_saved(plan, answers, scores) if state.verdict is not None else None,
     )
@@ -147,14 +133,17 @@ def _saved(
         own = [cell for cell in answers if cell.candidate == candidate]
         if not own:
             return None
-        total = Decimal(0)
-        for cell in own:
-            cost = answers[cell].cost
-            if cost is None:
-                return None
-            total += cost + sum(
-                (Decimal(s.cost_usd) for s in scores.get(cell, {}).values() if s.cost_usd),
-                Decimal(0),
-            )
+        total = spent_in_all(answers[cell] for cell in own)
+        if total is None:
+            return None
+        total += sum(
+            (
+                Decimal(score.cost_usd)
+                for cell in own
+                for score in scores.get(cell, {}).values()
+                if score.cost_usd
+            ),
+            Decimal(0),
+        )
         saved += total / len(own) * (len(plan.row_order) - len(own))
     return saved

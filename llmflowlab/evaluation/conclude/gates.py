@@ -14,23 +14,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult, ScoreSummary
+from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.scores import COVERAGE_FLOOR
+from llmflowlab.statistics.intervals import Interval
 
 __all__ = [
-    "DATA_GAPS",
     "DEFAULT_MIN_COVERAGE",
     "GateResult",
     "Threshold",
     "check_known",
     "check_thresholds",
-    "covered",
     "parse_threshold",
     "reason_line",
 ]
 
-DEFAULT_MIN_COVERAGE = 0.95
-DATA_GAPS = frozenset({"no_context", "no_expected_answer", "no_guidelines"})
-"""Reasons that lie in the benchmark: a row without guidelines was not lost by anybody."""
+DEFAULT_MIN_COVERAGE = COVERAGE_FLOOR
 
 _SCORE_FIGURES = ("mean", "ci_low", "ci_high", "coverage")
 _LATENCY_FIGURES = ("mean", "p50", "p95")
@@ -143,16 +141,6 @@ def check_known(thresholds: Sequence[Threshold], scorers: Sequence[str]) -> None
         )
 
 
-def covered(score: ScoreSummary) -> float | None:
-    """Return the share of the answers that could be scored and were; None where none could be.
-
-    Rows that the benchmark gives nothing to score by are left out on both sides.
-    """
-    gaps = sum(count for reason, count in score.not_scored.items() if reason in DATA_GAPS)
-    able = score.scored + sum(score.not_scored.values()) - gaps
-    return score.scored / able if able else None
-
-
 def check_thresholds(
     result: EvaluationResult,
     thresholds: Sequence[Threshold],
@@ -162,15 +150,18 @@ def check_thresholds(
 ) -> list[GateResult]:
     """Hold every candidate against every threshold, save those, by index, that are `exempt`."""
     return [
-        _check(candidate, threshold, min_coverage)
+        _check(result, index, threshold, min_coverage)
         for threshold in thresholds
-        for index, candidate in enumerate(result.candidates)
+        for index in range(len(result.candidates))
         if index not in exempt
     ]
 
 
-def _check(candidate: CandidateResult, threshold: Threshold, min_coverage: float) -> GateResult:
-    value, coverage = _value(candidate, threshold)
+def _check(
+    result: EvaluationResult, index: int, threshold: Threshold, min_coverage: float
+) -> GateResult:
+    candidate = result.candidates[index]
+    value, coverage = _value(result, index, threshold)
     name = candidate.spec.label
     outcome = GateResult(
         gate=str(threshold),
@@ -188,8 +179,7 @@ def _check(candidate: CandidateResult, threshold: Threshold, min_coverage: float
     if value is None:
         why = "no answer was scored" if threshold.subject not in _MEASURED else "it is unknown"
         return replace(outcome, reason=f"{name}: {what} has no value ({why})")
-    kept = value >= threshold.bound if threshold.side == "at least" else value <= threshold.bound
-    if not kept:
+    if not _kept(value, threshold):
         word = "below" if threshold.side == "at least" else "above"
         return replace(
             outcome, reason=f"{name}: {what} is {_short(value)}, {word} {threshold.bound:g}"
@@ -200,13 +190,32 @@ def _check(candidate: CandidateResult, threshold: Threshold, min_coverage: float
             f"(--min-coverage {min_coverage:g})"
         )
         return replace(outcome, reason=reason)
+    if result.unfinished is not None:
+        return replace(
+            outcome, reason=f"{name}: {what} is {_short(value)}, but {result.unfinished}"
+        )
+    worst = _at_worst(result, index, threshold)
+    if worst is not None and not _kept(worst, threshold):
+        missing = result.table.missing(index, threshold.subject)
+        reason = (
+            f"{name}: {what} is {_short(value)}, but {missing} answer{'' if missing == 1 else 's'} "
+            f"{'is' if missing == 1 else 'are'} missing; at worst it is {_short(worst)}"
+        )
+        return replace(outcome, reason=reason)
     word = "at least" if threshold.side == "at least" else "at most"
     reason = f"{name}: {what} is {_short(value)}, {word} {threshold.bound:g}"
     return replace(outcome, passed=True, reason=reason)
 
 
-def _value(candidate: CandidateResult, threshold: Threshold) -> tuple[float | None, float | None]:
+def _kept(value: float, threshold: Threshold) -> bool:
+    return value >= threshold.bound if threshold.side == "at least" else value <= threshold.bound
+
+
+def _value(
+    result: EvaluationResult, index: int, threshold: Threshold
+) -> tuple[float | None, float | None]:
     """Return the figure, and the share of answers it speaks of; None where unknown."""
+    candidate = result.candidates[index]
     answered = candidate.answered / candidate.rows if candidate.rows else None
     if threshold.subject == "latency":
         value = getattr(candidate.latency, threshold.figure or "mean")
@@ -215,14 +224,35 @@ def _value(candidate: CandidateResult, threshold: Threshold) -> tuple[float | No
         cost = candidate.cost_usd
         return (None if cost is None else float(cost)), answered
     if threshold.subject == "tokens":
-        total = candidate.to_json()["tokens"]["total"]
+        total = candidate.total_tokens
         return (None if total is None else float(total)), answered
     if threshold.subject == "failed":
         return float(sum(candidate.failed.values())), None
     score = candidate.scores[threshold.subject]
     if threshold.figure == "coverage":
         return score.coverage, None
-    return score.to_json()[threshold.figure or "mean"], covered(score)
+    return _figure(score.mean, score.interval, threshold), result.table.covered(
+        index, threshold.subject
+    )
+
+
+def _at_worst(result: EvaluationResult, index: int, threshold: Threshold) -> float | None:
+    """Return a score's figure with what is missing counted against it; None where nothing is."""
+    table, scorer = result.table, threshold.subject
+    if scorer in _MEASURED or threshold.figure == "coverage":
+        return None
+    traits = table.traits[scorer]
+    if traits.scale is None or traits.figure is not None or not table.missing(index, scorer):
+        return None
+    fill = traits.scale[0 if threshold.side == "at least" else 1]
+    mean = table.mean(index, scorer, fill=fill)
+    return _figure(mean, table.interval(index, scorer, fill=fill), threshold)
+
+
+def _figure(mean: float | None, interval: Interval | None, threshold: Threshold) -> float | None:
+    if threshold.figure in {None, "mean"} or interval is None:
+        return mean
+    return interval.low if threshold.figure == "ci_low" else interval.high
 
 
 def _short(value: float) -> str:

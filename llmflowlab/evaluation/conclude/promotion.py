@@ -6,23 +6,21 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from statistics import fmean
 from typing import Any, Literal, TypeAlias
 
 from llmflowlab.errors import InputError
+from llmflowlab.evaluation.conclude.decide import Evidence, points, weigh
 from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
-from llmflowlab.evaluation.run.plan import Cell, main_scorer
-from llmflowlab.statistics.noninferiority import non_inferior
+from llmflowlab.evaluation.scorers.ranking import main_scorer
+from llmflowlab.evaluation.scores import COVERAGE_FLOOR
+from llmflowlab.statistics.noninferiority import NonInferiority
 from llmflowlab.text.money import dollars
 
-__all__ = ["Decision", "Paired", "Terms", "Verdict", "decide", "paired_bound"]
+__all__ = ["Decision", "Paired", "Terms", "Verdict", "decide"]
 
 Verdict: TypeAlias = Literal[
     "better", "no_worse", "worse", "not_shown", "no_champion", "not_compared"
 ]
-
-_NOT_MEANT = frozenset({"no_guidelines", "no_expected_answer", "no_context"})
-"""Reasons of rows that a scorer has nothing to say about, which is no gap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +33,12 @@ class Terms:
     """Whether it must be better, not merely no worse."""
     scorer: str | None = None
     """None: the one that ranks candidates."""
-    min_coverage: float = 0.95
+    min_coverage: float = COVERAGE_FLOOR
     """Share of the rows that must have a score, of the version and of both together."""
     max_latency: float | None = None
     """Seconds that 95 of 100 answers may take at most."""
     max_cost: Decimal | None = None
-    """USD that an answer may cost on average."""
+    """USD that a whole answer may cost on average, what failed on the way to it included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +64,7 @@ class Decision:
     """Sentences; what stands against a promotion first."""
     paired: Paired | None
     coverage: float
-    """Scored rows / rows that the scorer is meant for; of the version."""
+    """Scored answers / answers that could be scored; of the version."""
     latency_p95: float | None
     cost_per_answer: Decimal | None
     limits: Mapping[str, bool] = field(default_factory=dict)
@@ -104,19 +102,27 @@ def decide(result: EvaluationResult, terms: Terms) -> Decision:
     challenger = len(result.candidates) - 1
     own = result.candidates[challenger]
     against: list[str] = []
-    values = [_by_question(result, scorer, index) for index in range(len(result.candidates))]
-    meant = _meant(result, scorer, challenger)
-    coverage = len(values[challenger]) / meant if meant else 0.0
+    coverage = result.table.covered(challenger, scorer) or 0.0
     if coverage < terms.min_coverage:
         against.append(
             f"only {coverage:.0%} of its rows were scored by {scorer} "
             f"({terms.min_coverage:.0%} are needed)"
         )
+    if result.unfinished is not None:
+        against.append(result.unfinished)
     paired: Paired | None = None
     verdict: Verdict = "no_champion"
     words: list[str] = []
     if challenger:
-        verdict, paired, words = _compared(values[0], values[challenger], terms, meant)
+        evidence = weigh(
+            result.table.pairs(scorer, 0, challenger),
+            margin=terms.margin,
+            floor=terms.min_coverage,
+            interrupted=result.unfinished is not None,
+            names=("the champion", "the version"),
+        )
+        paired = None if evidence is None else _paired(evidence)
+        verdict, words = _compared(evidence, terms)
         if verdict not in ({"better"} if terms.superior else {"better", "no_worse"}):
             against, words = [*words, *against], []
     else:
@@ -131,71 +137,55 @@ def decide(result: EvaluationResult, terms: Terms) -> Decision:
         paired=paired,
         coverage=coverage,
         latency_p95=own.latency.p95,
-        cost_per_answer=_cost_per_answer(own),
+        cost_per_answer=own.cost_per_answer,
         limits=limits,
     )
 
 
-def paired_bound(a: Sequence[float], b: Sequence[float]) -> Paired:
-    """Return B minus A with one-sided 95 % bounds, as `non_inferior` has them.
-
-    Raises:
-        ValueError: There is no pair.
-    """
-    binary = all(value in {0.0, 1.0} for value in (*a, *b))
-    # The bounds do not depend on the margin.
-    found = non_inferior(a, b, 0.0, binary=binary)
-    if found is None:
-        raise ValueError("a paired bound needs pairs")
+def _paired(evidence: Evidence) -> Paired:
+    found = evidence.paired
     return Paired(
-        n=found.n,
-        difference=found.difference,
-        lower=found.lower_bound,
-        upper=found.upper_bound,
+        n=found.n, difference=found.difference, lower=found.lower_bound, upper=found.upper_bound
     )
 
 
-def _compared(
-    champion: Mapping[int, float], own: Mapping[int, float], terms: Terms, meant: int
-) -> tuple[Verdict, Paired | None, list[str]]:
-    common = sorted(champion.keys() & own.keys())
-    if not common:
-        return "not_compared", None, ["no row has a score of both, so they cannot be compared"]
-    paired = paired_bound([champion[row] for row in common], [own[row] for row in common])
+def _compared(evidence: Evidence | None, terms: Terms) -> tuple[Verdict, list[str]]:
+    if evidence is None:
+        return "not_compared", ["no row has a score of both, so they cannot be compared"]
+    found = evidence.paired
     seen = (
-        f"{_points(paired.difference)} against the champion on {paired.n} rows, "
-        f"95 % lower bound {_points(paired.lower)}"
+        f"{_points(found.difference)} against the champion on {found.n} rows, "
+        f"95 % lower bound {_points(found.lower_bound)}"
     )
-    if len(common) < terms.min_coverage * meant:
-        return (
-            "not_compared",
-            paired,
-            [f"only {len(common)} of {meant} rows have a score of both ({seen})"],
-        )
+    if evidence.withheld is not None:
+        return "not_compared", [f"{evidence.withheld} ({seen})"]
     margin = _points(-terms.margin)
-    if paired.lower > 0:
-        return "better", paired, [f"it is better: {seen}"]
-    if paired.upper < -terms.margin:
-        return "worse", paired, [f"it is worse than the margin of {margin} allows: {seen}"]
-    if paired.lower > -terms.margin:
+    if evidence.superior:
+        return "better", [f"it is better: {seen}"]
+    caveat = f"; {evidence.caveat}" if evidence.caveat is not None else ""
+    if evidence.verdict == "inferior":
+        return "worse", [f"it is worse than the margin of {margin} allows: {seen}"]
+    if evidence.verdict == "non_inferior":
         words = [f"it is no worse than the margin of {margin} allows: {seen}"]
         if terms.superior:
-            words = [f"it was not shown to be better: {seen}"]
-        return "no_worse", paired, words
+            words = [f"it was not shown to be better: {seen}{caveat}"]
+        return "no_worse", words
     wanted = "to be better" if terms.superior else f"to be within the margin of {margin}"
-    needed = _rows_needed(paired, terms)
+    if caveat:
+        return "not_shown", [f"it was not shown {wanted}: {seen}{caveat}"]
+    needed = _rows_needed(found, terms)
     more = f"; about {needed:,} rows may be enough" if needed is not None else ""
-    return "not_shown", paired, [f"too few rows to show it {wanted}: {seen}{more}"]
+    return "not_shown", [f"too few rows to show it {wanted}: {seen}{more}"]
 
 
-def _rows_needed(paired: Paired, terms: Terms) -> int | None:
+def _rows_needed(found: NonInferiority, terms: Terms) -> int | None:
     """Return how many rows would show it if the differences stay as they are; None where none would."""
-    room = paired.difference + (0.0 if terms.superior else terms.margin)
+    room = found.difference + (0.0 if terms.superior else terms.margin)
     if room <= 0:
         return None
-    reach = paired.difference - paired.lower
-    needed = math.ceil(paired.n * (reach / room) ** 2 * 1.1)
-    return needed if needed > paired.n else None
+    reach = found.difference - found.lower_bound
+    needed = math.ceil(found.n * (reach / room) ** 2 * 1.1)
+    return needed if needed > found.n else None
 
 
 def _limits(own: CandidateResult, terms: Terms) -> tuple[dict[str, bool], list[str]]:
@@ -210,7 +200,7 @@ def _limits(own: CandidateResult, terms: Terms) -> tuple[dict[str, bool], list[s
                 f"95 of 100 answers must come within {terms.max_latency:g} s, and it is {took}"
             )
     if terms.max_cost is not None:
-        cost = _cost_per_answer(own)
+        cost = own.cost_per_answer
         held["max_cost"] = cost is not None and cost <= terms.max_cost
         if not held["max_cost"]:
             broken.append(
@@ -220,35 +210,5 @@ def _limits(own: CandidateResult, terms: Terms) -> tuple[dict[str, bool], list[s
     return held, broken
 
 
-def _cost_per_answer(own: CandidateResult) -> Decimal | None:
-    if own.cost_usd is None or not own.answered:
-        return None
-    return own.cost_usd / own.answered
-
-
-def _by_question(result: EvaluationResult, scorer: str, candidate: int) -> dict[int, float]:
-    """Return each question's mean over its repetitions; questions without any score are left out."""
-    found: dict[int, list[float]] = {}
-    for row in result.plan.dataset.rows:
-        for trial in range(result.plan.trials):
-            score = result.scores.get(Cell(candidate, row.index, trial), {}).get(scorer)
-            if score is not None and score.value is not None:
-                found.setdefault(row.index, []).append(score.value)
-    return {row: fmean(values) for row, values in found.items()}
-
-
-def _meant(result: EvaluationResult, scorer: str, candidate: int) -> int:
-    """Return how many questions the scorer has something to say about."""
-    count = 0
-    for row in result.plan.dataset.rows:
-        scores = [
-            result.scores.get(Cell(candidate, row.index, trial), {}).get(scorer)
-            for trial in range(result.plan.trials)
-        ]
-        count += not all(s is not None and s.not_scored in _NOT_MEANT for s in scores)
-    return count
-
-
 def _points(difference: float) -> str:
-    value = difference * 100
-    return f"{value:+.1f} points".replace("-", "−")
+    return points(difference).replace("-", "−")

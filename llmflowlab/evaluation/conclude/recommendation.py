@@ -2,115 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.conclude.comparing import MEASURES, paired_scores
-from llmflowlab.evaluation.conclude.deciding import Sequential
-from llmflowlab.evaluation.conclude.results import CandidateResult, Comparison
-from llmflowlab.evaluation.run.outcomes import Scores
-from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
-from llmflowlab.statistics.intervals import Interval, bootstrap_interval
-from llmflowlab.statistics.noninferiority import NonInferiority, non_inferior
+from llmflowlab.evaluation.conclude.costs import cost_interval, latency_interval
+from llmflowlab.evaluation.conclude.decide import ALPHA, weigh
+from llmflowlab.evaluation.conclude.results import CandidateResult
+from llmflowlab.evaluation.conclude.table import ScoreTable
+from llmflowlab.evaluation.conclude.verdicts import (
+    Comparison,
+    FrontEntry,
+    Recommendation,
+    Sequential,
+)
+from llmflowlab.evaluation.run.plan import Cell
+from llmflowlab.evaluation.scores import COVERAGE_FLOOR
+from llmflowlab.statistics.noninferiority import NonInferiority
 
-__all__ = ["DEFAULT_MARGIN", "FrontEntry", "Recommendation", "recommend"]
+__all__ = ["DEFAULT_MARGIN", "recommend"]
 
 DEFAULT_MARGIN = 0.02
 """Two points of a hundred."""
-_ERROR = 0.05
 _FEWEST = 20
 """Common rows below which nothing is recommended against the best."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrontEntry:
-    """A candidate that no other beats in quality, cost and latency at once.
-
-    Beaten is who is nowhere better than the other, and shown to be worse somewhere.
-    """
-
-    candidate: int
-    mean: float
-    interval: Interval | None
-    cost_usd: Decimal | None
-    """Of an answer on average; None where unknown."""
-    cost_interval: Interval | None
-    latency: float | None
-    """Seconds of an answer on average."""
-    latency_interval: Interval | None
-
-    def to_json(self, plan: EvaluationPlan) -> dict[str, Any]:
-        return {
-            "candidate": plan.candidates[self.candidate].label,
-            "mean": self.mean,
-            **_bounds("", self.interval),
-            "cost_usd": None if self.cost_usd is None else float(self.cost_usd),
-            **_bounds("cost_", self.cost_interval),
-            "latency": self.latency,
-            **_bounds("latency_", self.latency_interval),
-        }
-
-
-def _bounds(prefix: str, interval: Interval | None) -> dict[str, float | None]:
-    return {
-        f"{prefix}ci_low": None if interval is None else interval.low,
-        f"{prefix}ci_high": None if interval is None else interval.high,
-    }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recommendation:
-    """One candidate and why."""
-
-    scorer: str
-    candidate: int
-    best: int
-    """The candidate with the best mean."""
-    margin: float
-    evidence: NonInferiority | None
-    """Against the best; None where it is the best itself."""
-    reason: str
-    front: Sequence[FrontEntry]
-
-    def to_json(self, plan: EvaluationPlan) -> dict[str, Any]:
-        return {
-            "candidate": plan.candidates[self.candidate].label,
-            "reason": self.reason,
-            "scorer": self.scorer,
-            "margin": self.margin,
-            "evidence": None if self.evidence is None else self.evidence.to_json(),
-            "front": [entry.to_json(plan) for entry in self.front],
-        }
-
-
 def recommend(
-    plan: EvaluationPlan,
     candidates: Sequence[CandidateResult],
-    scores: Scores,
+    table: ScoreTable,
     scorer: str,
     *,
-    binary: Mapping[str, bool],
     margin: float,
     answers: Mapping[Cell, AnswerRecord],
     comparisons: Sequence[Comparison],
     sequential: Sequential | None = None,
 ) -> Recommendation | None:
-    """Return which candidate to take; None for fewer than two with scores.
+    """Return which candidate to take; None for fewer than two whose coverage allows a verdict.
 
-    Every challenger is held against the candidate with the best mean, each at the level 5 % divided by
+    The best is who has the best mean with its missing answers counted as failures, so that nobody
+    leads by not answering. Every challenger is held against it, each at the level 5 % divided by
     their number (Bonferroni), so that the chance of recommending one that is worse than it by more
     than the margin stays below 5 % for all of them together. Of those shown to be no worse the cheapest
     is recommended, or the fastest where none is shown to cost less; where nothing is shown, the best.
 
     Args:
-        plan: The evaluation.
         candidates: Their figures.
-        scores: Of every cell.
+        table: Of the scores.
         scorer: Quality is measured by it.
-        binary: Which scorers say yes or no.
         margin: How much worse is still accepted, in points of 1.
         answers: Of every cell.
         comparisons: What is shown of quality, cost and latency.
@@ -120,26 +59,28 @@ def recommend(
         index: mean
         for index, candidate in enumerate(candidates)
         if (mean := candidate.scores[scorer].mean) is not None
+        and (table.covered(index, scorer) or 0.0) >= COVERAGE_FLOOR
     }
     if len(means) < 2:
         return None
-    best = max(means, key=lambda index: (means[index], -index))
+    merit = _merit(table, scorer)
+    higher = table.traits[scorer].higher_is_better
+    best = max(means, key=lambda index: (*merit(index), -index))
     shown: dict[int, NonInferiority] = {}
     for index in means:
         if index == best:
             continue
         if sequential is not None:
-            found: NonInferiority | None = _whenever(sequential, index, margin)
+            found = _whenever(sequential, index, margin, higher=higher)
+            verdict = found.verdict
         else:
-            pairs = paired_scores(plan, scores, scorer, best, index)
-            found = non_inferior(
-                [a for a, _ in pairs],
-                [b for _, b in pairs],
-                margin,
-                binary=binary[scorer] and all(v in (0.0, 1.0) for pair in pairs for v in pair),
-                error=_ERROR / (len(means) - 1),
+            evidence = weigh(
+                table.pairs(scorer, best, index), margin=margin, error=ALPHA / (len(means) - 1)
             )
-        if found is not None and found.n >= _FEWEST and found.verdict == "non_inferior":
+            if evidence is None:
+                continue
+            found, verdict = evidence.paired, evidence.verdict
+        if found.n >= _FEWEST and verdict == "non_inferior":
             shown[index] = found
     better: set[tuple[str, int, int]] = set()
     for comparison in comparisons:
@@ -158,20 +99,37 @@ def recommend(
         reason=_reason(candidates, chosen, best, shown, margin, advantage, scorer),
         front=[
             _entry(candidates[index], index, means[index], scorer, answers)
-            for index in sorted(means, key=lambda index: -means[index])
-            if not _beaten(candidates, means, index, scorer, better)
+            for index in sorted(means, key=lambda index: -means[index] if higher else means[index])
+            if not _beaten(candidates, means, index, scorer, better, higher=higher)
         ],
     )
 
 
-def _whenever(sequential: Sequential, challenger: int, margin: float) -> NonInferiority:
+def _merit(table: ScoreTable, scorer: str) -> Callable[[int], tuple[float, float]]:
+    """Return what ranks candidates: the mean at worst, then the mean; more is better."""
+    traits = table.traits[scorer]
+    sign = 1.0 if traits.higher_is_better else -1.0
+    bad = None if traits.scale is None else traits.scale[0 if traits.higher_is_better else 1]
+
+    def merit(index: int) -> tuple[float, float]:
+        worst = table.mean(index, scorer, fill=bad)
+        mean = table.mean(index, scorer)
+        # Those without a score are not asked about.
+        return sign * (worst or 0.0), sign * (mean or 0.0)
+
+    return merit
+
+
+def _whenever(
+    sequential: Sequential, challenger: int, margin: float, *, higher: bool
+) -> NonInferiority:
     """Return the evidence of a comparison that was looked at all the time.
 
     An ordinary interval would promise too much where the rows ended because of what they showed.
     """
     low, high = sequential.interval.low, sequential.interval.high
     difference = sequential.difference or 0.0
-    if challenger == 0:
+    if (challenger == 0) == higher:
         low, high, difference = -high, -low, -difference
     return NonInferiority(
         n=sequential.looked_at,
@@ -180,13 +138,6 @@ def _whenever(sequential: Sequential, challenger: int, margin: float) -> NonInfe
         upper_bound=high,
         margin=margin,
     )
-
-
-def _cost(candidate: CandidateResult) -> Decimal | None:
-    """Return USD an answer."""
-    if candidate.cost_usd is None or not candidate.answered:
-        return None
-    return candidate.cost_usd / candidate.answered
 
 
 def _least(
@@ -202,10 +153,12 @@ def _least(
 
     def burden(index: int) -> tuple[Decimal, float]:
         seconds = candidates[index].latency.mean
-        return _cost(candidates[index]) or Decimal(0), float("inf") if seconds is None else seconds
+        return candidates[index].cost_per_answer or Decimal(0), float(
+            "inf"
+        ) if seconds is None else seconds
 
-    priced = _cost(candidates[best]) is not None
-    known = [index for index in shown if priced and _cost(candidates[index]) is not None]
+    priced = candidates[best].cost_per_answer is not None
+    known = [index for index in shown if priced and candidates[index].cost_per_answer is not None]
     cheaper = [index for index in known if ("cost_usd", index, best) in better]
     if cheaper:
         return min(cheaper, key=burden), "cost_usd"
@@ -225,13 +178,15 @@ def _beaten(
     index: int,
     scorer: str,
     better: Collection[tuple[str, int, int]],
+    *,
+    higher: bool,
 ) -> bool:
     def figures(place: int) -> tuple[float, float, float] | None:
-        cost, seconds = _cost(candidates[place]), candidates[place].latency.mean
+        cost, seconds = candidates[place].cost_per_answer, candidates[place].latency.mean
         # What is unknown cannot be shown to be worse, nor to be better.
         if cost is None or seconds is None:
             return None
-        return -means[place], float(cost), seconds
+        return (-means[place] if higher else means[place]), float(cost), seconds
 
     own = figures(index)
     for other in means:
@@ -253,36 +208,16 @@ def _entry(
     scorer: str,
     answers: Mapping[Cell, AnswerRecord],
 ) -> FrontEntry:
-    cost = _cost(candidate)
+    own = {cell: answer for cell, answer in answers.items() if cell.candidate == index}
     return FrontEntry(
         candidate=index,
         mean=mean,
         interval=candidate.scores[scorer].interval,
-        cost_usd=cost,
-        cost_interval=None if cost is None else _interval(answers, index, "cost_usd"),
+        cost_usd=candidate.cost_per_answer,
+        cost_interval=cost_interval(own),
         latency=candidate.latency.mean,
-        latency_interval=_interval(answers, index, "latency"),
+        latency_interval=latency_interval(own),
     )
-
-
-def _interval(
-    answers: Mapping[Cell, AnswerRecord], candidate: int, measure: str
-) -> Interval | None:
-    """Return the interval of what a candidate's answers take on average; None for a single one."""
-    by_row: dict[int, list[float]] = {}
-    for cell, answer in answers.items():
-        if cell.candidate == candidate and answer.answered:
-            value = MEASURES[measure](answer)
-            if value is not None:
-                by_row.setdefault(cell.row, []).append(value)
-    values = [sum(row) / len(row) for row in by_row.values()]
-    if len(values) < 2:
-        return None
-    most = max(values)
-    if min(values) == most:
-        return Interval(most, most)
-    scaled = bootstrap_interval([value / most for value in values])
-    return Interval(most * scaled.low, most * scaled.high)
 
 
 def _reason(
@@ -296,7 +231,7 @@ def _reason(
 ) -> str:
     points = f"{100 * margin:g} point{'' if margin == 0.01 else 's'}"
     name, leader = candidates[chosen].spec.label, candidates[best].spec.label
-    unpriced = any(_cost(candidates[index]) is None for index in (best, *shown))
+    unpriced = any(candidates[index].cost_per_answer is None for index in (best, *shown))
     unknown = " (not all prices are known)" if shown and unpriced else ""
     if chosen == best:
         why = (
@@ -315,7 +250,7 @@ def _reason(
 
 
 def _advantage(chosen: CandidateResult, best: CandidateResult, advantage: str | None) -> str:
-    mine, theirs = _cost(chosen), _cost(best)
+    mine, theirs = chosen.cost_per_answer, best.cost_per_answer
     if advantage == "cost_usd" and mine is not None and theirs is not None:
         return "is free" if mine == 0 else f"costs {_less(float(mine), float(theirs))}"
     fast, slow = chosen.latency.mean, best.latency.mean

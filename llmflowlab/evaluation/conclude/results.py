@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.conclude.deciding import Sequential
-from llmflowlab.evaluation.judging.agreement import JudgingQuality
+from llmflowlab.evaluation.conclude.judging_quality import JudgingQuality
+from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
+from llmflowlab.evaluation.conclude.verdicts import (
+    Comparison,
+    Rank,
+    Recommendation,
+    Sequential,
+    Verdict,
+    bounds,
+)
 from llmflowlab.evaluation.run.outcomes import Scores
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
-from llmflowlab.statistics import Interval, PairedTest, Repeats
-
-if TYPE_CHECKING:
-    # It is made from results, and so cannot be imported before them.
-    from llmflowlab.evaluation.conclude.recommendation import Recommendation
+from llmflowlab.evaluation.scores import DATA_GAPS
+from llmflowlab.statistics import Interval, Repeats
 
 __all__ = [
     "SMALL_GROUP",
@@ -31,9 +36,6 @@ __all__ = [
     "Verdict",
 ]
 
-Verdict: TypeAlias = Literal["a_better", "b_better", "no_difference_shown", "not_comparable"]
-
-ALPHA = 0.05
 SMALL_GROUP = 20
 """Scored questions below which a group's mean says little."""
 
@@ -44,8 +46,9 @@ class ScoreSummary:
 
     scorer: str
     mean: float | None
-    """Over the scored answers; None where none was."""
+    """Over the scored questions; None where none was."""
     scored: int
+    """Answers with a value."""
     coverage: float
     """Scored answers / all answers asked for."""
     interval: Interval | None
@@ -53,6 +56,12 @@ class ScoreSummary:
     """How many for which reason."""
     repeats: Repeats | None = None
     """What the trials of each question say; None where each was asked once."""
+
+    @property
+    def covered(self) -> float | None:
+        """Scored answers / those that could be scored, the data's own gaps aside; None without any."""
+        lost = sum(n for reason, n in self.not_scored.items() if reason not in DATA_GAPS)
+        return self.scored / (self.scored + lost) if self.scored + lost else None
 
     def to_json(self) -> dict[str, Any]:
         values: dict[str, Any] = {} if self.repeats is None else {"trials": self.repeats.to_json()}
@@ -92,13 +101,29 @@ class CandidateResult:
     completion_tokens: int | None
     tokens_estimated: bool
     cost_usd: Decimal | None
-    """Of all its answers, reused ones included; None as soon as one has no known price."""
+    """Everything spent on its answers, failed ones, failed tries and reused ones included; None as soon
+    as a part of it is unknown."""
     sent: int
     reused: int
 
+    @property
+    def cost_per_answer(self) -> Decimal | None:
+        """USD that a whole answer costs, what failed on the way to it included; None where unknown.
+
+        Divided by answers had, not by those asked for: who fails often is not cheaper for that.
+        """
+        if self.cost_usd is None or not self.answered:
+            return None
+        return self.cost_usd / self.answered
+
+    @property
+    def total_tokens(self) -> int | None:
+        """Prompt and completion together; None where one is unknown."""
+        if self.prompt_tokens is None or self.completion_tokens is None:
+            return None
+        return self.prompt_tokens + self.completion_tokens
+
     def to_json(self) -> dict[str, Any]:
-        known = self.prompt_tokens is not None and self.completion_tokens is not None
-        total = (self.prompt_tokens or 0) + (self.completion_tokens or 0)
         return {
             "model": self.spec.model,
             "prompt": self.spec.prompt,
@@ -115,82 +140,11 @@ class CandidateResult:
             "tokens": {
                 "prompt": self.prompt_tokens,
                 "completion": self.completion_tokens,
-                "total": total if known else None,
+                "total": self.total_tokens,
             },
             "cost_usd": None if self.cost_usd is None else float(self.cost_usd),
             "calls": {"sent": self.sent, "reused": self.reused},
         }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """Two candidates on one scorer, over the rows both have a score for."""
-
-    a: str
-    b: str
-    scorer: str
-    test: PairedTest | None
-    """None where no row has both scores."""
-    p_adjusted: float | None
-    """After Holm, over all comparisons of the evaluation's scores, or of its measures."""
-    lower_is_better: bool = False
-    """Seconds, tokens and USD."""
-    pair: tuple[int, int] = (0, 1)
-    """The candidates' places in the plan."""
-    sequential: Sequential | None = None
-    """What a comparison that may end early came to: it takes the place of the test."""
-    smallest_visible: float | None = None
-    """The smallest true difference that these rows would have shown in 80 of 100 cases."""
-    level: float = ALPHA
-    """What is left of 5 % for it alone, where all comparisons share them."""
-
-    @property
-    def verdict(self) -> Verdict:
-        """What was shown: the corrected test must say so, and the interval must not contain 0."""
-        if self.sequential is not None:
-            decided = self.sequential.verdict
-            if decided is None or decided == "equivalent":
-                return "no_difference_shown"
-            return decided
-        if self.test is None or self.p_adjusted is None:
-            return "not_comparable"
-        interval = self.test.interval
-        if self.p_adjusted >= ALPHA or interval.low <= 0.0 <= interval.high:
-            return "no_difference_shown"
-        return "b_better" if (interval.low > 0) != self.lower_is_better else "a_better"
-
-    def to_json(self) -> dict[str, Any]:
-        test = self.test
-        interval = test.interval if test else None
-        if self.sequential is not None:
-            interval = self.sequential.interval
-        return {
-            "a": self.a,
-            "b": self.b,
-            ("measure" if self.lower_is_better else "scorer"): self.scorer,
-            "n": test.n if test else 0,
-            "difference": test.difference if test else None,
-            **_bounds(interval),
-            # The p-value of a test made at the end would be wrong where one looked all the time.
-            "p_value": test.p_value if test and self.sequential is None else None,
-            "p_adjusted": self.p_adjusted if self.sequential is None else None,
-            "verdict": self.verdict,
-            "smallest_visible": self.smallest_visible,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rank:
-    """A candidate's place among all, by one scorer."""
-
-    candidate: int
-    """Its place in the plan."""
-    rank: int
-    """One more than the number of candidates shown to be better."""
-    group: str
-    """Letters; candidates that share one could not be told apart."""
-    mean: float | None
-    interval: Interval | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +192,21 @@ class EvaluationResult:
     recommendation: Recommendation | None = None
     sequential: Sequential | None = None
     """Of an evaluation that may end early."""
+    unfinished: str | None = None
+    """Why nothing may be concluded from it: a stop or the budget came first; None where it is whole."""
+    _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """The table, and what it was built from; shared by the copies of a result."""
+
+    @property
+    def table(self) -> ScoreTable:
+        """The scores in columns; built once for one plan, its answers and its scores."""
+        source = (self.plan, self.answers, self.scores)
+        known = self._kept.get("source", ())
+        if len(known) != len(source) or any(a is not b for a, b in zip(known, source, strict=True)):
+            only = self.answers if self.decided_early else None
+            self._kept.update(source=source, table=table_of(self.plan, self.scores, only=only))
+        found: ScoreTable = self._kept["table"]
+        return found
 
     @property
     def decided_early(self) -> bool:
@@ -272,7 +241,9 @@ class EvaluationResult:
             "measures": [comparison.to_json() for comparison in self.measures],
             "groups": [self._group(group) for group in self.groups],
             "recommendation": (
-                None if self.recommendation is None else self.recommendation.to_json(self.plan)
+                None
+                if self.recommendation is None
+                else self.recommendation.to_json([c.label for c in self.plan.candidates])
             ),
             "sequential": None if self.sequential is None else self.sequential.to_json(),
         }
@@ -283,7 +254,7 @@ class EvaluationResult:
             "rank": entry.rank,
             "group": entry.group,
             "mean": entry.mean,
-            **_bounds(entry.interval),
+            **bounds(entry.interval),
         }
 
     def _group(self, group: GroupSummary) -> dict[str, Any]:
@@ -296,13 +267,6 @@ class EvaluationResult:
             "rows": group.rows,
             "scored": group.scored,
             "mean": group.mean,
-            **_bounds(group.interval),
+            **bounds(group.interval),
             "small": group.small,
         }
-
-
-def _bounds(interval: Interval | None) -> dict[str, float | None]:
-    return {
-        "ci_low": None if interval is None else interval.low,
-        "ci_high": None if interval is None else interval.high,
-    }

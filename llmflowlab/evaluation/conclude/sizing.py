@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean
+
+import numpy as np
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.conclude.comparing import paired_scores
+from llmflowlab.evaluation.conclude.decide import ALPHA
+from llmflowlab.evaluation.conclude.table import table_of
 from llmflowlab.evaluation.run.experience import (
     ENOUGH,
     latest_answers,
@@ -20,7 +23,9 @@ from llmflowlab.evaluation.run.experience import (
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Outcome
 from llmflowlab.evaluation.run.plan import EvaluationPlan
+from llmflowlab.statistics.paired import differences_of
 from llmflowlab.statistics.planning import (
+    roughly_visible,
     rows_for_degrees,
     rows_for_yes_no,
     visible_degrees,
@@ -116,29 +121,27 @@ def _pairs_of(
     plan: EvaluationPlan, ledger: Ledger, scorer: str, models: set[str] | None, binary: bool
 ) -> Spread | None:
     outcomes = [Outcome.from_json(v) for _, v in ledger.outcomes(plan.evaluation_id)]
-    scores = {outcome.cell: outcome.scores for outcome in outcomes}
+    table = table_of(plan, {outcome.cell: outcome.scores for outcome in outcomes})
     places = [i for i, c in enumerate(plan.candidates) if models is None or c.model in models]
     widest: Spread | None = None
-    for at, first in enumerate(places):
-        for second in places[at + 1 :]:
-            pairs = paired_scores(plan, scores, scorer, first, second)
-            if len(pairs) < _FEWEST:
-                continue
-            spread = Spread(binary=binary, value=_spread(pairs, binary), rows=len(pairs))
-            if widest is None or spread.value > widest.value:
-                widest = spread
+    for first, second in itertools.combinations(places, 2):
+        pairs = table.pairs(scorer, first, second)
+        if pairs.n < _FEWEST:
+            continue
+        differences = differences_of(pairs.a, pairs.b)
+        spread = Spread(binary=binary, value=_spread(differences, binary), rows=pairs.n)
+        if widest is None or spread.value > widest.value:
+            widest = spread
     return widest
 
 
-def _spread(pairs: Sequence[tuple[float, float]], binary: bool) -> float:
-    differences = [b - a for a, b in pairs]
+def _spread(differences: np.ndarray, binary: bool) -> float:
+    n = differences.size
     if binary:
         # One more of each: that none was seen on 50 rows does not mean that there are none.
-        return (sum(1 for d in differences if d) + 1) / (len(differences) + 2)
-    mean = fmean(differences)
-    squares = sum((d - mean) ** 2 for d in differences)
+        return float(np.count_nonzero(differences) + 1) / (n + 2)
     # One more, half the scale away, for the same reason.
-    return math.sqrt(squares / (len(differences) - 1) + 0.25 / len(differences))
+    return math.sqrt(float(differences.var(ddof=1)) + 0.25 / n)
 
 
 def comparisons_of(plan: EvaluationPlan) -> int:
@@ -149,7 +152,7 @@ def comparisons_of(plan: EvaluationPlan) -> int:
 
 def rows_for(spread: Spread, difference: float, *, power: float, comparisons: int) -> int:
     """Return how many questions show a difference, in points of 1, with the power asked for."""
-    alpha = 0.05 / comparisons
+    alpha = ALPHA / comparisons
     if spread.binary:
         return rows_for_yes_no(spread.value, difference, power=power, alpha=alpha)
     return rows_for_degrees(spread.value, difference, power=power, alpha=alpha)
@@ -157,21 +160,19 @@ def rows_for(spread: Spread, difference: float, *, power: float, comparisons: in
 
 def visible(spread: Spread, rows: int, *, power: float, comparisons: int) -> float | None:
     """Return the smallest difference that so many questions show; None if none."""
-    alpha = 0.05 / comparisons
+    alpha = ALPHA / comparisons
     if spread.binary:
         return visible_yes_no(rows, spread.value, power=power, alpha=alpha)
     return visible_degrees(rows, spread.value, power=power, alpha=alpha)
 
 
 def visible_roughly(spread: Spread, rows: int, *, comparisons: int) -> float:
-    """Return about the smallest difference that so many questions show, by the normal approximation.
+    """Return about the smallest difference that so many questions show.
 
     For a line before an evaluation, which must not wait for scipy.
     """
-    normal = NormalDist()
-    z = normal.inv_cdf(1 - 0.025 / comparisons) + normal.inv_cdf(0.8)
     deviation = math.sqrt(spread.value) if spread.binary else spread.value
-    return min(1.0, z * deviation / math.sqrt(rows))
+    return min(1.0, roughly_visible(rows, deviation, alpha=ALPHA / comparisons))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scores import Score
-from llmflowlab.statistics import Interval, wilson_interval
+from llmflowlab.statistics.intervals import Interval, wilson_interval
 
 __all__ = ["Standing", "Standings"]
 
@@ -29,7 +30,7 @@ class Standing:
     scored: int
     """Answers with a value."""
     mean: float | None
-    """None where nothing is scored yet."""
+    """Over questions; None where nothing is scored yet."""
     interval: Interval | None
     """95 %, over questions."""
 
@@ -39,13 +40,22 @@ class Standings:
 
     Args:
         scorer: Whose scores count.
-        binary: Whether they are 0 or 1 only.
+        exact: Whether the tests of yes and no apply, as in the table of the end.
         candidates: How many there are.
+        questions: For each row the number of the question it asks; None: each asks one of its own.
     """
 
-    def __init__(self, scorer: str, *, binary: bool, candidates: int) -> None:
+    def __init__(
+        self,
+        scorer: str,
+        *,
+        exact: bool,
+        candidates: int,
+        questions: Sequence[int] | None = None,
+    ) -> None:
         self.scorer = scorer
-        self._binary = binary
+        self._exact = exact
+        self._questions = questions
         self._sums = [_Sums() for _ in range(candidates)]
         self._lock = threading.Lock()
 
@@ -53,46 +63,44 @@ class Standings:
         """Count a score; one without a value counts for nothing."""
         if score is not None and score.value is not None:
             with self._lock:
-                self._sums[cell.candidate].add(cell.row, score.value)
+                question = cell.row if self._questions is None else self._questions[cell.row]
+                self._sums[cell.candidate].add(question, score.value)
 
     def of(self, candidate: int) -> Standing:
         """Return how a candidate stands now."""
         with self._lock:
-            return self._sums[candidate].standing(binary=self._binary)
+            return self._sums[candidate].standing(exact=self._exact)
 
 
 @dataclass(slots=True)
 class _Sums:
-    total: float = 0.0
     scored: int = 0
-    rows: dict[int, tuple[float, int]] = field(default_factory=dict)
+    questions: dict[int, tuple[float, int]] = field(default_factory=dict)
     """Sum and number of a question's scores: its repetitions are no new questions."""
     means: float = 0.0
     squares: float = 0.0
     """Sums over questions of their mean, and of its square."""
 
-    def add(self, row: int, value: float) -> None:
-        self.total += value
+    def add(self, question: int, value: float) -> None:
         self.scored += 1
-        before, count = self.rows.get(row, (0.0, 0))
+        before, count = self.questions.get(question, (0.0, 0))
         if count:
             self.means -= before / count
             self.squares -= (before / count) ** 2
-        self.rows[row] = (before + value, count + 1)
+        self.questions[question] = (before + value, count + 1)
         mean = (before + value) / (count + 1)
         self.means += mean
         self.squares += mean * mean
 
-    def standing(self, *, binary: bool) -> Standing:
-        questions = len(self.rows)
+    def standing(self, *, exact: bool) -> Standing:
+        questions = len(self.questions)
         if questions == 0:
             return Standing(0, None, None)
         mean = self.means / questions
-        repeated = self.scored > questions
         spread = max(0.0, self.squares / questions - mean * mean)
-        if (binary and not repeated) or questions < _ENOUGH or spread == 0:
+        if exact or questions < _ENOUGH or spread == 0:
             interval = wilson_interval(min(max(self.means, 0.0), float(questions)), questions)
         else:
             half = _Z * math.sqrt(spread / (questions - 1))
             interval = Interval(max(0.0, mean - half), min(1.0, mean + half))
-        return Standing(self.scored, self.total / self.scored, interval)
+        return Standing(self.scored, mean, interval)

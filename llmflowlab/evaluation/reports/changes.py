@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+
 from llmflowlab.data.dataset import Row
 from llmflowlab.errors import InputError
+from llmflowlab.evaluation.conclude.decide import (
+    ALPHA,
+    Shown,
+    difference_shown,
+    low_coverage,
+    obstacle,
+)
+from llmflowlab.evaluation.conclude.matching import match
+from llmflowlab.evaluation.conclude.pairs import Pairs
 from llmflowlab.evaluation.conclude.results import EvaluationResult
-from llmflowlab.evaluation.run.plan import Cell, main_scorer
-from llmflowlab.evaluation.run.scorer_choice import is_binary
-from llmflowlab.statistics import PairedTest, paired_test
-from llmflowlab.text.digests import digest_of
+from llmflowlab.evaluation.run.plan import Cell
+from llmflowlab.evaluation.scorers.ranking import main_scorer
+from llmflowlab.evaluation.scores import COVERAGE_FLOOR
+from llmflowlab.statistics.paired import PairedTest, paired_test
 
-__all__ = ["Change", "ChangedRow", "Diff", "Side", "content_keys", "diff_sides"]
+__all__ = ["Change", "ChangedRow", "Diff", "Side", "diff_sides"]
 
 Change: TypeAlias = Literal["better", "worse", "same", "not_scored"]
 _SAME = 1e-9
@@ -38,13 +48,12 @@ class Side:
 
     def value(self, row: int, scorer: str) -> float | None:
         """Return the mean over the repetitions that were scored; None where none was."""
-        found = [self._score(row, trial, scorer) for trial in range(self.result.plan.trials)]
-        values = [value for value in found if value is not None]
-        return sum(values) / len(values) if values else None
+        found = float(self.values(scorer)[row])
+        return None if found != found else found
 
-    def _score(self, row: int, trial: int, scorer: str) -> float | None:
-        score = self.result.scores.get(Cell(self.candidate, row, trial), {}).get(scorer)
-        return None if score is None else score.value
+    def values(self, scorer: str) -> np.ndarray:
+        """Return the value of every row; NaN where there is none."""
+        return self.result.table.column(self.candidate, scorer).row_means()
 
     def why_not(self, row: int, scorer: str) -> str | None:
         """Return why the first repetition has no value."""
@@ -89,7 +98,11 @@ class Diff:
     only_in_a: int
     only_in_b: int
     test: PairedTest | None
-    """Over the rows that both have a score for; None without any."""
+    """Over the questions that both have a score for; None without any."""
+    verdict: Shown
+    """What the test shows, and the worst case over what is missing bears out."""
+    caveat: str | None
+    """Why there is no verdict although there may seem to be a difference; None where nothing is."""
 
     def count(self, change: Change) -> int:
         """Return how many rows changed so."""
@@ -142,28 +155,6 @@ def _half(side: Side, row: Row, value: float | None, scorer: str) -> dict[str, A
     }
 
 
-def content_keys(rows: Sequence[Row]) -> dict[str, Row]:
-    """Return rows by what they ask and expect, wherever they stand in their file.
-
-    A row that stands there several times is told apart by how often it stood there before.
-    """
-    counted: dict[str, int] = defaultdict(int)
-    keyed = {}
-    for row in rows:
-        content = digest_of(
-            [
-                row.question,
-                row.context,
-                row.expected,
-                sorted(row.alternatives),
-                list(row.guidelines),
-            ]
-        )
-        keyed[f"{content}:{counted[content]}"] = row
-        counted[content] += 1
-    return keyed
-
-
 def diff_sides(a: Side, b: Side, scorer: str | None = None) -> Diff:
     """Compare two candidates on the rows both evaluations have.
 
@@ -176,31 +167,45 @@ def diff_sides(a: Side, b: Side, scorer: str | None = None) -> Diff:
         InputError: They have no such scorer, or no row, in common.
     """
     scorer = _scorer(a, b, scorer)
-    rows_a, rows_b = (content_keys(side.result.plan.dataset.rows) for side in (a, b))
-    common = [key for key in rows_b if key in rows_a]
-    if not common:
+    common = match(a.result.plan.dataset.rows, b.result.plan.dataset.rows)
+    if not common.b:
         raise InputError(
             f"{a.label} and {b.label} have no question in common: rows are matched by what they "
             "ask and expect."
         )
-    rows = [_changed(a, b, rows_a[key], rows_b[key], scorer) for key in common]
-    paired = [row for row in rows if row.difference is not None]
-    binary = all(_says_yes_or_no(side, scorer) for side in (a, b))
+    values = a.values(scorer), b.values(scorer)
+    rows = [
+        _changed(one, two, float(values[0][one.index]), float(values[1][two.index]))
+        for one, two in zip(common.a, common.b, strict=True)
+    ]
+    pairs = common.pairs(scorer, (a.result.table, a.candidate), (b.result.table, b.candidate))
+    test, verdict, caveat = _tested(a, b, pairs)
     return Diff(
         a=a,
         b=b,
         scorer=scorer,
         rows=sorted(rows, key=lambda r: (r.difference is None, r.difference or 0.0, r.b.index)),
-        only_in_a=len(rows_a) - len(common),
-        only_in_b=len(rows_b) - len(common),
-        test=paired_test(
-            [row.value_a for row in paired if row.value_a is not None],
-            [row.value_b for row in paired if row.value_b is not None],
-            binary=binary,
-        )
-        if paired
-        else None,
+        only_in_a=common.only_in_a,
+        only_in_b=common.only_in_b,
+        test=test,
+        verdict=verdict,
+        caveat=caveat,
     )
+
+
+def _tested(a: Side, b: Side, pairs: Pairs) -> tuple[PairedTest | None, Shown, str | None]:
+    test = paired_test(pairs.a.tolist(), pairs.b.tolist(), binary=pairs.exact)
+    if test is None:
+        return None, "no_difference_shown", None
+    higher = pairs.traits.higher_is_better
+    found = difference_shown(test, test.p_value, higher_is_better=higher)
+    caveat = (
+        a.result.unfinished
+        or b.result.unfinished
+        or low_coverage(pairs, COVERAGE_FLOOR)
+        or obstacle(pairs, found, level=ALPHA)
+    )
+    return test, found if caveat is None else "no_difference_shown", caveat
 
 
 def _scorer(a: Side, b: Side, wanted: str | None) -> str:
@@ -214,8 +219,8 @@ def _scorer(a: Side, b: Side, wanted: str | None) -> str:
     raise InputError(f"{a.label} and {b.label} have {named} in common{there}.")
 
 
-def _changed(a: Side, b: Side, row_a: Row, row_b: Row, scorer: str) -> ChangedRow:
-    value_a, value_b = a.value(row_a.index, scorer), b.value(row_b.index, scorer)
+def _changed(row_a: Row, row_b: Row, a: float, b: float) -> ChangedRow:
+    value_a, value_b = (None if value != value else value for value in (a, b))
     difference = None if value_a is None or value_b is None else value_b - value_a
     change: Change = "same"
     if difference is None:
@@ -225,10 +230,3 @@ def _changed(a: Side, b: Side, row_a: Row, row_b: Row, scorer: str) -> ChangedRo
     return ChangedRow(
         a=row_a, b=row_b, change=change, value_a=value_a, value_b=value_b, difference=difference
     )
-
-
-def _says_yes_or_no(side: Side, scorer: str) -> bool:
-    plan = side.result.plan
-    # Repetitions make means of them.
-    binary = is_binary(plan.scorers, combine=plan.judge_combine, specs=plan.scorer_specs)
-    return plan.trials == 1 and binary[scorer]

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
+from llmflowlab.evaluation.conclude.costs import cost_interval, latency_interval
 from llmflowlab.evaluation.conclude.results import EvaluationResult
-from llmflowlab.evaluation.reports.agreement import agreement
-from llmflowlab.evaluation.run.plan import main_scorer
-from llmflowlab.statistics.intervals import quantile
+from llmflowlab.evaluation.conclude.table import ScoreTable
+from llmflowlab.evaluation.scorers.ranking import main_scorer
+from llmflowlab.statistics.agreement import agreement
+from llmflowlab.statistics.intervals import Interval
+from llmflowlab.statistics.quantiles import quantile
 
 __all__ = ["figures_of"]
 
 _BINS = 24
-_Z = 1.959963984540054
-"""The 97.5 % point of the normal distribution."""
 
 
 def figures_of(result: EvaluationResult) -> dict[str, Any]:
-    """Return the values behind every plot; unknown is None.
-
-    Costs and latencies carry the normal 95 % interval of their mean, scores that of the result.
-    """
+    """Return the values behind every plot; unknown is None."""
     main = main_scorer(result.plan.scorers)
     return {
         "dataset": result.plan.dataset.name,
@@ -57,23 +55,16 @@ def _front(result: EvaluationResult, scorer: str) -> dict[str, Any]:
     points = []
     for index, candidate in enumerate(result.candidates):
         score = candidate.scores[scorer]
-        complete = [
-            answer
-            for cell, answer in result.answers.items()
-            if cell.candidate == index and answer.answered
-        ]
-        costs = [float(a.cost) for a in complete if a.cost is not None]
-        seconds = [a.latency for a in complete if a.latency is not None]
-        # One unknown price makes the mean unknown, as it does the sum.
-        known = complete and len(costs) == len(complete)
+        own = {cell: a for cell, a in result.answers.items() if cell.candidate == index}
+        cost = None if candidate.cost_per_answer is None else float(candidate.cost_per_answer)
         points.append(
             {
                 "candidate": index,
                 "quality": score.mean,
                 "quality_low": score.interval.low if score.interval else None,
                 "quality_high": score.interval.high if score.interval else None,
-                **_mean("cost", costs if known else []),
-                **_mean("seconds", seconds),
+                **_mean("cost", cost, cost_interval(own)),
+                **_mean("seconds", candidate.latency.mean, latency_interval(own)),
             }
         )
     for measure in ("cost", "seconds"):
@@ -82,15 +73,13 @@ def _front(result: EvaluationResult, scorer: str) -> dict[str, Any]:
     return {"scorer": scorer, "points": points}
 
 
-def _mean(name: str, values: Sequence[float]) -> dict[str, float | None]:
-    if not values:
-        return {name: None, f"{name}_low": None, f"{name}_high": None}
-    mean = math.fsum(values) / len(values)
-    if len(values) < 2:
-        return {name: mean, f"{name}_low": None, f"{name}_high": None}
-    variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
-    half = _Z * math.sqrt(variance / len(values))
-    return {name: mean, f"{name}_low": max(0.0, mean - half), f"{name}_high": mean + half}
+def _mean(name: str, mean: float | None, interval: Interval | None) -> dict[str, float | None]:
+    found = None if mean is None else interval
+    return {
+        name: mean,
+        f"{name}_low": None if found is None else found.low,
+        f"{name}_high": None if found is None else found.high,
+    }
 
 
 def _undominated(
@@ -169,22 +158,18 @@ def _groups(result: EvaluationResult, scorer: str) -> list[dict[str, Any]]:
 
 def _agreements(result: EvaluationResult) -> dict[str, Any]:
     scorers = list(result.plan.scorers)
-    cells: list[list[dict[str, Any] | None]] = []
-    for first in scorers:
-        line: list[dict[str, Any] | None] = []
-        for second in scorers:
-            pairs = [] if first == second else _both(result, first, second)
-            line.append(
-                agreement([a for a, _ in pairs], [b for _, b in pairs]).to_json() if pairs else None
-            )
-        cells.append(line)
-    return {"scorers": scorers, "cells": cells}
+    return {
+        "scorers": scorers,
+        "cells": [
+            [None if one == two else _agreement(result.table, one, two) for two in scorers]
+            for one in scorers
+        ],
+    }
 
 
-def _both(result: EvaluationResult, first: str, second: str) -> list[tuple[float, float]]:
-    pairs = []
-    for by_name in result.scores.values():
-        a, b = by_name.get(first), by_name.get(second)
-        if a is not None and b is not None and a.value is not None and b.value is not None:
-            pairs.append((a.value, b.value))
-    return pairs
+def _agreement(table: ScoreTable, one: str, two: str) -> dict[str, Any] | None:
+    first, second = table.both(one, two)
+    if not first.size:
+        return None
+    binary = all(table.traits[name].kind == "yes_no" for name in (one, two))
+    return agreement(first.tolist(), second.tolist(), binary=binary).to_json()

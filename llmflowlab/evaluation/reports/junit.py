@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from llmflowlab.evaluation.conclude.results import EvaluationResult
-from llmflowlab.evaluation.run.plan import Cell, main_scorer
+from llmflowlab.evaluation.run.plan import Cell
+from llmflowlab.evaluation.scorers.ranking import main_scorer
 
 __all__ = ["RIGHT_FROM", "junit_xml"]
 

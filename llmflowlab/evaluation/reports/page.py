@@ -14,12 +14,13 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from llmflowlab.evaluation.conclude.conclusions import conclude, main_scorer
+from llmflowlab.evaluation.conclude.conclusions import conclude
 from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
 from llmflowlab.evaluation.reports.page_data import embedded, page_data
 from llmflowlab.evaluation.reports.page_plots import plot_sections
 from llmflowlab.evaluation.reports.tables_html import percent, seconds, table, usd
 from llmflowlab.evaluation.reports.whole import whole_file
+from llmflowlab.evaluation.scorers.ranking import main_scorer
 
 __all__ = ["report_page", "write_report_html"]
 

@@ -28,13 +28,15 @@ from llmflowlab.evaluation.run.answering import Answering
 from llmflowlab.evaluation.run.closing import closing_of
 from llmflowlab.evaluation.run.ledger import EvaluationState
 from llmflowlab.evaluation.run.outcomes import Entry, Outcome
-from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan, main_scorer
+from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.evaluation.run.reuse import find_reusable
 from llmflowlab.evaluation.run.running import held
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.steering import Follower, Steering
 from llmflowlab.evaluation.run.workbench import Harness, Phase, Snapshot, Workbench
+from llmflowlab.evaluation.scorers.ranking import main_scorer
+from llmflowlab.evaluation.scorers.traits import traits_of
 
 __all__ = [
     "Harness",
@@ -120,8 +122,12 @@ class _Run:
         self.steering.attach(self.scoring.set_concurrency)
         self.follower = Follower(bench.ledger, plan.evaluation_id, self.steering)
         main = main_scorer(plan.scorers)
+        traits = traits_of(plan.spec(main), combine=plan.judge_combine)
         self.standings = Standings(
-            main, binary=self.scoring.binary[main], candidates=len(plan.candidates)
+            main,
+            exact=traits.exact(repeated=plan.repeated),
+            candidates=len(plan.candidates),
+            questions=plan.questions,
         )
         self.decider = None if plan.until_decided is None else Decider(plan, main)
         self.began = time.monotonic()
@@ -264,8 +270,6 @@ class _Run:
                 sum(1 for cell in self.borrowed if cell.candidate == index)
                 for index in range(len(self.plan.candidates))
             ],
-            binary=self.scoring.binary,
-            corpus=self.scoring.corpus,
             interrupted=self.interrupted,
         )
         if self.bench.gates is not None:

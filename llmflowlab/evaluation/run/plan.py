@@ -23,7 +23,6 @@ __all__ = [
     "EvaluationPlan",
     "dataset_from_json",
     "dataset_to_json",
-    "main_scorer",
     "request_for",
 ]
 
@@ -64,6 +63,8 @@ class EvaluationPlan:
     """Of the random order in which such a comparison asks its rows."""
     margin: float = 0.02
     """How much worse than the best a cheaper candidate may be, in points of 1."""
+    questions: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
+    """For each row, which question it asks: rows that ask the same again share a number."""
     _repeats: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
     """For each row, how often the same was asked in rows before it."""
 
@@ -74,12 +75,20 @@ class EvaluationPlan:
         if len(set(labels)) != len(labels):
             raise InputError("The same candidate is named twice; name each one once.")
         seen: Counter[str] = Counter()
-        repeats = []
+        numbers: dict[str, int] = {}
+        repeats, questions = [], []
         for row in self.dataset.rows:
             asked = json.dumps(_asked(row))
             repeats.append(seen[asked])
             seen[asked] += 1
+            questions.append(numbers.setdefault(asked, len(numbers)))
         object.__setattr__(self, "_repeats", tuple(repeats))
+        object.__setattr__(self, "questions", tuple(questions))
+
+    @property
+    def repeated(self) -> bool:
+        """Whether any question is asked more than once, in trials or in rows."""
+        return self.trials > 1 or len(set(self.questions)) < len(self.questions)
 
     @property
     def judges(self) -> tuple[str, ...]:
@@ -174,17 +183,6 @@ class EvaluationPlan:
             order_seed=values.get("order_seed", 0),
             margin=values.get("margin", 0.02),
         )
-
-
-def main_scorer(scorers: Sequence[str]) -> str:
-    """Return the scorer that ranks candidates.
-
-    A judge's correctness first, then the text measure that does not punish full sentences.
-    """
-    for name in ("correctness", "contains", "token_f1", "exact_match"):
-        if name in scorers:
-            return name
-    return scorers[0]
 
 
 def dataset_to_json(dataset: Dataset) -> dict[str, Any]:

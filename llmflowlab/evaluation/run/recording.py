@@ -15,13 +15,13 @@ from typing import Any
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.conclude.table import plan_traits
 from llmflowlab.evaluation.run.closing import Closing, PlotOrder
 from llmflowlab.evaluation.run.harness import ScoredRow, evaluate_with_mlflow, prepare_environment
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Entry, Outcome
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.run.row_traces import row_inputs, row_trace
-from llmflowlab.evaluation.run.scorer_choice import is_binary
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.evaluation_books import HeldTrace
@@ -80,6 +80,7 @@ class Recording:
                         "llmflowlab.dataset": plan.dataset.name,
                         "llmflowlab.dataset_digest": plan.dataset.digest,
                         "llmflowlab.scorers": self._scorers(),
+                        "llmflowlab.questions": str(len(set(plan.questions))),
                     },
                 ),
                 parent=self.parent,
@@ -112,9 +113,11 @@ class Recording:
     def _scorers(self) -> str:
         """Return how each scorer's figures are made, for who recomputes them from the run alone."""
         plan = self._plan
-        binary = is_binary(plan.scorers, combine=plan.judge_combine, specs=plan.scorer_specs)
         return json.dumps(
-            [{**plan.spec(name).to_json(), "yes_no": binary[name]} for name in plan.scorers],
+            [
+                {**plan.spec(name).to_json(), "yes_no": traits.kind == "yes_no"}
+                for name, traits in plan_traits(plan).items()
+            ],
             ensure_ascii=False,
         )
 

@@ -14,7 +14,6 @@ from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Outcome
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.evaluation.run.running import held
-from llmflowlab.evaluation.run.scorer_choice import corpus_figures, is_binary
 from llmflowlab.settings import Settings
 
 __all__ = ["evaluation_behind", "repair", "stored_result"]
@@ -55,8 +54,6 @@ def stored_result(ledger: Ledger, evaluation: str) -> EvaluationResult:
         {outcome.cell: outcome.answer for outcome in outcomes},
         {outcome.cell: outcome.scores for outcome in outcomes},
         reused=reused,
-        binary=is_binary(plan.scorers, combine=plan.judge_combine, specs=plan.scorer_specs),
-        corpus=corpus_figures(plan),
         interrupted=len(outcomes) < len(plan.cells()) or not all(o.whole for o in outcomes),
     )
     if result.decided_early and all(outcome.whole for outcome in outcomes):

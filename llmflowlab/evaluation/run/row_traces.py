@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.conclude.costs import spent_on
 from llmflowlab.evaluation.run.outcomes import Outcome
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan, request_for
 from llmflowlab.evaluation.scores import Score
@@ -38,7 +39,8 @@ def row_trace(
         prompt=answer.prompt_tokens,
         completion=answer.completion_tokens,
         cached=answer.cached_tokens,
-        cost_usd=None if answer.cost is None else float(answer.cost),
+        # Everything spent on it, so that the traces add up to what the run says.
+        cost_usd=None if (spent := spent_on(answer)) is None else float(spent),
     )
     root = SpanSpec(
         name="evaluate_row",

@@ -1,4 +1,4 @@
-"""Which scorers there are, which of them a person named, and what kind of figure each gives."""
+"""Which scorers there are, and which of them a person named."""
 
 from __future__ import annotations
 
@@ -8,17 +8,13 @@ from collections.abc import Sequence
 from llmflowlab.data.dataset import Row
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.judging import JUDGED, judged_kind
-from llmflowlab.evaluation.run.plan import EvaluationPlan
-from llmflowlab.evaluation.scorers.base import CorpusScorer, ScorerSpec, parse_scorer
-from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
-from llmflowlab.statistics.corpus import CorpusFigure
+from llmflowlab.evaluation.scorers.base import ScorerSpec, parse_scorer
+from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS
 
 __all__ = [
     "DEFAULT_JUDGED",
     "SCORERS",
     "check_scorers",
-    "corpus_figures",
-    "is_binary",
     "judgeable",
 ]
 
@@ -53,39 +49,6 @@ def _unknown(kind: str) -> str:
     near = difflib.get_close_matches(kind, SCORERS, n=1)
     meant = f" Did you mean {near[0]}?" if near else ""
     return f"{kind!r} is no scorer; choose from {', '.join(SCORERS)}.{meant}"
-
-
-def is_binary(
-    names: Sequence[str], *, combine: str | None = None, specs: Sequence[ScorerSpec] = ()
-) -> dict[str, bool]:
-    """Return which scorers say yes or no; the others give a degree.
-
-    Args:
-        names: The scorers.
-        combine: How a panel's verdicts become one; a mean of yes and no is a degree.
-        specs: The plan's descriptions of scorers that are not called as their kind.
-    """
-    described = {spec.name: spec for spec in specs}
-
-    def binary(name: str) -> bool:
-        which = described[name].kind if name in described else name
-        if which in TEXT_KINDS:
-            return TEXT_KINDS[which].binary
-        kind = judged_kind(described.get(name, ScorerSpec.plain(name)))
-        return kind is not None and kind.scale == "yes_no" and combine != "mean"
-
-    return {name: binary(name) for name in names}
-
-
-def corpus_figures(plan: EvaluationPlan) -> dict[str, CorpusFigure]:
-    """Return the figures of scorers whose value over many rows is not the mean of theirs."""
-    specs = [plan.spec(name) for name in plan.scorers]
-    built = [
-        (spec.name, build_text_scorer(spec))
-        for spec in specs
-        if spec.kind in TEXT_KINDS and not TEXT_KINDS[spec.kind].asks_model
-    ]
-    return {name: how.value for name, how in built if isinstance(how, CorpusScorer)}
 
 
 def judgeable(row: Row, spec: ScorerSpec) -> bool:

@@ -27,14 +27,10 @@ from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.peers import Peers
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.run.workers import Workers
-from llmflowlab.evaluation.scorers.base import (
-    CorpusScorer,
-    TextScorer,
-)
+from llmflowlab.evaluation.scorers.base import TextScorer
 from llmflowlab.evaluation.scorers.embedding import Embedder, EmbeddingScorer
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
 from llmflowlab.evaluation.scores import Score
-from llmflowlab.statistics.corpus import CorpusFigure
 
 __all__ = ["AnyScorer", "Scoring"]
 
@@ -87,15 +83,6 @@ class Scoring:
         self._open: dict[Cell, int] = {}
         """Rows that wait for judgements, with how many."""
         self._on_finished: Callable[[Cell], None] = lambda cell: None
-
-    @property
-    def binary(self) -> Mapping[str, bool]:
-        return {name: how.binary for name, how in self.scorers.items()}
-
-    @property
-    def corpus(self) -> dict[str, CorpusFigure]:
-        """The figures of scorers whose value over many rows is not the mean of theirs."""
-        return {n: how.value for n, how in self.scorers.items() if isinstance(how, CorpusScorer)}
 
     def know(self, answers: Mapping[Cell, AnswerRecord]) -> None:
         """Take in answers, for scorers that compare a row's answers with each other."""

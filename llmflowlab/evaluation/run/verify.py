@@ -9,19 +9,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from llmflowlab.errors import InputError, TrackingError
-from llmflowlab.evaluation.conclude.counting import interval_over_questions
+from llmflowlab.evaluation.conclude.counting import score_summary
+from llmflowlab.evaluation.conclude.results import ScoreSummary
+from llmflowlab.evaluation.conclude.table import ScoreTable
+from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.run.row_traces import PARTS
-from llmflowlab.evaluation.run.scorer_choice import is_binary
-from llmflowlab.evaluation.scorers.base import CorpusScorer, ScorerSpec
-from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
-from llmflowlab.statistics import corpus_interval, corpus_value, repeats
-from llmflowlab.statistics.corpus import CorpusFigure, added
-from llmflowlab.statistics.intervals import quantile
+from llmflowlab.evaluation.scorers.base import ScorerSpec
+from llmflowlab.evaluation.scorers.traits import ScorerKind, ScorerTraits, traits_of
+from llmflowlab.statistics.quantiles import quantile
 from llmflowlab.tracking.store import Store, safe_uri
 
 __all__ = ["Check", "candidate_runs", "verify_run"]
@@ -101,12 +101,24 @@ def verify_run(store: Store, run_id: str) -> list[Check]:
             "list those (a parent run holds no figures of its own)."
         )
     traces = _traces(store, run.info.experiment_id, run_id)
-    scorers = _scorers(run)
     asked = int(run.data.params["rows"]) * int(run.data.params.get("trials", "1"))
     if early := run.data.tags.get("llmflowlab.asked"):
         # A comparison that was decided before all rows were asked.
         asked = int(early)
-    recomputed = _figures(traces, run_id, scorers, asked)
+    trials = int(run.data.params.get("trials", "1"))
+    questions = run.data.tags.get("llmflowlab.questions")
+    recomputed = _figures(
+        traces,
+        _table(
+            traces,
+            run_id,
+            _traits(run),
+            asked=asked,
+            trials=trials,
+            questions=None if questions is None else int(questions),
+        ),
+        asked,
+    )
     reported = run.data.metrics
     checks = [
         Check(name, reported.get(name), recomputed.get(name))
@@ -129,13 +141,10 @@ def _traces(store: Store, experiment: str, run_id: str) -> list[Any]:
                 return found
 
 
-def _figures(
-    traces: Sequence[Any], run_id: str, scorers: Sequence[_Scorer], asked: int
-) -> dict[str, float]:
+def _figures(traces: Sequence[Any], table: ScoreTable, asked: int) -> dict[str, float]:
     answered = [trace for trace in traces if trace.info.state.value == "OK"]
     seconds = [_seconds(trace) for trace in answered]
     usages = [_metadata(trace, "mlflow.trace.tokenUsage") for trace in answered]
-    costs = [_metadata(trace, "mlflow.trace.cost") for trace in answered]
     figures: dict[str, float | None] = {
         "rows": asked,
         "answered": len(answered),
@@ -146,65 +155,98 @@ def _figures(
         "prompt_tokens": _sum(usages, "input_tokens"),
         "completion_tokens": _sum(usages, "output_tokens"),
         "total_tokens": _sum(usages, "total_tokens"),
-        "total_cost_estimate": _sum(costs, "total_cost"),
+        "total_cost_estimate": _cost(traces),
     }
-    for scorer in scorers:
-        figures |= _score_figures(traces, run_id, scorer, asked)
+    for scorer in table.traits:
+        figures |= _score_figures(score_summary(table, 0, scorer))
     return {name: float(value) for name, value in figures.items() if value is not None}
 
 
-@dataclass(frozen=True, slots=True)
-class _Scorer:
-    """How the figures of a scorer are made."""
+def _cost(traces: Sequence[Any]) -> float | None:
+    """Return what all answers cost; a failed one of an older run says nothing of it."""
+    costs = [
+        _metadata(trace, "mlflow.trace.cost")
+        for trace in traces
+        if trace.info.state.value == "OK" or "mlflow.trace.cost" in trace.info.trace_metadata
+    ]
+    return _sum(costs, "total_cost")
 
-    name: str
-    binary: bool
-    figure: CorpusFigure | None = None
 
-
-def _scorers(run: Any) -> list[_Scorer]:
+def _traits(run: Any) -> dict[str, ScorerTraits]:
     described = run.data.tags.get("llmflowlab.scorers")
     if described is None:
         # A run from before scorers had options: each is called as its kind.
         names = [name for name in run.data.params.get("scorers", "").split(", ") if name]
-        return [_Scorer(name, yes_no) for name, yes_no in is_binary(names).items()]
-    found = []
+        return {name: traits_of(ScorerSpec.plain(name)) for name in names}
+    found = {}
     for values in json.loads(described):
+        # As it was when the run was made: a panel's mean of yes and no is a degree.
+        kind: ScorerKind = "yes_no" if values["yes_no"] else "grade"
         spec = ScorerSpec.from_json(values)
-        kind = TEXT_KINDS.get(spec.kind)
-        how = None if kind is None or kind.asks_model else build_text_scorer(spec)
-        figure = how.value if isinstance(how, CorpusScorer) else None
-        found.append(_Scorer(spec.name, bool(values["yes_no"]), figure))
+        found[spec.name] = replace(traits_of(spec), kind=kind)
     return found
 
 
-def _score_figures(
-    traces: Sequence[Any], run_id: str, scorer: _Scorer, asked: int
-) -> dict[str, float | None]:
-    by_row: dict[str, list[float]] = {}
-    parts: dict[str, list[Sequence[float]]] = {}
+def _table(
+    traces: Sequence[Any],
+    run_id: str,
+    traits: Mapping[str, ScorerTraits],
+    *,
+    asked: int,
+    trials: int,
+    questions: int | None,
+) -> ScoreTable:
+    """Return the scores that traces hold; rows that have none are asked for all the same.
+
+    Args:
+        traces: Of one candidate.
+        run_id: Whose scores are meant.
+        traits: The scorers.
+        asked: Answers that were to be had.
+        trials: How often each row was asked.
+        questions: How many different ones the rows ask; None for a run from before this was kept, in
+            which every row was a question of its own.
+    """
+    rows: dict[tuple[str, str], int] = {}
+    numbers: dict[str, int] = {}
+    places = []
     for trace in traces:
-        found = _assessment(trace, scorer.name, run_id)
-        if found is not None:
-            value, own = found
-            row = trace.info.tags["llmflowlab.row"]
-            by_row.setdefault(row, []).append(value)
-            parts.setdefault(row, []).append(own)
-    values = [value for row in by_row.values() for value in row]
-    if scorer.figure is None:
-        mean = sum(values) / len(values) if values else None
-        interval = interval_over_questions(by_row, binary=scorer.binary)
-    else:
-        sums = [added(trials) for trials in parts.values()]
-        mean = corpus_value(sums, scorer.figure)
-        interval = corpus_interval(sums, scorer.figure)
+        name = trace.info.tags["llmflowlab.row"]
+        question = name if questions is None else _question(trace)
+        places.append(rows.setdefault((name, question), len(rows)))
+        numbers.setdefault(question, len(numbers))
+    unseen = asked // trials - len(rows)
+    table = ScoreTable(
+        traits,
+        candidates=1,
+        questions=[
+            *(numbers[question] for _, question in rows),
+            *range(len(numbers), len(numbers) + unseen),
+        ],
+        trials=trials,
+        repeated=trials > 1 or (questions is not None and questions < len(rows) + unseen),
+    )
+    for place, trace in zip(places, traces, strict=True):
+        cell = Cell(0, place, int(trace.info.tags.get("llmflowlab.trial", "0")))
+        for scorer in traits:
+            value, reason, parts = _assessment(trace, scorer, run_id)
+            table.put(cell, scorer, value, reason, parts)
+    return table
+
+
+def _question(trace: Any) -> str:
+    root = next(span for span in trace.data.spans if span.parent_id is None)
+    return json.dumps(root.inputs, sort_keys=True)
+
+
+def _score_figures(score: ScoreSummary) -> dict[str, float | None]:
     figures: dict[str, float | None] = {
-        "mean": mean,
-        "coverage": len(values) / asked,
-        "ci_low": interval.low if interval else None,
-        "ci_high": interval.high if interval else None,
+        "mean": score.mean,
+        "coverage": score.coverage,
+        "ci_low": score.interval.low if score.interval else None,
+        "ci_high": score.interval.high if score.interval else None,
     }
-    again = repeats(list(by_row.values()), binary=scorer.binary)
+    again = score.repeats
     if again is not None:
         figures |= {
             "flip_rate": again.flip_rate,
@@ -212,7 +254,7 @@ def _score_figures(
             "run_variance": again.run_variance,
             **{f"pass_{k}": value for k, value in again.pass_k.items()},
         }
-    return {f"{scorer.name}/{name}": value for name, value in figures.items()}
+    return {f"{score.scorer}/{name}": value for name, value in figures.items()}
 
 
 def _seconds(trace: Any) -> float:
@@ -230,16 +272,18 @@ def _sum(values: Sequence[Mapping[str, float] | None], key: str) -> float | None
     return math.fsum(known) if values and len(known) == len(values) else None
 
 
-def _assessment(trace: Any, scorer: str, run_id: str) -> tuple[float, Sequence[float]] | None:
-    """Return a score and its parts, as the run wrote them; None where it is not scored."""
+def _assessment(
+    trace: Any, scorer: str, run_id: str
+) -> tuple[float | None, str | None, Sequence[float]]:
+    """Return a score, the reason for having none, and its parts, as the run wrote them."""
     for found in trace.info.assessments:
         metadata = found.metadata or {}
         ours = metadata.get("mlflow.assessment.sourceRunId") == run_id
         if found.name == scorer and ours and found.feedback is not None:
             if found.feedback.error is not None:
-                return None
-            return float(found.feedback.value), json.loads(metadata.get(PARTS, "[]"))
-    return None
+                return None, found.feedback.error.error_code, ()
+            return float(found.feedback.value), None, json.loads(metadata.get(PARTS, "[]"))
+    return None, "not_reached", ()
 
 
 def _document_checks(

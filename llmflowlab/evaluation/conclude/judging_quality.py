@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from llmflowlab.evaluation.scores import Score
+from llmflowlab.statistics.agreement import krippendorff_alpha
 
-__all__ = ["JudgingQuality", "judging_quality", "krippendorff_alpha"]
+__all__ = ["JudgingQuality", "judging_quality"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,30 +116,6 @@ def _preference(scorer: str, scores: Sequence[Score]) -> JudgingQuality:
         flipped=len(flips) / len(known) if known else None,
         first_preferred=_share(total > 1.0 for total in sided),
     )
-
-
-def krippendorff_alpha(units: Sequence[Sequence[float]]) -> float | None:
-    """Return Krippendorff's alpha with the interval metric, (a − b)² (Krippendorff 2011).
-
-    α = 1 − D_o / D_e over units with at least two values; for two-valued verdicts it equals the nominal
-    alpha. None where there is nothing to agree or disagree on: no such unit, or one value only.
-
-    Args:
-        units: For each answer the values its judges gave; their number may differ.
-    """
-    paired = [values for values in units if len(values) > 1]
-    n = sum(len(values) for values in paired)
-    counts = Counter(value for values in paired for value in values)
-    if n < 2 or len(counts) < 2:
-        return None
-    observed = sum(_squares(Counter(values)) / (len(values) - 1) for values in paired) / n
-    expected = _squares(counts) / (n * (n - 1))
-    return 1.0 - observed / expected
-
-
-def _squares(counts: Mapping[float, int]) -> float:
-    """Return the sum of (a − b)² over all ordered pairs of values."""
-    return sum(m * k * (a - b) ** 2 for a, m in counts.items() for b, k in counts.items() if a != b)
 
 
 def _deviation(values: Sequence[float]) -> float:

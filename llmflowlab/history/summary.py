@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
-from llmflowlab.cli.info_advice import advice
-from llmflowlab.cli.info_values import ModelSummary, Quality
-
-if TYPE_CHECKING:
-    from llmflowlab.history.overview import EvaluationSummary, SessionSummary
+from llmflowlab.evaluation.scorers.ranking import main_scorer
+from llmflowlab.history.advice import advice
+from llmflowlab.history.models import ModelSummary, Quality
+from llmflowlab.tracking.summaries import EvaluationSummary, SessionSummary
 
 __all__ = ["Comparison", "compare"]
 
@@ -100,22 +98,18 @@ def _weighted(
     return sum(v * n for v, n in known) / weight if weight else None
 
 
-_PREFERRED = ("correctness", "token_f1", "contains", "exact_match")
-"""Which scorer stands for quality where an evaluation has several."""
-
-
 def _quality(evaluations: list[EvaluationSummary]) -> Quality | None:
-    """Return the latest evaluation's leading score."""
+    """Return the score that ranked the latest evaluation in which it said anything."""
     for evaluation in sorted(evaluations, key=lambda e: e.finished or "", reverse=True):
-        order = [*_PREFERRED, *sorted(set(evaluation.scores) - set(_PREFERRED))]
-        for scorer in order:
-            score = evaluation.scores.get(scorer)
-            if score is None or score.get("mean") is None:
-                continue
-            scored = score.get("scored")
+        if not evaluation.scores:
+            continue
+        scorer = main_scorer(list(evaluation.scores))
+        score = evaluation.scores[scorer]
+        mean, scored = score.get("mean"), score.get("scored")
+        if mean is not None:
             return Quality(
                 scorer=scorer,
-                mean=float(score["mean"] or 0.0),
+                mean=mean,
                 ci_low=score.get("ci_low"),
                 ci_high=score.get("ci_high"),
                 coverage=score.get("coverage"),

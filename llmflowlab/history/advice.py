@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 
-from llmflowlab.cli.formatting import percent, plural, seconds
-from llmflowlab.cli.info_values import FEW_TURNS, ModelSummary
+from llmflowlab.evaluation.scores import COVERAGE_FLOOR
+from llmflowlab.history.models import FEW_TURNS, ModelSummary
+from llmflowlab.text.amounts import percent, plural, seconds
 
 __all__ = ["advice"]
 
-_LOW_COVERAGE = 0.9
 _SLOW_FIRST_TOKEN = 2.0
 """Seconds after which people take a chat for stuck."""
 _LONG_TAIL = 3.0
 """A 95th percentile this many times the average is worth a look."""
-_MUCH_CHEAPER = Decimal("0.5")
 
 
 def advice(models: Sequence[ModelSummary]) -> Iterator[str]:
@@ -23,7 +21,6 @@ def advice(models: Sequence[ModelSummary]) -> Iterator[str]:
     for model in models:
         yield from _failures(model)
     yield from _evaluations(models)
-    yield from _cheaper_alternative(models)
     for model in models:
         yield from _speed(model)
         yield from _data(model)
@@ -52,31 +49,10 @@ def _evaluations(models: Sequence[ModelSummary]) -> Iterator[str]:
         )
     for model in judged:
         quality = model.quality
-        if quality and quality.coverage is not None and quality.coverage < _LOW_COVERAGE:
+        if quality and quality.coverage is not None and quality.coverage < COVERAGE_FLOOR:
             yield (
                 f"{model.reference}: only {percent(quality.coverage)} of the answers could be scored "
                 f"by {quality.scorer}; look at the reasons before trusting the mean."
-            )
-
-
-def _cheaper_alternative(models: Sequence[ModelSummary]) -> Iterator[str]:
-    """Find a model that is much cheaper than the best one and not shown to be worse."""
-    judged = [m for m in models if m.quality is not None and m.cost_per_turn is not None]
-    if len(judged) < 2 or len({m.quality.digest for m in judged if m.quality}) > 1:
-        return
-    best = max(judged, key=lambda m: m.quality.mean if m.quality else 0.0)
-    assert best.quality is not None
-    for model in judged:
-        quality, cost, most = model.quality, model.cost_per_turn, best.cost_per_turn
-        if model is best or quality is None or cost is None or not most:
-            continue
-        if quality.ci_high is None or best.quality.ci_low is None:
-            continue
-        if quality.ci_high >= best.quality.ci_low and cost <= most * _MUCH_CHEAPER:
-            saved = percent(float(1 - cost / most))
-            yield (
-                f"{model.reference} costs {saved} less per turn than {best.reference}, "
-                "and their intervals overlap: more questions would tell whether it is good enough."
             )
 
 

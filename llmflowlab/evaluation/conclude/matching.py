@@ -1,0 +1,77 @@
+"""Rows of two evaluations matched by what they ask and expect, wherever they stand in their files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from llmflowlab.data.dataset import Row
+from llmflowlab.evaluation.conclude.pairs import Pairs, pair
+from llmflowlab.evaluation.conclude.table import ScoreTable
+from llmflowlab.text.digests import digest_of
+
+__all__ = ["Matched", "content_keys", "match"]
+
+
+def content_keys(rows: Sequence[Row]) -> dict[str, Row]:
+    """Return rows by what they ask and expect.
+
+    A row that stands there several times is told apart by how often it stood there before: the second
+    of two equal rows is matched with the second.
+    """
+    counted: Counter[str] = Counter()
+    keyed = {}
+    for row in rows:
+        conversation = None if row.conversation is None else row.conversation.to_json()
+        content = digest_of(
+            [
+                row.question,
+                row.context,
+                row.expected,
+                sorted(row.alternatives),
+                list(row.guidelines),
+                conversation,
+            ]
+        )
+        keyed[f"{content}:{counted[content]}"] = row
+        counted[content] += 1
+    return keyed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matched:
+    """The rows that two evaluations have in common, in the order of the second."""
+
+    a: Sequence[Row]
+    b: Sequence[Row]
+    only_in_a: int
+    only_in_b: int
+
+    def pairs(self, scorer: str, one: tuple[ScoreTable, int], two: tuple[ScoreTable, int]) -> Pairs:
+        """Return two candidates on these rows.
+
+        Args:
+            scorer: By whose values.
+            one: The first evaluation's table, and the candidate in it.
+            two: Likewise.
+        """
+        rows_a, rows_b = ([row.index for row in rows] for rows in (self.a, self.b))
+        # Which rows are one question is for the newer file to say.
+        questions = two[0].questions[np.asarray(rows_b, dtype=np.int64)]
+        first = one[0].column(one[1], scorer).take(rows_a, questions)
+        return pair(first, two[0].column(two[1], scorer).take(rows_b))
+
+
+def match(a: Sequence[Row], b: Sequence[Row]) -> Matched:
+    """Match two evaluations' rows."""
+    keyed_a, keyed_b = content_keys(a), content_keys(b)
+    common = [key for key in keyed_b if key in keyed_a]
+    return Matched(
+        a=[keyed_a[key] for key in common],
+        b=[keyed_b[key] for key in common],
+        only_in_a=len(keyed_a) - len(common),
+        only_in_b=len(keyed_b) - len(common),
+    )

@@ -1,0 +1,26 @@
+"""Shares, durations and numbers of things as words: short, with their unit, unknown staying None."""
+
+from __future__ import annotations
+
+__all__ = ["percent", "plural", "seconds"]
+
+
+def percent(value: float | None) -> str | None:
+    """Write a share of 1 as a percentage."""
+    return None if value is None else f"{100 * value:.1f} %"
+
+
+def seconds(value: float | None) -> str | None:
+    """Write a duration so that three digits are left to read."""
+    if value is None:
+        return None
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    if value < 100:
+        return f"{value:.1f} s"
+    return f"{value:,.0f} s"
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """Write a number with its noun: `1 turn`, `2 turns`."""
+    return f"{number:,} {one if number == 1 else (many or one + 's')}"
