@@ -12,12 +12,16 @@ import time
 from pathlib import Path
 
 from benchmarks.harness import server
-from llmflowlab.asking.calling import CallPolicy, call
+from llmflowlab.asking.calling import CallPolicy
+from llmflowlab.asking.metering import Metering
+from llmflowlab.asking.paid import Asker
 from llmflowlab.messages import Message, Request
 from llmflowlab.providers.base import StreamEvent, TextDelta
 from llmflowlab.providers.openai.provider import OpenAIProvider
 from llmflowlab.settings import load_settings
+from llmflowlab.text.cost import Prices
 from llmflowlab.text.language import LanguageDetector
+from llmflowlab.text.tokens import TokenCounter
 from llmflowlab.tracking.journal import Journal
 from llmflowlab.tracking.records import TurnRecord, new_trace_id, now_text
 
@@ -28,8 +32,10 @@ def main(rounds: int = 100) -> None:
         settings = load_settings(environ, cwd=Path(folder), stdin_is_terminal=False)
         provider = OpenAIProvider("bench", settings)
         provider.prepare()
+        metering = Metering(TokenCounter(), Prices(settings))
+        asker = Asker(provider, policy=CallPolicy(), metering=metering)
         bare = [_bare(provider) for _ in range(rounds)]
-        lab = [_lab(provider) for _ in range(rounds)]
+        lab = [_lab(asker) for _ in range(rounds)]
         detector = LanguageDetector(settings.models_dir)
         detector.detect("warm")
         journal = Journal(Path(folder) / "journal.jsonl")
@@ -56,7 +62,7 @@ def _bare(provider: OpenAIProvider) -> float:
     return first
 
 
-def _lab(provider: OpenAIProvider) -> float:
+def _lab(asker: Asker) -> float:
     first: list[float] = []
 
     def on_event(event: StreamEvent) -> None:
@@ -65,7 +71,7 @@ def _lab(provider: OpenAIProvider) -> float:
 
     began = time.perf_counter()
     request = Request(messages=(Message("user", "q1"),))
-    call(provider, request, policy=CallPolicy(), on_event=on_event)
+    asker.ask_blocking(request, on_event=on_event)
     return first[0]
 
 

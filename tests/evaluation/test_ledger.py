@@ -1,12 +1,14 @@
 import multiprocessing
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.ledger_file import LedgerFile, Unwritable
 from tests.evaluation.helpers import dataset, plan, spec
 
 
@@ -49,6 +51,34 @@ def test_a_plan_comes_back_whole_whatever_became_of_its_file(ledger, tmp_path):
 def test_an_unknown_evaluation_is_said_to_be_unknown(ledger):
     with pytest.raises(InputError, match="no evaluation 'nope'"):
         ledger.evaluation("nope")
+
+
+def test_a_record_that_cannot_be_written_down_does_not_take_others_with_it(tmp_path, monkeypatch):
+    # A batch failed whole, and what was no SQLite error ended the writer: who waited, waited for ever.
+    gate = threading.Event()
+    opened = LedgerFile(tmp_path / "t.db", "CREATE TABLE IF NOT EXISTS t (v TEXT);")
+    make = opened._make
+    monkeypatch.setattr(opened, "_make", lambda: gate.wait(30) and make())
+    sql = "INSERT INTO t (v) VALUES (?)"
+    done = [opened.append(sql, (value,)) for value in ("one", "half \ud83d", {"no": "text"}, "two")]
+    gate.set()
+    assert [type(future.exception(30)) for future in done] == [
+        type(None),
+        Unwritable,
+        Unwritable,
+        type(None),
+    ]
+    assert opened.rows("SELECT v FROM t") == [("one",), ("two",)]
+    opened.close()
+
+
+def test_vectors_are_kept_until_all_is_forgotten(ledger):
+    many = {f"k{n}": (float(n), 0.5) for n in range(1200)}
+    ledger.keep_vectors(many)
+    ledger.keep_vectors({"k1": (9.0, 9.0)})
+    assert ledger.vectors([*many, "other"]) == many
+    ledger.forget_vectors()
+    assert ledger.vectors(many) == {}
 
 
 FULL_DISK = """

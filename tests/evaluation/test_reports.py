@@ -53,7 +53,9 @@ def test_every_row_candidate_and_repetition_has_a_line(tmp_path: Path) -> None:
 def test_what_is_unknown_is_null_in_every_line() -> None:
     lines = list(answer_lines(made_result(12, candidates=2)))
     failed = next(line for line in lines if line["state"] == "failed")
-    assert (failed["latency"], failed["cost_usd"]) == (None, None)
+    assert (failed["latency"], failed["tokens"]["prompt"]) == (None, None)
+    # A row that took nothing is known to have cost nothing.
+    assert failed["cost_usd"] == 0
     assert failed["scores"]["contains"]["value"] is None
     assert failed["scores"]["contains"]["not_scored"] == "answer_failed"
     unreached = next(line for line in lines if line["state"] == "not_reached")

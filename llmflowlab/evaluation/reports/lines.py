@@ -60,7 +60,7 @@ def answer_lines(result: EvaluationResult) -> Iterator[dict[str, Any]]:
                 "completion": answer.completion_tokens if answer else None,
                 "estimated": answer.tokens_estimated if answer else None,
             },
-            "cost_usd": float(answer.cost) if answer and answer.cost is not None else None,
+            "cost_usd": float(spent) if answer and (spent := answer.spent) is not None else None,
             "latency": answer.latency if answer else None,
             "time_to_first_token": answer.time_to_first_token if answer else None,
             "finish_reason": answer.finish_reason if answer else None,

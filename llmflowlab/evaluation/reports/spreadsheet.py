@@ -95,7 +95,7 @@ def _candidate_cells(result: EvaluationResult, cell: Cell, header: list[str]) ->
         answer.error or "",
         "" if answer.latency is None else f"{answer.latency:.3f}",
         tokens,
-        answer.cost_usd or "",
+        "" if answer.spent is None else str(answer.spent),
     ]
 
 
