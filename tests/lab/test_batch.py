@@ -280,6 +280,8 @@ def test_a_budget_needs_a_price(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="A budget needs prices"):
         run(settings, provider, batch)
     assert provider.requests == []
+    # Nothing remembers the budget that was refused.
+    assert not journal_of(tmp_path / "o.jsonl").exists()
 
 
 def test_a_batch_begun_without_a_budget_cannot_get_one(settings: Settings, tmp_path: Path) -> None:
