@@ -22,7 +22,7 @@ from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.run.answering import DEFAULT_MAX_TOKENS, Answering
 from llmflowlab.evaluation.run.ledger import Ledger
-from llmflowlab.evaluation.run.plan import EvaluationPlan, request_for
+from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.run.reuse import reusable_answers
 from llmflowlab.evaluation.run.steering import Adjustment, known_budget, note
 from llmflowlab.lab.batch_journal import journal_of, open_journal
@@ -122,10 +122,21 @@ def run_batch(lab: Lab, prepared: PreparedBatch, tick: Callable[[int], None]) ->
     provider = lab.provider(f"mlflow:{prepared.version.reference}")
     with closing(provider):
         provider.prepare()
+        if prepared.request.budget is not None:
+            # Before the journal is begun, which would remember the budget.
+            _require_price(lab, provider)
         with open_journal(prepared.request.output) as journal:
             result = _run(lab, prepared, provider, journal.ledger, tick)
             journal.done = not result.unreached
     return result
+
+
+def _require_price(lab: Lab, provider: Provider) -> None:
+    if lab.prices.cost(*provider.priced_as, 1, 1) is None:
+        raise ConfigurationError(
+            f"A budget needs prices, and none is known for {provider.reference}; add it to "
+            "prices.json."
+        )
 
 
 def _run(
@@ -140,14 +151,6 @@ def _run(
     unusable = len(prepared.rows) - len(usable)
     plan = _plan(prepared, provider, usable, ledger)
     cap = known_budget(ledger, plan.evaluation_id)
-    metering = Metering(lab.counter, lab.prices)
-    if cap is not None and usable:
-        first = request_for(plan.candidates[0], plan.dataset.rows[0])
-        if metering.worst_case(provider, first, 1) is None:
-            raise ConfigurationError(
-                f"A budget needs prices, and none is known for {provider.reference}; add it to "
-                "prices.json."
-            )
     kept = reusable_answers(plan, ledger)
     concurrency = request.concurrency or lab.settings.concurrency
     answering = Answering(
@@ -157,7 +160,7 @@ def _run(
         limiters=[limiter_for(provider.name, lab.settings, concurrency)],
         concurrency=concurrency,
         policy=patient_policy(lab.settings),
-        metering=metering,
+        metering=Metering(lab.counter, lab.prices),
         reused=kept,
         budget=Budget(cap, spent=ledger.spent(plan.evaluation_id)),
     )

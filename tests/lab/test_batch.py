@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from llmflowlab.errors import AuthenticationFailed, ConfigurationError, InputError
+from llmflowlab.errors import AuthenticationFailed, BadAnswer, ConfigurationError, InputError
 from llmflowlab.lab.batch import (
     BatchRequest,
     BatchResult,
@@ -25,6 +25,7 @@ from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import Finished, TextDelta, Usage, UsageReport
 from llmflowlab.providers.scripted import Script, ScriptedProvider
+from llmflowlab.serving.served_model import ServedModel
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.registry_queries import Version
 
@@ -280,6 +281,8 @@ def test_a_budget_needs_a_price(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="A budget needs prices"):
         run(settings, provider, batch)
     assert provider.requests == []
+    # Nothing remembers the budget that was refused.
+    assert not journal_of(tmp_path / "o.jsonl").exists()
 
 
 def test_a_batch_begun_without_a_budget_cannot_get_one(settings: Settings, tmp_path: Path) -> None:
@@ -291,3 +294,15 @@ def test_a_batch_begun_without_a_budget_cannot_get_one(settings: Settings, tmp_p
             ScriptedProvider(default=echo),
             prepared(file, output, budget=Decimal(1)),
         )
+
+
+def test_a_row_that_a_table_could_not_answer_keeps_the_tables_own_reason() -> None:
+    class Rows:
+        def predict(self, table: object) -> list[str]:
+            return [json.dumps({"content": None, "error": {"reason": "rate_limited"}})]
+
+    served = ServedModel(Rows(), "table", streams=False, config={})
+    with pytest.raises(BadAnswer) as caught:
+        served.answer_rows([([{"role": "user", "content": "x"}], None)])
+    assert caught.value.reason == "rate_limited"
+    assert BadAnswer.reason == "bad_answer"
