@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
 from llmflowlab.errors import NotConfigured
+from llmflowlab.loading import load
 from llmflowlab.providers.stream_end import read_to_the_end
 from llmflowlab.providers.transport import on_this_machine, read_timeout
 from llmflowlab.settings import Settings
@@ -79,7 +79,7 @@ def http_client(sdk: Any, settings: Settings, address: str) -> Any:
         address: Where the client will send to.
     """
     # Some releases stand on httpx and some on httpx2; the SDK's own client tells which.
-    http = import_module(sdk.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
+    http = load(sdk.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
     return sdk.DefaultHttpxClient(
         timeout=http.Timeout(read_timeout(settings), connect=settings.connect_timeout, pool=None),
         # A chat's next turn comes after a pause; httpx would connect anew after 5 s.
@@ -99,6 +99,7 @@ def quieten(*loggers: str) -> None:
 
 def known_window(vendor: str, model: str) -> int | None:
     """Return a model's window in tokens as genai-prices knows it offline; None where it does not."""
+    load("genai_prices", "genai_prices.data_snapshot")
     from genai_prices import data_snapshot
 
     try:

@@ -31,7 +31,7 @@ from llmflowlab.errors import (
     TrackingError,
     UnknownModel,
 )
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import (
     Finished,
@@ -47,11 +47,10 @@ from llmflowlab.providers.base import (
 )
 from llmflowlab.providers.transport import (
     because,
-    http_errors,
+    failure,
     on_this_machine,
     read_timeout,
     retry_after_seconds,
-    transport_error,
 )
 from llmflowlab.providers.vendor_sdk import shown
 from llmflowlab.settings import Settings
@@ -289,16 +288,13 @@ class MlflowProvider(Provider):
                     piece = read_chat(document)
                     begun = begun or bool(piece.text)
                     yield piece
-        except http_errors() as exc:
-            raise transport_error(
-                exc, provider=self, begun=begun, unreachable=self._unreachable
-            ) from exc
-        except (ValueError, RecursionError) as exc:
-            raise BadAnswer(
-                f"{shown(self._address)} sent something that is no JSON.",
-                provider=self.name,
-                model=self.model,
-            ) from exc
+        except LabError:
+            raise
+        except Exception as exc:
+            mapped = failure(exc, provider=self, begun=begun, unreachable=self._unreachable)
+            if mapped is None:
+                raise
+            raise mapped from exc
 
     @property
     def _unreachable(self) -> str:
@@ -313,10 +309,11 @@ class MlflowProvider(Provider):
         self._client()
         try:
             answered = self._client().get(f"{self._address}/ping")
-        except http_errors() as exc:
-            raise transport_error(
-                exc, provider=self, begun=False, unreachable=self._unreachable
-            ) from exc
+        except Exception as exc:
+            mapped = failure(exc, provider=self, begun=False, unreachable=self._unreachable)
+            if mapped is None:
+                raise
+            raise mapped from exc
         named = answered.headers.get(SERVED_BY)
         return None if named is None else str(named)
 
@@ -332,8 +329,9 @@ class MlflowProvider(Provider):
     def _client(self) -> httpx.Client:
         with self._lock:
             if self._http is None:
-                with loading("httpx"):
-                    import httpx
+                load("httpx")
+                import httpx
+
                 host = urlsplit(self._address).hostname or ""
                 self._http = httpx.Client(
                     timeout=httpx.Timeout(

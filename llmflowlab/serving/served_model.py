@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from llmflowlab.errors import BadAnswer, InputError, LabError, TrackingError
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.registry_queries import Version, find_version, parse_version_name
 from llmflowlab.tracking.store import load_mlflow, open_store
@@ -101,8 +101,8 @@ class ServedModel:
         Raises:
             LabError: As `answer`.
         """
-        with loading("pandas"):
-            import pandas as pd
+        load("pandas")
+        import pandas as pd
 
         table = pd.DataFrame(
             {

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llmflowlab.errors import ContextTooLong, NotConfigured, ProviderError
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
 from llmflowlab.messages import Request
 from llmflowlab.providers.anthropic.answers import (
     STOP_REASONS,
@@ -49,6 +49,8 @@ __all__ = ["AnthropicProvider"]
 
 _DEFAULT_ADDRESS = "https://api.anthropic.com"
 _INSTALL = "pip install anthropic"
+_RESOURCES = ("anthropic.resources.messages", "anthropic.resources.models")
+"""What the SDK itself would import at a first call."""
 
 
 class AnthropicProvider(Provider):
@@ -98,7 +100,7 @@ class AnthropicProvider(Provider):
         return Readiness(True, f"ANTHROPIC_API_KEY is set{host}")
 
     def prepare(self) -> None:
-        # Looked at too: the SDK imports its resources only when they are first used.
+        # Looked at too: the client makes its resources only when they are first used.
         _ = self._client().messages
 
     def stream(self, request: Request) -> Iterator[StreamEvent]:
@@ -181,12 +183,12 @@ class AnthropicProvider(Provider):
     def _client(self) -> Anthropic:
         with self._client_lock:
             if self._client_made is None:
-                with loading("anthropic"):
-                    self._client_made = self._make_client()
+                self._client_made = self._make_client()
             return self._client_made
 
     def _make_client(self) -> Anthropic:
         try:
+            load("anthropic", *_RESOURCES)
             import anthropic
         except ImportError as exc:
             raise NotConfigured(
@@ -203,8 +205,7 @@ class AnthropicProvider(Provider):
 
     def _mapped(self, reading: Reading | None = None) -> AbstractContextManager[None]:
         """Turn what the SDK raises into our errors."""
-        import anthropic
-
+        anthropic = load("anthropic", *_RESOURCES)
         return mapped_errors(
             anthropic,
             anthropic.AnthropicError,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from llmflowlab.errors import InputError, NotConfigured, ProviderError
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import (
     ModelInfo,
@@ -26,14 +26,10 @@ from llmflowlab.providers.base import (
 )
 from llmflowlab.providers.gemini.answers import Reading, error_from_api
 from llmflowlab.providers.transport import (
-    UNREADABLE,
     closed_at_once,
-    connection_error,
-    http_errors,
+    failure,
     on_this_machine,
-    raise_unreadable,
     read_timeout,
-    transport_error,
 )
 from llmflowlab.providers.vendor_sdk import quieten, read_address, read_key, shown
 from llmflowlab.settings import Settings
@@ -151,12 +147,12 @@ class GeminiProvider(Provider):
     def _client(self) -> Client:
         with self._client_lock:
             if self._client_made is None:
-                with loading("google.genai"):
-                    self._client_made = self._make_client()
+                self._client_made = self._make_client()
             return self._client_made
 
     def _make_client(self) -> Client:
         try:
+            load("google.genai", "google.genai.types", "google.genai.errors", "httpx2")
             import httpx2
             from google import genai
         except ImportError as exc:
@@ -217,17 +213,12 @@ class GeminiProvider(Provider):
             yield
         except APIError as exc:
             raise error_from_api(exc, self) from exc
-        except http_errors() as exc:
+        except Exception as exc:
             begun = answer is not None and answer.begun
-            raise transport_error(exc, provider=self, begun=begun, unreachable=unreachable) from exc
-        except OSError as exc:
-            begun = answer is not None and answer.begun
-            raise connection_error(
-                exc, provider=self, begun=begun, unreachable=unreachable
-            ) from exc
-        except UNREADABLE as exc:
-            begun = answer is not None and answer.begun
-            raise_unreadable(exc, provider=self, begun=begun)
+            mapped = failure(exc, provider=self, begun=begun, unreachable=unreachable)
+            if mapped is None:
+                raise
+            raise mapped from exc
 
 
 def _contents(request: Request) -> list[types.Content]:

@@ -17,7 +17,7 @@ from llmflowlab.errors import (
     ProviderError,
     StreamInterrupted,
 )
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import (
     Embeddings,
@@ -44,13 +44,9 @@ from llmflowlab.providers.ollama.answers import (
     usage,
 )
 from llmflowlab.providers.transport import (
-    UNREADABLE,
     closed_at_once,
-    connection_error,
-    http_errors,
-    raise_unreadable,
+    failure,
     read_timeout,
-    transport_error,
     vendor_text,
 )
 from llmflowlab.settings import Settings
@@ -200,12 +196,12 @@ class OllamaProvider(Provider):
     def _client(self) -> Client:
         with self._client_lock:
             if self._client_made is None:
-                with loading("ollama"):
-                    self._client_made = self._make_client(read_timeout(self.settings))
+                self._client_made = self._make_client(read_timeout(self.settings))
             return self._client_made
 
     def _make_client(self, seconds: float) -> Client:
         try:
+            load("ollama", "httpx")
             import httpx
             from ollama import Client
         except ImportError as exc:
@@ -261,16 +257,11 @@ class OllamaProvider(Provider):
             raise error_from_response(exc, self, self._address) from exc
         except RequestError as exc:
             raise self._error(BadRequest, f"Ollama's SDK refused the request: {exc}.") from exc
-        except http_errors() as exc:
-            raise transport_error(
-                exc, provider=self, begun=came.value, unreachable=unreachable
-            ) from exc
-        except OSError as exc:
-            raise connection_error(
-                exc, provider=self, begun=came.value, unreachable=unreachable
-            ) from exc
-        except UNREADABLE as exc:
-            raise_unreadable(exc, provider=self, begun=came.value)
+        except Exception as exc:
+            mapped = failure(exc, provider=self, begun=came.value, unreachable=unreachable)
+            if mapped is None:
+                raise
+            raise mapped from exc
 
 
 class _Begun:

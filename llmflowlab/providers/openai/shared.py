@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import NotConfigured
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import (
     Embeddings,
@@ -36,6 +36,14 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionChunk
 
 __all__ = ["FINISH_REASONS", "ChatCompletions"]
+
+_RESOURCES = (
+    "openai.lib.azure",
+    "openai.resources.chat.completions",
+    "openai.resources.embeddings",
+    "openai.resources.models",
+)
+"""What the SDK itself would import at a first call."""
 
 FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -73,7 +81,7 @@ class ChatCompletions(Provider):
         """Return the SDK's client, without retries: those are the caller's."""
 
     def prepare(self) -> None:
-        # Looked at too: the SDK imports its resources only when they are first used.
+        # Looked at too: the client makes its resources only when they are first used.
         _ = self._client().chat.completions
 
     def stream(self, request: Request) -> Iterator[StreamEvent]:
@@ -134,13 +142,12 @@ class ChatCompletions(Provider):
     def _client(self) -> OpenAI:
         with self._client_lock:
             if self._client_made is None:
-                with loading("openai"):
-                    self._client_made = self._make_client()
+                self._client_made = self._make_client()
             return self._client_made
 
     def _make_client(self) -> OpenAI:
         try:
-            import openai
+            openai = load("openai", *_RESOURCES)
         except ImportError as exc:
             raise NotConfigured(
                 "The package openai is missing; run `pip install -r requirements.txt`.",
@@ -152,8 +159,7 @@ class ChatCompletions(Provider):
 
     def _mapped(self, reading: Reading | None = None) -> AbstractContextManager[None]:
         """Turn what the SDK raises into our errors."""
-        import openai
-
+        openai = load("openai", *_RESOURCES)
         return mapped_errors(
             openai,
             openai.OpenAIError,
