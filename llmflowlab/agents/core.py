@@ -16,7 +16,7 @@ from llmflowlab.asking.pacing import Gate
 from llmflowlab.conversations import Conversation, Wishes, filled, overlaid
 from llmflowlab.errors import Interrupted
 from llmflowlab.messages import Parameters, Request
-from llmflowlab.providers.base import FinishReason, Provider, StreamEvent, TextDelta
+from llmflowlab.providers.base import FinishReason, Provider, Rethought, StreamEvent, TextDelta
 from llmflowlab.text.tokens import TokenCounter
 
 __all__ = ["AgentCore", "Reply", "Tokens", "messages_of"]
@@ -146,6 +146,9 @@ class AgentCore:
                 while not isinstance(event := events.get(), Future):
                     if isinstance(event, TextDelta):
                         yield event.text
+                    elif isinstance(event, Rethought):
+                        # What was sent on cannot be taken back; the tag tells whoever reads it.
+                        yield event.mark
             finally:
                 cancelled.set()
             answer = done.result()

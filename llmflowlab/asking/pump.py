@@ -21,6 +21,7 @@ from typing import TypeAlias
 from llmflowlab.errors import BadAnswer, ProviderError, StreamInterrupted, TimedOut
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import Finished, Provider, ReasoningDelta, StreamEvent, TextDelta
+from llmflowlab.providers.receiving import events_of
 
 __all__ = ["Arrival", "Cancellation", "Pump", "longest_wait"]
 
@@ -190,7 +191,7 @@ class Pump:
         end: _Item = _Signal.ENDED
         try:
             # A stream is lazy: one given up before this point has sent nothing.
-            stream = self._provider.stream(request)
+            stream = events_of(self._provider, request)
             try:
                 if self._given_up.is_set():
                     return
@@ -206,9 +207,7 @@ class Pump:
                     if self._given_up.is_set() and not isinstance(event, Finished):
                         return
             finally:
-                close = getattr(stream, "close", None)
-                if close is not None:
-                    close()
+                stream.close()
         except BaseException as exc:  # noqa: BLE001
             # Not handled here: carried over to the thread that waits, and raised there.
             end = exc

@@ -20,6 +20,7 @@ from llmflowlab.errors import (
     StreamInterrupted,
     TimedOut,
 )
+from llmflowlab.providers.arrival import storable
 from llmflowlab.providers.base import Provider
 from llmflowlab.providers.redact import redact
 from llmflowlab.settings import Settings
@@ -52,6 +53,7 @@ READ_SLACK = 5.0
 
 _LONGEST_TEXT = 240
 _MOST_READ = 4000
+_MOST_SPLIT = 100_000
 
 
 @contextmanager
@@ -81,12 +83,21 @@ def read_timeout(settings: Settings) -> float:
 
 def vendor_text(text: object, settings: Settings) -> str:
     """Return a vendor's words fit for a message: secrets taken out, one line, not too long."""
-    line = " ".join(str(text).split())
+    line = " ".join(_words(text).split())
     if len(line) > _MOST_READ:
         # Cut between words, for half a secret is one that nothing recognises any more.
         line = line[:_MOST_READ].rpartition(" ")[0]
     line = redact(line, settings)
     return line if len(line) <= _LONGEST_TEXT else line[: _LONGEST_TEXT - 1].rstrip() + "…"
+
+
+def _words(text: object) -> str:
+    try:
+        said = storable(str(text))
+    except (RecursionError, ValueError):
+        return ""
+    # A page of megabytes need not be taken apart; cut between words, as below.
+    return said if len(said) <= _MOST_SPLIT else said[:_MOST_SPLIT].rpartition(" ")[0]
 
 
 def because(text: object, settings: Settings) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from llmflowlab.asking.calling import WaitNotice
 from llmflowlab.cli.chat.blocks import BlockSplitter, PieceCleaner
 from llmflowlab.cli.ui.screen import Screen
-from llmflowlab.providers.base import ReasoningDelta, StreamEvent, TextDelta
+from llmflowlab.providers.base import ReasoningDelta, Rethought, StreamEvent, TextDelta
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["AnswerView", "MarkdownView", "PlainView", "SilentView", "wait_text"]
 
 _REPAINT_SECONDS = 0.06
+_RETHOUGHT = "What stands above was the model's thinking; its answer follows."
 
 
 class AnswerView(Protocol):
@@ -95,6 +96,9 @@ class PlainView(SilentView):
                 sys.stdout.write(shown)
                 sys.stdout.flush()
                 self._at_line_start = shown.endswith("\n")
+        elif isinstance(event, Rethought):
+            self._end_line()
+            self._screen.note(_RETHOUGHT)
 
     def close(self) -> None:
         self._reasoning.end()
@@ -156,6 +160,9 @@ class MarkdownView:
         elif isinstance(event, TextDelta):
             self._reasoning.end()
             self._text(self._cleaner.clean(event.text))
+        elif isinstance(event, Rethought):
+            self._commit()
+            self._screen.note(_RETHOUGHT)
 
     def wait(self, notice: WaitNotice) -> None:
         self._screen.note(wait_text(notice, self._name))

@@ -13,19 +13,18 @@ from llmflowlab.loading import load
 from llmflowlab.messages import Request
 from llmflowlab.providers.anthropic.answers import (
     STOP_REASONS,
+    Counts,
     arguments,
-    counted,
     deltas,
     refusal,
 )
+from llmflowlab.providers.arrival import field, name, tokens
 from llmflowlab.providers.base import (
     Finished,
     ModelInfo,
     Provider,
     Readiness,
     StreamEvent,
-    Usage,
-    UsageReport,
     require_requests_allowed,
 )
 from llmflowlab.providers.limits import limits_of
@@ -107,17 +106,15 @@ class AnthropicProvider(Provider):
         require_requests_allowed(self.display_name)
         client = self._client()
         reading = Reading(self, STOP_REASONS)
-        usage, finished = Usage(), False
+        counts, finished = Counts(), False
         with self._mapped(reading):
             events = client.messages.create(model=self.model, stream=True, **arguments(request))
             self.limits = limits_of(events)
             with events:
                 for event in events:
-                    usage, before = counted(event, usage), usage
-                    if usage != before:
-                        yield UsageReport(usage)
+                    yield from counts.take(event)
                     yield from deltas(event, reading)
-                    if event.type == "message_stop" and not finished:
+                    if field(event, "type") == "message_stop" and not finished:
                         finished = True
                         yield self._finish(reading)
         if not finished:
@@ -139,13 +136,15 @@ class AnthropicProvider(Provider):
         client = self._client()
         with self._mapped():
             cards = list(client.models.list(limit=1000, timeout=self.settings.connect_timeout))
-        # A stable sort: the default first, else as Anthropic lists them, the newest first.
-        cards.sort(key=lambda card: card.id != self.default_model)
-        return [
-            ModelInfo(card.id, _window_of(card) or self._known(card.id), card.display_name or "")
-            for card in cards
-            if card.id and getattr(card, "lifecycle", None) != "retired"
-        ]
+            # A stable sort: the default first, else as Anthropic lists them, the newest first.
+            cards.sort(key=lambda card: card.id != self.default_model)
+            return [
+                ModelInfo(
+                    model, _window_of(card) or self._known(model), name(card.display_name) or ""
+                )
+                for card in cards
+                if (model := name(card.id)) and field(card, "lifecycle") != "retired"
+            ]
 
     def context_window(self) -> int | None:
         if self._window is None:
@@ -229,5 +228,4 @@ def _address(settings: Settings) -> str:
 
 
 def _window_of(card: Any) -> int | None:
-    window = getattr(card, "max_input_tokens", None)
-    return window if isinstance(window, int) else None
+    return tokens(field(card, "max_input_tokens")) or None

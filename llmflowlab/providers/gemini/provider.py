@@ -25,6 +25,7 @@ from llmflowlab.providers.base import (
     require_requests_allowed,
 )
 from llmflowlab.providers.gemini.answers import Reading, error_from_api
+from llmflowlab.providers.gemini.wire import reduced
 from llmflowlab.providers.transport import (
     closed_at_once,
     failure,
@@ -32,6 +33,7 @@ from llmflowlab.providers.transport import (
     read_timeout,
 )
 from llmflowlab.providers.vendor_sdk import quieten, read_address, read_key, shown
+from llmflowlab.providers.wire import reduced_lines
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
@@ -170,7 +172,10 @@ class GeminiProvider(Provider):
                 "api_version": "v1beta" if version == "beta" else version,
                 "client_args": {
                     "trust_env": not on_this_machine(urlsplit(self._address).hostname or ""),
-                    "event_hooks": {"request": [self._set_deadlines]},
+                    "event_hooks": {
+                        "request": [self._set_deadlines],
+                        "response": [reduced_lines(":streamGenerateContent", reduced)],
+                    },
                     # A chat's next turn comes after a pause; the SDK would connect anew after 5 s.
                     "limits": httpx2.Limits(
                         max_connections=None, max_keepalive_connections=100, keepalive_expiry=120

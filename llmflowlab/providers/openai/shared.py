@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 from llmflowlab.errors import NotConfigured
 from llmflowlab.loading import load
 from llmflowlab.messages import Request
+from llmflowlab.providers.arrival import field, name, usage, vectors
 from llmflowlab.providers.base import (
     Embeddings,
     FinishReason,
     Provider,
-    ReasoningDelta,
     StreamEvent,
-    TextDelta,
-    Usage,
     UsageReport,
     require_requests_allowed,
 )
@@ -32,7 +30,6 @@ from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
     from openai import APIError, OpenAI
-    from openai.types import CompletionUsage
     from openai.types.chat import ChatCompletionChunk
 
 __all__ = ["FINISH_REASONS", "ChatCompletions"]
@@ -53,6 +50,8 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "function_call": "other",
 }
 """Every finish reason of the SDK; one it does not know counts as "other"."""
+
+_THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details")
 
 
 class ChatCompletions(Provider):
@@ -101,7 +100,7 @@ class ChatCompletions(Provider):
                         continue
                     yield from _events(chunk, reading)
                     # Nothing is to come after these two; the caller need not wait for the line's end.
-                    if reading.reason is not None and chunk.usage is not None:
+                    if reading.reason is not None and field(chunk, "usage") is not None:
                         finished = True
                         yield reading.finish(self._advice.address)
         if not finished:
@@ -116,9 +115,9 @@ class ChatCompletions(Provider):
             )
             # Servers may return them in another order than they were asked for.
             items = sorted(found.data, key=lambda item: item.index)
-            vectors = tuple(tuple(map(float, item.embedding)) for item in items)
-        counted = None if found.usage is None else found.usage.prompt_tokens
-        return Embeddings(vectors, Usage(prompt_tokens=counted, completion_tokens=0), found.model)
+            rows = vectors([item.embedding for item in items], len(texts))
+            counted = usage(field(found, "usage", "prompt_tokens"), 0)
+            return Embeddings(rows, counted, name(found.model))
 
     def close(self) -> None:
         with self._client_lock:
@@ -172,32 +171,36 @@ class ChatCompletions(Provider):
 
 
 def _events(chunk: ChatCompletionChunk, reading: Reading) -> Iterator[StreamEvent]:
-    reading.served(chunk.model)
-    # Azure's first chunk and the one with the usage have no choices; some servers write null.
-    choice = chunk.choices[0] if chunk.choices else None
-    if choice is not None:
-        delta = choice.delta
-        # Not OpenAI's own: vLLM, DeepSeek and others stream their models' thoughts so.
-        thought = getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None)
-        if isinstance(thought, str):
-            yield from reading.take(ReasoningDelta(thought))
-        if delta.content:
-            yield from reading.take(TextDelta(delta.content))
-        if delta.refusal:
-            reading.refused(delta.refusal)
-        reading.ended(choice.finish_reason)
-    if chunk.usage is not None:
-        yield UsageReport(_usage(chunk.usage))
+    reading.served(field(chunk, "model"))
+    choice = _first(field(chunk, "choices"))
+    delta = field(choice, "delta")
+    # Not OpenAI's own: vLLM, DeepSeek, OpenRouter and others stream their models' thoughts so; those
+    # that send more than one of these send the same thought in each.
+    for thoughts in _THOUGHTS:
+        if thought := list(reading.take(field(delta, thoughts), thinking=True)):
+            yield from thought
+            break
+    yield from reading.take(field(delta, "content"))
+    reading.refused(field(delta, "refusal"))
+    reading.ended(field(choice, "finish_reason"))
+    if (sent := field(chunk, "usage")) is not None:
+        yield UsageReport(
+            usage(
+                field(sent, "prompt_tokens"),
+                field(sent, "completion_tokens"),
+                field(sent, "prompt_tokens_details", "cached_tokens"),
+                field(sent, "completion_tokens_details", "reasoning_tokens"),
+            )
+        )
 
 
-def _usage(sent: CompletionUsage) -> Usage:
-    prompt, completion = sent.prompt_tokens_details, sent.completion_tokens_details
-    return Usage(
-        prompt_tokens=sent.prompt_tokens,
-        completion_tokens=sent.completion_tokens,
-        cached_tokens=None if prompt is None else prompt.cached_tokens,
-        reasoning_tokens=None if completion is None else completion.reasoning_tokens,
-    )
+def _first(choices: object) -> object:
+    """Return the answer among the choices, the one with the index 0; None where there is none.
+
+    Azure's first chunk and the one with the usage have no choices; some servers write null.
+    """
+    found = choices if isinstance(choices, list) else []
+    return next((each for each in found if field(each, "index") in {0, None}), None)
 
 
 def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
