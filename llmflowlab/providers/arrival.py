@@ -14,8 +14,21 @@ from typing import Any
 
 from llmflowlab.providers.base import ReasoningDelta, TextDelta, Usage
 
-__all__ = ["field", "name", "pieces", "storable", "tokens", "usage", "vectors", "whole"]
+__all__ = [
+    "UNREADABLE",
+    "field",
+    "name",
+    "pieces",
+    "storable",
+    "tokens",
+    "usage",
+    "vectors",
+    "whole",
+    "with_counts",
+]
 
+UNREADABLE = -1
+"""Stands for a count that was sent and is none, which is another thing than none sent."""
 _MOST_TOKENS = 10**9
 """No window is as large; a count beyond it is a defect of the server's."""
 _LONGEST_NAME = 200
@@ -24,6 +37,8 @@ _DEEPEST = 4
 
 _THINKING = frozenset({"thinking", "reasoning", "thought", "reasoning_content", "summary_text"})
 _TEXT = frozenset({"text", "output_text", "input_text", "message", "answer"})
+_THOUGHTS = ("thinking", "reasoning", "text", "content", "summary")
+"""Where a part that is thinking has its text."""
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -31,6 +46,21 @@ def tokens(value: object) -> int | None:
     """Return a count of tokens; None for what is none: negative, a fraction, a text, beyond 10^9."""
     found = whole(value)
     return found if found is not None and 0 <= found <= _MOST_TOKENS else None
+
+
+def with_counts(sent: Mapping[str, Any], paths: Iterable[tuple[str, ...]]) -> dict[str, Any]:
+    """Return an object with every count in it that is none replaced by `UNREADABLE`.
+
+    SDKs make 7 of "7" and 1 of true; what a server wrote can be told before them only.
+    """
+    found = dict(sent)
+    for first, *rest in paths:
+        inner = found.get(first)
+        if rest and isinstance(inner, Mapping):
+            found[first] = with_counts(inner, [tuple(rest)])
+        elif inner is not None and tokens(inner) is None:
+            found[first] = None if rest else UNREADABLE
+    return found
 
 
 def whole(value: object) -> int | None:
@@ -90,7 +120,8 @@ def name(value: object) -> str | None:
 def field(value: object, *path: str) -> Any:
     """Return what stands at the end of a path of attributes or keys; None where it leads nowhere."""
     for step in path:
-        if value is None:
+        if value is None or isinstance(value, str | int | float | list):
+            # These have attributes too, none of which was sent.
             return None
         value = value.get(step) if isinstance(value, Mapping) else getattr(value, step, None)
     return value
@@ -102,7 +133,10 @@ def pieces(content: object, *, thinking: bool = False) -> Iterator[TextDelta | R
     Args:
         content: A text, or a list of texts and of parts such as `{"type": "text", "text": …}`. Parts
             of other kinds (images, tool calls) hold no text and are left out.
-        thinking: Whether all of it is thinking.
+        thinking: Whether all of it is thinking; what cannot be read of that is left out as well.
+
+    Raises:
+        ValueError: Something stands where a text has to stand: a piece of the answer is lost.
     """
     yield from _pieces(content, thinking, _DEEPEST)
 
@@ -111,23 +145,33 @@ def _pieces(content: object, thinking: bool, depth: int) -> Iterator[TextDelta |
     if isinstance(content, str):
         if content:
             yield ReasoningDelta(content) if thinking else TextDelta(content)
-        return
-    if content is None or depth == 0:
-        return
-    if isinstance(content, Sequence) and not isinstance(content, bytes | bytearray):
+    elif isinstance(content, list | tuple):
+        if depth == 0:
+            yield from _lost(thinking)
         for part in content:
             yield from _pieces(part, thinking, depth - 1)
-        return
-    kind = field(content, "type")
+    elif isinstance(content, bool | int | float | bytes):
+        yield from _lost(thinking)
+    elif content is not None and depth > 0:
+        yield from _part(content, thinking, depth - 1)
+
+
+def _part(part: object, thinking: bool, depth: int) -> Iterator[TextDelta | ReasoningDelta]:
+    kind = field(part, "type")
     # OpenRouter's are called reasoning.text and reasoning.summary.
     if isinstance(kind, str) and kind.partition(".")[0] in _THINKING:
-        for key in ("thinking", "reasoning", "text", "content", "summary"):
-            if (inner := field(content, key)) is not None:
-                yield from _pieces(inner, True, depth - 1)
-                return
-    elif kind in _TEXT or kind is None:
-        inner = field(content, "text")
-        yield from _pieces(inner if isinstance(inner, str | list) else None, thinking, depth - 1)
+        inner = (field(part, key) for key in _THOUGHTS)
+        yield from _pieces(next((each for each in inner if each is not None), None), True, depth)
+    elif (kind is None or (isinstance(kind, str) and kind in _TEXT)) and not isinstance(
+        inner := field(part, "text"), Mapping
+    ):
+        yield from _pieces(inner, thinking, depth)
+
+
+def _lost(thinking: bool) -> Iterator[TextDelta]:
+    if not thinking:
+        raise ValueError("something that is no text stands where a text has to stand")
+    return iter(())
 
 
 def vectors(rows: Iterable[object], count: int) -> tuple[tuple[float, ...], ...]:

@@ -112,7 +112,7 @@ class _Whole:
 
 
 class _Count:
-    """Usage reports of one answer: each replaces the one before, and what it leaves out still holds."""
+    """Usage reports of one answer: each replaces the one before, but the prompt stays what it was."""
 
     def __init__(self) -> None:
         self._sent = Usage()
@@ -128,9 +128,8 @@ class _Count:
         if prompt is not None and cached is not None and prompt < cached:
             # Some servers leave the cached part out of later reports.
             prompt = old.prompt_tokens
-        completion = _later(clean.completion_tokens, old.completion_tokens)
-        reasoning = _later(clean.reasoning_tokens, old.reasoning_tokens)
-        self._sent = usage(prompt, completion, cached, reasoning)
+        # These two grow, so that an earlier count is none of the whole.
+        self._sent = usage(prompt, clean.completion_tokens, cached, clean.reasoning_tokens)
         yield from self._tell(_believed(self._sent, begun=begun))
 
     def corrected(self, *, begun: bool) -> Iterator[UsageReport]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -70,13 +70,14 @@ def shown(address: str) -> str:
     return f"{parts.scheme}://{host}{port}{parts.path}"
 
 
-def http_client(sdk: Any, settings: Settings, address: str) -> Any:
+def http_client(sdk: Any, settings: Settings, address: str, *hooks: Callable[[Any], None]) -> Any:
     """Return an SDK's own kind of HTTP client, with the lab's deadlines.
 
     Args:
         sdk: The imported package, `openai` or `anthropic`.
         settings: Where the deadlines are.
         address: Where the client will send to.
+        hooks: What each response is handed to before the SDK reads it.
     """
     # Some releases stand on httpx and some on httpx2; the SDK's own client tells which.
     http = load(sdk.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
@@ -86,7 +87,7 @@ def http_client(sdk: Any, settings: Settings, address: str) -> Any:
         limits=http.Limits(
             max_connections=None, max_keepalive_connections=100, keepalive_expiry=120
         ),
-        event_hooks={"response": [read_to_the_end(http)]},
+        event_hooks={"response": [read_to_the_end(http), *hooks]},
         trust_env=not on_this_machine(urlsplit(address).hostname or ""),
     )
 

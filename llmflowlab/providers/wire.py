@@ -16,24 +16,28 @@ __all__ = ["reduced_lines"]
 _EVENT = b"data:"
 
 
-def reduced_lines(path_end: str, reduce: Callable[[Any], Any]) -> Callable[[Any], None]:
+def reduced_lines(
+    path_end: str, reduce: Callable[[dict[str, Any]], dict[str, Any]], *, mark: bytes = b""
+) -> Callable[[Any], None]:
     """Return a hook for the responses of an httpx or httpx2 client.
 
     Args:
         path_end: The end of the paths whose responses are meant; a stream of JSON lines or of
             server-sent events.
         reduce: Takes one message as it was sent, and returns it as the SDK is to see it.
+        mark: What stands in every line that has to be looked at.
     """
 
     def line(sent: bytes) -> bytes:
+        if mark not in sent:
+            return sent
         head, body = (
             (_EVENT + b" ", sent[len(_EVENT) :]) if sent.startswith(_EVENT) else (b"", sent)
         )
         try:
             message = json.loads(body)
-            return (
-                head + json.dumps(reduce(message)).encode() if isinstance(message, dict) else sent
-            )
+            seen = reduce(message) if isinstance(message, dict) else message
+            return sent if seen is message else head + json.dumps(seen).encode()
         except (ValueError, RecursionError):
             # No JSON: the SDK's own reading says so.
             return sent

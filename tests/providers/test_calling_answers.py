@@ -153,7 +153,9 @@ def test_other_errors_of_the_lab_s_own_pass_through_at_once():
 def test_a_defect_inside_a_provider_is_an_answer_that_cannot_be_read(error: Exception):
     # It used to end a whole evaluation.
     provider = ScriptedProvider([error, "never asked"])
-    with pytest.raises(BadAnswer, match=f"cannot be read as an answer .{type(error).__name__}") as seen:
+    with pytest.raises(
+        BadAnswer, match=f"cannot be read as an answer .{type(error).__name__}"
+    ) as seen:
         call(provider, HELLO, policy=POLICY)
     assert seen.value.__cause__ is error
     assert provider.unanswered == 1

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.messages import Request
-from llmflowlab.providers.arrival import field, tokens, usage
+from llmflowlab.providers.arrival import field, tokens, usage, with_counts
 from llmflowlab.providers.base import FinishReason, StreamEvent, Usage, UsageReport
 from llmflowlab.providers.reading import Reading
 from llmflowlab.providers.refusals import Refusal
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from anthropic import APIError
     from anthropic.types import RawMessageStreamEvent
 
-__all__ = ["STOP_REASONS", "Counts", "arguments", "deltas", "refusal"]
+__all__ = ["STOP_REASONS", "Counts", "arguments", "counts_as_sent", "deltas", "refusal"]
 
 _DEFAULT_MAX_TOKENS = 4096
 
@@ -87,18 +87,35 @@ def deltas(event: RawMessageStreamEvent, reading: Reading) -> Iterator[StreamEve
         reading.ended(field(event, "delta", "stop_reason"))
 
 
+def counts_as_sent(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event whose counts the SDK cannot take for others than were sent."""
+    message = event.get("message")
+    if isinstance(message, dict) and isinstance(message.get("usage"), dict):
+        return {**event, "message": counts_as_sent(message)}
+    sent = event.get("usage")
+    paths = [tuple(path.split(".")) for path in _COUNTED]
+    return event if not isinstance(sent, dict) else {**event, "usage": with_counts(sent, paths)}
+
+
 class Counts:
     """The usage of one message; counts are cumulative, and each event may leave some out."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, int] = {}
+        self._seen: dict[str, int | None] = {}
+        """None for what was sent and cannot be read."""
+        self._ended = False
 
     def take(self, event: RawMessageStreamEvent) -> Iterator[UsageReport]:
         """Yield the usage so far where an event has news of it."""
         place = {"message_start": ("message", "usage"), "message_delta": ("usage",)}
-        sent = field(event, *place.get(field(event, "type"), ("nothing",)))
-        found = {path: tokens(field(sent, *path.split("."))) for path in _COUNTED}
-        news = {path: count for path, count in found.items() if count is not None}
+        kind = field(event, "type")
+        sent = field(event, *place[kind]) if kind in ("message_start", "message_delta") else None
+        found = {path: field(sent, *path.split(".")) for path in _COUNTED}
+        news = {path: tokens(count) for path, count in found.items() if count is not None}
+        self._ended = self._ended or (kind == "message_delta" and _COUNTED[3] in news)
+        if kind == "message_stop" and not self._ended:
+            # What the first event says of the answer is a beginning, and no count of the whole.
+            news = {path: None for path in _COUNTED[3:] if path in self._seen}
         if news and {**self._seen, **news} != self._seen:
             self._seen.update(news)
             yield UsageReport(self._usage())
@@ -106,7 +123,8 @@ class Counts:
     def _usage(self) -> Usage:
         fresh, cached, written, completion, thoughts = map(self._seen.get, _COUNTED)
         # Anthropic counts the three apart; the lab's prompt tokens hold them all.
-        prompt = None if fresh is None else fresh + (cached or 0) + (written or 0)
+        unread = any(self._seen.get(path, 0) is None for path in _COUNTED[:3])
+        prompt = None if fresh is None or unread else fresh + (cached or 0) + (written or 0)
         return usage(prompt, completion, cached, thoughts)
 
 

@@ -15,6 +15,7 @@ from llmflowlab.providers.anthropic.answers import (
     STOP_REASONS,
     Counts,
     arguments,
+    counts_as_sent,
     deltas,
     refusal,
 )
@@ -39,6 +40,7 @@ from llmflowlab.providers.vendor_sdk import (
     read_key,
     shown,
 )
+from llmflowlab.providers.wire import reduced_lines
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
@@ -199,7 +201,12 @@ class AnthropicProvider(Provider):
                 api_key=self._key,
                 base_url=self._address,
                 max_retries=0,
-                http_client=http_client(anthropic, self.settings, self._address),
+                http_client=http_client(
+                    anthropic,
+                    self.settings,
+                    self._address,
+                    reduced_lines("/messages", counts_as_sent, mark=b'"usage"'),
+                ),
             )
 
     def _mapped(self, reading: Reading | None = None) -> AbstractContextManager[None]:

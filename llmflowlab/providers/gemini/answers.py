@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import (
@@ -19,7 +20,7 @@ from llmflowlab.errors import (
     TimedOut,
     UnknownModel,
 )
-from llmflowlab.providers.arrival import name, pieces, tokens, usage
+from llmflowlab.providers.arrival import UNREADABLE, name, pieces, tokens, usage
 from llmflowlab.providers.base import (
     Finished,
     FinishReason,
@@ -95,7 +96,7 @@ class Reading:
         """
         self._model_version = name(chunk.model_version) or self._model_version
         # Further candidates are other answers.
-        found = (each for each in chunk.candidates or () if not each.index)
+        found = (each for each in chunk.candidates or () if not tokens(each.index))
         candidate = next(found, None)
         content = candidate.content if candidate else None
         for part in (content.parts if content else None) or []:
@@ -167,6 +168,12 @@ def _usage(sent: types.GenerateContentResponseUsageMetadata | None, before: Usag
         return before
     answer, thoughts = tokens(sent.candidates_token_count), tokens(sent.thoughts_token_count)
     completion = None if answer is None and thoughts is None else (answer or 0) + (thoughts or 0)
+    if completion is not None and UNREADABLE in {
+        sent.candidates_token_count,
+        sent.thoughts_token_count,
+    }:
+        # Part of the sum is not known, so that what was counted before is no count of it either.
+        completion, before = None, replace(before, completion_tokens=None)
 
     def later(new: int | None, old: int | None) -> int | None:
         return old if new is None else new

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmflowlab.providers.arrival import field, name, pieces, tokens, whole
+from llmflowlab.providers.arrival import field, name, pieces, whole, with_counts
 from llmflowlab.providers.base import ReasoningDelta
 
 __all__ = ["reduced"]
@@ -23,12 +23,12 @@ def reduced(chunk: dict[str, Any]) -> dict[str, Any]:
     if chunk.get("error"):
         return chunk
     candidates, usage = chunk.get("candidates"), chunk.get("usageMetadata")
-    counts = {each: tokens(field(usage, each)) for each in _COUNTS}
+    counts = with_counts({each: field(usage, each) for each in _COUNTS}, [(e,) for e in _COUNTS])
     found: dict[str, Any] = {
         "candidates": [_candidate(each) for each in candidates]
         if isinstance(candidates, list)
         else None,
-        "usageMetadata": {each: n for each, n in counts.items() if n is not None} or None,
+        "usageMetadata": {key: count for key, count in counts.items() if count is not None} or None,
         "modelVersion": name(chunk.get("modelVersion")),
     }
     if blocked := name(field(chunk, "promptFeedback", "blockReason")):

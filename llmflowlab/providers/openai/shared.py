@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from llmflowlab.errors import NotConfigured
 from llmflowlab.loading import load
 from llmflowlab.messages import Request
-from llmflowlab.providers.arrival import field, name, usage, vectors
+from llmflowlab.providers.arrival import field, name, tokens, usage, vectors, with_counts
 from llmflowlab.providers.base import (
     Embeddings,
     FinishReason,
@@ -26,6 +26,7 @@ from llmflowlab.providers.reading import Reading
 from llmflowlab.providers.refusals import Advice, Refusal
 from llmflowlab.providers.vendor_errors import mapped_errors, unbuildable
 from llmflowlab.providers.vendor_sdk import close_schema, http_client, is_strict, quieten
+from llmflowlab.providers.wire import reduced_lines
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,6 +53,22 @@ FINISH_REASONS: dict[str, FinishReason] = {
 """Every finish reason of the SDK; one it does not know counts as "other"."""
 
 _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details")
+
+
+_COUNTS = (
+    ("prompt_tokens",),
+    ("completion_tokens",),
+    ("prompt_tokens_details", "cached_tokens"),
+    ("completion_tokens_details", "reasoning_tokens"),
+)
+
+
+def _counts_as_sent(chunk: dict[str, Any]) -> dict[str, Any]:
+    sent = chunk.get("usage")
+    return chunk if not isinstance(sent, dict) else {**chunk, "usage": with_counts(sent, _COUNTS)}
+
+
+_COUNTS_AS_SENT = reduced_lines("/chat/completions", _counts_as_sent, mark=b'"usage"')
 
 
 class ChatCompletions(Provider):
@@ -154,7 +171,7 @@ class ChatCompletions(Provider):
             ) from exc
         quieten("openai")
         with unbuildable(openai.OpenAIError, provider=self):
-            return self._build(http_client(openai, self.settings, self._address))
+            return self._build(http_client(openai, self.settings, self._address, _COUNTS_AS_SENT))
 
     def _mapped(self, reading: Reading | None = None) -> AbstractContextManager[None]:
         """Turn what the SDK raises into our errors."""
@@ -184,14 +201,7 @@ def _events(chunk: ChatCompletionChunk, reading: Reading) -> Iterator[StreamEven
     reading.refused(field(delta, "refusal"))
     reading.ended(field(choice, "finish_reason"))
     if (sent := field(chunk, "usage")) is not None:
-        yield UsageReport(
-            usage(
-                field(sent, "prompt_tokens"),
-                field(sent, "completion_tokens"),
-                field(sent, "prompt_tokens_details", "cached_tokens"),
-                field(sent, "completion_tokens_details", "reasoning_tokens"),
-            )
-        )
+        yield UsageReport(usage(*(field(sent, *path) for path in _COUNTS)))
 
 
 def _first(choices: object) -> object:
@@ -200,7 +210,7 @@ def _first(choices: object) -> object:
     Azure's first chunk and the one with the usage have no choices; some servers write null.
     """
     found = choices if isinstance(choices, list) else []
-    return next((each for each in found if field(each, "index") in {0, None}), None)
+    return next((each for each in found if not tokens(field(each, "index"))), None)
 
 
 def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
