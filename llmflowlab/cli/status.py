@@ -8,19 +8,12 @@ from typing import Protocol
 
 from llmflowlab.cli.ui.screen import Tone
 from llmflowlab.providers.base import Readiness
+from llmflowlab.providers.factory import PROVIDERS
 
 __all__ = ["LABELS", "Checks", "ProviderStatus"]
 
 # As each class's `display_name`, without importing them before the menu is drawn.
-LABELS: Mapping[str, str] = {
-    "gemini": "Gemini",
-    "ollama": "Ollama",
-    "openai": "OpenAI",
-    "azure": "Azure",
-    "anthropic": "Claude",
-    "guide": "Guide",
-    "mlflow": "MLflow",
-}
+LABELS: Mapping[str, str] = {name: found.display_name for name, found in PROVIDERS.items()}
 
 
 class Checks(Protocol):

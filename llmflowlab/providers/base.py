@@ -185,6 +185,10 @@ class Provider(ABC):
     """Whether token counts come from a model; the guide's are counted by us instead."""
     is_language_model: ClassVar[bool] = True
     """Whether it can serve as a judge."""
+    requirements: ClassVar[tuple[str, ...]] = ()
+    """Distributions that must be installed where it is used, beside the lab's own."""
+    key_variables: ClassVar[tuple[str, ...]] = ()
+    """Names of the variable that holds its key, the first to be looked at first; empty without a key."""
     can_embed: ClassVar[bool] = False
     """Whether `embed` is to be had."""
 
@@ -238,6 +242,14 @@ class Provider(ABC):
     def context_window(self) -> int | None:
         """Return the model's window in tokens, or None where nobody says; may ask the network."""
         return None
+
+    def settle(self) -> None:
+        """Fix for good what the reference means, where that can change; `factory.build` calls it.
+
+        Raises:
+            InputError: It means nothing.
+            TrackingError: The place where it stands cannot be asked.
+        """
 
     def prepare(self) -> None:
         """Import the SDK and build the client, so that the first call need not wait for it."""

@@ -65,6 +65,8 @@ class AnthropicProvider(Provider):
     display_name = "Claude"
     supplier = "Anthropic"
     default_model: ClassVar[str | None] = "claude-haiku-4-5"
+    requirements = ("anthropic",)
+    key_variables = ("ANTHROPIC_API_KEY",)
 
     def __init__(self, model: str, settings: Settings) -> None:
         super().__init__(model.strip(), settings)

@@ -43,9 +43,6 @@ __all__ = ["GeminiProvider"]
 
 _DEFAULT_ADDRESS = "https://generativelanguage.googleapis.com"
 
-_KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
-"""In the order in which the SDK looks at them."""
-
 
 class GeminiProvider(Provider):
     """One Gemini model.
@@ -59,6 +56,8 @@ class GeminiProvider(Provider):
     display_name = "Gemini"
     supplier = "Google"
     default_model: ClassVar[str | None] = "gemini-2.5-flash"
+    requirements = ("google-genai",)
+    key_variables = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 
     def __init__(self, model: str, settings: Settings) -> None:
         cleaned = model.strip().removeprefix("models/")
@@ -261,7 +260,7 @@ def _quieten() -> None:
 
 
 def _key_variable(settings: Settings) -> str | None:
-    return next((name for name in _KEY_VARIABLES if settings.get(name)), None)
+    return next((name for name in GeminiProvider.key_variables if settings.get(name)), None)
 
 
 def _key(settings: Settings) -> str:

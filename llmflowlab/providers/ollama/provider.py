@@ -74,6 +74,8 @@ class OllamaProvider(Provider):
     supplier = "Ollama"
     default_model: ClassVar[str | None] = "llama3.2"
     free = True
+    requirements = ("ollama",)
+    key_variables = ("OLLAMA_API_KEY",)
     can_embed = True
 
     def __init__(self, model: str, settings: Settings) -> None:

@@ -42,6 +42,7 @@ class OpenAIProvider(ChatCompletions):
     display_name = "OpenAI"
     supplier = "OpenAI"
     default_model: ClassVar[str | None] = "gpt-4.1-mini"
+    key_variables = ("OPENAI_API_KEY",)
 
     def __init__(self, model: str, settings: Settings) -> None:
         address = read_address(settings, "OPENAI_BASE_URL", provider=self.name)

@@ -75,6 +75,7 @@ class ChatCompletions(Provider):
     """A model behind `chat/completions`; a subclass knows the address, the key and their names."""
 
     can_embed = True
+    requirements = ("openai",)
 
     def __init__(self, model: str, settings: Settings, *, address: str) -> None:
         super().__init__(model.strip(), settings)
