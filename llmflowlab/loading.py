@@ -1,31 +1,43 @@
-"""Heavy packages are imported one after the other, whichever threads want them.
+"""The one door for heavy packages: SDKs, HTTP clients, MLflow, tokenizers.
 
-Two threads that enter one package by different modules can wait for each other's import locks, which
-Python ends with an error in one of them; MLflow, the SDKs and tiktoken share such packages. Only the
-first import is guarded: what is loaded already costs a look at a dictionary.
+Two threads that enter one package by different modules can wait for each other's import locks; Python
+ends that by handing one of them a module that is half made ("partially initialized module"). The SDKs
+share packages, so that threads which load different ones meet as well. Here they go in one after the
+other, and what comes out is finished: nobody looks into `sys.modules`, where a module stands as soon
+as its import begins.
 """
 
 from __future__ import annotations
 
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
 
-__all__ = ["loading"]
+__all__ = ["load"]
 
 _lock = threading.RLock()
+# Only modules whose import has ended; read without the lock.
+_finished: dict[str, ModuleType] = {}
 
 
-@contextmanager
-def loading(package: str) -> Iterator[None]:
-    """Hold other heavy imports back while the block imports `package` for the first time."""
-    # A module appears here as soon as its import begins, so it may be half loaded: its own import
-    # lock is then what makes this thread wait, and package before module is the order to keep to.
-    if package in sys.modules and not getattr(
-        getattr(sys.modules[package], "__spec__", None), "_initializing", False
-    ):
-        yield
-        return
-    with _lock:
-        yield
+def load(name: str, *parts: str) -> ModuleType:
+    """Import a package, and modules that it would itself import later; return the package, finished.
+
+    A first import waits for those of other threads; later ones cost a look at a dictionary. Call it
+    when something is used, never while a module is being imported: a thread that holds an import lock
+    must not wait here.
+
+    Args:
+        name: The package, as in `google.genai`.
+        parts: Further modules, by their full names: SDKs import their resources at their first use,
+            which would be outside this door.
+
+    Raises:
+        ImportError: It is not installed.
+    """
+    wanted = (name, *parts)
+    if any(each not in _finished for each in wanted):
+        with _lock:
+            for each in wanted:
+                _finished[each] = import_module(each)
+    return _finished[name]

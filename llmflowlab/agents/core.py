@@ -18,7 +18,7 @@ from llmflowlab.asking.paid import Asker, Paid
 from llmflowlab.conversations import Conversation, Wishes, filled, overlaid
 from llmflowlab.errors import AuthenticationFailed, InputError
 from llmflowlab.messages import Request
-from llmflowlab.providers.base import FinishReason, Provider, StreamEvent, TextDelta
+from llmflowlab.providers.base import FinishReason, Provider, Rethought, StreamEvent, TextDelta
 from llmflowlab.settings import Settings
 from llmflowlab.text.cost import Prices
 from llmflowlab.text.tokens import TokenCounter
@@ -119,6 +119,9 @@ class AgentCore:
                 while not isinstance(event := events.get(), Future):
                     if isinstance(event, TextDelta):
                         yield event.text
+                    elif isinstance(event, Rethought):
+                        # What was sent on cannot be taken back; the tag tells whoever reads it.
+                        yield event.mark
             finally:
                 cancelled.set()
             yield self._reply(done.result(), calling)

@@ -18,22 +18,13 @@ from llmflowlab.errors import (
     NotConfigured,
 )
 from llmflowlab.providers.base import Provider
-from llmflowlab.providers.factory import ModelReference, build
+from llmflowlab.providers.factory import ModelReference, build, provider_class
 from llmflowlab.settings import Settings, load_settings
 
 __all__ = ["LiveProvider", "key_variable"]
 
 T = TypeVar("T")
 
-_KEY_VARIABLES = {
-    "gemini": "GEMINI_API_KEY",
-    "ollama": "OLLAMA_API_KEY",
-    "openai": "OPENAI_API_KEY",
-    "azure": "AZURE_OPENAI_API_KEY",
-    "anthropic": "ANTHROPIC_API_KEY",
-}
-_SAME_KEY = {"GEMINI_API_KEY": "GOOGLE_API_KEY", "GOOGLE_API_KEY": "GEMINI_API_KEY"}
-"""Names of one key; the one in the file must not lose against the other in the environment."""
 # A key alone may end in "=", and so is no assignment.
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?[A-Z][A-Z0-9_]*\s*=\s*[^=\s]", re.ASCII | re.MULTILINE)
 
@@ -73,7 +64,8 @@ class _Lent:
 
 def key_variable(provider: str) -> str | None:
     """Return the variable of a provider's key; None where it has none."""
-    return _KEY_VARIABLES.get(provider)
+    # Of two names for one key the last is the vendor's own.
+    return next(reversed(provider_class(provider).key_variables), None)
 
 
 class LiveProvider:
@@ -188,7 +180,9 @@ class LiveProvider:
         if self._file is None:
             return settings
         added = self._from_file(self._file)
-        hidden = {_SAME_KEY[name] for name in added if name in _SAME_KEY}
+        names = provider_class(self._reference.provider).key_variables
+        # Names of one key: the one in the file must not lose against another in the environment.
+        hidden = set(names).difference(added) if set(names) & set(added) else set()
         kept = {k: v for k, v in settings.environment.items() if k not in hidden}
         return replace(settings, environment={**kept, **added})
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import llmflowlab
+from llmflowlab.providers.factory import PROVIDERS, provider_class
 from llmflowlab.tracking.model_package import ModelPackage
 
 __all__ = ["AgentKind", "package"]
@@ -20,14 +21,6 @@ _FILES: dict[AgentKind, str] = {
     "responses": "responses_agent.py",
 }
 _NEEDED = ("mlflow", "python-dotenv")
-_BY_PROVIDER = {
-    "gemini": ("google-genai",),
-    "ollama": ("ollama",),
-    "openai": ("openai",),
-    "azure": ("openai",),
-    "anthropic": ("anthropic",),
-    "guide": ("scikit-learn", "numpy", "scipy"),
-}
 # Screens, evaluation and the lab's memory are no part of a model.
 _LEFT_OUT = frozenset(
     {"cli", "service", "lab", "people", "history", "evaluation", "statistics", "data"}
@@ -48,7 +41,7 @@ def package(kind: AgentKind = "chat") -> ModelPackage:
         package_path=None if named else root,
         left_out=_LEFT_OUT,
         requirements=(*_NEEDED, *([named] if named else [])),
-        provider_requirements=_BY_PROVIDER,
+        provider_requirements={name: provider_class(name).requirements for name in PROVIDERS},
     )
 
 

@@ -18,6 +18,7 @@ from llmflowlab.providers.base import (
     FinishReason,
     Provider,
     ReasoningDelta,
+    Rethought,
     StreamEvent,
     TextDelta,
     Usage,
@@ -139,6 +140,9 @@ class Attempt:
             case ReasoningDelta(text):
                 self._reasoning.append(text)
                 self._mark_first(text, at)
+            case Rethought():
+                self._reasoning += self._text
+                self._text.clear()
             case UsageReport(usage):
                 self.usage = usage
             case Embeddings(vectors):

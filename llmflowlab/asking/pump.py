@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
@@ -28,6 +28,7 @@ from llmflowlab.providers.base import (
     TextDelta,
     UsageReport,
 )
+from llmflowlab.providers.receiving import events_of
 
 __all__ = ["Arrival", "Event", "Pump", "Sent", "Texts"]
 
@@ -168,8 +169,8 @@ class Pump:
         end: _Item = _Signal.ENDED
         try:
             # A stream is lazy: one given up before this point has sent nothing.
-            stream = (
-                self._provider.stream(what)
+            stream: Generator[Event, None, None] = (
+                events_of(self._provider, what)
                 if isinstance(what, Request)
                 else _embedded(self._provider, what)
             )
@@ -188,9 +189,7 @@ class Pump:
                     if self._given_up.is_set() and not isinstance(event, Finished):
                         return
             finally:
-                close = getattr(stream, "close", None)
-                if close is not None:
-                    close()
+                stream.close()
         except BaseException as exc:  # noqa: BLE001
             # Not handled here: carried over to the caller that waits, and raised there.
             end = exc
@@ -200,7 +199,7 @@ class Pump:
         self._inbox.put((time.monotonic(), _Signal.WOKEN))
 
 
-def _embedded(provider: Provider, what: Texts) -> Iterator[Event]:
+def _embedded(provider: Provider, what: Texts) -> Generator[Event, None, None]:
     found = provider.embed(what.texts)
     yield UsageReport(found.usage)
     if len(found.vectors) != len(what.texts) or not all(found.vectors):

@@ -6,20 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
 
+from llmflowlab.providers.factory import PROVIDERS
 from llmflowlab.tracking.stored_runs import StoredRun
 from llmflowlab.tracking.summaries import EvaluationSummary, SessionSummary
 
 __all__ = ["evaluation_from_run", "session_from_run"]
 
 _SCORE_PARTS = ("mean", "coverage", "ci_low", "ci_high")
-_PROVIDERS = {
-    "Gemini": "gemini",
-    "Ollama": "ollama",
-    "OpenAI": "openai",
-    "Azure": "azure",
-    "Claude": "anthropic",
-    "Guide": "guide",
-}
+_PROVIDERS = {found.display_name: name for name, found in PROVIDERS.items()}
 
 
 def session_from_run(run: StoredRun) -> SessionSummary | None:

@@ -1,8 +1,8 @@
 """What every provider is: identity, one streaming method, a list of models, readiness.
 
 A provider turns a `Request` into `StreamEvent`s and its SDK's failures into `llmflowlab.errors`.
-Timing, deadlines, retries, logging and persistence live with the caller (`calling.py`), so a new
-provider is one file.
+Timing, deadlines, retries, logging and persistence live with the caller (`asking`), what every stream
+has in common with `receiving.py`, so a new provider is one folder and one line in `factory.py`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ __all__ = [
     "Readiness",
     "ReasoningDelta",
     "Request",
+    "Rethought",
     "Role",
     "StreamEvent",
     "TextDelta",
@@ -92,6 +93,17 @@ class ReasoningDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class Rethought:
+    """All that came as the answer so far was thinking; the answer begins now.
+
+    Of some models the tag that ends their thinking arrives without the one that begins it.
+    """
+
+    mark: str
+    """The tag, as the model wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
 class UsageReport:
     """The call's usage so far; a later report replaces an earlier one (vendors count cumulatively)."""
 
@@ -107,7 +119,7 @@ class Finished:
     """The model that the provider says it served."""
 
 
-StreamEvent: TypeAlias = TextDelta | ReasoningDelta | UsageReport | Finished
+StreamEvent: TypeAlias = TextDelta | ReasoningDelta | Rethought | UsageReport | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +185,10 @@ class Provider(ABC):
     """Whether token counts come from a model; the guide's are counted by us instead."""
     is_language_model: ClassVar[bool] = True
     """Whether it can serve as a judge."""
+    requirements: ClassVar[tuple[str, ...]] = ()
+    """Distributions that must be installed where it is used, beside the lab's own."""
+    key_variables: ClassVar[tuple[str, ...]] = ()
+    """Names of the variable that holds its key, the first to be looked at first; empty without a key."""
     can_embed: ClassVar[bool] = False
     """Whether `embed` is to be had."""
 
@@ -205,6 +221,9 @@ class Provider(ABC):
     def stream(self, request: Request) -> Iterator[StreamEvent]:
         """Send the request and yield events as they come, ending with `Finished`.
 
+        Callers read it through `receiving.events_of`, which keeps thinking apart and texts storable;
+        a family need not.
+
         A safety stop is `Finished("safety")` when text came before it and `RefusedBySafety` when
         none did. Closing the iterator closes the connection.
 
@@ -223,6 +242,14 @@ class Provider(ABC):
     def context_window(self) -> int | None:
         """Return the model's window in tokens, or None where nobody says; may ask the network."""
         return None
+
+    def settle(self) -> None:
+        """Fix for good what the reference means, where that can change; `factory.build` calls it.
+
+        Raises:
+            InputError: It means nothing.
+            TrackingError: The place where it stands cannot be asked.
+        """
 
     def prepare(self) -> None:
         """Import the SDK and build the client, so that the first call need not wait for it."""

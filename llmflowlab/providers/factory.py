@@ -6,7 +6,7 @@ bare provider name, which means that provider's default model.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -14,20 +14,46 @@ from llmflowlab.errors import InputError
 from llmflowlab.providers.base import Provider
 from llmflowlab.settings import Settings
 
-__all__ = ["PROVIDERS", "ModelReference", "build", "parse_reference", "provider_class"]
+__all__ = [
+    "PROVIDERS",
+    "ModelReference",
+    "Registered",
+    "build",
+    "parse_reference",
+    "provider_class",
+]
 
-# Module and class by name, so that listing providers imports none of them.
-PROVIDERS: dict[str, tuple[str, str]] = {
-    "gemini": ("llmflowlab.providers.gemini.provider", "GeminiProvider"),
-    "ollama": ("llmflowlab.providers.ollama.provider", "OllamaProvider"),
-    "openai": ("llmflowlab.providers.openai.provider", "OpenAIProvider"),
-    "azure": ("llmflowlab.providers.openai.azure", "AzureProvider"),
-    "anthropic": ("llmflowlab.providers.anthropic.provider", "AnthropicProvider"),
-    "guide": ("llmflowlab.providers.guide.provider", "GuideProvider"),
-    "mlflow": ("llmflowlab.serving.mlflow_provider", "MlflowProvider"),
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """Where a provider is, and how it is called."""
+
+    at: str
+    """Module and class, as in `llmflowlab.providers.gemini.provider:GeminiProvider`."""
+    display_name: str
+    """As the class's own."""
+    aliases: tuple[str, ...] = ()
+    """Other names that a model reference may begin with."""
+
+
+_HERE = "llmflowlab.providers."
+
+PROVIDERS: Mapping[str, Registered] = {
+    "gemini": Registered(_HERE + "gemini.provider:GeminiProvider", "Gemini", ("google",)),
+    "ollama": Registered(_HERE + "ollama.provider:OllamaProvider", "Ollama"),
+    "openai": Registered(_HERE + "openai.provider:OpenAIProvider", "OpenAI"),
+    "azure": Registered(_HERE + "openai.azure:AzureProvider", "Azure"),
+    "anthropic": Registered(_HERE + "anthropic.provider:AnthropicProvider", "Claude", ("claude",)),
+    "guide": Registered(_HERE + "guide.provider:GuideProvider", "Guide"),
+    "mlflow": Registered("llmflowlab.serving.mlflow_provider:MlflowProvider", "MLflow"),
 }
+"""All families, in the order in which they are shown: to add one, write its folder and its line here.
 
-_ALIASES = {"google": "gemini", "claude": "anthropic"}
+What stands here must be known before any of them is imported: the menu draws the names. All else is said
+by the provider's class.
+"""
+
+_ALIASES = {alias: name for name, found in PROVIDERS.items() for alias in found.aliases}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +97,7 @@ def provider_class(name: str) -> type[Provider]:
     """
     if name not in PROVIDERS:
         raise InputError(f"{name!r} is no provider; choose from {', '.join(PROVIDERS)}.")
-    module, attribute = PROVIDERS[name]
+    module, _, attribute = PROVIDERS[name].at.partition(":")
     found: type[Provider] = getattr(import_module(module), attribute)
     return found
 
@@ -85,6 +111,7 @@ def build(reference: str | ModelReference, settings: Settings) -> Provider:
     Raises:
         InputError: The reference is malformed, or a bare name has no default model.
         NotConfigured: The provider lacks its key, address or package.
+        TrackingError: The registry that a reference to a registered version stands in cannot be asked.
     """
     parsed = parse_reference(reference) if isinstance(reference, str) else reference
     cls = provider_class(parsed.provider)
@@ -94,7 +121,9 @@ def build(reference: str | ModelReference, settings: Settings) -> Provider:
             f"{cls.display_name} has no default model; write {parsed.provider}:MODEL "
             f"(`python main.py models` lists them)."
         )
-    return cls(model, settings)
+    provider = cls(model, settings)
+    provider.settle()
+    return provider
 
 
 def default_model(cls: type[Provider], settings: Settings) -> str | None:

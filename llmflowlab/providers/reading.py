@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from llmflowlab.errors import BadAnswer, RefusedBySafety, StreamInterrupted
+from llmflowlab.providers.arrival import name, pieces
 from llmflowlab.providers.base import (
     Finished,
     FinishReason,
     Provider,
-    ReasoningDelta,
     StreamEvent,
     TextDelta,
 )
@@ -37,24 +37,24 @@ class Reading:
         self._refusal: list[str] = []
         self._model_version: str | None = None
 
-    def take(self, delta: TextDelta | ReasoningDelta) -> Iterator[StreamEvent]:
-        """Pass a piece on, unless it is empty."""
-        if delta.text:
+    def take(self, content: object, *, thinking: bool = False) -> Iterator[StreamEvent]:
+        """Pass on what of a message's content is text or thinking; see `arrival.pieces`."""
+        for piece in pieces(content, thinking=thinking):
             self.begun = True
-            self._text_came = self._text_came or isinstance(delta, TextDelta)
-            yield delta
+            self._text_came = self._text_came or isinstance(piece, TextDelta)
+            yield piece
 
-    def served(self, model: str | None) -> None:
+    def served(self, model: object) -> None:
         """Note the model that the vendor says it serves."""
-        self._model_version = model or self._model_version
+        self._model_version = name(model) or self._model_version
 
-    def refused(self, words: str) -> None:
+    def refused(self, words: object) -> None:
         """Note a piece of a refusal that the model itself wrote."""
-        self._refusal.append(words)
+        self._refusal += [piece.text for piece in pieces(words)]
 
-    def ended(self, reason: str | None) -> None:
+    def ended(self, reason: object) -> None:
         """Note the vendor's finish reason, where there is one."""
-        self.reason = reason or self.reason
+        self.reason = name(reason) or self.reason
 
     def finish(self, nothing_came: str) -> Finished:
         """Return the last event.
@@ -67,16 +67,16 @@ class Reading:
             BadAnswer: Nothing came.
             StreamInterrupted: The stream ended without a finish reason.
         """
-        provider, name = self._provider, self._provider.display_name
+        provider, vendor = self._provider, self._provider.display_name
         if self.reason is None and not self.begun and not self._refusal:
             raise BadAnswer(
-                f"{name} sent no answer. {nothing_came}",
+                f"{vendor} sent no answer. {nothing_came}",
                 provider=provider.name,
                 model=provider.model,
             )
         if self.reason is None:
             raise StreamInterrupted(
-                f"{name} ended its answer without saying that it was finished.",
+                f"{vendor} ended its answer without saying that it was finished.",
                 provider=provider.name,
                 model=provider.model,
             )
@@ -85,7 +85,7 @@ class Reading:
             ending = because("".join(self._refusal), provider.settings)
             who = "model refused to answer" if self._refusal else "filter stopped the answer"
             raise RefusedBySafety(
-                f"{name}'s {who}{ending} Put the question differently.",
+                f"{vendor}'s {who}{ending} Put the question differently.",
                 provider=provider.name,
                 model=provider.model,
             )

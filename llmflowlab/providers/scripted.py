@@ -34,8 +34,8 @@ Script: TypeAlias = "str | BaseException | Sequence[Step] | Callable[[Request], 
 """One answer: text, a failure, steps, or a function of the request that returns one of these."""
 
 
-class ScriptExhausted(Exception):
-    """More was asked than the script answers."""
+class ScriptExhausted(BaseException):
+    """More was asked than the script answers: a mistake of the test's, which nothing may handle."""
 
 
 class ScriptedProvider(Provider):

@@ -7,11 +7,10 @@ pay for a new one, and behind TLS that is most of the wait for the first token.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from llmflowlab.providers.transport import http_errors
+from llmflowlab.providers.transport import is_http_error
 
 __all__ = ["read_to_the_end"]
 
@@ -42,8 +41,11 @@ def read_to_the_end(http: Any) -> Callable[[Any], None]:
             try:
                 if self._tail.rstrip().endswith(_LAST_EVENT):
                     # The answer is there; a line that breaks now is only not used again.
-                    with contextlib.suppress(*http_errors(), OSError):
+                    try:
                         next(self._parts, None)
+                    except Exception as exc:
+                        if not (is_http_error(exc) or isinstance(exc, OSError)):
+                            raise
             finally:
                 self._inner.close()
 

@@ -7,11 +7,10 @@ told apart from other errors by those names, so that neither package need be imp
 from __future__ import annotations
 
 import ssl
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import Literal, NoReturn, TypeVar
+from typing import Literal, TypeVar
 
 from llmflowlab.errors import (
     BadAnswer,
@@ -21,6 +20,7 @@ from llmflowlab.errors import (
     StreamInterrupted,
     TimedOut,
 )
+from llmflowlab.providers.arrival import storable
 from llmflowlab.providers.base import Provider
 from llmflowlab.providers.redact import redact
 from llmflowlab.settings import Settings
@@ -30,25 +30,30 @@ __all__ = [
     "because",
     "closed_at_once",
     "connection_error",
-    "http_errors",
+    "failure",
+    "is_http_error",
     "on_this_machine",
-    "raise_unreadable",
     "read_timeout",
     "retry_after_seconds",
     "transport_error",
+    "unreadable",
     "vendor_text",
 ]
 
 T = TypeVar("T")
 
-UNREADABLE = (ValueError, TypeError, AttributeError, LookupError)
-"""What an SDK's own parsing raises on JSON that is broken or of another shape than it expects."""
+UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
+"""What an SDK's own parsing raises on JSON that is broken, nested too deeply or of another shape."""
+
+_HTTP_PACKAGES = frozenset({"httpx", "httpx2"})
+_HTTP_ROOTS = frozenset({"HTTPError", "InvalidURL", "StreamError", "CookieConflict"})
 
 READ_SLACK = 5.0
 """Seconds an SDK reads on after the caller's deadline, so that the caller decides (see `pump.py`)."""
 
 _LONGEST_TEXT = 240
 _MOST_READ = 4000
+_MOST_SPLIT = 100_000
 
 
 @contextmanager
@@ -78,12 +83,21 @@ def read_timeout(settings: Settings) -> float:
 
 def vendor_text(text: object, settings: Settings) -> str:
     """Return a vendor's words fit for a message: secrets taken out, one line, not too long."""
-    line = " ".join(str(text).split())
+    line = " ".join(_words(text).split())
     if len(line) > _MOST_READ:
         # Cut between words, for half a secret is one that nothing recognises any more.
         line = line[:_MOST_READ].rpartition(" ")[0]
     line = redact(line, settings)
     return line if len(line) <= _LONGEST_TEXT else line[: _LONGEST_TEXT - 1].rstrip() + "…"
+
+
+def _words(text: object) -> str:
+    try:
+        said = storable(str(text))
+    except (RecursionError, ValueError):
+        return ""
+    # A page of megabytes need not be taken apart; cut between words, as below.
+    return said if len(said) <= _MOST_SPLIT else said[:_MOST_SPLIT].rpartition(" ")[0]
 
 
 def because(text: object, settings: Settings) -> str:
@@ -95,17 +109,41 @@ def because(text: object, settings: Settings) -> str:
     return f": {said}" if said[-1] in ".!?…" else f": {said}."
 
 
-def http_errors() -> tuple[type[Exception], ...]:
-    """Return the roots of all that httpx and httpx2 raise, for an `except` clause."""
-    packages = (sys.modules.get("httpx"), sys.modules.get("httpx2"))
-    roots = ("HTTPError", "InvalidURL", "StreamError", "CookieConflict")
-    return tuple(getattr(package, root) for package in packages if package for root in roots)
+def is_http_error(exc: BaseException) -> bool:
+    """Tell whether httpx or httpx2 raised this, by the names of its classes: neither is imported."""
+    return any(
+        cls.__name__ in _HTTP_ROOTS and cls.__module__.partition(".")[0] in _HTTP_PACKAGES
+        for cls in type(exc).__mro__
+    )
+
+
+def failure(
+    exc: Exception, *, provider: Provider, begun: bool, unreachable: str
+) -> ProviderError | None:
+    """Map what the lower layers of an SDK raise: its HTTP client, the line, its parsing.
+
+    Args:
+        exc: What was raised.
+        provider: Whose call it was.
+        begun: Whether something of the answer had come.
+        unreachable: The sentence for an address at which nothing answers.
+
+    Returns:
+        The lab's own error; None where it is none of these.
+    """
+    if is_http_error(exc):
+        return transport_error(exc, provider=provider, begun=begun, unreachable=unreachable)
+    if isinstance(exc, OSError):
+        return connection_error(exc, provider=provider, begun=begun, unreachable=unreachable)
+    if isinstance(exc, UNREADABLE):
+        return unreadable(exc, provider=provider, begun=begun)
+    return None
 
 
 def transport_error(
     exc: BaseException, *, provider: Provider, begun: bool, unreachable: str
 ) -> ProviderError:
-    """Map an exception that is one of `http_errors`.
+    """Map an exception that `is_http_error`.
 
     Args:
         exc: What was raised.
@@ -129,7 +167,7 @@ def transport_error(
         return connection_error(
             exc, provider=provider, begun=begun, unreachable=unreachable if refused else None
         )
-    return _unreadable(exc, provider=provider, begun=begun)
+    return unreadable(exc, provider=provider, begun=begun)
 
 
 def connection_error(
@@ -187,17 +225,8 @@ def _caused_by_tls(exc: BaseException) -> bool:
     return False
 
 
-def raise_unreadable(exc: BaseException, *, provider: Provider, begun: bool) -> NoReturn:
-    """Raise for something that the SDK could not read: an answer lost, or broken in the middle.
-
-    Raises:
-        StreamInterrupted: Something of the answer had come.
-        BadAnswer: Nothing had.
-    """
-    raise _unreadable(exc, provider=provider, begun=begun) from exc
-
-
-def _unreadable(exc: BaseException, *, provider: Provider, begun: bool) -> ProviderError:
+def unreadable(exc: BaseException, *, provider: Provider, begun: bool) -> ProviderError:
+    """Return the error for something that could not be read: an answer lost, or broken in the middle."""
     kind = StreamInterrupted if begun else BadAnswer
     return kind(
         f"{provider.display_name} sent something that cannot be read as an answer "

@@ -15,11 +15,11 @@ from llmflowlab.providers.base import Provider
 from llmflowlab.providers.reading import Reading
 from llmflowlab.providers.refusals import Advice, Refusal, error_from_refusal
 from llmflowlab.providers.transport import (
-    UNREADABLE,
     connection_error,
-    http_errors,
-    raise_unreadable,
+    failure,
+    is_http_error,
     transport_error,
+    unreadable,
 )
 from llmflowlab.providers.vendor_sdk import shown
 
@@ -55,14 +55,15 @@ def mapped_errors(
     def begun() -> bool:
         return reading is not None and reading.begun
 
+    unreachable = (
+        f"{provider.display_name} cannot be reached at {shown(address)}; check the network. "
+        f"{advice.address}"
+    )
+
     def line_error(exc: Exception) -> ProviderError:
         # The SDK puts its own exception around that of its HTTP client, which says more.
-        inner = exc.__cause__ or exc if isinstance(exc, sdk.APIConnectionError) else exc
-        unreachable = (
-            f"{provider.display_name} cannot be reached at {shown(address)}; check the network. "
-            f"{advice.address}"
-        )
-        if isinstance(inner, http_errors()):
+        inner = exc.__cause__ or exc
+        if is_http_error(inner):
             return transport_error(inner, provider=provider, begun=begun(), unreachable=unreachable)
         if isinstance(exc, sdk.APITimeoutError):
             return TimedOut(
@@ -78,7 +79,7 @@ def mapped_errors(
     except sdk.APIConnectionError as exc:
         raise line_error(exc) from exc
     except sdk.APIResponseValidationError as exc:
-        raise_unreadable(exc, provider=provider, begun=begun())
+        raise unreadable(exc, provider=provider, begun=begun()) from exc
     except sdk.APIError as exc:
         raise error_from_refusal(refusal(exc), provider, advice) from exc
     except root as exc:
@@ -87,12 +88,11 @@ def mapped_errors(
             provider=provider.name,
             model=provider.model,
         ) from exc
-    except http_errors() as exc:
-        raise line_error(exc) from exc
-    except OSError as exc:
-        raise line_error(exc) from exc
-    except UNREADABLE as exc:
-        raise_unreadable(exc, provider=provider, begun=begun())
+    except Exception as exc:
+        mapped = failure(exc, provider=provider, begun=begun(), unreachable=unreachable)
+        if mapped is None:
+            raise
+        raise mapped from exc
 
 
 @contextmanager
@@ -102,10 +102,12 @@ def unbuildable(root: type[Exception], *, provider: Provider) -> Iterator[None]:
     Raises:
         NotConfigured: The address, a proxy variable or a certificate file cannot be used.
     """
-    expected: tuple[type[Exception], ...] = (root, *http_errors(), ImportError, OSError, ValueError)
     try:
         yield
-    except expected as exc:
+    except Exception as exc:
+        expected = isinstance(exc, root | ImportError | OSError | ValueError)
+        if not (expected or is_http_error(exc)):
+            raise
         raise NotConfigured(
             f"No connection to {provider.display_name} can be prepared ({type(exc).__name__}); check "
             "its address and key, and the proxy and certificate variables (HTTPS_PROXY, "

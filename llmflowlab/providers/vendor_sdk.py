@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
-from importlib import import_module
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from llmflowlab.errors import NotConfigured
+from llmflowlab.loading import load
 from llmflowlab.providers.stream_end import read_to_the_end
 from llmflowlab.providers.transport import on_this_machine, read_timeout
 from llmflowlab.settings import Settings
@@ -70,23 +70,24 @@ def shown(address: str) -> str:
     return f"{parts.scheme}://{host}{port}{parts.path}"
 
 
-def http_client(sdk: Any, settings: Settings, address: str) -> Any:
+def http_client(sdk: Any, settings: Settings, address: str, *hooks: Callable[[Any], None]) -> Any:
     """Return an SDK's own kind of HTTP client, with the lab's deadlines.
 
     Args:
         sdk: The imported package, `openai` or `anthropic`.
         settings: Where the deadlines are.
         address: Where the client will send to.
+        hooks: What each response is handed to before the SDK reads it.
     """
     # Some releases stand on httpx and some on httpx2; the SDK's own client tells which.
-    http = import_module(sdk.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
+    http = load(sdk.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
     return sdk.DefaultHttpxClient(
         timeout=http.Timeout(read_timeout(settings), connect=settings.connect_timeout, pool=None),
         # A chat's next turn comes after a pause; httpx would connect anew after 5 s.
         limits=http.Limits(
             max_connections=None, max_keepalive_connections=100, keepalive_expiry=120
         ),
-        event_hooks={"response": [read_to_the_end(http)]},
+        event_hooks={"response": [read_to_the_end(http), *hooks]},
         trust_env=not on_this_machine(urlsplit(address).hostname or ""),
     )
 
@@ -99,6 +100,7 @@ def quieten(*loggers: str) -> None:
 
 def known_window(vendor: str, model: str) -> int | None:
     """Return a model's window in tokens as genai-prices knows it offline; None where it does not."""
+    load("genai_prices", "genai_prices.data_snapshot")
     from genai_prices import data_snapshot
 
     try:

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from llmflowlab.errors import BadAnswer, InputError, LabError, TrackingError
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
+from llmflowlab.providers.arrival import field, name, pieces, tokens
+from llmflowlab.providers.base import ReasoningDelta, TextDelta, Usage
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.registry_queries import Version, find_version, parse_version_name
 from llmflowlab.tracking.store import load_mlflow, open_store
@@ -33,11 +35,19 @@ class Piece:
     """A part of an answer; None where it says nothing of that."""
 
     text: str = ""
+    thinking: str = ""
     finish_reason: str | None = None
     model: str | None = None
     prompt_tokens: int | None = None
     """None where the provider behind the model did not count either: an estimate is no count."""
     completion_tokens: int | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """The two counts together; None where neither is known."""
+        if self.prompt_tokens is None and self.completion_tokens is None:
+            return None
+        return Usage(prompt_tokens=self.prompt_tokens, completion_tokens=self.completion_tokens)
 
 
 class ServedModel:
@@ -101,8 +111,8 @@ class ServedModel:
         Raises:
             LabError: As `answer`.
         """
-        with loading("pandas"):
-            import pandas as pd
+        load("pandas")
+        import pandas as pd
 
         table = pd.DataFrame(
             {
@@ -186,9 +196,9 @@ def chat_payload(messages: Sequence[Mapping[str, str]], asked: Mapping[str, Any]
     """Return OpenAI's chat payload, with what the protocol lacks under `custom_inputs`."""
     custom = dict(asked.get("custom_inputs") or {})
     payload: dict[str, Any] = {"messages": [dict(message) for message in messages]}
-    for name in ("temperature", "top_p", "max_tokens"):
-        if asked.get(name) is not None:
-            payload[name] = asked[name]
+    for knob in ("temperature", "top_p", "max_tokens"):
+        if asked.get(knob) is not None:
+            payload[knob] = asked[knob]
     if payload.get("temperature") == _UNSET_TEMPERATURE:
         custom["temperature"] = _UNSET_TEMPERATURE
     if asked.get("seed") is not None:
@@ -210,12 +220,13 @@ def read_chat(value: Any) -> Piece:
     if not isinstance(choice, Mapping) or (not choice and "usage" not in document):
         raise _unreadable()
     said = choice.get("message") or choice.get("delta") or {}
-    text = said.get("content") if isinstance(said, Mapping) else None
+    content = list(pieces(field(said, "content")))
     prompt, completion = _counts(document, "prompt_tokens", "completion_tokens")
     return Piece(
-        text=text if isinstance(text, str) else "",
-        finish_reason=choice.get("finish_reason"),
-        model=_text(document.get("model")),
+        text="".join(piece.text for piece in content if isinstance(piece, TextDelta)),
+        thinking="".join(piece.text for piece in content if isinstance(piece, ReasoningDelta)),
+        finish_reason=name(choice.get("finish_reason")),
+        model=name(document.get("model")),
         prompt_tokens=prompt,
         completion_tokens=completion,
     )
@@ -225,14 +236,14 @@ def _responses_payload(
     messages: Sequence[Mapping[str, str]], payload: Mapping[str, Any]
 ) -> dict[str, Any]:
     changed: dict[str, Any] = {"input": [dict(message) for message in messages]}
-    for name, other in (
+    for knob, other in (
         ("temperature", "temperature"),
         ("top_p", "top_p"),
         ("max_tokens", "max_output_tokens"),
         ("custom_inputs", "custom_inputs"),
     ):
-        if name in payload:
-            changed[other] = payload[name]
+        if knob in payload:
+            changed[other] = payload[knob]
     return changed
 
 
@@ -249,7 +260,7 @@ def _read_response(value: Any) -> Piece:
     return Piece(
         text="".join(texts),
         finish_reason="length" if document.get("status") == "incomplete" else "stop",
-        model=_text(document.get("model")),
+        model=name(document.get("model")),
         prompt_tokens=prompt,
         completion_tokens=completion,
     )
@@ -280,10 +291,10 @@ def _read_row(document: Mapping[str, Any]) -> Piece:
     counted = not usage.get("estimated")
     return Piece(
         text=str(document.get("content") or ""),
-        finish_reason=document.get("finish_reason"),
-        model=_text(document.get("model")),
-        prompt_tokens=usage.get("prompt_tokens") if counted else None,
-        completion_tokens=usage.get("completion_tokens") if counted else None,
+        finish_reason=name(document.get("finish_reason")),
+        model=name(document.get("model")),
+        prompt_tokens=tokens(usage.get("prompt_tokens")) if counted else None,
+        completion_tokens=tokens(usage.get("completion_tokens")) if counted else None,
     )
 
 
@@ -322,9 +333,7 @@ def _counts(
         isinstance(custom, Mapping) and custom.get("tokens_estimated")
     ):
         return None, None
-    found = (usage.get(prompt), usage.get(completion))
-    sent, written = (n if isinstance(n, int) and not isinstance(n, bool) else None for n in found)
-    return sent, written
+    return tokens(usage.get(prompt)), tokens(usage.get(completion))
 
 
 def _plain(value: Any) -> dict[str, Any]:
@@ -342,10 +351,6 @@ def _unreadable() -> BadAnswer:
 
 def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 def _first_line(exc: BaseException) -> str:

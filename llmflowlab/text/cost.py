@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
+from llmflowlab.loading import load
 from llmflowlab.settings import Settings
 from llmflowlab.text.price_file import OwnPrice, read_prices
 
@@ -200,11 +201,8 @@ def _base(price: Any) -> Decimal:
 
 
 def _import_catalog() -> None:
-    # The package before its module, as every other import of it does: taking a package's import locks
-    # in another order than a second thread is a deadlock, which Python ends with an error.
     with suppress(ImportError):
-        import genai_prices
+        load("genai_prices", "genai_prices.data_snapshot")
         from genai_prices.data_snapshot import get_snapshot
 
-        assert genai_prices
         get_snapshot()

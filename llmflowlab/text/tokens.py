@@ -11,10 +11,9 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
 from llmflowlab.text.estimate import estimate_tokens
 
 if TYPE_CHECKING:
@@ -150,6 +149,7 @@ class TokenCounter:
 
 
 def _encoding_name(model: str | None) -> str:
+    load("tiktoken", "tiktoken.model")
     from tiktoken.model import encoding_name_for_model
 
     try:
@@ -159,10 +159,10 @@ def _encoding_name(model: str | None) -> str:
 
 
 def _read_encoding(name: str) -> tiktoken.Encoding:
-    with loading("tiktoken"):
-        import tiktoken
+    load("tiktoken", "tiktoken.model", "tiktoken_ext.openai_public")
+    import tiktoken
 
     # Not `tiktoken.get_encoding`: that holds a lock over the download, so that a network which
     # swallows packets would stop every other user of tiktoken in this process as well.
-    constructors = import_module("tiktoken_ext.openai_public").ENCODING_CONSTRUCTORS
+    constructors = load("tiktoken_ext.openai_public").ENCODING_CONSTRUCTORS
     return tiktoken.Encoding(**constructors[name]())

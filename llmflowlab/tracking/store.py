@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-import importlib
 import logging
 import os
 import socket
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 
 from llmflowlab.errors import TrackingError
 from llmflowlab.files import exclusive
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.store_errors import safe_uri, translate, unreachable
 
@@ -225,11 +224,7 @@ def _import(settings: Settings, modules: Sequence[str]) -> None:
     }
     os.environ.update({**_DEFAULTS, **own, **_FIXED})
     # Imported after that, because it looks at some of them while it is imported.
-    with loading("mlflow"):
-        import mlflow  # noqa: F401 - sets up the loggers that are changed next
-
-    for module in modules:
-        importlib.import_module(module)
+    load("mlflow", *modules)
     # Its remarks would stand in the middle of a chat; what matters is raised.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)

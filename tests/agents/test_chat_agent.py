@@ -201,3 +201,12 @@ def test_the_sdk_is_loaded_with_the_model_and_not_in_its_first_request(
     monkeypatch.setattr(ScriptedProvider, "prepare", lambda self: prepared.append(self))
     _, provider = load(monkeypatch)
     assert prepared == [provider]
+
+
+def test_a_stream_whose_beginning_was_thinking_names_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # What was sent on cannot be taken back; with the tag, whoever reads it can tell the two apart.
+    agent, _ = load(monkeypatch, "so 4 </think> 4")
+    said = [chunk.choices[0].delta.content for chunk in stream(agent)]
+    assert "".join(piece for piece in said if piece) == "so 4 </think>4"

@@ -11,7 +11,7 @@ from llmflowlab.cli.chat.stream import MarkdownView, PlainView, SilentView, wait
 from llmflowlab.cli.ui.plain import PlainScreen
 from llmflowlab.cli.ui.terminal import TerminalScreen
 from llmflowlab.errors import ConnectionFailed, Overloaded, RateLimited
-from llmflowlab.providers.base import Finished, ReasoningDelta, TextDelta
+from llmflowlab.providers.base import Finished, ReasoningDelta, Rethought, TextDelta
 from llmflowlab.settings import Settings
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x1b]8;;http://evil\x07click\x1b]8;;\x07 \x9b31m \u202egnp.exe [bold]x[/bold]"
@@ -167,3 +167,20 @@ def test_waits_between_tries_are_said(
     assert wait_text(notice, "Gemini") == text
     SilentView(PlainScreen(settings), "Gemini").wait(notice)
     assert capsys.readouterr().err == text + "\n"
+
+
+def test_a_person_is_told_that_what_was_shown_was_thinking(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = io.StringIO()
+    for view in (
+        PlainView(PlainScreen(settings), "Ollama"),
+        MarkdownView(TerminalScreen(settings), "Ollama", Console(file=file, width=60)),
+    ):
+        for event in (TextDelta("so 4"), Rethought("</think>"), TextDelta("4")):
+            view.event(event)
+        view.close()
+    seen = capsys.readouterr()
+    assert seen.out == "so 4\n4\n"
+    assert "the model's thinking; its answer follows" in seen.err
+    assert [line.strip() for line in file.getvalue().splitlines() if line.strip()] == ["so 4", "4"]

@@ -428,3 +428,28 @@ def test_windows_come_from_anthropic_or_from_what_is_known_of_the_model(
     assert windows["claude-future-9"] == 123_456
     for each in (known, future, missing):
         each.close()
+
+
+def test_text_that_stands_in_the_start_of_a_block_is_part_of_the_answer(
+    provider: AnthropicProvider,
+):
+    # Gateways put the first words there, or all of them; they used to be lost.
+    begun = event(
+        "content_block_start",
+        index=0,
+        content_block={"type": "text", "text": "4", "citations": None},
+    )
+    found = events(provider, start(), begun, text("2"), *stop("end_turn", output_tokens=3))
+    assert [each for each in found if isinstance(each, TextDelta)] == [
+        TextDelta("4"),
+        TextDelta("2"),
+    ]
+
+
+def test_a_later_count_of_the_fresh_tokens_alone_leaves_the_cached_ones_in(
+    provider: AnthropicProvider,
+):
+    begun = start(input_tokens=10, cache_read_input_tokens=5000)
+    found = events(provider, begun, text("4"), *stop("end_turn", output_tokens=3, input_tokens=10))
+    usages = [each.usage for each in found if isinstance(each, UsageReport)]
+    assert usages[-1] == Usage(prompt_tokens=5010, completion_tokens=3, cached_tokens=5000)

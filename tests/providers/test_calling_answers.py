@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from llmflowlab.asking.calling import CallPolicy, Cancellation, call, complete, policy_from
-from llmflowlab.errors import BadAnswer, ConfigurationError, Interrupted, Overloaded, TimedOut
+from llmflowlab.errors import (
+    BadAnswer,
+    ConfigurationError,
+    Interrupted,
+    Overloaded,
+    StreamInterrupted,
+    TimedOut,
+)
 from llmflowlab.messages import Message, Request
 from llmflowlab.providers.base import (
     Finished,
@@ -133,18 +140,32 @@ def test_a_provider_error_raised_by_a_consumer_is_not_taken_for_the_providers():
     assert len(provider.requests) == 1
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        pytest.param(ConfigurationError("switched off"), id="our own"),
-        pytest.param(ZeroDivisionError("bug"), id="a bug"),
-    ],
-)
-def test_other_errors_of_a_provider_pass_through_at_once(error: Exception):
-    provider = ScriptedProvider([error, "never asked"])
-    with pytest.raises(type(error)):
+def test_other_errors_of_the_lab_s_own_pass_through_at_once():
+    provider = ScriptedProvider([ConfigurationError("switched off"), "never asked"])
+    with pytest.raises(ConfigurationError):
         call(provider, HELLO, policy=POLICY)
     assert provider.unanswered == 1
+
+
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError("bug"), RecursionError(), KeyError("choices"), RuntimeError("pool")]
+)
+def test_a_defect_inside_a_provider_is_an_answer_that_cannot_be_read(error: Exception):
+    # It used to end a whole evaluation.
+    provider = ScriptedProvider([error, "never asked"])
+    with pytest.raises(
+        BadAnswer, match=f"cannot be read as an answer .{type(error).__name__}"
+    ) as seen:
+        call(provider, HELLO, policy=POLICY)
+    assert seen.value.__cause__ is error
+    assert provider.unanswered == 1
+
+
+def test_a_defect_in_the_middle_of_an_answer_leaves_what_came():
+    provider = ScriptedProvider([[TextDelta("Hel"), ZeroDivisionError("bug")]])
+    answer = call(provider, HELLO, policy=POLICY)
+    assert (answer.text, answer.state) == ("Hel", "incomplete")
+    assert isinstance(answer.error, StreamInterrupted)
 
 
 def test_complete_returns_whole_answers_only():

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import llmflowlab
+from llmflowlab.agents.live import key_variable
+from llmflowlab.agents.package import package
 from llmflowlab.errors import InputError, NotConfigured
 from llmflowlab.providers.base import Provider
 from llmflowlab.providers.factory import (
@@ -19,6 +22,7 @@ from llmflowlab.providers.factory import (
     provider_class,
 )
 from llmflowlab.settings import Settings, load_settings
+from llmflowlab.text.cost import Prices
 
 
 @pytest.mark.parametrize(
@@ -129,3 +133,40 @@ def test_naming_providers_imports_none_of_them():
     )
     expected = ["llmflowlab.providers.base", "llmflowlab.providers.factory"]
     assert (done.stdout.strip(), done.stderr) == (str(expected), "")
+
+
+def test_the_line_that_registers_a_provider_agrees_with_its_class():
+    assert {name: line.display_name for name, line in PROVIDERS.items()} == {
+        name: cls.display_name for name, cls in classes().items()
+    }
+
+
+def test_what_a_provider_says_of_itself_is_what_every_room_reads(tmp_path: Path):
+    # Adding one must not mean to find tables in other rooms.
+    needed = package().provider_requirements
+    assert needed == {name: cls.requirements for name, cls in classes().items()}
+    assert needed["azure"] == needed["openai"] == ("openai",)
+    assert {name: key_variable(name) for name in PROVIDERS} == {
+        "gemini": "GEMINI_API_KEY",
+        "ollama": "OLLAMA_API_KEY",
+        "openai": "OPENAI_API_KEY",
+        "azure": "AZURE_OPENAI_API_KEY",
+        "anthropic": "ANTHROPIC_API_KEY",
+        "guide": None,
+        "mlflow": None,
+    }
+    prices = Prices(load_settings({}, cwd=tmp_path))
+    free = {name for name in PROVIDERS if prices.cost(name, "unheard-of", 10, 10) == 0}
+    assert free == {name for name, cls in classes().items() if cls.free}
+
+
+def test_every_family_s_folder_is_registered():
+    room = Path(llmflowlab.__file__).parent
+    families = {
+        path.name for path in (room / "providers").iterdir() if (path / "__init__.py").exists()
+    }
+    told = {
+        line.at.removeprefix("llmflowlab.providers.").partition(".")[0]
+        for line in PROVIDERS.values()
+    }
+    assert families == {name for name in told if (room / "providers" / name).is_dir()}

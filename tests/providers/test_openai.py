@@ -554,3 +554,28 @@ def test_preparing_imports_all_that_the_first_call_needs() -> None:
         env={**os.environ, "PYTHONPATH": root},
     )
     assert done.stdout.strip() == "True"
+
+
+def test_the_answer_is_the_choice_with_the_index_0(provider: OpenAIProvider):
+    other = chunk("wrong")
+    other.choices[0].index = 1
+    both = chunk("4")
+    both.choices = [*other.choices, *both.choices]
+    found = events(provider, other, both, chunk(finish="stop"))
+    assert [each for each in found if isinstance(each, TextDelta)] == [TextDelta("4")]
+
+
+def test_chunks_without_a_delta_are_passed_over(provider: OpenAIProvider):
+    bare: Any = chunk()
+    bare.choices[0].delta = None
+    absent: Any = SimpleNamespace(id="x", object="chat.completion.chunk")
+    found = events(provider, bare, absent, chunk("4"), chunk(finish="stop"))
+    assert found == [TextDelta("4"), Finished("stop", "gpt-4.1-mini-2025-04-14")]
+
+
+def test_a_thought_that_is_sent_under_two_names_is_one_thought(provider: OpenAIProvider):
+    details = [{"type": "reasoning.text", "text": "hm"}]
+    thought = chunk(None, reasoning="hm", reasoning_details=details)
+    only_details = chunk(None, reasoning_details=details)
+    found = events(provider, thought, only_details, chunk("4"), chunk(finish="stop"))
+    assert found[:3] == [ReasoningDelta("hm"), ReasoningDelta("hm"), TextDelta("4")]

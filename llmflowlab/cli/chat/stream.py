@@ -16,7 +16,7 @@ from llmflowlab.cli.chat.blocks import BlockSplitter, PieceCleaner
 from llmflowlab.cli.formatting import count, plural
 from llmflowlab.cli.ui.screen import Screen
 from llmflowlab.lab.chat_events import ChatNotice, ExchangesDropped
-from llmflowlab.providers.base import ReasoningDelta, StreamEvent, TextDelta
+from llmflowlab.providers.base import ReasoningDelta, Rethought, StreamEvent, TextDelta
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["MarkdownView", "PlainView", "SilentView", "wait_text"]
 
 _REPAINT_SECONDS = 0.06
+_RETHOUGHT = "What stands above was the model's thinking; its answer follows."
 
 
 def wait_text(notice: WaitNotice, display_name: str) -> str:
@@ -93,6 +94,9 @@ class PlainView(SilentView):
                 sys.stdout.write(shown)
                 sys.stdout.flush()
                 self._at_line_start = shown.endswith("\n")
+        elif isinstance(event, Rethought):
+            self._end_line()
+            self._screen.note(_RETHOUGHT)
 
     def close(self) -> None:
         self._reasoning.end()
@@ -154,6 +158,9 @@ class MarkdownView:
         elif isinstance(event, TextDelta):
             self._reasoning.end()
             self._text(self._cleaner.clean(event.text))
+        elif isinstance(event, Rethought):
+            self._commit()
+            self._screen.note(_RETHOUGHT)
 
     def wait(self, notice: WaitNotice) -> None:
         self._screen.note(wait_text(notice, self._name))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import TrackingError
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,8 +35,7 @@ def draw_plots(figures: dict[str, Any], folder: Path) -> list[Path]:
     Raises:
         TrackingError: A file cannot be written.
     """
-    with loading("matplotlib"):
-        import matplotlib.backends.backend_agg  # noqa: F401
+    load("matplotlib", "matplotlib.backends.backend_agg")
 
     plots: dict[str, Callable[[Figure, dict[str, Any]], bool]] = {
         "scores.png": _scores,

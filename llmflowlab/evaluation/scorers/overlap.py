@@ -13,7 +13,7 @@ from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, acce
 from llmflowlab.evaluation.scorers.options import Options
 from llmflowlab.evaluation.scorers.words import words
 from llmflowlab.evaluation.scores import Score
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
 from llmflowlab.text.normalise import Rules, base_language, fold
 
 __all__ = ["Bleu", "Chrf", "Rouge1", "Rouge2", "RougeL"]
@@ -63,9 +63,8 @@ class _Words:
 
 @cache
 def _rouge(name: str, rules: Rules, stem: bool) -> Any:
-    with loading("rouge_score"):
-        from nltk.stem import porter
-        from rouge_score import rouge_scorer
+    rouge_scorer = load("rouge_score.rouge_scorer", "nltk.stem.porter")
+    from nltk.stem import porter
 
     stemmer = porter.PorterStemmer() if stem else None
     return rouge_scorer.RougeScorer([name], tokenizer=_Words(rules, stemmer))
@@ -165,15 +164,15 @@ class Chrf(_Corpus):
 
 @cache
 def _bleu(tokenize: str, lower: bool, sentence: bool) -> Any:
-    with loading("sacrebleu"):
-        from sacrebleu.metrics.bleu import BLEU
+    load("sacrebleu", "sacrebleu.metrics.bleu")
+    from sacrebleu.metrics.bleu import BLEU
 
     return BLEU(tokenize=tokenize, lowercase=lower, effective_order=sentence)
 
 
 @cache
 def _chrf(lower: bool, word_order: int) -> Any:
-    with loading("sacrebleu"):
-        from sacrebleu.metrics.chrf import CHRF
+    load("sacrebleu", "sacrebleu.metrics.chrf")
+    from sacrebleu.metrics.chrf import CHRF
 
     return CHRF(word_order=word_order, lowercase=lower)

@@ -14,7 +14,7 @@ from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.common import KindScorer, Unscored, lacking_column
 from llmflowlab.evaluation.scorers.options import Options
 from llmflowlab.evaluation.scorers.words import words
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
 from llmflowlab.text.estimate import estimate_tokens
 
 __all__ = ["JsonSchema", "JsonValidity", "Length", "Regex", "with_schema"]
@@ -67,10 +67,7 @@ class Regex(KindScorer):
 
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> Any:
-    with loading("regex"):
-        import regex
-
-    return regex.compile(pattern)
+    return load("regex").compile(pattern)
 
 
 def _wrong(pattern: str) -> str | None:
@@ -201,9 +198,8 @@ class JsonSchema(KindScorer):
 
 @lru_cache(maxsize=256)
 def _validator(text: str) -> Any:
-    with loading("jsonschema"):
-        import jsonschema
-        from referencing import Registry
+    jsonschema = load("jsonschema", "referencing")
+    from referencing import Registry
 
     schema = json.loads(text)
     kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
@@ -221,9 +217,10 @@ def _wrong_schema(text: str) -> str | None:
         return "the schema is JSON, but no object"
     if away := next((ref for ref in _references(schema) if not ref.startswith("#")), None):
         return f"the schema refers to another document ({away}), which is never fetched; put it in"
-    with loading("jsonschema"):
-        from jsonschema.exceptions import SchemaError
-        from referencing.exceptions import Unresolvable
+    load("jsonschema", "referencing")
+    from jsonschema.exceptions import SchemaError
+    from referencing.exceptions import Unresolvable
+
     try:
         validator = _validator(text)
         for reference in _references(schema):

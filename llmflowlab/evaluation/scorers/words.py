@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
 
 __all__ = ["words"]
 
@@ -23,7 +23,5 @@ def words(text: str) -> list[str]:
 
 @cache
 def _pattern() -> Any:
-    with loading("regex"):
-        import regex
-
+    regex = load("regex")
     return regex.compile(_WORD, regex.V1)

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.messages import Request
-from llmflowlab.providers.base import FinishReason, ReasoningDelta, StreamEvent, TextDelta, Usage
+from llmflowlab.providers.arrival import field, tokens, usage, with_counts
+from llmflowlab.providers.base import FinishReason, StreamEvent, Usage, UsageReport
 from llmflowlab.providers.reading import Reading
 from llmflowlab.providers.refusals import Refusal
 from llmflowlab.providers.vendor_sdk import close_schema
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from anthropic import APIError
     from anthropic.types import RawMessageStreamEvent
 
-__all__ = ["STOP_REASONS", "arguments", "counted", "deltas", "refusal"]
+__all__ = ["STOP_REASONS", "Counts", "arguments", "counts_as_sent", "deltas", "refusal"]
 
 _DEFAULT_MAX_TOKENS = 4096
 
@@ -29,6 +30,14 @@ STOP_REASONS: dict[str, FinishReason] = {
     "pause_turn": "other",
 }
 """Every stop reason of the SDK; one it does not know counts as "other"."""
+
+_COUNTED = (
+    "input_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "output_tokens",
+    "output_tokens_details.thinking_tokens",
+)
 
 
 def arguments(request: Request) -> dict[str, Any]:
@@ -60,41 +69,63 @@ def arguments(request: Request) -> dict[str, Any]:
 
 def deltas(event: RawMessageStreamEvent, reading: Reading) -> Iterator[StreamEvent]:
     """Yield the pieces of one event, and note what it says about the answer."""
-    if event.type == "message_start":
-        reading.served(event.message.model)
-    elif event.type == "content_block_delta":
-        if event.delta.type == "text_delta":
-            yield from reading.take(TextDelta(event.delta.text))
-        elif event.delta.type == "thinking_delta":
-            yield from reading.take(ReasoningDelta(event.delta.thinking))
-    elif event.type == "message_delta":
-        reading.ended(event.delta.stop_reason)
+    kind = field(event, "type")
+    if kind == "message_start":
+        reading.served(field(event, "message", "model"))
+    elif kind == "content_block_start":
+        # Empty at Anthropic itself; gateways begin with the first words, or put all of them there.
+        block = field(event, "content_block")
+        if field(block, "type") in {"text", "thinking"}:
+            yield from reading.take([block])
+    elif kind == "content_block_delta":
+        delta = field(event, "delta")
+        if field(delta, "type") == "text_delta":
+            yield from reading.take(field(delta, "text"))
+        elif field(delta, "type") == "thinking_delta":
+            yield from reading.take(field(delta, "thinking"), thinking=True)
+    elif kind == "message_delta":
+        reading.ended(field(event, "delta", "stop_reason"))
 
 
-def counted(event: RawMessageStreamEvent, before: Usage) -> Usage:
-    """Return the usage after an event; its counts are cumulative, and it may leave some out."""
-    if event.type == "message_start":
-        sent: Any = event.message.usage
-    elif event.type == "message_delta":
-        sent = event.usage
-    else:
-        return before
-    if sent is None:
-        return before
-    fresh, cached, written = (
-        getattr(sent, name, None)
-        for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-    )
-    details = getattr(sent, "output_tokens_details", None)
-    thoughts = getattr(details, "thinking_tokens", None)
-    # Anthropic counts the three apart; the lab's prompt tokens hold them all.
-    prompt = before.prompt_tokens if fresh is None else fresh + (cached or 0) + (written or 0)
-    return Usage(
-        prompt_tokens=prompt,
-        completion_tokens=sent.output_tokens,
-        cached_tokens=before.cached_tokens if cached is None else cached,
-        reasoning_tokens=before.reasoning_tokens if thoughts is None else thoughts,
-    )
+def counts_as_sent(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event whose counts the SDK cannot take for others than were sent."""
+    message = event.get("message")
+    if isinstance(message, dict) and isinstance(message.get("usage"), dict):
+        return {**event, "message": counts_as_sent(message)}
+    sent = event.get("usage")
+    paths = [tuple(path.split(".")) for path in _COUNTED]
+    return event if not isinstance(sent, dict) else {**event, "usage": with_counts(sent, paths)}
+
+
+class Counts:
+    """The usage of one message; counts are cumulative, and each event may leave some out."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int | None] = {}
+        """None for what was sent and cannot be read."""
+        self._ended = False
+
+    def take(self, event: RawMessageStreamEvent) -> Iterator[UsageReport]:
+        """Yield the usage so far where an event has news of it."""
+        place = {"message_start": ("message", "usage"), "message_delta": ("usage",)}
+        kind = field(event, "type")
+        sent = field(event, *place[kind]) if kind in ("message_start", "message_delta") else None
+        found = {path: field(sent, *path.split(".")) for path in _COUNTED}
+        news = {path: tokens(count) for path, count in found.items() if count is not None}
+        self._ended = self._ended or (kind == "message_delta" and _COUNTED[3] in news)
+        if kind == "message_stop" and not self._ended:
+            # What the first event says of the answer is a beginning, and no count of the whole.
+            news = {path: None for path in _COUNTED[3:] if path in self._seen}
+        if news and {**self._seen, **news} != self._seen:
+            self._seen.update(news)
+            yield UsageReport(self._usage())
+
+    def _usage(self) -> Usage:
+        fresh, cached, written, completion, thoughts = map(self._seen.get, _COUNTED)
+        # Anthropic counts the three apart; the lab's prompt tokens hold them all.
+        unread = any(self._seen.get(path, 0) is None for path in _COUNTED[:3])
+        prompt = None if fresh is None or unread else fresh + (cached or 0) + (written or 0)
+        return usage(prompt, completion, cached, thoughts)
 
 
 def refusal(exc: APIError) -> Refusal:

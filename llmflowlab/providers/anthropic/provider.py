@@ -9,23 +9,23 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llmflowlab.errors import ContextTooLong, NotConfigured, ProviderError
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
 from llmflowlab.messages import Request
 from llmflowlab.providers.anthropic.answers import (
     STOP_REASONS,
+    Counts,
     arguments,
-    counted,
+    counts_as_sent,
     deltas,
     refusal,
 )
+from llmflowlab.providers.arrival import field, name, tokens
 from llmflowlab.providers.base import (
     Finished,
     ModelInfo,
     Provider,
     Readiness,
     StreamEvent,
-    Usage,
-    UsageReport,
     require_requests_allowed,
 )
 from llmflowlab.providers.limits import limits_of
@@ -40,6 +40,7 @@ from llmflowlab.providers.vendor_sdk import (
     read_key,
     shown,
 )
+from llmflowlab.providers.wire import reduced_lines
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ __all__ = ["AnthropicProvider"]
 
 _DEFAULT_ADDRESS = "https://api.anthropic.com"
 _INSTALL = "pip install anthropic"
+_RESOURCES = ("anthropic.resources.messages", "anthropic.resources.models")
+"""What the SDK itself would import at a first call."""
 
 
 class AnthropicProvider(Provider):
@@ -62,6 +65,8 @@ class AnthropicProvider(Provider):
     display_name = "Claude"
     supplier = "Anthropic"
     default_model: ClassVar[str | None] = "claude-haiku-4-5"
+    requirements = ("anthropic",)
+    key_variables = ("ANTHROPIC_API_KEY",)
 
     def __init__(self, model: str, settings: Settings) -> None:
         super().__init__(model.strip(), settings)
@@ -98,24 +103,22 @@ class AnthropicProvider(Provider):
         return Readiness(True, f"ANTHROPIC_API_KEY is set{host}")
 
     def prepare(self) -> None:
-        # Looked at too: the SDK imports its resources only when they are first used.
+        # Looked at too: the client makes its resources only when they are first used.
         _ = self._client().messages
 
     def stream(self, request: Request) -> Iterator[StreamEvent]:
         require_requests_allowed(self.display_name)
         client = self._client()
         reading = Reading(self, STOP_REASONS)
-        usage, finished = Usage(), False
+        counts, finished = Counts(), False
         with self._mapped(reading):
             events = client.messages.create(model=self.model, stream=True, **arguments(request))
             self.limits = limits_of(events)
             with events:
                 for event in events:
-                    usage, before = counted(event, usage), usage
-                    if usage != before:
-                        yield UsageReport(usage)
+                    yield from counts.take(event)
                     yield from deltas(event, reading)
-                    if event.type == "message_stop" and not finished:
+                    if field(event, "type") == "message_stop" and not finished:
                         finished = True
                         yield self._finish(reading)
         if not finished:
@@ -137,13 +140,15 @@ class AnthropicProvider(Provider):
         client = self._client()
         with self._mapped():
             cards = list(client.models.list(limit=1000, timeout=self.settings.connect_timeout))
-        # A stable sort: the default first, else as Anthropic lists them, the newest first.
-        cards.sort(key=lambda card: card.id != self.default_model)
-        return [
-            ModelInfo(card.id, _window_of(card) or self._known(card.id), card.display_name or "")
-            for card in cards
-            if card.id and getattr(card, "lifecycle", None) != "retired"
-        ]
+            # A stable sort: the default first, else as Anthropic lists them, the newest first.
+            cards.sort(key=lambda card: card.id != self.default_model)
+            return [
+                ModelInfo(
+                    model, _window_of(card) or self._known(model), name(card.display_name) or ""
+                )
+                for card in cards
+                if (model := name(card.id)) and field(card, "lifecycle") != "retired"
+            ]
 
     def context_window(self) -> int | None:
         if self._window is None:
@@ -181,12 +186,12 @@ class AnthropicProvider(Provider):
     def _client(self) -> Anthropic:
         with self._client_lock:
             if self._client_made is None:
-                with loading("anthropic"):
-                    self._client_made = self._make_client()
+                self._client_made = self._make_client()
             return self._client_made
 
     def _make_client(self) -> Anthropic:
         try:
+            load("anthropic", *_RESOURCES)
             import anthropic
         except ImportError as exc:
             raise NotConfigured(
@@ -198,13 +203,17 @@ class AnthropicProvider(Provider):
                 api_key=self._key,
                 base_url=self._address,
                 max_retries=0,
-                http_client=http_client(anthropic, self.settings, self._address),
+                http_client=http_client(
+                    anthropic,
+                    self.settings,
+                    self._address,
+                    reduced_lines("/messages", counts_as_sent, mark=b'"usage"'),
+                ),
             )
 
     def _mapped(self, reading: Reading | None = None) -> AbstractContextManager[None]:
         """Turn what the SDK raises into our errors."""
-        import anthropic
-
+        anthropic = load("anthropic", *_RESOURCES)
         return mapped_errors(
             anthropic,
             anthropic.AnthropicError,
@@ -228,5 +237,4 @@ def _address(settings: Settings) -> str:
 
 
 def _window_of(card: Any) -> int | None:
-    window = getattr(card, "max_input_tokens", None)
-    return window if isinstance(window, int) else None
+    return tokens(field(card, "max_input_tokens")) or None

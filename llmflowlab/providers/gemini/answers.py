@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import (
@@ -19,11 +20,11 @@ from llmflowlab.errors import (
     TimedOut,
     UnknownModel,
 )
+from llmflowlab.providers.arrival import UNREADABLE, name, pieces, tokens, usage
 from llmflowlab.providers.base import (
     Finished,
     FinishReason,
     Provider,
-    ReasoningDelta,
     StreamEvent,
     TextDelta,
     Usage,
@@ -93,18 +94,20 @@ class Reading:
         Raises:
             RefusedBySafety: The prompt was blocked.
         """
-        self._model_version = chunk.model_version or self._model_version
-        candidate = chunk.candidates[0] if chunk.candidates else None
+        self._model_version = name(chunk.model_version) or self._model_version
+        # Further candidates are other answers.
+        found = (each for each in chunk.candidates or () if not tokens(each.index))
+        candidate = next(found, None)
         content = candidate.content if candidate else None
         for part in (content.parts if content else None) or []:
-            if part.text:
+            for piece in pieces(part.text, thinking=bool(part.thought)):
                 self.begun = True
-                self._text_came = self._text_came or not part.thought
-                yield ReasoningDelta(part.text) if part.thought else TextDelta(part.text)
-        usage = _usage(chunk.usage_metadata, self._usage)
-        if usage != self._usage:
-            self._usage = usage
-            yield UsageReport(usage)
+                self._text_came = self._text_came or isinstance(piece, TextDelta)
+                yield piece
+        counted = _usage(chunk.usage_metadata, self._usage)
+        if counted != self._usage:
+            self._usage = counted
+            yield UsageReport(counted)
         feedback = chunk.prompt_feedback
         if feedback and _name(feedback.block_reason):
             self._block(str(_name(feedback.block_reason)))
@@ -163,17 +166,23 @@ def _usage(sent: types.GenerateContentResponseUsageMetadata | None, before: Usag
     """Return the usage so far; counts are cumulative, but not every chunk carries each of them."""
     if sent is None:
         return before
-    answer, thoughts = sent.candidates_token_count, sent.thoughts_token_count
+    answer, thoughts = tokens(sent.candidates_token_count), tokens(sent.thoughts_token_count)
     completion = None if answer is None and thoughts is None else (answer or 0) + (thoughts or 0)
+    if completion is not None and UNREADABLE in {
+        sent.candidates_token_count,
+        sent.thoughts_token_count,
+    }:
+        # Part of the sum is not known, so that what was counted before is no count of it either.
+        completion, before = None, replace(before, completion_tokens=None)
 
     def later(new: int | None, old: int | None) -> int | None:
         return old if new is None else new
 
-    return Usage(
-        prompt_tokens=later(sent.prompt_token_count, before.prompt_tokens),
-        completion_tokens=later(completion, before.completion_tokens),
-        cached_tokens=later(sent.cached_content_token_count, before.cached_tokens),
-        reasoning_tokens=later(thoughts, before.reasoning_tokens),
+    return usage(
+        later(tokens(sent.prompt_token_count), before.prompt_tokens),
+        later(completion, before.completion_tokens),
+        later(tokens(sent.cached_content_token_count), before.cached_tokens),
+        later(thoughts, before.reasoning_tokens),
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from llmflowlab.errors import InputError, NotConfigured, ProviderError
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import (
     ModelInfo,
@@ -25,17 +25,15 @@ from llmflowlab.providers.base import (
     require_requests_allowed,
 )
 from llmflowlab.providers.gemini.answers import Reading, error_from_api
+from llmflowlab.providers.gemini.wire import reduced
 from llmflowlab.providers.transport import (
-    UNREADABLE,
     closed_at_once,
-    connection_error,
-    http_errors,
+    failure,
     on_this_machine,
-    raise_unreadable,
     read_timeout,
-    transport_error,
 )
 from llmflowlab.providers.vendor_sdk import quieten, read_address, read_key, shown
+from llmflowlab.providers.wire import reduced_lines
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,9 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["GeminiProvider"]
 
 _DEFAULT_ADDRESS = "https://generativelanguage.googleapis.com"
-
-_KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
-"""In the order in which the SDK looks at them."""
 
 
 class GeminiProvider(Provider):
@@ -61,6 +56,8 @@ class GeminiProvider(Provider):
     display_name = "Gemini"
     supplier = "Google"
     default_model: ClassVar[str | None] = "gemini-2.5-flash"
+    requirements = ("google-genai",)
+    key_variables = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 
     def __init__(self, model: str, settings: Settings) -> None:
         cleaned = model.strip().removeprefix("models/")
@@ -151,12 +148,12 @@ class GeminiProvider(Provider):
     def _client(self) -> Client:
         with self._client_lock:
             if self._client_made is None:
-                with loading("google.genai"):
-                    self._client_made = self._make_client()
+                self._client_made = self._make_client()
             return self._client_made
 
     def _make_client(self) -> Client:
         try:
+            load("google.genai", "google.genai.types", "google.genai.errors", "httpx2")
             import httpx2
             from google import genai
         except ImportError as exc:
@@ -174,7 +171,10 @@ class GeminiProvider(Provider):
                 "api_version": "v1beta" if version == "beta" else version,
                 "client_args": {
                     "trust_env": not on_this_machine(urlsplit(self._address).hostname or ""),
-                    "event_hooks": {"request": [self._set_deadlines]},
+                    "event_hooks": {
+                        "request": [self._set_deadlines],
+                        "response": [reduced_lines(":streamGenerateContent", reduced)],
+                    },
                     # A chat's next turn comes after a pause; the SDK would connect anew after 5 s.
                     "limits": httpx2.Limits(
                         max_connections=None, max_keepalive_connections=100, keepalive_expiry=120
@@ -217,17 +217,12 @@ class GeminiProvider(Provider):
             yield
         except APIError as exc:
             raise error_from_api(exc, self) from exc
-        except http_errors() as exc:
+        except Exception as exc:
             begun = answer is not None and answer.begun
-            raise transport_error(exc, provider=self, begun=begun, unreachable=unreachable) from exc
-        except OSError as exc:
-            begun = answer is not None and answer.begun
-            raise connection_error(
-                exc, provider=self, begun=begun, unreachable=unreachable
-            ) from exc
-        except UNREADABLE as exc:
-            begun = answer is not None and answer.begun
-            raise_unreadable(exc, provider=self, begun=begun)
+            mapped = failure(exc, provider=self, begun=begun, unreachable=unreachable)
+            if mapped is None:
+                raise
+            raise mapped from exc
 
 
 def _contents(request: Request) -> list[types.Content]:
@@ -265,7 +260,7 @@ def _quieten() -> None:
 
 
 def _key_variable(settings: Settings) -> str | None:
-    return next((name for name in _KEY_VARIABLES if settings.get(name)), None)
+    return next((name for name in GeminiProvider.key_variables if settings.get(name)), None)
 
 
 def _key(settings: Settings) -> str:

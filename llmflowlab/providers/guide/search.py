@@ -16,6 +16,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+from llmflowlab.loading import load
 from llmflowlab.providers.guide.pages import Passage
 
 __all__ = ["Hit", "Index", "words"]
@@ -80,6 +81,7 @@ class Index:
     """BM25 over passages; building it takes some tens of milliseconds."""
 
     def __init__(self, passages: Sequence[Passage]) -> None:
+        load("sklearn.feature_extraction.text", "numpy")
         import numpy as np
         from sklearn.feature_extraction.text import CountVectorizer
 

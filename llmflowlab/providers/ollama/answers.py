@@ -16,6 +16,7 @@ from llmflowlab.errors import (
     RateLimited,
     UnknownModel,
 )
+from llmflowlab.providers.arrival import name, tokens, usage
 from llmflowlab.providers.base import FinishReason, Provider, Usage
 from llmflowlab.providers.ollama.address import Address
 from llmflowlab.providers.transport import because, retry_after_seconds
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
     from ollama import ChatResponse, ListResponse, ResponseError
 
 __all__ = [
+    "counted",
     "detail",
     "error_from_response",
     "finish_reason",
     "made_for",
     "only_embeds",
     "parameter",
-    "usage",
 ]
 
 _FINISH_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
@@ -38,12 +39,12 @@ _FINISH_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 
 def finish_reason(chunk: ChatResponse) -> FinishReason:
     """Return why an answer ended; early servers gave no reason."""
-    return _FINISH_REASONS.get(chunk.done_reason or "stop", "other")
+    return _FINISH_REASONS.get(name(chunk.done_reason) or "stop", "other")
 
 
-def usage(chunk: ChatResponse) -> Usage:
+def counted(chunk: ChatResponse) -> Usage:
     # Ollama leaves a count out where it had nothing to do, as for a prompt that was still in memory.
-    return Usage(prompt_tokens=chunk.prompt_eval_count or None, completion_tokens=chunk.eval_count)
+    return usage(tokens(chunk.prompt_eval_count) or None, chunk.eval_count)
 
 
 def detail(model: ListResponse.Model) -> str:
@@ -61,8 +62,8 @@ def only_embeds(model: ListResponse.Model) -> bool:
 def made_for(info: Mapping[str, Any]) -> int | None:
     """Return the window the model was made for; the key begins with its architecture."""
     for key, value in info.items():
-        if key.endswith(".context_length") and isinstance(value, int):
-            return value
+        if key.endswith(".context_length") and (window := tokens(value)):
+            return window
     return None
 
 

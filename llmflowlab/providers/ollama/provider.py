@@ -17,8 +17,9 @@ from llmflowlab.errors import (
     ProviderError,
     StreamInterrupted,
 )
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
 from llmflowlab.messages import Request
+from llmflowlab.providers.arrival import name, pieces, usage, vectors
 from llmflowlab.providers.base import (
     Embeddings,
     Finished,
@@ -26,33 +27,28 @@ from llmflowlab.providers.base import (
     Provider,
     PullProgress,
     Readiness,
-    ReasoningDelta,
     StreamEvent,
-    TextDelta,
-    Usage,
     UsageReport,
     require_requests_allowed,
 )
 from llmflowlab.providers.ollama.address import headers, look, read_address
 from llmflowlab.providers.ollama.answers import (
+    counted,
     detail,
     error_from_response,
     finish_reason,
     made_for,
     only_embeds,
     parameter,
-    usage,
 )
+from llmflowlab.providers.ollama.wire import reduced
 from llmflowlab.providers.transport import (
-    UNREADABLE,
     closed_at_once,
-    connection_error,
-    http_errors,
-    raise_unreadable,
+    failure,
     read_timeout,
-    transport_error,
     vendor_text,
 )
+from llmflowlab.providers.wire import reduced_lines
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,6 +74,8 @@ class OllamaProvider(Provider):
     supplier = "Ollama"
     default_model: ClassVar[str | None] = "llama3.2"
     free = True
+    requirements = ("ollama",)
+    key_variables = ("OLLAMA_API_KEY",)
     can_embed = True
 
     def __init__(self, model: str, settings: Settings) -> None:
@@ -109,16 +107,16 @@ class OllamaProvider(Provider):
             )
             with closed_at_once(chunks):
                 for chunk in chunks:
-                    if chunk.message.thinking:
+                    if finished:
+                        continue
+                    said = chunk.message
+                    for piece in (*pieces(said.thinking, thinking=True), *pieces(said.content)):
                         begun.value = True
-                        yield ReasoningDelta(chunk.message.thinking)
-                    if chunk.message.content:
-                        begun.value = True
-                        yield TextDelta(chunk.message.content)
+                        yield piece
                     if chunk.done:
                         finished = True
-                        yield UsageReport(usage(chunk))
-                        yield Finished(finish_reason(chunk), chunk.model)
+                        yield UsageReport(counted(chunk))
+                        yield Finished(finish_reason(chunk), name(chunk.model))
         if not finished:
             raise self._error(
                 StreamInterrupted if begun.value else BadAnswer,
@@ -130,20 +128,18 @@ class OllamaProvider(Provider):
         client = self._client()
         with self._mapped():
             found = client.embed(self.model, list(texts))
-        vectors = tuple(tuple(map(float, vector)) for vector in found.embeddings)
-        usage_said = Usage(prompt_tokens=found.prompt_eval_count, completion_tokens=0)
-        return Embeddings(vectors, usage_said, found.model)
+            rows = vectors(found.embeddings, len(texts))
+        return Embeddings(rows, usage(found.prompt_eval_count, 0), name(found.model))
 
     def list_models(self) -> list[ModelInfo]:
         require_requests_allowed(self.display_name)
         client = self._client()
         with self._mapped():
-            models = client.list().models
-        return [
-            ModelInfo((model.model or "").removesuffix(":latest"), None, detail(model))
-            for model in models
-            if model.model and not only_embeds(model)
-        ]
+            return [
+                ModelInfo(found.removesuffix(":latest"), None, detail(model))
+                for model in client.list().models
+                if (found := name(model.model)) and not only_embeds(model)
+            ]
 
     def context_window(self) -> int | None:
         """Return the window that calls get in effect, which is most often less than the model's.
@@ -200,12 +196,12 @@ class OllamaProvider(Provider):
     def _client(self) -> Client:
         with self._client_lock:
             if self._client_made is None:
-                with loading("ollama"):
-                    self._client_made = self._make_client(read_timeout(self.settings))
+                self._client_made = self._make_client(read_timeout(self.settings))
             return self._client_made
 
     def _make_client(self, seconds: float) -> Client:
         try:
+            load("ollama", "httpx")
             import httpx
             from ollama import Client
         except ImportError as exc:
@@ -216,6 +212,7 @@ class OllamaProvider(Provider):
         return Client(
             host=self._address.url,
             headers=headers(self.settings),
+            event_hooks={"response": [reduced_lines("/api/chat", reduced)]},
             timeout=httpx.Timeout(seconds, connect=self.settings.connect_timeout, pool=None),
             # A chat's next turn comes after a pause; httpx would connect anew after 5 s.
             limits=httpx.Limits(
@@ -261,16 +258,11 @@ class OllamaProvider(Provider):
             raise error_from_response(exc, self, self._address) from exc
         except RequestError as exc:
             raise self._error(BadRequest, f"Ollama's SDK refused the request: {exc}.") from exc
-        except http_errors() as exc:
-            raise transport_error(
-                exc, provider=self, begun=came.value, unreachable=unreachable
-            ) from exc
-        except OSError as exc:
-            raise connection_error(
-                exc, provider=self, begun=came.value, unreachable=unreachable
-            ) from exc
-        except UNREADABLE as exc:
-            raise_unreadable(exc, provider=self, begun=came.value)
+        except Exception as exc:
+            mapped = failure(exc, provider=self, begun=came.value, unreachable=unreachable)
+            if mapped is None:
+                raise
+            raise mapped from exc
 
 
 class _Begun:

@@ -35,6 +35,7 @@ class AzureProvider(ChatCompletions):
     display_name = "Azure"
     supplier = "Microsoft"
     default_model_variable: ClassVar[str | None] = "AZURE_OPENAI_DEPLOYMENT"
+    key_variables = ("AZURE_OPENAI_API_KEY",)
 
     def __init__(self, model: str, settings: Settings) -> None:
         # The name becomes part of a URL's path.

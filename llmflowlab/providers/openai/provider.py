@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from llmflowlab.errors import NotConfigured, ProviderError
+from llmflowlab.providers.arrival import field, name, tokens, whole
 from llmflowlab.providers.base import ModelInfo, Readiness, require_requests_allowed
 from llmflowlab.providers.openai.shared import ChatCompletions
 from llmflowlab.providers.refusals import Advice
@@ -41,6 +42,7 @@ class OpenAIProvider(ChatCompletions):
     display_name = "OpenAI"
     supplier = "OpenAI"
     default_model: ClassVar[str | None] = "gpt-4.1-mini"
+    key_variables = ("OPENAI_API_KEY",)
 
     def __init__(self, model: str, settings: Settings) -> None:
         address = read_address(settings, "OPENAI_BASE_URL", provider=self.name)
@@ -75,14 +77,16 @@ class OpenAIProvider(ChatCompletions):
         client = self._client()
         with self._mapped():
             cards = list(client.models.list(timeout=self.settings.connect_timeout))
-        # A stable sort: the default first, then the newest.
-        cards.sort(key=lambda card: (card.id != self.default_model, -(card.created or 0)))
-        pattern = _NO_CHAT if self._official else re.compile("embed|rerank|whisper")
-        return [
-            ModelInfo(card.id, self._window_of(card), _owner(card))
-            for card in cards
-            if card.id and not pattern.search(card.id.lower())
-        ]
+            # A stable sort: the default first, then the newest.
+            cards.sort(
+                key=lambda card: (card.id != self.default_model, -(whole(card.created) or 0))
+            )
+            pattern = _NO_CHAT if self._official else re.compile("embed|rerank|whisper")
+            return [
+                ModelInfo(model, self._window_of(card), _owner(card))
+                for card in cards
+                if (model := name(card.id)) and not pattern.search(model.lower())
+            ]
 
     def context_window(self) -> int | None:
         if self._window is None:
@@ -98,8 +102,7 @@ class OpenAIProvider(ChatCompletions):
     def _window_of(self, card: Any) -> int | None:
         if self._official:
             return known_window("openai", card.id)
-        said = (getattr(card, field, None) for field in _WINDOWS)
-        return next((value for value in said if isinstance(value, int) and value > 0), None)
+        return next((value for key in _WINDOWS if (value := tokens(field(card, key)))), None)
 
     @property
     def _advice(self) -> Advice:
@@ -142,5 +145,5 @@ class OpenAIProvider(ChatCompletions):
 
 
 def _owner(card: Any) -> str:
-    owner = getattr(card, "owned_by", None)
-    return owner if isinstance(owner, str) and owner not in {"system", "openai"} else ""
+    owner = name(field(card, "owned_by"))
+    return owner if owner is not None and owner not in {"system", "openai"} else ""

@@ -10,16 +10,14 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import NotConfigured
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
 from llmflowlab.messages import Request
+from llmflowlab.providers.arrival import field, name, tokens, usage, vectors, with_counts
 from llmflowlab.providers.base import (
     Embeddings,
     FinishReason,
     Provider,
-    ReasoningDelta,
     StreamEvent,
-    TextDelta,
-    Usage,
     UsageReport,
     require_requests_allowed,
 )
@@ -28,14 +26,22 @@ from llmflowlab.providers.reading import Reading
 from llmflowlab.providers.refusals import Advice, Refusal
 from llmflowlab.providers.vendor_errors import mapped_errors, unbuildable
 from llmflowlab.providers.vendor_sdk import close_schema, http_client, is_strict, quieten
+from llmflowlab.providers.wire import reduced_lines
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
     from openai import APIError, OpenAI
-    from openai.types import CompletionUsage
     from openai.types.chat import ChatCompletionChunk
 
 __all__ = ["FINISH_REASONS", "ChatCompletions"]
+
+_RESOURCES = (
+    "openai.lib.azure",
+    "openai.resources.chat.completions",
+    "openai.resources.embeddings",
+    "openai.resources.models",
+)
+"""What the SDK itself would import at a first call."""
 
 FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -46,11 +52,30 @@ FINISH_REASONS: dict[str, FinishReason] = {
 }
 """Every finish reason of the SDK; one it does not know counts as "other"."""
 
+_THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details")
+
+
+_COUNTS = (
+    ("prompt_tokens",),
+    ("completion_tokens",),
+    ("prompt_tokens_details", "cached_tokens"),
+    ("completion_tokens_details", "reasoning_tokens"),
+)
+
+
+def _counts_as_sent(chunk: dict[str, Any]) -> dict[str, Any]:
+    sent = chunk.get("usage")
+    return chunk if not isinstance(sent, dict) else {**chunk, "usage": with_counts(sent, _COUNTS)}
+
+
+_COUNTS_AS_SENT = reduced_lines("/chat/completions", _counts_as_sent, mark=b'"usage"')
+
 
 class ChatCompletions(Provider):
     """A model behind `chat/completions`; a subclass knows the address, the key and their names."""
 
     can_embed = True
+    requirements = ("openai",)
 
     def __init__(self, model: str, settings: Settings, *, address: str) -> None:
         super().__init__(model.strip(), settings)
@@ -73,7 +98,7 @@ class ChatCompletions(Provider):
         """Return the SDK's client, without retries: those are the caller's."""
 
     def prepare(self) -> None:
-        # Looked at too: the SDK imports its resources only when they are first used.
+        # Looked at too: the client makes its resources only when they are first used.
         _ = self._client().chat.completions
 
     def stream(self, request: Request) -> Iterator[StreamEvent]:
@@ -93,7 +118,7 @@ class ChatCompletions(Provider):
                         continue
                     yield from _events(chunk, reading)
                     # Nothing is to come after these two; the caller need not wait for the line's end.
-                    if reading.reason is not None and chunk.usage is not None:
+                    if reading.reason is not None and field(chunk, "usage") is not None:
                         finished = True
                         yield reading.finish(self._advice.address)
         if not finished:
@@ -108,9 +133,9 @@ class ChatCompletions(Provider):
             )
             # Servers may return them in another order than they were asked for.
             items = sorted(found.data, key=lambda item: item.index)
-            vectors = tuple(tuple(map(float, item.embedding)) for item in items)
-        counted = None if found.usage is None else found.usage.prompt_tokens
-        return Embeddings(vectors, Usage(prompt_tokens=counted, completion_tokens=0), found.model)
+            rows = vectors([item.embedding for item in items], len(texts))
+            counted = usage(field(found, "usage", "prompt_tokens"), 0)
+            return Embeddings(rows, counted, name(found.model))
 
     def close(self) -> None:
         with self._client_lock:
@@ -134,13 +159,12 @@ class ChatCompletions(Provider):
     def _client(self) -> OpenAI:
         with self._client_lock:
             if self._client_made is None:
-                with loading("openai"):
-                    self._client_made = self._make_client()
+                self._client_made = self._make_client()
             return self._client_made
 
     def _make_client(self) -> OpenAI:
         try:
-            import openai
+            openai = load("openai", *_RESOURCES)
         except ImportError as exc:
             raise NotConfigured(
                 "The package openai is missing; run `pip install -r requirements.txt`.",
@@ -148,12 +172,11 @@ class ChatCompletions(Provider):
             ) from exc
         quieten("openai")
         with unbuildable(openai.OpenAIError, provider=self):
-            return self._build(http_client(openai, self.settings, self._address))
+            return self._build(http_client(openai, self.settings, self._address, _COUNTS_AS_SENT))
 
     def _mapped(self, reading: Reading | None = None) -> AbstractContextManager[None]:
         """Turn what the SDK raises into our errors."""
-        import openai
-
+        openai = load("openai", *_RESOURCES)
         return mapped_errors(
             openai,
             openai.OpenAIError,
@@ -166,32 +189,29 @@ class ChatCompletions(Provider):
 
 
 def _events(chunk: ChatCompletionChunk, reading: Reading) -> Iterator[StreamEvent]:
-    reading.served(chunk.model)
-    # Azure's first chunk and the one with the usage have no choices; some servers write null.
-    choice = chunk.choices[0] if chunk.choices else None
-    if choice is not None:
-        delta = choice.delta
-        # Not OpenAI's own: vLLM, DeepSeek and others stream their models' thoughts so.
-        thought = getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None)
-        if isinstance(thought, str):
-            yield from reading.take(ReasoningDelta(thought))
-        if delta.content:
-            yield from reading.take(TextDelta(delta.content))
-        if delta.refusal:
-            reading.refused(delta.refusal)
-        reading.ended(choice.finish_reason)
-    if chunk.usage is not None:
-        yield UsageReport(_usage(chunk.usage))
+    reading.served(field(chunk, "model"))
+    choice = _first(field(chunk, "choices"))
+    delta = field(choice, "delta")
+    # Not OpenAI's own: vLLM, DeepSeek, OpenRouter and others stream their models' thoughts so; those
+    # that send more than one of these send the same thought in each.
+    for thoughts in _THOUGHTS:
+        if thought := list(reading.take(field(delta, thoughts), thinking=True)):
+            yield from thought
+            break
+    yield from reading.take(field(delta, "content"))
+    reading.refused(field(delta, "refusal"))
+    reading.ended(field(choice, "finish_reason"))
+    if (sent := field(chunk, "usage")) is not None:
+        yield UsageReport(usage(*(field(sent, *path) for path in _COUNTS)))
 
 
-def _usage(sent: CompletionUsage) -> Usage:
-    prompt, completion = sent.prompt_tokens_details, sent.completion_tokens_details
-    return Usage(
-        prompt_tokens=sent.prompt_tokens,
-        completion_tokens=sent.completion_tokens,
-        cached_tokens=None if prompt is None else prompt.cached_tokens,
-        reasoning_tokens=None if completion is None else completion.reasoning_tokens,
-    )
+def _first(choices: object) -> object:
+    """Return the answer among the choices, the one with the index 0; None where there is none.
+
+    Azure's first chunk and the one with the usage have no choices; some servers write null.
+    """
+    found = choices if isinstance(choices, list) else []
+    return next((each for each in found if not tokens(field(each, "index"))), None)
 
 
 def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
