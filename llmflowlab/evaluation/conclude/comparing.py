@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.conclude.costs import spent_on
 from llmflowlab.evaluation.conclude.decide import ALPHA, difference_shown, low_coverage, obstacle
 from llmflowlab.evaluation.conclude.pairs import Pairs
 from llmflowlab.evaluation.conclude.results import CandidateResult
@@ -32,7 +31,7 @@ MEASURES: dict[str, Callable[[AnswerRecord], float | None]] = {
         if answer.prompt_tokens is None or answer.completion_tokens is None
         else answer.prompt_tokens + answer.completion_tokens
     ),
-    "cost_usd": lambda answer: None if (cost := spent_on(answer)) is None else float(cost),
+    "cost_usd": lambda answer: None if (cost := answer.spent) is None else float(cost),
 }
 """What an answer takes: seconds, tokens, USD; less is better."""
 

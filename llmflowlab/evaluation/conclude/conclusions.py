@@ -96,7 +96,15 @@ def conclude(result: EvaluationResult) -> list[str]:
         if result.recommendation is not None:
             sentences.append(result.recommendation.reason)
             sentences.append(_front(result, result.recommendation))
+        elif result.table.traits[scorer].figure is None:
+            sentences.append(f"Nobody is recommended: {_why_nobody(result, scorer)}.")
     return sentences
+
+
+def _why_nobody(result: EvaluationResult, scorer: str) -> str:
+    return result.unfinished or (
+        f"fewer than two candidates have a score by {scorer} for {COVERAGE_FLOOR:.0%} of their answers"
+    )
 
 
 def _front(result: EvaluationResult, recommendation: Recommendation) -> str:

@@ -14,18 +14,11 @@ from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.statistics.intervals import Interval, bootstrap_interval
 
-__all__ = ["cost_interval", "latency_interval", "spent_in_all", "spent_on"]
+__all__ = ["cost_interval", "latency_interval", "spent_in_all"]
 
 
 _CAME = frozenset({"complete", "incomplete"})
 """States of answers of which something came, and so was paid for."""
-
-
-def spent_on(answer: AnswerRecord) -> Decimal | None:
-    """Return in USD what was spent on an answer, failed tries included; None where unknown."""
-    if answer.state in _CAME and answer.cost is None:
-        return None
-    return answer.spent
 
 
 def spent_in_all(answers: Iterable[AnswerRecord]) -> Decimal | None:
@@ -35,7 +28,7 @@ def spent_in_all(answers: Iterable[AnswerRecord]) -> Decimal | None:
     """
     total, came = Decimal(0), False
     for answer in answers:
-        spent = spent_on(answer)
+        spent = answer.spent
         if spent is None:
             return None
         total += spent
@@ -54,7 +47,7 @@ def cost_interval(answers: Mapping[Cell, AnswerRecord]) -> Interval | None:
     spent: dict[int, list[float]] = {}
     whole = 0
     for cell, answer in answers.items():
-        cost = spent_on(answer)
+        cost = answer.spent
         if cost is None:
             return None
         whole += answer.answered

@@ -154,12 +154,12 @@ def _compared(evidence: Evidence | None, terms: Terms) -> tuple[Verdict, list[st
         return "not_compared", ["no row has a score of both, so they cannot be compared"]
     found = evidence.paired
     seen = (
-        f"{_points(found.difference)} against the champion on {found.n} rows, "
-        f"95 % lower bound {_points(found.lower_bound)}"
+        f"{points(found.difference)} against the champion on {found.n} rows, "
+        f"95 % lower bound {points(found.lower_bound)}"
     )
     if evidence.withheld is not None:
         return "not_compared", [f"{evidence.withheld} ({seen})"]
-    margin = _points(-terms.margin)
+    margin = points(-terms.margin)
     if evidence.superior:
         return "better", [f"it is better: {seen}"]
     caveat = f"; {evidence.caveat}" if evidence.caveat is not None else ""
@@ -208,7 +208,3 @@ def _limits(own: CandidateResult, terms: Terms) -> tuple[dict[str, bool], list[s
                 f"{'unknown' if cost is None else dollars(cost)}"
             )
     return held, broken
-
-
-def _points(difference: float) -> str:
-    return points(difference).replace("-", "−")

@@ -120,6 +120,8 @@ def _same(planned: Sequence[Candidate], known: Sequence[Candidate]) -> bool:
 def _pairs_of(
     plan: EvaluationPlan, ledger: Ledger, scorer: str, models: set[str] | None, binary: bool
 ) -> Spread | None:
+    if scorer not in plan.scorers:
+        return None
     outcomes = [Outcome.from_json(v) for _, v in ledger.outcomes(plan.evaluation_id)]
     table = table_of(plan, {outcome.cell: outcome.scores for outcome in outcomes})
     places = [i for i, c in enumerate(plan.candidates) if models is None or c.model in models]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.evaluation.conclude.costs import spent_in_all
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.reports.whole import whole_file
 from llmflowlab.evaluation.run.plan import Cell
@@ -34,6 +35,7 @@ def answer_lines(result: EvaluationResult) -> Iterator[dict[str, Any]]:
         candidate = result.candidates[cell.candidate]
         answer = result.answers.get(cell)
         reached = answer is not None
+        spent = None if answer is None else spent_in_all([answer])
         yield {
             "evaluation_id": plan.evaluation_id,
             "run_id": candidate.run_id,
@@ -60,7 +62,7 @@ def answer_lines(result: EvaluationResult) -> Iterator[dict[str, Any]]:
                 "completion": answer.completion_tokens if answer else None,
                 "estimated": answer.tokens_estimated if answer else None,
             },
-            "cost_usd": float(spent) if answer and (spent := answer.spent) is not None else None,
+            "cost_usd": None if spent is None else float(spent),
             "latency": answer.latency if answer else None,
             "time_to_first_token": answer.time_to_first_token if answer else None,
             "finish_reason": answer.finish_reason if answer else None,

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.conclude.costs import spent_on
 from llmflowlab.evaluation.run.outcomes import Outcome
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan, request_for
 from llmflowlab.evaluation.scores import Score
@@ -40,7 +39,7 @@ def row_trace(
         completion=answer.completion_tokens,
         cached=answer.cached_tokens,
         # Everything spent on it, so that the traces add up to what the run says.
-        cost_usd=None if (spent := spent_on(answer)) is None else float(spent),
+        cost_usd=None if (spent := answer.spent) is None else float(spent),
     )
     root = SpanSpec(
         name="evaluate_row",

@@ -101,11 +101,11 @@ def verify_run(store: Store, run_id: str) -> list[Check]:
             "list those (a parent run holds no figures of its own)."
         )
     traces = _traces(store, run.info.experiment_id, run_id)
-    asked = int(run.data.params["rows"]) * int(run.data.params.get("trials", "1"))
+    rows, trials = int(run.data.params["rows"]), int(run.data.params.get("trials", "1"))
+    asked = rows * trials
     if early := run.data.tags.get("llmflowlab.asked"):
         # A comparison that was decided before all rows were asked.
         asked = int(early)
-    trials = int(run.data.params.get("trials", "1"))
     questions = run.data.tags.get("llmflowlab.questions")
     recomputed = _figures(
         traces,
@@ -115,7 +115,8 @@ def verify_run(store: Store, run_id: str) -> list[Check]:
             _traits(run),
             asked=asked,
             trials=trials,
-            questions=None if questions is None else int(questions),
+            by_content=questions is not None,
+            repeated=trials > 1 or (questions is not None and int(questions) < rows),
         ),
         asked,
     )
@@ -194,7 +195,8 @@ def _table(
     *,
     asked: int,
     trials: int,
-    questions: int | None,
+    by_content: bool,
+    repeated: bool,
 ) -> ScoreTable:
     """Return the scores that traces hold; rows that have none are asked for all the same.
 
@@ -204,15 +206,16 @@ def _table(
         traits: The scorers.
         asked: Answers that were to be had.
         trials: How often each row was asked.
-        questions: How many different ones the rows ask; None for a run from before this was kept, in
-            which every row was a question of its own.
+        by_content: Whether rows that ask the same are one question; in a run from before this was
+            kept every row was one of its own.
+        repeated: Whether any question of the evaluation is asked more than once.
     """
     rows: dict[tuple[str, str], int] = {}
     numbers: dict[str, int] = {}
     places = []
     for trace in traces:
         name = trace.info.tags["llmflowlab.row"]
-        question = name if questions is None else _question(trace)
+        question = _question(trace) if by_content else name
         places.append(rows.setdefault((name, question), len(rows)))
         numbers.setdefault(question, len(numbers))
     unseen = asked // trials - len(rows)
@@ -224,7 +227,7 @@ def _table(
             *range(len(numbers), len(numbers) + unseen),
         ],
         trials=trials,
-        repeated=trials > 1 or (questions is not None and questions < len(rows) + unseen),
+        repeated=repeated,
     )
     for place, trace in zip(places, traces, strict=True):
         cell = Cell(0, place, int(trace.info.tags.get("llmflowlab.trial", "0")))
