@@ -18,10 +18,10 @@ from llmflowlab.evaluation.scorers.deterministic import contains
 from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import Finished, TextDelta
 from llmflowlab.providers.factory import build, parse_reference
-from llmflowlab.providers.guide.pages import corpus_digest, load_passages, parse_page
-from llmflowlab.providers.guide.provider import DOES_NOT_KNOW, GuideProvider
 from llmflowlab.providers.guide import pages as guide_pages
 from llmflowlab.providers.guide import provider as guide
+from llmflowlab.providers.guide.pages import corpus_digest, load_passages, parse_page
+from llmflowlab.providers.guide.provider import DOES_NOT_KNOW, GuideProvider
 from llmflowlab.providers.guide.search import words
 from llmflowlab.settings import Settings
 from llmflowlab.text.normalise import tokenise

@@ -161,7 +161,6 @@ def prepare(
         policy=policy,
         concurrency=concurrency,
         output=output,
-        plots=True,
         embedders=embedders,
         harness=wishes.harness,
         budget=budget,

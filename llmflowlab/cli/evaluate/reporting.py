@@ -52,15 +52,15 @@ def _result(ledger: Ledger, evaluation: str) -> EvaluationResult:
 
 
 def _report(app: App, ledger: Ledger, arguments: argparse.Namespace) -> int:
-    from llmflowlab.evaluation.reports import figures_of, write_files
-    from llmflowlab.evaluation.reports.plots import draw_plots
+    from llmflowlab.evaluation.reports import write_files
     from llmflowlab.evaluation.run.replay import evaluation_behind
 
     evaluation = evaluation_behind(ledger, arguments.evaluation)
     folder = arguments.output or app.settings.state_dir / "evaluations" / evaluation
     with app.screen.progress(f"report {evaluation}"):
-        result, files = write_files(_result(ledger, evaluation), folder)
-        plots = draw_plots(figures_of(result), folder / "plots")
+        result, written = write_files(_result(ledger, evaluation), folder)
+    plots = [file for file in written if file.suffix == ".svg"]
+    files = [file for file in written if file not in plots]
     if arguments.json:
         names = {file.name.replace(".", "_"): str(file) for file in files}
         _print_json(

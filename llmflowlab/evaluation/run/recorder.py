@@ -12,7 +12,6 @@ standard output
 from __future__ import annotations
 
 import json
-import os
 import queue
 import signal
 import sys
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import LabError, TrackingError
-from llmflowlab.evaluation.run.closing import Closing, PlotOrder
+from llmflowlab.evaluation.run.closing import Closing
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Entry, Outcome
 from llmflowlab.files import exclusive
@@ -68,14 +67,7 @@ def main(ledger_file: Path) -> int:
             )
             recorder.follow()
             if orders.close is not None:
-                order = Closing(**orders.close)
-                problems = recorder.close(order)
-                if order.plots is not None and order.plots["at_once"]:
-                    recorder.add_plots(order.plots)
-                _tell(problems=problems)
-        if orders.close is not None and order.plots is not None and not order.plots["at_once"]:
-            _step_back()
-            recorder.add_plots(order.plots)
+                _tell(problems=recorder.close(Closing(**orders.close)))
     except LabError as exc:
         _tell(error=exc.message)
         return int(exc.exit_code)
@@ -206,29 +198,12 @@ class _Recorder:
             except (StoreBusy, StoreUnreachable):
                 self._pause_or_raise()
 
-    def add_plots(self, order: PlotOrder) -> None:
-        """Draw the plots into the runs, as far as that can be done."""
-        try:
-            self._recording.add_plots(order)
-        except Exception:  # noqa: BLE001 - the runs are whole without them; `report` draws them again
-            return
-
     def _pause_or_raise(self) -> None:
         """Wait before another try; raises the error being handled where patience is at its end."""
         patience = 0.0 if self._orders.orphaned else _PATIENCE
         if self._orders.ended and time.monotonic() - self._worked > patience:
             raise  # what the caller is handling
         self._orders.wait(_BETWEEN_TRIES)
-
-
-def _step_back() -> None:
-    """Let the evaluation go: what is left to do takes a second that nobody has to wait for."""
-    if hasattr(os, "nice"):
-        os.nice(10)
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - not a path of ours
-        sys.stdout.flush()
-        for stream in (1, 2):
-            os.dup2(nowhere.fileno(), stream)
 
 
 def _tell(**values: Any) -> None:
