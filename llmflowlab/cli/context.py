@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from llmflowlab.text.cost import Prices
     from llmflowlab.text.language import LanguageDetector
     from llmflowlab.text.tokens import TokenCounter
-    from llmflowlab.tracking.recorder import ChatRecorder, Delivery
+    from llmflowlab.tracking.delivery import Delivery
+    from llmflowlab.tracking.recorder import ChatRecorder
     from llmflowlab.tracking.records import SessionStart
 
 __all__ = ["App", "open_screen"]
@@ -115,7 +116,7 @@ class App:
         with self._delivery_lock:
             if self._delivery is None:
                 from llmflowlab.agents.package import package
-                from llmflowlab.tracking.recorder import Delivery
+                from llmflowlab.tracking.delivery import Delivery
 
                 self._delivery = Delivery(
                     self.settings, package=package(), on_notice=self._notices.append

@@ -180,7 +180,7 @@ class MlflowProvider(Provider):
         if _store_is_empty(self.settings):
             return []
         with self._store_failures():
-            from llmflowlab.tracking.registry_queries import list_models
+            from llmflowlab.tracking.registry import list_models
             from llmflowlab.tracking.store import open_store
 
             found = []

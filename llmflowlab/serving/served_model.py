@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 from llmflowlab.errors import BadAnswer, InputError, LabError, TrackingError
 from llmflowlab.loading import loading
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.registry_queries import Version, find_version, parse_version_name
+from llmflowlab.tracking.registry import Version, find_version, parse_version_name
 from llmflowlab.tracking.store import load_mlflow, open_store
 
 __all__ = ["Kind", "Piece", "ServedModel", "chat_payload", "load_version", "read_chat", "resolve"]

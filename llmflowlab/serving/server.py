@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import ConfigurationError, InputError, LabError, TrackingError
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.registry_queries import Version, VersionName, find_version
+from llmflowlab.tracking.registry import Version, VersionName, find_version
 from llmflowlab.tracking.store import open_store
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import Any
 from llmflowlab.errors import LabError
 from llmflowlab.serving.served_model import load_version
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.registry_queries import Version
+from llmflowlab.tracking.registry import Version
 from llmflowlab.tracking.store import Store
 
 __all__ = ["Step", "check_version"]

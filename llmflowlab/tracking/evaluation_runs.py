@@ -36,7 +36,7 @@ from llmflowlab.tracking.evaluation_books import (
     held_traces,
     not_held,
 )
-from llmflowlab.tracking.spans import SpanSpec, TokenUse, build_spans, build_trace_info
+from llmflowlab.tracking.spans import SpanSpec, TokenUse, TraceSpec, build_spans, build_trace_info
 from llmflowlab.tracking.store import Store
 
 __all__ = ["AssessmentValue", "EvaluationRuns", "RowTrace", "RunSpec"]
@@ -226,17 +226,19 @@ class EvaluationRuns:
 
     def _trace_info(self, row: RowTrace) -> Any:
         info = build_trace_info(
-            row.trace_id,
-            self.experiment_id,
-            name="evaluate_row",
-            run_id=row.run_id,
-            start_ns=row.start_ns,
-            end_ns=row.end_ns,
-            ok=row.ok,
-            request=row.question,
-            response=row.answer if row.ok else (row.error or ""),
-            tokens=row.tokens,
-            tags={**row.tags, DIGEST_TAG: row.digest},
+            TraceSpec(
+                trace_id=row.trace_id,
+                experiment_id=self.experiment_id,
+                name="evaluate_row",
+                run_id=row.run_id,
+                start_ns=row.start_ns,
+                end_ns=row.end_ns,
+                ok=row.ok,
+                request=row.question,
+                response=row.answer if row.ok else (row.error or ""),
+                tokens=row.tokens,
+                tags={**row.tags, DIGEST_TAG: row.digest},
+            )
         )
         info.assessments = self._assessments(row)
         return info

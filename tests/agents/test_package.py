@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from llmflowlab.agents.package import package
-from llmflowlab.tracking.recorder import Delivery
+from llmflowlab.tracking.delivery import Delivery
 from llmflowlab.tracking.records import Candidate
 from tests.tracking.helpers import Stored, record, settings_for, start, turn
 

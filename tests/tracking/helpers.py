@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.settings import Settings, load_settings
-from llmflowlab.tracking.recorder import ChatRecorder, Delivery
+from llmflowlab.tracking.delivery import Delivery
+from llmflowlab.tracking.recorder import ChatRecorder
 from llmflowlab.tracking.records import (
     Candidate,
     RatingRecord,

@@ -21,8 +21,7 @@ from llmflowlab.cli.registry.show import (
 )
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import ExitCode, InputError
-from llmflowlab.tracking.registry_changes import CHAMPION, archive, delete, roll_back, set_alias
-from llmflowlab.tracking.registry_queries import (
+from llmflowlab.tracking.registry import (
     Version,
     alias_history,
     evaluations_of,
@@ -31,6 +30,7 @@ from llmflowlab.tracking.registry_queries import (
     model_config_of,
     parse_version_name,
 )
+from llmflowlab.tracking.registry_changes import CHAMPION, archive, delete, roll_back, set_alias
 from llmflowlab.tracking.store import Store, open_store
 
 __all__ = ["describe", "run_command", "said_yes"]

@@ -10,8 +10,8 @@ from llmflowlab.cli.context import App
 from llmflowlab.cli.registry.show import print_json
 from llmflowlab.errors import ExitCode, InputError, TrackingError
 from llmflowlab.tracking.records import now_text
+from llmflowlab.tracking.registry import Version, find_version, parse_version_name
 from llmflowlab.tracking.registry_changes import CHAMPION, champion_of, move_champion
-from llmflowlab.tracking.registry_queries import Version, find_version, parse_version_name
 from llmflowlab.tracking.store import Store, open_store
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ def register(app: App, arguments: argparse.Namespace) -> int:
         TrackingError: The store failed.
     """
     from llmflowlab.agents.package import package
-    from llmflowlab.tracking.registry import ModelRegistry, registered_name
+    from llmflowlab.tracking.registry import registered_name
+    from llmflowlab.tracking.registry_changes import ModelRegistry
 
     if bool(arguments.runs) == (arguments.model is not None):
         raise InputError("Name runs (registry register RUN_ID), or a model with --model REF.")

@@ -9,13 +9,13 @@ from llmflowlab.cli.registry.command import describe, run_command
 from llmflowlab.cli.registry.show import show_comparison, show_detail, show_models
 from llmflowlab.cli.ui.screen import Choice
 from llmflowlab.errors import LabError
-from llmflowlab.tracking.registry_changes import CHAMPION, archive, delete, set_alias
-from llmflowlab.tracking.registry_queries import (
+from llmflowlab.tracking.registry import (
     RegisteredModel,
     Version,
     alias_history,
     list_models,
 )
+from llmflowlab.tracking.registry_changes import CHAMPION, archive, delete, set_alias
 from llmflowlab.tracking.store import Store, open_store
 
 __all__ = ["registry_screen"]

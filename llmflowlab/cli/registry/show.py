@@ -10,7 +10,7 @@ from typing import Any
 
 from llmflowlab.cli.formatting import percent, plural, shortened
 from llmflowlab.cli.ui.screen import Screen, Table
-from llmflowlab.tracking.registry_queries import AliasMove, EvaluationRun, RegisteredModel, Version
+from llmflowlab.tracking.registry import AliasMove, EvaluationRun, RegisteredModel, Version
 
 __all__ = [
     "Detail",

@@ -30,8 +30,8 @@ def champions(store: Store, providers: Sequence[str]) -> list[CandidateSpec]:
         TrackingError: The registry failed.
     """
     # Imported here: they import MLflow.
+    from llmflowlab.tracking.registry import model_config_of
     from llmflowlab.tracking.registry_changes import champion_of
-    from llmflowlab.tracking.registry_queries import model_config_of
 
     found = []
     for provider in dict.fromkeys(providers):
