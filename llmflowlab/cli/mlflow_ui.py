@@ -26,10 +26,10 @@ def run_command(app: App, *, port: int) -> int:
     Raises:
         ConfigurationError: No port is free, or the server did not start.
     """
+    from llmflowlab.tracking.store import child_environment, safe_uri
+
     uri = app.settings.tracking_uri
     if uri.startswith(("http://", "https://")):
-        from llmflowlab.tracking.store import safe_uri
-
         app.screen.say(
             f"The lab's runs are on a tracking server; open {safe_uri(uri)} in a browser."
         )
@@ -40,15 +40,13 @@ def run_command(app: App, *, port: int) -> int:
     app.settings.home.mkdir(parents=True, exist_ok=True)
     app.screen.say(f"MLflow at http://127.0.0.1:{chosen} (Ctrl-C ends it)")
     arguments = server_arguments(app, chosen)
-    environment = {
-        **app.settings.environment,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
-    }
     # A group of its own, so that Ctrl-C reaches this program only, which then ends all of it; the
     # server's own processes would answer with tracebacks.
     server = subprocess.Popen(
-        arguments, env=environment, cwd=app.settings.home, start_new_session=True
+        arguments,
+        env=child_environment(app.settings),
+        cwd=app.settings.home,
+        start_new_session=True,
     )
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:

@@ -15,6 +15,7 @@ from typing import Any
 
 from llmflowlab.errors import TrackingError
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.store import child_environment
 
 __all__ = ["RecorderProcess"]
 
@@ -27,10 +28,7 @@ class RecorderProcess:
 
     def __init__(self, settings: Settings, ledger: Path) -> None:
         environment = {
-            **os.environ,
-            **settings.environment,
-            "LLMFLOWLAB_HOME": str(settings.home),
-            "MLFLOW_TRACKING_URI": settings.tracking_uri,
+            **child_environment(settings),
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         }
         self._process = subprocess.Popen(
