@@ -103,6 +103,8 @@ def test_both_harnesses_write_the_same_of_a_mixed_evaluation(settings, ledger, h
             checks = verify_run(open_store(settings), candidate.run_id)
             assert [check for check in checks if not check.equal] == []
             documents[harness]["candidates"][result.candidates.index(candidate)]["latency"] = {}
+        # Measured seconds; who is on the front follows from them.
+        del documents[harness]["recommendation"]["front"]
         # Done again by the other one in the same runs: each trace carries each score once.
     assert found["fast"] == found["mlflow"]
     assert documents["fast"] == documents["mlflow"]

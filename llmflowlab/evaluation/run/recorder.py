@@ -20,18 +20,16 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llmflowlab.errors import LabError, TrackingError
 from llmflowlab.evaluation.run.closing import Closing
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Entry, Outcome
+from llmflowlab.evaluation.run.sinks import SINKS, EvaluationSink
 from llmflowlab.files import exclusive
 from llmflowlab.settings import load_settings
 from llmflowlab.tracking.store_errors import StoreBusy, StoreUnreachable
-
-if TYPE_CHECKING:
-    from llmflowlab.evaluation.run.recording import Recording
 
 __all__ = ["main"]
 
@@ -51,8 +49,7 @@ def main(ledger_file: Path) -> int:
     settings = load_settings()
     try:
         # Loaded while the evaluation is still being prepared.
-        from llmflowlab.evaluation.run.recording import Recording
-
+        make = SINKS["mlflow"]()
         evaluation = orders.first()
         if evaluation is None:
             return 0
@@ -63,7 +60,7 @@ def main(ledger_file: Path) -> int:
         ):
             plan = ledger.plan(evaluation)
             recorder = _Recorder(
-                ledger, evaluation, orders, make=lambda: Recording(plan, settings, ledger)
+                ledger, evaluation, orders, make=lambda: make(plan, settings, ledger)
             )
             recorder.follow()
             if orders.close is not None:
@@ -117,7 +114,7 @@ class _Recorder:
         evaluation: str,
         orders: _Orders,
         *,
-        make: Callable[[], Recording],
+        make: Callable[[], EvaluationSink],
     ) -> None:
         self._ledger = ledger
         self._evaluation = evaluation
@@ -128,9 +125,9 @@ class _Recorder:
         """Beginnings of batches that the store did not take."""
         self._worked = -float("inf")
         """When the store last did."""
-        self._recording = self._open(make)
+        self._sink = self._open(make)
 
-    def _open(self, make: Callable[[], Recording]) -> Recording:
+    def _open(self, make: Callable[[], EvaluationSink]) -> EvaluationSink:
         while True:
             try:
                 made = make()
@@ -178,7 +175,7 @@ class _Recorder:
     def _write(self, batch: Sequence[Outcome]) -> None:
         while True:
             try:
-                self._recording.write(batch)
+                self._sink.write(batch)
             except (StoreBusy, StoreUnreachable):
                 self._pause_or_raise()
             else:
@@ -194,7 +191,7 @@ class _Recorder:
         """
         while True:
             try:
-                return self._recording.close(order, self._books.values())
+                return self._sink.close(order, self._books.values())
             except (StoreBusy, StoreUnreachable):
                 self._pause_or_raise()
 
