@@ -26,7 +26,6 @@ _BY_PROVIDER = {
     "openai": ("openai",),
     "azure": ("openai",),
     "anthropic": ("anthropic",),
-    "guide": ("scikit-learn", "numpy", "scipy"),
 }
 # Screens, evaluation and the lab's memory are no part of a model.
 _LEFT_OUT = frozenset(
