@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 UV := $(shell command -v uv 2>/dev/null)
 INSTALL = $(if $(UV),"$(UV)" pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+LOCK = uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --no-annotate -q
+# pip wants a hash for a package both with its extra and without it, where different others ask for either.
+WITHOUT_EXTRAS = awk 'function flush() { if (twin) print twin; twin = "" } /^ / { print; if (twin) twin = twin "\n" $$0; next } { flush(); print } /^[^ ]+\[/ { twin = $$0; sub(/\[[^]]*\]/, "", twin) } END { flush() }'
 
 .DEFAULT_GOAL := help
 .PHONY: help run install dev test lint format types imports unit cover bench lock clean
@@ -55,8 +58,11 @@ bench: dev ## run the measuring programs under benchmarks/
 	@$(BIN)/python -m benchmarks
 
 lock: ## compile requirements.txt and requirements-dev.txt from pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.10 --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --no-annotate -q -o requirements.txt
-	uv pip compile pyproject.toml --group dev --universal --python-version 3.10 --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --no-annotate -q -c requirements.txt -o requirements-dev.txt
+	$(LOCK) -o requirements.txt
+	$(LOCK) --group dev -c requirements.txt -o requirements-dev.txt
+	for file in requirements.txt requirements-dev.txt; do \
+	  $(WITHOUT_EXTRAS) $$file > $$file.new && mv $$file.new $$file || exit 1; \
+	done
 
 clean: ## remove .venv and caches (never your data)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage

@@ -89,7 +89,7 @@ def timed(command: Sequence[str], env: dict[str, str], cwd: Path = ROOT) -> Timi
     """Run a child process to its end and account for it.
 
     The wall time ends with the child; the processor time is that of everything it started, such as a
-    recorder that still draws plots when the evaluation is over.
+    recorder, however long it goes on.
     """
     _adopt_orphans()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

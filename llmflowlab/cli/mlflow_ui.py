@@ -52,15 +52,13 @@ def open_pages(app: App, *, port: int) -> int:
     app.settings.home.mkdir(parents=True, exist_ok=True)
     app.screen.say(f"MLflow at http://127.0.0.1:{chosen} (Ctrl-C ends it)")
     arguments = server_arguments(app, chosen)
-    environment = {
-        **app.settings.environment,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
-    }
     # A group of its own, so that Ctrl-C reaches this program only, which then ends all of it; the
     # server's own processes would answer with tracebacks.
     server = subprocess.Popen(
-        arguments, env=environment, cwd=app.settings.home, start_new_session=True
+        arguments,
+        env=app.lab.child_environment,
+        cwd=app.settings.home,
+        start_new_session=True,
     )
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:

@@ -5,6 +5,10 @@ Candidates come from MinHash signatures of character 4-grams (Broder 1997), 48 h
 Many questions made from one template would meet all at once; of such a crowd only neighbours in
 alphabetical order, read forwards and backwards, are looked at.
 
+datasketch's MinHashLSH with rapidfuzz (2.0.0, 3.14.6) was measured beside it on 20,000 questions: 2.6 s
+of processor against 0.5 where questions are free; where all come from one template it has no answer to
+the crowd and looks at 10^8 pairs, over a minute for half of them against 0.8 s.
+
 What is found is then compared word by word. Questions that differ in a number, a mathematical sign, a
 negation or a word that is not a misspelling of the other are different questions, however long the
 part is that they share.

@@ -16,8 +16,8 @@ from llmflowlab.errors import TrackingError
 from llmflowlab.history.foreign_records import foreign_records
 from llmflowlab.history.run_summaries import evaluation_from_run, session_from_run
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.local_records import artifacts_path
 from llmflowlab.tracking.session_index import SessionIndex
+from llmflowlab.tracking.sinks.files import artifacts_path
 from llmflowlab.tracking.store import sqlite_path
 from llmflowlab.tracking.stored_runs import StoredRun, runs_from_server, runs_from_sqlite
 from llmflowlab.tracking.summaries import EvaluationSummary, SessionSummary

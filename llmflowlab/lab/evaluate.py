@@ -186,7 +186,6 @@ def _prepare(
         policy=policy,
         concurrency=concurrency,
         output=output,
-        plots=True,
         embedders=embedders,
         harness=request.harness,
         budget=budget,

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from llmflowlab.text.cost import Prices
     from llmflowlab.text.language import LanguageDetector
     from llmflowlab.text.tokens import TokenCounter
-    from llmflowlab.tracking.recorder import ChatRecorder, Delivery
+    from llmflowlab.tracking.delivery import Delivery
+    from llmflowlab.tracking.recorder import ChatRecorder
     from llmflowlab.tracking.records import SessionStart
     from llmflowlab.tracking.store import Store
 
@@ -113,6 +114,13 @@ class Lab:
         return open_store(self.settings)
 
     @property
+    def child_environment(self) -> dict[str, str]:
+        """The environment of a process that works on the lab's store."""
+        from llmflowlab.tracking.store import child_environment
+
+        return child_environment(self.settings)
+
+    @property
     def store_address(self) -> str:
         """Where MLflow's store is, without what is secret in it."""
         from llmflowlab.tracking.store import safe_uri
@@ -151,7 +159,7 @@ class Lab:
         with self._delivery_lock:
             if self._delivery is None:
                 from llmflowlab.agents.package import package
-                from llmflowlab.tracking.recorder import Delivery
+                from llmflowlab.tracking.delivery import Delivery
 
                 self._delivery = Delivery(self.settings, package=package(), on_notice=self.notify)
                 self._delivery.start()

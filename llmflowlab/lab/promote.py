@@ -17,13 +17,13 @@ from llmflowlab.lab.evaluate import PreparedEvaluation, prepare, run
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.lab import Lab
 from llmflowlab.tracking.records import now_text
+from llmflowlab.tracking.registry import Version, find_version, parse_version_name
 from llmflowlab.tracking.registry_changes import (
     CHAMPION,
     champion_of,
     mark_evaluated,
     move_champion,
 )
-from llmflowlab.tracking.registry_queries import Version, find_version, parse_version_name
 from llmflowlab.tracking.store import Store
 
 __all__ = [

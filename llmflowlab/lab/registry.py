@@ -13,14 +13,7 @@ from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Parameters
 from llmflowlab.serving.version_check import Step, check_version
 from llmflowlab.tracking.candidates import candidate_of_run, run_for
-from llmflowlab.tracking.registry_changes import (
-    CHAMPION,
-    archive,
-    delete,
-    roll_back,
-    set_alias,
-)
-from llmflowlab.tracking.registry_queries import (
+from llmflowlab.tracking.registry import (
     AliasMove,
     EvaluationRun,
     RegisteredModel,
@@ -31,6 +24,13 @@ from llmflowlab.tracking.registry_queries import (
     list_models,
     model_config_of,
     parse_version_name,
+)
+from llmflowlab.tracking.registry_changes import (
+    CHAMPION,
+    archive,
+    delete,
+    roll_back,
+    set_alias,
 )
 from llmflowlab.tracking.store import Store
 
@@ -193,7 +193,8 @@ class Registry:
             NotConfigured: The model's provider lacks something.
         """
         from llmflowlab.agents.package import package
-        from llmflowlab.tracking.registry import ModelRegistry, registered_name
+        from llmflowlab.tracking.registry import registered_name
+        from llmflowlab.tracking.registry_changes import ModelRegistry
 
         if request.model is None:
             found = [(run, *candidate_of_run(self._store, run)) for run in request.runs]

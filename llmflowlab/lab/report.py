@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmflowlab.evaluation.conclude.results import EvaluationResult
-from llmflowlab.evaluation.reports import figures_of, write_files
+from llmflowlab.evaluation.reports import write_files
 from llmflowlab.evaluation.run.engine import with_runs
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.replay import evaluation_behind, stored_result
@@ -41,17 +41,14 @@ def write_report(lab: Lab, name: str, folder: Path | None = None) -> Report:
         InputError: Nothing is known of it, or no row is finished.
         TrackingError: A file cannot be written.
     """
-    # Imported here: it imports matplotlib.
-    from llmflowlab.evaluation.reports.plots import draw_plots
-
     with closing(lab.existing_ledger()) as ledger:
         evaluation = evaluation_behind(ledger, name)
         folder = folder or lab.settings.state_dir / "evaluations" / evaluation
-        result, files = write_files(result_of(ledger, evaluation), folder)
-    plots = draw_plots(figures_of(result), folder / "plots")
+        result, written = write_files(result_of(ledger, evaluation), folder)
+    plots = [file for file in written if file.suffix == ".svg"]
     return Report(
         evaluation_id=evaluation,
-        files=files,
+        files=[file for file in written if file not in plots],
         plots=plots,
         plots_folder=folder / "plots",
         whole=not result.interrupted,

@@ -7,7 +7,7 @@ from typing import Any
 
 from llmflowlab.lab.lab import Lab
 from llmflowlab.serving.server import bound_socket, serve
-from llmflowlab.tracking.registry_queries import (
+from llmflowlab.tracking.registry import (
     find_version,
     model_config_of,
     parse_version_name,

@@ -20,7 +20,7 @@ from llmflowlab.providers.transport import because
 
 if TYPE_CHECKING:
     from llmflowlab.serving.served_model import Piece, ServedModel
-    from llmflowlab.tracking.registry_queries import Version
+    from llmflowlab.tracking.registry import Version
 
 __all__ = ["LocalModel"]
 

@@ -29,7 +29,7 @@ from llmflowlab.settings import Settings
 from llmflowlab.tracking.registry_file import count_registered, store_is_empty
 
 if TYPE_CHECKING:
-    from llmflowlab.tracking.registry_queries import RegisteredModel
+    from llmflowlab.tracking.registry import RegisteredModel
 
 __all__ = ["SERVED_BY", "MlflowProvider"]
 
@@ -141,7 +141,7 @@ class MlflowProvider(Provider):
         """List every version that has an alias, and the newest of each registered model."""
         if store_is_empty(self.settings):
             return []
-        from llmflowlab.tracking.registry_queries import list_models
+        from llmflowlab.tracking.registry import list_models
         from llmflowlab.tracking.store import open_store
 
         try:

@@ -18,7 +18,7 @@ from llmflowlab.loading import load
 from llmflowlab.providers.arrival import field, name, pieces, tokens
 from llmflowlab.providers.base import ReasoningDelta, TextDelta, Usage
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.registry_queries import Version, find_version, parse_version_name
+from llmflowlab.tracking.registry import Version, find_version, parse_version_name
 from llmflowlab.tracking.store import load_mlflow, open_store
 
 __all__ = ["Kind", "Piece", "ServedModel", "chat_payload", "load_version", "read_chat", "resolve"]

@@ -14,14 +14,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import ConfigurationError, InputError, LabError, TrackingError
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.registry_queries import Version, VersionName, find_version
-from llmflowlab.tracking.store import open_store
+from llmflowlab.tracking.registry import Version, VersionName, find_version
+from llmflowlab.tracking.store import child_environment, open_store
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -83,7 +83,7 @@ class ModelServer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=_environment(settings),
+            env=child_environment(settings),
             cwd=settings.home,
             # Ctrl-C in the terminal is the front's, which ends its children in order.
             start_new_session=True,
@@ -347,16 +347,3 @@ def serve(
     finally:
         front.stop()
         listening.close()
-
-
-def _environment(settings: Settings) -> Mapping[str, str]:
-    return {
-        **settings.environment,
-        "LLMFLOWLAB_HOME": str(settings.home),
-        "MLFLOW_TRACKING_URI": settings.tracking_uri,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_MODEL_CATALOG_URI": "",
-        "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "PYTHONIOENCODING": "utf-8",
-    }

@@ -16,8 +16,8 @@ from typing import Any
 from llmflowlab.errors import LabError
 from llmflowlab.serving.served_model import load_version
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.registry_queries import Version
-from llmflowlab.tracking.store import Store
+from llmflowlab.tracking.registry import Version
+from llmflowlab.tracking.store import Store, child_environment
 
 __all__ = ["Step", "check_version"]
 
@@ -125,16 +125,10 @@ def _predict_clean(settings: Settings, version: Version, example: str, folder: P
         *("-m", version.uri, "-i", str(given), "-o", str(answered), "-t", "json"),
         *("--env-manager", manager),
     ]
-    environment = {
-        **settings.environment,
-        "MLFLOW_TRACKING_URI": settings.tracking_uri,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "LLMFLOWLAB_HOME": str(settings.home),
-    }
     try:
         done = subprocess.run(
             command,
-            env=environment,
+            env=child_environment(settings),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,

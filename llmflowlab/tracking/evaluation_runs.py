@@ -36,7 +36,7 @@ from llmflowlab.tracking.evaluation_books import (
     held_traces,
     not_held,
 )
-from llmflowlab.tracking.spans import SpanSpec, TokenUse, build_spans, build_trace_info
+from llmflowlab.tracking.spans import SpanSpec, TokenUse, TraceSpec, build_spans, build_trace_info
 from llmflowlab.tracking.store import Store
 
 __all__ = ["AssessmentValue", "EvaluationRuns", "RowTrace", "RunSpec"]
@@ -226,17 +226,19 @@ class EvaluationRuns:
 
     def _trace_info(self, row: RowTrace) -> Any:
         info = build_trace_info(
-            row.trace_id,
-            self.experiment_id,
-            name="evaluate_row",
-            run_id=row.run_id,
-            start_ns=row.start_ns,
-            end_ns=row.end_ns,
-            ok=row.ok,
-            request=row.question,
-            response=row.answer if row.ok else (row.error or ""),
-            tokens=row.tokens,
-            tags={**row.tags, DIGEST_TAG: row.digest},
+            TraceSpec(
+                trace_id=row.trace_id,
+                experiment_id=self.experiment_id,
+                name="evaluate_row",
+                run_id=row.run_id,
+                start_ns=row.start_ns,
+                end_ns=row.end_ns,
+                ok=row.ok,
+                request=row.question,
+                response=row.answer if row.ok else (row.error or ""),
+                tokens=row.tokens,
+                tags={**row.tags, DIGEST_TAG: row.digest},
+            )
         )
         info.assessments = self._assessments(row)
         return info
@@ -292,19 +294,28 @@ class EvaluationRuns:
         *,
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
-        files: Sequence[Path] = (),
+        files: Mapping[Path, str],
         status: str = "FINISHED",
         end_ms: int,
     ) -> None:
-        """Write a run's metrics, tags and artifacts and end it."""
+        """Write a run's metrics, tags and artifacts and end it.
+
+        Args:
+            run_id: The run.
+            metrics: By name.
+            tags: By name.
+            files: Each with its folder among the run's artifacts; empty for the top one.
+            status: As MLflow calls it.
+            end_ms: Milliseconds since the epoch.
+        """
         client = self._store.client
         with self._store.translated():
             values = [Metric(name, value, end_ms, 0) for name, value in metrics.items()]
             for start in range(0, len(values), 500):
                 client.log_batch(run_id, metrics=values[start : start + 500])
             client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
-            for file in files:
-                client.log_artifact(run_id, str(file))
+            for file, folder in files.items():
+                client.log_artifact(run_id, str(file), folder or None)
             client.set_terminated(run_id, status=status, end_time=end_ms)
 
     def missing(self, run_id: str, expected: Mapping[str, HeldTrace]) -> frozenset[str]:

@@ -1,7 +1,4 @@
-"""Records a chat: every turn on disk at once, in MLflow a little later.
-
-`Delivery` is found here too, because whoever records needs both.
-"""
+"""Records a chat: every turn on disk at once, in the sinks a little later."""
 
 from __future__ import annotations
 
@@ -9,13 +6,16 @@ import time
 
 from llmflowlab.errors import TrackingError
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.cursors import Cursors
 from llmflowlab.tracking.delivery import Delivery
 from llmflowlab.tracking.journal import Journal, journal_path
-from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.records import RatingRecord, SessionStart, TurnRecord
-from llmflowlab.tracking.sessions import RecoveredSession, Session
+from llmflowlab.tracking.sessions import Session
 
-__all__ = ["ChatRecorder", "Delivery", "ModelPackage", "RecoveredSession"]
+__all__ = ["ChatRecorder"]
+
+_FILES_PATIENCE = 5.0
+"""Seconds that a session's end waits for the local files; they take milliseconds."""
 
 
 class ChatRecorder:
@@ -24,12 +24,12 @@ class ChatRecorder:
     Args:
         settings: Names the home.
         start: Who talks with whom.
-        delivery: Brings the session to MLflow.
+        delivery: Brings the session to the sinks.
     """
 
     def __init__(self, settings: Settings, start: SessionStart, delivery: Delivery) -> None:
         journal = Journal(journal_path(settings.journals_dir, start.session_id))
-        self._session = Session(start=start, journal=journal)
+        self._session = Session(start=start, journal=journal, cursors=Cursors(journal.path))
         self._delivery = delivery
         self._begun = False
         self._closed = False
@@ -83,9 +83,9 @@ class ChatRecorder:
             self._delivery.submit(session)
 
     def close(self, *, interrupted: bool = False) -> None:
-        """End the session and return at once; a second call does nothing.
+        """End the session and return when the local files have it; a second call does nothing.
 
-        Where the disk does not take the end, the delivery is told and goes on from memory.
+        No other sink is waited for. Where the disk does not take the end, the delivery is told and goes on from memory.
 
         Args:
             interrupted: The person pressed Ctrl-C.
@@ -108,6 +108,7 @@ class ChatRecorder:
             self._delivery.notify(_not_written(session.journal, exc, "session's end").message)
         finally:
             self._delivery.submit(session)
+            self._delivery.wait_for_files(_FILES_PATIENCE)
 
 
 def _not_written(journal: Journal, exc: OSError, what: str) -> TrackingError:

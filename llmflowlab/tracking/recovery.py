@@ -7,6 +7,7 @@ from pathlib import Path
 
 from llmflowlab.files import set_aside
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.cursors import Cursors
 from llmflowlab.tracking.journal import Journal, read_journal
 from llmflowlab.tracking.sessions import RecoveredSession, Session
 
@@ -59,10 +60,13 @@ def _recover(path: Path, notify: Callable[[str], None]) -> Session | None:
             notify(f"{path} could not be read and was kept as {aside.name}.")
         journal.delete()
         return None
+    cursors = Cursors(path)
+    cursors.load()
     return Session(
         start=contents.start,
         journal=journal,
+        cursors=cursors,
         contents=contents,
         crashed=not contents.ended,
-        may_have_run=True,
+        recovered=True,
     )

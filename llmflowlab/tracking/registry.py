@@ -1,31 +1,127 @@
-"""Registered chat models: one name per provider, one version per candidate in a row.
-
-Alias `champion` is never touched here; it moves by evidence only.
-"""
+"""What the model registry holds: models, versions, aliases, and the runs behind each version."""
 
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
-from llmflowlab.candidate import Candidate
-from llmflowlab.files import exclusive
-from llmflowlab.settings import Settings
-from llmflowlab.tracking.model_files import write_model
-from llmflowlab.tracking.model_package import ModelPackage
-from llmflowlab.tracking.stages import KEPT_STAGES, set_stage, stage_of
+from llmflowlab.errors import InputError, TrackingError
+from llmflowlab.messages import Parameters
 from llmflowlab.tracking.store import Store
 
 if TYPE_CHECKING:
+    from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
-__all__ = ["ModelRegistry", "registered_name"]
+__all__ = [
+    "AliasMove",
+    "EvaluationRun",
+    "RegisteredModel",
+    "Version",
+    "VersionName",
+    "alias_history",
+    "evaluations_of",
+    "find_version",
+    "list_models",
+    "model_config_of",
+    "parse_version_name",
+    "registered_name",
+    "stage_of",
+]
 
-_CANDIDATE = "llmflowlab.candidate"
-_SOURCE = "models:/"
-"""What stands before a logged model's id in a version's source."""
+EVIDENCE = "llmflowlab.evidence."
+"""What the tags begin with that say why a version became champion."""
+_HISTORY = "llmflowlab.history."
+_EVALUATIONS = "LLMS_Evaluation"
+_PAGE = 200
+_MOST_RUNS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class VersionName:
+    """What a person wrote for a version: `NAME/VERSION` or `NAME@ALIAS`."""
+
+    name: str
+    version: str | None = None
+    alias: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.alias}" if self.alias else f"{self.name}/{self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One version of a registered model."""
+
+    name: str
+    version: str
+    stage: str | None
+    """None where it was never moved to one."""
+    aliases: tuple[str, ...]
+    created_ms: int
+    run_id: str | None
+    """The run that it came from."""
+    model: str | None
+    """Model reference of the candidate; None for what is no single candidate."""
+    source: str
+    description: str
+    tags: Mapping[str, str] = field(repr=False)
+
+    @property
+    def reference(self) -> str:
+        """Return `NAME/VERSION`."""
+        return f"{self.name}/{self.version}"
+
+    @property
+    def uri(self) -> str:
+        return f"models:/{self.name}/{self.version}"
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """What its promotion was founded on; empty where it was never promoted."""
+        return {
+            name.removeprefix(EVIDENCE): value
+            for name, value in sorted(self.tags.items())
+            if name.startswith(EVIDENCE)
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredModel:
+    """A registered model with its versions, the newest first."""
+
+    name: str
+    description: str
+    aliases: Mapping[str, str]
+    versions: Sequence[Version]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationRun:
+    """An evaluation in which a version, or a candidate that equals it, took part."""
+
+    run_id: str
+    evaluation_id: str | None
+    dataset: str | None
+    started_ms: int
+    status: str
+    scores: Mapping[str, float]
+    """Means by scorer."""
+    metrics: Mapping[str, float] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasMove:
+    """One move of an alias."""
+
+    before: str | None
+    """The version it stood on; None where it did not exist."""
+    after: str | None
+    at: str
+    """`YYYY-MM-DD HH:MM:SS`, local."""
+    why: str
 
 
 def registered_name(provider: str) -> str:
@@ -33,139 +129,227 @@ def registered_name(provider: str) -> str:
     return f"llm_{provider}_chat"
 
 
-class ModelRegistry:
-    """Registers the models of sessions.
+def stage_of(version: ModelVersion) -> str | None:
+    """Return a version's stage; None where it has none, or MLflow has done away with stages."""
+    stage = version.current_stage
+    return None if stage in {None, "None", ""} else str(stage)
 
-    Args:
-        settings: Names the home, whose lock keeps two processes from registering at once.
-        store: The open store.
-        package: The code of every chat model.
+
+def parse_version_name(text: str) -> VersionName:
+    """Read `NAME/VERSION` or `NAME@ALIAS`; MLflow's `models:/` may stand before it.
+
+    Raises:
+        InputError: It is neither.
     """
+    cleaned = text.strip().removeprefix("models:/")
+    name, at, alias = cleaned.rpartition("@")
+    if at and name and alias and "/" not in cleaned:
+        return VersionName(name, alias=alias)
+    name, slash, version = cleaned.rpartition("/")
+    if slash and name and "/" not in name and version.isascii() and version.isdigit():
+        return VersionName(name, version=str(int(version)))
+    raise InputError(
+        f"{text!r} names no model version: write NAME/VERSION or NAME@ALIAS, as in "
+        "llm_gemini_chat/3 or llm_gemini_chat@staging."
+    )
 
-    def __init__(self, settings: Settings, store: Store, package: ModelPackage) -> None:
-        self._settings = settings
-        self._store = store
-        self._package = package
 
-    def register(self, candidate: Candidate, *, run_id: str, experiment_id: str) -> str:
-        """Give a session's run its model version; safe to repeat after a crash at any point.
+def list_models(store: Store, name: str | None = None) -> list[RegisteredModel]:
+    """Return the registered models, or the one of this name.
 
-        A new version is made only where the candidate differs from the latest version's.
+    Raises:
+        InputError: There is none of this name.
+        TrackingError: The store failed.
+    """
+    with store.translated():
+        found = _all(lambda token: store.client.search_registered_models(None, _PAGE, None, token))
+        models = [model for model in found if name is None or model.name == name]
+        if name is not None and not models:
+            raise InputError(f"There is no registered model {name!r}; `registry list` shows all.")
+        return [_model(store, model) for model in sorted(models, key=lambda m: str(m.name))]
 
-        Returns:
-            The version.
 
-        Raises:
-            TrackingError: The store or the registry failed.
-            OSError: The model's files could not be prepared.
-        """
-        from mlflow.entities import RunTag
+def find_version(store: Store, wanted: VersionName) -> Version:
+    """Return a version by number or alias.
 
-        name, client = registered_name(candidate.provider), self._store.client
-        with exclusive(self._settings, "registry", patience=60.0), self._store.translated():
-            version, latest = self._find(name, candidate, run_id)
-            if version is None:
-                version = latest = self._create(name, candidate, run_id, experiment_id)
-            number = str(version.version)
-            if version is latest:
-                if stage_of(version) not in KEPT_STAGES:
-                    set_stage(client, name, number, "Staging", archive_others=True)
-                client.set_registered_model_alias(name, "staging", number)
-            client.set_model_version_tag(name, number, "llmflowlab.last_run", run_id)
-            self._link(run_id, str(version.source).removeprefix(_SOURCE))
-            tags = [
-                RunTag("llmflowlab.model_name", name),
-                RunTag("llmflowlab.model_version", number),
-            ]
-            client.log_batch(run_id, tags=tags)
-        return number
+    Raises:
+        InputError: There is none.
+        TrackingError: The store failed.
+    """
+    from mlflow.exceptions import MlflowException
 
-    def _find(
-        self, name: str, candidate: Candidate, run_id: str
-    ) -> tuple[ModelVersion | None, ModelVersion | None]:
-        """Return the version this run belongs to, and the latest one; None where there is none."""
-        client = self._store.client
-        digest = candidate.version_digest
-        versions = list(client.search_model_versions(f"name = '{name}'"))
-        latest = max(versions, key=lambda v: int(v.version), default=None)
-        # The run's own, from a delivery that was cut off, goes before the latest one.
-        own = [v for v in versions if v.run_id == run_id and v.tags.get(_CANDIDATE) == digest]
-        if own:
-            mine = max(own, key=lambda v: int(v.version))
-            return (latest if latest and mine.version == latest.version else mine), latest
-        if latest is not None and latest.tags.get(_CANDIDATE) == digest:
-            return latest, latest
-        return None, latest
-
-    def _create(
-        self, name: str, candidate: Candidate, run_id: str, experiment_id: str
-    ) -> ModelVersion:
-        from mlflow.exceptions import MlflowException
-
-        client = self._store.client
+    client = store.client
+    with store.translated():
         try:
-            client.create_registered_model(
-                name, description=f"Chats with {candidate.display_name}, as LLMFlowLab held them."
-            )
+            if wanted.alias is not None:
+                found = client.get_model_version_by_alias(wanted.name, wanted.alias)
+            else:
+                found = client.get_model_version(wanted.name, str(wanted.version))
+            aliases = dict(client.get_registered_model(wanted.name).aliases)
         except MlflowException as exc:
-            if exc.error_code != "RESOURCE_ALREADY_EXISTS":
+            if exc.error_code not in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
                 raise
-        model_id = self._logged_model(name, candidate, run_id, experiment_id)
-        version = client.create_model_version(
-            name,
-            source=_SOURCE + model_id,
-            run_id=run_id,
-            model_id=model_id,
-            tags={_CANDIDATE: candidate.version_digest, "llmflowlab.model": candidate.model},
-        )
-        # A server does this itself; it is how MLflow's pages lead from a model to its versions.
-        versions = json.dumps([{"name": name, "version": int(version.version)}])
-        client.set_logged_model_tags(model_id, {"mlflow.modelVersions": versions})
-        return version
+            raise InputError(
+                f"There is no model version {wanted}; `registry list` shows those there are."
+            ) from exc
+    return _version(found, aliases)
 
-    def _logged_model(
-        self, name: str, candidate: Candidate, run_id: str, experiment_id: str
-    ) -> str:
-        """Log the model's files and return its id; those of a delivery that was cut off are reused."""
-        client = self._store.client
-        found = client.search_logged_models(
-            [experiment_id], filter_string=f"source_run_id = '{run_id}'"
-        )
-        for model in found:
-            if str(model.status) == "READY":
-                return str(model.model_id)
-        model = (
-            found[0]
-            if found
-            else client.create_logged_model(
-                experiment_id,
-                name=name,
-                source_run_id=run_id,
-                tags={_CANDIDATE: candidate.version_digest},
-                params={"model": candidate.model},
-                model_type="chat",
+
+def alias_history(store: Store, name: str, alias: str) -> list[AliasMove]:
+    """Return the moves of an alias that the lab made, the oldest first."""
+    with store.translated():
+        text = store.client.get_registered_model(name).tags.get(_HISTORY + alias)
+    return [] if text is None else read_history(text, name)
+
+
+def read_history(text: str, name: str) -> list[AliasMove]:
+    """Read the tag that keeps an alias's history.
+
+    Raises:
+        TrackingError: Somebody changed it into something else.
+    """
+    try:
+        return [AliasMove(**entry) for entry in json.loads(text)]
+    except (ValueError, TypeError) as exc:
+        raise TrackingError(
+            f"The history of {name}'s alias cannot be read; delete the model's tag that begins "
+            f"with {_HISTORY}."
+        ) from exc
+
+
+def history_tag(alias: str) -> str:
+    """Return the name of the tag that keeps an alias's history."""
+    return _HISTORY + alias
+
+
+def model_config_of(store: Store, version: Version) -> dict[str, Any]:
+    """Return what a version's `MLmodel` says of it: `config`, `task`, `streams`, `example`.
+
+    Raises:
+        TrackingError: The files are not there.
+    """
+    from mlflow.models import Model
+
+    with store.translated():
+        model = Model.load(version.uri)
+    flavor = model.flavors.get("python_function") or {}
+    return {
+        "config": dict(flavor.get("config") or {}),
+        "task": (model.metadata or {}).get("task"),
+        "streams": bool(flavor.get("streamable")),
+        "example": model.saved_input_example_info is not None,
+        "mlflow_version": model.mlflow_version,
+    }
+
+
+def evaluations_of(
+    store: Store, version: Version, config: Mapping[str, Any] | None = None
+) -> list[EvaluationRun]:
+    """Return the evaluations behind a version, the newest first.
+
+    Those are the evaluations of the version itself (`mlflow:NAME/VERSION`), and, where its
+    configuration is handed in, those of the same candidate: model, system prompt and parameters.
+
+    Raises:
+        TrackingError: The store failed.
+    """
+    references = [f"mlflow:{version.reference}"]
+    if config and config.get("provider") and config.get("model"):
+        references.append(f"{config['provider']}:{config['model']}")
+    client = store.client
+    with store.translated():
+        experiment = client.get_experiment_by_name(_EVALUATIONS)
+        if experiment is None:
+            return []
+        found = {}
+        for position, reference in enumerate(references):
+            quoted = reference.replace("'", "")
+            runs = client.search_runs(
+                [experiment.experiment_id],
+                f"tags.`llmflowlab.model` = '{quoted}'",
+                max_results=_MOST_RUNS,
             )
+            for run in runs:
+                if position == 0 or _same_candidate(run, config or {}):
+                    found[run.info.run_id] = _evaluation(run)
+    return sorted(found.values(), key=lambda run: -run.started_ms)
+
+
+def _same_candidate(run: Run, config: Mapping[str, Any]) -> bool:
+    params = run.data.params
+    wanted = {
+        name: str(value)
+        for name, value in (config.get("parameters") or {}).items()
+        if value is not None
+    }
+    names = tuple(field.name for field in fields(Parameters))
+    if {name: params[name] for name in names if name in params} != wanted:
+        return False
+    # MLflow keeps so much of a parameter.
+    system = str(config.get("system_prompt") or "")[:6000]
+    return str(params.get("system_prompt") or "") == system
+
+
+def _evaluation(run: Run) -> EvaluationRun:
+    metrics = dict(run.data.metrics)
+    return EvaluationRun(
+        run_id=str(run.info.run_id),
+        evaluation_id=run.data.tags.get("llmflowlab.evaluation_id"),
+        dataset=run.data.tags.get("llmflowlab.dataset"),
+        started_ms=int(run.info.start_time),
+        status=str(run.info.status),
+        scores={
+            name.removesuffix("/mean"): value
+            for name, value in sorted(metrics.items())
+            # Latency has a mean too, and is no score.
+            if name.endswith("/mean") and f"{name.removesuffix('/mean')}/coverage" in metrics
+        },
+        metrics=metrics,
+    )
+
+
+def _model(store: Store, model: Any) -> RegisteredModel:
+    quoted = str(model.name).replace("'", "\\'")
+    versions: list[Any] = _all(
+        lambda token: store.client.search_model_versions(
+            f"name = '{quoted}'", _PAGE, page_token=token
         )
-        model_id = str(model.model_id)
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary) / "model"
-            write_model(
-                folder,
-                self._package,
-                candidate,
-                model_id=model_id,
-                run_id=run_id,
-                artifact_location=model.artifact_location,
-            )
-            client.log_model_artifacts(model_id, str(folder))
-        client.finalize_logged_model(model_id, "READY")
-        return model_id
+    )
+    aliases = {alias: str(number) for alias, number in dict(model.aliases).items()}
+    return RegisteredModel(
+        name=str(model.name),
+        description=str(model.description or ""),
+        aliases=aliases,
+        versions=sorted(
+            (_version(version, aliases) for version in versions),
+            key=lambda version: -int(version.version),
+        ),
+    )
 
-    def _link(self, run_id: str, model_id: str) -> None:
-        """Name the model as the run's output; MLflow refuses to be told twice."""
-        from mlflow.entities import LoggedModelOutput
 
-        client = self._store.client
-        outputs = client.get_run(run_id).outputs
-        if outputs is None or all(m.model_id != model_id for m in outputs.model_outputs):
-            client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+def _version(found: ModelVersion, aliases: Mapping[str, Any]) -> Version:
+    number = str(found.version)
+    tags = dict(found.tags or {})
+    return Version(
+        name=str(found.name),
+        version=number,
+        stage=stage_of(found),
+        aliases=tuple(sorted(alias for alias, held in aliases.items() if str(held) == number)),
+        created_ms=int(found.creation_timestamp or 0),
+        run_id=str(found.run_id) if found.run_id else None,
+        model=tags.get("llmflowlab.model"),
+        source=str(found.source),
+        description=str(found.description or ""),
+        tags=tags,
+    )
+
+
+def _all(page: Any) -> list[Any]:
+    found: list[Any] = []
+    token: str | None = None
+    while True:
+        part = page(token)
+        found += part
+        token = part.token
+        if not token:
+            return found

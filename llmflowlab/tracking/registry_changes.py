@@ -1,4 +1,4 @@
-"""Changes to the model registry: aliases with their history, stages, deletion.
+"""Changes to the model registry: registration, aliases with their history, stages, deletion.
 
 Alias `champion` moves by `move_champion` (evidence) and `roll_back` alone.
 """
@@ -6,14 +6,21 @@ Alias `champion` moves by `move_champion` (evidence) and `roll_back` alone.
 from __future__ import annotations
 
 import json
+import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.files import exclusive
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.model_files import write_model
+from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.records import now_text
-from llmflowlab.tracking.registry_queries import (
+from llmflowlab.tracking.registry import (
     EVIDENCE,
     AliasMove,
     Version,
@@ -21,19 +28,28 @@ from llmflowlab.tracking.registry_queries import (
     alias_history,
     find_version,
     history_tag,
+    registered_name,
+    stage_of,
 )
-from llmflowlab.tracking.stages import set_stage
 from llmflowlab.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import RunTag
+    from mlflow.entities.model_registry import ModelVersion
 
 __all__ = [
     "CHAMPION",
+    "ModelRegistry",
     "archive",
     "champion_of",
     "delete",
     "mark_evaluated",
     "move_champion",
+    "name_served_version",
     "roll_back",
     "set_alias",
+    "set_stage",
 ]
 
 CHAMPION = "champion"
@@ -41,6 +57,182 @@ _LOCK = "registry"
 _PATIENCE = 60.0
 _MOST_MOVES = 20
 """Moves kept of an alias: as many as fit into a tag."""
+_CANDIDATE = "llmflowlab.candidate"
+_SOURCE = "models:/"
+"""What stands before a logged model's id in a version's source."""
+_KEPT_STAGES = frozenset({"Staging", "Production"})
+"""Stages that a version already in them keeps: nothing is taken out of production by a chat."""
+Stage: TypeAlias = Literal["None", "Staging", "Production", "Archived"]
+
+
+class ModelRegistry:
+    """Registers the models of sessions: one name a provider, a version for each candidate in a row.
+
+    Args:
+        settings: Names the home, whose lock keeps two processes from registering at once.
+        store: The open store.
+        package: The code of every chat model.
+    """
+
+    def __init__(self, settings: Settings, store: Store, package: ModelPackage) -> None:
+        self._settings = settings
+        self._store = store
+        self._package = package
+
+    def register(self, candidate: Candidate, *, run_id: str, experiment_id: str) -> str:
+        """Give a session's run its model version; safe to repeat after a crash at any point.
+
+        A new version is made only where the candidate differs from the latest version's.
+
+        Returns:
+            The version.
+
+        Raises:
+            TrackingError: The store or the registry failed.
+            OSError: The model's files could not be prepared.
+        """
+        name, client = registered_name(candidate.provider), self._store.client
+        with exclusive(self._settings, _LOCK, patience=_PATIENCE), self._store.translated():
+            version, latest = self._find(name, candidate, run_id)
+            if version is None:
+                version = latest = self._create(name, candidate, run_id, experiment_id)
+            number = str(version.version)
+            if version is latest:
+                if stage_of(version) not in _KEPT_STAGES:
+                    set_stage(client, name, number, "Staging", archive_others=True)
+                client.set_registered_model_alias(name, "staging", number)
+            client.set_model_version_tag(name, number, "llmflowlab.last_run", run_id)
+            self._link(run_id, str(version.source).removeprefix(_SOURCE))
+            client.log_batch(run_id, tags=_version_tags(name, number))
+        return number
+
+    def _find(
+        self, name: str, candidate: Candidate, run_id: str
+    ) -> tuple[ModelVersion | None, ModelVersion | None]:
+        """Return the version this run belongs to, and the latest one; None where there is none."""
+        client = self._store.client
+        digest = candidate.version_digest
+        versions = list(client.search_model_versions(f"name = '{name}'"))
+        latest = max(versions, key=lambda v: int(v.version), default=None)
+        # The run's own, from a delivery that was cut off, goes before the latest one.
+        own = [v for v in versions if v.run_id == run_id and v.tags.get(_CANDIDATE) == digest]
+        if own:
+            mine = max(own, key=lambda v: int(v.version))
+            return (latest if latest and mine.version == latest.version else mine), latest
+        if latest is not None and latest.tags.get(_CANDIDATE) == digest:
+            return latest, latest
+        return None, latest
+
+    def _create(
+        self, name: str, candidate: Candidate, run_id: str, experiment_id: str
+    ) -> ModelVersion:
+        from mlflow.exceptions import MlflowException
+
+        client = self._store.client
+        try:
+            client.create_registered_model(
+                name, description=f"Chats with {candidate.display_name}, as LLMFlowLab held them."
+            )
+        except MlflowException as exc:
+            if exc.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        model_id = self._logged_model(name, candidate, run_id, experiment_id)
+        version = client.create_model_version(
+            name,
+            source=_SOURCE + model_id,
+            run_id=run_id,
+            model_id=model_id,
+            tags={_CANDIDATE: candidate.version_digest, "llmflowlab.model": candidate.model},
+        )
+        # A server does this itself; it is how MLflow's pages lead from a model to its versions.
+        versions = json.dumps([{"name": name, "version": int(version.version)}])
+        client.set_logged_model_tags(model_id, {"mlflow.modelVersions": versions})
+        return version
+
+    def _logged_model(
+        self, name: str, candidate: Candidate, run_id: str, experiment_id: str
+    ) -> str:
+        """Log the model's files and return its id; those of a delivery that was cut off are reused."""
+        client = self._store.client
+        found = client.search_logged_models(
+            [experiment_id], filter_string=f"source_run_id = '{run_id}'"
+        )
+        for model in found:
+            if str(model.status) == "READY":
+                return str(model.model_id)
+        model = (
+            found[0]
+            if found
+            else client.create_logged_model(
+                experiment_id,
+                name=name,
+                source_run_id=run_id,
+                tags={_CANDIDATE: candidate.version_digest},
+                params={"model": candidate.model},
+                model_type="chat",
+            )
+        )
+        model_id = str(model.model_id)
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary) / "model"
+            write_model(
+                folder,
+                self._package,
+                candidate,
+                model_id=model_id,
+                run_id=run_id,
+                artifact_location=model.artifact_location,
+            )
+            client.log_model_artifacts(model_id, str(folder))
+        client.finalize_logged_model(model_id, "READY")
+        return model_id
+
+    def _link(self, run_id: str, model_id: str) -> None:
+        """Name the model as the run's output; MLflow refuses to be told twice."""
+        from mlflow.entities import LoggedModelOutput
+
+        client = self._store.client
+        outputs = client.get_run(run_id).outputs
+        if outputs is None or all(m.model_id != model_id for m in outputs.model_outputs):
+            client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+
+
+def set_stage(
+    client: MlflowClient, name: str, version: str, stage: Stage, *, archive_others: bool = False
+) -> None:
+    """Move a version to a stage; `archive_others` takes the versions that hold it out of it.
+
+    MLflow means to remove stages. When it does, this does nothing and `stage_of` returns None;
+    everything else goes on by alias.
+    """
+    with warnings.catch_warnings():
+        # MLflow prefers aliases to stages; the lab promises both.
+        warnings.simplefilter("ignore", FutureWarning)
+        client.transition_model_version_stage(
+            name, version, stage, archive_existing_versions=archive_others
+        )
+
+
+def name_served_version(store: Store, model_id: str, *, run_id: str) -> None:
+    """Name in a run the version that a served model is of; to register it again would be a circle.
+
+    Raises:
+        TrackingError: The store failed.
+    """
+    # Of a server, what it said it serves stands behind its address.
+    name, _, number = model_id.rpartition("#")[2].rpartition("/")
+    if number.isdigit() and "/" not in name:
+        with store.translated():
+            store.client.log_batch(run_id, tags=_version_tags(name, number))
+
+
+def _version_tags(name: str, number: str) -> list[RunTag]:
+    from mlflow.entities import RunTag
+
+    return [
+        RunTag("llmflowlab.model_name", name),
+        RunTag("llmflowlab.model_version", number),
+    ]
 
 
 def champion_of(store: Store, name: str) -> Version | None:

@@ -1,12 +1,17 @@
-"""A session on its way to MLflow: what was said, and how much of it has arrived."""
+"""A session on its way to the sinks: what was said, and how much of it has arrived where."""
 
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from llmflowlab.tracking.journal import Contents, Journal
 from llmflowlab.tracking.records import RatingRecord, SessionStart, TurnRecord
+
+if TYPE_CHECKING:
+    from llmflowlab.tracking.cursors import Cursor, Cursors
 
 __all__ = ["RecoveredSession", "Session", "Snapshot"]
 
@@ -33,8 +38,12 @@ class Snapshot:
     """The person pressed Ctrl-C."""
     crashed: bool
     """Its process died before it could end the session."""
+    recovered: bool
+    """An earlier process may have delivered some of it."""
     unreadable: int
     ended_ms: int | None
+    run_id: str | None = None
+    """The MLflow run, once it is known."""
 
     @property
     def end_ms(self) -> int:
@@ -47,44 +56,50 @@ class Snapshot:
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """One session; filled by the chat, emptied by the delivery's thread.
-
-    Only the delivery's thread touches the fields about delivery.
-    """
+    """One session; filled by the chat, emptied by the sinks' threads."""
 
     start: SessionStart
     journal: Journal
+    cursors: Cursors
     contents: Contents = field(default_factory=Contents)
     crashed: bool = False
+    recovered: bool = False
+    """Whether it was left by another process, which may have delivered some of it."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     version: int = 0
-    """Grows with every change, under `lock`."""
-    delivered_version: int = -1
-    """The version that is fully in MLflow and the local files."""
-    run_id: str | None = None
-    may_have_run: bool = False
-    """Whether an earlier attempt may have made the run."""
-    run_checked: bool = False
-    """Whether `run_id` is known to be there and not deleted."""
-    described: bool = False
-    turns_stored: int = 0
-    ratings_stored: int = 0
-    turns_filed: int = 0
-    """Turns in the local artifact file."""
-    run_filed: bool = False
-    """Whether those turns carry the run id."""
-    indexed: tuple[str | None] | None = None
-    """The run id with which the session stands in the index; None before it does."""
+    """Grows with every change, under `lock`: with what is said, and when its run becomes known."""
+    delivered: dict[str, int] = field(default_factory=dict)
+    """By sink, the version that it has all of."""
 
     @property
-    def outstanding(self) -> bool:
-        """Whether something of it has not arrived."""
-        return self.delivered_version < self.version
+    def ended(self) -> bool:
+        """Whether nothing more will be said."""
+        return self.contents.ended or self.crashed
 
-    def start_over(self) -> None:
-        """Deliver everything again, whatever the failed attempt wrote; repeating it does no harm."""
-        self.run_checked = self.described = False
-        self.turns_stored = self.ratings_stored = 0
+    def lacks(self, sink: str) -> bool:
+        """Whether a sink lacks something of it."""
+        return self.delivered.get(sink, -1) < self.version
+
+    def move(self, sink: str, at: Cursor) -> None:
+        """Note how far a sink is, durably where the disk takes it."""
+        with self.lock:
+            known = self.cursors.run_id
+            self.cursors.move(sink, at)
+            if self.cursors.run_id != known:
+                self.version += 1
+        # What a full disk does not take costs a repetition after a kill, no data.
+        with suppress(OSError):
+            self.cursors.save()
+
+    def delete(self) -> None:
+        """Remove the journal: every sink has all of it.
+
+        Raises:
+            OSError: It cannot be removed.
+        """
+        # The cursors first: a journal without them is delivered once more, which does no harm.
+        self.cursors.delete()
+        self.journal.delete()
 
     def snapshot(self) -> tuple[int, Snapshot]:
         """Return the version and what the session holds now."""
@@ -94,9 +109,11 @@ class Session:
                 start=self.start,
                 turns=list(contents.turns),
                 ratings=list(contents.ratings),
-                ended=contents.ended or self.crashed,
+                ended=self.ended,
                 interrupted=contents.interrupted,
                 crashed=self.crashed,
+                recovered=self.recovered,
                 unreadable=contents.unreadable,
                 ended_ms=contents.ended_ms,
+                run_id=self.cursors.run_id,
             )

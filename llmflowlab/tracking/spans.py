@@ -26,7 +26,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 
-__all__ = ["SpanSpec", "TokenUse", "build_spans", "build_trace_info"]
+__all__ = ["SpanSpec", "TokenUse", "TraceSpec", "build_spans", "build_trace_info"]
 
 _PREVIEW = 1000
 """Characters of request and response that MLflow keeps for its lists."""
@@ -135,43 +135,43 @@ def _attributes(trace_id: str, experiment_id: str, spec: SpanSpec) -> dict[str, 
     }
 
 
-def build_trace_info(
-    trace_id: str,
-    experiment_id: str,
-    *,
-    name: str,
-    run_id: str | None,
-    start_ns: int,
-    end_ns: int,
-    ok: bool,
-    request: str,
-    response: str,
-    tokens: TokenUse | None = None,
-    session_id: str | None = None,
-    tags: Mapping[str, str] | None = None,
-    metadata: Mapping[str, str] | None = None,
-) -> TraceInfo:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceSpec:
+    """The header of a trace."""
+
+    trace_id: str
+    experiment_id: str
+    name: str
+    run_id: str | None
+    start_ns: int
+    end_ns: int
+    ok: bool
+    request: str
+    response: str
+    tokens: TokenUse = TokenUse()
+    session_id: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def build_trace_info(spec: TraceSpec) -> TraceInfo:
     """Return the header of a trace, ready for `TracingClient.start_trace`."""
-    known: dict[str, str] = {
-        TRACE_SCHEMA_VERSION_KEY: str(TRACE_SCHEMA_VERSION),
-        **(metadata or {}),
-    }
-    if run_id is not None:
-        known[TraceMetadataKey.SOURCE_RUN] = run_id
-    if session_id is not None:
-        known[TraceMetadataKey.TRACE_SESSION] = session_id
-    if tokens is not None and (usage := tokens.usage()) is not None:
+    known: dict[str, str] = {TRACE_SCHEMA_VERSION_KEY: str(TRACE_SCHEMA_VERSION)}
+    if spec.run_id is not None:
+        known[TraceMetadataKey.SOURCE_RUN] = spec.run_id
+    if spec.session_id is not None:
+        known[TraceMetadataKey.TRACE_SESSION] = spec.session_id
+    if (usage := spec.tokens.usage()) is not None:
         known[TraceMetadataKey.TOKEN_USAGE] = json.dumps(usage)
-    if tokens is not None and (cost := tokens.cost()) is not None:
+    if (cost := spec.tokens.cost()) is not None:
         known[TraceMetadataKey.COST] = json.dumps(cost)
     return TraceInfo(
-        trace_id=trace_id,
-        trace_location=TraceLocation.from_experiment_id(experiment_id),
-        request_time=start_ns // 1_000_000,
-        execution_duration=max(0, end_ns - start_ns) // 1_000_000,
-        state=TraceState.OK if ok else TraceState.ERROR,
-        request_preview=request[:_PREVIEW],
-        response_preview=response[:_PREVIEW],
+        trace_id=spec.trace_id,
+        trace_location=TraceLocation.from_experiment_id(spec.experiment_id),
+        request_time=spec.start_ns // 1_000_000,
+        execution_duration=max(0, spec.end_ns - spec.start_ns) // 1_000_000,
+        state=TraceState.OK if spec.ok else TraceState.ERROR,
+        request_preview=spec.request[:_PREVIEW],
+        response_preview=spec.response[:_PREVIEW],
         trace_metadata=known,
-        tags={TraceTagKey.TRACE_NAME: name, **(tags or {})},
+        tags={TraceTagKey.TRACE_NAME: spec.name, **spec.tags},
     )

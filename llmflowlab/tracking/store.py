@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     from mlflow.entities import Trace
     from mlflow.tracing.client import TracingClient
 
-__all__ = ["Store", "load_mlflow", "open_store", "safe_uri", "sqlite_path"]
+__all__ = [
+    "Store",
+    "child_environment",
+    "load_mlflow",
+    "open_store",
+    "safe_uri",
+    "sqlite_path",
+]
 
 _CONNECT_DEADLINE = 3.0
 """Seconds for a tracking server to take a connection."""
@@ -216,6 +223,22 @@ def load_mlflow(settings: Settings, *modules: str) -> None:
     """
     with _importing:
         _import(settings, modules)
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """Return the environment of a process that we start: home and store named, MLflow made safe.
+
+    It holds keys: never print it.
+    """
+    return {
+        **_DEFAULTS,
+        **os.environ,
+        **settings.environment,
+        **_FIXED,
+        "LLMFLOWLAB_HOME": str(settings.home),
+        "MLFLOW_TRACKING_URI": settings.tracking_uri,
+        "PYTHONIOENCODING": "utf-8",
+    }
 
 
 def _import(settings: Settings, modules: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from mlflow.entities import AssessmentSource, Feedback, Span, TraceInfo
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.tracking.records import RatingRecord, SessionStart, TurnRecord
-from llmflowlab.tracking.spans import SpanSpec, TokenUse, build_spans, build_trace_info
+from llmflowlab.tracking.spans import SpanSpec, TokenUse, TraceSpec, build_spans, build_trace_info
 
 __all__ = ["person", "turn_spans", "turn_trace"]
 
@@ -45,18 +45,20 @@ def turn_trace(
     begin, end = _times(turn)
     candidate = start.candidate
     info = build_trace_info(
-        turn.trace_id,
-        experiment_id,
-        name=_NAME,
-        run_id=run_id,
-        start_ns=begin,
-        end_ns=end,
-        ok=turn.state != "failed",
-        request=turn.prompt,
-        response=turn.answer or turn.error or "",
-        tokens=_tokens(turn),
-        session_id=start.session_id,
-        tags=_tags(candidate, turn),
+        TraceSpec(
+            trace_id=turn.trace_id,
+            experiment_id=experiment_id,
+            name=_NAME,
+            run_id=run_id,
+            start_ns=begin,
+            end_ns=end,
+            ok=turn.state != "failed",
+            request=turn.prompt,
+            response=turn.answer or turn.error or "",
+            tokens=_tokens(turn),
+            session_id=start.session_id,
+            tags=_tags(candidate, turn),
+        )
     )
     info.assessments = _feedback(turn, ratings)
     return info

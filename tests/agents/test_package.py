@@ -11,7 +11,7 @@ from pathlib import Path
 from llmflowlab.agents.package import package
 from llmflowlab.candidate import Candidate
 from llmflowlab.messages import Parameters
-from llmflowlab.tracking.recorder import Delivery
+from llmflowlab.tracking.delivery import Delivery
 from tests.tracking.helpers import Stored, record, settings_for, start, turn
 
 _GUIDE = Candidate(

@@ -10,8 +10,8 @@ from llmflowlab.candidate import Candidate
 from llmflowlab.cli import info
 from llmflowlab.cli.history_browser import browse_history, matching
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.local_records import LocalRecords
 from llmflowlab.tracking.records import SessionStart, TurnRecord
+from llmflowlab.tracking.sinks.files import LocalRecords
 from llmflowlab.tracking.summaries import summarise
 from tests.cli.fakes import FakeApp, Typing
 

@@ -56,7 +56,7 @@ def test_a_report_is_made_again_from_what_is_kept(
     for name in ("answers_csv", "results_jsonl", "report_html", "evaluation_json"):
         assert Path(files[name]).parent == tmp_path / "out"
         assert Path(files[name]).is_file()
-    assert all(Path(plot).suffix == ".png" and Path(plot).is_file() for plot in files["plots"])
+    assert all(Path(plot).suffix == ".svg" and Path(plot).is_file() for plot in files["plots"])
     line = json.loads(Path(files["results_jsonl"]).read_text("utf-8").splitlines()[0])
     assert line["run_id"] == f"run-{ONE}-0"
     assert f"run-{ONE}-1" in Path(files["report_html"]).read_text("utf-8")
@@ -70,7 +70,7 @@ def test_a_report_goes_to_its_evaluations_folder_and_names_its_files(
     folder = tmp_path / ".llmflowlab" / "evaluations" / ONE
     captured = capsys.readouterr()
     assert str(folder / "report.html") in captured.out
-    assert (folder / "plots" / "scores.png").is_file()
+    assert (folder / "plots" / "scores.svg").is_file()
     assert f"evaluate --resume {ONE}" in captured.err
 
 

@@ -8,6 +8,7 @@ import random
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from scipy import stats
@@ -22,7 +23,7 @@ from llmflowlab.evaluation.reports import (
     write_results_jsonl,
 )
 from llmflowlab.evaluation.reports.lines import answer_lines
-from llmflowlab.evaluation.reports.plots import draw_plots
+from llmflowlab.evaluation.reports.plot_files import write_plots
 from llmflowlab.evaluation.reports.svg import nice_ticks
 from llmflowlab.evaluation.run.closing import closing_of
 from llmflowlab.evaluation.run.ledger import Ledger
@@ -88,8 +89,11 @@ def test_a_spreadsheet_runs_no_answer_as_a_formula(tmp_path: Path) -> None:
 def test_all_files_stand_in_the_folder_and_nothing_else(tmp_path: Path) -> None:
     result, files = write_files(made_result(), tmp_path / "out")
     names = {"answers.csv", "results.jsonl", "report.html", "evaluation.json"}
-    assert {file.name for file in files} == names
-    assert {file.name for file in (tmp_path / "out").iterdir()} == names
+    assert {file.name for file in files if file.parent == tmp_path / "out"} == names
+    assert {file for file in files if file.name not in names} == set(
+        (tmp_path / "out" / "plots").iterdir()
+    )
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {*names, "plots"}
     document = json.loads((tmp_path / "out" / "evaluation.json").read_text("utf-8"))
     assert document["files"]["report_html"] == str(tmp_path / "out" / "report.html")
     assert result.files["report_html"] == str(tmp_path / "out" / "report.html")
@@ -188,7 +192,7 @@ def test_an_evaluation_without_any_answer_has_figures_too(tmp_path: Path) -> Non
         object.__setattr__(record, "latency", None)
     figures = figures_of(result)
     assert figures["latency"]["lanes"][0]["p50"] is None
-    assert draw_plots(figures, tmp_path)
+    assert write_plots(figures, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -208,23 +212,52 @@ def test_ticks_are_few_and_inside(low: float, high: float) -> None:
     assert all(math.isclose(step, steps[0], rel_tol=1e-6) for step in steps)
 
 
-def test_plots_are_png_files_also_for_strange_names(tmp_path: Path) -> None:
+def test_plots_are_svg_documents_by_themselves_also_for_strange_names(tmp_path: Path) -> None:
     result = made_result(60, candidates=3)
     figures = figures_of(result)
-    figures["candidates"] = ["cost $5 and $6", "日本語 {x}_^", HOSTILE[:40]]
-    files = draw_plots(figures, tmp_path / "plots")
-    assert {"scores.png", "quality_cost.png", "latency.png"} <= {file.name for file in files}
+    figures["candidates"] = ["cost $5 and \x00\x1b\udc80", "日本語 {x}_^]]>", HOSTILE[:40]]
+    figures["groups"] = [
+        {
+            "by": HOSTILE[:20],
+            "scorer": "correctness",
+            "values": [
+                {
+                    "value": "<b>&amp;",
+                    "points": [dict(figures["scores"][0]["points"][0], small=True)],
+                }
+            ],
+        }
+    ]
+    figures["agreement"] = {
+        "scorers": ["one", HOSTILE[:30]],
+        "cells": [[None, {"value": -0.4, "n": 3}], [{"value": None, "n": 3}, None]],
+    }
+    files = write_plots(figures, tmp_path / "plots")
     assert sorted(files) == sorted((tmp_path / "plots").iterdir())
+    assert {file.stem for file in files} == {
+        *("scores", "quality_cost", "quality_time", "latency", "groups", "agreement")
+    }
     for file in files:
-        assert file.read_bytes().startswith(b"\x89PNG\r\n")
+        root = ElementTree.fromstring(file.read_text(encoding="utf-8"))
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert {element.tag.partition("}")[2] for element in root.iter()} <= {
+            *("svg", "title", "style", "rect", "g", "text", "line", "circle", "polyline")
+        }
+        style = root.findtext("{http://www.w3.org/2000/svg}style") or ""
+        assert "var(" not in style
+        assert "url(" not in style
+        assert "prefers-color-scheme:dark" in style
+    shown = "".join(ElementTree.fromstring(files[0].read_text(encoding="utf-8")).itertext())
+    assert "日本語 {x}_^]]>" in shown
+    assert "cost $5" in shown
 
 
 def test_no_price_no_plot_of_cost(tmp_path: Path) -> None:
     result = made_result(20, candidates=1)
     for record in result.answers.values():
         object.__setattr__(record, "cost_usd", None)
-    files = draw_plots(figures_of(result), tmp_path)
-    assert "quality_cost.png" not in {file.name for file in files}
+    files = write_plots(figures_of(result), tmp_path)
+    assert "quality_cost.svg" not in {file.name for file in files}
 
 
 def test_costs_in_lines_are_numbers_not_texts() -> None:
@@ -233,21 +266,17 @@ def test_costs_in_lines_are_numbers_not_texts() -> None:
     assert Decimal(str(line["cost_usd"])) == Decimal("0.0012")
 
 
-@pytest.mark.parametrize("at_once", [True, False], ids=["waited for", "after the end"])
-def test_the_recorder_brings_the_plots_into_every_run(
-    settings: Settings, mlflow_home: Path, at_once: bool
+def test_the_recorder_brings_the_plots_into_every_run_before_it_closes_them(
+    settings: Settings, mlflow_home: Path
 ) -> None:
     result = made_result(6)
     ledger = Ledger(settings.state_dir / "evaluations.db")
     ledger.begin(result.plan, "2026-01-01 00:00:00")
     recorder = RecorderProcess(settings, ledger.path)
     recorder.begin(result.plan.evaluation_id)
-    order = closing_of(result, [], plots=mlflow_home / "plots", at_once=at_once)
-    assert recorder.close(order.to_json(), lambda: None) == []
-    # What goes on alone is not ended by whoever clears up after the evaluation.
-    recorder.abandon()
-    recorder.join()
+    files = write_plots(figures_of(result), mlflow_home / "plots")
+    assert recorder.close(closing_of(result, files).to_json(), lambda: None) == []
     runs = [recorder.runs["parent"], *recorder.runs["candidates"]]
     ledger.close()
     folders = [next((mlflow_home / "mlartifacts").rglob(f"{run}/artifacts/plots")) for run in runs]
-    assert all((folder / "scores.png").is_file() for folder in folders)
+    assert all((folder / "scores.svg").is_file() for folder in folders)

@@ -27,7 +27,7 @@ from llmflowlab.providers.base import Finished, TextDelta, Usage, UsageReport
 from llmflowlab.providers.scripted import Script, ScriptedProvider
 from llmflowlab.serving.served_model import ServedModel
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.registry_queries import Version
+from llmflowlab.tracking.registry import Version
 
 VERSION = Version(
     name="m",

@@ -205,11 +205,11 @@ def test_prepare_builds_the_index_beforehand(settings: Settings) -> None:
     assert guide._built_index.cache_info().currsize == 1
 
 
-def test_using_the_guide_imports_scikit_learn_only_when_asked() -> None:
+def test_using_the_guide_imports_no_library() -> None:
     code = (
         "import sys; from llmflowlab.providers.guide.provider import GuideProvider as G;"
         "from llmflowlab.settings import load_settings; s = load_settings({});"
-        "G.readiness(s, 1.0); G('docs', s).list_models();"
+        "G.readiness(s, 1.0); G('docs', s).list_models(); G('docs', s).prepare();"
         "print(sorted({'sklearn', 'numpy', 'scipy', 'mlflow'} & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -27,7 +27,7 @@ from llmflowlab.serving import server as serving
 from llmflowlab.serving.mlflow_provider import SERVED_BY, MlflowProvider
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.candidates import run_for
-from llmflowlab.tracking.registry import ModelRegistry
+from llmflowlab.tracking.registry_changes import ModelRegistry
 from llmflowlab.tracking.store import open_store
 
 ASKED = Request(messages=(Message("user", "What is a run?"),))

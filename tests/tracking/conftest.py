@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.delivery import Delivery
 from llmflowlab.tracking.model_package import ModelPackage
-from llmflowlab.tracking.recorder import Delivery
 from tests.tracking.helpers import settings_for
 
 MakeDelivery = Callable[..., Delivery]

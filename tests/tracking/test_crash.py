@@ -15,29 +15,32 @@ import pytest
 
 from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings
-from llmflowlab.tracking import registry
-from llmflowlab.tracking.chat_runs import ChatRuns
+from llmflowlab.tracking import registry_changes
+from llmflowlab.tracking.cursors import Cursors
+from llmflowlab.tracking.delivery import Delivery
 from llmflowlab.tracking.journal import Journal, journal_path, read_journal
-from llmflowlab.tracking.local_records import LocalRecords
 from llmflowlab.tracking.model_package import ModelPackage
-from llmflowlab.tracking.recorder import ChatRecorder, Delivery
-from llmflowlab.tracking.registry import ModelRegistry
+from llmflowlab.tracking.recorder import ChatRecorder
+from llmflowlab.tracking.registry_changes import ModelRegistry
 from llmflowlab.tracking.session_index import SessionIndex
+from llmflowlab.tracking.sinks.files import LocalRecords
+from llmflowlab.tracking.sinks.mlflow import MlflowSink
 from tests.tracking.conftest import MakeDelivery
 from tests.tracking.helpers import CANDIDATE, Stored, rating, record, start, turn
 
 _CHILD = """
 import os, signal, sys
 from pathlib import Path
-from llmflowlab.tracking.recorder import ChatRecorder, Delivery
+from llmflowlab.tracking.delivery import Delivery
+from llmflowlab.tracking.recorder import ChatRecorder
 from tests.tracking.helpers import rating, settings_for, start, turn
 
 settings, point = settings_for(Path(sys.argv[1])), sys.argv[2]
 kill = lambda *args, **kwargs: os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 delivery = Delivery(settings)
 if point == "delivery":
-    from llmflowlab.tracking.chat_runs import ChatRuns
-    ChatRuns._write_steps = kill
+    from llmflowlab.tracking.sinks.mlflow import MlflowSink
+    MlflowSink._write_steps = kill
     delivery.start()
 recorder = ChatRecorder(settings, start(), delivery)
 first = turn(0)
@@ -103,18 +106,20 @@ class _Killed(BaseException):
 
 _POINTS: list[Any] = [
     pytest.param(LocalRecords, "add_turns", id="artifact-file"),
-    pytest.param(ChatRuns, "_create_run", id="run"),
-    pytest.param(ChatRuns, "_describe", id="parameters"),
-    pytest.param(ChatRuns, "_write_traces", id="traces"),
-    pytest.param(ChatRuns, "_write_steps", id="metric-steps"),
-    pytest.param(ChatRuns, "_write_totals", id="totals"),
-    pytest.param(ChatRuns, "_log_records", id="run-artifact"),
+    pytest.param(MlflowSink, "open", id="opened"),
+    pytest.param(MlflowSink, "_create_run", id="run"),
+    pytest.param(MlflowSink, "_describe", id="parameters"),
+    pytest.param(MlflowSink, "_write_traces", id="traces"),
+    pytest.param(MlflowSink, "_write_steps", id="metric-steps"),
+    pytest.param(MlflowSink, "_write_totals", id="totals"),
+    pytest.param(MlflowSink, "_log_records", id="run-artifact"),
     pytest.param(ModelRegistry, "_logged_model", id="logged-model"),
     pytest.param(ModelRegistry, "_create", id="version"),
-    pytest.param(registry, "set_stage", id="stage"),
+    pytest.param(registry_changes, "set_stage", id="stage"),
     pytest.param(ModelRegistry, "register", id="registered"),
     pytest.param(SessionIndex, "add", id="index"),
-    pytest.param(ChatRuns, "finish", id="finished"),
+    pytest.param(MlflowSink, "close", id="finished"),
+    pytest.param(Cursors, "save", id="cursors"),
     pytest.param(Journal, "delete", id="journal"),
 ]
 
@@ -149,9 +154,9 @@ def test_a_delivery_cut_off_at_any_step_is_completed_by_the_next(
         patch.setattr(owner, name, kill)
         # In this thread, and straight at the step: a real kill would take the test with it.
         with pytest.raises(_Killed):
-            cut_off._pass()
+            cut_off.deliver_once()
     # The system releases a dead process's locks.
-    for left in cut_off._sessions.values():
+    for left in cut_off._outbox.sessions():
         left.journal.release()
 
     delivery = deliver(package=package)
@@ -216,9 +221,9 @@ def test_a_session_of_another_model_meanwhile_does_not_cost_the_run_its_version(
         raise _Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(registry, "set_stage", kill)
+        patch.setattr(registry_changes, "set_stage", kill)
         with pytest.raises(_Killed):
-            cut_off._pass()
+            cut_off.deliver_once()
     # The dead session's journal is still locked: another one is delivered first.
     other = deliver(package=package)
     record(
@@ -228,7 +233,7 @@ def test_a_session_of_another_model_meanwhile_does_not_cost_the_run_its_version(
         session=start(replace(CANDIDATE, parameters=Parameters(temperature=1.5))),
     )
     assert other.wait(60)
-    for left in cut_off._sessions.values():
+    for left in cut_off._outbox.sessions():
         left.journal.release()
     assert deliver(package=package).wait(60)
     stored = Stored(lab)

@@ -11,11 +11,13 @@ import pytest
 
 from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.chat_runs import ChatRuns
+from llmflowlab.tracking.cursors import Cursor
+from llmflowlab.tracking.delivery import Delivery
 from llmflowlab.tracking.journal import Journal, journal_path
-from llmflowlab.tracking.recorder import ChatRecorder, Delivery
+from llmflowlab.tracking.recorder import ChatRecorder
 from llmflowlab.tracking.session_index import SessionIndex
-from llmflowlab.tracking.sessions import Session, Snapshot
+from llmflowlab.tracking.sessions import Snapshot
+from llmflowlab.tracking.sinks.mlflow import MlflowSink
 from llmflowlab.tracking.store_errors import StoreBusy
 from tests.tracking.conftest import MakeDelivery
 from tests.tracking.helpers import (
@@ -263,7 +265,7 @@ _TWO_AT_ONCE = """
 import sys
 from pathlib import Path
 from llmflowlab.agents.package import package
-from llmflowlab.tracking.recorder import Delivery
+from llmflowlab.tracking.delivery import Delivery
 from tests.tracking.helpers import record, settings_for, turn
 
 settings = settings_for(Path(sys.argv[1]))
@@ -307,16 +309,16 @@ def test_two_processes_on_a_fresh_home_lose_and_double_nothing(settings: Setting
 def test_a_busy_database_is_tried_again_without_a_word(
     lab: Settings, deliver: MakeDelivery, notices: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = ChatRuns.ensure_run, 0
+    real, calls = MlflowSink.open, 0
 
-    def busy(self: ChatRuns, session: Session, snapshot: Snapshot) -> str | None:
+    def busy(self: MlflowSink, session: Snapshot, at: Cursor) -> Cursor | None:
         nonlocal calls
         calls += 1
         if calls < 3:
             raise StoreBusy("Another process is writing.")
-        return real(self, session, snapshot)
+        return real(self, session, at)
 
-    monkeypatch.setattr(ChatRuns, "ensure_run", busy)
+    monkeypatch.setattr(MlflowSink, "open", busy)
     delivery = deliver()
     record(lab, delivery, turn(0))
     assert delivery.wait(60)
@@ -332,7 +334,7 @@ def test_a_surprise_does_not_end_the_delivery(
 
     delivery = deliver()
     with monkeypatch.context() as patch:
-        patch.setattr(ChatRuns, "ensure_run", surprise)
+        patch.setattr(MlflowSink, "open", surprise)
         record(lab, delivery, turn(0))
         assert not delivery.wait(60)
     assert len(notices) == 1

@@ -16,8 +16,8 @@ from llmflowlab.history.overview import (
     read_records,
 )
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.local_records import LocalRecords
 from llmflowlab.tracking.session_index import SessionIndex
+from llmflowlab.tracking.sinks.files import LocalRecords
 from llmflowlab.tracking.store import open_store
 from tests.tracking.conftest import MakeDelivery
 from tests.tracking.helpers import CANDIDATE, Stored, record, settings_for, start, turn

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.local_records import LocalRecords
 from llmflowlab.tracking.session_index import SessionIndex
+from llmflowlab.tracking.sinks.files import LocalRecords
 from llmflowlab.tracking.summaries import summarise
 from tests.tracking.helpers import CANDIDATE, failed_turn, start, turn
 

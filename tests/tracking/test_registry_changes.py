@@ -7,22 +7,22 @@ from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.candidates import candidate_of_run, run_for
 from llmflowlab.tracking.model_package import ModelPackage
-from llmflowlab.tracking.registry import ModelRegistry
-from llmflowlab.tracking.registry_changes import (
-    archive,
-    champion_of,
-    delete,
-    move_champion,
-    roll_back,
-    set_alias,
-)
-from llmflowlab.tracking.registry_queries import (
+from llmflowlab.tracking.registry import (
     Version,
     VersionName,
     alias_history,
     find_version,
     list_models,
     parse_version_name,
+)
+from llmflowlab.tracking.registry_changes import (
+    ModelRegistry,
+    archive,
+    champion_of,
+    delete,
+    move_champion,
+    roll_back,
+    set_alias,
 )
 from llmflowlab.tracking.store import Store, open_store
 

@@ -158,3 +158,20 @@ def test_traces_are_found_by_id(lab: Settings, deliver: MakeDelivery) -> None:
     found = open_store(lab).traces([one.trace_id, "tr-" + "0" * 32])
     assert list(found) == [one.trace_id]
     assert len(found[one.trace_id].data.spans) == 1
+
+
+def test_what_we_start_knows_the_home_and_store_and_keeps_what_the_person_set(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llmflowlab.tracking.store import child_environment
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
+    from_file = settings_for(settings.home, MLFLOW_SQLALCHEMYSTORE_POOLCLASS="QueuePool", PATH="p")
+    given = child_environment(from_file)
+    assert given["LLMFLOWLAB_HOME"] == str(settings.home)
+    assert given["MLFLOW_TRACKING_URI"] == settings.tracking_uri
+    assert given["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "7"
+    assert given["MLFLOW_SQLALCHEMYSTORE_POOLCLASS"] == "QueuePool"
+    assert given["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert given["PATH"] == "p"

@@ -32,8 +32,8 @@ def champions(store: Store, providers: Sequence[str]) -> list[Candidate]:
         TrackingError: The registry failed.
     """
     # Imported here: they import MLflow.
+    from llmflowlab.tracking.registry import model_config_of
     from llmflowlab.tracking.registry_changes import champion_of
-    from llmflowlab.tracking.registry_queries import model_config_of
 
     found = []
     for provider in dict.fromkeys(providers):

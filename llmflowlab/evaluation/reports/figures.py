@@ -1,4 +1,4 @@
-"""What the plots show, as JSON values: one source for the page's SVG and the PNG files."""
+"""What the plots show, as JSON values: one source for the page and the files of plots."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.reports.figures import figures_of
 from llmflowlab.evaluation.reports.lines import write_results_jsonl
 from llmflowlab.evaluation.reports.page import write_report_html
+from llmflowlab.evaluation.reports.plot_files import write_plots
 from llmflowlab.evaluation.reports.spreadsheet import write_answers_csv
 from llmflowlab.evaluation.reports.whole import write_document
 
@@ -22,7 +23,7 @@ def to_document(result: EvaluationResult) -> str:
 
 
 def write_files(result: EvaluationResult, folder: Path) -> tuple[EvaluationResult, list[Path]]:
-    """Write the files of a result; returns it with their names, and them.
+    """Write the files of a result, plots included; returns it with their names, and them.
 
     Raises:
         TrackingError: One cannot be written.
@@ -34,6 +35,7 @@ def write_files(result: EvaluationResult, folder: Path) -> tuple[EvaluationResul
     result = replace(result, files={"answers_csv": str(spreadsheet), "report_html": str(page)})
     write_answers_csv(result, spreadsheet)
     write_results_jsonl(result, lines)
-    write_report_html(result, figures_of(result), page)
+    figures = figures_of(result)
+    write_report_html(result, figures, page)
     write_document(to_document(result), document)
-    return result, [spreadsheet, lines, page, document]
+    return result, [spreadsheet, lines, page, document, *write_plots(figures, folder / "plots")]

@@ -18,6 +18,7 @@ from llmflowlab.evaluation.conclude.conclusions import conclude
 from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
 from llmflowlab.evaluation.reports.page_data import embedded, page_data
 from llmflowlab.evaluation.reports.page_plots import plot_sections
+from llmflowlab.evaluation.reports.plot_files import plot_style
 from llmflowlab.evaluation.reports.tables_html import percent, seconds, table, usd
 from llmflowlab.evaluation.reports.whole import whole_file
 from llmflowlab.evaluation.scorers.ranking import main_scorer
@@ -47,7 +48,7 @@ def report_page(result: EvaluationResult, figures: dict[str, Any]) -> str:
     """
     plan = result.plan
     plots, names = plot_sections(figures)
-    style, script = _part("page.css"), _part("page.js")
+    style, script = f"{plot_style()}\n{_part('page.css')}", _part("page.js")
     values = {
         "TITLE": escape(f"{plan.dataset.name}: evaluation {plan.evaluation_id}"),
         "HEADING": escape(f"Evaluation of {plan.dataset.name}"),

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from llmflowlab.evaluation.reports.svg import front_plot, histogram_plot, interval_plot
-from llmflowlab.evaluation.reports.tables_html import percent, seconds, table, usd
+from llmflowlab.evaluation.reports.drawings import (
+    Measure,
+    front_drawing,
+    group_drawings,
+    latency_drawing,
+    score_drawings,
+    write_measure,
+)
+from llmflowlab.evaluation.reports.svg import Drawing
+from llmflowlab.evaluation.reports.tables_html import percent, seconds, table
 
 __all__ = ["plot_sections"]
 
@@ -17,14 +25,17 @@ def plot_sections(figures: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
     labels: list[str] = figures["candidates"]
     names: list[tuple[str, str]] = []
     parts = [
-        _plots(_intervals(scores, labels) for scores in figures["scores"]),
+        _plots(
+            _intervals(scores, drawing, labels)
+            for scores, drawing in zip(figures["scores"], score_drawings(figures), strict=True)
+        ),
         '<section id="effort" aria-labelledby="effort-title">'
         '<h2 id="effort-title">Cost and time</h2>',
         _plots(
             [
-                _front(figures, "cost", "Quality over cost", "cost of an answer", usd),
-                _front(figures, "seconds", "Quality over time", "seconds of an answer", _short),
-                _latency(figures["latency"], labels),
+                _front(figures, "cost", "Quality over cost", "cost of an answer"),
+                _front(figures, "seconds", "Quality over time", "seconds of an answer"),
+                _latency(figures),
             ]
         ),
         "</section>",
@@ -35,7 +46,7 @@ def plot_sections(figures: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
             '<section id="groups" aria-labelledby="groups-title">'
             f'<h2 id="groups-title">{escape(figures["main"])} by group</h2>'
         )
-        parts += [_group(group, labels) for group in figures["groups"]]
+        parts += [_group(figures, group) for group in figures["groups"]]
         parts.append("</section>")
     if len(figures["agreement"]["scorers"]) > 1:
         names.append(("agreement", "Agreement"))
@@ -47,8 +58,10 @@ def _plots(figures: Any) -> str:
     return f'<div class="plots">{"".join(figure for figure in figures if figure)}</div>'
 
 
-def _figure(title: str, drawing: str | None, words: str, figures: str) -> str:
-    shown = drawing if drawing is not None else "<p>Nothing is known that could be shown.</p>"
+def _figure(title: str, drawing: Drawing | None, words: str, figures: str) -> str:
+    shown = (
+        drawing.inline() if drawing is not None else "<p>Nothing is known that could be shown.</p>"
+    )
     return (
         f"<figure><figcaption>{escape(title)}</figcaption>{shown}"
         + (f"<p>{escape(words)}</p>" if words else "")
@@ -56,11 +69,11 @@ def _figure(title: str, drawing: str | None, words: str, figures: str) -> str:
     )
 
 
-def _intervals(scores: dict[str, Any], labels: Sequence[str]) -> str:
+def _intervals(scores: dict[str, Any], drawing: Drawing, labels: Sequence[str]) -> str:
     points = scores["points"]
     return _figure(
         scores["scorer"],
-        interval_plot(scores["scorer"], points, [labels[p["candidate"]] for p in points]),
+        drawing,
         "Means with their 95 % intervals.",
         table(
             f"{scores['scorer']}: means with their 95 % intervals",
@@ -81,13 +94,10 @@ def _intervals(scores: dict[str, Any], labels: Sequence[str]) -> str:
     )
 
 
-def _front(
-    figures: dict[str, Any],
-    measure: str,
-    title: str,
-    unit: str,
-    write: Callable[[float | None], str],
-) -> str:
+def _front(figures: dict[str, Any], measure: Measure, title: str, unit: str) -> str:
+    def write(value: float | None) -> str:
+        return write_measure(measure, value)
+
     front, labels = figures["front"], figures["candidates"]
     points = front["points"]
     words = [f"{front['scorer']} over the mean {unit}; both with their 95 % intervals."]
@@ -101,7 +111,7 @@ def _front(
         words.append("The dashed line joins those that none beats in both.")
     return _figure(
         title,
-        front_plot(title, front, labels, measure, write),
+        front_drawing(figures, measure),
         " ".join(words),
         table(
             f"{title}: {front['scorer']} and the mean {unit}",
@@ -125,17 +135,14 @@ def _front(
     )
 
 
-def _short(value: float | None) -> str:
-    return "0 s" if value == 0 else seconds(value)
-
-
-def _latency(latency: dict[str, Any], labels: Sequence[str]) -> str:
+def _latency(figures: dict[str, Any]) -> str:
+    latency, labels = figures["latency"], figures["candidates"]
     words = "Seconds until the answer was whole; the line is the median, the dashed one 95 %."
     if latency["beyond"]:
         words += " The last bar holds all that took longer."
     return _figure(
         "How long answers took",
-        histogram_plot("How long answers took", latency, labels),
+        latency_drawing(figures),
         words,
         table(
             "How long answers took",
@@ -154,17 +161,15 @@ def _latency(latency: dict[str, Any], labels: Sequence[str]) -> str:
     )
 
 
-def _group(group: dict[str, Any], labels: Sequence[str]) -> str:
-    drawn, rows = [], []
+def _group(figures: dict[str, Any], group: dict[str, Any]) -> str:
+    labels = figures["candidates"]
+    drawn = [
+        f"<figure><figcaption>{escape(drawing.title)}</figcaption>{drawing.inline()}</figure>"
+        for drawing in group_drawings(figures, group)
+    ]
+    rows = []
     for entry in group["values"]:
         points = entry["points"]
-        small = any(p["small"] for p in points)
-        title = entry["value"] + (" (few rows)" if small else "")
-        drawn.append(
-            f"<figure><figcaption>{escape(title)}</figcaption>"
-            + interval_plot(title, points, [labels[p["candidate"]] for p in points])
-            + "</figure>"
-        )
         rows += [
             (
                 entry["value"],
@@ -177,7 +182,7 @@ def _group(group: dict[str, Any], labels: Sequence[str]) -> str:
             for p in points
         ]
     by = group["by"]
-    figures = table(
+    said = table(
         f"{group['scorer']} by {by}",
         (by, "candidate", "mean", "95 % interval", "scored", ""),
         rows,
@@ -185,7 +190,7 @@ def _group(group: dict[str, Any], labels: Sequence[str]) -> str:
         names={1},
     )
     return (
-        f"<h3>By {escape(by)}</h3>{figures}"
+        f"<h3>By {escape(by)}</h3>{said}"
         f"<details><summary>Plots by {escape(by)}</summary>{_plots(drawn)}</details>"
     )
 

@@ -1,22 +1,87 @@
-"""Plots as SVG text that takes its colours from the page's style sheet.
+"""Plots as drawings in SVG: shown within the page, or stacked in a file of their own.
 
-Every text is escaped here; a plot has a title and a description for those who do not see it, and
-stands beside a table of the same figures on the page.
+Every text is escaped here. A drawing takes its colours from `plots.css` and has a title and a
+description for those who do not see it.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-__all__ = ["front_plot", "histogram_plot", "interval_plot", "nice_ticks"]
+__all__ = [
+    "Drawing",
+    "agreement_plot",
+    "front_plot",
+    "histogram_plot",
+    "interval_plot",
+    "nice_ticks",
+    "stacked",
+]
 
 _WIDTH = 520
 _LEFT, _RIGHT = 14, 506
 _LONGEST = 46
 """Characters of a label that fit above its bar."""
+_LINE = 20
+"""Height of a line of text."""
+_UNPRINTABLE = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+"""What XML has no form for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """A plot before it stands anywhere."""
+
+    title: str
+    words: str
+    """Its figures, for who does not see it."""
+    height: float
+    body: str
+    key: Sequence[str] = ()
+    """Lines that explain it; a page says the same beside it."""
+
+    def inline(self) -> str:
+        """Return it as part of a page, which has the style sheet."""
+        return (
+            f'<svg class="plot" viewBox="0 0 {_WIDTH} {self.height:.0f}" role="img" '
+            f'aria-label="{escape(self.title)}: {escape(self.words)}">{self.body}</svg>'
+        )
+
+
+def stacked(title: str, drawings: Sequence[Drawing], style: str) -> str:
+    """Return drawings below each other as a whole SVG document, titles and keys included.
+
+    Args:
+        title: What the document shows.
+        drawings: From top to bottom.
+        style: The style sheet, with colours that need nothing from outside.
+    """
+    y = 6.0 + _LINE
+    parts = [_text(_LEFT, y, title, "heading")]
+    for drawing in drawings:
+        if drawing.title != title:
+            y += _LINE
+            parts.append(_text(_LEFT, y, _short(drawing.title), "heading"))
+        parts.append(
+            f'<g transform="translate(0 {y + 6:.0f})" role="img" '
+            f'aria-label="{escape(drawing.words)}">{drawing.body}</g>'
+        )
+        y += 6 + drawing.height
+        for line in drawing.key:
+            y += _LINE
+            parts.append(_text(_LEFT, y, line, "tick"))
+        y += _LINE / 2
+    document = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" width="{_WIDTH}" height="{y:.0f}" '
+        f'viewBox="0 0 {_WIDTH} {y:.0f}"><title>{escape(title)}</title><style>{escape(style)}'
+        f'</style><rect class="paper" width="100%" height="100%"/>{"".join(parts)}</svg>\n'
+    )
+    return _UNPRINTABLE.sub("\ufffd", document)
 
 
 def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
@@ -31,7 +96,7 @@ def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
     return [round(n * step, 12) for n in range(first, last + 1)]
 
 
-def interval_plot(title: str, points: Sequence[dict[str, Any]], labels: Sequence[str]) -> str:
+def interval_plot(title: str, points: Sequence[dict[str, Any]], labels: Sequence[str]) -> Drawing:
     """Return means with their 95 % intervals, one line a point, from 0 to 100 %.
 
     Args:
@@ -62,7 +127,7 @@ def interval_plot(title: str, points: Sequence[dict[str, Any]], labels: Sequence
         f"{label}: " + ("not scored" if p["mean"] is None else f"{p['mean']:.1%}")
         for p, label in zip(points, labels, strict=True)
     )
-    return _svg(title, means, height, parts)
+    return Drawing(title=title, words=means, height=height, body="".join(parts))
 
 
 def front_plot(
@@ -71,7 +136,7 @@ def front_plot(
     labels: Sequence[str],
     measure: str,
     write: Callable[[float], str],
-) -> str | None:
+) -> Drawing | None:
     """Return quality over cost or time with both intervals; None where no point has both.
 
     Args:
@@ -123,10 +188,19 @@ def front_plot(
         f"{p['candidate'] + 1} {labels[p['candidate']]}: {p['quality']:.1%} at {write(p[measure])}"
         for p in points
     )
-    return _svg(title, words, 290, parts)
+    return Drawing(
+        title=title,
+        words=words,
+        height=290,
+        body="".join(parts),
+        key=[
+            *(f"{p['candidate'] + 1}  {_short(labels[p['candidate']])}" for p in points),
+            f"{front['scorer']}; both with their 95 % intervals",
+        ],
+    )
 
 
-def histogram_plot(title: str, latency: dict[str, Any], labels: Sequence[str]) -> str | None:
+def histogram_plot(title: str, latency: dict[str, Any], labels: Sequence[str]) -> Drawing | None:
     """Return one histogram of seconds per candidate on a common scale; None without any answer."""
     lanes = [lane for lane in latency["lanes"] if lane["n"]]
     if not lanes:
@@ -157,7 +231,56 @@ def histogram_plot(title: str, latency: dict[str, Any], labels: Sequence[str]) -
         f"{labels[lane['candidate']]}: median {lane['p50']:.2f} s, 95 % within {lane['p95']:.2f} s"
         for lane in lanes
     )
-    return _svg(title, words, height, parts)
+    key = "Line: median; dashed: 95 %" + (
+        "; the last bar holds all that took longer" if latency["beyond"] else ""
+    )
+    return Drawing(title=title, words=words, height=height, body="".join(parts), key=[key])
+
+
+def agreement_plot(title: str, scorers: Sequence[str], cells: Sequence[Sequence[Any]]) -> Drawing:
+    """Return how far scorers agree as a grid; the darker, the further from chance.
+
+    Args:
+        title: What is shown.
+        scorers: One a line and column.
+        cells: By line and column, with `value` (-1 to 1 or None) and `n`; None on the diagonal.
+    """
+    names = 150
+    side = min(72.0, (_RIGHT - names) / len(scorers))
+    parts, said = [], []
+    for row, line in enumerate(cells):
+        y = row * side
+        parts.append(
+            _text(
+                names - 8, y + side / 2 + 4, f"{row + 1}  {_short(scorers[row], 17)}", "tick", "end"
+            )
+        )
+        for column, cell in enumerate(line):
+            if cell is None:
+                continue
+            x, value = names + column * side, cell["value"]
+            strength = 0.0 if value is None else 0.6 * abs(value)
+            colour = "c4" if value is not None and value < 0 else "c0"
+            parts.append(
+                f'<rect class="bar {colour}" x="{x + 1:.1f}" y="{y + 1:.1f}" width="{side - 2:.1f}" '
+                f'height="{side - 2:.1f}" fill-opacity="{strength:.2f}"/>'
+            )
+            shown = "?" if value is None else f"{value:.2f}"
+            parts.append(_text(x + side / 2, y + side / 2 + 4, shown, "tick", "middle"))
+            if row < column:
+                said.append(f"{scorers[row]} and {scorers[column]}: {shown} (n {cell['n']})")
+    foot = len(scorers) * side
+    parts += [
+        _text(names + (column + 0.5) * side, foot + 16, str(column + 1), "tick", "middle")
+        for column in range(len(scorers))
+    ]
+    return Drawing(
+        title=title,
+        words="; ".join(said),
+        height=foot + 22,
+        body="".join(parts),
+        key=["Phi of yes/no scores, else Spearman's rank correlation; ? is unknown"],
+    )
 
 
 def _across(share: float) -> float:
@@ -168,8 +291,8 @@ def _anchor(share: float) -> str:
     return "start" if share < 0.05 else "end" if share > 0.95 else "middle"
 
 
-def _short(label: str) -> str:
-    return label if len(label) <= _LONGEST else label[: _LONGEST - 1] + "…"
+def _short(label: str, longest: int = _LONGEST) -> str:
+    return label if len(label) <= longest else label[: longest - 1] + "…"
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
@@ -179,11 +302,4 @@ def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
 def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:
     return (
         f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
-    )
-
-
-def _svg(title: str, words: str, height: float, parts: Sequence[str]) -> str:
-    return (
-        f'<svg class="plot" viewBox="0 0 {_WIDTH} {height:.0f}" role="img" '
-        f'aria-label="{escape(title)}: {escape(words)}">{"".join(parts)}</svg>'
     )

@@ -5,22 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
-from llmflowlab.evaluation.reports import figures_of
 
-__all__ = ["Closing", "PlotOrder", "closing_of"]
-
-
-class PlotOrder(TypedDict):
-    """What is drawn for the runs; JSON values only."""
-
-    figures: dict[str, Any]
-    """What `figures_of` returned."""
-    folder: str
-    at_once: bool
-    """Whether the end of the evaluation waits for them."""
+__all__ = ["Closing", "closing_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,29 +20,21 @@ class Closing:
     """One mapping per candidate; what is unknown is not in it."""
     tags: Sequence[Mapping[str, str]]
     files: Sequence[str]
+    plots: Sequence[str] = ()
+    """Files that stand in a folder of their own in the runs."""
     decided: bool = False
     """Whether a comparison was decided early: rows that nobody needed to ask are not missing."""
-    plots: PlotOrder | None = None
-    """None: none are drawn."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def closing_of(
-    result: EvaluationResult,
-    files: Sequence[Path],
-    *,
-    plots: Path | None = None,
-    at_once: bool = False,
-) -> Closing:
+def closing_of(result: EvaluationResult, files: Sequence[Path]) -> Closing:
     """Return what the runs are closed with.
 
     Args:
         result: The evaluation.
-        files: Logged to every run.
-        plots: Folder for the plots; None: none are drawn.
-        at_once: Whether the end of the evaluation waits for the plots.
+        files: What `write_files` wrote; logged to every run.
     """
     return Closing(
         metrics=[_metrics(candidate) for candidate in result.candidates],
@@ -67,11 +48,9 @@ def closing_of(
             }
             for candidate in result.candidates
         ],
-        files=[str(file) for file in files],
+        files=[str(file) for file in files if file.suffix != ".svg"],
+        plots=[str(file) for file in files if file.suffix == ".svg"],
         decided=result.decided_early,
-        plots=None
-        if plots is None
-        else PlotOrder(figures=figures_of(result), folder=str(plots), at_once=at_once),
     )
 
 

@@ -50,8 +50,6 @@ __all__ = [
     "write_files",
 ]
 
-_LONG = 20.0
-"""Seconds after which a second more does not matter to who waits."""
 _RUNS_SOON = 3.0
 """Seconds that the files wait for the names of their runs."""
 
@@ -130,7 +128,6 @@ class _Run:
             questions=plan.questions,
         )
         self.decider = None if plan.until_decided is None else Decider(plan, main)
-        self.began = time.monotonic()
         self.interrupted = False
         self.recorder: RecorderProcess | None = None
         self.written: list[Future[None]] = []
@@ -290,19 +287,10 @@ class _Run:
             return {}
 
     def close(self, result: EvaluationResult, files: Sequence[Path]) -> list[str]:
-        long = time.monotonic() - self.began > _LONG
-        closing = closing_of(
-            result,
-            files,
-            plots=self.bench.output / "plots" if self.bench.plots else None,
-            at_once=long,
-        )
+        closing = closing_of(result, files)
         try:
             if self.recorder is None:
-                problems = self.recording.close(closing, self.entries())
-                if closing.plots is not None:
-                    self.recording.add_plots(closing.plots)
-                return problems
+                return self.recording.close(closing, self.entries())
             try:
                 return self.recorder.close(closing.to_json(), lambda: self.show("recording"))
             except KeyboardInterrupt:

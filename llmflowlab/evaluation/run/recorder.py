@@ -12,7 +12,6 @@ standard output
 from __future__ import annotations
 
 import json
-import os
 import queue
 import signal
 import sys
@@ -21,18 +20,16 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llmflowlab.errors import LabError, TrackingError
-from llmflowlab.evaluation.run.closing import Closing, PlotOrder
+from llmflowlab.evaluation.run.closing import Closing
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Entry, Outcome
+from llmflowlab.evaluation.run.sinks import SINKS, EvaluationSink
 from llmflowlab.files import exclusive
 from llmflowlab.settings import load_settings
 from llmflowlab.tracking.store_errors import StoreBusy, StoreUnreachable
-
-if TYPE_CHECKING:
-    from llmflowlab.evaluation.run.recording import Recording
 
 __all__ = ["main"]
 
@@ -52,8 +49,7 @@ def main(ledger_file: Path) -> int:
     settings = load_settings()
     try:
         # Loaded while the evaluation is still being prepared.
-        from llmflowlab.evaluation.run.recording import Recording
-
+        make = SINKS["mlflow"]()
         evaluation = orders.first()
         if evaluation is None:
             return 0
@@ -64,18 +60,11 @@ def main(ledger_file: Path) -> int:
         ):
             plan = ledger.plan(evaluation)
             recorder = _Recorder(
-                ledger, evaluation, orders, make=lambda: Recording(plan, settings, ledger)
+                ledger, evaluation, orders, make=lambda: make(plan, settings, ledger)
             )
             recorder.follow()
             if orders.close is not None:
-                order = Closing(**orders.close)
-                problems = recorder.close(order)
-                if order.plots is not None and order.plots["at_once"]:
-                    recorder.add_plots(order.plots)
-                _tell(problems=problems)
-        if orders.close is not None and order.plots is not None and not order.plots["at_once"]:
-            _step_back()
-            recorder.add_plots(order.plots)
+                _tell(problems=recorder.close(Closing(**orders.close)))
     except LabError as exc:
         _tell(error=exc.message)
         return int(exc.exit_code)
@@ -125,7 +114,7 @@ class _Recorder:
         evaluation: str,
         orders: _Orders,
         *,
-        make: Callable[[], Recording],
+        make: Callable[[], EvaluationSink],
     ) -> None:
         self._ledger = ledger
         self._evaluation = evaluation
@@ -136,9 +125,9 @@ class _Recorder:
         """Beginnings of batches that the store did not take."""
         self._worked = -float("inf")
         """When the store last did."""
-        self._recording = self._open(make)
+        self._sink = self._open(make)
 
-    def _open(self, make: Callable[[], Recording]) -> Recording:
+    def _open(self, make: Callable[[], EvaluationSink]) -> EvaluationSink:
         while True:
             try:
                 made = make()
@@ -186,7 +175,7 @@ class _Recorder:
     def _write(self, batch: Sequence[Outcome]) -> None:
         while True:
             try:
-                self._recording.write(batch)
+                self._sink.write(batch)
             except (StoreBusy, StoreUnreachable):
                 self._pause_or_raise()
             else:
@@ -202,16 +191,9 @@ class _Recorder:
         """
         while True:
             try:
-                return self._recording.close(order, self._books.values())
+                return self._sink.close(order, self._books.values())
             except (StoreBusy, StoreUnreachable):
                 self._pause_or_raise()
-
-    def add_plots(self, order: PlotOrder) -> None:
-        """Draw the plots into the runs, as far as that can be done."""
-        try:
-            self._recording.add_plots(order)
-        except Exception:  # noqa: BLE001 - the runs are whole without them; `report` draws them again
-            return
 
     def _pause_or_raise(self) -> None:
         """Wait before another try; raises the error being handled where patience is at its end."""
@@ -219,16 +201,6 @@ class _Recorder:
         if self._orders.ended and time.monotonic() - self._worked > patience:
             raise  # what the caller is handling
         self._orders.wait(_BETWEEN_TRIES)
-
-
-def _step_back() -> None:
-    """Let the evaluation go: what is left to do takes a second that nobody has to wait for."""
-    if hasattr(os, "nice"):
-        os.nice(10)
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - not a path of ours
-        sys.stdout.flush()
-        for stream in (1, 2):
-            os.dup2(nowhere.fileno(), stream)
 
 
 def _tell(**values: Any) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from llmflowlab.errors import TrackingError
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.store import child_environment
 
 __all__ = ["RecorderProcess"]
 
@@ -27,10 +28,7 @@ class RecorderProcess:
 
     def __init__(self, settings: Settings, ledger: Path) -> None:
         environment = {
-            **os.environ,
-            **settings.environment,
-            "LLMFLOWLAB_HOME": str(settings.home),
-            "MLFLOW_TRACKING_URI": settings.tracking_uri,
+            **child_environment(settings),
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         }
         self._process = subprocess.Popen(
@@ -53,8 +51,6 @@ class RecorderProcess:
         self._problems: list[str] | None = None
         self._error: str | None = None
         self._complaints: list[str] = []
-        self._released = False
-        """Whether it goes on alone with what nobody waits for."""
         self._readers = [
             threading.Thread(target=self._read, daemon=True),
             threading.Thread(target=self._read_errors, daemon=True),
@@ -129,29 +125,17 @@ class RecorderProcess:
             tick()
             for reader in self._readers:
                 reader.join(timeout=0.05)
-        if self._problems is None or self._error is not None:
-            self._process.wait()
-        elif self._process.poll() is None:
-            # It has let go of its pipes: the runs are closed, only plots are still being drawn.
-            self._released = True
-            threading.Thread(target=self._process.wait, daemon=True).start()
+        self._process.wait()
         self._close_pipes()
         if self._error is not None:
             raise TrackingError(self._error)
-        ended_well = self._released or self._process.returncode == 0
-        if not ended_well or self._problems is None:
+        if self._process.returncode != 0 or self._problems is None:
             last = next((line for line in reversed(self._complaints) if line), "no reason given")
             raise TrackingError(f"The recorder ended unexpectedly ({last[:200]}).")
         return self._problems
 
-    def join(self) -> None:
-        """Wait for what the recorder does after it has let go of the evaluation."""
-        self._process.wait()
-
     def abandon(self) -> None:
         """End the recorder at once; what it wrote is written, the rest is in the ledger."""
-        if self._released:
-            return
         self._process.kill()
         self._process.wait()
         self._close_pipes()

@@ -16,7 +16,7 @@ from typing import Any
 from llmflowlab.candidate import Candidate
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.table import plan_traits
-from llmflowlab.evaluation.run.closing import Closing, PlotOrder
+from llmflowlab.evaluation.run.closing import Closing
 from llmflowlab.evaluation.run.harness import ScoredRow, evaluate_with_mlflow, prepare_environment
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Entry, Outcome
@@ -184,7 +184,8 @@ class Recording:
         problems: list[str] = []
         statuses: list[str] = []
         end_ms = int(time.time() * 1000)
-        files = [Path(file) for file in closing.files]
+        files = {Path(file): "" for file in closing.files}
+        files |= {Path(file): "plots" for file in closing.plots}
         for index, run_id in enumerate(self.runs):
             cells = [cell for cell in self._plan.cells() if cell.candidate == index]
             done = [books[cell] for cell in cells if cell in books]
@@ -222,21 +223,6 @@ class Recording:
                 end_ms=end_ms,
             )
         return problems
-
-    def add_plots(self, order: PlotOrder) -> None:
-        """Draw the plots and add them to the runs.
-
-        Raises:
-            TrackingError: A plot or the store cannot be written.
-        """
-        # Imported here: it imports matplotlib.
-        from llmflowlab.evaluation.reports.plots import draw_plots
-
-        files = draw_plots(order["figures"], Path(order["folder"]))
-        with self._store.translated():
-            for run_id in [*self.runs, *([self.parent] if self.parent else [])]:
-                for file in files:
-                    self._store.client.log_artifact(run_id, str(file), "plots")
 
     def _partial(self, missing: Sequence[Cell]) -> dict[str, str]:
         """Return the tags that say whether a run is whole, and which rows it lacks."""

@@ -83,9 +83,7 @@ def _deliver(
     recorder = RecorderProcess(settings, ledger.path)
     try:
         recorder.begin(evaluation)
-        problems = recorder.close(
-            closing_of(result, files, plots=folder / "plots", at_once=True).to_json(), tick
-        )
+        problems = recorder.close(closing_of(result, files).to_json(), tick)
     finally:
         recorder.abandon()
     ledger.set_state(

@@ -58,9 +58,7 @@ class Workbench:
     policy: CallPolicy
     concurrency: int
     output: Path
-    """Folder for `answers.csv`, `results.jsonl`, `report.html` and `evaluation.json`."""
-    plots: bool = False
-    """Draw the plots into the runs too; a short evaluation does not wait for them."""
+    """Folder for `answers.csv`, `results.jsonl`, `report.html`, `evaluation.json` and `plots/`."""
     embedders: Mapping[str, Embedder] = field(default_factory=dict)
     """For each scorer that compares vectors, what makes them."""
     harness: Harness = "fast"

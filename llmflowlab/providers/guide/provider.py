@@ -94,7 +94,7 @@ class GuideProvider(Provider):
         return [ModelInfo(_MODEL, detail="help desk over the lab's documentation, offline")]
 
     def prepare(self) -> None:
-        """Import scikit-learn and build the index."""
+        """Build the index."""
         _index()
 
 

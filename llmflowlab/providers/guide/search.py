@@ -8,15 +8,15 @@ inverse document frequency of its words, unknown words counting as the rarest) s
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
 
-from llmflowlab.loading import load
 from llmflowlab.providers.guide.pages import Passage
 
 __all__ = ["Hit", "Index", "words"]
@@ -81,23 +81,21 @@ class Index:
     """BM25 over passages; building it takes some tens of milliseconds."""
 
     def __init__(self, passages: Sequence[Passage]) -> None:
-        load("sklearn.feature_extraction.text", "numpy")
-        import numpy as np
-        from sklearn.feature_extraction.text import CountVectorizer
-
         self._passages = passages
-        vectorizer = CountVectorizer(analyzer=_passage_words)
-        counts: Any = vectorizer.fit_transform(passages).astype(np.float64)
-        self._columns: dict[str, int] = vectorizer.vocabulary_
+        counts = [Counter(_passage_words(passage)) for passage in passages]
         n = len(passages)
-        frequency = np.asarray((counts > 0).sum(axis=0)).ravel()
-        self._idf: Any = np.log(1 + (n - frequency + 0.5) / (frequency + 0.5))
-        self._unknown_idf = float(np.log(1 + (n + 0.5) / 0.5))
-        lengths = np.asarray(counts.sum(axis=1)).ravel()
-        norm = _K1 * (1 - _B + _B * lengths / lengths.mean())
-        coo = counts.tocoo()
-        coo.data = coo.data * (_K1 + 1) / (coo.data + norm[coo.row]) * self._idf[coo.col]
-        self._weights: Any = coo.tocsc()
+        frequency = Counter(word for count in counts for word in count)
+        self._idf = {word: math.log(1 + (n - f + 0.5) / (f + 0.5)) for word, f in frequency.items()}
+        self._unknown_idf = math.log(1 + (n + 0.5) / 0.5)
+        lengths = [count.total() for count in counts]
+        mean = sum(lengths) / n
+        self._weights: dict[str, list[tuple[int, float]]] = {word: [] for word in frequency}
+        """By word, the passages that hold it and what it adds to their score."""
+        for place, (count, length) in enumerate(zip(counts, lengths, strict=True)):
+            norm = _K1 * (1 - _B + _B * length / mean)
+            for word, times in count.items():
+                weight = self._idf[word] * times * (_K1 + 1) / (times + norm)
+                self._weights[word].append((place, weight))
 
     def search(self, question: Mapping[str, float], *, limit: int) -> list[Hit]:
         """Return the best passages for a question, best first; none where no word is known.
@@ -106,28 +104,26 @@ class Index:
             question: Its words and how much each counts, 1 for an ordinary one.
             limit: The most passages to return.
         """
-        import numpy as np
-
-        known = [word for word in question if word in self._columns]
-        if not known:
-            return []
-        columns = [self._columns[word] for word in known]
-        emphasis = np.array([question[word] for word in known])
-        unknown = sum(weight for word, weight in question.items() if word not in self._columns)
-        idf = self._idf[columns] * emphasis
-        part = self._weights[:, columns]
-        scores = np.asarray(part @ emphasis).ravel()
-        held = np.asarray((part > 0) @ idf).ravel() / (idf.sum() + self._unknown_idf * unknown)
-        # Stable, so that equal passages come in the order of the pages on every machine.
-        best = np.argsort(-scores, kind="stable")[:limit]
+        scores: dict[int, float] = defaultdict(float)
+        held: dict[int, float] = defaultdict(float)
+        asked = 0.0
+        for word, emphasis in question.items():
+            information = self._idf.get(word, self._unknown_idf) * emphasis
+            asked += information
+            for place, weight in self._weights.get(word, ()):
+                scores[place] += weight * emphasis
+                held[place] += information
+        # Equal passages come in the order of the pages on every machine.
+        best = sorted(scores, key=lambda place: (-scores[place], place))[:limit]
         return [
-            Hit(self._passages[i], float(scores[i]), float(held[i])) for i in best if scores[i] > 0
+            Hit(self._passages[place], scores[place], held[place] / asked)
+            for place in best
+            if scores[place] > 0
         ]
 
     def weight(self, word: str) -> float:
         """Return a word's inverse document frequency, 0 for words that no passage holds."""
-        column = self._columns.get(word)
-        return 0.0 if column is None else float(self._idf[column])
+        return self._idf.get(word, 0.0)
 
 
 def _passage_words(passage: Passage) -> list[str]:

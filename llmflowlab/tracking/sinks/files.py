@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.files import exclusive, set_aside, write_atomically
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.cursors import Cursor
 from llmflowlab.tracking.records import SessionStart, TurnRecord, now_text
 from llmflowlab.tracking.session_index import SessionIndex
-from llmflowlab.tracking.summaries import SessionSummary, answered
+from llmflowlab.tracking.sessions import Snapshot
+from llmflowlab.tracking.summaries import SessionSummary, answered, summarise
 
-__all__ = ["LocalRecords", "artifact_record", "artifacts_path", "info_path", "run_parameters"]
+__all__ = ["FilesSink", "LocalRecords", "artifact_record", "artifacts_path", "info_path"]
 
 _TASK = "text-generation"
 _NUMBERS = (
@@ -73,19 +76,60 @@ def artifact_record(
     }
 
 
-def run_parameters(candidate: Candidate) -> dict[str, str]:
-    """Return a candidate as run parameters; `temperature` says `default` where none was set."""
-    known = {
-        "model_name": candidate.display_name,
-        "supplier": candidate.supplier,
-        "task": _TASK,
-        "temperature": "default",
-        "model_id": candidate.model_id,
-        "system_prompt": candidate.system or None,
-        "prompt_version": candidate.prompt,
-        **candidate.parameters.given(),
-    }
-    return {name: str(value) for name, value in known.items() if value is not None}
+class FilesSink:
+    """The files beside MLflow, for who reads without it.
+
+    Args:
+        settings: Names the home.
+        on_notice: Told in one sentence where a file had to be set aside.
+    """
+
+    name = "files"
+    local = True
+
+    def __init__(self, settings: Settings, *, on_notice: Callable[[str], None]) -> None:
+        self.place = str(settings.artifacts_dir)
+        self._records = LocalRecords(settings, on_notice=on_notice)
+
+    def prepare(self) -> None:
+        """Nothing takes long."""
+
+    def open(self, session: Snapshot, at: Cursor) -> Cursor:
+        """Nothing is to be made: a session's place is that of its provider."""
+        return at
+
+    def write(self, session: Snapshot, at: Cursor) -> Cursor:
+        """Add the turns; once the run is known, all of them and the ended session name it.
+
+        Raises:
+            OSError: A file cannot be written.
+            TrackingError: Another process kept one locked.
+        """
+        named_late = session.run_id is not None and at.names_run != session.run_id
+        turns = session.turns if named_late else session.turns[at.turns :]
+        if turns:
+            self._records.add_turns(session.start.candidate, turns, run_id=session.run_id)
+        return replace(
+            at,
+            turns=len(session.turns),
+            ratings=len(session.ratings),
+            names_run=session.run_id,
+            closed=at.closed and not named_late,
+        )
+
+    def close(self, session: Snapshot, at: Cursor) -> Cursor:
+        """Enter the session in the index and in the provider's info.
+
+        Raises:
+            OSError: A file cannot be written.
+            TrackingError: Another process kept one locked.
+        """
+        served = [turn.model_version for turn in session.turns if turn.model_version]
+        summary = summarise(session.start, session.turns, run_id=session.run_id)
+        self._records.add_session(
+            session.start, summary, model_version=served[0] if served else None
+        )
+        return replace(at, closed=True)
 
 
 class LocalRecords:

@@ -1,69 +1,156 @@
-"""A chat session as an MLflow run; every step may be repeated after a crash at any instant."""
+"""Chat sessions in MLflow: a run each, a trace a turn; every step may be repeated after a crash.
+
+Importing this module imports no MLflow; `prepare` and `open` do.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.errors import TrackingError
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.chat_metrics import closing_tags, session_metrics, turn_metrics
-from llmflowlab.tracking.local_records import artifact_record, run_parameters
+from llmflowlab.tracking.cursors import Cursor
 from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.records import SessionStart, TurnRecord
-from llmflowlab.tracking.sessions import Session, Snapshot
-from llmflowlab.tracking.store import Store
-from llmflowlab.tracking.summaries import SessionSummary, answered, summarise
+from llmflowlab.tracking.sessions import Snapshot
+from llmflowlab.tracking.sinks.files import artifact_record
+from llmflowlab.tracking.store import Store, load_mlflow, open_store
+from llmflowlab.tracking.store_errors import StoreBusy
+from llmflowlab.tracking.summaries import (
+    SessionSummary,
+    answered,
+    closing_tags,
+    session_metrics,
+    summarise,
+    turn_metrics,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
-__all__ = ["EXPERIMENT", "ChatRuns"]
+__all__ = ["EXPERIMENT", "MlflowSink", "run_parameters"]
 
 EXPERIMENT = "LLMS_Text_Generation"
+_TASK = "text-generation"
 _PARAMETER_LIMIT = 6000
 """Characters MLflow keeps of a parameter."""
 _BATCH = 200
 """Traces per transaction."""
 
 
-class ChatRuns:
-    """Writes chat sessions into a store.
+def run_parameters(candidate: Candidate) -> dict[str, str]:
+    """Return a candidate as run parameters; `temperature` says `default` where none was set."""
+    known = {
+        "model_name": candidate.display_name,
+        "supplier": candidate.supplier,
+        "task": _TASK,
+        "temperature": "default",
+        "model_id": candidate.model_id,
+        "system_prompt": candidate.system or None,
+        "prompt_version": candidate.prompt,
+        **candidate.parameters.given(),
+    }
+    return {name: str(value) for name, value in known.items() if value is not None}
+
+
+class MlflowSink:
+    """Writes chat sessions into MLflow's store.
 
     Args:
-        settings: Names the home.
-        store: The open store.
+        settings: Names the home and the store.
         package: What is registered after a session; None registers nothing.
     """
 
-    def __init__(self, settings: Settings, store: Store, package: ModelPackage | None) -> None:
-        self._settings = settings
-        self._store = store
-        self._package = package
+    name = "mlflow"
+    place = "MLflow"
+    local = False
 
-    def ensure_run(self, session: Session, snapshot: Snapshot) -> str | None:
-        """Return the session's run, found or made; None where somebody deleted it in MLflow.
+    def __init__(self, settings: Settings, *, package: ModelPackage | None = None) -> None:
+        self._settings = settings
+        self._package = package
+        self._opened: Store | None = None
+        self._runs: dict[str, str] = {}
+        """By session, the runs that are known to be there and described."""
+        self._tried: set[str] = set()
+        """Sessions whose run an earlier attempt of this process may have made."""
+
+    def prepare(self) -> None:
+        """Import MLflow, now rather than after the first turn, when the person wants the prompt back."""
+        load_mlflow(self._settings)
+
+    @property
+    def _store(self) -> Store:
+        if self._opened is None:
+            self._opened = open_store(self._settings)
+        return self._opened
+
+    def open(self, session: Snapshot, at: Cursor) -> Cursor | None:
+        """Return the session with its run, found or made; None where somebody deleted it in MLflow.
 
         Raises:
             TrackingError: The store failed.
         """
-        if not session.run_checked:
+        id_ = session.start.session_id
+        if id_ not in self._runs and not at.closed:
+            may_have_run = session.recovered or id_ in self._tried
             with self._store.translated():
-                found = self._find_run(snapshot.start) if session.may_have_run else None
-                session.may_have_run = True
+                found = self._find_run(session.start) if may_have_run else None
+                self._tried.add(id_)
                 if found is not None and found.info.lifecycle_stage != "active":
                     return None
-                session.run_id = found.info.run_id if found else self._create_run(snapshot.start)
-            session.run_checked = True
-        assert session.run_id is not None
-        if not session.described:
-            with self._store.translated():
-                self._describe(session.run_id, snapshot.start)
-            session.described = True
-        return session.run_id
+                run_id = str(found.info.run_id) if found else self._create_run(session.start)
+                self._describe(run_id, session.start)
+            self._runs[id_] = run_id
+        return replace(at, run_id=self._runs.get(id_, at.run_id))
+
+    def write(self, session: Snapshot, at: Cursor) -> Cursor:
+        """Write turns, their metric steps and ratings that the store does not have yet.
+
+        Raises:
+            TrackingError: The store failed.
+        """
+        if at.closed:
+            return at
+        new = session.turns[at.turns :]
+        rated = {rating.trace_id for rating in session.ratings[at.ratings :]}
+        again = [turn for turn in session.turns[: at.turns] if turn.trace_id in rated]
+        with self._doubting(session):
+            run_id = self._runs[session.start.session_id]
+            if new or again:
+                self._write_traces(session, new, run_id, headers_only=again)
+            if new:
+                self._write_steps(new, run_id)
+                self._write_served_model(session.turns, run_id)
+        return replace(at, turns=len(session.turns), ratings=len(session.ratings))
+
+    def close(self, session: Snapshot, at: Cursor) -> Cursor:
+        """Write totals, files and model version, read back what arrived, and end the run.
+
+        Raises:
+            TrackingError: The store failed, or does not hold what was written to it.
+            OSError: Temporary files could not be written.
+        """
+        with self._doubting(session):
+            self._finish(session, self._runs[session.start.session_id])
+        return replace(at, closed=True)
+
+    @contextlib.contextmanager
+    def _doubting(self, session: Snapshot) -> Iterator[None]:
+        """Look for the run once more after a failure: somebody may have deleted it."""
+        try:
+            yield
+        except StoreBusy:
+            raise
+        except Exception:
+            self._runs.pop(session.start.session_id, None)
+            raise
 
     def _find_run(self, start: SessionStart) -> Run | None:
         from mlflow.entities import ViewType
@@ -104,23 +191,6 @@ class ChatRuns:
         client.log_batch(run_id, params=[Param(name, _cut(v)) for name, v in params.items()])
         if prompt and len(prompt) > _PARAMETER_LIMIT:
             client.log_text(run_id, prompt, "system_prompt.txt")
-
-    def write_turns(self, session: Session, snapshot: Snapshot, run_id: str) -> None:
-        """Write turns, their metric steps and ratings that the store does not have yet.
-
-        Raises:
-            TrackingError: The store failed.
-        """
-        new = snapshot.turns[session.turns_stored :]
-        rated = {rating.trace_id for rating in snapshot.ratings[session.ratings_stored :]}
-        again = [t for t in snapshot.turns[: session.turns_stored] if t.trace_id in rated]
-        if new or again:
-            self._write_traces(snapshot, new, run_id, headers_only=again)
-        if new:
-            self._write_steps(new, run_id)
-            self._write_served_model(snapshot.turns, run_id)
-        session.turns_stored = len(snapshot.turns)
-        session.ratings_stored = len(snapshot.ratings)
 
     def _write_traces(
         self,
@@ -184,48 +254,31 @@ class ChatRuns:
                 run_id, params=[Param("model_version", _cut(served[0]))], tags=tags
             )
 
-    def finish(self, snapshot: Snapshot, run_id: str) -> None:
-        """Write totals, files and model version, read back what arrived, and end the run.
+    def _finish(self, session: Snapshot, run_id: str) -> None:
+        summary = summarise(session.start, session.turns, run_id=run_id)
+        end_ms = session.end_ms
+        self._write_totals(session, summary, run_id, end_ms)
+        self._log_records(session, run_id)
+        self._register(session, run_id)
+        self._read_back(session, run_id)
+        status = "KILLED" if session.crashed else "FINISHED"
+        with self._store.translated():
+            self._store.client.set_terminated(run_id, status=status, end_time=end_ms)
 
-        Raises:
-            TrackingError: The store failed, or does not hold what was written to it.
-            OSError: Temporary files could not be written.
-        """
-        summary = summarise(snapshot.start, snapshot.turns, run_id=run_id)
-        end_ms = snapshot.end_ms
-        self._write_totals(snapshot, summary, run_id, end_ms)
-        self._log_records(snapshot, run_id)
-        candidate = snapshot.start.candidate
+    def _register(self, session: Snapshot, run_id: str) -> None:
+        """Give the run its model version; a session in which nothing was answered has none."""
+        # Imported here: it is only needed at a session's end.
+        from llmflowlab.tracking.registry_changes import ModelRegistry, name_served_version
+
+        candidate = session.start.candidate
         if candidate.provider == "mlflow":
-            self._name_version(candidate.model_id, run_id)
-        elif self._package is not None and any(answered(turn) for turn in snapshot.turns):
-            # Imported here: it is only needed at a session's end.
-            from llmflowlab.tracking.registry import ModelRegistry
-
+            name_served_version(self._store, candidate.model_id, run_id=run_id)
+        elif self._package is not None and any(answered(turn) for turn in session.turns):
             ModelRegistry(self._settings, self._store, self._package).register(
                 candidate,
                 run_id=run_id,
                 experiment_id=self._store.experiment_id(EXPERIMENT),
             )
-        self._read_back(snapshot, run_id)
-        status = "KILLED" if snapshot.crashed else "FINISHED"
-        with self._store.translated():
-            self._store.client.set_terminated(run_id, status=status, end_time=end_ms)
-
-    def _name_version(self, model_id: str, run_id: str) -> None:
-        """Name the version that a served model is of; registering it once more would lead in circles."""
-        from mlflow.entities import RunTag
-
-        # Of a server, what it said it serves stands behind its address.
-        name, _, version = model_id.rpartition("#")[2].rpartition("/")
-        if not version.isdigit() or "/" in name:
-            return
-        tags = [
-            RunTag("llmflowlab.model_name", name),
-            RunTag("llmflowlab.model_version", version),
-        ]
-        with self._store.translated():
-            self._store.client.log_batch(run_id, tags=tags)
 
     def _write_totals(
         self, snapshot: Snapshot, summary: SessionSummary, run_id: str, end_ms: int
