@@ -1,0 +1,301 @@
+"""The unit that stands at a place in a text: a name, a symbol, a formula of symbols, or a word not known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache, lru_cache
+
+from llmflowlab.text.numbers.cldr import base_of, unit_phrases
+from llmflowlab.text.numbers.currencies import SIGNS, coded, money_named, signed
+from llmflowlab.text.numbers.lexicon import NO_UNIT, POINTS, TRANSPARENT
+from llmflowlab.text.numbers.units import DEGREE, Unit, combined, named, symbolised, unit_of
+
+__all__ = ["Found", "Noun", "money", "unit_at"]
+
+_LONGEST_NAME = 6
+"""Words of a unit's name at most: `метров на секунду в квадрате`."""
+_WITHOUT_LANGUAGE = ("en", "de", "fr", "es", "it", "pt")
+"""Whose names of units are understood in a text of no known language."""
+_DENSE = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_GAP = re.compile(r"[ \u00a0]{0,2}-?[ \u00a0]?")
+_TOKEN = re.compile(r"[ \u00a0]?([^\s\u00a0\d,;:!?()\[\]{}<>=\ue000-\uf8ff\"|+~]{1,40})")
+_SIGN = "|".join(map(re.escape, SIGNS))
+_FACTOR = re.compile(
+    rf"(?P<name>°[ \u00a0]?[CFKR](?![^\W\d_])|[%‰‱°'\"]|{_SIGN}|FLOP/s|dB\(A\)|[lL]/100[ \u00a0]?km|[^\W\d_{_DENSE}]+)"
+    r"(?:(?:\^\(?(?P<raised>[-+]?\d)\)?|(?P<exponent>\d)|(?P<below>-\d))(?![\d.,]*\d))?"
+)
+_TIMES = re.compile(r"[ \u00a0]?[·*×][ \u00a0]?(?!\d)|[ \u00a0](?=[^\W\d_]+\^?-?\d(?!\d))|-(?=[^\W\d_])"
+    r"|(?<=\d)(?=[A-Za-zΩμ])|(?<=N)[ \u00a0](?=m(?!\w))|(?<=W)[ \u00a0](?=h(?!\w))|(?<=A)[ \u00a0](?=h(?!\w))")
+_MOST_FACTORS = 8
+_IS_DENSE = re.compile(f"[{_DENSE}]")
+_OVER = re.compile(r"[ \u00a0]?/[ \u00a0]?(?!\d)|[ \u00a0](?:per|pro|par|por|je)[ \u00a0](?=[^\W\d_])")
+_LETTER = re.compile(r"[^\W\d_]")
+
+
+@dataclass(frozen=True, slots=True)
+class Noun:
+    """A word after a number that is no unit known; agrees with itself only, in any number or case."""
+
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The units that may be meant, the likeliest first, each with whether that is sure."""
+
+    readings: tuple[tuple[Unit | Noun, bool], ...]
+    end: int
+
+
+def money(codes: tuple[str, ...]) -> tuple[tuple[Unit | Noun, bool], ...]:
+    """Return currencies as units; only the first is sure."""
+    made: list[tuple[Unit | Noun, bool]] = []
+    for n, code in enumerate(codes):
+        whole, slash, _ = code.partition("/")
+        unit = unit_of(whole)
+        factor = Fraction(1, 100) if slash else Fraction(1)
+        made.append((Unit(dimension=unit.dimension, factor=factor), n == 0))
+    return tuple(made)
+
+
+def unit_at(text: str, place: int, language: str | None) -> Found | None:
+    """Return the unit that begins at a place, after at most a space or hyphen; None if there is none."""
+    gap = _GAP.match(text, place)
+    start = gap.end() if gap else place
+    spaced = start > place
+    symbol = _by_symbol(text, start, language, spaced)
+    name = _by_name(text, start, language)
+    found = [_compound(text, f, language) for f in (symbol, name) if f]
+    if found:
+        return max(found, key=lambda f: f.end)
+    return _unknown(text, start, language)
+
+
+def _by_name(text: str, start: int, language: str | None) -> Found | None:
+    if re.match(f"[{_DENSE}]", text[start : start + 1]):
+        return _dense_name(text, start, language)
+    ends: list[int] = []
+    words: list[str] = []
+    place = start
+    while len(words) < _LONGEST_NAME and (match := _TOKEN.match(text, place)):
+        if not words and match.start(1) != start:
+            break
+        words.append(match[1].casefold())
+        ends.append(match.end())
+        place = match.end()
+    for size in range(len(words), 0, -1):
+        last = words[size - 1]
+        bare = last.rstrip(".*_-–—/'")
+        for form in dict.fromkeys((last, bare)):
+            phrase = " ".join((*words[: size - 1], form))
+            if (readings := _named(phrase, language)) is not None:
+                return Found(readings, ends[size - 1] - (len(last) - len(form)))
+    if len(words) > 1 and words[0] in TRANSPARENT and (unit := _named(words[1].rstrip("."), language)):
+        return Found(unit, ends[1])
+    return None
+
+
+def _dense_name(text: str, start: int, language: str | None) -> Found | None:
+    run = re.match(f"[{_DENSE}A-Za-z]{{1,16}}", text[start:])
+    for size in range(len(run[0]) if run else 0, 0, -1):
+        if run and (readings := _named(run[0][:size].casefold(), language)) is not None:
+            return Found(readings, start + size)
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _named(phrase: str, language: str | None) -> tuple[tuple[Unit | Noun, bool], ...] | None:
+    if phrase in NO_UNIT:
+        return None
+    if phrase in POINTS:
+        return ((_known("percentage point"), True),)
+    if phrase in ("ton", "tons"):
+        return tuple((_known(name), name == "short ton") for name in ("short ton", "tonne", "long ton"))
+    if phrase in ("pound", "pounds"):
+        return ((_known("pound"), True), *money(("GBP", "EGP")))
+    if codes := money_named(phrase, language):
+        return money(codes)
+    letter = re.fullmatch(r"[^\W\d_]", phrase)
+    if letter is None and phrase.isascii() and (unit := named(phrase)) is not None:
+        return ((unit, True),)
+    for known in (language,) if base_of(language) in _languages() else _WITHOUT_LANGUAGE:
+        for form in _forms(phrase):
+            if (name := unit_phrases(known).get(form)) is not None and len(form) > 1:
+                return ((_of_cldr(name), True),)
+    return None
+
+
+@cache
+def _languages() -> frozenset[str]:
+    from babel.localedata import locale_identifiers
+
+    return frozenset(locale_identifiers())
+
+
+def _forms(phrase: str) -> Iterator[str]:
+    yield phrase
+    for ending in ("n", "s", "en", "es", "e", "a", "u"):
+        if phrase.endswith(ending) and len(phrase) > len(ending) + 3:
+            yield phrase[: -len(ending)]
+
+
+def _known(name: str) -> Unit:
+    unit = named(name)
+    assert unit is not None
+    return unit
+
+
+def _of_cldr(name: str) -> Unit:
+    if name == "generic":
+        return DEGREE
+    return named(name) or unit_of(f"unit {name}")
+
+
+def _by_symbol(text: str, start: int, language: str | None, spaced: bool) -> Found | None:
+    first = _factor(text, start, language, spaced=spaced, alone=True)
+    if first is None:
+        return None
+    readings, exponent, end = first
+    if exponent != 1:
+        raised = ((u.power(exponent), sure) for u, sure in readings if isinstance(u, Unit))
+        readings = tuple(raised)
+    found = _compound(text, Found(readings, end), language) if readings else None
+    if found is None or (_LETTER.match(text[found.end :]) and not _IS_DENSE.match(text[found.end :])):
+        return None
+    return found
+
+
+def _compound(text: str, first: Found, language: str | None) -> Found:
+    """Return a unit with the factors that `·`, `/` or a word like it join to it."""
+    rest: list[tuple[Unit, int]] = []
+    place, under = first.end, False
+    while len(rest) < _MOST_FACTORS:
+        over, times = _OVER.match(text, place), _TIMES.match(text, place)
+        joint = over or times
+        if joint is None:
+            break
+        # In W/m²K the kelvin stands below as well.
+        under = bool(over) or (under and joint[0] == "")
+        bracket = text.startswith("(", joint.end())
+        group = _group(text, joint.end() + bracket, language, bracket, below=under)
+        if group is None:
+            break
+        factors, place = group
+        rest += [(unit, -n if under else n) for unit, n in factors]
+    if not rest:
+        return first
+    made = tuple((combined([(_as_unit(unit), 1), *rest]), sure) for unit, sure in first.readings)
+    return Found(made, place)
+
+
+def _as_unit(unit: Unit | Noun) -> Unit:
+    return unit if isinstance(unit, Unit) else unit_of("unit " + _stem(unit.words[-1]))
+
+
+def _group(
+    text: str, place: int, language: str | None, bracket: bool, *, below: bool
+) -> tuple[list[tuple[Unit, int]], int] | None:
+    """Return the factors after `/` or `·`: one, or those in brackets."""
+    found: list[tuple[Unit, int]] = []
+    while (factor := _factor(text, place, language, spaced=False, alone=False)) is not None:
+        alternatives, exponent, place = factor
+        unit = alternatives[0][0]
+        if isinstance(unit, Noun) and not below:
+            return None
+        found.append((_as_unit(unit), exponent))
+        if not bracket:
+            return found, place
+        if text.startswith(")", place):
+            return found, place + 1
+        joint = re.compile(r"[ \u00a0]?[·*×][ \u00a0]?|[ \u00a0]").match(text, place)
+        if joint is None:
+            return None
+        place = joint.end()
+    return None
+
+
+def _factor(
+    text: str, place: int, language: str | None, *, spaced: bool, alone: bool
+) -> tuple[tuple[tuple[Unit | Noun, bool], ...], int, int] | None:
+    match = _FACTOR.match(text, place)
+    if match is None:
+        return None
+    name = match["name"]
+    readings = _of_symbol(name.replace(" ", "").replace("\u00a0", ""), language, spaced and alone)
+    if name == "in" and not re.match(r"\s*(?:[.,;:)\ue002]|$|\^|\d|/)", text[match.end("name") :]):
+        readings = ()
+    if not readings and not alone and name.casefold() not in NO_UNIT:
+        readings = _named(name.casefold(), language) or ((Noun((name.casefold(),)), True),)
+    if not readings:
+        return None
+    exponent = match["raised"] or match["exponent"] or match["below"]
+    if match["below"] and alone:
+        return readings, 1, match.end("name")
+    return readings, int(exponent or 1), match.end()
+
+
+@lru_cache(maxsize=4096)
+def _of_symbol(name: str, language: str | None, spaced: bool) -> tuple[tuple[Unit | Noun, bool], ...]:
+    if codes := signed(name):
+        return money(codes)
+    if name in ("'", '"'):
+        name = {"'": "ft", '"': "in"}[name]
+        return () if spaced else tuple((unit, True) for unit in symbolised(name))
+    small = name.casefold()
+    if small in NO_UNIT and name == small and small not in ("am", "a", "as", "in", "das") and len(name) > 1:
+        return ()
+    if small in ("am", "pm"):
+        return ((unit_of(f"clock {small}"), True), *((u, True) for u in symbolised(name)))
+    if name in ("a", "I", "as", "das", "x", "y") or (name.isascii() and small in ("us", "dem", "des", "dt")):
+        return ()
+    own = symbolised(name)
+    if not own and small != name and small in NO_UNIT:
+        return ()
+    found: list[tuple[Unit | Noun, bool]] = [(unit, n == 0 or unit.dimension != own[0].dimension) for n, unit in enumerate(own)]
+    if name in ("KB", "kb", "Kb", "K"):
+        found += [(unit, False) for unit in symbolised({"KB": "KiB", "kb": "kB", "Kb": "kB"}.get(name, name))]
+    if not found and len(name) == 3 and (codes := coded(name)):
+        return money(codes)
+    if not found and base_of(language) and len(name) > 1 and not name.isascii():
+        phrase = unit_phrases(language).get(small)
+        found = [(_of_cldr(phrase), True)] if phrase else []
+    return tuple(found)
+
+
+def _unknown(text: str, start: int, language: str | None) -> Found | None:
+    """Return the words after a number, up to a word or sign that ends a phrase."""
+    dense = re.match(f"[{_DENSE}]{{1,12}}", text[start:])
+    if dense is not None:
+        return None if _PARTICLE.match(dense[0]) else Found(((Noun((dense[0],)), True),), start)
+    words: list[str] = []
+    place = start
+    while len(words) < 4 and (match := _TOKEN.match(text, place)):
+        # Of `people/km2` only the first word.
+        word = match[1].partition("/")[0].casefold().strip("*_-–—'’")
+        bare = word.rstrip(".。")
+        if not _LETTER.search(bare) or bare in NO_UNIT or "\\" in bare:
+            break
+        words.append(bare)
+        place = match.start(1) + len(word)
+        if bare != word or "/" in match[1]:
+            break
+    if not words:
+        return None
+    noun = Found(((Noun(tuple(words)), True),), place)
+    compound = _compound(text, noun, language)
+    return compound if compound is not noun else Found(noun.readings, start)
+
+
+_PARTICLE = re.compile(
+    r"(?:です|でした|である|だ|は|が|を|で|に|の|と|も|か|から|まで|より|という|となり|になり|な|"
+    r"是|的|了|在|和|为|為|或|与|而|不|就|也|，|等|个答|"
+    r"입니다|이다|이며|이고|이라|예요|이에요|은|는|이|가|을|를|의|에|로|으로|와|과|라|"
+    r"ค|คือ|และ)"
+)
+
+
+def _stem(word: str) -> str:
+    return word[:-1] if word.endswith("s") and len(word) > 3 else word
