@@ -57,8 +57,10 @@ class Tolerance:
         return found
 
     def _by_reading(self, given: Quantity, wanted: Quantity) -> Iterator[Agreement]:
+        # How the expected number writes its decimals is not open: English, where no language tells.
+        meant = [r for r in wanted.readings if r.sure or r.value == wanted.first.value]
         for one in given.readings:
-            for other in wanted.readings:
+            for other in meant:
                 first = one is given.first and other is wanted.first
                 found = self._same(one, other, first=first, margin=wanted.margin)
                 yield found if one.sure and other.sure else min(found, Agreement.OPEN)

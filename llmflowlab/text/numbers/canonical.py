@@ -58,7 +58,7 @@ _CHARS = {
 _DROPPED = re.compile(r"[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ufe0f]")
 _WIDE = re.compile(r"[\uff01-\uff5e]")
 _SQUARED = re.compile(r"[\u3371-\u33df]")
-_EMPHASIS = re.compile(r"\*\*|__|(?<![\w*])\*(?=\S)|(?<=[\w.,;:!?%)])\*(?![\w*])|`+|</?(?:b|i|em|strong|sub|span|u|p|br|code)\b[^<>]{0,80}>")
+_EMPHASIS = re.compile(r"(?<!\d)\*\*|\*\*(?!\d)|__|(?<![\w*])\*(?=\S)|(?<=[\w.,;:!?%)])\*(?![\w*])|`+|</?(?:b|i|em|strong|sub|span|u|p|br|code)\b[^<>]{0,80}>")
 _RAISED_TAG = re.compile(r"<sup>\s*([-+\u2212]?\d{1,4})\s*</sup>")
 
 

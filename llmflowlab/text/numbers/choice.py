@@ -79,10 +79,19 @@ class Numbers:
         inside = self._within(statement)
         plain = [q for q in inside if q.rank == max(q.rank for q in inside)]
         first = next((q for q in plain if like is None or not _other_kind(q, like)), plain[0])
-        equals = [n for n, q in enumerate(plain) if n and _EQUALS.search(self._gap(plain[n - 1], q))]
-        if equals:
-            first = plain[equals[-1]]
-        return self._with_neighbours(first, plain)
+        return self._with_neighbours(self._outcome(first, inside), inside)
+
+    def _outcome(self, first: Quantity, inside: Sequence[Quantity]) -> Quantity:
+        """Return what a calculation that begins with a number comes to: 4 of `2 + 2 = 4`."""
+        last = outcome = first
+        for one in inside[inside.index(first) + 1 :]:
+            gap = self._gap(last, one)
+            if not _CALCULATES.fullmatch(gap):
+                break
+            last = one
+            if "=" in gap:
+                outcome = one
+        return outcome
 
     def _said_after(self) -> list[Answer]:
         told = [q for q in self.found if SAID_AFTER.match(self.text, q.end) and not q.negated]
@@ -119,7 +128,7 @@ class Numbers:
                 if ALTERNATIVE.fullmatch(gap):
                     is_open = True
                     given.append(other)
-                elif _LIST.fullmatch(gap) and _same_kind(left, right) and not (left.operand or right.operand):
+                elif _LIST.fullmatch(gap) and _same_kind(left, right, gap) and not (left.operand or right.operand):
                     given.append(other)
                 elif _RESTATES.fullmatch(gap) and (_is_near(left, right)):
                     restated.append(other)
@@ -133,7 +142,10 @@ class Numbers:
         return between(self.text, left, right)
 
 
-_EQUALS = re.compile(r"=|≈")
+_CALCULATES = re.compile(
+    r"[ \u00a0)]{0,4}(?:=|[-−–+*×÷·/^]|\*\*|(?:plus|minus|times|divided by|mal|fois)(?=[ \u00a0]))[ \u00a0($€£]{0,4}",
+    re.IGNORECASE,
+)
 _RESTATES = re.compile(
     r"[ \u00a0]{0,2}(?:[(\[][ \u00a0]?)?(?:=|≈|≃|~|or(?: about| roughly| approximately)|approximately|about|roughly|i\.e\.,?|that is,?|"
     r"etwa|ca\.|circa|environ|aproximadamente|или примерно|примерно|约|約)?[ \u00a0]{0,2}",
@@ -141,10 +153,11 @@ _RESTATES = re.compile(
 _LIST = re.compile(rf"(?:{CONJUNCTION.pattern})(?:[^\W\d_]{{1,2}}(?:_\d)?[ \u00a0]?=[ \u00a0]?)?", re.IGNORECASE)
 
 
-def _same_kind(left: Quantity, right: Quantity) -> bool:
+def _same_kind(left: Quantity, right: Quantity, gap: str) -> bool:
     a, b = left.first.unit, right.first.unit
     if a is None or b is None:
-        return True
+        # "3 and 4 km", but not "4, 7 steps later".
+        return a is b or not gap.strip(" \u00a0").startswith((",", ";", "、"))
     return isinstance(a, Unit) == isinstance(b, Unit) and (
         not isinstance(a, Unit) or not isinstance(b, Unit) or a.dimension == b.dimension
     )

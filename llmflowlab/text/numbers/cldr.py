@@ -15,6 +15,7 @@ __all__ = [
     "base_of",
     "compact_scales",
     "currency_codes",
+    "currency_of_sign",
     "currency_phrases",
     "decimal_sign",
     "groups_with_space",
@@ -120,6 +121,13 @@ def currency_phrases(language: str | None) -> Mapping[str, str]:
         for name in filter(None, names):
             found.setdefault(" ".join(str(name).casefold().split()), code)
     return found
+
+
+@cache
+def currency_of_sign(sign: str, language: str | None) -> str | None:
+    """Return the currency that a plain sign means in a language; None where CLDR does not say."""
+    symbols = _data(language).get("currency_symbols", {})
+    return next((code for code, symbol in sorted(symbols.items()) if symbol == sign), None)
 
 
 def _current(territories: Mapping[str, Any]) -> Iterator[str]:

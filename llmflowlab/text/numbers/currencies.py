@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from llmflowlab.text.numbers.cldr import currency_codes, currency_phrases
+from llmflowlab.text.numbers.cldr import currency_codes, currency_of_sign, currency_phrases
 
 __all__ = ["SIGNS", "coded", "money_named", "signed"]
 
@@ -112,9 +112,11 @@ _NAMES: dict[str, str] = {
 }
 
 
-def signed(sign: str) -> tuple[str, ...]:
-    """Return the codes that a sign may stand for; `USD/100` is a hundredth."""
-    return tuple(_SIGNS.get(sign, "").split())
+def signed(sign: str, language: str | None) -> tuple[str, ...]:
+    """Return the codes that a sign may stand for in a language; `USD/100` is a hundredth."""
+    codes = tuple(_SIGNS.get(sign, "").split())
+    own = currency_of_sign(sign, language) if len(codes) > 1 else None
+    return codes if own is None else (own, *(code for code in codes if code != own))
 
 
 def coded(word: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ __all__ = ["joined"]
 _MARGIN = re.compile(r"[ \u00a0]?(?:±|\+/-|\+-|plus or minus)[ \u00a0]?")
 _OPERATOR = re.compile(
     r"[ \u00a0]?(?:[+*×÷·/^]|\*\*)[ \u00a0]?(?:\([ \u00a0]?)?"
-    r"|[ \u00a0](?:plus|minus|times|divided by|multiplied by|mal|geteilt durch|x|fois|divisé par|por|más|menos|per|più|meno|vezes|mais)[ \u00a0]",
+    r"|[ \u00a0](?:plus|minus|times|divided by|multiplied by|mal|geteilt durch|x|fois|divisé par|dividido por|diviso|più|vezes|умножить на|разделить на)[ \u00a0]",
     re.IGNORECASE,
 )
 _MINUS = re.compile(r"[ \u00a0]?[-−–][ \u00a0]?")

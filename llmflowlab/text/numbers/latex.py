@@ -58,7 +58,7 @@ def without_latex(text: str) -> str:
         for pattern, plain in _COMPILED:
             text = pattern.sub(plain, text)
         for _ in range(_NESTED):
-            text = _PLAIN.sub(r" \1 ", text)
+            text = _PLAIN.sub(lambda m: f" {m[1]}" + _space_before(m.string[m.end() : m.end() + 1]), text)
             text = _FRACTION.sub(_over, text)
             text = _ROOT.sub(" √ ", text)
         text = _boxes(text)
@@ -68,6 +68,11 @@ def without_latex(text: str) -> str:
 def _unmath(match: re.Match[str]) -> str:
     inner = match[1] or match[2]
     return f" {inner} "
+
+
+def _space_before(rest: str) -> str:
+    # The power in `\text{kg/m}^3` belongs to the unit.
+    return "" if rest[:1] in ("^", "_") else " "
 
 
 def _over(match: re.Match[str]) -> str:

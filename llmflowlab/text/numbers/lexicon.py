@@ -51,9 +51,9 @@ RANGE = re.compile(
 _BETWEEN = any_of("between|zwischen|entre|tra|fra|между|tussen|między|antara|介于|在|بين")
 _FROM = any_of("from|von|de|du|da|dal|desde|от|с|van|od|dari|从|從|من")
 RANGE_BEGINS = re.compile(rf"(?:(?P<between>{_BETWEEN})|(?P<start>{_FROM})){_G}[$€£¥₹]?{_G}$", re.IGNORECASE)
+_AND = "(?:and|und|et|y|e|ed|и|en|i|ve|dan|और|এবং)"
 CONJUNCTION = re.compile(
-    rf"{_G}(?:,|;|/|&|、|，)?{_G}(?:(?<=[ \u00a0,])(?:and|und|et|y|e|ed|и|en|i|ve|dan|और|এবং)[ \u00a0]|(?:和|与|と|와|과|و){_G})?"
-    rf"(?:[$€£¥₹]{_G})?",
+    rf"{_G}(?:[,;/&、]{_G}(?:{_AND}[ \u00a0])?|(?<=[ \u00a0]){_AND}[ \u00a0]|(?:和|与|と|와|과|و){_G})(?:[$€£¥₹]{_G})?",
     re.IGNORECASE,
 )
 ALTERNATIVE = re.compile(

@@ -34,6 +34,7 @@ _ROOT = re.compile(rf"{_S}?[·*×]?{_S}?√")
 _BEFORE = re.compile(
     rf"(?P<lead>[-−–+]?{_S}?)(?P<money>(?:{'|'.join(map(re.escape, SIGNS))})|(?<![^\W\d_])[A-Z]{{3}}){_S}{{0,2}}$"
 )
+_BOOKED = re.compile(rf"({'|'.join(map(re.escape, SIGNS))})\($")
 _SIGN = re.compile(rf"(?P<sign>[-+−–]){_S}{{0,2}}$")
 _DENSE = re.compile("[\u0590-\u06ff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 # A small `m`, `b` or `t` after money is a scale; so is a capital anywhere.
@@ -134,7 +135,7 @@ class _Scan:
         attached = start == self._last_end and start > 0
         if last and (_is_letter(last) or last in "_@\\") and not attached:
             money = _BEFORE.search(text[max(start - 8, 0) : start])
-            if money is None or not _codes(money["money"]):
+            if money is None or not _codes(money["money"], self._language):
                 return False
         if last in ("/", ":") and len(before) == 2 and before[0].isalnum() and last + before[0] != ":":
             if last == "/" or before[0].isdigit():
@@ -173,10 +174,16 @@ class _Scan:
                 below = Fraction(over[1])
                 read, end = [(v / below, sure) for v, sure in read if below], over.end()
         first, sign, codes = self._before(start)
+        if (booked := _BOOKED.search(text[max(first - 6, 0) : first])) and text[end : end + 1] == ")":
+            # An accountant's minus: $(50).
+            codes, sign, end = _codes(booked[1], self._language), -1, end + 1
         scale, end = self._scale(end)
         read = [(value * sign * scale, sure) for value, sure in read]
         if not read:
             return None, end
+        if text[:first].strip() == "(" and text[end:].strip() == ")" and sign == 1:
+            # All in brackets: a loss where it is money; else hardly.
+            read = [(-v, s) for v, s in read] if codes else [*read, *((-v, False) for v, _ in read)]
         return self._with_unit(first, end, read, codes)
 
     def _grown(
@@ -210,7 +217,7 @@ class _Scan:
         left = max(self._last_end, start - 12)
         sign, start = self._sign(start, left)
         found = _BEFORE.search(text[left:start])
-        if found and (codes := _codes(found["money"])):
+        if found and (codes := _codes(found["money"], self._language)):
             start = left + found.start("money")
             if sign == 1:
                 sign, start = self._sign(start, left)
@@ -308,8 +315,8 @@ class _Scan:
         return _quantity(_readings(read, known, True), start, end), end
 
 
-def _codes(text: str) -> tuple[str, ...]:
-    return signed(text) or (coded(text) if len(text) == 3 and text.isascii() else ())
+def _codes(text: str, language: str | None) -> tuple[str, ...]:
+    return signed(text, language) or (coded(text) if len(text) == 3 and text.isascii() else ())
 
 
 def _readings(

@@ -35,7 +35,7 @@ _FINAL = any_of(
 )
 _IS = any_of(
     "is|are|was|will be|would be|must be|should be|equals?|becomes|ist|lautet|beträgt|wäre|est|sera|vaut|es|son|será|è|sarà|é|são|"
-    "равен|равна|равно|составляет|это|jest|to|wynosi|adalah|là|dir|on|هو|هي|है|হল|হলো"
+    "равен|равна|равно|составляет|это|jest|wynosi|adalah|là|dir|هو|هي|है|হল|হলো"
 )
 _DENSE_IS = "是|为|為|等于|は|が|이다|은|는|이|가"
 _CUE = re.compile(

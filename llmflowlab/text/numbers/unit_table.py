@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BINARY", "PI", "SI", "TABLE", "Entry"]
+__all__ = ["ALSO", "BINARY", "PI", "SI", "TABLE", "Entry"]
 
 PI = "3.14159265358979323846264338327950288"
 
@@ -133,6 +133,8 @@ TABLE: tuple[Entry, ...] = (
     Entry("Wh", "watt-hour,watt hour,watthour", _ENERGY, "3600", "si"),
     Entry("Ah", "ampere-hour,ampere hour,amp hour,amp-hour", "current time", "3600", "si"),
     Entry("Ws", "watt-second,watt second", _ENERGY, "1", "si"),
+    Entry("Nm", "", _ENERGY, "1", "si"),
+    Entry("", "foot pound/foot pounds", _ENERGY, "1.3558179483314004"),
     Entry("VA", "volt-ampere,volt ampere", "apparent_power", "1", "si"),
     Entry("var VAr", "volt-ampere reactive", "reactive_power", "1", "si"),
     Entry("Da u", "dalton", "mass", "1.66053906892*1e-27", "si"),
@@ -246,3 +248,30 @@ TABLE: tuple[Entry, ...] = (
     Entry("IU IE UI", "international unit", "international_units", "1", "si"),
     Entry("mpx", "", "pixels", "1000000"),
 )
+
+ALSO: dict[str, str] = {
+    **dict.fromkeys(("千米", "公里"), "kilometer"),
+    **dict.fromkeys(("米", "公尺"), "meter"),
+    **dict.fromkeys(("千克", "公斤"), "kilogram"),
+    **dict.fromkeys(("克", "グラム"), "gram"),
+    **dict.fromkeys(("吨", "公吨", "噸"), "tonne"),
+    **dict.fromkeys(("升", "公升"), "liter"),
+    **dict.fromkeys(("小时", "小時", "個小時", "个小时", "時間", "시간"), "hour"),
+    **dict.fromkeys(("分钟", "分鐘", "分間", "分"), "minute"),
+    **dict.fromkeys(("秒", "秒钟", "秒間", "초"), "second"),
+    **dict.fromkeys(("天", "日間", "일간"), "day"),
+    **dict.fromkeys(("周", "星期", "個星期", "个星期", "週間", "주일"), "week"),
+    **dict.fromkeys(("个月", "個月", "か月", "ヶ月", "カ月", "개월"), "month"),
+    **dict.fromkeys(("年間", "년간"), "year"),
+    **dict.fromkeys(("キロ",), "kilometer"),
+    **dict.fromkeys(("摄氏度", "攝氏度"), "degree celsius"),
+    **dict.fromkeys(("华氏度", "華氏度"), "degree fahrenheit"),
+    **dict.fromkeys(("度", "도", "grad", "grados", "gradi", "graus", "degrés", "градусов", "डिग्री", "درجة"), "degree"),
+    **dict.fromkeys(("kmh", "км/час", "km/std", "stundenkilometer"), "kilometer per hour"),
+    **dict.fromkeys(("часа", "час", "часов"), "hour"),
+    **dict.fromkeys(("prozent", "procent", "por cento", "por ciento", "pour cent", "per cento", "процентов"), "percent"),
+    **dict.fromkeys(("процента", "процент", "パーセント", "퍼센트", "프로", "प्रतिशत", "بالمئة", "بالمائة", "في المئة", "في المائة"), "percent"),
+    **dict.fromkeys(("promille", "промилле", "por mil", "pour mille", "per mille"), "permille"),
+    **dict.fromkeys(("metri quadrati", "metros cuadrados", "metros quadrados", "mètres carrés", "qm"), "square meter"),
+}
+"""Names in other languages that CLDR does not give, each with its English one."""

@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 from llmflowlab.text.numbers.cldr import base_of, unit_phrases
 from llmflowlab.text.numbers.currencies import SIGNS, coded, money_named, signed
 from llmflowlab.text.numbers.lexicon import NO_UNIT, POINTS, TRANSPARENT
+from llmflowlab.text.numbers.unit_table import ALSO
 from llmflowlab.text.numbers.units import DEGREE, Unit, combined, named, symbolised, unit_of
 
 __all__ = ["Found", "Noun", "money", "unit_at"]
@@ -121,9 +122,11 @@ def _named(phrase: str, language: str | None) -> tuple[tuple[Unit | Noun, bool],
     letter = re.fullmatch(r"[^\W\d_]", phrase)
     if letter is None and phrase.isascii() and (unit := named(phrase)) is not None:
         return ((unit, True),)
+    if phrase in ALSO:
+        return ((_known(ALSO[phrase]), True),)
     for known in (language,) if base_of(language) in _languages() else _WITHOUT_LANGUAGE:
         for form in _forms(phrase):
-            if (name := unit_phrases(known).get(form)) is not None and len(form) > 1:
+            if (name := unit_phrases(known).get(form)) is not None and (len(form) > 1 or not form.isascii()):
                 return ((_of_cldr(name), True),)
     return None
 
@@ -239,13 +242,14 @@ def _factor(
 
 @lru_cache(maxsize=4096)
 def _of_symbol(name: str, language: str | None, spaced: bool) -> tuple[tuple[Unit | Noun, bool], ...]:
-    if codes := signed(name):
+    if codes := signed(name, language):
         return money(codes)
     if name in ("'", '"'):
         name = {"'": "ft", '"': "in"}[name]
         return () if spaced else tuple((unit, True) for unit in symbolised(name))
     small = name.casefold()
-    if small in NO_UNIT and name == small and small not in ("am", "a", "as", "in", "das") and len(name) > 1:
+    also_unit = small in ("am", "in") or (small == "au" and base_of(language) != "fr")
+    if small in NO_UNIT and name == small and not also_unit and len(name) > 1:
         return ()
     if small in ("am", "pm"):
         return ((unit_of(f"clock {small}"), True), *((u, True) for u in symbolised(name)))

@@ -88,7 +88,10 @@ def _product(words: list[str]) -> Unit | None:
                 place += size
                 break
         else:
-            return None
+            known = symbolised(words[place]) if exponent != 1 and place < len(words) else ()
+            if not known:
+                return None
+            unit, place = known[0], place + 1
         if place < len(words) and words[place] in ("squared", "cubed"):
             exponent, place = {"squared": 2, "cubed": 3}[words[place]], place + 1
         found.append((unit, exponent))
