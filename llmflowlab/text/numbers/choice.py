@@ -11,7 +11,7 @@ from llmflowlab.text.numbers.cldr import base_of
 from llmflowlab.text.numbers.digits import MACHINE, convention_of
 from llmflowlab.text.numbers.joining import joined
 from llmflowlab.text.numbers.kinds import described
-from llmflowlab.text.numbers.lexicon import ALTERNATIVE, CONJUNCTION
+from llmflowlab.text.numbers.lexicon import ALTERNATIVE, ALTERNATIVE_DUTCH, CONJUNCTION
 from llmflowlab.text.numbers.quantity import Quantity, Rank, between
 from llmflowlab.text.numbers.scan import numbers_in
 from llmflowlab.text.numbers.stated import SAID_AFTER, Statement, marked, statements
@@ -42,6 +42,7 @@ class Numbers:
     """In canonical form."""
     found: tuple[Quantity, ...]
     stated: tuple[Statement, ...]
+    dutch: bool = False
 
     def answer(self, *, like: Unit | None = None, year: bool = False) -> Answer | None:
         """Return the number that the text gives as its answer; None if it has none.
@@ -89,7 +90,7 @@ class Numbers:
             if not _CALCULATES.fullmatch(gap):
                 break
             last = one
-            if "=" in gap:
+            if "=" in gap and not one.operand:
                 outcome = one
         return outcome
 
@@ -125,7 +126,7 @@ class Numbers:
                 left, right = (all_[n], edge) if step < 0 else (edge, all_[n])
                 gap = self._gap(left, right)
                 other = all_[n]
-                if ALTERNATIVE.fullmatch(gap):
+                if ALTERNATIVE.fullmatch(gap) or (self.dutch and ALTERNATIVE_DUTCH.fullmatch(gap)):
                     is_open = True
                     given.append(other)
                 elif _LIST.fullmatch(gap) and _same_kind(left, right, gap) and not (left.operand or right.operand):
@@ -219,4 +220,4 @@ def read_numbers(text: str, *, language: str | None = None) -> Numbers:
             for q in found
         ]
     found = described(plain, joined(plain, found), tongue)
-    return Numbers(text=plain, found=tuple(found), stated=tuple(statements(plain)))
+    return Numbers(text=plain, found=tuple(found), stated=tuple(statements(plain)), dutch=base_of(tongue) == "nl")

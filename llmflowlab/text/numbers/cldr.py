@@ -85,7 +85,9 @@ def month_names(language: str | None) -> frozenset[str]:
 def unit_phrases(language: str | None) -> Mapping[str, str]:
     """Return how a language names units after a number, each with CLDR's name of the unit."""
     found: dict[str, str] = {}
-    for unit, lengths in _data(language).get("unit_patterns", {}).items():
+    # A minute of time before a minute of arc.
+    units = sorted(_data(language).get("unit_patterns", {}).items(), key=lambda u: "arc-" in u[0])
+    for unit, lengths in units:
         for length in ("long", "short"):
             for count, pattern in lengths.get(length, {}).items():
                 phrase = _after_number(pattern) if count != "per" else None

@@ -10,6 +10,7 @@ import re
 
 __all__ = [
     "ALTERNATIVE",
+    "ALTERNATIVE_DUTCH",
     "BOUND_AFTER",
     "BOUND_BEFORE",
     "CONJUNCTION",
@@ -57,10 +58,12 @@ CONJUNCTION = re.compile(
     re.IGNORECASE,
 )
 ALTERNATIVE = re.compile(
-    rf"{_G},?[ \u00a0](?:or|oder|ou|o|u|oppure|или|либо|of|lub|albo|veya|atau|أو|او|या|বা)[ \u00a0](?:maybe|perhaps|possibly|even|vielleicht|peut-être|quizás|forse|talvez|может быть)?{_G}(?:[$€£¥₹]{_G})?"
+    rf"{_G},?[ \u00a0](?:or|oder|ou|o|u|oppure|или|либо|lub|albo|veya|atau|أو|او|या|বা)[ \u00a0](?:maybe|perhaps|possibly|even|vielleicht|peut-être|quizás|forse|talvez|может быть)?{_G}(?:[$€£¥₹]{_G})?"
     rf"|{_G}(?:或|或者|または|もしくは|か|또는|이나){_G}",
     re.IGNORECASE,
 )
+ALTERNATIVE_DUTCH = re.compile(rf"{_G}of[ \u00a0]")
+"""The Dutch `or` is an English word as well."""
 NEGATED_BEFORE = re.compile(
     r"(?:(?<![^\W\d_])(?:not|isn't|is no|wasn't|aren't|never|neither|nor|rather than|instead of|nicht|kein|keine|statt|anstatt|"
     r"n'est pas|pas|ni|au lieu de|plutôt que|no es|no son|no|en lugar de|en vez de|non è|non|invece di|anziché|não é|não|em vez de|"
@@ -82,7 +85,7 @@ BOUND_BEFORE = re.compile(
     r"no more than|no less than|exceeds|mehr als|größer als|weniger als|kleiner als|mindestens|höchstens|über|unter|bis zu|"
     r"plus de|moins de|au moins|au plus|supérieure? à|inférieure? à|más de|menos de|al menos|mayor que|menor que|como máximo|"
     r"più di|meno di|almeno|al massimo|mais de|pelo menos|no máximo|больше|более|меньше|менее|не менее|не более|свыше|"
-    r"أكثر من|أقل من|على الأقل)[ \u00a0]|(?:超过|超過|大于|小于|少于|多于|至少|至多|不到|약간)[ \u00a0]?|[<>≤≥≠]=?[ \u00a0]?)"
+    r"أكثر من|أقل من|على الأقل)[ \u00a0]|(?:超过|超過|大于|小于|少于|多于|至少|至多|不到|약간)[ \u00a0]?|(?<![=-])[<>≤≥≠]=?[ \u00a0]?)"
     r"(?:[-$€£¥₹][ \u00a0]?){0,2}$",
     re.IGNORECASE,
 )

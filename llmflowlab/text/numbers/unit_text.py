@@ -25,7 +25,7 @@ _GAP = re.compile(r"[ \u00a0]{0,2}-?[ \u00a0]?")
 _TOKEN = re.compile(r"[ \u00a0]?([^\s\u00a0\d,;:!?()\[\]{}<>=\ue000-\uf8ff\"|+~]{1,40})")
 _SIGN = "|".join(map(re.escape, SIGNS))
 _FACTOR = re.compile(
-    rf"(?P<name>°[ \u00a0]?[CFKR](?![^\W\d_])|[%‰‱°'\"]|{_SIGN}|FLOP/s|dB\(A\)|[lL]/100[ \u00a0]?km|[^\W\d_{_DENSE}]+)"
+    rf"(?P<name>°[ \u00a0]?[CFKR](?![^\W\d_])|[%‰‱°'\"]|{_SIGN}|FLOP/s|dB\(A\)|[lL](?:it(?:er|re|res|ers|ros|ri))?[ \u00a0]?(?:/|per|pro|auf|por|aux|alle)[ \u00a0]?(?:los )?100[ \u00a0]?(?:km|[kKcq][uh]?[ií]l[oóò]m\w+)|[^\W\d_{_DENSE}]+)"
     r"(?:(?:\^\(?(?P<raised>[-+]?\d)\)?|(?P<exponent>\d)|(?P<below>-\d))(?![\d.,]*\d))?"
 )
 _TIMES = re.compile(r"[ \u00a0]?[·*×][ \u00a0]?(?!\d)|[ \u00a0](?=[^\W\d_]+\^?-?\d(?!\d))|-(?=[^\W\d_])"
@@ -180,14 +180,14 @@ def _compound(text: str, first: Found, language: str | None) -> Found:
         joint = over or times
         if joint is None:
             break
-        # In W/m²K the kelvin stands below as well.
-        under = bool(over) or (under and joint[0] == "")
+        # In W/m²K and J/kg·K the kelvin stands below as well.
+        under = bool(over) or under
         bracket = text.startswith("(", joint.end())
         group = _group(text, joint.end() + bracket, language, bracket, below=under)
         if group is None:
             break
         factors, place = group
-        rest += [(unit, -n if under else n) for unit, n in factors]
+        rest += [(unit, -n if under and n > 0 else n) for unit, n in factors]
     if not rest:
         return first
     made = tuple((combined([(_as_unit(unit), 1), *rest]), sure) for unit, sure in first.readings)
@@ -202,6 +202,9 @@ def _group(
     text: str, place: int, language: str | None, bracket: bool, *, below: bool
 ) -> tuple[list[tuple[Unit, int]], int] | None:
     """Return the factors after `/` or `·`: one, or those in brackets."""
+    name = _by_name(text, place, language) if below and not bracket else None
+    if name is not None and isinstance(name.readings[0][0], Unit) and " " in text[place : name.end]:
+        return [(name.readings[0][0], 1)], name.end
     found: list[tuple[Unit, int]] = []
     while (factor := _factor(text, place, language, spaced=False, alone=False)) is not None:
         alternatives, exponent, place = factor
@@ -227,6 +230,8 @@ def _factor(
     if match is None:
         return None
     name = match["name"]
+    if "100" in name:
+        name = "l/100km"
     readings = _of_symbol(name.replace(" ", "").replace("\u00a0", ""), language, spaced and alone)
     if name == "in" and not re.match(r"\s*(?:[.,;:)\ue002]|$|\^|\d|/)", text[match.end("name") :]):
         readings = ()
@@ -255,14 +260,15 @@ def _of_symbol(name: str, language: str | None, spaced: bool) -> tuple[tuple[Uni
         return ((unit_of(f"clock {small}"), True), *((u, True) for u in symbolised(name)))
     if name in ("a", "I", "as", "das", "x", "y") or (name.isascii() and small in ("us", "dem", "des", "dt")):
         return ()
-    own = symbolised(name)
+    own = symbolised(name, exact=True)
+    if not own and len(name) == 3 and (codes := coded(name)):
+        return money(codes)
+    own = own or symbolised(name)
     if not own and small != name and small in NO_UNIT:
         return ()
     found: list[tuple[Unit | Noun, bool]] = [(unit, n == 0 or unit.dimension != own[0].dimension) for n, unit in enumerate(own)]
     if name in ("KB", "kb", "Kb", "K"):
         found += [(unit, False) for unit in symbolised({"KB": "KiB", "kb": "kB", "Kb": "kB"}.get(name, name))]
-    if not found and len(name) == 3 and (codes := coded(name)):
-        return money(codes)
     if not found and base_of(language) and len(name) > 1 and not name.isascii():
         phrase = unit_phrases(language).get(small)
         found = [(_of_cldr(phrase), True)] if phrase else []

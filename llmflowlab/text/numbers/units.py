@@ -55,13 +55,15 @@ def combined(factors: Iterable[tuple[Unit, int]]) -> Unit:
     return Unit(dimension=tuple(sorted((k, n) for k, n in powers.items() if n)), factor=factor)
 
 
-def symbolised(symbol: str) -> tuple[Unit, ...]:
+def symbolised(symbol: str, *, exact: bool = False) -> tuple[Unit, ...]:
     """Return the units that a symbol may stand for, the likeliest first; upper and lower case count.
 
     A symbol in another case (`KM`, `kwh`) is understood where only one unit is written so.
     """
     if found := _symbols().get(symbol):
         return found
+    if exact:
+        return ()
     loose = _loose_symbols().get(symbol.casefold(), ())
     return loose if len(loose) == 1 or symbol.casefold() in _BYTES_FIRST else ()
 
@@ -69,6 +71,8 @@ def symbolised(symbol: str) -> tuple[Unit, ...]:
 def named(phrase: str) -> Unit | None:
     """Return the unit of an English name in any number: `square metres`, `kilowatt-hours per day`."""
     words = phrase.casefold().replace("-", " ").split()
+    if (whole := _names().get(" ".join(words))) is not None:
+        return whole
     if "per" in words[1:-1]:
         at = words.index("per")
         over, under = _product(words[:at]), _product(words[at + 1 :])
