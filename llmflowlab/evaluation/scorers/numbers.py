@@ -30,7 +30,13 @@ _ENDINGS = (
     *("s", "es", "en", "n", "e", "er", "x", "i", "a", "o"),
     *("а", "о", "ы", "и", "у", "е", "ов", "ев", "ей", "ь", "я", "ам", "ами", "ом"),
 )
-_IRREGULAR = {"people": "person", "men": "man", "women": "woman", "children": "child", "mice": "mouse"}
+_IRREGULAR = {
+    "people": "person",
+    "men": "man",
+    "women": "woman",
+    "children": "child",
+    "mice": "mouse",
+}
 _LEAST_STEM = 3
 
 
@@ -61,7 +67,7 @@ class Tolerance:
         meant = [r for r in wanted.readings if r.sure or r.value == wanted.first.value]
         for one in given.readings:
             for other in meant:
-                first = one is given.first and other is wanted.first
+                first = one.unit == given.first.unit and other.unit == wanted.first.unit
                 found = self._same(one, other, first=first, margin=wanted.margin)
                 yield found if one.sure and other.sure else min(found, Agreement.OPEN)
 
@@ -91,7 +97,9 @@ class Tolerance:
     def _without_unit(self, given: Reading, wanted: Reading, margin: Fraction | None) -> Agreement:
         """Compare where one number has a unit and the other none."""
         plain = self._near(given, wanted, None, None, margin)
-        shares = [u for u in (given.unit, wanted.unit) if isinstance(u, Unit) and u.dimension == _SHARE]
+        shares = [
+            u for u in (given.unit, wanted.unit) if isinstance(u, Unit) and u.dimension == _SHARE
+        ]
         if not shares:
             return plain
         one = Unit(dimension=_SHARE)
@@ -160,5 +168,7 @@ def _same_word(one: str, other: str) -> bool:
 def _stems(word: str) -> set[str]:
     if word.endswith("ies"):
         word = word[:-3] + "y"
-    cut = {word[: -len(e)] for e in _ENDINGS if word.endswith(e) and len(word) - len(e) >= _LEAST_STEM}
+    cut = {
+        word[: -len(e)] for e in _ENDINGS if word.endswith(e) and len(word) - len(e) >= _LEAST_STEM
+    }
     return {word, *cut}

@@ -8,7 +8,14 @@ from llmflowlab.evaluation.dataset import Dataset, Row
 from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, accepted
 from llmflowlab.evaluation.scorers.numbers import Agreement, Tolerance
 from llmflowlab.evaluation.scorers.options import Options
-from llmflowlab.text.numbers import Answer, Numbers, Unit, asks_for_year, could_be_year, read_numbers
+from llmflowlab.text.numbers import (
+    Answer,
+    Numbers,
+    Unit,
+    asks_for_year,
+    could_be_year,
+    read_numbers,
+)
 
 __all__ = ["NumericMatch"]
 
@@ -74,13 +81,13 @@ class NumericMatch(ExpectingScorer):
     def _one(self, answer: Answer, wanted: Answer) -> Agreement:
         if len(wanted.given) > 1 and not wanted.open:
             # Every expected number must be given, and no other.
-            matched = [max(self._tolerance.agreement(q, w) for q in answer.given) for w in wanted.given]
+            matched = [
+                max(self._tolerance.agreement(q, w) for q in answer.given) for w in wanted.given
+            ]
             complete = _YES if len(answer.given) == len(wanted.given) and not answer.open else _NO
             return min(*matched, complete)
         accepted_ones = (*wanted.given, *wanted.restated)
-        each = [
-            max(self._tolerance.agreement(q, w) for w in accepted_ones) for q in answer.given
-        ]
+        each = [max(self._tolerance.agreement(q, w) for w in accepted_ones) for q in answer.given]
         again = [
             max(self._tolerance.agreement(q, w) for w in accepted_ones) for q in answer.restated
         ]

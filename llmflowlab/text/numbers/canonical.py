@@ -9,7 +9,7 @@ from llmflowlab.text.numbers.latex import without_latex
 
 __all__ = ["CLOSE", "LONGEST", "OPEN", "OPEN_MACHINE", "canonical"]
 
-LONGEST = 60_000
+LONGEST = 40_000
 """Of a longer text, only the beginning and the end are read, together so many characters."""
 
 OPEN, CLOSE, OPEN_MACHINE = "\ue001", "\ue002", "\ue003"
@@ -55,10 +55,14 @@ _CHARS = {
     "“": '"',
     "„": '"',
 }
-_DROPPED = re.compile(r"[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ufe0f]")
+_DROPPED = re.compile(
+    r"[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ufe0f]"
+)
 _WIDE = re.compile(r"[\uff01-\uff5e]")
 _SQUARED = re.compile(r"[\u3371-\u33df]")
-_EMPHASIS = re.compile(r"(?<!\d)\*\*|\*\*(?!\d)|__|(?<![\w*])\*(?=\S)|(?<=[\w.,;:!?%)])\*(?![\w*])|`+|</?(?:b|i|em|strong|sub|span|u|p|br|code)\b[^<>]{0,80}>")
+_EMPHASIS = re.compile(
+    r"(?<!\d)\*\*|\*\*(?!\d)|__|(?<![\w*])\*(?=\S)|(?<=[\w.,;:!?%)])\*(?![\w*])|`+|</?(?:b|i|em|strong|sub|span|u|p|br|code)\b[^<>]{0,80}>"
+)
 _RAISED_TAG = re.compile(r"<sup>\s*([-+\u2212]?\d{1,4})\s*</sup>")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -67,13 +68,10 @@ class Numbers:
         return replace(answer, conflicting=tuple(other))
 
     def _within(self, statement: Statement) -> list[Quantity]:
-        return [
-            q
-            for q in self.found
-            if statement.start <= q.start < statement.end and not q.negated and q.rank > Rank.NUMBERING
-        ] or [
-            q for q in self.found if statement.start <= q.start < statement.end and not q.negated
-        ]
+        first = bisect_left(self.found, statement.start, key=_start)
+        last = bisect_left(self.found, statement.end, key=_start)
+        inside = [q for q in self.found[first:last] if not q.negated]
+        return [q for q in inside if q.rank > Rank.NUMBERING] or inside
 
     def _leading(self, statement: Statement, like: Unit | None) -> Answer:
         """Return the first number of a statement, or that after its last sign of equality."""
@@ -129,7 +127,11 @@ class Numbers:
                 if ALTERNATIVE.fullmatch(gap) or (self.dutch and ALTERNATIVE_DUTCH.fullmatch(gap)):
                     is_open = True
                     given.append(other)
-                elif _LIST.fullmatch(gap) and _same_kind(left, right, gap) and not (left.operand or right.operand):
+                elif (
+                    _LIST.fullmatch(gap)
+                    and _same_kind(left, right, gap)
+                    and not (left.operand or right.operand)
+                ):
                     given.append(other)
                 elif _RESTATES.fullmatch(gap) and (_is_near(left, right)):
                     restated.append(other)
@@ -143,6 +145,10 @@ class Numbers:
         return between(self.text, left, right)
 
 
+def _start(one: Quantity) -> int:
+    return one.start
+
+
 _CALCULATES = re.compile(
     r"[ \u00a0)]{0,4}(?:=|[-−–+*×÷·/^]|\*\*|(?:plus|minus|times|divided by|mal|fois)(?=[ \u00a0]))[ \u00a0($€£]{0,4}",
     re.IGNORECASE,
@@ -151,7 +157,9 @@ _RESTATES = re.compile(
     r"[ \u00a0]{0,2}(?:[(\[][ \u00a0]?)?(?:=|≈|≃|~|or(?: about| roughly| approximately)|approximately|about|roughly|i\.e\.,?|that is,?|"
     r"etwa|ca\.|circa|environ|aproximadamente|или примерно|примерно|约|約)?[ \u00a0]{0,2}",
 )
-_LIST = re.compile(rf"(?:{CONJUNCTION.pattern})(?:[^\W\d_]{{1,2}}(?:_\d)?[ \u00a0]?=[ \u00a0]?)?", re.IGNORECASE)
+_LIST = re.compile(
+    rf"(?:{CONJUNCTION.pattern})(?:[^\W\d_]{{1,2}}(?:_\d)?[ \u00a0]?=[ \u00a0]?)?", re.IGNORECASE
+)
 
 
 def _same_kind(left: Quantity, right: Quantity, gap: str) -> bool:
@@ -167,7 +175,11 @@ def _same_kind(left: Quantity, right: Quantity, gap: str) -> bool:
 def _is_near(left: Quantity, right: Quantity) -> bool:
     """Whether two neighbours may be the same quantity, one of them rounded."""
     a, b = left.first, right.first
-    if isinstance(a.unit, Unit) and isinstance(b.unit, Unit) and a.unit.dimension == b.unit.dimension:
+    if (
+        isinstance(a.unit, Unit)
+        and isinstance(b.unit, Unit)
+        and a.unit.dimension == b.unit.dimension
+    ):
         one, two = a.unit.base(a.value), b.unit.base(b.value)
     else:
         one, two = a.value, b.value
@@ -220,4 +232,9 @@ def read_numbers(text: str, *, language: str | None = None) -> Numbers:
             for q in found
         ]
     found = described(plain, joined(plain, found), tongue)
-    return Numbers(text=plain, found=tuple(found), stated=tuple(statements(plain)), dutch=base_of(tongue) == "nl")
+    return Numbers(
+        text=plain,
+        found=tuple(found),
+        stated=tuple(statements(plain)),
+        dutch=base_of(tongue) == "nl",
+    )

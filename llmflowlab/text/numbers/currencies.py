@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from llmflowlab.text.numbers.cldr import currency_codes, currency_of_sign, currency_phrases
+from llmflowlab.text.numbers.lexicon import words_of
 
 __all__ = ["SIGNS", "coded", "money_named", "signed"]
 
@@ -38,6 +39,11 @@ _SIGNS: dict[str, str] = {
     "¢": "USD/100 EUR/100",
     "US$": "USD",
     "U$S": "USD",
+    "$US": "USD",
+    "$CA": "CAD",
+    "$AU": "AUD",
+    "£GB": "GBP",
+    "USD$": "USD",
     "CA$": "CAD",
     "C$": "CAD",
     "A$": "AUD",
@@ -126,8 +132,8 @@ def coded(word: str) -> tuple[str, ...]:
     return (code,) if known else ()
 
 
-_WORDLESS = frozenset(
-    "USD EUR GBP JPY CNY INR CHF CAD AUD NZD SEK NOK DKK PLN CZK HUF RUB BRL MXN KRW HKD SGD".split()
+_WORDLESS = words_of(
+    "USD EUR GBP JPY CNY INR CHF CAD AUD NZD SEK NOK DKK PLN CZK HUF RUB BRL MXN KRW HKD SGD"
 )
 
 

@@ -16,9 +16,11 @@ MOST_DIGITS = 300
 MACHINE = "machine"
 """The language of JSON's numbers: a decimal point, no groups."""
 
-RUN = r"\d+(?:[.,'٫٬\u00a0 ]\d+)*|[.,٫]\d+"
-_GROUPS = r"\d{{1,3}}(?:{0}\d{{3}})+|\d{{1,2}}(?:{0}\d{{2}})+{0}\d{{3}}"
-_GROUPED = {sign: re.compile(_GROUPS.format(re.escape(sign))) for sign in ".,' \u00a0٬"}
+RUN = r"\d+(?:[.,'٫٬\u00a0 ]\d+){0,40}|[.,٫]\d+"
+"""Digits with separators; bounded, so that a page of digits is read in linear time."""
+_GROUPED = {sign: re.compile(rf"\d{{1,3}}(?:{re.escape(sign)}\d{{3}})+") for sign in ".' \u00a0٬"}
+# Only a comma groups as India does: 1,50,000.
+_GROUPED[","] = re.compile(r"\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

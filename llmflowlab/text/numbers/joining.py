@@ -21,7 +21,9 @@ _OPERATOR = re.compile(
     re.IGNORECASE,
 )
 _MINUS = re.compile(r"[ \u00a0]?[-−–][ \u00a0]?")
-_BESIDE = re.compile(r"[ \u00a0]?(?:,[ \u00a0]?)?(?:(?:and|und|et|y|e|и|en)[ \u00a0])?", re.IGNORECASE)
+_BESIDE = re.compile(
+    r"[ \u00a0]?(?:,[ \u00a0]?)?(?:(?:and|und|et|y|e|и|en)[ \u00a0])?", re.IGNORECASE
+)
 _DENSE_SCALE = re.compile(r"[百千万萬亿億兆만억조천백]$")
 _SCALED = re.compile(r"[^\W\d_]+\.?[ \u00a0]?$")
 _ADDED = frozenset({"length", "mass", "time", "months", "angle"})
@@ -79,7 +81,9 @@ def _scaled_together(text: str, found: list[Quantity]) -> list[Quantity]:
 
 
 def _is_scaled(text: str, one: Quantity) -> bool:
-    return one.first.value >= 1000 and bool(re.search(r"\d[ \u00a0]?[^\W\d_]", text[one.start : one.end]))
+    return one.first.value >= 1000 and bool(
+        re.search(r"\d[ \u00a0]?[^\W\d_]", text[one.start : one.end])
+    )
 
 
 def _added(text: str, found: list[Quantity]) -> list[Quantity]:
@@ -92,7 +96,7 @@ def _added(text: str, found: list[Quantity]) -> list[Quantity]:
         name = a.unit.dimension[0][0] if len(a.unit.dimension) == 1 else ""
         if a.unit.dimension != b.unit.dimension or not (name in _ADDED or name.isupper()):
             return None
-        whole = a.value.denominator == 1 and 0 <= b.value and a.unit.offset == 0
+        whole = a.value.denominator == 1 and b.value >= 0 and a.unit.offset == 0
         if not whole or b.unit.factor >= a.unit.factor or b.value * b.unit.factor >= a.unit.factor:
             return None
         sign = -1 if a.value < 0 else 1
@@ -123,14 +127,16 @@ def _ranges(text: str, found: list[Quantity]) -> list[Quantity]:
         low, high = _comparable(left, right)
         if (dashed and low >= high) or (not dashed and low >= high and begins is None):
             return None
-        if isinstance(left.first.unit, Unit) and left.first.unit != right.first.unit and right.first.unit:
+        if (
+            isinstance(left.first.unit, Unit)
+            and left.first.unit != right.first.unit
+            and right.first.unit
+        ):
             return None
         readings = _given_unit(left, right) if left.first.unit is None else left.readings
         ends = tuple(replace(r, upper=right.first.value) for r in readings)
         loose = begins is not None and not bounded
-        return replace(
-            left, readings=ends, end=right.end, loose_range=loose, sources=(left, right)
-        )
+        return replace(left, readings=ends, end=right.end, loose_range=loose, sources=(left, right))
 
     return _pairwise(text, found, join)
 

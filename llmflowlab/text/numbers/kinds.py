@@ -23,7 +23,9 @@ __all__ = ["asks_for_year", "could_be_year", "described"]
 
 _NEAR = 40
 """Characters before a number that are looked at."""
-_NUMBERING = re.compile(r"(?m)^[ \u00a0]{0,8}(?:[-*#>][ ]{0,3}){0,3}\(?(\d{1,3})[.)]\)?(?=[ \u00a0]+\S)")
+_NUMBERING = re.compile(
+    r"(?m)^[ \u00a0]{0,8}(?:[-*#>][ ]{0,3}){0,3}\(?(\d{1,3})[.)]\)?(?=[ \u00a0]+\S)"
+)
 _SOURCE = re.compile(r"\[[ ]?$")
 _WORD_BEFORE = re.compile(r"([^\W\d_]+)\.?(?:[ \u00a0]de)?[ \u00a0]$")
 _WORD_AFTER = re.compile(
@@ -40,8 +42,8 @@ def described(text: str, found: list[Quantity], language: str | None) -> list[Qu
 def could_be_year(one: Quantity) -> bool:
     """Whether a bare whole number of four digits could be a year."""
     reading = one.first
-    return reading.unit is None and reading.value.denominator == 1 and (
-        1000 <= reading.value <= 2199
+    return (
+        reading.unit is None and reading.value.denominator == 1 and (1000 <= reading.value <= 2199)
     )
 
 
@@ -84,7 +86,11 @@ def _rank(
 ) -> Rank:
     if one.start in numbering:
         return Rank.NUMBERING
-    if _SOURCE.search(before) and re.match(r"[ ]?[\],]", text[one.end :]) and before.rstrip("[ ")[-1:].isalnum():
+    if (
+        _SOURCE.search(before)
+        and re.match(r"[ ]?[\],]", text[one.end :])
+        and before.rstrip("[ ")[-1:].isalnum()
+    ):
         return Rank.NUMBERING
     whole = one.first.value.denominator == 1 and one.first.unit is None
     digits = text[one.start : end]
@@ -98,7 +104,8 @@ def _rank(
         return Rank.YEAR
     small = digits.isdigit() and len(digits) <= 2
     if small and (
-        _is_month(_WORD_BEFORE.search(before), months) or _is_month(_WORD_AFTER.match(text, end), months)
+        _is_month(_WORD_BEFORE.search(before), months)
+        or _is_month(_WORD_AFTER.match(text, end), months)
     ):
         return Rank.LABEL
     if ORDINAL.match(text, end) and text[end : end + 1] not in " \u00a0" and digits.isdigit():

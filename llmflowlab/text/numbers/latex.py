@@ -58,7 +58,9 @@ def without_latex(text: str) -> str:
         for pattern, plain in _COMPILED:
             text = pattern.sub(plain, text)
         for _ in range(_NESTED):
-            text = _PLAIN.sub(lambda m: f" {m[1]}" + _space_before(m.string[m.end() : m.end() + 1]), text)
+            text = _PLAIN.sub(
+                lambda m: f" {m[1]}" + _space_before(m.string[m.end() : m.end() + 1]), text
+            )
             text = _FRACTION.sub(_over, text)
             text = _ROOT.sub(" √ ", text)
         text = _boxes(text)
@@ -99,7 +101,12 @@ def _boxes(text: str) -> str:
         while end < len(text) and depth and end - match.end() < 500:
             depth += {"{": 1, "}": -1}.get(text[end], 0)
             end += 1
-        out += [text[place : match.start()], BOX_OPEN, text[match.end() : end - (depth == 0)], BOX_CLOSE]
+        out += [
+            text[place : match.start()],
+            BOX_OPEN,
+            text[match.end() : end - (depth == 0)],
+            BOX_CLOSE,
+        ]
         place = end
     out.append(text[place:])
     return "".join(out)

@@ -20,7 +20,6 @@ __all__ = [
     "NEGATED_BEFORE",
     "NO_UNIT",
     "ORDINAL",
-    "PER",
     "POINTS",
     "RANGE",
     "RANGE_BEGINS",
@@ -29,7 +28,12 @@ __all__ = [
     "YEAR_ASKED",
     "YEAR_BEFORE",
     "any_of",
+    "words_of",
 ]
+
+
+def words_of(text: str, apart_by: str | None = None) -> frozenset[str]:
+    return frozenset(text.split(apart_by))
 
 
 def any_of(words: str) -> str:
@@ -51,7 +55,9 @@ RANGE = re.compile(
 )
 _BETWEEN = any_of("between|zwischen|entre|tra|fra|между|tussen|między|antara|介于|在|بين")
 _FROM = any_of("from|von|de|du|da|dal|desde|от|с|van|od|dari|从|從|من")
-RANGE_BEGINS = re.compile(rf"(?:(?P<between>{_BETWEEN})|(?P<start>{_FROM})){_G}[$€£¥₹]?{_G}$", re.IGNORECASE)
+RANGE_BEGINS = re.compile(
+    rf"(?:(?P<between>{_BETWEEN})|(?P<start>{_FROM})){_G}[$€£¥₹]?{_G}$", re.IGNORECASE
+)
 _AND = "(?:and|und|et|y|e|ed|и|en|i|ve|dan|और|এবং)"
 CONJUNCTION = re.compile(
     rf"{_G}(?:[,;/&、]{_G}(?:{_AND}[ \u00a0])?|(?<=[ \u00a0]){_AND}[ \u00a0]|(?:和|与|と|와|과|و){_G})(?:[$€£¥₹]{_G})?",
@@ -120,46 +126,45 @@ YEAR_ASKED = re.compile(
     r"wanneer|kiedy|kapan)\b|年|什么时候|いつ|언제|몇 ?년|متى|أي عام|कब|किस वर्ष",
     re.IGNORECASE,
 )
-PER = r"(?:per|pro|par|je|/)"
-POINTS = frozenset(
+POINTS = words_of(
     "prozentpunkt|prozentpunkte|prozentpunkten|points de pourcentage|point de pourcentage|punto porcentual|puntos porcentuales|"
     "punti percentuali|punto percentuale|pontos percentuais|ponto percentual|процентный пункт|процентных пункта|"
     "процентных пунктов|п.п|个百分点|個百分點|百分点|パーセントポイント|퍼센트포인트|퍼센트 포인트|نقطة مئوية|نقاط مئوية|प्रतिशत अंक|"
-    "procentpunt|punkt procentowy|punktów procentowych|yüzde puan".split("|")
+    "procentpunt|punkt procentowy|punktów procentowych|yüzde puan",
+    apart_by="|",
 )
-TRANSPARENT = frozenset(
+TRANSPARENT = words_of(
     "full|whole|entire|total|more|additional|extra|other|different|exactly|approximately|us|american|long|short|ganze|weitere|"
-    "autres|más|altri|outros".split("|")
+    "autres|más|altri|outros",
+    apart_by="|",
 )
 """Words between a number and its unit that do not change it."""
-NO_UNIT = frozenset(
-    (
-        "a an the and or but nor so as at by for from in into is it its of off on onto out over per than that then there these they this "
-        "to too up us was we were what when where which while who will with would are be been being am not no yes if because since "
-        "can could do does did had has have he her him his how i may me might must my our she should some such their them through "
-        "until about above after again all also any before below between both each either every few however just only other "
-        "under very you your times plus minus equals divided multiplied squared cubed thus hence therefore total more less left remaining altogether "
-        "respectively overall exactly approximately now here gives makes means equal correct right wrong answer result final "
-        "der die das den dem des ein eine einen einem einer eines und oder aber ist sind war waren im am zum zur von vom mit für auf aus bei "
-        "nach über unter vor zu als auch nicht nur noch so wie wenn weil dass sich er sie es wir ihr man mal durch gleich ergibt insgesamt beträgt "
-        "lautet also hat haben werden wird "
-        "le la les un une des du de et ou mais est sont était dans en sur sous pour par avec sans ce cette ces qui que quoi dont où il elle "
-        "ils elles nous vous on ne pas plus au aux car donc fois égale total "
-        "el los las una unos unas del al y o u pero es son era fue con sin sobre entre hasta desde como porque cuando donde se su sus lo más menos "
-        "por para que ya muy veces igual esta este "
-        "il lo gli i uno di da nel nella dei delle degli e ed ma è sono era con su tra fra perché quando dove come si più meno anche volte "
-        "o os as um uma uns umas do da dos das no na nos nas em ao à e é são foi com sem sobre entre até porque quando onde mais menos também vezes "
-        "het de een en of maar is zijn was in op aan van voor met door bij naar uit over onder niet ook als dat die dit er "
-        "и или но а в во на с со к ко о об от до из за по под при без для не ни что как это этот эта эти он она оно они мы вы был была было были "
-        "есть если то же бы раз равно "
-        "jest są i lub ale w z na do od dla o po przez nie się to że jako "
-        "ve veya ama bir bu şu da için ile dan den "
-        "dan atau tetapi adalah di ke dari untuk dengan yang ini itu karena "
-        "هو هي في من إلى على عن مع أو لأن هذا هذه كان التي الذي ثم لا "
-        "है हैं था थे थी और या में से को का की के पर यह वह कि तो ने होता होगा होगी "
-        "입니다 이다 이며 이고 은 는 이 가 을 를 의 에 로 으로 와 과 그리고 "
-        "bis oder sondern sowie bzw à al jusqu'à sino oppure of lub или либо до до или если тогда albo veya atau till vs v x y z n also rather maybe perhaps approximately "
-        "e o ed od"
-    ).split()
+NO_UNIT = words_of(
+    "a an the and or but nor so as at by for from in into is it its of off on onto out over per than that then there these they this "
+    "to too up us was we were what when where which while who will with would are be been being am not no yes if because since "
+    "can could do does did had has have he her him his how i may me might must my our she should some such their them through "
+    "until about above after again all also any before below between both each either every few however just only other "
+    "under very you your times plus minus equals divided multiplied squared cubed thus hence therefore total more less left remaining altogether "
+    "respectively overall exactly approximately now here gives makes means equal correct right wrong answer result final "
+    "der die das den dem des ein eine einen einem einer eines und oder aber ist sind war waren im am zum zur von vom mit für auf aus bei "
+    "nach über unter vor zu als auch nicht nur noch so wie wenn weil dass sich er sie es wir ihr man mal durch gleich ergibt insgesamt beträgt "
+    "lautet also hat haben werden wird "
+    "le la les un une des du de et ou mais est sont était dans en sur sous pour par avec sans ce cette ces qui que quoi dont où il elle "
+    "ils elles nous vous on ne pas plus au aux car donc fois égale total "
+    "el los las una unos unas del al y o u pero es son era fue con sin sobre entre hasta desde como porque cuando donde se su sus lo más menos "
+    "por para que ya muy veces igual esta este "
+    "il lo gli i uno di da nel nella dei delle degli e ed ma è sono era con su tra fra perché quando dove come si più meno anche volte "
+    "o os as um uma uns umas do da dos das no na nos nas em ao à e é são foi com sem sobre entre até porque quando onde mais menos também vezes "
+    "het de een en of maar is zijn was in op aan van voor met door bij naar uit over onder niet ook als dat die dit er "
+    "и или но а в во на с со к ко о об от до из за по под при без для не ни что как это этот эта эти он она оно они мы вы был была было были "
+    "есть если то же бы раз равно "
+    "jest są i lub ale w z na do od dla o po przez nie się to że jako "
+    "ve veya ama bir bu şu da için ile dan den "
+    "dan atau tetapi adalah di ke dari untuk dengan yang ini itu karena "
+    "هو هي في من إلى على عن مع أو لأن هذا هذه كان التي الذي ثم لا "
+    "है हैं था थे थी और या में से को का की के पर यह वह कि तो ने होता होगा होगी "
+    "입니다 이다 이며 이고 은 는 이 가 을 를 의 에 로 으로 와 과 그리고 "
+    "bis oder sondern sowie bzw à al jusqu'à sino oppure of lub или либо до до или если тогда albo veya atau till vs v x y z n also rather maybe perhaps approximately "
+    "e o ed od"
 )
 """Words after a number that are no unit of it."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from llmflowlab.text.numbers.cldr import base_of, compact_scales
+from llmflowlab.text.numbers.lexicon import words_of
 
 __all__ = ["scale_at"]
 
@@ -38,10 +39,12 @@ _BY_LANGUAGE: dict[str, dict[int, str]] = {
         18: "trillion trillions trillionen trillón trillones triljoen trylion",
     },
 }
-_LONG = frozenset("de fr es it nl pl da sv no nb nn fi hu cs sk sl hr ro".split())
-_DOZENS = frozenset("dozen dozens dutzend douzaine douzaines docena docenas dozzina dozzine dúzia".split())
+_LONG = words_of("de fr es it nl pl da sv no nb nn fi hu cs sk sl hr ro")
+_DOZENS = words_of("dozen dozens dutzend douzaine douzaines docena docenas dozzina dozzine dúzia")
 _DENSE = re.compile(r"\s?([百千万萬亿億兆만억조천백仟]+)")
-_WORD = re.compile(r"[ \u00a0-]?([^\W\d_]+[\u0900-\u0983\u09be-\u09cd]*(?:[^\W\d_]|[\u0900-\u097f])*)(\.(?!\d))?")
+_WORD = re.compile(
+    r"[ \u00a0-]?([^\W\d_]+[\u0900-\u0983\u09be-\u09cd]*(?:[^\W\d_]|[\u0900-\u097f])*)(\.(?!\d))?"
+)
 
 
 def scale_at(text: str, place: int, language: str | None) -> tuple[int, int] | None:

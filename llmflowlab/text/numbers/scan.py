@@ -3,42 +3,34 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from math import isqrt
 
-from llmflowlab.text.numbers.currencies import SIGNS, coded, signed
-from llmflowlab.text.numbers.digits import MOST_DIGITS, RUN, Convention, values
-from llmflowlab.text.numbers.lexicon import MINUS, ORDINAL
+from llmflowlab.text.numbers.digits import RUN, Convention, values
+from llmflowlab.text.numbers.lexicon import ORDINAL
 from llmflowlab.text.numbers.masks import masked
+from llmflowlab.text.numbers.powers import OVER, Values, grown, has_power
 from llmflowlab.text.numbers.quantity import Quantity, Reading
 from llmflowlab.text.numbers.scales import scale_at
+from llmflowlab.text.numbers.signs import booked, follows_money, prefix
 from llmflowlab.text.numbers.unit_table import PI
 from llmflowlab.text.numbers.unit_text import Found, Noun, money, unit_at
 from llmflowlab.text.numbers.units import Unit, combined
 
 __all__ = ["numbers_in"]
 
-_LARGEST_POWER = 400
 _S = r"[ \u00a0]"
 _NUMBER = re.compile(rf"(?P<run>{RUN})|(?P<symbol>√(?!{_S}?\d)|π)")
-_EXPONENT = re.compile(r"[eE]([-+]?\d{1,4})(?![\w.]|,\d)")
-_TIMES_TEN = re.compile(
-    rf"{_S}?[x×·*]{_S}?10{_S}?(?:\^|\*\*){_S}?[({{]?{_S}?([-+−–]?{_S}?\d{{1,4}})(?!\d){_S}?[)}}]?"
-)
-_RAISED = re.compile(rf"{_S}?(?:\^|\*\*){_S}?[({{]?([-+−]?\d{{1,4}})(?!\d)[)}}]?")
-_OVER = re.compile(rf"{_S}?/{_S}?(\d{{1,{MOST_DIGITS}}}(?:\.\d{{1,20}})?)(?![\d/]|[.,]\d)(?![^\W_]*/\d)(?!\w)")
-_MIXED = re.compile(rf"{_S}{{1,2}}(\d{{1,4}}){_S}?/{_S}?(\d{{1,4}})(?![\d/]|[.,]\d)")
 _PI = re.compile(rf"{_S}?[·*×]?{_S}?π")
 _ROOT = re.compile(rf"{_S}?[·*×]?{_S}?√")
-_BEFORE = re.compile(
-    rf"(?P<lead>[-−–+]?{_S}?)(?P<money>(?:{'|'.join(map(re.escape, SIGNS))})|(?<![^\W\d_])[A-Z]{{3}}){_S}{{0,2}}$"
+_DENSE = re.compile(
+    "[\u0590-\u06ff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 )
-_BOOKED = re.compile(rf"({'|'.join(map(re.escape, SIGNS))})\($")
-_SIGN = re.compile(rf"(?P<sign>[-+−–]){_S}{{0,2}}$")
-_DENSE = re.compile("[\u0590-\u06ff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 # A small `m`, `b` or `t` after money is a scale; so is a capital anywhere.
 _LETTER_SCALE = re.compile(r"(?P<gap>[ \u00a0]?)(?P<letter>[kKmMbBtT])(?![\w²/^·])")
+_ORDINAL = ((Noun(("ordinal",)), True),)
 _CONNECTING = re.compile(r"[ \u00a0](?:of|de|di)(?=[ \u00a0])|[ \u00a0]d'(?=[^\W\d_])")
 _LETTERS = {"k": 3, "m": 6, "b": 9, "t": 12}
 
@@ -58,10 +50,10 @@ class _Scan:
 
     def run(self) -> Iterator[Quantity]:
         text, place = self._text, 0
-        masks = masked(text)
+        masks = deque(masked(text))
         while match := _NUMBER.search(text, place):
             while masks and masks[0][1] <= match.start():
-                masks.pop(0)
+                masks.popleft()
             if masks and masks[0][0] < match.end():
                 place = max(masks[0][1], match.start() + 1)
                 self._last_end = place
@@ -77,13 +69,15 @@ class _Scan:
         if match["symbol"] == "π" and alone:
             value = Fraction(PI)
             end = match.end()
-            if over := _OVER.match(self._text, end):
+            if over := OVER.match(self._text, end):
                 if not (below := Fraction(over[1])):
                     return None, over.end()
                 value, end = value / below, over.end()
             return self._dressed(match.start(), end, [(value, True)], whole=True)
         unread = Reading(value=Fraction(0), sure=False)
-        return Quantity(readings=(unread,), start=match.start(), end=match.end(), operand=True), match.end()
+        return Quantity(
+            readings=(unread,), start=match.start(), end=match.end(), operand=True
+        ), match.end()
 
     def _number(self, match: re.Match[str]) -> tuple[Quantity | None, int] | None:
         run, start = match["run"], match.start()
@@ -98,9 +92,7 @@ class _Scan:
             return self._root(start, end, read)
         return self._dressed(start, end, read, whole=False)
 
-    def _without_neighbour(
-        self, run: str, read: list[tuple[Fraction, bool]]
-    ) -> tuple[str, list[tuple[Fraction, bool]]]:
+    def _without_neighbour(self, run: str, read: Values) -> tuple[str, Values]:
         """Return a run of digits without the number that stands beside it."""
         if read and " " in run and not self._how.spaced:
             groups = run.replace(",", ".").partition(".")[0].split(" ")
@@ -117,9 +109,7 @@ class _Scan:
             return first, values(first, self._how)
         return run, read
 
-    def _root(
-        self, start: int, end: int, read: list[tuple[Fraction, bool]]
-    ) -> tuple[Quantity | None, int]:
+    def _root(self, start: int, end: int, read: Values) -> tuple[Quantity | None, int]:
         value = read[0][0]
         if value.denominator == 1 and isqrt(value.numerator) ** 2 == value.numerator:
             root = [(Fraction(isqrt(value.numerator)), True)]
@@ -133,13 +123,15 @@ class _Scan:
         before, after = text[max(start - 2, 0) : start], text[end : end + 2]
         last = before[-1:]
         attached = start == self._last_end and start > 0
-        if last and (_is_letter(last) or last in "_@\\") and not attached:
-            money = _BEFORE.search(text[max(start - 8, 0) : start])
-            if money is None or not _codes(money["money"], self._language):
-                return False
-        if last in ("/", ":") and len(before) == 2 and before[0].isalnum() and last + before[0] != ":":
-            if last == "/" or before[0].isdigit():
-                return False
+        in_word = bool(last) and (_is_letter(last) or last in "_@\\") and not attached
+        if in_word and not follows_money(text, start, self._language):
+            return False
+        if (
+            len(before) == 2
+            and before[0].isalnum()
+            and (last == "/" or (last == ":" and before[0].isdigit()))
+        ):
+            return False
         if len(before) == 2 and last == "-" and _is_letter(before[0]):
             return False
         if len(after) == 2 and after[0] == ":" and after[1].isdigit():
@@ -150,33 +142,32 @@ class _Scan:
 
     def _joined(self, end: int) -> bool:
         """Whether letters and digits after a number are a unit's: `5m2`, `1h30`, `1e6`, `3x4`."""
-        if _EXPONENT.match(self._text, end) or _TIMES_TEN.match(self._text, end):
+        if has_power(self._text, end):
             return True
         unit = unit_at(self._text, end, self._language)
         return unit is not None and not isinstance(unit.readings[0][0], Noun)
 
     def _dressed(
-        self, start: int, end: int, read: list[tuple[Fraction, bool]], *, whole: bool
+        self, start: int, end: int, read: Values, *, whole: bool
     ) -> tuple[Quantity | None, int]:
         """Return a number with what stands before and after it, and where that ends."""
         text = self._text
         if not whole:
-            grown = self._grown(end, read)
-            if grown is None:
+            more = grown(self._text, end, read)
+            if more is None:
                 return None, end
-            read, end = grown
+            read, end = more
         if _ROOT.match(text, end):
             unread = Reading(value=Fraction(0), sure=False)
             return Quantity(readings=(unread,), start=start, end=end, operand=True), end
         if pi := _PI.match(text, end):
             read, end = [(v * Fraction(PI), sure) for v, sure in read], pi.end()
-            if over := _OVER.match(text, end):
+            if over := OVER.match(text, end):
                 below = Fraction(over[1])
                 read, end = [(v / below, sure) for v, sure in read if below], over.end()
-        first, sign, codes = self._before(start)
-        if (booked := _BOOKED.search(text[max(first - 6, 0) : first])) and text[end : end + 1] == ")":
-            # An accountant's minus: $(50).
-            codes, sign, end = _codes(booked[1], self._language), -1, end + 1
+        first, sign, codes = prefix(text, start, self._last_end, self._language)
+        if text[end : end + 1] == ")" and (loss := booked(text, first, self._language)):
+            codes, sign, end = loss, -1, end + 1
         scale, end = self._scale(end)
         read = [(value * sign * scale, sure) for value, sure in read]
         if not read:
@@ -185,73 +176,6 @@ class _Scan:
             # All in brackets: a loss where it is money; else hardly.
             read = [(-v, s) for v, s in read] if codes else [*read, *((-v, False) for v, _ in read)]
         return self._with_unit(first, end, read, codes)
-
-    def _grown(
-        self, end: int, read: list[tuple[Fraction, bool]]
-    ) -> tuple[list[tuple[Fraction, bool]], int] | None:
-        """Apply power, exponent and fraction; None where that is no number."""
-        text = self._text
-        if power := _EXPONENT.match(text, end) or _TIMES_TEN.match(text, end):
-            n = int(re.sub(r"[ \u00a0]", "", power[1]).replace("−", "-").replace("–", "-"))
-            if abs(n) > _LARGEST_POWER:
-                return None
-            return [(value * Fraction(10) ** n, sure) for value, sure in read], power.end()
-        if power := _RAISED.match(text, end):
-            n = int(power[1].replace("−", "-"))
-            sizes = [len(str(v.numerator)) + len(str(v.denominator)) for v, _ in read]
-            if abs(n) * max(sizes) > 2 * _LARGEST_POWER or (n < 0 and not all(v for v, _ in read)):
-                return None
-            return [(value**n, sure) for value, sure in read], power.end()
-        if mixed := _MIXED.match(text, end):
-            above, below = int(mixed[1]), int(mixed[2])
-            if 0 < above < below and all(value.denominator == 1 for value, _ in read):
-                return [(value + Fraction(above, below), s) for value, s in read], mixed.end()
-        if over := _OVER.match(text, end):
-            below = Fraction(over[1])
-            return ([(value / below, s) for value, s in read], over.end()) if below else None
-        return read, end
-
-    def _before(self, start: int) -> tuple[int, int, tuple[str, ...]]:
-        """Return where a number begins with sign and currency, its sign, and the currency's codes."""
-        text, codes, sign = self._text, (), 1
-        left = max(self._last_end, start - 12)
-        sign, start = self._sign(start, left)
-        found = _BEFORE.search(text[left:start])
-        if found and (codes := _codes(found["money"], self._language)):
-            start = left + found.start("money")
-            if sign == 1:
-                sign, start = self._sign(start, left)
-        return start, sign, codes
-
-    def _sign(self, start: int, left: int) -> tuple[int, int]:
-        text = self._text
-        if word := MINUS.search(text[max(left, start - 10) : start]):
-            place = start - len(word[0])
-            # "10 minus 5" takes away; it is no negative number.
-            return (1, start) if _ends_number(text[:place]) else (-1, place)
-        mark = _SIGN.search(text[left:start])
-        if mark is None:
-            return 1, start
-        place = left + mark.start()
-        if mark["sign"] == "+":
-            return 1, start
-        spaced = mark.end() - mark.start() > 1
-        before = text[max(place - 3, 0) : place]
-        if _ends_number(before) or before[-1:].isalpha():
-            return 1, start
-        if spaced and (mark["sign"] == "–" or re.search(r"[^\W_][.,:;!?)]*[ \u00a0]$", before)):
-            # A dash between words, unless it is a true minus sign.
-            return (-1, place) if mark["sign"] == "−" and not re.search(r"\d\S*[ \u00a0]$", before) else (1, start)
-        if spaced and self._is_bullet(place):
-            return 1, start
-        return -1, place
-
-    def _is_bullet(self, place: int) -> bool:
-        """Whether a dash begins a line, and other lines stand in the text."""
-        line = self._text.rfind("\n", 0, place) + 1
-        return not self._text[line:place].strip() and bool(
-            self._text[:line].strip() or re.search(r"\n\s*\S", self._text[place:])
-        )
 
     def _scale(self, end: int) -> tuple[int, int]:
         factor = 1
@@ -263,11 +187,11 @@ class _Scan:
         return factor, end
 
     def _with_unit(
-        self, start: int, end: int, read: list[tuple[Fraction, bool]], codes: tuple[str, ...]
+        self, start: int, end: int, read: Values, codes: tuple[str, ...]
     ) -> tuple[Quantity, int]:
         text = self._text
         if ORDINAL.match(text, end):
-            return _quantity(_readings(read, None, True), start, end), end
+            return _quantity(_readings(read, _ORDINAL, True), start, end), end
         joint = _CONNECTING.match(text, end)
         unit = unit_at(text, joint.end() if joint else end, self._language)
         letter = _LETTER_SCALE.match(text, end)
@@ -277,7 +201,9 @@ class _Scan:
             power = 10 ** _LETTERS[letter["letter"].lower()]
             more = [(value * power, sure) for value, sure in read]
             if codes:
-                return _quantity(_readings(more, money(codes), True), start, letter.end()), letter.end()
+                return _quantity(
+                    _readings(more, money(codes), True), start, letter.end()
+                ), letter.end()
             behind = unit_at(text, letter.end(), self._language)
             # 300 K are kelvin, 300K hardly.
             likely = letter["letter"] in "kM" or not letter["gap"]
@@ -295,7 +221,7 @@ class _Scan:
         self,
         start: int,
         end: int,
-        read: list[tuple[Fraction, bool]],
+        read: Values,
         codes: tuple[str, ...],
         unit: Found | None,
     ) -> tuple[Quantity, int]:
@@ -315,12 +241,8 @@ class _Scan:
         return _quantity(_readings(read, known, True), start, end), end
 
 
-def _codes(text: str, language: str | None) -> tuple[str, ...]:
-    return signed(text, language) or (coded(text) if len(text) == 3 and text.isascii() else ())
-
-
 def _readings(
-    read: list[tuple[Fraction, bool]],
+    read: Values,
     units: tuple[tuple[Unit | Noun, bool], ...] | None,
     sure: bool,
 ) -> list[Reading]:
@@ -338,7 +260,3 @@ def _quantity(readings: list[Reading], start: int, end: int) -> Quantity:
 
 def _is_letter(char: str) -> bool:
     return char.isalpha() and not _DENSE.match(char)
-
-
-def _ends_number(before: str) -> bool:
-    return bool(re.search(r"[\d)%°²³][ \u00a0]{0,2}$", before))

@@ -47,7 +47,9 @@ _CUE = re.compile(
     re.IGNORECASE,
 )
 _DIRECT = re.compile("[^\\x00-\\u024f]")
-_END = re.compile(r"(?<!\d)[.!?](?=\s|$|\ue002)|(?<=\d)[.!?](?=\s|$|\ue002)|[。！？।؟]|\n|\ue001|\ue003")
+_END = re.compile(
+    r"(?<!\d)[.!?](?=\s|$|\ue002)|(?<=\d)[.!?](?=\s|$|\ue002)|[。！？।؟]|\n|\ue001|\ue003"
+)
 _LONGEST = 240
 _CORRECTION = re.compile(
     r"(?:\b(?:but|wait|actually|correction|corrected|sorry|oops|however|instead|rather|no,|hmm|mistake|error|thought|so|thus|therefore|"
@@ -65,8 +67,12 @@ SAID_AFTER = re.compile(
 """`42 is the answer`."""
 
 _FIELDS = (
-    any_of("final_answer|finalAnswer|final answer|answer|antwort|réponse|respuesta|risposta|resposta|ответ|答案|答え|답|정답|الإجابة|उत्तर"),
-    any_of("result|ergebnis|résultat|resultado|risultato|результат|结果|結果|결과|النتيجة|परिणाम|solution"),
+    any_of(
+        "final_answer|finalAnswer|final answer|answer|antwort|réponse|respuesta|risposta|resposta|ответ|答案|答え|답|정답|الإجابة|उत्तर"
+    ),
+    any_of(
+        "result|ergebnis|résultat|resultado|risultato|результат|结果|結果|결과|النتيجة|परिणाम|solution"
+    ),
     any_of("value|wert|valeur|valor|valore|значение|output"),
 )
 _TAG = re.compile(

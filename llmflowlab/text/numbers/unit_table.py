@@ -222,7 +222,12 @@ TABLE: tuple[Entry, ...] = (
     Entry("mmHg mmhg", "", _PRESSURE, "133.322387415"),
     Entry("inHg", "", _PRESSURE, "3386.388640341"),
     Entry("Torr torr", "", _PRESSURE, "101325/760"),
-    Entry("psi", "pound-force per square inch/pound-force per square inch,pound per square inch/pounds per square inch", _PRESSURE, "6894.757293168361"),
+    Entry(
+        "psi",
+        "pound-force per square inch/pound-force per square inch,pound per square inch/pounds per square inch",
+        _PRESSURE,
+        "6894.757293168361",
+    ),
     Entry("erg", "erg", _ENERGY, "1e-7"),
     Entry("BTU Btu", "british thermal unit", _ENERGY, "1055.05585262"),
     Entry("", "therm", _ENERGY, "105505585.262"),
@@ -268,13 +273,39 @@ ALSO: dict[str, str] = {
     **dict.fromkeys(("キロ",), "kilometer"),
     **dict.fromkeys(("摄氏度", "攝氏度"), "degree celsius"),
     **dict.fromkeys(("华氏度", "華氏度"), "degree fahrenheit"),
-    **dict.fromkeys(("度", "도", "grad", "grados", "gradi", "graus", "degrés", "градусов", "डिग्री", "درجة"), "degree"),
+    **dict.fromkeys(
+        ("度", "도", "grad", "grados", "gradi", "graus", "degrés", "градусов", "डिग्री", "درجة"),
+        "degree",
+    ),
     **dict.fromkeys(("kmh", "км/час", "km/std", "stundenkilometer"), "kilometer per hour"),
-    **dict.fromkeys(("kilomètres à l'heure", "kilomètre à l'heure", "chilometri all'ora", "км в час"), "kilometer per hour"),
+    **dict.fromkeys(
+        ("kilomètres à l'heure", "kilomètre à l'heure", "chilometri all'ora", "км в час"),
+        "kilometer per hour",
+    ),
     **dict.fromkeys(("часа", "час", "часов"), "hour"),
-    **dict.fromkeys(("prozent", "procent", "por cento", "por ciento", "pour cent", "per cento", "процентов"), "percent"),
-    **dict.fromkeys(("процента", "процент", "パーセント", "퍼센트", "프로", "प्रतिशत", "بالمئة", "بالمائة", "في المئة", "في المائة"), "percent"),
+    **dict.fromkeys(
+        ("prozent", "procent", "por cento", "por ciento", "pour cent", "per cento", "процентов"),
+        "percent",
+    ),
+    **dict.fromkeys(
+        (
+            "процента",
+            "процент",
+            "パーセント",
+            "퍼센트",
+            "프로",
+            "प्रतिशत",
+            "بالمئة",
+            "بالمائة",
+            "في المئة",
+            "في المائة",
+        ),
+        "percent",
+    ),
     **dict.fromkeys(("promille", "промилле", "por mil", "pour mille", "per mille"), "permille"),
-    **dict.fromkeys(("metri quadrati", "metros cuadrados", "metros quadrados", "mètres carrés", "qm"), "square meter"),
+    **dict.fromkeys(
+        ("metri quadrati", "metros cuadrados", "metros quadrados", "mètres carrés", "qm"),
+        "square meter",
+    ),
 }
 """Names in other languages that CLDR does not give, each with its English one."""

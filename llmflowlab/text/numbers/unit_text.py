@@ -3,63 +3,46 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from fractions import Fraction
-from functools import cache, lru_cache
+from functools import lru_cache
 
 from llmflowlab.text.numbers.cldr import base_of, unit_phrases
-from llmflowlab.text.numbers.currencies import SIGNS, coded, money_named, signed
-from llmflowlab.text.numbers.lexicon import NO_UNIT, POINTS, TRANSPARENT
-from llmflowlab.text.numbers.unit_table import ALSO
-from llmflowlab.text.numbers.units import DEGREE, Unit, combined, named, symbolised, unit_of
+from llmflowlab.text.numbers.currencies import SIGNS, coded, signed
+from llmflowlab.text.numbers.lexicon import NO_UNIT
+from llmflowlab.text.numbers.unit_names import (
+    DENSE,
+    TOKEN,
+    Found,
+    Noun,
+    Readings,
+    by_name,
+    money,
+    named_units,
+    of_cldr,
+)
+from llmflowlab.text.numbers.units import Unit, combined, symbolised, unit_of
 
 __all__ = ["Found", "Noun", "money", "unit_at"]
 
-_LONGEST_NAME = 6
-"""Words of a unit's name at most: `метров на секунду в квадрате`."""
-_WITHOUT_LANGUAGE = ("en", "de", "fr", "es", "it", "pt")
-"""Whose names of units are understood in a text of no known language."""
-_DENSE = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _GAP = re.compile(r"[ \u00a0]{0,2}-?[ \u00a0]?")
-_TOKEN = re.compile(r"[ \u00a0]?([^\s\u00a0\d,;:!?()\[\]{}<>=\ue000-\uf8ff\"|+~]{1,40})")
 _SIGN = "|".join(map(re.escape, SIGNS))
 _FACTOR = re.compile(
-    rf"(?P<name>°[ \u00a0]?[CFKR](?![^\W\d_])|[%‰‱°'\"]|{_SIGN}|FLOP/s|dB\(A\)|[lL](?:it(?:er|re|res|ers|ros|ri))?[ \u00a0]?(?:/|per|pro|auf|por|aux|alle)[ \u00a0]?(?:los )?100[ \u00a0]?(?:km|[kKcq][uh]?[ií]l[oóò]m\w+)|[^\W\d_{_DENSE}]+)"
+    rf"(?P<name>°[ \u00a0]?[CFKR](?![^\W\d_])|[%‰‱°'\"]|{_SIGN}|FLOP/s|dB\(A\)|[lL](?:it(?:er|re|res|ers|ros|ri))?[ \u00a0]?(?:/|per|pro|auf|por|aux|alle)[ \u00a0]?(?:los )?100[ \u00a0]?(?:km|[kKcq][uh]?[ií]l[oóò]m\w+)|[^\W\d_{DENSE}]+)"
     r"(?:(?:\^\(?(?P<raised>[-+]?\d)\)?|(?P<exponent>\d)|(?P<below>-\d))(?![\d.,]*\d))?"
 )
-_TIMES = re.compile(r"[ \u00a0]?[·*×][ \u00a0]?(?!\d)|[ \u00a0](?=[^\W\d_]+\^?-?\d(?!\d))|-(?=[^\W\d_])"
-    r"|(?<=\d)(?=[A-Za-zΩμ])|(?<=N)[ \u00a0](?=m(?!\w))|(?<=W)[ \u00a0](?=h(?!\w))|(?<=A)[ \u00a0](?=h(?!\w))")
+_TIMES = re.compile(
+    r"[ \u00a0]?[·*×][ \u00a0]?(?!\d)|[ \u00a0](?=[^\W\d_]+\^?-?\d(?!\d))|-(?=[^\W\d_])"
+    r"|(?<=\d)(?=[A-Za-zΩμ])|(?<=N)[ \u00a0](?=m(?!\w))|(?<=W)[ \u00a0](?=h(?!\w))|(?<=A)[ \u00a0](?=h(?!\w))"
+)
+# What SI's prefixes would make of common words: "us" is no microsecond, "das" no decasecond.
+_WORDS_NOT_SYMBOLS = frozenset(
+    {"a", "I", "as", "das", "x", "y", "us", "dem", "des", "dt", "Us", "Des"}
+)
 _MOST_FACTORS = 8
-_IS_DENSE = re.compile(f"[{_DENSE}]")
-_OVER = re.compile(r"[ \u00a0]?/[ \u00a0]?(?!\d)|[ \u00a0](?:per|pro|par|por|je)[ \u00a0](?=[^\W\d_])")
+_ISDENSE = re.compile(f"[{DENSE}]")
+_OVER = re.compile(
+    r"[ \u00a0]?/[ \u00a0]?(?!\d)|[ \u00a0](?:per|pro|par|por|je)[ \u00a0](?=[^\W\d_])"
+)
 _LETTER = re.compile(r"[^\W\d_]")
-
-
-@dataclass(frozen=True, slots=True)
-class Noun:
-    """A word after a number that is no unit known; agrees with itself only, in any number or case."""
-
-    words: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The units that may be meant, the likeliest first, each with whether that is sure."""
-
-    readings: tuple[tuple[Unit | Noun, bool], ...]
-    end: int
-
-
-def money(codes: tuple[str, ...]) -> tuple[tuple[Unit | Noun, bool], ...]:
-    """Return currencies as units; only the first is sure."""
-    made: list[tuple[Unit | Noun, bool]] = []
-    for n, code in enumerate(codes):
-        whole, slash, _ = code.partition("/")
-        unit = unit_of(whole)
-        factor = Fraction(1, 100) if slash else Fraction(1)
-        made.append((Unit(dimension=unit.dimension, factor=factor), n == 0))
-    return tuple(made)
 
 
 def unit_at(text: str, place: int, language: str | None) -> Found | None:
@@ -68,93 +51,14 @@ def unit_at(text: str, place: int, language: str | None) -> Found | None:
     start = gap.end() if gap else place
     spaced = start > place
     symbol = _by_symbol(text, start, language, spaced)
-    name = _by_name(text, start, language)
+    name = by_name(text, start, language)
+    if symbol and name and text[symbol.end : name.end] == ".":
+        # The point of the sentence: "1 s." is no Italian century.
+        name = None
     found = [_compound(text, f, language) for f in (symbol, name) if f]
     if found:
         return max(found, key=lambda f: f.end)
     return _unknown(text, start, language)
-
-
-def _by_name(text: str, start: int, language: str | None) -> Found | None:
-    if re.match(f"[{_DENSE}]", text[start : start + 1]):
-        return _dense_name(text, start, language)
-    ends: list[int] = []
-    words: list[str] = []
-    place = start
-    while len(words) < _LONGEST_NAME and (match := _TOKEN.match(text, place)):
-        if not words and match.start(1) != start:
-            break
-        words.append(match[1].casefold())
-        ends.append(match.end())
-        place = match.end()
-    for size in range(len(words), 0, -1):
-        last = words[size - 1]
-        bare = last.rstrip(".*_-–—/'")
-        for form in dict.fromkeys((last, bare)):
-            phrase = " ".join((*words[: size - 1], form))
-            if (readings := _named(phrase, language)) is not None:
-                return Found(readings, ends[size - 1] - (len(last) - len(form)))
-    if len(words) > 1 and words[0] in TRANSPARENT and (unit := _named(words[1].rstrip("."), language)):
-        return Found(unit, ends[1])
-    return None
-
-
-def _dense_name(text: str, start: int, language: str | None) -> Found | None:
-    run = re.match(f"[{_DENSE}A-Za-z]{{1,16}}", text[start:])
-    for size in range(len(run[0]) if run else 0, 0, -1):
-        if run and (readings := _named(run[0][:size].casefold(), language)) is not None:
-            return Found(readings, start + size)
-    return None
-
-
-@lru_cache(maxsize=4096)
-def _named(phrase: str, language: str | None) -> tuple[tuple[Unit | Noun, bool], ...] | None:
-    if phrase in NO_UNIT:
-        return None
-    if phrase in POINTS:
-        return ((_known("percentage point"), True),)
-    if phrase in ("ton", "tons"):
-        return tuple((_known(name), name == "short ton") for name in ("short ton", "tonne", "long ton"))
-    if phrase in ("pound", "pounds"):
-        return ((_known("pound"), True), *money(("GBP", "EGP")))
-    if codes := money_named(phrase, language):
-        return money(codes)
-    letter = re.fullmatch(r"[^\W\d_]", phrase)
-    if letter is None and phrase.isascii() and (unit := named(phrase)) is not None:
-        return ((unit, True),)
-    if phrase in ALSO:
-        return ((_known(ALSO[phrase]), True),)
-    for known in (language,) if base_of(language) in _languages() else _WITHOUT_LANGUAGE:
-        for form in _forms(phrase):
-            if (name := unit_phrases(known).get(form)) is not None and (len(form) > 1 or not form.isascii()):
-                return ((_of_cldr(name), True),)
-    return None
-
-
-@cache
-def _languages() -> frozenset[str]:
-    from babel.localedata import locale_identifiers
-
-    return frozenset(locale_identifiers())
-
-
-def _forms(phrase: str) -> Iterator[str]:
-    yield phrase
-    for ending in ("n", "s", "en", "es", "e", "a", "u"):
-        if phrase.endswith(ending) and len(phrase) > len(ending) + 3:
-            yield phrase[: -len(ending)]
-
-
-def _known(name: str) -> Unit:
-    unit = named(name)
-    assert unit is not None
-    return unit
-
-
-def _of_cldr(name: str) -> Unit:
-    if name == "generic":
-        return DEGREE
-    return named(name) or unit_of(f"unit {name}")
 
 
 def _by_symbol(text: str, start: int, language: str | None, spaced: bool) -> Found | None:
@@ -166,7 +70,9 @@ def _by_symbol(text: str, start: int, language: str | None, spaced: bool) -> Fou
         raised = ((u.power(exponent), sure) for u, sure in readings if isinstance(u, Unit))
         readings = tuple(raised)
     found = _compound(text, Found(readings, end), language) if readings else None
-    if found is None or (_LETTER.match(text[found.end :]) and not _IS_DENSE.match(text[found.end :])):
+    if found is None or (
+        _LETTER.match(text[found.end :]) and not _ISDENSE.match(text[found.end :])
+    ):
         return None
     return found
 
@@ -202,7 +108,7 @@ def _group(
     text: str, place: int, language: str | None, bracket: bool, *, below: bool
 ) -> tuple[list[tuple[Unit, int]], int] | None:
     """Return the factors after `/` or `·`: one, or those in brackets."""
-    name = _by_name(text, place, language) if below and not bracket else None
+    name = by_name(text, place, language) if below and not bracket else None
     if name is not None and isinstance(name.readings[0][0], Unit) and " " in text[place : name.end]:
         return [(name.readings[0][0], 1)], name.end
     found: list[tuple[Unit, int]] = []
@@ -225,7 +131,7 @@ def _group(
 
 def _factor(
     text: str, place: int, language: str | None, *, spaced: bool, alone: bool
-) -> tuple[tuple[tuple[Unit | Noun, bool], ...], int, int] | None:
+) -> tuple[Readings, int, int] | None:
     match = _FACTOR.match(text, place)
     if match is None:
         return None
@@ -236,7 +142,7 @@ def _factor(
     if name == "in" and not re.match(r"\s*(?:[.,;:)\ue002]|$|\^|\d|/)", text[match.end("name") :]):
         readings = ()
     if not readings and not alone and name.casefold() not in NO_UNIT:
-        readings = _named(name.casefold(), language) or ((Noun((name.casefold(),)), True),)
+        readings = named_units(name.casefold(), language) or ((Noun((name.casefold(),)), True),)
     if not readings:
         return None
     exponent = match["raised"] or match["exponent"] or match["below"]
@@ -246,7 +152,7 @@ def _factor(
 
 
 @lru_cache(maxsize=4096)
-def _of_symbol(name: str, language: str | None, spaced: bool) -> tuple[tuple[Unit | Noun, bool], ...]:
+def _of_symbol(name: str, language: str | None, spaced: bool) -> Readings:
     if codes := signed(name, language):
         return money(codes)
     if name in ("'", '"'):
@@ -258,7 +164,7 @@ def _of_symbol(name: str, language: str | None, spaced: bool) -> tuple[tuple[Uni
         return ()
     if small in ("am", "pm"):
         return ((unit_of(f"clock {small}"), True), *((u, True) for u in symbolised(name)))
-    if name in ("a", "I", "as", "das", "x", "y") or (name.isascii() and small in ("us", "dem", "des", "dt")):
+    if name in _WORDS_NOT_SYMBOLS:
         return ()
     own = symbolised(name, exact=True)
     if not own and len(name) == 3 and (codes := coded(name)):
@@ -266,23 +172,28 @@ def _of_symbol(name: str, language: str | None, spaced: bool) -> tuple[tuple[Uni
     own = own or symbolised(name)
     if not own and small != name and small in NO_UNIT:
         return ()
-    found: list[tuple[Unit | Noun, bool]] = [(unit, n == 0 or unit.dimension != own[0].dimension) for n, unit in enumerate(own)]
+    found: list[tuple[Unit | Noun, bool]] = [
+        (unit, n == 0 or unit.dimension != own[0].dimension) for n, unit in enumerate(own)
+    ]
     if name in ("KB", "kb", "Kb", "K"):
-        found += [(unit, False) for unit in symbolised({"KB": "KiB", "kb": "kB", "Kb": "kB"}.get(name, name))]
+        found += [
+            (unit, False)
+            for unit in symbolised({"KB": "KiB", "kb": "kB", "Kb": "kB"}.get(name, name))
+        ]
     if not found and base_of(language) and len(name) > 1 and not name.isascii():
         phrase = unit_phrases(language).get(small)
-        found = [(_of_cldr(phrase), True)] if phrase else []
+        found = [(of_cldr(phrase), True)] if phrase else []
     return tuple(found)
 
 
 def _unknown(text: str, start: int, language: str | None) -> Found | None:
     """Return the words after a number, up to a word or sign that ends a phrase."""
-    dense = re.match(f"[{_DENSE}]{{1,12}}", text[start:])
+    dense = re.match(f"[{DENSE}]{{1,12}}", text[start:])
     if dense is not None:
         return None if _PARTICLE.match(dense[0]) else Found(((Noun((dense[0],)), True),), start)
     words: list[str] = []
     place = start
-    while len(words) < 4 and (match := _TOKEN.match(text, place)):
+    while len(words) < 4 and (match := TOKEN.match(text, place)):
         # Of `people/km2` only the first word.
         word = match[1].partition("/")[0].casefold().strip("*_-–—'’")
         bare = word.rstrip(".。")

@@ -116,7 +116,12 @@ def _symbols() -> Mapping[str, tuple[Unit, ...]]:
     for entry in TABLE:
         for symbol in entry.symbols.split():
             alone = _unit(entry, Fraction(1))
-            twins = [u for e in TABLE if e is not entry and symbol in e.symbols.split() for u in [_unit(e, Fraction(1))]]
+            twins = [
+                u
+                for e in TABLE
+                if e is not entry and symbol in e.symbols.split()
+                for u in [_unit(e, Fraction(1))]
+            ]
             made[symbol] = (alone, *twins)
     return made
 
@@ -142,7 +147,12 @@ def _names() -> Mapping[str, Unit]:
                 for form in (one, many or one + "s"):
                     made.setdefault(prefix + form, unit)
     made.update({"mmhg": _symbols()["mmHg"][0], "millimeter ofhg": _symbols()["mmHg"][0]})
-    made.update({"inch ofhg": _symbols()["inHg"][0], "acre foot": combined([(made["acre"], 1), (made["foot"], 1)])})
+    made.update(
+        {
+            "inch ofhg": _symbols()["inHg"][0],
+            "acre foot": combined([(made["acre"], 1), (made["foot"], 1)]),
+        }
+    )
     return made
 
 
