@@ -1,6 +1,7 @@
 """`numeric_match` on many numbers in many languages; the battery stands in tests/text."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -269,3 +270,30 @@ def test_the_options_decide_what_a_unit_counts_for():
     assert outcome("20 °C", "22 °C", scorer="numeric_match:relative=0.05") == 0.0
     assert outcome("3", "between 2-3", scorer="numeric_match:which=any") == 1.0
     assert outcome("5", "not 5 but 6", scorer="numeric_match:which=any") == 0.0
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "scorers" / "numeric_match.md"
+
+
+def page_rows():
+    """Return language, expected, accepted and refused answers of the page's table."""
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        if len(cells) == 5 and cells[2].startswith("`"):
+            language, expected, accepted, refused = cells[1:]
+            # "`a` then `b`" are two lines of one answer.
+            lists = [
+                ["\n".join(re.findall(r"`([^`]+)`", one)) for one in cell.split(" · ")]
+                for cell in (expected, accepted, refused)
+            ]
+            yield language or None, lists[0][0], lists[1], lists[2]
+
+
+@pytest.mark.parametrize(("language", "expected", "accepted", "refused"), list(page_rows()))
+def test_the_page_says_what_is_read(language, expected, accepted, refused):
+    assert [said for said in accepted if outcome(expected, said, language) != 1.0] == []
+    assert [said for said in refused if outcome(expected, said, language) == 1.0] == []
+
+
+def test_the_page_has_a_line_for_each_kind_of_number():
+    assert len(list(page_rows())) >= 25

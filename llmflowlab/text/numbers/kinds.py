@@ -5,19 +5,21 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from llmflowlab.text.numbers.cldr import month_names
+from llmflowlab.text.numbers.cldr import base_of, month_names
 from llmflowlab.text.numbers.lexicon import (
     BOUND_AFTER,
     BOUND_BEFORE,
     LABEL,
     NEGATED_AFTER,
     NEGATED_BEFORE,
+    OF_ALL,
     ORDINAL,
+    PART_OF,
     YEAR_AFTER,
     YEAR_ASKED,
     YEAR_BEFORE,
 )
-from llmflowlab.text.numbers.quantity import Quantity, Rank
+from llmflowlab.text.numbers.quantity import Quantity, Rank, between
 
 __all__ = ["asks_for_year", "could_be_year", "described"]
 
@@ -36,7 +38,15 @@ _WORD_AFTER = re.compile(
 def described(text: str, found: list[Quantity], language: str | None) -> list[Quantity]:
     """Return numbers with what the words around them say."""
     numbering = _numbering(text)
-    return [_described(text, one, language, numbering) for one in found]
+    out: list[Quantity] = []
+    for one in found:
+        made = _described(text, one, language, numbering)
+        # The Dutch "of" is an "or".
+        whole = out and base_of(language) != "nl" and OF_ALL.fullmatch(between(text, out[-1], one))
+        if whole:
+            made = replace(made, rank=min(made.rank, Rank.LABEL))
+        out.append(made)
+    return out
 
 
 def could_be_year(one: Quantity) -> bool:
@@ -71,6 +81,7 @@ def _described(text: str, one: Quantity, language: str | None, numbering: set[in
         one,
         rank=_rank(text, one, before, number_end, language, numbering),
         negated=bool(NEGATED_BEFORE.search(before) or NEGATED_AFTER.match(text, one.end)),
+        operand=one.operand or bool(PART_OF.search(before)),
         bound=bound[0].strip(" \u00a0$€£¥₹-").casefold() if bound else "",
     )
 

@@ -19,7 +19,9 @@ __all__ = [
     "NEGATED_AFTER",
     "NEGATED_BEFORE",
     "NO_UNIT",
+    "OF_ALL",
     "ORDINAL",
+    "PART_OF",
     "POINTS",
     "RANGE",
     "RANGE_BEGINS",
@@ -112,6 +114,17 @@ ORDINAL = re.compile(
     r"(?:st|nd|rd|th|er|ère|ème|e|º|ª|-?(?:й|я|е|го|ый|ая|ое)|번째|वां|वीं|वें|番目)(?![^\W\d_])",
     re.IGNORECASE,
 )
+OF_ALL = re.compile(
+    r"(?:[ \u00a0](?:out of|of|von|sur|de|su|di|em|из|od|van|dari)(?:[ \u00a0](?:the|a total of|den|insgesamt|les|los|i))?[ \u00a0])",
+    re.IGNORECASE,
+)
+"""Between a number and the whole that it is a part of: `90 out of 100`."""
+PART_OF = re.compile(
+    r"(?<![^\W\d_])(?:half|twice|double|triple|thrice|(?:a |one )?(?:third|quarter|fifth|tenth)|hälfte|doppelte|moitié|double|tiers|mitad|doble|"
+    r"tercio|metà|doppio|terzo|metade|dobro|terço|половина|треть)(?:[ \u00a0](?:of|von|de|di|del|от|as much as|as many as))?[ \u00a0]$",
+    re.IGNORECASE,
+)
+"""Before a number of which a part or multiple is meant: `half of 12`."""
 YEAR_BEFORE = re.compile(
     r"(?:(?<![^\W\d_])(?:in|since|by|until|before|after|during|year|of|circa|ca\.|c\.|spring|summer|autumn|fall|winter|"
     r"im jahre?|jahr|seit|ab|um|en|depuis|année|l'an|año|desde|del|nel|dal|anno|em|ano|в|году|с|sinds|w|roku|tahun|عام|سنة|सन्|वर्ष|jan\w*|feb\w*|"

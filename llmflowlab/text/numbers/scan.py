@@ -94,7 +94,8 @@ class _Scan:
 
     def _without_neighbour(self, run: str, read: Values) -> tuple[str, Values]:
         """Return a run of digits without the number that stands beside it."""
-        if read and " " in run and not self._how.spaced:
+        # Who writes decimals with a comma may group with a space, whatever CLDR prefers.
+        if read and " " in run and not self._how.spaced and self._how.decimal != ",":
             groups = run.replace(",", ".").partition(".")[0].split(" ")
             if len(groups) == 2 and not groups[1].startswith("0"):
                 return run, [(value, False) for value, _ in read]

@@ -66,6 +66,13 @@ SAID_AFTER = re.compile(
 )
 """`42 is the answer`."""
 
+_OPENING = re.compile(
+    r"\W{0,6}\d[^\n,.]{0,40}(?:[.,]\d[^\n,.]{0,40})?,[ \u00a0](?:which|because|since|as|given that|denn|weil|da|car|parce que|puisque|"
+    r"porque|ya que|perché|poiché|pois|так как|потому что|omdat|bo)(?![^\W\d_])",
+    re.IGNORECASE,
+)
+"""A number first, its reason after it: `12, because ...`."""
+
 _FIELDS = (
     any_of(
         "final_answer|finalAnswer|final answer|answer|antwort|réponse|respuesta|risposta|resposta|ответ|答案|答え|답|정답|الإجابة|उत्तर"
@@ -107,6 +114,8 @@ def statements(text: str) -> list[Statement]:
         Statement(start=m.end(1), end=m.start(2), strength=3, corrects=False)
         for m in re.finditer(f"([{OPEN}{OPEN_MACHINE}])[^{CLOSE}]{{0,500}}({CLOSE})", text)
     ]
+    if opening := _OPENING.match(text):
+        found.append(Statement(start=0, end=opening.end(), strength=0, corrects=False))
     last = 0
     for match in _CUE.finditer(text):
         if match["direct"] is not None and not _DIRECT.match(match[0][-1:]):

@@ -82,7 +82,7 @@ def by_name(text: str, start: int, language: str | None) -> Found | None:
     for size in range(len(words), 0, -1):
         last = words[size - 1]
         bare = last.rstrip(".*_-–—/'")
-        for form in dict.fromkeys((last, bare)):
+        for form in dict.fromkeys((last, bare, last.partition("/")[0])):
             phrase = " ".join((*words[: size - 1], form))
             if (readings := named_units(phrase, language)) is not None:
                 return Found(readings, ends[size - 1] - (len(last) - len(form)))

@@ -142,7 +142,7 @@ TABLE: tuple[Entry, ...] = (
     Entry("pc", "parsec", "length", f"149597870700*648000/{PI}", "si"),
     Entry("P", "poise", "mass length-1 time-1", "1/10", "si"),
     Entry("St", "stokes/stokes", "length2 time-1", "1/10000", "si"),
-    Entry("G Gs", "gauss/gauss", "mass time-2 current-1", "1/10000", "si"),
+    Entry("G Gs", "gauss/gauss", "mass time-2 current-1", "1/10000"),
     Entry("M", "molar", "amount length-3", "1000"),
     Entry("mM", "millimolar", "amount length-3"),
     Entry("μM uM", "micromolar", "amount length-3", "1/1000"),
