@@ -62,7 +62,7 @@ def without_latex(text: str) -> str:
                 lambda m: f" {m[1]}" + _space_before(m.string[m.end() : m.end() + 1]), text
             )
             text = _FRACTION.sub(_over, text)
-            text = _ROOT.sub(" √ ", text)
+            text = _ROOT.sub(_root, text)
         text = _boxes(text)
     return text.replace(_DOLLAR, "$")
 
@@ -70,6 +70,11 @@ def without_latex(text: str) -> str:
 def _unmath(match: re.Match[str]) -> str:
     inner = match[1] or match[2]
     return f" {inner} "
+
+
+def _root(match: re.Match[str]) -> str:
+    whole = re.fullmatch(r"\\sqrt\s?\{?\s?(\d{1,100})\s?\}?", match[0])
+    return f" √{whole[1]} " if whole else " √ "
 
 
 def _space_before(rest: str) -> str:

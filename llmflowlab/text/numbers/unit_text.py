@@ -27,11 +27,11 @@ _GAP = re.compile(r"[ \u00a0]{0,2}-?[ \u00a0]?")
 _SIGN = "|".join(map(re.escape, SIGNS))
 _FACTOR = re.compile(
     rf"(?P<name>°[ \u00a0]?[CFKR](?![^\W\d_])|[%‰‱°'\"]|{_SIGN}|FLOP/s|dB\(A\)|[lL](?:it(?:er|re|res|ers|ros|ri))?[ \u00a0]?(?:/|per|pro|auf|por|aux|alle)[ \u00a0]?(?:los )?100[ \u00a0]?(?:km|[kKcq][uh]?[ií]l[oóò]m\w+)|[^\W\d_{DENSE}]+)"
-    r"(?:(?:\^\(?(?P<raised>[-+]?\d)\)?|(?P<exponent>\d)|(?P<below>-\d))(?![\d.,]*\d))?"
+    r"(?:(?:\^(?:\((?P<bracketed>[-+]?\d)\)|(?P<raised>[-+]?\d))|(?P<exponent>\d)|(?P<below>-\d))(?![\d.,]*\d))?"
 )
 _TIMES = re.compile(
     r"[ \u00a0]?[·*×][ \u00a0]?(?!\d)|[ \u00a0](?=[^\W\d_]+\^?-?\d(?!\d))|-(?=[^\W\d_])"
-    r"|(?<=\d)(?=[A-Za-zΩμ])|(?<=N)[ \u00a0](?=m(?!\w))|(?<=W)[ \u00a0](?=h(?!\w))|(?<=A)[ \u00a0](?=h(?!\w))"
+    r"|(?<=\d)(?=[A-Za-zΩμ])|[ \u00a0](?=(?:kg|m|s|K|A|mol|cd|N|J|W|V|Pa)(?:[·/^]|[ \u00a0](?:kg|m|s|K|A|mol)\^?-?\d))|(?<=N)[ \u00a0](?=m(?!\w))|(?<=W)[ \u00a0](?=h(?!\w))|(?<=A)[ \u00a0](?=h(?!\w))"
 )
 # What SI's prefixes would make of common words: "us" is no microsecond, "das" no decasecond.
 _WORDS_NOT_SYMBOLS = frozenset(
@@ -145,8 +145,9 @@ def _factor(
         readings = named_units(name.casefold(), language) or ((Noun((name.casefold(),)), True),)
     if not readings:
         return None
-    exponent = match["raised"] or match["exponent"] or match["below"]
-    if match["below"] and alone:
+    exponent = match["raised"] or match["bracketed"] or match["exponent"] or match["below"]
+    # 8'6" are feet and inches, no power.
+    if (match["below"] and alone) or name in ("'", '"'):
         return readings, 1, match.end("name")
     return readings, int(exponent or 1), match.end()
 
@@ -211,9 +212,9 @@ def _unknown(text: str, start: int, language: str | None) -> Found | None:
 
 
 _PARTICLE = re.compile(
-    r"(?:です|でした|である|だ|は|が|を|で|に|の|と|も|か|から|まで|より|という|となり|になり|な|"
-    r"是|的|了|在|和|为|為|或|与|而|不|就|也|，|等|个答|"
-    r"입니다|이다|이며|이고|이라|예요|이에요|은|는|이|가|을|를|의|에|로|으로|와|과|라|"
+    r"(?:です|でした|である|だ|は|が|を|で|に|の|と|も|か|から|まで|より|〜|という|となり|になり|な|"
+    r"到|至|是|的|了|在|和|为|為|或|与|而|不|就|也|，|等|个答|"
+    r"에서|부터|까지|입니다|이다|이며|이고|이라|예요|이에요|은|는|이|가|을|를|의|에|로|으로|와|과|라|"
     r"ค|คือ|และ)"
 )
 
