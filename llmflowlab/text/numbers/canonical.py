@@ -9,7 +9,7 @@ from llmflowlab.text.numbers.latex import without_latex
 
 __all__ = ["CLOSE", "LONGEST", "OPEN", "OPEN_MACHINE", "canonical"]
 
-LONGEST = 40_000
+LONGEST = 24_000
 """Of a longer text, only the beginning and the end are read, together so many characters."""
 
 OPEN, CLOSE, OPEN_MACHINE = "\ue001", "\ue002", "\ue003"

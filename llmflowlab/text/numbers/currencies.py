@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from functools import cache
 
@@ -141,9 +142,12 @@ def money_named(phrase: str, language: str | None) -> tuple[str, ...]:
     """Return the codes of a currency's name in lower case: `us dollars`, `Euro`, `рублей`."""
     if codes := _short_names().get(phrase):
         return codes
-    if code := currency_phrases(language).get(phrase) or currency_phrases("en").get(phrase):
-        return (code,)
-    return ()
+    english = currency_phrases("en")
+    plain = (
+        unicodedata.normalize("NFKD", phrase.replace("ł", "l")).encode("ascii", "ignore").decode()
+    )
+    code = currency_phrases(language).get(phrase) or english.get(phrase) or english.get(plain)
+    return (code,) if code else ()
 
 
 @cache

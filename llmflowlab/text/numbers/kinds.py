@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import cache
 
 from llmflowlab.text.numbers.cldr import base_of, month_names
 from llmflowlab.text.numbers.lexicon import (
@@ -28,6 +29,7 @@ _NEAR = 40
 _NUMBERING = re.compile(
     r"(?m)^[ \u00a0]{0,8}(?:[-*#>][ ]{0,3}){0,3}\(?(\d{1,3})[.)]\)?(?=[ \u00a0]+\S)"
 )
+_SAYS = re.compile(r"[^\W\d_]|[<>≤≥≠#№]")
 _SOURCE = re.compile(r"\[[ ]?$")
 _WORD_BEFORE = re.compile(r"([^\W\d_]+)\.?(?:[ \u00a0]de)?[ \u00a0]$")
 _WORD_AFTER = re.compile(
@@ -75,13 +77,15 @@ def _numbering(text: str) -> set[int]:
 
 def _described(text: str, one: Quantity, language: str | None, numbering: set[int]) -> Quantity:
     before = text[max(one.start - _NEAR, 0) : one.start]
+    # Nothing is said where there are only digits; looking for it is slow.
+    words = before if _SAYS.search(before) else ""
     number_end = _number_end(text, one)
-    bound = BOUND_BEFORE.search(before) or BOUND_AFTER.match(text, one.end)
+    bound = BOUND_BEFORE.search(words) or BOUND_AFTER.match(text, one.end)
     return replace(
         one,
         rank=_rank(text, one, before, number_end, language, numbering),
-        negated=bool(NEGATED_BEFORE.search(before) or NEGATED_AFTER.match(text, one.end)),
-        operand=one.operand or bool(PART_OF.search(before)),
+        negated=bool(NEGATED_BEFORE.search(words) or NEGATED_AFTER.match(text, one.end)),
+        operand=one.operand or bool(PART_OF.search(words)),
         bound=bound[0].strip(" \u00a0$€£¥₹-").casefold() if bound else "",
     )
 
@@ -106,7 +110,7 @@ def _rank(
     whole = one.first.value.denominator == 1 and one.first.unit is None
     digits = text[one.start : end]
     is_year = digits.isdigit() and len(digits) == 4 and could_be_year(one)
-    months = month_names(language) | month_names("en")
+    months = _months(language)
     if is_year and (
         YEAR_BEFORE.search(before)
         or YEAR_AFTER.match(text, end)
@@ -122,10 +126,15 @@ def _rank(
     if ORDINAL.match(text, end) and text[end : end + 1] not in " \u00a0" and digits.isdigit():
         return Rank.LABEL
     if whole or one.first.unit is not None:
-        label = LABEL.search(before)
+        label = LABEL.search(before) if _SAYS.search(before) else None
         if label and digits.isdigit() and not re.search(r"[:=]", before[label.start() :]):
             return Rank.LABEL
     return Rank.PLAIN
+
+
+@cache
+def _months(language: str | None) -> frozenset[str]:
+    return month_names(language) | month_names("en")
 
 
 def _is_month(match: re.Match[str] | None, months: frozenset[str]) -> bool:

@@ -118,7 +118,7 @@ def named_units(phrase: str, language: str | None) -> Readings | None:
     if codes := money_named(phrase, language):
         return money(codes)
     letter = re.fullmatch(r"[^\W\d_]", phrase)
-    if letter is None and phrase.isascii() and (unit := named(phrase)) is not None:
+    if letter is None and (unit := named(phrase)) is not None:
         return ((unit, True),)
     if phrase in ALSO:
         return ((_known(ALSO[phrase]), True),)
