@@ -153,8 +153,14 @@ def _same_noun(one: Sequence[str], other: Sequence[str]) -> bool:
     if len(one) == len(other) == 1 and _is_dense(one[0]):
         a, b = sorted((one[0], other[0]), key=len)
         return b.startswith(a)
-    rest = iter(long)
-    return all(any(_same_word(word, there) for there in rest) for word in short)
+    places = iter(range(len(long)))
+    return all(any(_same_at(word, long, n) for n in places) for word in short)
+
+
+def _same_at(word: str, phrase: Sequence[str], n: int) -> bool:
+    # Of "apple trees" the apple is no noun of its own.
+    modifies = n + 1 < len(phrase) and word != phrase[n] and word.isascii()
+    return not modifies and _same_word(word, phrase[n])
 
 
 def _is_dense(word: str) -> bool:

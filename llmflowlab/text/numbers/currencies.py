@@ -69,6 +69,8 @@ _SIGNS: dict[str, str] = {
     "Ft": "HUF",
     "kr": "SEK NOK DKK ISK",
     "kr.": "DKK SEK NOK ISK",
+    "грн": "UAH",
+    "грн.": "UAH",
     "лв": "BGN",
     "лв.": "BGN",
     "руб": "RUB",

@@ -29,6 +29,9 @@ _NEAR = 40
 _NUMBERING = re.compile(
     r"(?m)^[ \u00a0]{0,8}(?:[-*#>][ ]{0,3}){0,3}\(?(\d{1,3})[.)]\)?(?=[ \u00a0]+\S)"
 )
+_YEAR_WORD = re.compile(
+    r"[ \u00a0]?(?:年(?!間)|년(?!간)|г\.|год(?:у|а|ом)?(?!\w)|AD\b|BCE?\b|CE\b)"
+)
 _SAYS = re.compile(r"[^\W\d_]|[<>≤≥≠#№]")
 _SOURCE = re.compile(r"\[[ ]?$")
 _WORD_BEFORE = re.compile(r"([^\W\d_]+)\.?(?:[ \u00a0]de)?[ \u00a0]$")
@@ -77,6 +80,7 @@ def _numbering(text: str) -> set[int]:
 
 def _described(text: str, one: Quantity, language: str | None, numbering: set[int]) -> Quantity:
     before = text[max(one.start - _NEAR, 0) : one.start]
+    one = _as_year(text, one)
     # Nothing is said where there are only digits; looking for it is slow.
     words = before if _SAYS.search(before) else ""
     number_end = _number_end(text, one)
@@ -88,6 +92,16 @@ def _described(text: str, one: Quantity, language: str | None, numbering: set[in
         operand=one.operand or bool(PART_OF.search(words)),
         bound=bound[0].strip(" \u00a0$€£¥₹-").casefold() if bound else "",
     )
+
+
+def _as_year(text: str, one: Quantity) -> Quantity:
+    """Return 1961 году and 2008年 without a unit: those are no 1961 years."""
+    end = _number_end(text, one)
+    digits = text[one.start : end]
+    if len(digits) != 4 or not digits.isdigit() or not _YEAR_WORD.match(text, end):
+        return one
+    bare = replace(one, readings=(replace(one.first, unit=None),))
+    return bare if could_be_year(bare) else one
 
 
 def _number_end(text: str, one: Quantity) -> int:

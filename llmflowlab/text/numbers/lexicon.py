@@ -82,7 +82,7 @@ NEGATED_BEFORE = re.compile(
 )
 """`not only 5` and the like are rare enough; `no 5` in Spanish and Italian is what is meant."""
 NEGATED_AFTER = re.compile(
-    rf"{_G}(?:ではなく|ではありません|じゃなく|ではない|이 아니라|가 아니라|이 아닙니다|가 아닙니다|아니라|नहीं|değil)"
+    rf"{_G}(?:ではなく|ではありません|じゃなく|ではない|이 아니라|가 아니라|이 아[니닙]|가 아[니닙]|아니라|नहीं|değil)"
     rf"|[ \u00a0](?:is|was|are)[ \u00a0](?:not|wrong|incorrect|false)\b|[ \u00a0]ist[ \u00a0](?:nicht|falsch)\b"
     rf"|[ \u00a0](?:n'est pas|est faux|est incorrect|no es|es incorrecto|non è|è sbagliato|não é|está errado|неверно|неправильно)"
     rf"|{_G}(?:是错的|不对|不正确)",
@@ -121,10 +121,11 @@ OF_ALL = re.compile(
 """Between a number and the whole that it is a part of: `90 out of 100`."""
 PART_OF = re.compile(
     r"(?<![^\W\d_])(?:half|twice|double|triple|thrice|(?:a |one )?(?:third|quarter|fifth|tenth)|hälfte|doppelte|moitié|double|tiers|mitad|doble|"
-    r"tercio|metà|doppio|terzo|metade|dobro|terço|половина|треть)(?:[ \u00a0](?:of|von|de|di|del|от|as much as|as many as))?[ \u00a0]$",
+    r"tercio|metà|doppio|terzo|metade|dobro|terço|половина|треть)(?:[ \u00a0](?:of|von|de|di|del|от|as much as|as many as))?[ \u00a0]$"
+    r"|(?<![^\W\d_])(?:log|ln|lg|exp|sin|cos|tan|sqrt)(?:_\d{1,3})?[ \u00a0]?\(?$|(?<![^\W\d_])[A-Za-z]{1,3}\($",
     re.IGNORECASE,
 )
-"""Before a number of which a part or multiple is meant: `half of 12`."""
+"""Before a number of which something else is meant: `half of 12`, `log 5`, `f(5)`."""
 YEAR_BEFORE = re.compile(
     r"(?:(?<![^\W\d_])(?:in|since|by|until|before|after|during|year|of|circa|ca\.|c\.|spring|summer|autumn|fall|winter|"
     r"im jahre?|jahr|seit|ab|um|en|depuis|année|l'an|año|desde|del|nel|dal|anno|em|ano|в|году|с|sinds|w|roku|tahun|عام|سنة|सन्|वर्ष|jan\w*|feb\w*|"

@@ -20,6 +20,10 @@ _TIMES_TEN = re.compile(
     rf"{_S}?[x×·*]{_S}?10{_S}?(?:\^|\*\*){_S}?[({{]?{_S}?([-+−–]?{_S}?\d{{1,4}})(?!\d){_S}?[)}}]?"
 )
 _RAISED = re.compile(rf"{_S}?(?:\^|\*\*){_S}?[({{]?([-+−]?\d{{1,4}})(?!\d)[)}}]?")
+_IN_WORDS = re.compile(
+    rf"{_S}(?:(squared|cubed)(?!\w)|(?:to the power of|hoch|elevado a|elevato a|в степени){_S}(\d{{1,3}})(?!\d))",
+    re.IGNORECASE,
+)
 OVER = re.compile(
     rf"{_S}?/{_S}?(\d{{1,{MOST_DIGITS}}}(?:\.\d{{1,20}})?)(?![\d/]|[.,]\d)(?![^\W_]*/\d)(?!\w)"
 )
@@ -43,6 +47,14 @@ def grown(text: str, end: int, read: Values) -> tuple[Values, int] | None:
         if abs(n) * max(sizes) > 2 * _LARGEST_POWER or (n < 0 and not all(v for v, _ in read)):
             return None
         return [(value**n, sure) for value, sure in read], power.end()
+    if power := _IN_WORDS.match(text, end):
+        n = int(power[2] or {"squared": 2, "cubed": 3}.get((power[1] or "").casefold(), 1))
+        if (
+            abs(n) * max(len(str(v.numerator)) + len(str(v.denominator)) for v, _ in read)
+            < _LARGEST_POWER
+        ):
+            return [(value**n, sure) for value, sure in read], power.end()
+        return None
     if mixed := _MIXED.match(text, end):
         above, below = int(mixed[1]), int(mixed[2])
         if 0 < above < below and all(value.denominator == 1 for value, _ in read):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import cache
 
 from llmflowlab.text.numbers.cldr import base_of, compact_scales
@@ -41,13 +42,27 @@ _BY_LANGUAGE: dict[str, dict[int, str]] = {
 }
 _LONG = words_of("de fr es it nl pl da sv no nb nn fi hu cs sk sl hr ro")
 _DOZENS = words_of("dozen dozens dutzend douzaine douzaines docena docenas dozzina dozzine dúzia")
+_PARTS = {
+    "halves": 2,
+    "thirds": 3,
+    "fifths": 5,
+    "sixths": 6,
+    "sevenths": 7,
+    "eighths": 8,
+    "ninths": 9,
+    "tenths": 10,
+    "hundredths": 100,
+    "thousandths": 1000,
+    "millionths": 10**6,
+    "billionths": 10**9,
+}
 _DENSE = re.compile(r"\s?([百千万萬亿億兆만억조천백仟]+)")
 _WORD = re.compile(
     r"[ \u00a0-]?([^\W\d_]+[\u0900-\u0983\u09be-\u09cd]*(?:[^\W\d_]|[\u0900-\u097f])*)(\.(?!\d))?"
 )
 
 
-def scale_at(text: str, place: int, language: str | None) -> tuple[int, int] | None:
+def scale_at(text: str, place: int, language: str | None) -> tuple[int | Fraction, int] | None:
     """Return the factor of a scale word that begins at a place, and where it ends."""
     if dense := _DENSE.match(text, place):
         factor = 1
@@ -62,6 +77,8 @@ def scale_at(text: str, place: int, language: str | None) -> tuple[int, int] | N
     second = _WORD.match(text, first.end()) if not first[2] else None
     if second and (power := known.get(f"{word}_{second[1].casefold()}")) is not None:
         return 10**power, _end(second)
+    if word in _PARTS:
+        return Fraction(1, _PARTS[word]), first.end(1)
     if word in _DOZENS:
         return 12, first.end()
     if (power := known.get(word)) is None or first[1] == "Mill":

@@ -17,7 +17,7 @@ from llmflowlab.text.numbers.scales import scale_at
 from llmflowlab.text.numbers.signs import booked, follows_money, prefix
 from llmflowlab.text.numbers.unit_table import PI
 from llmflowlab.text.numbers.unit_text import Found, Noun, money, unit_at
-from llmflowlab.text.numbers.units import Unit, combined
+from llmflowlab.text.numbers.units import Unit, combined, symbolised
 
 __all__ = ["numbers_in"]
 
@@ -25,6 +25,7 @@ _S = r"[ \u00a0]"
 _NUMBER = re.compile(rf"(?P<run>{RUN})|(?P<symbol>√(?!{_S}?\d)|π)")
 _PI = re.compile(rf"{_S}?[·*×]?{_S}?π")
 _ROOT = re.compile(rf"{_S}?[·*×]?{_S}?√")
+_IMAGINARY = re.compile(r"i(?![^\W\d_])")
 _DENSE = re.compile(
     "[\u0590-\u06ff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 )
@@ -158,7 +159,7 @@ class _Scan:
             if more is None:
                 return None, end
             read, end = more
-        if _ROOT.match(text, end):
+        if _ROOT.match(text, end) or _IMAGINARY.match(text, end):
             unread = Reading(value=Fraction(0), sure=False)
             return Quantity(readings=(unread,), start=start, end=end, operand=True), end
         if pi := _PI.match(text, end):
@@ -173,13 +174,17 @@ class _Scan:
         read = [(value * sign * scale, sure) for value, sure in read]
         if not read:
             return None, end
+        if first and text[first - 1] == "%" and not re.match(r"[\w)]", text[first - 2 : first - 1]):
+            # Turkish writes %50.
+            shares = _readings(read, ((symbolised("%")[0], True),), True)
+            return _quantity(shares, first - 1, end), end
         if text[:first].strip() == "(" and text[end:].strip() == ")" and sign == 1:
             # All in brackets: a loss where it is money; else hardly.
             read = [(-v, s) for v, s in read] if codes else [*read, *((-v, False) for v, _ in read)]
         return self._with_unit(first, end, read, codes)
 
-    def _scale(self, end: int) -> tuple[int, int]:
-        factor = 1
+    def _scale(self, end: int) -> tuple[Fraction, int]:
+        factor = Fraction(1)
         for _ in range(3):
             scale = scale_at(self._text, end, self._language)
             if scale is None:

@@ -30,6 +30,8 @@ __all__ = [
 _LONGEST_NAME = 6
 """Words of a unit's name at most: `метров на секунду в квадрате`."""
 _LONGEST_SHORT = 3
+_ENDINGS = ("n", "s", "en", "es", "e", "a", "u", "ов", "ах", "ам", "ами", "ом", "а", "у", "е", "ы")
+"""Of cases and numbers that CLDR does not give."""
 _WITHOUT_LANGUAGE = ("en", "de", "fr", "es", "it", "pt")
 """Whose names of units are understood in a text of no known language."""
 DENSE = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
@@ -141,7 +143,7 @@ def _languages() -> frozenset[str]:
 
 def _forms(phrase: str) -> Iterator[str]:
     yield phrase
-    for ending in ("n", "s", "en", "es", "e", "a", "u"):
+    for ending in _ENDINGS:
         if phrase.endswith(ending) and len(phrase) > len(ending) + 3:
             yield phrase[: -len(ending)]
 

@@ -282,6 +282,11 @@ ALSO: dict[str, str] = {
         ("kilomètres à l'heure", "kilomètre à l'heure", "chilometri all'ora", "км в час"),
         "kilometer per hour",
     ),
+    **dict.fromkeys(("किग्रा", "कि.ग्रा", "किलो"), "kilogram"),
+    **dict.fromkeys(("किमी", "कि.मी"), "kilometer"),
+    **dict.fromkeys(("मिमी",), "millimeter"),
+    **dict.fromkeys(("सेमी", "से.मी"), "centimeter"),
+    **dict.fromkeys(("साल", "वर्षों"), "year"),
     **dict.fromkeys(("часа", "час", "часов"), "hour"),
     **dict.fromkeys(
         ("prozent", "procent", "por cento", "por ciento", "pour cent", "per cento", "процентов"),

@@ -38,7 +38,7 @@ _WORDS_NOT_SYMBOLS = frozenset(
     {"a", "I", "as", "das", "x", "y", "us", "dem", "des", "dt", "Us", "Des"}
 )
 _MOST_FACTORS = 8
-_ISDENSE = re.compile(f"[{DENSE}]")
+_IS_DENSE = re.compile(f"[{DENSE}]")
 _OVER = re.compile(
     r"[ \u00a0]?/[ \u00a0]?(?!\d)|[ \u00a0](?:per|pro|par|por|je)[ \u00a0](?=[^\W\d_])"
 )
@@ -71,7 +71,7 @@ def _by_symbol(text: str, start: int, language: str | None, spaced: bool) -> Fou
         readings = tuple(raised)
     found = _compound(text, Found(readings, end), language) if readings else None
     if found is None or (
-        _LETTER.match(text[found.end :]) and not _ISDENSE.match(text[found.end :])
+        _LETTER.match(text[found.end :]) and not _IS_DENSE.match(text[found.end :])
     ):
         return None
     return found
@@ -109,7 +109,11 @@ def _group(
 ) -> tuple[list[tuple[Unit, int]], int] | None:
     """Return the factors after `/` or `·`: one, or those in brackets."""
     name = by_name(text, place, language) if below and not bracket else None
-    if name is not None and isinstance(name.readings[0][0], Unit) and " " in text[place : name.end]:
+    if (
+        name is not None
+        and isinstance(name.readings[0][0], Unit)
+        and (" " in text[place : name.end] or _IS_DENSE.match(text[place:]))
+    ):
         return [(name.readings[0][0], 1)], name.end
     found: list[tuple[Unit, int]] = []
     while (factor := _factor(text, place, language, spaced=False, alone=False)) is not None:
