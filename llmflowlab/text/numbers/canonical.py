@@ -83,6 +83,8 @@ def canonical(text: str) -> str:
     text = re.sub(f"[{''.join(_LOWERED)}]+", _lowered, text)
     text = re.sub(f"(\\d[ \u00a0]{{0,2}})?([{''.join(_FRACTIONS)}])", _fraction, text)
     text = without_latex(text)
+    # A dash before bold text is a bullet, no minus.
+    text = re.sub(r"(?m)^([ \u00a0]{0,8})-(?= {1,3}\*\*)", r"\1•", text)
     text = re.sub(r"º(?=\s?[CFK]\b)", "°", text)
     return _EMPHASIS.sub("", text)
 

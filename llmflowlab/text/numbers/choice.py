@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from llmflowlab.text.numbers.canonical import OPEN_MACHINE, canonical
 from llmflowlab.text.numbers.cldr import base_of
@@ -13,7 +14,7 @@ from llmflowlab.text.numbers.digits import MACHINE, convention_of
 from llmflowlab.text.numbers.joining import joined
 from llmflowlab.text.numbers.kinds import described
 from llmflowlab.text.numbers.lexicon import ALTERNATIVE, ALTERNATIVE_DUTCH, CONJUNCTION
-from llmflowlab.text.numbers.quantity import Quantity, Rank, between
+from llmflowlab.text.numbers.quantity import Quantity, Rank, Reading, between
 from llmflowlab.text.numbers.scan import numbers_in
 from llmflowlab.text.numbers.stated import SAID_AFTER, Statement, marked, statements
 from llmflowlab.text.numbers.units import Unit
@@ -154,7 +155,7 @@ _CALCULATES = re.compile(
     re.IGNORECASE,
 )
 _RESTATES = re.compile(
-    r"[ \u00a0]{0,2}(?:[(\[][ \u00a0]?)?(?:=|≈|≃|~|or(?: about| roughly| approximately)|approximately|about|roughly|i\.e\.,?|that is,?|"
+    r",?[ \u00a0]{0,2}(?:[(\[][ \u00a0]?)?(?:=|≈|≃|~|or(?: about| roughly| approximately)|approximately|about|roughly|i\.e\.,?|that is,?|"
     r"etwa|ca\.|circa|environ|aproximadamente|или примерно|примерно|约|約)?[ \u00a0]{0,2}",
 )
 _LIST = re.compile(
@@ -175,15 +176,20 @@ def _same_kind(left: Quantity, right: Quantity, gap: str) -> bool:
 def _is_near(left: Quantity, right: Quantity) -> bool:
     """Whether two neighbours may be the same quantity, one of them rounded."""
     a, b = left.first, right.first
-    if (
-        isinstance(a.unit, Unit)
-        and isinstance(b.unit, Unit)
-        and a.unit.dimension == b.unit.dimension
-    ):
+    if isinstance(a.unit, Unit) and isinstance(b.unit, Unit):
+        if a.unit.dimension != b.unit.dimension:
+            return False
         one, two = a.unit.base(a.value), b.unit.base(b.value)
     else:
-        one, two = a.value, b.value
+        one, two = _as_share(a), _as_share(b)
     return abs(one - two) * 20 <= max(abs(one), abs(two))
+
+
+def _as_share(reading: Reading) -> Fraction:
+    """Return 0.667 for 66.7 %, which 2/3 may be rounded to."""
+    unit = reading.unit
+    shares = isinstance(unit, Unit) and unit.dimension == (("share", 1),)
+    return unit.base(reading.value) if isinstance(unit, Unit) and shares else reading.value
 
 
 def _other_kind(one: Quantity, like: Unit) -> bool:

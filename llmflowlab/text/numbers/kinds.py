@@ -21,6 +21,7 @@ from llmflowlab.text.numbers.lexicon import (
     YEAR_BEFORE,
 )
 from llmflowlab.text.numbers.quantity import Quantity, Rank, between
+from llmflowlab.text.numbers.unit_names import Noun
 
 __all__ = ["asks_for_year", "could_be_year", "described"]
 
@@ -50,8 +51,17 @@ def described(text: str, found: list[Quantity], language: str | None) -> list[Qu
         whole = out and base_of(language) != "nl" and OF_ALL.fullmatch(between(text, out[-1], one))
         if whole:
             made = replace(made, rank=min(made.rank, Rank.LABEL))
+            out[-1] = _part(out[-1], made)
         out.append(made)
     return out
+
+
+def _part(one: Quantity, whole: Quantity) -> Quantity:
+    """Return the 15 of `15 out of 60 km` with the unit of the whole; it is no percentage."""
+    if one.first.unit is not None:
+        return one
+    unit = whole.first.unit or Noun(("part",))
+    return replace(one, readings=tuple(replace(r, unit=unit) for r in one.readings))
 
 
 def could_be_year(one: Quantity) -> bool:

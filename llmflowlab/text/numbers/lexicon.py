@@ -98,7 +98,7 @@ BOUND_BEFORE = re.compile(
     re.IGNORECASE,
 )
 BOUND_AFTER = re.compile(
-    rf"{_G}(?:\+(?![ \u00a0]?[\d(])|以上|以下|未満|이상|이하|미만|से अधिक|से कम)|[ \u00a0]?or[ \u00a0](?:more|less|fewer|higher|lower)\b|[ \u00a0]oder[ \u00a0](?:mehr|weniger)\b",
+    rf"{_G}(?:[≤≥≠]|[<>](?=[ =\d])|\+(?![ \u00a0]?[\d(])|以上|以下|未満|이상|이하|미만|से अधिक|से कम)|[ \u00a0]?or[ \u00a0](?:more|less|fewer|higher|lower)\b|[ \u00a0]oder[ \u00a0](?:mehr|weniger)\b",
     re.IGNORECASE,
 )
 LABEL = re.compile(
