@@ -1,294 +1,181 @@
-"""Numbers in prose: separators by language, scale words, fractions, units and currencies."""
+"""When two numbers with their units are the same, within a tolerance."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from fractions import Fraction
 
 from llmflowlab.text.normalise import base_language
+from llmflowlab.text.numbers import DEGREE, Noun, Quantity, Reading, Unit
 
-__all__ = ["Quantity", "quantities"]
+__all__ = ["Agreement", "Tolerance"]
 
-_MOST_DIGITS = 300
-"""Longer runs of digits are no quantities, and slow to calculate with."""
 
-# Languages whose decimal sign is the comma.
-_COMMA = frozenset(
-    re.findall(
-        r"\w+",
-        "bg bs ca cs da de el es et eu fi fr gl hr hu id is it lt lv nb nl nn no pl pt ro ru sk sl sr "
-        "sv tr uk vi",
+class Agreement(IntEnum):
+    """Whether two numbers are the same; `OPEN` where they may be, as one is understood or another."""
+
+    NO = 0
+    OPEN = 1
+    YES = 2
+
+
+_SHARE = (("share", 1),)
+_BASIS_POINTS = (("basis_points", 1),)
+_OF_BASIS_POINTS = (_SHARE, (("points", 1),))
+_TEMPERATURE = (("temperature", 1),)
+# Endings of number and case; what is left is compared.
+_ENDINGS = (
+    *("s", "es", "en", "n", "e", "er", "x", "i", "a", "o"),
+    *("а", "о", "ы", "и", "у", "е", "ов", "ев", "ей", "ь", "я", "ам", "ами", "ом"),
+)
+_IRREGULAR = {
+    "people": "person",
+    "men": "man",
+    "women": "woman",
+    "children": "child",
+    "mice": "mouse",
+}
+_LEAST_STEM = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """How far apart numbers may be, and what their units have to do with it."""
+
+    absolute: Fraction
+    """In the expected number's unit."""
+    relative: Fraction
+    units: str
+    """`check`, `strict` or `ignore`."""
+
+    def agreement(self, given: Quantity, wanted: Quantity) -> Agreement:
+        """Return whether a given number is the wanted one."""
+        if given.operand:
+            return Agreement.OPEN
+        found = max(self._by_reading(given, wanted), default=Agreement.NO)
+        if given.bound != wanted.bound and found > Agreement.NO:
+            return Agreement.OPEN if given.bound and wanted.bound else Agreement.NO
+        if given.loose_range and wanted.first.upper is None:
+            ends = (self.agreement(end, wanted) for end in given.sources)
+            return min(max(ends, default=Agreement.NO), Agreement.OPEN)
+        return found
+
+    def _by_reading(self, given: Quantity, wanted: Quantity) -> Iterator[Agreement]:
+        # How the expected number writes its decimals is not open: English, where no language tells.
+        meant = [r for r in wanted.readings if r.sure or r.value == wanted.first.value]
+        for one in given.readings:
+            for other in meant:
+                first = one.unit == given.first.unit and other.unit == wanted.first.unit
+                found = self._same(one, other, first=first, margin=wanted.margin)
+                yield found if one.sure and other.sure else min(found, Agreement.OPEN)
+
+    def _same(
+        self, given: Reading, wanted: Reading, *, first: bool, margin: Fraction | None
+    ) -> Agreement:
+        if (given.upper is None) != (wanted.upper is None):
+            return Agreement.NO
+        if self.units == "ignore":
+            return self._near(given, wanted, None, None, margin)
+        a, b = given.unit, wanted.unit
+        if isinstance(a, Unit) and isinstance(b, Unit):
+            if _convertible(a, b):
+                return self._near(given, wanted, a, b, margin)
+            # "20 degrees" leave the scale open.
+            open_scale = DEGREE in (a, b) and _TEMPERATURE in (a.dimension, b.dimension)
+            return self._near(given, wanted, None, None, margin) if open_scale else Agreement.NO
+        if isinstance(a, Noun) and isinstance(b, Noun):
+            same = _same_noun(a.words, b.words)
+            return self._near(given, wanted, None, None, margin) if same else Agreement.NO
+        if a is None and b is None:
+            return self._near(given, wanted, None, None, margin)
+        if (a is not None and b is not None) or self.units == "strict" or not first:
+            return Agreement.NO
+        return self._without_unit(given, wanted, margin)
+
+    def _without_unit(self, given: Reading, wanted: Reading, margin: Fraction | None) -> Agreement:
+        """Compare where one number has a unit and the other none."""
+        plain = self._near(given, wanted, None, None, margin)
+        shares = [
+            u for u in (given.unit, wanted.unit) if isinstance(u, Unit) and u.dimension == _SHARE
+        ]
+        if not shares:
+            return plain
+        one = Unit(dimension=_SHARE)
+        if self._near(given, wanted, _unit_or(given, one), _unit_or(wanted, one), margin):
+            return Agreement.YES
+        # 0.45 % and 0.45 may be the same said twice, or 0.45 % and 45 %.
+        bare = given if given.unit is None else wanted
+        return min(plain, Agreement.OPEN) if 0 < abs(bare.value) < 1 else plain
+
+    def _near(
+        self,
+        given: Reading,
+        wanted: Reading,
+        a: Unit | None,
+        b: Unit | None,
+        margin: Fraction | None,
+    ) -> Agreement:
+        unit = b.factor if b else Fraction(1)
+        pairs = [(given.value, wanted.value)]
+        if given.upper is not None and wanted.upper is not None:
+            pairs.append((given.upper, wanted.upper))
+        for one, other in pairs:
+            left, right = (a.base(one) if a else one), (b.base(other) if b else other)
+            allowed = max(
+                max(self.absolute, margin or Fraction(0)) * unit,
+                # Of what the number says, not of its distance from absolute zero.
+                self.relative * abs(other) * unit,
+            )
+            if abs(left - right) > allowed:
+                return Agreement.NO
+        return Agreement.YES
+
+
+def _unit_or(reading: Reading, bare: Unit) -> Unit:
+    return reading.unit if isinstance(reading.unit, Unit) else bare
+
+
+def _convertible(a: Unit, b: Unit) -> bool:
+    if a.dimension == b.dimension:
+        return True
+    # A basis point is said of shares and of differences between them.
+    return any(
+        one.dimension == _BASIS_POINTS and other.dimension in _OF_BASIS_POINTS
+        for one, other in ((a, b), (b, a))
     )
-)
-# Languages that group thousands with a plain space.
-_SPACED = frozenset(re.findall(r"\w+", "bg cs et fi fr hu lt lv nb nn no pl pt ru sk sv uk"))
-
-_SCALES: dict[str, dict[str, int]] = {
-    "en": {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "bn": 9},
-    "de": {
-        "tausend": 3,
-        "million": 6,
-        "millionen": 6,
-        "mio": 6,
-        "milliarde": 9,
-        "milliarden": 9,
-        "mrd": 9,
-        "billion": 12,
-        "billionen": 12,
-    },
-    "fr": {
-        "mille": 3,
-        "million": 6,
-        "millions": 6,
-        "milliard": 9,
-        "milliards": 9,
-        "billion": 12,
-        "billions": 12,
-    },
-    "es": {"mil": 3, "millón": 6, "millones": 6, "billón": 12, "billones": 12},
-    "it": {
-        "mila": 3,
-        "milione": 6,
-        "milioni": 6,
-        "miliardo": 9,
-        "miliardi": 9,
-    },
-    "pt": {
-        "mil": 3,
-        "milhão": 6,
-        "milhões": 6,
-        "bilhão": 9,
-        "bilhões": 9,
-        "mil milhões": 9,
-    },
-}
-
-# Unit → what it measures and how many of that dimension's base unit it is.
-_UNITS: dict[str, tuple[str, Fraction]] = {}
 
 
-def _units(dimension: str, **names: tuple[str, str]) -> None:
-    for factor, words in names.values():
-        for word in words.split():
-            _UNITS[word] = (dimension, Fraction(factor))
+def _same_noun(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether the shorter phrase stands in the longer: `apples` in `red apples left`."""
+    short, long = sorted((one, other), key=len)
+    if len(one) == len(other) == 1 and _is_dense(one[0]):
+        a, b = sorted((one[0], other[0]), key=len)
+        return b.startswith(a)
+    places = iter(range(len(long)))
+    return all(any(_same_at(word, long, n) for n in places) for word in short)
 
 
-_units(
-    "length",
-    mm=("1/1000", "mm millimetre millimetres millimeter millimeters"),
-    cm=("1/100", "cm centimetre centimetres centimeter centimeters zentimeter"),
-    m=("1", "m metre metres meter meters metern mètre mètres metro metros metri"),
-    km=(
-        "1000",
-        "km kilometre kilometres kilometer kilometers kilometern kilomètre kilomètres kilómetro "
-        "kilómetros chilometro chilometri quilômetro quilômetros",
-    ),
-    inch=("0.0254", "inch inches"),
-    ft=("0.3048", "ft foot feet"),
-    yd=("0.9144", "yd yard yards"),
-    mi=("1609.344", "mi mile miles meile meilen"),
-)
-_units(
-    "mass",
-    mg=("1/1000", "mg milligram milligrams milligramm"),
-    g=("1", "g gram grams gramm gramme grammes gramo gramos grammo grammi grama gramas"),
-    kg=("1000", "kg kilogram kilograms kilogramm kilogramme kilogrammes kilo kilos"),
-    t=("1000000", "t tonne tonnes tonnen"),
-    lb=("453.59237", "lb lbs pound-mass"),
-    oz=("28.349523125", "oz ounce ounces"),
-)
-_units(
-    "time",
-    ms=("1/1000", "ms millisecond milliseconds millisekunden"),
-    s=("1", "s sec second seconds sekunde sekunden seconde secondes segundo segundos secondi"),
-    min=("60", "min minute minutes minuten minuto minutos minuti"),
-    h=("3600", "h hr hour hours stunde stunden heure heures hora horas ora ore"),
-    d=("86400", "day days tag tage tagen jour jours día días giorno giorni dia dias"),
-)
-_units("volume", ml=("1/1000", "ml millilitre millilitres milliliter milliliters"))
-_units("volume", l=("1", "l litre litres liter liters litro litros litri"))
-_units("speed", ms=("1", "m/s"), kmh=("5/18", "km/h kph"), mph=("0.44704", "mph"))
-_units("area", m2=("1", "m²"), km2=("1000000", "km²"), ha=("10000", "ha hectare hectares hektar"))
-_units("percent", p=("1", "% percent prozent pourcent"))
-_units("°C", c=("1", "°c"))
-_units("°F", f=("1", "°f"))
-_CURRENCIES = {
-    "$": "USD",
-    "€": "EUR",
-    "£": "GBP",
-    "¥": "JPY",
-    "₹": "INR",
-    "usd": "USD",
-    "eur": "EUR",
-    "gbp": "GBP",
-    "jpy": "JPY",
-    "inr": "INR",
-    "chf": "CHF",
-    "euro": "EUR",
-    "euros": "EUR",
-    "dollar": "USD",
-    "dollars": "USD",
-    "us-dollar": "USD",
-    "yen": "JPY",
-}
-for _word, _code in _CURRENCIES.items():
-    _UNITS[_word] = (_code, Fraction(1))
-
-_SPACE = "\u00a0\u202f\u2009"
-_UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
-_NUMBER = re.compile(
-    rf"""
-    (?P<before>[$€£¥₹]|\b(?:usd|eur|gbp|jpy|inr|chf)\b)?\s?
-    (?P<sign>[-+\u2212])?(?P<inner>[$€£¥₹])?
-    (?P<digits>\d+(?:[.,'’{_SPACE}\ ]\d+)*|\.\d+)
-    (?:(?:e(?P<exponent>[-+]?\d{{1,3}})|\s?[x×·*]\s?10\^(?P<power>[-+\u2212]?\d{{1,3}}))(?![\d\w]))?
-    (?:\s?/\s?(?P<over>\d+)(?![\d/.,]*/)(?!\w))?
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-_AFTER_UNIT = re.compile(rf"[\s-]?(?:\s?)(?P<unit>{_UNIT})(?![\w²³/])", re.IGNORECASE)
-_LETTER = re.compile(r"[^\W\d_]")
-# Scripts that put numbers next to letters without a space.
-_UNSPACED = re.compile(
-    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
-)
+def _same_at(word: str, phrase: Sequence[str], n: int) -> bool:
+    # Of "apple trees" the apple is no noun of its own.
+    modifies = n + 1 < len(phrase) and word != phrase[n] and word.isascii()
+    return not modifies and _same_word(word, phrase[n])
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """A number with its unit, in the base unit of what it measures."""
-
-    value: Fraction
-    """As it stands in the text."""
-    dimension: str | None = None
-    """`length`, `USD`, ...; None for a bare number."""
-    factor: Fraction = Fraction(1)
-    """How many base units one of its units is."""
-
-    @property
-    def base(self) -> Fraction:
-        return self.value * self.factor
+def _is_dense(word: str) -> bool:
+    return bool(re.match("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]", word))
 
 
-def quantities(text: str, *, language: str | None = None) -> list[Quantity]:
-    """Return the numbers of a text in order; never raises.
-
-    Dates, times, versions, and digits inside names (`COVID-19`, `H2O`) are no numbers. A single sign
-    before exactly three digits (`1.234`) is read by the language's own convention.
-    """
-    return list(_found(text, base_language(language)))
+def _same_word(one: str, other: str) -> bool:
+    return bool(_stems(_IRREGULAR.get(one, one)) & _stems(_IRREGULAR.get(other, other)))
 
 
-def _found(text: str, language: str) -> Iterator[Quantity]:
-    place = 0
-    while match := _NUMBER.search(text, place):
-        digits, end = match["digits"], match.end()
-        if " " in digits and not _is_grouped(digits, language):
-            # Two numbers beside each other.
-            digits = digits.partition(" ")[0]
-            end = match.start("digits") + len(digits)
-        place = end
-        value = _read(digits, language) if _stands_alone(text, match, end) else None
-        if value is None:
-            continue
-        whole = end == match.end()
-        if whole and (exponent := match["exponent"] or match["power"]):
-            value *= Fraction(10) ** int(exponent.replace("\u2212", "-"))
-        if whole and match["over"]:
-            below = int(match["over"]) if len(match["over"]) < _MOST_DIGITS else 0
-            if below == 0:
-                continue
-            value /= below
-        if match["sign"] in ("-", "\u2212") and not _is_dash(text, match.start("sign")):
-            value = -value
-        yield _with_unit(text, end, value, match, language)
-
-
-def _is_dash(text: str, at: int) -> bool:
-    """Whether a minus belongs to the word or number before it."""
-    return at > 0 and (text[at - 1].isalnum() or text[at - 1] in ")%")
-
-
-def _stands_alone(text: str, match: re.Match[str], end: int) -> bool:
-    """Whether digits are a number and no part of a name, date, time or version."""
-    start = match.start("digits")
-    before = text[:start][-2:]
-    if before and (_is_letter(before[-1]) or before[-1] in "_:/"):
-        return False
-    if len(before) == 2 and before[-1] == "-" and _is_letter(before[0]):
-        return False
-    after = text[end : end + 2]
-    if len(after) == 2 and after[0] in ":./" and after[1].isdigit():
-        return False
-    return after[:1] != "_"
-
-
-def _is_letter(char: str) -> bool:
-    return bool(_LETTER.match(char)) and not _UNSPACED.match(char)
-
-
-def _is_grouped(digits: str, language: str) -> bool:
-    return language in _SPACED and bool(re.fullmatch(r"\d{1,3}(?: \d{3})+(?:[.,]\d+)?", digits))
-
-
-def _read(digits: str, language: str) -> Fraction | None:
-    """Return the value of digits with separators; None where they are no number."""
-    if len(digits) > _MOST_DIGITS:
-        return None
-    plain = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in digits)
-    grouped = re.sub(rf"(?<=\d)[ '’{_SPACE}](?=\d{{3}}(?!\d))", "", plain)
-    if not re.fullmatch(r"[\d.,]+", grouped, re.ASCII):
-        return None
-    points, commas = grouped.count("."), grouped.count(",")
-    decimal = _decimal_sign(grouped, points, commas, language)
-    if decimal is None:
-        return None
-    thousands = "," if decimal == "." else "."
-    head, _, tail = grouped.partition(decimal)
-    if thousands in tail or decimal in tail:
-        return None
-    if thousands in head and not re.fullmatch(
-        rf"\d{{1,3}}(?:[{thousands}]\d{{2,3}})*[{thousands}]\d{{3}}", head
-    ):
-        return None
-    return Fraction(f"{head.replace(thousands, '') or '0'}.{tail or '0'}")
-
-
-def _decimal_sign(text: str, points: int, commas: int, language: str) -> str | None:
-    if points and commas:
-        return max(".,", key=text.rfind)
-    if not points and not commas:
-        return "."
-    sign, count = (".", points) if points else (",", commas)
-    other = "," if sign == "." else "."
-    if count > 1:
-        return other
-    head, _, tail = text.partition(sign)
-    if len(tail) != 3 or not 1 <= len(head) <= 3 or head.startswith("0"):
-        return sign
-    return "," if language in _COMMA else "."
-
-
-def _with_unit(
-    text: str, end: int, value: Fraction, match: re.Match[str], language: str
-) -> Quantity:
-    rest = text[end : end + 40]
-    scales = {**_SCALES["en"], **_SCALES.get(language, {})}
-    scale = re.match(r"\s?([^\W\d_]+)\.?(?!\w)", rest)
-    if scale and scale[1].lower() in scales:
-        value *= 10 ** scales[scale[1].lower()]
-        rest = rest[scale.end() :]
-    elif scale and rest[:1] in "kK" and len(scale[1]) == 1:
-        value *= 1000
-        rest = rest[1:]
-    sign = match["before"] or match["inner"]
-    if sign:
-        return Quantity(value, _CURRENCIES[sign.lower()])
-    unit = _AFTER_UNIT.match(re.sub(r"^\s?(?:of|de)\s", " ", rest))
-    if unit is None:
-        return Quantity(value)
-    dimension, factor = _UNITS[unit["unit"].lower()]
-    return Quantity(value, dimension, factor)
+def _stems(word: str) -> set[str]:
+    if word.endswith("ies"):
+        word = word[:-3] + "y"
+    cut = {
+        word[: -len(e)] for e in _ENDINGS if word.endswith(e) and len(word) - len(e) >= _LEAST_STEM
+    }
+    return {word, *cut}

@@ -6,55 +6,111 @@ from fractions import Fraction
 
 from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, accepted
-from llmflowlab.evaluation.scorers.numbers import Quantity, quantities
+from llmflowlab.evaluation.scorers.numbers import Agreement, Tolerance
 from llmflowlab.evaluation.scorers.options import Options
+from llmflowlab.text.numbers import (
+    Answer,
+    Numbers,
+    Unit,
+    asks_for_year,
+    could_be_year,
+    read_numbers,
+)
 
 __all__ = ["NumericMatch"]
 
+_NO, _OPEN, _YES = Agreement.NO, Agreement.OPEN, Agreement.YES
+
 
 class NumericMatch(ExpectingScorer):
-    """1 where the answer's last number (or any of them) is the expected one within a tolerance."""
+    """1 where the number that an answer gives (or any in it) is the expected one within a tolerance."""
+
+    version = "2"
 
     def configure(self, options: Options) -> None:
-        self._absolute = Fraction(options.number("absolute", 0.0))
-        self._relative = Fraction(options.number("relative", 0.0))
+        absolute = Fraction(options.number("absolute", 0.0))
+        relative = Fraction(options.number("relative", 0.0))
         self._which = options.choice("which", ("last", "any"), "last")
-        self._units = options.choice("units", ("check", "strict", "ignore"), "check")
+        units = options.choice("units", ("check", "strict", "ignore"), "check")
+        self._tolerance = Tolerance(absolute=absolute, relative=relative, units=units)
 
     def lacks(self, dataset: Dataset) -> str | None:
         if (lacking := super().lacks(dataset)) is not None:
             return lacking
-        if any(quantities(a, language=r.language) for r in dataset.rows for a in accepted(r)):
+        if any(_expectation(a, r.language) for r in dataset.rows for a in accepted(r)):
             return None
         return (
             f"No expected answer of {dataset.name} holds a number, which {self.name} compares with."
         )
 
     def compare(self, row: Row, text: str, expected: str) -> tuple[float, str | None]:
-        wanted = quantities(expected, language=row.language)
-        if not wanted:
+        wanted = _expectation(expected, row.language)
+        if wanted is None:
             raise Unscored("expected_unusable", "The expected answer holds no number.")
-        given = quantities(text, language=row.language)
-        if not given:
+        numbers = read_numbers(text, language=row.language)
+        if not numbers.found:
             return 0.0, "The answer holds no number."
-        if self._which == "last":
-            given = given[-1:]
-        return float(any(self._same(one, wanted[-1]) for one in given)), None
+        if self._which == "any":
+            return self._any(numbers, wanted)
+        verdicts = [self._verdict(a, wanted) for a in _answers(numbers, wanted, row.question)]
+        if not verdicts:
+            return 0.0, "The answer says only what the number is not."
+        if len(set(verdicts)) > 1 or verdicts[0] is _OPEN:
+            raise Unscored(
+                "undecidable",
+                "Whether the answer gives the expected number depends on how it is read.",
+            )
+        return float(verdicts[0] is _YES), None
 
-    def _same(self, given: Quantity, wanted: Quantity) -> bool:
-        if self._units == "ignore":
-            return self._near(given.value, wanted.value)
-        if given.dimension == wanted.dimension:
-            return self._near(given.base, wanted.base, unit=wanted.factor)
-        if self._units == "strict" or None not in (given.dimension, wanted.dimension):
-            return False
-        if self._near(given.value, wanted.value):
-            return True
-        # 0.45 is 45 %.
-        percent = {given.dimension, wanted.dimension} == {"percent", None}
-        scaled = [q.value / 100 if q.dimension == "percent" else q.value for q in (given, wanted)]
-        return percent and self._near(scaled[0], scaled[1])
+    def _any(self, numbers: Numbers, wanted: Answer) -> tuple[float, str | None]:
+        told = [q for q in numbers.found if not q.negated]
+        single = [q for one in told for q in (one, *one.sources)]
+        found = max((self._one(Answer(given=(q,)), wanted) for q in single), default=_NO)
+        if found is _OPEN:
+            raise Unscored("undecidable", "No number of the answer can be read in one way only.")
+        return float(found is _YES), None
 
-    def _near(self, given: Fraction, wanted: Fraction, *, unit: Fraction = Fraction(1)) -> bool:
-        allowed = max(self._absolute * unit, self._relative * abs(wanted))
-        return abs(given - wanted) <= allowed
+    def _verdict(self, answer: Answer, wanted: Answer) -> Agreement:
+        """Compare; `OPEN` as well where the answer states other numbers elsewhere."""
+        found = self._one(answer, wanted)
+        for other in answer.conflicting:
+            if self._one(Answer(given=(other,)), wanted) is not found:
+                return _OPEN
+        return found
+
+    def _one(self, answer: Answer, wanted: Answer) -> Agreement:
+        if len(wanted.given) > 1 and not wanted.open:
+            # Every expected number must be given, and no other.
+            matched = [
+                max(self._tolerance.agreement(q, w) for q in answer.given) for w in wanted.given
+            ]
+            complete = _YES if len(answer.given) == len(wanted.given) and not answer.open else _NO
+            return min(*matched, complete)
+        accepted_ones = (*wanted.given, *wanted.restated)
+        each = [max(self._tolerance.agreement(q, w) for w in accepted_ones) for q in answer.given]
+        again = [
+            max(self._tolerance.agreement(q, w) for w in accepted_ones) for q in answer.restated
+        ]
+        if len(answer.given) > 1:
+            return min(each)
+        return max(each + again)
+
+
+def _expectation(expected: str, language: str | None) -> Answer | None:
+    answer = read_numbers(expected, language=language).answer()
+    if answer is None or all(q.operand for q in answer.given):
+        return None
+    return answer
+
+
+def _answers(numbers: Numbers, wanted: Answer, question: str) -> list[Answer]:
+    """Return the number that an answer gives; two where it depends on whether a year is asked for."""
+    unit = wanted.given[0].first.unit
+    like = unit if isinstance(unit, Unit) else None
+    plain = numbers.answer(like=like)
+    if not could_be_year(wanted.given[0]):
+        return [plain] if plain else []
+    year = numbers.answer(like=like, year=True)
+    if asks_for_year(question):
+        return [year] if year else []
+    return [a for a in (plain, year) if a is not None]

@@ -1,0 +1,174 @@
+"""What the words around a number say of it: negated, a bound, a year, an ordinal, a number of a list."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import cache
+
+from llmflowlab.text.numbers.cldr import base_of, month_names
+from llmflowlab.text.numbers.lexicon import (
+    BOUND_AFTER,
+    BOUND_BEFORE,
+    LABEL,
+    NEGATED_AFTER,
+    NEGATED_BEFORE,
+    OF_ALL,
+    ORDINAL,
+    PART_OF,
+    YEAR_AFTER,
+    YEAR_ASKED,
+    YEAR_BEFORE,
+)
+from llmflowlab.text.numbers.quantity import Quantity, Rank, between
+from llmflowlab.text.numbers.unit_names import Noun
+
+__all__ = ["asks_for_year", "could_be_year", "described"]
+
+_NEAR = 40
+"""Characters before a number that are looked at."""
+_NUMBERING = re.compile(
+    r"(?m)^[ \u00a0]{0,8}(?:[-*#>][ ]{0,3}){0,3}\(?(\d{1,3})[.)]\)?(?=[ \u00a0]+\S)"
+)
+_YEAR_WORD = re.compile(
+    r"[ \u00a0]?(?:年(?!間)|년(?!간)|г\.|год(?:у|а|ом)?(?!\w)|AD\b|BCE?\b|CE\b)"
+)
+_SAYS = re.compile(r"[^\W\d_]|[<>≤≥≠#№]")
+_SOURCE = re.compile(r"\[[ ]?$")
+_WORD_BEFORE = re.compile(r"([^\W\d_]+)\.?(?:[ \u00a0]de)?[ \u00a0]$")
+_WORD_AFTER = re.compile(
+    r"(?:\.|st|nd|rd|th|er|º)?[ \u00a0](?:(?:of|de|del|di)[ \u00a0])?([^\W\d_]+)|(月|日(?!間|间)|월|일(?!간))"
+)
+
+
+def described(text: str, found: list[Quantity], language: str | None) -> list[Quantity]:
+    """Return numbers with what the words around them say."""
+    numbering = _numbering(text)
+    out: list[Quantity] = []
+    for one in found:
+        made = _described(text, one, language, numbering)
+        # The Dutch "of" is an "or".
+        whole = out and base_of(language) != "nl" and OF_ALL.fullmatch(between(text, out[-1], one))
+        if whole:
+            made = replace(made, rank=min(made.rank, Rank.LABEL))
+            out[-1] = _part(out[-1], made)
+        out.append(made)
+    return out
+
+
+def _part(one: Quantity, whole: Quantity) -> Quantity:
+    """Return the 15 of `15 out of 60 km` with the unit of the whole; it is no percentage."""
+    if one.first.unit is not None:
+        return one
+    unit = whole.first.unit or Noun(("part",))
+    return replace(one, readings=tuple(replace(r, unit=unit) for r in one.readings))
+
+
+def could_be_year(one: Quantity) -> bool:
+    """Whether a bare whole number of four digits could be a year."""
+    reading = one.first
+    return (
+        reading.unit is None and reading.value.denominator == 1 and (1000 <= reading.value <= 2199)
+    )
+
+
+def asks_for_year(question: str) -> bool:
+    return bool(YEAR_ASKED.search(question))
+
+
+def _numbering(text: str) -> set[int]:
+    """Return where the numbers of a list stand: from 1 (or 0) on, each one more than the last."""
+    places: set[int] = set()
+    last = None
+    for match in _NUMBERING.finditer(text):
+        n = int(match[1])
+        if n in (0, 1) or (last is not None and n == last + 1):
+            places.add(match.start(1))
+            last = n
+    return places
+
+
+def _described(text: str, one: Quantity, language: str | None, numbering: set[int]) -> Quantity:
+    before = text[max(one.start - _NEAR, 0) : one.start]
+    one = _as_year(text, one)
+    # Nothing is said where there are only digits; looking for it is slow.
+    words = before if _SAYS.search(before) else ""
+    number_end = _number_end(text, one)
+    bound = BOUND_BEFORE.search(words) or BOUND_AFTER.match(text, one.end)
+    return replace(
+        one,
+        rank=_rank(text, one, before, number_end, language, numbering),
+        negated=bool(NEGATED_BEFORE.search(words) or NEGATED_AFTER.match(text, one.end)),
+        operand=one.operand or bool(PART_OF.search(words)),
+        bound=bound[0].strip(" \u00a0$€£¥₹-").casefold() if bound else "",
+    )
+
+
+def _as_year(text: str, one: Quantity) -> Quantity:
+    """Return 1961 году and 2008年 without a unit: those are no 1961 years."""
+    end = _number_end(text, one)
+    digits = text[one.start : end]
+    if len(digits) != 4 or not digits.isdigit() or not _YEAR_WORD.match(text, end):
+        return one
+    bare = replace(one, readings=(replace(one.first, unit=None),))
+    return bare if could_be_year(bare) else one
+
+
+def _number_end(text: str, one: Quantity) -> int:
+    """Return where the digits end, before scale and unit."""
+    match = re.compile(r"[^\d]*\d+(?:[.,]\d+)*").match(text, one.start, one.end)
+    return match.end() if match else one.end
+
+
+def _rank(
+    text: str, one: Quantity, before: str, end: int, language: str | None, numbering: set[int]
+) -> Rank:
+    if one.start in numbering:
+        return Rank.NUMBERING
+    if (
+        _SOURCE.search(before)
+        and re.match(r"[ ]?[\],]", text[one.end :])
+        and before.rstrip("[ ")[-1:].isalnum()
+    ):
+        return Rank.NUMBERING
+    whole = one.first.value.denominator == 1 and one.first.unit is None
+    digits = text[one.start : end]
+    is_year = digits.isdigit() and len(digits) == 4 and could_be_year(one)
+    months = _months(language)
+    if is_year and (
+        YEAR_BEFORE.search(before)
+        or YEAR_AFTER.match(text, end)
+        or _is_month(_WORD_BEFORE.search(before.rstrip(", \u00a0") + " "), months)
+    ):
+        return Rank.YEAR
+    small = digits.isdigit() and len(digits) <= 2
+    if small and (
+        _is_month(_WORD_BEFORE.search(before), months)
+        or _is_month(_WORD_AFTER.match(text, end), months)
+    ):
+        return Rank.LABEL
+    if ORDINAL.match(text, end) and text[end : end + 1] not in " \u00a0" and digits.isdigit():
+        return Rank.LABEL
+    if whole or one.first.unit is not None:
+        label = LABEL.search(before) if _SAYS.search(before) else None
+        if label and digits.isdigit() and not re.search(r"[:=]", before[label.start() :]):
+            return Rank.LABEL
+    return Rank.PLAIN
+
+
+@cache
+def _months(language: str | None) -> frozenset[str]:
+    return month_names(language) | month_names("en")
+
+
+def _is_month(match: re.Match[str] | None, months: frozenset[str]) -> bool:
+    if match is None:
+        return False
+    groups = [group for group in match.groups() if group]
+    if not groups:
+        return False
+    word = groups[0]
+    if word in ("月", "日", "월", "일"):
+        return True
+    # "5 may", "12 mar", "3 set": only with a capital where it is a word as well.
+    return word.casefold() in months and (not word.isascii() or word[0].isupper() or len(word) > 4)
