@@ -45,6 +45,12 @@ TEXT_KINDS: dict[str, TextKind] = {
             "deterministic.comparing",
         ),
         TextKind("token_f1", False, "the words agree (SQuAD's F1)", "deterministic.comparing"),
+        TextKind(
+            "squad_exact",
+            True,
+            "the answer is the expectation by SQuAD's own script",
+            "deterministic.SquadExact",
+        ),
         TextKind("numeric_match", True, "the number is the expected one", "numeric.NumericMatch"),
         TextKind("multiple_choice", True, "the right option is chosen", "choice.MultipleChoice"),
         TextKind("regex", True, "the pattern is found in the answer", "patterns.Regex"),
