@@ -8,6 +8,7 @@ from importlib import import_module
 
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.scorers.base import ScorerSpec, TextScorer
+from llmflowlab.evaluation.scorers.extraction import extracting
 
 __all__ = ["TEXT_KINDS", "TextKind", "build_text_scorer"]
 
@@ -91,4 +92,4 @@ def build_text_scorer(spec: ScorerSpec) -> TextScorer:
         raise InputError(f"{spec.kind!r} is no scorer; choose from {', '.join(TEXT_KINDS)}.")
     module, _, builder = kind.place.partition(".")
     build: Callable[[ScorerSpec], TextScorer] = getattr(import_module(_ROOM + module), builder)
-    return build(spec)
+    return extracting(spec, build)
