@@ -22,6 +22,8 @@ __all__ = ["LETTERS", "chosen_letter"]
 
 LETTERS = "ABCDEFGHIJ"
 _UNFOLDED = Rules(case=False)
+_NEAR = 40
+"""Characters on either side of a letter that say what it is."""
 _BEGINNING, _END = 4000, 8000
 """Characters of a long answer that are read; what stands between argues."""
 
@@ -29,6 +31,7 @@ _BEGINNING, _END = 4000, 8000
 _X = r"[⟦⟪]([A-J])[⟧⟫]"
 # Joined letters are `⟦A⟧∧⟦B⟧`, so that a group is read in one way only, in linear time.
 _GROUP = rf"{_X}(?:∧{_X})*"
+_LIST = re.compile(r"((?:[⟦⟪].[⟧⟫]∧){4}[⟦⟪].[⟧⟫])(?:∧[⟦⟪].[⟧⟫])+")
 _SIGN = r"(?:\s?[:：=>–—-]{1,3})?\s?"
 _FAR = rf"[)\]】」』]{{0,2}}{_SIGN}[(\[\"'“«「『【]{{0,2}}"
 _NOT_IN_PROSE = str.maketrans(
@@ -197,7 +200,8 @@ def _marked(text: str, options: Mapping[str, str]) -> str:
     text = re.sub(lone, _lone, text)
     # A letter beside its own text is one mention: "B) blue", "blue (B)".
     text = re.sub(rf"{_X}[\s).:(\]\[,\"'–—-]{{0,5}}[⟦⟪]\1[⟧⟫]\)?", r"⟦\1⟧", text)
-    return _joining().sub("∧", text)
+    # A list of more letters than there are is cut: every place of it would be tried as a beginning.
+    return _LIST.sub(r"\1", _joining().sub("∧", text))
 
 
 @cache
@@ -246,7 +250,11 @@ def _dense(char: str) -> bool:
 
 def _lone(match: re.Match[str]) -> str:
     """Mark a capital that stands alone, unless it is an article, a pronoun or part of a name."""
-    letter, before, after = match[1], match.string[: match.start()], match.string[match.end() :]
+    letter, before, after = (
+        match[1],
+        match.string[max(match.start() - _NEAR, 0) : match.start()],
+        match.string[match.end() : match.end() + _NEAR],
+    )
     marked = f"⟦{letter}⟧"
     if letter in "AEIO" and re.match(rf"\s+(?!{_VERBS})[A-Za-zß-ÿÀ-Þ]", after):
         return letter
