@@ -3,8 +3,6 @@
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from llmflowlab.evaluation.scorers.choosing import chosen_letter
 
 OPTIONS = {"A": "red", "B": "blue", "C": "green", "D": "yellow"}
