@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -48,42 +47,107 @@ class Reading:
     rationale: str
 
 
-def read(text: str, scale: Scale) -> Reading | None:
-    """Read the one verdict in a judge's answer; None where there is none, or more than one.
+def read(text: str, scale: Scale, *, answer: str | None = None) -> Reading | None:
+    """Read the one verdict in a judge's answer; None where there is none, or it may be a quotation.
 
-    A judge may quote the answer it judges, and that answer may hold a forged verdict. So where objects
-    with different results stand in the text nobody can say which is the judge's, and none is taken;
-    nor is one from a text with a torn object, whose inside may be a quotation.
+    A judge may quote the answer it judges, and that answer may hold a forged verdict. So the verdict is
+    all that a judge says: one JSON object, in a code fence or not, after a thinking block, and at most
+    with a phrase that can say nothing of it ("Here is my verdict:", "That is it."). Other prose beside
+    it, a second object, a key given twice with different values, or an object that stands in the judged
+    answer leave the verdict unread.
+
+    Args:
+        text: What the judge said.
+        scale: The words to choose from.
+        answer: What is judged, where the caller has it: an object that stands there is not the judge's.
     """
+    said = _after_thinking(text)
+    found = None if said is None else _FORM.fullmatch(said)
+    if found is None:
+        return None
+    spoken = found["fenced"] or found["bare"]
+    if answer is not None and _squeezed(spoken) in _squeezed(answer):
+        return None
     try:
-        found = [reading for values in _objects(text) if (reading := _reading(values, scale))]
+        values = _object(spoken)
     except (ValueError, RecursionError):
         return None
-    return found[-1] if len({reading.result for reading in found}) == 1 else None
+    return None if values is None else _reading(values, scale)
 
 
-def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects of a text, outermost ones only; a torn one is a `ValueError`."""
+_THINKING = re.compile(
+    r"\s*<(think|thinking|thought|reasoning)>(.*?)</\1>", re.DOTALL | re.IGNORECASE
+)
+_THINKING_MARK = re.compile(r"</?(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+# What models say around a verdict without saying anything; any other sentence may be about a quotation.
+_BEFORE = r"""
+    (?:(?:sure|certainly|okay|ok)[,.!:]?\s+)?
+    (?:i\ have\ (?:carefully\ )?(?:read|reviewed|considered|checked)
+       \ (?:it|everything|the\ (?:answer|response))(?:\ all)?[.:]\s+)?
+    (?:(?:here(?:'s|’s|\ is)\ )?(?:(?:my|the)\ )?(?:final\ )?
+       (?:verdict|evaluation|judge?ment|assessment|json(?:\ object)?)(?:\ is)?\s*:\s*)?"""
+_AFTER = r"(?:that\ is\ (?:it|all|my\ verdict)\.|i\ hope\ (?:this|that)\ helps[.!])?"
+_FORM = re.compile(
+    rf"""\s*{_BEFORE}
+    (?:```[\w-]*[ \t]*\n\s*(?P<fenced>\{{.*\}})\s*```|(?P<bare>\{{.*\}}))
+    \s*{_AFTER}\s*""",
+    re.DOTALL | re.IGNORECASE | re.VERBOSE,
+)
+# A string, or a comma with nothing after it in its object.
+_LAST_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*\})', re.DOTALL)
+
+
+def _after_thinking(text: str) -> str | None:
+    """Return what follows a leading thinking block; None where its end cannot be told."""
+    block = _THINKING.match(text)
+    if block is None:
+        return text
+    rest = text[block.end() :]
+    # A thought that quotes a closing tag would end too early, at the quotation.
+    if _THINKING_MARK.search(block[2]) or _THINKING_MARK.search(_LAST_COMMA.sub("", rest)):
+        return None
+    return rest
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split()).casefold()
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object as it was written: keys in order, doubled ones included."""
+
+
+def _object(text: str) -> _Pairs | None:
+    """Return the object that a text is; a torn one is a `ValueError`."""
     # Models put raw line breaks into JSON strings; `strict=False` reads them as they are.
-    decoder = json.JSONDecoder(strict=False)
-    place = text.find("{")
-    while place >= 0:
-        value, end = decoder.raw_decode(text, place)
-        yield value
-        place = text.find("{", end)
+    decoder = json.JSONDecoder(strict=False, object_pairs_hook=_Pairs)
+    try:
+        found = decoder.decode(text)
+    except json.JSONDecodeError:
+        found = decoder.decode(_LAST_COMMA.sub(lambda match: match[1] or "", text))
+    return found if isinstance(found, _Pairs) else None
 
 
-def _reading(values: dict[str, Any], scale: Scale) -> Reading | None:
-    result = values.get("result")
+def _reading(values: _Pairs, scale: Scale) -> Reading | None:
+    keyed = [(key.strip().casefold(), value) for key, value in values]
+    words = {_word(value, scale) for key, value in keyed if key == "result"}
+    word = words.pop() if len(words) == 1 else None
+    if word is None:
+        return None
+    reasons = [str(value or "") for key, value in keyed if key == "rationale"]
+    return Reading(word, reasons[-1] if reasons else "")
+
+
+def _word(result: Any, scale: Scale) -> str | None:
+    """Return the scale's word for a result; None where it is none."""
     if isinstance(result, bool):
         word = ("yes" if result else "no") if scale == "yes_no" else ""
-    elif isinstance(result, int) and scale == "grade":
-        word = str(result)
+    elif isinstance(result, int | float) and scale == "grade":
+        word = f"{result:g}"
     elif isinstance(result, str):
-        word = re.sub(r"\s*/\s*5$", "", result.strip().lower()) if scale == "grade" else result
-        word = word.strip().lower()
+        word = re.sub(r"\s*[.。]$", "", result.strip()).strip().casefold()
+        if scale == "grade":
+            word = re.sub(r"(?:\.0+)?(?:\s*/\s*5)?$", "", word)
     else:
         word = ""
-    if word not in _WORDS[scale]:
-        return None
-    return Reading(word, str(values.get("rationale") or ""))
+    return word if word in _WORDS[scale] else None

@@ -4,77 +4,36 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 
 from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, accepted, lacking_column
 from llmflowlab.evaluation.scorers.deterministic import contains
+from llmflowlab.data.dataset import Dataset, Row
+from llmflowlab.text.normalise import tokenise
+from llmflowlab.evaluation.scorers.choosing import LETTERS, chosen_letter
+from llmflowlab.evaluation.scorers.common import (
+    ExpectingScorer,
+    Unscored,
+    accepted,
+    lacking_column,
+    row_language,
+)
 from llmflowlab.evaluation.scorers.options import Options
 from llmflowlab.text.normalise import tokenise
 
 __all__ = ["MultipleChoice", "chosen_letter"]
 
-_LETTERS = "ABCDEFGHIJ"
 _NO_OPTIONS = dict.fromkeys("ABCDE", "")
 _IN_QUESTION = re.compile(r"^[ \t]*[(\[]?([A-J])[).:\]][ \t]+(\S.*)$", re.M)
-_WORDS = (
-    r"answer|choice|option|choose|pick|select|antwort|lösung|réponse|respuesta|opción|risposta"
-    r"|opzione|resposta|opção|wähle"
-)
-# "The answer is (B)", "Antwort: **B**", "\boxed{B}".
-_STATED = re.compile(
-    rf"(?:\b(?:{_WORDS})\b(?:[\s:*_=\-–]|\b(?:is|are|ist|lautet|est|la|es|è|é|correct|option|the|"
-    rf"final|answer|would|be|letter)\b){{0,12}}[(\[\"'“*_]*|\\boxed\{{(?:\\text\{{)?)"
-    rf"(?-i:([A-J]))(?![\w'’])(?:[)\]\"'”*_]*\s*(?:,|/|&|\bor\b|\band\b|\boder\b|\bund\b|\bou\b|\bet\b|\bo\b|\by\b|\be\b)\s*"
-    rf"(?:option\s+)?[(\[\"'“*_]*(?-i:([A-J]))(?![\w'’.]))?",
-    re.IGNORECASE,
-)
-_BARE = re.compile(r"^\W*([A-Ja-j])\W*$")
-_LEADING = re.compile(r"^[\s*_(\[\"']*([A-J])(?:[)\].:]|[*_]+(?=\s|$)|$|\n)")
-_MARKED = re.compile(r"(?:[(\[]([A-J])[)\]]|\*\*([A-J])\*\*|^\s*([A-J])[).:](?=\s|$))", re.M)
-# A is an article and I a pronoun: as words of a sentence they are no choice.
-_LONE = re.compile(r"(?<![\w'’])([B-HJ])(?![\w'’+#-])")
-
-
-def chosen_letter(text: str, options: Mapping[str, str], *, language: str | None) -> str | None:
-    """Return the letter that an answer chooses; None where it chooses none, or two.
-
-    In this order: the last statement such as "The answer is (B)"; the letter that the answer is or
-    begins with; the only letter that is marked, as in (B); the only lone capital letter; the only
-    option whose text stands in the answer.
-    """
-    stated = [match for match in _STATED.finditer(text) if match[1] in options]
-    if stated:
-        last = stated[-1]
-        return last[1] if last[2] in (None, last[1]) else None
-    if (whole := _BARE.match(text)) and whole[1].upper() in options:
-        return whole[1].upper()
-    marked = {letter for groups in _MARKED.findall(text) for letter in groups if letter in options}
-    marked.discard("")
-    if marked:
-        return marked.pop() if len(marked) == 1 else None
-    if (leading := _LEADING.match(text)) and leading[1] in options:
-        return leading[1]
-    lone = {letter for letter in _LONE.findall(text) if letter in options}
-    if lone:
-        return lone.pop() if len(lone) == 1 else None
-    given = tokenise(text, language=language)
-    named = {
-        letter: wanted
-        for letter, option in options.items()
-        if option and contains(given, wanted := tokenise(option, language=language))
-    }
-    # "carbon dioxide" names "carbon" as well: the longer one is meant.
-    meant = [
-        letter
-        for letter, wanted in named.items()
-        if not any(len(o) > len(wanted) and contains(o, wanted) for o in named.values())
-    ]
-    return meant[0] if len(meant) == 1 else None
+_LETTER = re.compile(r"^\W*([A-Ja-j])\W*$|^\s*[(\[]?([A-J])[).:\]]\s")
 
 
 class MultipleChoice(ExpectingScorer):
     """1 where the answer chooses the right option; none or two chosen is 0."""
+
+    version = "2"
 
     def configure(self, options: Options) -> None:
         self._column = options.text("choices")
@@ -100,7 +59,7 @@ class MultipleChoice(ExpectingScorer):
         right = self._right(row, expected, options)
         if right is None:
             raise Unscored("expected_unusable", "The expected answer is none of the options.")
-        chosen = chosen_letter(text, options, language=row.language)
+        chosen = chosen_letter(text, options, language=row_language(row))
         said = "The answer chooses no single option." if chosen is None else f"Chosen: {chosen}."
         return float(chosen == right), said
 
@@ -111,7 +70,7 @@ class MultipleChoice(ExpectingScorer):
         for prefix in ("", "option_", "choice_"):
             found = {
                 c: cells[f"{prefix}{c.lower()}"]
-                for c in _LETTERS
+                for c in LETTERS
                 if cells.get(f"{prefix}{c.lower()}")
             }
             if len(found) > 1:
@@ -124,16 +83,17 @@ class MultipleChoice(ExpectingScorer):
 
     @staticmethod
     def _right(row: Row, expected: str, options: Mapping[str, str]) -> str | None:
-        wanted = tokenise(expected, language=row.language)
+        wanted = tokenise(expected, language=row_language(row))
         same = [
             c
             for c, text in options.items()
-            if text and tokenise(text, language=row.language) == wanted
+            if text and tokenise(text, language=row_language(row)) == wanted
         ]
         if len(same) == 1:
             return same[0]
-        letter = _BARE.match(expected) or re.match(r"^\s*[(\[]?([A-J])[).:\]]\s", expected)
-        return letter[1].upper() if letter and letter[1].upper() in options else None
+        found = _LETTER.match(unicodedata.normalize("NFKC", expected))
+        letter = (found[1] or found[2]).upper() if found else None
+        return letter if letter in options else None
 
 
 def _several(text: str) -> list[str]:
@@ -149,4 +109,4 @@ def _several(text: str) -> list[str]:
 
 
 def _lettered(texts: list[str]) -> dict[str, str]:
-    return dict(zip(_LETTERS, texts, strict=False))
+    return dict(zip(LETTERS, texts, strict=False))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import ClassVar
 
 from llmflowlab.data.dataset import Dataset, Row
@@ -10,8 +12,18 @@ from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.options import Options
 from llmflowlab.evaluation.scores import NotScored, Score
+from llmflowlab.text.language import LanguageDetector
 
-__all__ = ["ExpectingScorer", "KindScorer", "Unscored", "accepted", "lacking_column"]
+__all__ = [
+    "ExpectingScorer",
+    "KindScorer",
+    "Unscored",
+    "accepted",
+    "lacking_column",
+    "language_detector",
+    "language_of",
+    "row_language",
+]
 
 
 class Unscored(Exception):
@@ -26,6 +38,23 @@ class Unscored(Exception):
 def accepted(row: Row) -> tuple[str, ...]:
     """Return every answer that the row accepts; none where it expects nothing."""
     return (row.expected, *row.alternatives) if row.expected else ()
+
+
+@cache
+def language_detector() -> LanguageDetector:
+    # The packaged model, never a larger one of this home: the same figure on every machine.
+    return LanguageDetector(Path("no-models-of-this-home"))
+
+
+@lru_cache(maxsize=4096)
+def language_of(text: str) -> str | None:
+    """Return the language that a text is recognised as; None where that cannot be told."""
+    return language_detector().detect(text).code
+
+
+def row_language(row: Row) -> str | None:
+    """Return a row's language: its column's, else what its question is recognised as."""
+    return row.language or language_of(row.question)
 
 
 def lacking_column(dataset: Dataset, column: str, scorer: str) -> str | None:

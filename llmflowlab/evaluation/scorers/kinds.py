@@ -8,6 +8,7 @@ from importlib import import_module
 
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.scorers.base import ScorerSpec, TextScorer
+from llmflowlab.evaluation.scorers.extraction import extracting
 
 __all__ = ["TEXT_KINDS", "TextKind", "build_text_scorer"]
 
@@ -45,6 +46,12 @@ TEXT_KINDS: dict[str, TextKind] = {
             "deterministic.comparing",
         ),
         TextKind("token_f1", False, "the words agree (SQuAD's F1)", "deterministic.comparing"),
+        TextKind(
+            "squad_exact",
+            True,
+            "the answer is the expectation by SQuAD's own script",
+            "deterministic.SquadExact",
+        ),
         TextKind("numeric_match", True, "the number is the expected one", "numeric.NumericMatch"),
         TextKind("multiple_choice", True, "the right option is chosen", "choice.MultipleChoice"),
         TextKind("regex", True, "the pattern is found in the answer", "patterns.Regex"),
@@ -85,4 +92,4 @@ def build_text_scorer(spec: ScorerSpec) -> TextScorer:
         raise InputError(f"{spec.kind!r} is no scorer; choose from {', '.join(TEXT_KINDS)}.")
     module, _, builder = kind.place.partition(".")
     build: Callable[[ScorerSpec], TextScorer] = getattr(import_module(_ROOM + module), builder)
-    return build(spec)
+    return extracting(spec, build)

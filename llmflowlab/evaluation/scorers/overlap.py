@@ -10,6 +10,9 @@ from typing import Any
 from llmflowlab.data.dataset import Row
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, accepted
+from llmflowlab.data.dataset import Row
+from llmflowlab.text.normalise import Rules, base_language, fold
+from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, accepted, row_language
 from llmflowlab.evaluation.scorers.options import Options
 from llmflowlab.evaluation.scorers.words import words
 from llmflowlab.evaluation.scores import Score
@@ -131,7 +134,7 @@ class Bleu(_Corpus):
     def _tokenize(self, row: Row) -> str:
         if self._tokenizer != "auto":
             return self._tokenizer
-        return _BY_LANGUAGE.get(base_language(row.language), "13a")
+        return _BY_LANGUAGE.get(base_language(row_language(row)), "13a")
 
     def _metric(self, row: Row) -> Any:
         return _bleu(self._tokenize(row), self._lower, False)

@@ -15,13 +15,13 @@ from llmflowlab.evaluation.scorers.common import KindScorer, Unscored, lacking_c
 from llmflowlab.evaluation.scorers.options import Options
 from llmflowlab.evaluation.scorers.words import words
 from llmflowlab.loading import load
+from llmflowlab.evaluation.scorers.searching import TooSlow, fits, wrong_pattern
+from llmflowlab.evaluation.scorers.words import graphemes, unicode_words
+from llmflowlab.loading import loading
 from llmflowlab.text.estimate import estimate_tokens
 
 __all__ = ["JsonSchema", "JsonValidity", "Length", "Regex", "with_schema"]
 
-_SECONDS = 1.0
-"""Longest search for a pattern; some patterns take for ever on some texts."""
-_LONGEST_PATTERN = 10_000
 _FENCED = re.compile(r"\s*```[\w-]*[ \t]*\n(.*?)\n?[ \t]*```\s*", re.DOTALL)
 
 
@@ -34,7 +34,7 @@ class Regex(KindScorer):
         self._mode = options.choice("mode", ("search", "fullmatch"), "search")
         if (self._pattern is None) == (self._column is None):
             options.refuse('give it pattern="..." or column=NAME, one of the two')
-        if self._pattern is not None and (wrong := _wrong(self._pattern)) is not None:
+        if self._pattern is not None and (wrong := wrong_pattern(self._pattern)) is not None:
             options.refuse(wrong)
 
     def lacks(self, dataset: Dataset) -> str | None:
@@ -43,7 +43,7 @@ class Regex(KindScorer):
         if (lacking := lacking_column(dataset, self._column, self.name)) is not None:
             return lacking
         for row in dataset.rows:
-            wrong = _wrong(row.source.get(self._column, ""))
+            wrong = wrong_pattern(row.source.get(self._column, ""))
             if wrong is not None:
                 where = f"line {row.line}" if row.line else f"row {row.index + 1}"
                 return f"{dataset.name}, {where}: {wrong}."
@@ -55,9 +55,8 @@ class Regex(KindScorer):
         pattern = self._pattern or row.source.get(self._column or "", "")
         if not pattern:
             raise Unscored("no_expected_answer")
-        compiled = _compiled(pattern)
-        find = compiled.search if self._mode == "search" else compiled.fullmatch
         try:
+<<<<<<< HEAD
             # `concurrent`: other threads go on while a slow pattern is at work.
             return float(find(text, timeout=_SECONDS, concurrent=True) is not None), None
         except TimeoutError:
@@ -83,6 +82,11 @@ def _wrong(pattern: str) -> str | None:
             raise
         return f"the pattern {pattern!r} cannot be used ({exc})"
     return None
+=======
+            return float(fits(pattern, text, whole=self._mode == "fullmatch")), None
+        except TooSlow as exc:
+            raise Unscored("scorer_failed", str(exc)) from None
+>>>>>>> choices
 
 
 def _parsed(text: str, *, fences: bool) -> Any:
@@ -247,6 +251,8 @@ def _references(schema: Any) -> list[str]:
 class Length(KindScorer):
     """1 where the answer is neither shorter nor longer than asked."""
 
+    version = "2"
+
     def configure(self, options: Options) -> None:
         self._least = options.whole("min")
         self._most = options.whole("max")
@@ -263,5 +269,5 @@ class Length(KindScorer):
 
     def _count(self, text: str) -> int:
         if self._unit == "words":
-            return len(words(text))
-        return len(text) if self._unit == "characters" else estimate_tokens(text)
+            return len(unicode_words(text))
+        return graphemes(text) if self._unit == "characters" else estimate_tokens(text)

@@ -1,4 +1,4 @@
-"""Words of any script, for scorers whose definition is older than our normalisation."""
+"""Words of any script: as older scorers define them, and as Unicode does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from llmflowlab.loading import load
 
-__all__ = ["words"]
+__all__ = ["graphemes", "unicode_words", "words"]
 
 # Letters with the marks on them, and digits; scripts without spaces between words by character.
 _WORD = (
@@ -25,3 +25,29 @@ def words(text: str) -> list[str]:
 def _pattern() -> Any:
     regex = load("regex")
     return regex.compile(_WORD, regex.V1)
+
+
+def unicode_words(text: str) -> list[str]:
+    """Return the words of a text between Unicode's word boundaries (UAX #29), without spaces and signs.
+
+    "don't" and "3.14" are one word; Chinese characters and hiragana are one each, a run of katakana is
+    one, and scripts whose boundaries need a dictionary (Thai, Lao, Khmer, Burmese) count by letter with
+    its marks.
+    """
+    return [part for part in _boundary().split(text) if any(map(str.isalnum, part))]
+
+
+def graphemes(text: str) -> int:
+    """Return how many characters a reader sees (UAX #29): a letter and its accents are one."""
+    with loading("regex"):
+        import regex
+
+    return len(regex.findall(r"\X", text))
+
+
+@cache
+def _boundary() -> Any:
+    with loading("regex"):
+        import regex
+
+    return regex.compile(r"\b", regex.V1 | regex.WORD)
