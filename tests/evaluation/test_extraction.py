@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from llmflowlab.errors import InputError
 from llmflowlab.data.dataset import Row
+from llmflowlab.errors import InputError
 from llmflowlab.evaluation.scorers.base import CorpusScorer, parse_scorer
 from llmflowlab.evaluation.scorers.extraction import NO_FORM
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer

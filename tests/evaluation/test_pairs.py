@@ -9,10 +9,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from llmflowlab.data.dataset import Row
-from llmflowlab.text.normalise import normalise
 from llmflowlab.evaluation.scorers.base import parse_scorer
 from llmflowlab.evaluation.scorers.deterministic import squad_normal
 from llmflowlab.evaluation.scorers.kinds import build_text_scorer
+from llmflowlab.text.normalise import normalise
 from tests.evaluation.helpers import answer
 
 KINDS = {"e": "exact_match", "c": "contains"}

@@ -8,10 +8,6 @@ import unicodedata
 from collections.abc import Mapping
 
 from llmflowlab.data.dataset import Dataset, Row
-from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, accepted, lacking_column
-from llmflowlab.evaluation.scorers.deterministic import contains
-from llmflowlab.data.dataset import Dataset, Row
-from llmflowlab.text.normalise import tokenise
 from llmflowlab.evaluation.scorers.choosing import LETTERS, chosen_letter
 from llmflowlab.evaluation.scorers.common import (
     ExpectingScorer,

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from llmflowlab.text.normalise import Rules, fold
 from llmflowlab.evaluation.scorers import choice_words as words
+from llmflowlab.text.normalise import Rules, fold
 
 __all__ = ["BOXED", "FAR", "OPTION", "SIGN", "marked", "plain"]
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from llmflowlab.text.normalise import normalise
 from llmflowlab.evaluation.scorers import choice_words as words
 from llmflowlab.evaluation.scorers.choice_marks import BOXED, FAR, OPTION, SIGN, marked, plain
+from llmflowlab.text.normalise import normalise
 
 __all__ = ["LETTERS", "chosen_letter"]
 

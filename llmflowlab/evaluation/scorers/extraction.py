@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.data.dataset import Dataset, Row
+from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.scorers.base import CorpusScorer, ScorerSpec, TextScorer
 from llmflowlab.evaluation.scorers.options import Options
 from llmflowlab.evaluation.scorers.searching import TooSlow, search_all, wrong_pattern

@@ -7,13 +7,6 @@ import unicodedata
 from collections.abc import Collection
 
 from llmflowlab.data.dataset import Dataset, Row
-from llmflowlab.evaluation.scorers.common import KindScorer, Unscored
-from llmflowlab.evaluation.scorers.options import Options
-from llmflowlab.evaluation.scorers.refusals import REFUSALS
-from llmflowlab.text.language import LanguageDetector
-from llmflowlab.text.normalise import base_language
-from llmflowlab.data.dataset import Dataset, Row
-from llmflowlab.text.normalise import base_language
 from llmflowlab.evaluation.scorers.common import (
     KindScorer,
     Unscored,
@@ -24,6 +17,7 @@ from llmflowlab.evaluation.scorers.common import (
 from llmflowlab.evaluation.scorers.options import Options
 from llmflowlab.evaluation.scorers.refusals import ALWAYS, REFUSALS
 from llmflowlab.evaluation.scorers.words import words
+from llmflowlab.text.normalise import base_language
 
 __all__ = ["LanguageMatch", "Refusal", "is_refusal"]
 

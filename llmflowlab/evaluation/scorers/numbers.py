@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
 
-from llmflowlab.text.normalise import base_language
 from llmflowlab.text.numbers import DEGREE, Noun, Quantity, Reading, Unit
 
 __all__ = ["Agreement", "Tolerance"]

@@ -9,9 +9,6 @@ from typing import Any
 
 from llmflowlab.data.dataset import Row
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, accepted
-from llmflowlab.data.dataset import Row
-from llmflowlab.text.normalise import Rules, base_language, fold
 from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, accepted, row_language
 from llmflowlab.evaluation.scorers.options import Options
 from llmflowlab.evaluation.scorers.words import words

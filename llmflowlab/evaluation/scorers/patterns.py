@@ -13,11 +13,9 @@ from llmflowlab.errors import InputError
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.common import KindScorer, Unscored, lacking_column
 from llmflowlab.evaluation.scorers.options import Options
-from llmflowlab.evaluation.scorers.words import words
-from llmflowlab.loading import load
 from llmflowlab.evaluation.scorers.searching import TooSlow, fits, wrong_pattern
 from llmflowlab.evaluation.scorers.words import graphemes, unicode_words
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
 from llmflowlab.text.estimate import estimate_tokens
 
 __all__ = ["JsonSchema", "JsonValidity", "Length", "Regex", "with_schema"]
@@ -56,37 +54,9 @@ class Regex(KindScorer):
         if not pattern:
             raise Unscored("no_expected_answer")
         try:
-<<<<<<< HEAD
-            # `concurrent`: other threads go on while a slow pattern is at work.
-            return float(find(text, timeout=_SECONDS, concurrent=True) is not None), None
-        except TimeoutError:
-            why = f"The pattern takes longer than {_SECONDS:g} s on this answer."
-            raise Unscored("scorer_failed", why) from None
-
-
-@lru_cache(maxsize=256)
-def _compiled(pattern: str) -> Any:
-    return load("regex").compile(pattern)
-
-
-def _wrong(pattern: str) -> str | None:
-    if len(pattern) > _LONGEST_PATTERN:
-        return f"the pattern is too long ({len(pattern):,} characters)"
-    try:
-        _compiled(pattern)
-    except (ValueError, OverflowError, RecursionError, re.error) as exc:
-        return f"the pattern {pattern!r} cannot be used ({exc})"
-    except Exception as exc:
-        # The package's own error is a plain Exception.
-        if type(exc).__name__ != "error":
-            raise
-        return f"the pattern {pattern!r} cannot be used ({exc})"
-    return None
-=======
             return float(fits(pattern, text, whole=self._mode == "fullmatch")), None
         except TooSlow as exc:
             raise Unscored("scorer_failed", str(exc)) from None
->>>>>>> choices
 
 
 def _parsed(text: str, *, fences: bool) -> Any:

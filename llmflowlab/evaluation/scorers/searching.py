@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
 
 __all__ = ["TooSlow", "compiled", "fits", "search_all", "wrong_pattern"]
 
@@ -42,8 +42,7 @@ def wrong_pattern(pattern: str) -> str | None:
 @lru_cache(maxsize=256)
 def compiled(pattern: str) -> Any:
     """Return a pattern of the regex package."""
-    with loading("regex"):
-        import regex
+    regex = load("regex")
 
     return regex.compile(pattern)
 

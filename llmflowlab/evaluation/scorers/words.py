@@ -39,15 +39,13 @@ def unicode_words(text: str) -> list[str]:
 
 def graphemes(text: str) -> int:
     """Return how many characters a reader sees (UAX #29): a letter and its accents are one."""
-    with loading("regex"):
-        import regex
+    regex = load("regex")
 
     return len(regex.findall(r"\X", text))
 
 
 @cache
 def _boundary() -> Any:
-    with loading("regex"):
-        import regex
+    regex = load("regex")
 
     return regex.compile(r"\b", regex.V1 | regex.WORD)

@@ -41,7 +41,7 @@ def _data(language: str | None) -> Mapping[str, Any]:
             locale = Locale.parse(code.strip().replace("-", "_"))
         except (ValueError, UnknownLocaleError):
             continue
-        data: Mapping[str, Any] = LocaleDataDict(load(str(locale)))
+        data: Mapping[Any, Any] = LocaleDataDict(dict(load(str(locale))))
         return data
     return {}
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from llmflowlab.loading import loading
+from llmflowlab.loading import load
 
 __all__ = ["MINUS", "UNSPACED", "Lexeme", "lexemes"]
 
@@ -109,8 +109,7 @@ class _Raw:
 
 @cache
 def _pattern() -> Any:
-    with loading("regex"):
-        import regex
+    regex = load("regex")
 
     word = r"(?:[\p{L}\p{M}\p{N}_^]|(?<=\d)[.,:/](?=\d)|(?<=\d)[%‰])+|°[\p{L}]*"
     operators = "|".join(map(re.escape, sorted(_OPERATORS, key=len, reverse=True)))
