@@ -291,7 +291,7 @@ def test_a_batch_begun_without_a_budget_cannot_get_one(settings: Settings, tmp_p
     with pytest.raises(InputError, match="begun without a budget"):
         run(
             settings,
-            ScriptedProvider(default=echo),
+            priced(settings),
             prepared(file, output, budget=Decimal(1)),
         )
 
