@@ -31,6 +31,7 @@ from llmflowlab.evaluation.judging import KINDS, Judge, JudgeScorer
 from llmflowlab.evaluation.run.answering import Answering
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
+from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.upkeep import kept_evaluations
 from llmflowlab.evaluation.scorers.base import parse_scorer
 from llmflowlab.evaluation.scorers.embedding import Embedder, EmbeddingScorer
@@ -453,3 +454,35 @@ def test_a_verdict_nested_too_deep_is_unreadable(settings: Settings) -> None:
     row = dataset(settings.home, ONE).rows[0]
     score = JudgeScorer(KINDS["correctness"], judge).score(row, answer("It scatters"))
     assert (score.not_scored, score.cost_usd) == ("judge_unparseable", "0.010")
+
+
+@pytest.mark.parametrize(
+    ("scorer", "reason"), [("contains", "scorer_failed"), ("correctness", "judge_failed")]
+)
+def test_what_befalls_the_scoring_of_one_row_leaves_the_others_scored(
+    settings: Settings,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    scorer: str,
+    reason: str,
+) -> None:
+    text = ONE + "And red at dusk?,It scatters more\n"
+    judge = Judge(
+        Priced(default=said(VERDICT), settings=settings), policy=POLICY, metering=meter(settings)
+    )
+    asked = made(settings.home, text, scorers=(scorer,), judge="scripted:model")
+    scoring = Scoring(asked, judge, ledger)
+    how = type(scoring.scorers[scorer])
+    found = how.score if scorer == "contains" else how.refuses
+
+    def break_on_odd(self: Any, row: Any, record: AnswerRecord, *more: Any) -> Any:
+        if record.text == "odd":
+            raise RecursionError
+        return found(self, row, record, *more)
+
+    monkeypatch.setattr(how, "score" if scorer == "contains" else "refuses", break_on_odd)
+    answers = {Cell(0, 0): answer("odd"), Cell(0, 1): answer("It scatters more")}
+    scoring.score_all(answers, concurrency=1)
+    first, second = (scoring.scores[cell][scorer] for cell in answers)
+    assert (first.not_scored, second.value) == (reason, 1.0)
+    assert first.rationale == "Something unexpected went wrong (RecursionError)."

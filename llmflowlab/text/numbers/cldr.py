@@ -41,7 +41,7 @@ def _data(language: str | None) -> Mapping[str, Any]:
             locale = Locale.parse(code.strip().replace("-", "_"))
         except (ValueError, UnknownLocaleError):
             continue
-        data: Mapping[Any, Any] = LocaleDataDict(dict(load(str(locale))))
+        data: Mapping[str, Any] = LocaleDataDict(load(str(locale)))  # type: ignore[arg-type]  # babel types its own loader otherwise
         return data
     return {}
 
