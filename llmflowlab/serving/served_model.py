@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from llmflowlab.agents.old_names import install
 from llmflowlab.errors import BadAnswer, InputError, LabError, TrackingError
 from llmflowlab.loading import load
 from llmflowlab.providers.arrival import field, name, pieces, tokens
@@ -168,6 +169,7 @@ def load_version(settings: Settings, version: Version, *, traced: bool = False) 
     # Others' models may refuse what they do not know.
     ours = "provider" in config or "roles" in config
     changed = {"tracing": False} if ours and not traced else None
+    install()
     before = list(sys.path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

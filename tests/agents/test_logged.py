@@ -309,3 +309,38 @@ def test_whoever_loads_a_model_can_turn_its_traces_off(keyed: Settings) -> None:
         model.predict(model.input_example)
     mlflow.flush_trace_async_logging()
     assert mlflow.search_traces(locations=["0"], return_type="list") == []
+
+
+_PANEL = """
+import json, sys
+import mlflow
+model = mlflow.pyfunc.load_model(sys.argv[1])
+answer = model.predict({"messages": [{"role": "user", "content": "What is a run?"}]})
+import llmflowlab
+print(json.dumps({"answer": answer, "from": llmflowlab.__file__}, default=str))
+"""
+
+
+def test_a_panel_with_a_registered_model_works_without_the_checkout(
+    keyed: Settings, mlflow_home: Path, tmp_path: Path
+) -> None:
+    # The rooms that look a version up were left out of the package that travels.
+    log_agent(keyed, "chat", candidate_config("guide:docs", tracing=False), name="helper")
+    folder, elsewhere = tmp_path / "model", tmp_path / "elsewhere"
+    config = panel_config("guide:docs", "mlflow:helper/1", tracing=False)
+    save_agent(keyed, folder, "panel", config)
+    elsewhere.mkdir()
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-I", "-W", "ignore", "-c", _PANEL, str(folder)],
+        cwd=elsewhere,
+        env={**env, "LLMFLOWLAB_HOME": str(mlflow_home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert Path(seen["from"]).is_relative_to(folder)
+    assert seen["answer"]["choices"][0]["message"]["content"].strip()
+    assert "judge" in json.dumps(seen["answer"])
