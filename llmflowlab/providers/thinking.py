@@ -37,6 +37,7 @@ _TAGS = (*_PAIRS, *_CLOSING)
 _TAG = re.compile("|".join(map(re.escape, _TAGS)), re.IGNORECASE)
 _LONGEST = max(map(len, _TAGS))
 _FIRST = re.compile(r"[<\[◁]")
+_FENCES = ("```", "~~~")
 _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "„": "“", "‘": "’", "«": "»"}
 
 
@@ -172,21 +173,26 @@ class _Code:
 
     def __init__(self) -> None:
         self._fenced = False
-        self._line = ""
+        self._head = ""
+        """The first three characters of the line, white space before them left out."""
+        self._ticks = 0
 
     def read(self, text: str) -> None:
-        *lines, rest = (self._line + text).split("\n")
+        first, *lines = text.split("\n")
+        self._go_on(first)
         for line in lines:
-            self._fenced ^= _is_fence(line)
-        self._line = rest
+            self._fenced ^= self._head in _FENCES
+            self._head, self._ticks = "", 0
+            self._go_on(line)
+
+    def _go_on(self, text: str) -> None:
+        if len(self._head) < 3:
+            self._head = (self._head + text).lstrip()[:3]
+        self._ticks += text.count("`")
 
     @property
     def open(self) -> bool:
-        return self._fenced or _is_fence(self._line) or self._line.count("`") % 2 == 1
-
-
-def _is_fence(line: str) -> bool:
-    return line.lstrip().startswith(("```", "~~~"))
+        return self._fenced or self._head in _FENCES or self._ticks % 2 == 1
 
 
 def _enclosed(before: str, after: str) -> bool:
