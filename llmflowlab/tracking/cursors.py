@@ -15,7 +15,7 @@ from typing import Any
 
 from llmflowlab.files import write_atomically
 
-__all__ = ["Cursor", "Cursors"]
+__all__ = ["Cursor", "Cursors", "clear_orphans"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,7 @@ class Cursor:
     """Whether the session was ended there."""
 
 
+_SUFFIX = ".cursors"
 _FIELDS = frozenset(f.name for f in fields(Cursor))
 
 
@@ -43,7 +44,7 @@ class Cursors:
     """
 
     def __init__(self, journal: Path) -> None:
-        self.path = journal.with_name(journal.name + ".cursors")
+        self.path = journal.with_name(journal.name + _SUFFIX)
         self._at: dict[str, Cursor] = {}
         self._saved: dict[str, Cursor] = {}
         self._lock = threading.Lock()
@@ -92,6 +93,17 @@ class Cursors:
         """
         with self._lock:
             self.path.unlink(missing_ok=True)
+
+
+def clear_orphans(folder: Path) -> None:
+    """Remove the cursors of journals that are gone: 0.1.0 deletes journals and knows of no cursors.
+
+    Raises:
+        OSError: One cannot be removed.
+    """
+    for path in folder.glob(f"chat-*.jsonl{_SUFFIX}"):
+        if not path.with_name(path.name.removesuffix(_SUFFIX)).exists():
+            path.unlink(missing_ok=True)
 
 
 def _cursor(values: Mapping[str, Any]) -> Cursor:

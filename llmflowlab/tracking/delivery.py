@@ -6,6 +6,7 @@ thread of its own. Where a sink is down the others go on, and a journal stays un
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -45,6 +46,7 @@ class Delivery:
         self._settings = settings
         self._on_notice = on_notice
         self._noticed: set[str] = set()
+        self._noticing = threading.Lock()
         self.recovered: list[RecoveredSession] = []
         """Sessions found without an end, left by processes that died."""
         if sinks is None:
@@ -144,9 +146,10 @@ class Delivery:
 
     def notify(self, sentence: str) -> None:
         """Pass a sentence on, unless it was said before."""
-        if sentence in self._noticed:
-            return
-        self._noticed.add(sentence)
+        with self._noticing:
+            if sentence in self._noticed:
+                return
+            self._noticed.add(sentence)
         if self._on_notice is not None:
             self._on_notice(sentence)
 

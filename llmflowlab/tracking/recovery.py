@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from llmflowlab.files import set_aside
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.cursors import Cursors
+from llmflowlab.tracking.cursors import Cursors, clear_orphans
 from llmflowlab.tracking.journal import Journal, read_journal
 from llmflowlab.tracking.sessions import RecoveredSession, Session
 
@@ -23,6 +24,8 @@ def left_behind(settings: Settings, notify: Callable[[str], None]) -> list[Sessi
         settings: Names the home.
         notify: Told in one sentence what could not be read.
     """
+    with suppress(OSError):
+        clear_orphans(settings.journals_dir)
     found = []
     for path in sorted(settings.journals_dir.glob("chat-*.jsonl")):
         try:

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from llmflowlab.cli.chat.measure import summary_line
-from llmflowlab.cli.chat.session import Chat
 
 from llmflowlab.agents import live
 from llmflowlab.agents.config import read_agent_config
@@ -25,6 +23,7 @@ from llmflowlab.asking.pacing import Limiter, Pacer
 from llmflowlab.candidate import Candidate
 from llmflowlab.cli.chat.stats import cost_lines
 from llmflowlab.cli.chat.stream import SilentView
+from llmflowlab.cli.chat.turn_line import summary_line
 from llmflowlab.errors import ContextTooLong, LabError, Overloaded, TimedOut
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.judging import KINDS, Judge, JudgeScorer
@@ -35,6 +34,7 @@ from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.upkeep import kept_evaluations
 from llmflowlab.evaluation.scorers.base import parse_scorer
 from llmflowlab.evaluation.scorers.embedding import Embedder, EmbeddingScorer
+from llmflowlab.lab.chat_session import Chat
 from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import Finished, Provider, TextDelta, Usage, UsageReport
 from llmflowlab.providers.factory import build
@@ -134,7 +134,7 @@ def evaluated(
 
 def chatted(provider: Provider) -> Chat:
     app = FakeApp(provider.settings, providers=[provider])
-    chat = Chat(app, provider)
+    chat = Chat(app.lab, provider)
     chat.ask("Why is the sky blue?", SilentView(app.screen, "Scripted"))
     return chat
 
@@ -294,7 +294,7 @@ def test_a_prompt_that_had_to_be_shortened_is_one_turn_with_both_calls_in_it(
     billed: Script = [UsageReport(Usage(prompt_tokens=500, completion_tokens=0)), too_long]
     provider = Priced(["Yes.", "No.", billed, said("Maybe.")], settings=settings)
     app = FakeApp(settings, providers=[provider])
-    chat = Chat(app, provider)
+    chat = Chat(app.lab, provider)
     for prompt in ("One?", "Two?", "Three?"):
         chat.ask(prompt, SilentView(app.screen, "Scripted"))
     turn = chat.turns[-1]
@@ -309,7 +309,7 @@ def test_a_view_that_fails_ends_the_turn_and_what_it_cost_is_known(settings: Set
 
     provider = Priced([said("Dust.")], settings=settings)
     app = FakeApp(settings, providers=[provider])
-    chat = Chat(app, provider)
+    chat = Chat(app.lab, provider)
     outcome = chat.ask("Why?", Broken(app.screen, "Scripted"))
     assert (outcome.record.state, outcome.record.answer) == ("failed", "")
     assert outcome.error is not None

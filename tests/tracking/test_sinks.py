@@ -239,6 +239,16 @@ def test_a_journal_of_0_1_0_is_delivered(lab: Settings, deliver: MakeDelivery) -
     assert list(lab.journals_dir.iterdir()) == []
 
 
+def test_cursors_whose_journal_0_1_0_delivered_are_cleared_away(settings: Settings) -> None:
+    settings.journals_dir.mkdir(parents=True)
+    (settings.journals_dir / "chat-a.jsonl.cursors").write_bytes(b"{}")
+    delivery = Delivery(settings, sinks=[ListSink()])
+    delivery.start()
+    assert delivery.wait(60)
+    assert list(settings.journals_dir.iterdir()) == []
+    delivery.stop()
+
+
 def test_a_disk_too_full_for_cursors_holds_nothing_up(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
