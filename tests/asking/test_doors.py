@@ -397,23 +397,23 @@ def test_what_befalls_one_row_fails_that_row_and_no_other(
     provider = Priced([BEFALLS[kind](), said("fine")], settings=settings)
     how, budget = evaluated(made(settings.home, text), provider, ledger)
     first, second = how.answers[Cell(0, 0)], how.answers[Cell(0, 1)]
-    assert (first.state, first.reason, second.state) == ("failed", "answer_failed", "complete")
+    assert (first.state, first.reason, second.state) == ("failed", "bad_answer", "complete")
     assert first.error is not None
-    assert "Something unexpected went wrong" in first.error
+    assert "cannot be read as an answer" in first.error
     assert "abcdefghijkl" not in first.error
     # It was sent, and nobody refused it.
     assert first.spent == meter(settings).worst_case(provider, provider.requests[0])
     assert budget.spent == ledger.spent(EVALUATION)
 
 
-def test_half_a_character_in_an_answer_is_kept_as_it_came(
+def test_half_a_character_in_an_answer_is_made_storable_on_arrival(
     settings: Settings, ledger: Ledger
 ) -> None:
     asked = made(settings.home)
     how, _ = evaluated(asked, Priced([said("half \ud83d")], settings=settings), ledger)
     assert how.answers[Cell(0, 0)].answered
     kept = ledger.load("answers", [asked.answer_key(Cell(0, 0))])
-    assert next(iter(kept.values()))[1]["text"] == "half \ud83d"
+    assert next(iter(kept.values()))[1]["text"] == "half \N{REPLACEMENT CHARACTER}"
 
 
 def test_an_answer_that_cannot_be_written_down_fails_its_row_and_keeps_its_cost(

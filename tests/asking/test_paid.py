@@ -22,6 +22,7 @@ from llmflowlab.asking.paid import Asker, Paid
 from llmflowlab.asking.pump import Texts
 from llmflowlab.asking.stopping import Stopper
 from llmflowlab.errors import (
+    BadAnswer,
     BadRequest,
     ConfigurationError,
     Interrupted,
@@ -118,7 +119,6 @@ def test_a_call_whose_every_try_failed_carries_its_tokens_and_its_money(ask: Ask
     [
         pytest.param(BadRequest("no", provider="scripted", status=400), 0, id="refused"),
         pytest.param(ConfigurationError("switched off"), 0, id="not configured"),
-        pytest.param(RecursionError("nested too deep"), WORST, id="a bug after sending"),
     ],
 )
 def test_a_failure_is_a_value_with_what_it_cost(
@@ -129,6 +129,15 @@ def test_a_failure_is_a_value_with_what_it_cost(
     assert (paid.error, paid.spent, how.budget.spent) == (error, charged, charged)
     with pytest.raises(type(error)):
         paid.whole()
+
+
+def test_a_bug_after_sending_is_an_answer_nobody_can_read_and_charged(ask: Ask) -> None:
+    bug = RecursionError("nested too deep")
+    how = asker(bug)
+    paid = ask(how)
+    assert isinstance(paid.error, BadAnswer)
+    assert paid.error.__cause__ is bug
+    assert (paid.spent, how.budget.spent) == (WORST, WORST)
 
 
 def test_a_provider_that_cannot_be_prepared_has_sent_nothing(ask: Ask) -> None:
