@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
+import os
 import re
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,12 +14,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from llmflowlab.cli import main
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.settings import Settings, load_settings
-from llmflowlab.tracking.store import open_store
 from tests.e2e.stored import Everything
 from tests.loopback import LoopbackServer
 from tests.loopback.scenario import Fault, Tokens
@@ -55,7 +55,6 @@ class Evaluated:
     document: dict[str, Any]
     """What `evaluate --json` printed."""
     server: LoopbackServer
-    capsys: pytest.CaptureFixture[str]
 
     @property
     def id(self) -> str:
@@ -76,17 +75,11 @@ class Evaluated:
 
     def command(self, *arguments: str, code: int = 0) -> Any:
         """Return the document that a command prints."""
-        self.capsys.readouterr()
-        ended = main([*arguments, "--json"])
-        said = self.capsys.readouterr()
-        assert ended == code, said.err
-        return json.loads(said.out)
+        return json.loads(said(*arguments, "--json", code=code))
 
     def screen(self, *arguments: str, code: int = 0) -> str:
         """Return what a command shows a person."""
-        self.capsys.readouterr()
-        assert main([*arguments]) == code
-        return self.capsys.readouterr().out
+        return said(*arguments, code=code)
 
     def lines(self) -> list[dict[str, Any]]:
         """Return `results.jsonl`."""
@@ -113,16 +106,20 @@ class Evaluated:
             return ledger.spent(self.id)
 
 
-def evaluate(
-    home: Path,
-    server: LoopbackServer,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Evaluated:
-    """Evaluate two candidates over two trials, with whatever can go wrong."""
-    monkeypatch.setenv("LLMFLOWLAB_HOME", str(home))
-    for name, value in server.environment().items():
-        monkeypatch.setenv(name, value)
+def said(*arguments: str, code: int = 0) -> str:
+    """Run the program and return its standard output."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        ended = main([*arguments])
+    assert ended == code, err.getvalue()
+    return out.getvalue()
+
+
+def evaluate(home: Path, server: LoopbackServer) -> Evaluated:
+    """Evaluate two candidates over two trials, with whatever can go wrong.
+
+    The environment names the home and the server already.
+    """
     scenario = server.scenario
     scenario.tokens = {
         "openai": TOKENS,
@@ -147,23 +144,12 @@ def evaluate(
         writer = csv.writer(out)
         writer.writerow(("question", "answer", "category"))
         writer.writerows(ROWS)
-    capsys.readouterr()
-    code = main(
-        [
-            *("evaluate", "--data", str(file), "--model", GPT, "--model", GEMINI),
-            *("--judge", JUDGE, "--max-tokens", str(MOST), "--trials", "2", "--concurrency", "1"),
-            *(
-                part
-                for name in ("contains", "correctness", EMBEDDING)
-                for part in ("--scorer", name)
-            ),
-            *("--budget", "5", "--fail-under", "contains=0.5", "--json"),
-        ]
+    names = ("contains", "correctness", EMBEDDING)
+    document = said(
+        *("evaluate", "--data", str(file), "--model", GPT, "--model", GEMINI),
+        *("--judge", JUDGE, "--max-tokens", str(MOST), "--trials", "2", "--concurrency", "1"),
+        *(part for name in names for part in ("--scorer", name)),
+        *("--budget", "5", "--fail-under", "contains=0.5", "--json"),
     )
-    said = capsys.readouterr()
-    assert code == 0, said.err
-    settings = load_settings({"LLMFLOWLAB_HOME": str(home)}, cwd=home, stdin_is_terminal=False)
-    open_store(settings)
-    return Evaluated(
-        home=home, settings=settings, document=json.loads(said.out), server=server, capsys=capsys
-    )
+    settings = load_settings(dict(os.environ), cwd=home, stdin_is_terminal=False)
+    return Evaluated(home=home, settings=settings, document=json.loads(document), server=server)

@@ -1,0 +1,277 @@
+"""One cost, one count, one mean, one interval, one main scorer, one verdict, through every door.
+
+A door is whatever tells somebody a figure: the document, the screen, the spreadsheet, the lines, the page, `info`,
+`cache`, the ledger that a budget counts with, MLflow's metrics and traces, `verify`, a gate, promotion. A new
+figure, or a new door, belongs in here.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import shutil
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmflowlab.asking.metering import Metering
+from llmflowlab.evaluation.conclude.promotion import Terms, decide
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.replay import stored_result
+from llmflowlab.messages import Message, Parameters, Request
+from llmflowlab.providers.base import allow_requests
+from llmflowlab.providers.factory import build
+from llmflowlab.text.cost import Prices
+from llmflowlab.text.tokens import TokenCounter
+from tests.doors.evaluated import (
+    GEMINI,
+    GPT,
+    MOST,
+    PRICES,
+    ROWS,
+    SCORERS,
+    TOKENS,
+    Evaluated,
+    evaluate,
+)
+from tests.loopback import LoopbackServer
+
+# Clients of an evaluation that ran in this process leave their connections to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+MODELS = (GPT, GEMINI)
+MILLION = Decimal(1_000_000)
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory, migrated_db: Path) -> Iterator[Evaluated]:
+    home = tmp_path_factory.mktemp("home")
+    shutil.copy(migrated_db, home / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch, LoopbackServer() as server:
+        patch.chdir(home)
+        patch.setenv("LLMFLOWLAB_HOME", str(home))
+        for name, value in server.environment().items():
+            patch.setenv(name, value)
+        allow_requests(True)
+        yield evaluate(home, server)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+@pytest.fixture
+def seen(once: Evaluated, monkeypatch: pytest.MonkeyPatch, requests_allowed: None) -> Evaluated:
+    """The evaluation, with the environment in which its doors are opened."""
+    monkeypatch.setenv("LLMFLOWLAB_HOME", str(once.home))
+    for name, value in once.server.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(once.home)
+    return once
+
+
+def price(model: str, prompt: int, completion: int) -> Decimal:
+    sent, written = PRICES[model]
+    return (prompt * sent + completion * written) / MILLION
+
+
+def worst_case(seen: Evaluated) -> Decimal:
+    """Return what a try costs that was accepted and fell silent: nobody knows, so the most it can."""
+    with closing(build(GPT, seen.settings)) as provider:
+        request = Request(
+            messages=(Message("user", ROWS[0][0]),), parameters=Parameters(max_tokens=MOST)
+        )
+        meter = Metering(TokenCounter(), Prices(seen.settings))
+        most = meter.worst_case(provider, request)
+    assert most is not None
+    return most
+
+
+def expected_cost(seen: Evaluated, model: str) -> Decimal:
+    """Return what a candidate cost, from the prices and from what the server was seen to do."""
+    whole = price(model, TOKENS.prompt, TOKENS.completion)
+    if model == GPT:
+        return 2 * len(ROWS) * whole + worst_case(seen)
+    # One answer was torn off after it had told its tokens, which is paid beside the others; the one
+    # that a filter refused is free.
+    lines = [line for line in seen.lines() if line["model"] == model]
+    torn = [line for line in lines if line["cost_usd"] not in {float(whole), 0.0}]
+    assert len(torn) == 1
+    answered = sum(line["state"] == "complete" for line in lines)
+    extra = Decimal(str(torn[0]["cost_usd"])) - (whole if torn[0]["state"] == "complete" else 0)
+    assert price(model, TOKENS.prompt, 0) <= extra <= price(model, TOKENS.prompt, MOST) + whole
+    return answered * whole + extra
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_a_candidate_cost_is_one_figure(seen: Evaluated, model: str) -> None:
+    cost = expected_cost(seen, model)
+    assert cost > 23 * price(model, TOKENS.prompt, TOKENS.completion)
+    index = MODELS.index(model)
+    traces = [
+        json.loads(t.info.trace_metadata.get("mlflow.trace.cost", "{}")) for t in seen.traces(model)
+    ]
+    doors = {
+        "document": seen.candidate(model)["cost_usd"],
+        "lines": sum(line["cost_usd"] for line in seen.lines() if line["model"] == model),
+        "spreadsheet": sum(float(row[f"{model} cost_usd"] or 0) for row in seen.cells()),
+        "page": sum(trial[4] or 0 for row in seen.page()["rows"] for trial in row["a"][index]),
+        "metric": seen.run(model).data.metrics["total_cost_estimate"],
+        "traces": sum(cost["total_cost"] for cost in traces if cost),
+    }
+    assert doors == {door: pytest.approx(float(cost)) for door in doors}
+
+
+def test_what_all_of_it_cost_is_one_figure(seen: Evaluated) -> None:
+    document = seen.document
+    (kept,) = seen.command("cache")["evaluations"]
+    whole = float(sum(expected_cost(seen, model) for model in MODELS))
+    judged = document["judge_usage"]["cost_usd"]
+    assert judged > 0
+    doors = {
+        "document": sum(c["cost_usd"] for c in document["candidates"]) + judged,
+        "cache": kept["cost_usd"],
+        "budget": float(seen.spent()),
+    }
+    assert doors == {door: pytest.approx(whole + judged) for door in doors}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_tokens_are_one_count(seen: Evaluated, model: str) -> None:
+    lines = [
+        line for line in seen.lines() if line["model"] == model and line["state"] == "complete"
+    ]
+    total = len(lines) * (TOKENS.prompt + TOKENS.completion)
+    used = [
+        json.loads(trace.info.trace_metadata["mlflow.trace.tokenUsage"])["total_tokens"]
+        for trace in seen.traces(model)
+        if "mlflow.trace.tokenUsage" in trace.info.trace_metadata
+    ]
+    doors = {
+        "document": seen.candidate(model)["tokens"]["total"],
+        "lines": sum(line["tokens"]["prompt"] + line["tokens"]["completion"] for line in lines),
+        "spreadsheet": sum(int(row[f"{model} tokens"] or 0) for row in seen.cells()),
+        "metric": seen.run(model).data.metrics["total_tokens"],
+        "traces": sum(used),
+    }
+    assert doors == dict.fromkeys(doors, total)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("scorer", SCORERS)
+def test_a_mean_its_interval_and_its_coverage_are_one_figure(
+    seen: Evaluated, model: str, scorer: str
+) -> None:
+    said = seen.candidate(model)["scores"][scorer]
+    by_row: dict[str, list[float]] = {}
+    lines = [line for line in seen.lines() if line["model"] == model]
+    for line in lines:
+        if (value := line["scores"][scorer]["value"]) is not None:
+            by_row.setdefault(line["row"], []).append(value)
+    scored = sum(map(len, by_row.values()))
+    # The question is the unit: its trials are averaged before anything else is.
+    mean = sum(sum(values) / len(values) for values in by_row.values()) / len(by_row)
+    metrics = seen.run(model).data.metrics
+    assessed = [
+        a.value
+        for trace in seen.traces(model)
+        for a in trace.info.assessments
+        if a.name == scorer and a.value is not None
+    ]
+    board = seen.document["leaderboard"][scorer]
+    entry = next(rank for rank in board if rank["candidate"] == model)
+    exam = {
+        check["figure"]: check
+        for run in seen.command("verify", seen.candidate(model)["run_id"])["runs"]
+        for check in run["checks"]
+    }
+    assert said["mean"] == pytest.approx(mean)
+    assert {
+        "metric": metrics[f"{scorer}/mean"],
+        "leaderboard": entry["mean"],
+        "verify": exam[f"{scorer}/mean"]["recomputed"],
+    } == dict.fromkeys(("metric", "leaderboard", "verify"), pytest.approx(said["mean"]))
+    for end in ("ci_low", "ci_high"):
+        assert metrics[f"{scorer}/{end}"] == entry[end] == said[end]
+        assert exam[f"{scorer}/{end}"]["recomputed"] == pytest.approx(said[end])
+    assert said["scored"] == scored == len(assessed)
+    coverage = scored / len(lines)
+    assert metrics[f"{scorer}/coverage"] == said["coverage"] == pytest.approx(coverage)
+
+
+def test_the_scorer_that_ranks_is_one(seen: Evaluated) -> None:
+    document = seen.document
+    quality = {model["model"]: model["quality"] for model in seen.command("info")["models"]}
+    page = seen.page()
+    assert {
+        "recommendation": document["recommendation"]["scorer"],
+        "page": page["scorers"][page["main"]],
+        **{f"info {model}": quality[model]["scorer"] for model in MODELS},
+    } == dict.fromkeys(
+        ("recommendation", "page", *(f"info {model}" for model in MODELS)), "correctness"
+    )
+    for model in MODELS:
+        said = seen.candidate(model)["scores"]["correctness"]
+        assert {
+            name: quality[model][name] for name in ("mean", "ci_low", "ci_high", "coverage")
+        } == {name: said[name] for name in ("mean", "ci_low", "ci_high", "coverage")}
+
+
+def test_the_screen_ranks_by_the_same_scorer_and_shows_the_same_cost(
+    seen: Evaluated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A copy, because whoever goes on with an evaluation asks again for what was refused.
+    shutil.copytree(seen.home, tmp_path / "copy")
+    monkeypatch.setenv("LLMFLOWLAB_HOME", str(tmp_path / "copy"))
+    before = len(seen.server.chats("openai"))
+    shown = seen.screen("evaluate", "--resume", seen.id)
+    assert len(seen.server.chats("openai")) == before
+    assert shown.partition("Leaderboard by ")[2].split()[0] == "correctness"
+    row = next(line for line in shown.splitlines() if GPT in line and line.split()[0] == "1")
+    assert row.endswith(f"${seen.candidate(GPT)['cost_usd']:.4f}")
+    mean = seen.candidate(GPT)["scores"]["correctness"]["mean"]
+    assert f"{100 * mean:.1f}%" in row
+
+
+def test_a_gate_sees_the_mean_and_the_coverage_of_the_document(seen: Evaluated) -> None:
+    gates = {gate["candidate"]: gate for gate in seen.document["gates"]}
+    for model in MODELS:
+        said = seen.candidate(model)["scores"]["contains"]
+        assert (gates[model]["value"], gates[model]["coverage"]) == (said["mean"], said["coverage"])
+
+
+def test_comparison_promotion_and_recommendation_come_to_one_verdict(seen: Evaluated) -> None:
+    with closing(Ledger(seen.settings.state_dir / "evaluations.db")) as ledger:
+        result = stored_result(ledger, seen.id)
+    found = next(c for c in seen.document["comparisons"] if c["scorer"] == "correctness")
+    decision = decide(result, Terms(margin=0.02, scorer="correctness", min_coverage=0.9))
+    diff = seen.command("diff", f"{seen.id}:1", f"{seen.id}:2")
+    assert decision.paired is not None
+    assert found["verdict"] == "no_difference_shown"
+    assert {
+        "promotion": decision.paired.difference,
+        "diff": diff["difference"],
+    } == dict.fromkeys(("promotion", "diff"), pytest.approx(found["difference"]))
+    assert {decision.paired.n, diff["n"]} == {found["n"]}
+    # Twelve questions cannot show that two points are not lost: nobody may be called no worse.
+    assert not decision.promoted
+    assert seen.document["recommendation"]["evidence"] is None
+
+
+def test_every_row_is_in_every_door_once(seen: Evaluated) -> None:
+    for model in MODELS:
+        lines = Counter(
+            (line["row"], line["trial"]) for line in seen.lines() if line["model"] == model
+        )
+        traces: Counter[Any] = Counter(
+            (t.info.tags["llmflowlab.row"], int(t.info.tags["llmflowlab.trial"]) + 1)
+            for t in seen.traces(model)
+        )
+        assert lines == traces
+        assert set(lines.values()) == {1}
+        assert len(lines) == seen.candidate(model)["rows"] == 2 * len(ROWS)
