@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -56,12 +55,13 @@ def made(tmp_path, scorer, lists, *, again=False, evaluation_id="20260101-000000
         scorers=(scorer,),
         judge="table:judge" if scorer.startswith("support") else None,
         evaluation_id=evaluation_id,
+        margin=0.3,
     )
     answers, scores = {}, {}
     for index, values in enumerate(lists):
         for row, value in enumerate(values):
             cell = Cell(index, row)
-            answers[cell] = answer(cost_usd="0.001")
+            answers[cell] = answer(cost_usd=("0.001", "0.01")[index])
             why = "answer_failed" if value is None else None
             scores[cell] = {scorer: Score(scorer=scorer, value=value, not_scored=why)}
     return build_result(planned, answers, scores, reused=[0] * len(lists))
@@ -109,11 +109,13 @@ def test_every_rule_tests_the_same_rows_by_the_same_test(tmp_path, scorer, again
         assert each.details["lower_bound"] == expected.lower_bound
         assert each.details["n"] == expected.n
         assert each.passed == decision.promoted == (expected.verdict == "non_inferior")
-    # Recommendation: who is best by the mean is held against itself as it stands here.
-    cheap = replace(
-        found, candidates=[replace(found.candidates[0], cost_usd=Decimal(1)), found.candidates[1]]
+    # Recommendation: the cheaper one, held against the best by the same test.
+    advice = found.recommendation
+    swapped = found.table.pairs(scorer, 1, 0)
+    assert (advice.best, advice.candidate, advice.scorer) == (1, 0, scorer)
+    assert advice.evidence == non_inferior(
+        swapped.a.tolist(), swapped.b.tolist(), found.plan.margin, binary=exact
     )
-    assert cheap.recommendation is None or cheap.recommendation.margin == found.plan.margin
     # Comparison and diff.
     [comparison] = found.comparisons
     diff = diff_sides(Side(found, 0), Side(found, 1))

@@ -120,7 +120,7 @@ class Comparison:
         )
 
     def to_json(self) -> dict[str, Any]:
-        test = self.test
+        test, why = self.test, self.withheld or self.contradicted
         interval = test.interval if test else None
         if self.sequential is not None:
             interval = self.sequential.interval
@@ -136,7 +136,7 @@ class Comparison:
             "p_adjusted": self.p_adjusted if self.sequential is None else None,
             "verdict": self.verdict,
             "smallest_visible": self.smallest_visible,
-            "no_verdict_because": self.withheld or self.contradicted,
+            **({} if why is None else {"no_verdict_because": why}),
         }
 
 
