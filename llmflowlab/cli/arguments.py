@@ -169,6 +169,9 @@ def _data(commands: argparse._SubParsersAction[_Parser]) -> None:
     check.add_argument(
         "--strict", action="store_true", help="end with code 5 where there is an error or warning"
     )
+    check.add_argument(
+        "--skip-bad", action="store_true", help="look only at the rows that can be used"
+    )
     _json(check)
     sample = _command(actions, "sample", "draw rows, the same for the same seed")
     sample.add_argument("-n", type=int, required=True, metavar="N", help="how many rows")

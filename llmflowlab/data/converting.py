@@ -18,7 +18,7 @@ from llmflowlab.data.tables import read_table
 from llmflowlab.errors import InputError
 from llmflowlab.files import write_atomically
 
-__all__ = ["FORMATS", "formula_cells", "refuse_taken", "write_table"]
+__all__ = ["FORMATS", "formula_cells", "refuse_taken", "spread_columns", "write_table"]
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 """Endings of the files that can be written."""
@@ -52,7 +52,7 @@ def write_table(table: Table, path: Path, *, force: bool = False) -> None:
     refuse_taken([path], force=force)
     before = _digest(table)
     if kind in _FLAT:
-        table = _spread(table)
+        table = _spread(table, path)
     try:
         data = _encoded(table, kind)
     except UnicodeEncodeError as exc:
@@ -161,37 +161,42 @@ def _text_lists(table: Table) -> set[str]:
     }
 
 
-def _spread(table: Table) -> Table:
+def spread_columns(table: Table, path: Path) -> dict[str, list[str]]:
+    """Return, by its column, the columns among which several accepted answers are spread in a file."""
+    if Path(path).suffix.lower() not in _FLAT:
+        return {}
+    try:
+        answer = layout_of(table, {}, "").columns.answer
+    except InputError:
+        return {}
+    if answer is None or answer not in _text_lists(table):
+        return {}
+    most = max(len(record.values.get(answer, ())) for record in table.records)
+    return {answer: [answer, *(f"{answer}_{i}" for i in range(2, most + 1))]} if most > 1 else {}
+
+
+def _spread(table: Table, path: Path) -> Table:
     """Return a table in which several accepted answers stand in columns of their own.
 
     Raises:
         InputError: A column of that name is there already.
     """
-    try:
-        answer = layout_of(table, {}, "").columns.answer
-    except InputError:
-        return table
-    if answer is None or answer not in _text_lists(table):
-        return table
-    most = max(len(record.values.get(answer, ())) for record in table.records)
-    more = [f"{answer}_{i}" for i in range(2, most + 1)]
-    if taken := next((name for name in more if name in table.columns), None):
-        raise InputError(
-            f"The column {answer!r} holds several answers, and {taken!r} is there too; choose .jsonl."
-        )
-    records = []
-    for record in table.records:
-        listed = record.values.get(answer)
-        if listed is None:
-            texts = [record.cells.get(answer, "")]
-        else:
-            texts = [*listed, ""] if not listed else list(listed)
-        texts += [""] * (most - len(texts))
-        cells = {**record.cells, answer: texts[0], **dict(zip(more, texts[1:], strict=False))}
-        values = {column: value for column, value in record.values.items() if column != answer}
-        records.append(Record(record.line, cells, values))
-    place = table.columns.index(answer) + 1
-    columns = (*table.columns[:place], *more, *table.columns[place:])
+    columns = table.columns
+    records = list(table.records)
+    for answer, into in spread_columns(table, path).items():
+        if taken := next((name for name in into[1:] if name in columns), None):
+            raise InputError(
+                f"The column {answer!r} holds several answers, and {taken!r} is there too; choose "
+                ".jsonl."
+            )
+        for i, record in enumerate(records):
+            texts = list(record.values.get(answer, [record.cells.get(answer, "")]))
+            texts += [""] * (len(into) - len(texts))
+            values = {name: value for name, value in record.values.items() if name != answer}
+            cells = {**record.cells, **dict(zip(into, texts, strict=True))}
+            records[i] = Record(record.line, cells, values)
+        place = columns.index(answer)
+        columns = (*columns[:place], *into, *columns[place + 1 :])
     return Table(columns, tuple(records), table.warnings)
 
 

@@ -14,6 +14,7 @@ from llmflowlab.data.dataset import Row, left_out, usable_rows
 from llmflowlab.data.findings import ADVICE, Finding, Kind, Report, RowRef, Severity
 from llmflowlab.data.keys import contains_words, same_text, words
 from llmflowlab.data.layout import layout_of
+from llmflowlab.data.logic import SAYS_LITTLE
 from llmflowlab.data.near import near_pairs
 from llmflowlab.data.past import PastRow, past_findings
 from llmflowlab.data.records import BadRow, Table, refusal
@@ -143,13 +144,16 @@ def _same_questions(rows: Sequence[Row]) -> Iterator[Finding]:
             if len(members) > 1:
                 yield _copies(members)
         texts = list(groups)
-        for pair in near_pairs(texts):
+        originals = [members[0].question for members in groups.values()]
+        for pair in near_pairs(texts, originals=originals):
             members = [groups[texts[pair.first]][0], groups[texts[pair.second]][0]]
             contrary = _contrary(*members)
-            if contrary and not pair.same_words:
-                # Something was added to the question, and the answer is another: a question of its own.
+            if not pair.same_words and (contrary or _says_little(members[0])):
+                # Something was added to the question, and no answer shows that it means the same: a
+                # question of its own.
                 continue
-            same = f"{pair.similarity:.0%} the same"
+            # Rounded down: two texts that differ are never 100 % the same.
+            same = f"{min(99, int(100 * pair.similarity))}% the same"
             yield Finding(
                 kind="contradiction" if contrary else "near_duplicate",
                 severity="warning",
@@ -159,6 +163,12 @@ def _same_questions(rows: Sequence[Row]) -> Iterator[Finding]:
                 rows=tuple(_ref(row) for row in members),
                 similarity=pair.similarity,
             )
+
+
+def _says_little(row: Row) -> bool:
+    """Say whether a row's answer is one that many questions share: none, yes, a number, a letter."""
+    answer = same_text(row.expected or "")
+    return answer in SAYS_LITTLE or len(answer) < 4 or not any(c.isalpha() for c in answer)
 
 
 def _copies(members: list[Row]) -> Finding:

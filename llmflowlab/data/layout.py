@@ -207,18 +207,21 @@ def _answer_remarks(records: Sequence[Record], columns: Columns) -> Iterator[str
     ]
     if unknown:
         yield (
-            f"The column {column!r} holds {kind_of(unknown[0])} ({len(unknown)} rows), which is no "
+            f"The column {column!r} holds {kind_of(unknown[0])} ({_rows(unknown)}), which is no "
             "known shape of an answer; it is compared as JSON text."
         )
     texts = [record.cells.get(column, "") for record in records if column not in record.values]
-    if fold(column) in _SEVERAL or column == columns.choices:
-        return
+    several = fold(column) in _SEVERAL
     listed = [text for text in texts if text[:1] == "[" and isinstance(structured(text), list)]
-    marked = [text for text in texts if text.count(";") > 0]
-    if listed and 2 * len(listed) > len(texts):
-        yield _list_remark(column, f"lists in {len(listed)} rows")
-    elif len(marked) > 1 and 2 * len(marked) > len(texts):
-        yield _list_remark(column, f"texts set apart by ; in {len(marked)} rows")
+    marked = [text for text in texts if ";" in text.strip(" ;")]
+    if listed and not several and 2 * len(listed) > len(texts):
+        yield _list_remark(column, f"lists in {_rows(listed)}")
+    elif len(marked) > (0 if several else 1) and 2 * len(marked) > len(texts):
+        yield _list_remark(column, f"texts set apart by ; in {_rows(marked)}")
+
+
+def _rows(found: Sequence[object]) -> str:
+    return "1 row" if len(found) == 1 else f"{len(found)} rows"
 
 
 def _list_remark(column: str, what: str) -> str:

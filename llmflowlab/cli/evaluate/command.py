@@ -48,7 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add = parser.add_argument
     add("--model", action="append", default=[], metavar="REF", help="a candidate; may be repeated")
-    add("--data", type=Path, metavar="FILE", help="CSV, JSONL or Parquet; default: benchmark.csv")
+    add(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="CSV, JSON, Parquet or Excel; default: benchmark.csv",
+    )
     add(
         "--map",
         action="append",
@@ -56,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ROLE=COLUMN",
         help="which column is the question, expected, context, ... (question=Frage)",
     )
+    add("--skip-bad", action="store_true", help="go on without the rows that cannot be used")
     add(
         "--system",
         action="append",
@@ -239,6 +245,7 @@ def _wishes(arguments: argparse.Namespace) -> Wishes:
         models=arguments.model,
         data=arguments.data,
         mapping=_mapping(arguments.map),
+        skip_bad=arguments.skip_bad,
         systems=arguments.system,
         prompts=arguments.prompt,
         parameter_sets=_parameter_sets(arguments),

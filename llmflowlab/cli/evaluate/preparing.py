@@ -27,10 +27,13 @@ from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.evaluation.run.reuse import reusable_answers
-from llmflowlab.evaluation.run.scorer_choice import DEFAULT_JUDGED, check_scorers
+from llmflowlab.evaluation.run.scorer_choice import (
+    DEFAULT_JUDGED,
+    check_scorers,
+    default_text_scorers,
+)
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.steering import Steering, known_budget
-from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
 from llmflowlab.messages import Parameters
 from llmflowlab.text.money import dollars
 
@@ -45,6 +48,8 @@ class Wishes:
     data: Path | None = None
     """None means the default benchmark."""
     mapping: Mapping[str, str] = field(default_factory=dict)
+    skip_bad: bool = False
+    """Go on without the rows of the file that cannot be used."""
     system: str | None = None
     parameters: Parameters = Parameters()
     systems: Sequence[str] = ()
@@ -199,7 +204,7 @@ def _new_plan(app: App, wishes: Wishes) -> tuple[EvaluationPlan, list[str]]:
         specs = tuple(map(complete, check_scorers(wishes.scorers)))
         refuse_lacking(specs, dataset)
     else:
-        specs = check_scorers([*DETERMINISTIC, *(DEFAULT_JUDGED if judges else ())])
+        specs = check_scorers([*default_text_scorers(dataset), *(DEFAULT_JUDGED if judges else ())])
         if not any(row.guidelines for row in dataset.rows):
             specs = tuple(spec for spec in specs if spec.kind != "guidelines")
         if not judges:
@@ -207,6 +212,11 @@ def _new_plan(app: App, wishes: Wishes) -> tuple[EvaluationPlan, list[str]]:
                 f"Left out without a judge: {', '.join(DEFAULT_JUDGED)}. Name one with --judge "
                 "provider:model or LLMFLOWLAB_JUDGE; it should not be one of the candidates."
             )
+    if not specs:
+        raise InputError(
+            f"{dataset.name} holds expected facts, which a judge compares with; name one with --judge "
+            "provider:model or LLMFLOWLAB_JUDGE."
+        )
     needs_judge = [spec.name for spec in specs if spec.kind in JUDGED]
     if needs_judge and not judges:
         raise ConfigurationError(
@@ -238,7 +248,9 @@ def _new_plan(app: App, wishes: Wishes) -> tuple[EvaluationPlan, list[str]]:
 
 
 def _dataset(app: App, wishes: Wishes) -> Dataset:
-    dataset = load_dataset(wishes.data or default_data(app), mapping=wishes.mapping)
+    dataset = load_dataset(
+        wishes.data or default_data(app), mapping=wishes.mapping, skip_bad=wishes.skip_bad
+    )
     if wishes.stratify is not None:
         if wishes.sample is None:
             raise InputError("--stratify is about a sample; say of how many rows with --sample N.")

@@ -19,7 +19,7 @@ from llmflowlab.errors import InputError, LabError
 from llmflowlab.evaluation.judging import JUDGED, KINDS, OWN, PREFERENCE
 from llmflowlab.evaluation.run.ledger import Ledger, StoredEvaluation
 from llmflowlab.evaluation.run.running import is_running
-from llmflowlab.evaluation.run.scorer_choice import DEFAULT_JUDGED
+from llmflowlab.evaluation.run.scorer_choice import DEFAULT_JUDGED, default_text_scorers
 from llmflowlab.evaluation.run.steering import known_budget
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
 
@@ -119,7 +119,9 @@ def _ask_data(app: App) -> Path:
             return exc.message
         return None
 
-    return Path(app.screen.text("File (CSV, JSONL, Parquet)", check=check).strip()).expanduser()
+    return Path(
+        app.screen.text("File (CSV, JSON, Parquet, Excel)", check=check).strip()
+    ).expanduser()
 
 
 def _ask_judge(app: App, models: list[str]) -> str | None:
@@ -138,9 +140,10 @@ def _ask_judge(app: App, models: list[str]) -> str | None:
 
 
 def _ask_scorers(app: App, judge: str | None, data: Path, *, comparing: bool) -> list[str]:
-    rows = load_dataset(data).rows
-    usable = [*DETERMINISTIC]
-    usual = [*DETERMINISTIC]
+    dataset = load_dataset(data)
+    rows = dataset.rows
+    usual = [*default_text_scorers(dataset)]
+    usable = [*dict.fromkeys([*usual, *DETERMINISTIC])]
     if judge is not None:
         left_out = {OWN, *(() if comparing else (PREFERENCE,))}
         if not any(row.guidelines for row in rows):

@@ -71,6 +71,7 @@ def plan_document(plan: EvaluationPlan, figures: Estimate) -> dict[str, Any]:
             "name": plan.dataset.name,
             "rows": len(plan.dataset.rows),
             "digest": plan.dataset.digest,
+            "columns": plan.dataset.reading,
         },
         "candidates": [candidate.model for candidate in plan.candidates],
         "scorers": list(plan.scorers),
