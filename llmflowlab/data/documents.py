@@ -130,7 +130,8 @@ def _columns(value: Mapping[str, Any]) -> list[Any] | None:
     if any(set(column) != set(labels) for column in columns):
         return None
     numbered = all(label.lstrip("-").isdigit() for label in labels)
-    if not numbered and (set(map(fold, value)) & _WRAPPERS or any(map(is_usual_name, labels))):
+    wrapped = set(map(fold, value)) & _WRAPPERS or any(map(is_usual_name, labels))
+    if not numbered and (wrapped or len(columns) < 2):
         return None
     if not any(is_usual_name(name) for name in value):
         return None

@@ -168,6 +168,10 @@ def _options(
         )
     if base is not None:
         remarks.append(f"The expected answers are places among the options, counted from {base}.")
+    elif asked and all(a.isdecimal() and o.place(a, 0) is not None for o, a in asked):
+        remarks.append(
+            "The expected answers were taken for texts of the options; they could be places as well."
+        )
     return OptionSource(cell=source.cell, columns=source.columns, base=base)
 
 

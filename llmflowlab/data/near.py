@@ -29,6 +29,7 @@ __all__ = ["LEAST_SIMILARITY", "Pair", "near_pairs"]
 LEAST_SIMILARITY = 0.85
 """Share of the characters that two near duplicates have in common, in order."""
 
+_BRACKET = re.compile(r"([()\[\]{}])")
 _GRAM = 4
 _BANDS = 12
 _CROWD = 8
@@ -106,7 +107,7 @@ def _compare(
     alone = (left ^ right) - FILLERS
     if len(alone) > 6 or any(decides(word) for word in alone):
         return None
-    if [w for w in a if decides(w)] != [w for w in b if decides(w)]:
+    if _deciding(texts[i], a) != _deciding(texts[j], b):
         return None
     added = _added(
         [w for w in a if w not in FILLERS],
@@ -120,6 +121,17 @@ def _compare(
         return None
     similarity = matcher.ratio()
     return Pair(i, j, round(similarity, 3), not added) if similarity >= least else None
+
+
+def _deciding(text: str, split: Sequence[str]) -> list[str]:
+    """Return what decides, in order: words and signs, and the brackets where there are some."""
+    found = [word for word in split if decides(word)]
+    if not found or not _BRACKET.search(text):
+        return found
+    parts = _BRACKET.split(text)
+    return [
+        w for part in parts for w in ([part] if _BRACKET.match(part) else words(part)) if decides(w)
+    ]
 
 
 def _added(a: Sequence[str], b: Sequence[str], misspelt: Callable[[str, str], bool]) -> int | None:

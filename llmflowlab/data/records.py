@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmflowlab.data.bounds import refuse_many_columns
-from llmflowlab.data.names import USUAL_NAMES, fold
+from llmflowlab.data.names import NAMES, USUAL_NAMES, fold
 from llmflowlab.data.values import alone, as_text, structured
 from llmflowlab.errors import DatasetError
 
@@ -18,6 +18,7 @@ _SAID = frozenset({"outputs", "output"})
 _EXPECTED = frozenset({"expectations", "expectedoutput", "expectedoutputs", "referenceoutputs"})
 _QUESTIONS = frozenset(map(fold, (*USUAL_NAMES["question"], *USUAL_NAMES["messages"])))
 _ANSWERS = frozenset(map(fold, USUAL_NAMES["answer"]))
+_STRONG = frozenset(map(fold, (*NAMES["answer"].first, *NAMES["answer"].more)))
 _LISTED = 10
 
 
@@ -107,7 +108,11 @@ def make_table(
 
 def _flat(value: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
-    judged = any(fold(key) in _EXPECTED and isinstance(value[key], dict) for key in value)
+    # Beside what is expected, an output is what some model said.
+    judged = any(
+        fold(str(key)) in _STRONG or (fold(str(key)) in _EXPECTED and isinstance(item, dict))
+        for key, item in value.items()
+    )
     for key, item in value.items():
         for name, inner in _opened(str(key), item, judged=judged).items():
             flat[f"{key}.{name}" if name in flat else name] = inner

@@ -158,9 +158,14 @@ def _turn_answers(
 ) -> tuple[list[Mapping[str, Any]], str | None] | None:
     """Return turns with the reference answers between them, and the last one's (MT-bench)."""
     columns = layout.columns
-    answers = record.values.get(columns.answer or "")
+    if columns.answer is None:
+        return None
+    answers = record.values.get(columns.answer)
+    if not isinstance(answers, list):
+        # The same in a table: a column for each turn.
+        answers = [record.cells.get(name, "") for name in (columns.answer, *layout.further)]
     several = len(messages) > 1 and all(message.get("role") == "user" for message in messages)
-    if not several or not isinstance(answers, list) or len(answers) != len(messages):
+    if not several or len(answers) != len(messages):
         return None
     said: list[Mapping[str, Any]] = []
     for message, answer in zip(messages, answers, strict=True):
