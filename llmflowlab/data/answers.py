@@ -15,6 +15,10 @@ from llmflowlab.errors import InputError
 __all__ = ["answers_in"]
 
 _LISTED = frozenset(map(fold, ("answers", *NAMES["answer"].several)))
+# Langfuse and LangSmith write their objects into cells of CSV.
+_WRAPPERS = frozenset(
+    {"output", "outputs", "expectedoutput", "expectedoutputs", "referenceoutputs"}
+)
 _OWN_KEYS = (
     {"text", "answer_start"},
     {"value", "aliases"},
@@ -52,7 +56,8 @@ def _of_column(record: Record, column: str) -> list[str]:
     inner = structured(cell) if cell.lstrip()[:1] in {"{", "["} else None
     if isinstance(inner, dict) or (isinstance(inner, list) and fold(column) in _LISTED):
         found = answers_of(inner)
-        return [cell] if found is None or not _known(inner) else found
+        opened = _known(inner) or fold(column) in _WRAPPERS
+        return [cell] if found is None or not opened else found
     return [cell]
 
 

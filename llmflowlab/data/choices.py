@@ -18,6 +18,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _PREFIXES = ("option", "choice", "answeroption", "op", "opt", "sol", "ending", "antwortoption")
 _MARK = re.compile(r"(?:^|\s)[(\[]?[A-Z][).:\]]\s")
 _LEADING = re.compile(r"^[(\[]?([A-Z])[).:\]]\s*(?=\S)")
+_INLINE = re.compile(r"(?:^|(?<=[\s,;|]))[(\[]?([A-Z])[).:\]]\s*(?=\S)")
 _LETTER = re.compile(r"^[(\[\"']?([A-Za-z])[).:\]\"']?\.?$")
 
 
@@ -73,6 +74,8 @@ class OptionSource:
     """One column that holds them all; None: `columns`."""
     columns: tuple[str, ...] = ()
     """A column for each, in order."""
+    numbered: bool = False
+    """Whether those columns carry numbers, from 1."""
     base: int | None = None
     """The number of the first option where expected answers are places; None where they are not."""
 
@@ -102,8 +105,8 @@ def options_from(value: Any) -> Options | None:
     or a Python list, and texts set apart by line breaks, bars or semicolons.
     """
     if isinstance(value, str):
-        inner = structured(value)
-        if inner is None:
+        inner = structured(value) or _marked(value)
+        if not inner:
             sign = next((sign for sign in ("\n", "|", ";") if sign in value.strip()), None)
             inner = value.split(sign) if sign else []
         value = inner
@@ -118,6 +121,15 @@ def options_from(value: Any) -> Options | None:
     return _made(value, [])
 
 
+def _marked(text: str) -> list[str]:
+    """Return the parts of a text that stand under the letters A, B and so on."""
+    marks = list(_INLINE.finditer(text))
+    if len(marks) < 2 or [mark[1] for mark in marks] != list(LETTERS[: len(marks)]):
+        return []
+    ends = [*(mark.start() for mark in marks[1:]), len(text)]
+    return [text[m.end() : end].strip(" ,;|\n") for m, end in zip(marks, ends, strict=True)]
+
+
 def _of_object(value: Mapping[str, Any]) -> Options | None:
     keys = {fold(str(key)): item for key, item in value.items()}
     texts = keys.get("text", keys.get("texts", keys.get("choices")))
@@ -128,6 +140,10 @@ def _of_object(value: Mapping[str, Any]) -> Options | None:
             right = marks.index("1") if marks.count("1") == 1 else None
             return _made(texts, [], right)
         return _made(texts, marks)
+    scores = [as_text(item) for item in value.values()]
+    if scores.count("1") == 1 and set(scores) <= {"0", "1"}:
+        # BIG-bench: {"yes": 1, "no": 0}.
+        return _made(list(value), [], scores.index("1"))
     if all(len(str(key).strip()) <= 2 for key in value):
         return _made(list(value.values()), list(value))
     return None
@@ -148,8 +164,10 @@ def _made(texts: Sequence[Any], labels: Sequence[Any], right: int | None = None)
     return Options(texts=tuple(plain), labels=named if usable else (), right=right)
 
 
-def option_columns(columns: Sequence[str], taken: frozenset[str]) -> tuple[tuple[str, ...], bool]:
-    """Return the columns that hold an option each, in order, and whether their names are bare letters.
+def option_columns(
+    columns: Sequence[str], taken: frozenset[str]
+) -> tuple[OptionSource, bool] | None:
+    """Return the columns that hold an option each, and whether their names are bare letters.
 
     Recognised: `A` `B` `C`; `option_a`, `Choice B`, `opc`; `option1`, `choice 2`, `sol1`; from the
     first letter or number on, without a gap.
@@ -165,5 +183,5 @@ def option_columns(columns: Sequence[str], taken: frozenset[str]) -> tuple[tuple
                     break
                 found.append(free[f"{prefix}{mark}"])
             if len(found) > 1:
-                return tuple(found), not prefix
-    return (), False
+                return OptionSource(columns=tuple(found), numbered=marks[0] == "1"), not prefix
+    return None

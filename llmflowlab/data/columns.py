@@ -97,10 +97,15 @@ def assign_columns(columns: Sequence[str], mapping: Mapping[str, str], *, file: 
         more = f" and {len(columns) - 30:,} more" if len(columns) > 30 else ""
         raise DatasetError(
             f"no column holds the question; name it {' or '.join(NAMES['question'].first[:4])}, "
-            f"or say which it is with question=COLUMN. Its columns: {shown}{more}.",
+            f"or say which it is with question=COLUMN. Its columns: {shown}{more}."
+            + (" Perhaps its header line is missing." if any(map(_is_text, columns)) else ""),
             file=file,
         )
     return Columns(**chosen, separator=separator, for_want=frozenset(for_want))
+
+
+def _is_text(name: str) -> bool:
+    return name.rstrip().endswith(("?", ".", "？", "。")) or len(name) > 60
 
 
 def _found(

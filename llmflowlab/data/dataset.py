@@ -108,6 +108,7 @@ def load_dataset(
             *layout.remarks,
             *left_out(bad),
             *_gaps(rows, layout),
+            *_answers_at_the_end(rows, layout),
             *_unanswered_turns(rows),
             *_repetitions(rows),
         ),
@@ -201,6 +202,17 @@ def _gaps(rows: tuple[Row, ...], layout: Layout) -> Iterable[str]:
     missing = sum(row.expected is None and not row.facts for row in rows)
     if missing:
         yield f"{missing} of {len(rows)} rows have no expected answer and are not scored for it."
+
+
+def _answers_at_the_end(rows: tuple[Row, ...], layout: Layout) -> Iterable[str]:
+    columns = layout.columns
+    count = sum(row.conversation is not None and row.expected is not None for row in rows)
+    if count and columns.answer is None and columns.answers is None:
+        conversations = "1 conversation" if count == 1 else f"{count} conversations"
+        yield (
+            f"The last message of {conversations} is the assistant's: it is the expected answer and "
+            "is not sent."
+        )
 
 
 def _unanswered_turns(rows: tuple[Row, ...]) -> Iterable[str]:

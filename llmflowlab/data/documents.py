@@ -32,18 +32,19 @@ def rows_of(value: Any, file: str) -> list[Any]:
     if not isinstance(value, Mapping):
         reason = f"holds {kind_of(value)}; it must be an array of objects, one for each row."
         raise DatasetError(reason, file=file)
-    for layout in (_split, _table, _squad, _listed_columns, _columns, _index):
+    for layout in (_split, _table, _squad, _served, _columns, _index):
         if (rows := layout(value)) is not None:
             return rows
-    lists = {
-        key: item
-        for key, item in value.items()
-        if isinstance(item, list) and conversation_of(item) is None
-    }
+    if (columns := _listed_columns(value, file)) is not None:
+        return columns
     objects = {
-        k: rows for k, rows in lists.items() if rows and all(isinstance(r, dict) for r in rows)
+        key: rows
+        for key, rows in value.items()
+        if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows)
+        if conversation_of(rows) is None
     }
     asking = any(fold(key) in _QUESTIONS and key not in objects for key in value)
+    asked = [key for key, rows in objects.items() if any(map(_asks, rows))]
     if len(objects) > 1 and not asking:
         listed = ", ".join(map(repr, objects))
         raise DatasetError(
@@ -51,11 +52,12 @@ def rows_of(value: Any, file: str) -> list[Any]:
             file=file,
         )
     # {"rows": [...]} and the like; a lone object without a list is one row.
-    return (
-        next(iter(objects.values()))
-        if objects and not asking and len(lists) == 1
-        else [dict(value)]
-    )
+    alone = len(objects) == 1 and (asked or not asking)
+    return next(iter(objects.values())) if alone else [dict(value)]
+
+
+def _asks(row: Mapping[str, Any]) -> bool:
+    return any(fold(str(name)) in _QUESTIONS for name in row)
 
 
 def _refuse_bare(value: list[Any], file: str) -> None:
@@ -107,17 +109,29 @@ def _squad(value: Mapping[str, Any]) -> list[Any] | None:
     return rows
 
 
-def _listed_columns(value: Mapping[str, Any]) -> list[Any] | None:
+def _served(value: Mapping[str, Any]) -> list[Any] | None:
+    """Recognise `{"features": [...], "rows": [{"row_idx": 0, "row": {...}}]}` (datasets server)."""
+    rows = value.get("rows")
+    if not isinstance(rows, list) or not rows:
+        return None
+    inner = [row.get("row") if isinstance(row, dict) else None for row in rows]
+    return inner if all(isinstance(row, dict) for row in inner) else None
+
+
+def _listed_columns(value: Mapping[str, Any], file: str) -> list[Any] | None:
     """Recognise `{"question": ["a", "b"], "answer": ["x", "y"]}`."""
     lists = [item for item in value.values() if isinstance(item, list)]
     lengths = {len(item) for item in lists}
-    if not lists or len(lists) != len(value) or len(lengths) != 1 or lengths == {0}:
+    if not lists or len(lists) != len(value) or lengths == {0}:
         return None
-    if not any(is_usual_name(name) for name in value):
+    if not any(fold(name) in _QUESTIONS for name in value):
         return None
     if any(conversation_of(item) is not None for item in lists):
         # {"messages": [...]}: what is said one after the other is one row.
         return None
+    if len(lengths) > 1:
+        listed = ", ".join(f"{name!r} {len(item):,}" for name, item in value.items())
+        raise DatasetError(f"holds columns of different lengths: {listed}.", file=file)
     return [dict(zip(value, row, strict=True)) for row in zip(*value.values(), strict=True)]
 
 
@@ -146,7 +160,7 @@ def _index(value: Mapping[str, Any]) -> list[Any] | None:
         return None
     if set(map(fold, value)) & _WRAPPERS:
         return None
-    if not all(any(fold(name) in _QUESTIONS for name in row) for row in rows):
+    if not all(map(_asks, rows)):
         return None
     numbered = all(label.lstrip("-").isdigit() for label in value)
     return rows if numbered else _with_ids(rows, list(value))

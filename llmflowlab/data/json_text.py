@@ -13,6 +13,7 @@ from llmflowlab.errors import DatasetError
 
 __all__ = ["read_json", "read_json_lines"]
 
+_EMPTY = "is empty; add at least one question."
 _DEEP = "the JSON is nested too deeply."
 
 
@@ -23,9 +24,12 @@ def read_json_lines(content: bytes, file: str) -> Table:
         DatasetError: The text is in no encoding. A line that cannot be used is a bad row.
     """
     text, warnings = decode(content, file=file)
+    if not text.strip():
+        raise DatasetError(_EMPTY, file=file)
     document = _document(text)
     # A lone object is a document only if it holds rows; as a row it keeps its line.
-    if document is not None and rows_of(document, file) != [document]:
+    several = "\n" in text.strip()
+    if document is not None and (several or rows_of(document, file) != [document]):
         return _table(document, file, warnings)
     return _lines(text, file, warnings)
 
@@ -38,7 +42,7 @@ def read_json(content: bytes, file: str) -> Table:
     """
     text, warnings = decode(content, file=file)
     if not text.strip():
-        raise DatasetError("is empty; add at least one question.", file=file)
+        raise DatasetError(_EMPTY, file=file)
     try:
         value = loads(text)
     except json.JSONDecodeError as exc:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from llmflowlab.data.choices import Options, OptionSource, option_columns
 from llmflowlab.data.columns import Columns, assign_columns
@@ -138,10 +138,10 @@ def _options(
     if columns.choices is not None:
         source = OptionSource(cell=columns.choices)
     else:
-        found, bare = option_columns(table.columns, taken)
-        if not found:
+        found = option_columns(table.columns, taken)
+        if found is None:
             return None
-        source = OptionSource(columns=found)
+        source, bare = found
     pairs = [
         (options, answer)
         for record in table.records
@@ -149,7 +149,7 @@ def _options(
         for answer in [record.cells.get(columns.answer or "", "").strip()]
     ]
     asked = [(options, answer) for options, answer in pairs if answer and options.right is None]
-    base = _base(asked, columns.answer)
+    base = _base(asked, columns.answer, numbered=source.numbered)
     known = sum(options.place(answer, base) is not None for options, answer in asked)
     where = (
         f"column {source.cell!r} is"
@@ -157,10 +157,11 @@ def _options(
         else f"columns {', '.join(map(repr, source.columns))} are"
     )
     if not pairs or (asked and not known) or (bare and (not asked or known < len(asked))):
-        if pairs and not bare:
-            remarks.append(
-                f"The {where} not shown to the model: no expected answer is one of the options."
-            )
+        why = (
+            "no expected answer is one of the options" if pairs else "it cannot be read as options"
+        )
+        if not bare and any(record.cells.get(source.cell or "", "x") for record in table.records):
+            remarks.append(f"The {where} not shown to the model: {why}.")
         return None
     if known < len(asked):
         remarks.append(
@@ -172,10 +173,12 @@ def _options(
         remarks.append(
             "The expected answers were taken for texts of the options; they could be places as well."
         )
-    return OptionSource(cell=source.cell, columns=source.columns, base=base)
+    return replace(source, base=base)
 
 
-def _base(asked: Iterable[tuple[Options, str]], column: str | None) -> int | None:
+def _base(
+    asked: Iterable[tuple[Options, str]], column: str | None, *, numbered: bool
+) -> int | None:
     """Return from where the answers of a file count their options; None where they are no places."""
     pairs = list(asked)
     if not pairs or not all(answer.isdecimal() for _, answer in pairs):
@@ -185,7 +188,7 @@ def _base(asked: Iterable[tuple[Options, str]], column: str | None) -> int | Non
     named = fold(column or "") in _KEYS
     if not named and all(options.place(answer, None) is not None for options, answer in pairs):
         return None
-    for base in (0, 1):
+    for base in (1, 0) if numbered else (0, 1):
         if all(options.place(answer, base) is not None for options, answer in pairs):
             return base
     return None

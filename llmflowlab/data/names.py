@@ -43,7 +43,7 @@ NAMES: dict[str, Names] = {
         first=("question", "prompt", "input", "query", "inputs", "instruction", "user_input"),
         more=(
             *("user_query", "user_question", "user_prompt", "user_message", "question_text"),
-            *("question_stem", "problem", "ctx"),
+            *("question_stem", "input_question", "problem", "ctx"),
             *("frage", "pregunta", "domanda", "pergunta", "quesito", "vraag", "fråga", "pytanie"),
             *("soru", "вопрос", "питання", "问题", "問題", "質問", "질문", "السؤال", "سؤال"),
             *("प्रश्न", "सवाल", "câu hỏi", "pertanyaan"),
@@ -67,11 +67,20 @@ NAMES: dict[str, Names] = {
         several=(
             *("correct_answers", "accepted_answers", "acceptable_answers", "expected_answers"),
             *("gold_answers", "golden_answers", "reference_answers", "references", "targets"),
-            *("ground_truths", "antworten", "réponses", "respuestas", "risposte", "respostas"),
+            *(
+                "possible_answers",
+                "answers_spans",
+                "ground_truths",
+                "antworten",
+                "réponses",
+                "respuestas",
+                "risposte",
+                "respostas",
+            ),
             *("answer_key", "answer_index", "answer_idx", "correct_option", "correct_index"),
             *("correct_choice", "cop"),
         ),
-        instead=("solution", "output", "label", "outputs", "correct"),
+        instead=("solution", "output", "label", "outputs", "output_answer", "correct"),
     ),
     "context": Names(
         first=("context", "passage", "document", "contexts", "retrieved_context"),
@@ -105,8 +114,18 @@ NAMES: dict[str, Names] = {
     "choices": Names(
         first=("choices", "options"),
         more=(
-            *("endings", "answer_options", "answer_choices", "mc1_targets", "antwortmöglichkeiten"),
-            *("opciones", "opzioni", "opções", "auswahl", "варианты", "选项", "選択肢", "보기"),
+            *("endings", "answer_options", "answer_choices", "mc1_targets", "target_scores"),
+            *(
+                "antwortmöglichkeiten",
+                "opciones",
+                "opzioni",
+                "opções",
+                "auswahl",
+                "варианты",
+                "选项",
+                "選択肢",
+                "보기",
+            ),
         ),
     ),
     "facts": Names(first=("expected_facts",)),

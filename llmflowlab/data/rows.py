@@ -12,9 +12,10 @@ from llmflowlab.data.bounds import too_long
 from llmflowlab.data.choices import LETTERS, Options, lettered
 from llmflowlab.data.conversations import RowConversation, row_conversation
 from llmflowlab.data.layout import Layout
+from llmflowlab.data.names import fold
 from llmflowlab.data.records import Record, value_of
 from llmflowlab.data.shapes import answers_of, context_of, conversation_of, question_of
-from llmflowlab.data.values import kind_of
+from llmflowlab.data.values import kind_of, structured
 from llmflowlab.errors import InputError
 
 __all__ = ["Row", "read_row"]
@@ -120,6 +121,9 @@ def _question(record: Record, column: str) -> str:
         if column in record.lists:
             raise InputError(f"column {column!r} holds several values; give one text.")
         text = record.cells.get(column, "").strip()
+        if text[:1] == "{" and fold(column) in {"input", "inputs"}:
+            # Langfuse and LangSmith write their objects into cells of CSV.
+            text = question_of(structured(text)) or text
     if not text:
         raise InputError(f"the question (column {column!r}) is empty.")
     return text

@@ -220,6 +220,14 @@ FORMATS: dict[str, tuple[str, Any, list[dict[str, Any]]]] = {
     ),
     "options-that-are-none": ("d.csv", "question,options,answer\nHow?,fast; cheap,x\n", [{"question": "How?", "expected": "x"}]),
     "letters-that-are-none": ("d.csv", "question,A,B,answer\nHow?,said one,said two,x\n", [{"question": "How?", "expected": "x"}]),
+    "winogrande": ("d.jsonl", ({"question": "S _ x", "option1": "red", "option2": "blue", "answer": "1"},), [{"question": "S _ x\n\nA) red\nB) blue", "expected": "red", "alternatives": ("A",), "options": ("red", "blue")}]),
+    "options-under-letters": ("d.csv", 'question,options,answer\nWhich is even?,"A) 1, B) 3, C) 4",C\n', [EVEN_ROW]),
+    "hellaswag": ("d.jsonl", ({"ctx": "Which is even?", "endings": ["1", "3", "4"], "label": "2"},), [EVEN_ROW]),
+    "big-bench": ("d.json", {"name": "b", "keywords": ["k"], "examples": [{"input": "Which is even?", "target_scores": {"1": 0, "3": 0, "4": 1}}]}, [EVEN_ROW]),
+    "datasets-server": ("d.json", {"features": [{"name": "question"}], "rows": [{"row_idx": 0, "row": {"question": "a?", "answer": "x"}}]}, TWO[:1]),
+    "langfuse-csv": ("d.csv", 'id,input,expectedOutput\n1,"{""question"": ""a?""}","{""answer"": ""x""}"\n', TWO[:1]),
+    "pretty-object-under-jsonl": ("d.jsonl", '{\n "question": "a?",\n "answer": "x"\n}\n', TWO[:1]),
+    "popqa": ("d.jsonl", ({"question": "a?", "possible_answers": '["x", "z"]'},), [{"question": "a?", "expected": "x", "alternatives": ("z",)}]),
     # names and tables
     "camel-case": ("d.csv", "questionId,userInput,expectedAnswer\nq1,a?,x\n", [{"question": "a?", "expected": "x", "id": "q1"}]),
     "truthfulqa": ("d.csv", "Question,Best Answer,Correct Answers\na?,Yes,Yes; It is\n", [{"question": "a?", "expected": "Yes"}]),
@@ -364,6 +372,9 @@ def test_what_each_column_was_taken_for_is_one_sentence(
         pytest.param("d.json", [["a?", "x"]], "rows without column names", id="pandas-values"),
         pytest.param("d.json", {"train": [{"question": "a"}], "test": [{"question": "b"}]}, r"several lists of rows \('train', 'test'\)", id="splits"),
         pytest.param("d.jsonl", ({"question": {"a": 1, "b": 2}},), "holds an object with the keys 'a', 'b'; give one text", id="question-object"),
+        pytest.param("d.json", {"question": ["a", "b"], "answer": ["x"]}, "columns of different lengths: 'question' 2, 'answer' 1", id="uneven-columns"),
+        pytest.param("d.csv", "Which is even?,1,3,C\nWhich is odd?,1,2,A\n", "Perhaps its header line is missing", id="no-header"),
+        pytest.param("d.jsonl", "\n\n", "is empty", id="empty-lines"),
         pytest.param("d.csv", "question,__expected\na?,javascript: output > 1\n", "assertion 'javascript' is not read", id="promptfoo-code"),
         pytest.param("d.csv", "question,__expected\na?,llm-rubric: kind\n", "assertion 'llm-rubric' is not read", id="promptfoo-judge"),
         pytest.param("d.csv", ",".join(f"c{i}" for i in range(50_000)) + "\n", "has 50,000 columns", id="wide"),
@@ -377,6 +388,13 @@ def test_what_is_no_benchmark_is_called_what_it_is(
 ) -> None:
     with pytest.raises(InputError, match=said):
         load(tmp_path, content, name)
+
+
+def test_options_that_are_not_shown_are_named(tmp_path: Path) -> None:
+    text = "question,options,answer\nHow?,fast; cheap,x\n"
+    assert "not shown to the model: no expected answer" in load(tmp_path, text, "d.csv").warnings[0]
+    text = "question,options,answer\nHow?,fast,x\n"
+    assert "it cannot be read as options" in load(tmp_path, text, "d.csv").warnings[0]
 
 
 def test_an_unknown_object_as_an_answer_is_named_before_anything_is_paid(tmp_path: Path) -> None:
