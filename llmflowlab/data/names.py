@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 __all__ = ["NAMES", "USUAL_NAMES", "Names", "fold", "is_usual_name", "plain"]
 
@@ -150,6 +151,7 @@ def plain(name: str) -> str:
     return re.sub(r"[\s_-]+", "_", name.strip()).casefold()
 
 
+@lru_cache(maxsize=20_000)
 def fold(name: str) -> str:
     """Return the form in which camelCase, snake_case, accents and spaces are all the same.
 
