@@ -8,7 +8,7 @@ alphabetical order, read forwards and backwards, are looked at.
 What is found is then compared word by word, in order. Questions that differ in a number, a mathematical
 sign, a word of logic (not, and, or, all, true), a letter that stands alone, the order of their words or a
 word that is not a misspelling of the other are different questions, however long the part is that they
-share. Nor is one of two words a misspelling that both stand in several questions, or both begin with a
+share. Nor is one of two words a misspelling that are about as common in the file, or both begin with a
 capital letter: those are names.
 """
 
@@ -77,7 +77,9 @@ def near_pairs(
         return found
 
     def misspelt(i: int, word: str, j: int, other: str) -> bool:
-        if not _misspelt(word, other) or min(counts[word], counts[other]) > 1:
+        rarer, commoner = sorted((counts[word], counts[other]))
+        # A slip may be repeated, but the right word is then far commoner.
+        if not _misspelt(word, other) or (rarer > 1 and 10 * rarer >= commoner):
             return False
         named = (
             originals is not None and _is_name(word, originals[i]) and _is_name(other, originals[j])
