@@ -7,7 +7,6 @@ what they are in the file: "001", "NA" and "1.0" are never turned into numbers o
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from llmflowlab.data.keys import same_text
 from llmflowlab.data.layout import Layout, layout_of
 from llmflowlab.data.records import BadRow, Table, refusal
+from llmflowlab.data.remarks import left_out, remarks_on
 from llmflowlab.data.rows import Row, read_row
 from llmflowlab.data.tables import read_table
 from llmflowlab.errors import DatasetError, InputError
@@ -32,9 +31,6 @@ __all__ = [
     "subset",
     "usable_rows",
 ]
-
-_NAMED = 5
-"""Rows left out that are named in a warning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +103,7 @@ def load_dataset(
             *table.warnings,
             *layout.remarks,
             *left_out(bad),
-            *_gaps(rows, layout),
-            *_answers_at_the_end(rows, layout),
-            *_unanswered_turns(rows),
-            *_repetitions(rows),
+            *remarks_on(rows, layout),
         ),
         reading=layout.sentence(),
     )
@@ -141,15 +134,6 @@ def usable_rows(
         else:
             rows.append(replace(row, index=len(rows)) if gapless else row)
     return tuple(rows), tuple(sorted(bad, key=lambda one: one.row))
-
-
-def left_out(bad: Sequence[BadRow]) -> Iterable[str]:
-    """Yield the remark that names the rows that were left out."""
-    if bad:
-        listed = "; ".join(f"{one.where}: {one.reason.rstrip('.')}" for one in bad[:_NAMED])
-        more = f"; and {len(bad) - _NAMED:,} more" if len(bad) > _NAMED else ""
-        rows_are = "1 row was" if len(bad) == 1 else f"{len(bad):,} rows were"
-        yield f"{rows_are} left out: {listed}{more}."
 
 
 def sample(dataset: Dataset, n: int, seed: int) -> Dataset:
@@ -190,60 +174,6 @@ def _refuse_repeated_ids(rows: tuple[Row, ...], column: str | None, file: str) -
             where = f"line {earlier.line}" if earlier.line else f"row {earlier.index + 1}"
             reason = f"the id {row.id!r} stands already in {where}; ids must differ."
             raise DatasetError(reason, file=file, line=row.line)
-
-
-def _gaps(rows: tuple[Row, ...], layout: Layout) -> Iterable[str]:
-    expecting = layout.columns.answer or layout.columns.answers
-    if expecting is None and not any(row.expected or row.facts for row in rows):
-        yield (
-            "No column holds expected answers: scorers that compare with one have nothing to score."
-        )
-        return
-    missing = sum(row.expected is None and not row.facts for row in rows)
-    if missing:
-        yield f"{missing} of {len(rows)} rows have no expected answer and are not scored for it."
-
-
-def _answers_at_the_end(rows: tuple[Row, ...], layout: Layout) -> Iterable[str]:
-    columns = layout.columns
-    count = sum(row.conversation is not None and row.expected is not None for row in rows)
-    if count and columns.answer is None and columns.answers is None:
-        conversations = "1 conversation" if count == 1 else f"{count} conversations"
-        yield (
-            f"The last message of {conversations} is the assistant's: it is the expected answer and "
-            "is not sent."
-        )
-
-
-def _unanswered_turns(rows: tuple[Row, ...]) -> Iterable[str]:
-    count = 0
-    for row in rows:
-        roles = [message.role for message in row.conversation.messages] if row.conversation else []
-        count += ("user", "user") in itertools.pairwise(roles)
-    if count:
-        rows_hold = "1 row holds" if count == 1 else f"{count} rows hold"
-        yield (
-            f"{rows_hold} several turns of the user without an answer between them; they are sent "
-            "together, and the answer to all of them is scored."
-        )
-
-
-def _repetitions(rows: tuple[Row, ...]) -> Iterable[str]:
-    first: dict[tuple[Any, ...], Row] = {}
-    repeated: list[tuple[Row, Row]] = []
-    for row in rows:
-        asked = row.conversation and json.dumps(row.conversation.to_json())
-        key = (same_text(row.question), same_text(row.context or ""), asked)
-        earlier = first.setdefault(key, row)
-        if earlier is not row:
-            repeated.append((earlier, row))
-    if repeated:
-        earlier, row = repeated[0]
-        rows_ask = "1 row repeats" if len(repeated) == 1 else f"{len(repeated)} rows repeat"
-        where, before = (
-            f"line {r.line}" if r.line is not None else f"row {r.index + 1}" for r in (row, earlier)
-        )
-        yield f"{rows_ask} an earlier question (the first in {where}, as in {before})."
 
 
 def digest_of_rows(rows: Iterable[Row]) -> str:

@@ -8,13 +8,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from llmflowlab.data.bounds import MOST_CELLS, MOST_UNPACKED, refuse_many_columns
+from llmflowlab.data.bounds import MOST_CELLS, refuse_many_columns
 from llmflowlab.data.csv_text import table_of_cells
 from llmflowlab.data.records import Table
 from llmflowlab.errors import DatasetError, InputError
 
 __all__ = ["read_excel"]
 
+_MOST_UNPACKED = 500_000_000
+"""Bytes of XML; they take many times as much memory."""
 _BROKEN = "cannot be read as a workbook; save it again as .xlsx or CSV."
 _ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!"})
 
@@ -31,7 +33,7 @@ def read_excel(path: Path) -> Table:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             size = sum(item.file_size for item in archive.infolist())
-            formulas = size <= MOST_UNPACKED and any(
+            formulas = size <= _MOST_UNPACKED and any(
                 b"<f" in archive.read(name)
                 for name in names
                 if name.startswith("xl/worksheets/sheet")
@@ -42,7 +44,7 @@ def read_excel(path: Path) -> Table:
         raise InputError(
             f"{path} is {_other(names)}; export it as CSV, JSON Lines or Parquet first."
         )
-    if size > MOST_UNPACKED:
+    if size > _MOST_UNPACKED:
         raise DatasetError(f"holds {size:,} bytes when unpacked, more than is read.", file=file)
     return _sheet(path, formulas=formulas)
 

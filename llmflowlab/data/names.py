@@ -63,6 +63,10 @@ NAMES: dict[str, Names] = {
             *("antwort", "réponse", "respuesta", "risposta", "resposta", "antwoord", "svar"),
             *("odpowiedź", "cevap", "yanıt", "ответ", "відповідь", "答案", "回答", "答え", "정답"),
             *("답변", "답", "الإجابة", "إجابة", "الجواب", "جواب", "उत्तर", "जवाब", "câu trả lời"),
+            *("erwartete antwort", "richtige antwort", "réponse attendue", "réponse correcte"),
+            *("respuesta esperada", "respuesta correcta", "risposta attesa", "risposta corretta"),
+            *("resposta esperada", "resposta correta", "правильный ответ", "ожидаемый ответ"),
+            *("参考答案", "正确答案", "标准答案", "正解", "الإجابة الصحيحة", "सही उत्तर"),
             *("jawaban", "musterantwort", "lösung", "solución", "soluzione", "solução"),
         ),
         several=(

@@ -15,6 +15,7 @@ __all__ = ["answers_of", "assertions_of", "context_of", "conversation_of", "ques
 
 _INNER_ANSWERS = ("answer", "answers", "text", "value", "content", "output", "expected", "spans")
 _INNER_TEXTS = ("text", "content", "page_content", "passage", "context", "paragraph_text")
+_ABOUT_TEXTS = ("title", "id", "url", "source", "score", "metadata", "idx", "is_supporting")
 _INNER_QUESTIONS = ("question", "text", "content", "query", "input", "prompt")
 _SPEAKERS = {
     "human": "user",
@@ -85,6 +86,9 @@ def context_of(value: Any) -> str | None:
         titles, sentences = value.get("title"), value.get("sentences")
         if isinstance(titles, list) and isinstance(sentences, list):
             return context_of([list(pair) for pair in zip(titles, sentences, strict=False)])
+        if not set(value) <= {*_INNER_TEXTS, *_ABOUT_TEXTS}:
+            # Anything else might be what the question is about; the JSON text keeps it all.
+            return None
         text = next((value[name] for name in _INNER_TEXTS if name in value), None)
         if isinstance(text, list):
             return context_of(text)

@@ -167,6 +167,8 @@ FORMATS: dict[str, tuple[str, Any, list[dict[str, Any]]]] = {
         ({"question": "a?", "answer": "x", "context": {"title": ["T", "U"], "sentences": [["One.", " Two."], ["Three."]]}},),
         [{"question": "a?", "expected": "x", "context": "T\nOne. Two.\n\nU\nThree."}],
     ),
+    "context-of-other-fields-stays": ("d.csv", 'question,context,answer\na?,"{""text"": ""t"", ""price"": 3}",x\n', [{"question": "a?", "expected": "x", "context": '{"text": "t", "price": 3}'}]),
+    "documents-of-a-retriever": ("d.jsonl", ({"question": "a?", "answer": "x", "documents": 1, "contexts": [{"page_content": "one", "metadata": {"p": 1}}, {"page_content": "two"}]},), [{"question": "a?", "expected": "x", "context": "one\n\ntwo"}]),
     "promptfoo-csv": ("d.csv", "question,__expected\na?,equals: x\nb?,contains:y\nc?,z\n", [{"question": "a?", "expected": "x"}, {"question": "b?", "expected": "y"}, {"question": "c?", "expected": "z"}]),
     "promptfoo-json": (
         "d.json",
@@ -521,6 +523,15 @@ def test_a_parquet_bomb_is_refused_before_it_is_unpacked(
         load_dataset(file)
     monkeypatch.setattr("llmflowlab.data.parquet_file.MOST_CELLS", 999)
     with pytest.raises(DatasetError, match="1,000 rows"):
+        load_dataset(file)
+
+
+def test_a_workbook_that_unpacks_to_far_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = workbook(tmp_path / "d.xlsx", [["question"], ["a" * 20_000]])
+    monkeypatch.setattr("llmflowlab.data.excel_file._MOST_UNPACKED", 10_000)
+    with pytest.raises(DatasetError, match="when unpacked, more than is read"):
         load_dataset(file)
 
 
