@@ -11,6 +11,7 @@ import pytest
 import llmflowlab
 from llmflowlab.cli.arguments import parse
 from llmflowlab.cli.chat.slash_commands import COMMANDS
+from llmflowlab.data.names import NAMES
 from llmflowlab.errors import ExitCode
 from llmflowlab.evaluation.run.scorer_choice import SCORERS
 from llmflowlab.providers.factory import PROVIDERS, provider_class
@@ -44,6 +45,26 @@ def test_links_between_pages_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
+
+
+def names_table():
+    def cell(names):
+        return " ".join(f"`{name}`" for name in names)
+
+    yield "| role | names | further names, where no column has one of those |"
+    yield "| --- | --- | --- |"
+    for role, names in NAMES.items():
+        if names.every:
+            yield f"| {role} | {cell(names.first)} | {cell(names.more)} |".replace("|  |", "| |")
+        if names.several:
+            yield f"| {role}, lists and keys | | {cell(names.several)} |"
+        if names.instead:
+            yield f"| {role}, for want of better | | {cell(names.instead)} |"
+
+
+def test_the_benchmark_page_lists_every_name_of_a_column():
+    text = (ROOT / "docs" / "benchmark.md").read_text("utf-8")
+    assert "\n".join(names_table()) in text
 
 
 def test_the_chat_page_lists_every_slash_command():

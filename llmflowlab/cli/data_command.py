@@ -60,6 +60,7 @@ def _check(app: App, arguments: argparse.Namespace) -> int:
         mapping=read_mapping(arguments.map),
         detect=lambda text: app.lab.detector.detect(text).code,
         past=past,
+        skip_bad=arguments.skip_bad,
     )
     give(arguments.json, report.to_json, lambda: _show(app, report))
     counts = report.counts
@@ -84,6 +85,7 @@ def _show(app: App, report: Report) -> None:
 
     say = app.screen.say
     say(f"{report.file}: {plural(report.rows, 'row')}", tone="heading")
+    say(f"columns: {report.reading}")
     for remark in report.remarks:
         app.screen.note(remark)
     if not report.findings:
@@ -172,12 +174,14 @@ def _split(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _convert(app: App, arguments: argparse.Namespace) -> int:
-    from llmflowlab.data.converting import formula_cells, write_table
+    from llmflowlab.data.converting import formula_cells, spread_columns, write_table
 
     table, _ = _read(app, arguments.file)
     target = Path(arguments.target)
     write_table(table, target, force=arguments.force)
     app.screen.say(f"{target}: {plural(len(table.records), 'row')}, every text as it was")
+    for column, into in spread_columns(table, target).items():
+        app.screen.note(f"Several answers of {column!r} stand in the columns {', '.join(into)}.")
     formulas = formula_cells(table) if target.suffix.lower() in {".csv", ".tsv"} else 0
     if formulas:
         app.screen.note(

@@ -18,6 +18,9 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--strict", action="store_true", help="end with code 5 where there is an error or warning"
     )
+    check.add_argument(
+        "--skip-bad", action="store_true", help="look only at the rows that can be used"
+    )
     add_json(check)
     sample = add_command(actions, "sample", "draw rows, the same for the same seed")
     sample.add_argument("-n", type=int, required=True, metavar="N", help="how many rows")

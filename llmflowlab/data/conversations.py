@@ -21,7 +21,7 @@ __all__ = [
     "RowConversation",
     "conversation_from_json",
     "conversation_request",
-    "read_row_conversation",
+    "row_conversation",
 ]
 
 _NUMBERS = ("temperature", "top_p", "max_tokens", "seed")
@@ -49,17 +49,22 @@ class RowConversation:
         return asdict(self)
 
 
-def read_row_conversation(messages: str, params: str | None) -> RowConversation:
-    """Read the two cells of a row: JSON texts, as the tabular agent takes them.
+def row_conversation(messages: Any, params: str | None) -> RowConversation:
+    """Read what a row sends.
+
+    Args:
+        messages: A list of messages, or one as JSON text.
+        params: JSON text, as the tabular agent takes it; None where the row has none.
 
     Raises:
         InputError: One of them cannot be used.
     """
-    conversation = read_conversation(parse_json(messages, "messages"))
+    value = parse_json(messages, "messages") if isinstance(messages, str) else messages
+    conversation = read_conversation(value)
     if conversation.messages[-1].role != "user":
         raise InputError("The last message must be the user's, which is what gets answered.")
-    value = parse_json(params, "params") if params else None
-    wishes = read_wishes(_with_numbers(value))
+    wished = parse_json(params, "params") if params else None
+    wishes = read_wishes(_with_numbers(wished))
     return RowConversation(
         messages=conversation.messages,
         system=conversation.system,

@@ -11,15 +11,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from llmflowlab.data.tables import Record, Table, read_table
+from llmflowlab.data.dataset import digest_of_rows, usable_rows
+from llmflowlab.data.layout import layout_of
+from llmflowlab.data.records import Record, Table
+from llmflowlab.data.tables import read_table
 from llmflowlab.errors import InputError
 from llmflowlab.files import write_atomically
 
-__all__ = ["FORMATS", "formula_cells", "refuse_taken", "write_table"]
+__all__ = ["FORMATS", "formula_cells", "refuse_taken", "spread_columns", "write_table"]
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 """Endings of the files that can be written."""
 
+_FLAT = frozenset({".csv", ".tsv"})
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -27,7 +31,9 @@ def write_table(table: Table, path: Path, *, force: bool = False) -> None:
     """Write rows to a file in the format that its ending names.
 
     The bytes are read back and compared before they take their place: what a format cannot hold is an
-    error, never a silent change. Nothing is escaped for spreadsheets, for this is data.
+    error, never a silent change, and questions with their accepted answers must be the same by the
+    dataset's digest. Nothing is escaped for spreadsheets, for this is data. Several accepted answers
+    become columns of their own in CSV (`answer`, `answer_2`), and lists in Parquet.
 
     Args:
         table: What to write. A missing cell is an empty one in formats that know no other.
@@ -44,6 +50,9 @@ def write_table(table: Table, path: Path, *, force: bool = False) -> None:
             f"{path} ends in {kind or 'nothing'!r}; write to one of {', '.join(FORMATS)}."
         )
     refuse_taken([path], force=force)
+    before = _digest(table)
+    if kind in _FLAT:
+        table = _spread(table, path)
     try:
         data = _encoded(table, kind)
     except UnicodeEncodeError as exc:
@@ -55,7 +64,7 @@ def write_table(table: Table, path: Path, *, force: bool = False) -> None:
         raise InputError(
             f"A text holds a NUL, which {kind} cannot hold on this Python; write .jsonl or .parquet."
         ) from exc
-    _verify(data, kind, table, path)
+    _verify(data, kind, table, path, before)
     try:
         write_atomically(path, data)
     except OSError as exc:
@@ -95,8 +104,8 @@ def _is_number(cell: str) -> bool:
 def _encoded(table: Table, kind: str) -> bytes:
     rows = [[record.cells.get(column, "") for column in table.columns] for record in table.records]
     if kind == ".parquet":
-        return _parquet(table.columns, rows)
-    if kind in {".csv", ".tsv"}:
+        return _parquet(table)
+    if kind in _FLAT:
         text = io.StringIO(newline="")
         writer = csv.writer(
             text,
@@ -115,25 +124,92 @@ def _encoded(table: Table, kind: str) -> bytes:
 
 def _object(table: Table, record: Record) -> dict[str, Any]:
     return {
-        column: json.loads(record.cells[column])
-        if column in record.lists
-        else record.cells.get(column, "")
-        for column in table.columns
+        column: record.values.get(column, record.cells.get(column, "")) for column in table.columns
     }
 
 
-def _parquet(columns: Sequence[str], rows: list[list[str]]) -> bytes:
+def _parquet(table: Table) -> bytes:
     # Imported here: only this format needs it.
     import pyarrow as pa
     from pyarrow import parquet
 
-    arrays = [pa.array([row[i] for row in rows], type=pa.string()) for i in range(len(columns))]
+    listed = _text_lists(table)
+    arrays = []
+    for column in table.columns:
+        cells = [record.cells.get(column, "") for record in table.records]
+        if column in listed:
+            lists = [
+                r.values.get(column, [cell] if cell else [])
+                for r, cell in zip(table.records, cells, strict=True)
+            ]
+            arrays.append(pa.array(lists, type=pa.list_(pa.string())))
+        else:
+            arrays.append(pa.array(cells, type=pa.string()))
     sink = io.BytesIO()
-    parquet.write_table(pa.Table.from_arrays(arrays, names=list(columns)), sink)
+    parquet.write_table(pa.Table.from_arrays(arrays, names=list(table.columns)), sink)
     return sink.getvalue()
 
 
-def _verify(data: bytes, kind: str, table: Table, path: Path) -> None:
+def _text_lists(table: Table) -> set[str]:
+    """Return the columns whose every list or object is a list of texts."""
+    found = {column for record in table.records for column in record.values}
+    return found - {
+        column
+        for record in table.records
+        for column, value in record.values.items()
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value)
+    }
+
+
+def spread_columns(table: Table, path: Path) -> dict[str, list[str]]:
+    """Return, by its column, the columns among which several accepted answers are spread in a file."""
+    if Path(path).suffix.lower() not in _FLAT:
+        return {}
+    try:
+        answer = layout_of(table, {}, "").columns.answer
+    except InputError:
+        return {}
+    if answer is None or answer not in _text_lists(table):
+        return {}
+    most = max(len(record.values.get(answer, ())) for record in table.records)
+    return {answer: [answer, *(f"{answer}_{i}" for i in range(2, most + 1))]} if most > 1 else {}
+
+
+def _spread(table: Table, path: Path) -> Table:
+    """Return a table in which several accepted answers stand in columns of their own.
+
+    Raises:
+        InputError: A column of that name is there already.
+    """
+    columns = table.columns
+    records = list(table.records)
+    for answer, into in spread_columns(table, path).items():
+        if taken := next((name for name in into[1:] if name in columns), None):
+            raise InputError(
+                f"The column {answer!r} holds several answers, and {taken!r} is there too; choose "
+                ".jsonl."
+            )
+        for i, record in enumerate(records):
+            texts = list(record.values.get(answer, [record.cells.get(answer, "")]))
+            texts += [""] * (len(into) - len(texts))
+            values = {name: value for name, value in record.values.items() if name != answer}
+            cells = {**record.cells, **dict(zip(into, texts, strict=True))}
+            records[i] = Record(record.line, cells, values)
+        place = columns.index(answer)
+        columns = (*columns[:place], *into, *columns[place + 1 :])
+    return Table(columns, tuple(records), table.warnings)
+
+
+def _digest(table: Table) -> str | None:
+    """Return the digest of what a table asks and expects; None where it is no benchmark."""
+    try:
+        rows, bad = usable_rows(table, layout_of(table, {}, ""))
+    except InputError:
+        return None
+    return None if bad else digest_of_rows(rows)
+
+
+def _verify(data: bytes, kind: str, table: Table, path: Path, before: str | None) -> None:
     handle, name = tempfile.mkstemp(suffix=kind)
     written = Path(name)
     try:
@@ -157,3 +233,7 @@ def _verify(data: bytes, kind: str, table: Table, path: Path) -> None:
                 raise InputError(
                     f"{kind} cannot hold row {number}, column {column!r} as it is; choose .jsonl."
                 )
+    if before is not None and _digest(back) != before:
+        raise InputError(
+            f"{kind} cannot hold this file's questions and accepted answers as they are; choose .jsonl."
+        )

@@ -6,16 +6,19 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from llmflowlab.data.balance import uneven_categories, wrong_languages
-from llmflowlab.data.columns import Columns, assign_columns
-from llmflowlab.data.dataset import Row, read_row
+from llmflowlab.data.columns import Columns
+from llmflowlab.data.dataset import Row, usable_rows
 from llmflowlab.data.findings import ADVICE, Finding, Kind, Report, RowRef, Severity
 from llmflowlab.data.keys import contains_words, same_text, words
+from llmflowlab.data.layout import layout_of
+from llmflowlab.data.logic import SAYS_LITTLE
 from llmflowlab.data.near import near_pairs
 from llmflowlab.data.past import PastRow, past_findings
+from llmflowlab.data.records import BadRow, Table, refusal
+from llmflowlab.data.remarks import left_out
 from llmflowlab.data.tables import read_table
 from llmflowlab.data.texts import damage, leaks
 from llmflowlab.errors import DatasetError
@@ -39,6 +42,7 @@ def examine(
     mapping: Mapping[str, str],
     detect: Callable[[str], str | None],
     past: Mapping[str, PastRow] | None = None,
+    skip_bad: bool = False,
 ) -> Report:
     """Examine a file; it is only read.
 
@@ -47,26 +51,27 @@ def examine(
         mapping: Columns by role that their names do not tell.
         detect: Tells the language of a text, as an ISO 639-1 code; None where it is not sure.
         past: What earlier evaluations saw, by `row_key`; None where that is not wanted.
+        skip_bad: Say of rows that cannot be used only that they are left out.
 
     Raises:
         InputError: The file cannot be read at all, or `mapping` is wrong.
         DatasetError: Its structure is broken, or no column can be the question.
     """
     path = Path(path).expanduser()
-    table = read_table(path)
-    columns = assign_columns(table.columns, mapping, file=path.name)
-    if not table.records:
+    table = read_table(path, keep_bad=True)
+    if not table.columns and table.bad:
+        raise refusal(table.bad, path.name)
+    layout = layout_of(table, mapping, path.name)
+    columns = layout.columns
+    rows, bad = usable_rows(table, layout, gapless=False)
+    if not rows and not bad:
         raise DatasetError("has no rows; add at least one question.", file=path.name)
-    rows: list[Row] = []
+    remarks = [*table.warnings, *layout.remarks]
     findings: list[Finding] = []
-    for index, record in enumerate(table.records):
-        try:
-            rows.append(read_row(index, record, columns, path.name))
-        except DatasetError as exc:
-            ref = RowRef(index + 1, record.line, str(index + 1), record.cells[columns.question])
-            reason = exc.message.partition(": ")[2] or exc.message
-            findings.append(Finding(kind="refused", severity="error", message=reason, rows=(ref,)))
-    remarks = list(table.warnings)
+    if skip_bad:
+        remarks += left_out(bad)
+    else:
+        findings += (_refused(one, table, columns) for one in bad)
     findings += _repeated_ids(rows, columns)
     findings += _same_questions(rows)
     findings += _single_rows(rows, columns)
@@ -76,7 +81,7 @@ def examine(
         more, remark = wrong_languages(rows, detect, _ref)
         findings += more
         remarks += [remark] if remark else []
-    if columns.answer is None:
+    if not any(row.expected or row.facts for row in rows) and columns.answer is None:
         remarks.append("No column holds expected answers.")
     if past is not None:
         findings += past_findings(rows, past, _ref)
@@ -86,11 +91,20 @@ def examine(
     findings.sort(key=lambda f: (_ORDER[f.severity], kinds.index(f.kind)))
     return Report(
         file=str(path),
-        rows=len(table.records),
-        columns={role: column for role, column in asdict(columns).items() if column is not None},
+        rows=len(rows) if skip_bad else len(rows) + len(bad),
+        columns=layout.roles(),
+        reading=layout.sentence(),
+        unused=layout.unused,
         findings=tuple(findings),
         remarks=tuple(remarks),
     )
+
+
+def _refused(one: BadRow, table: Table, columns: Columns) -> Finding:
+    asked = next((r.cells[columns.question] for r in table.records if r.line == one.line), "")
+    text = asked if one.line is not None else ""
+    ref = RowRef(one.row, one.line, str(one.row), text)
+    return Finding(kind="refused", severity="error", message=one.reason, rows=(ref,))
 
 
 def _ref(row: Row) -> RowRef:
@@ -131,13 +145,16 @@ def _same_questions(rows: Sequence[Row]) -> Iterator[Finding]:
             if len(members) > 1:
                 yield _copies(members)
         texts = list(groups)
-        for pair in near_pairs(texts):
+        originals = [members[0].question for members in groups.values()]
+        for pair in near_pairs(texts, originals=originals):
             members = [groups[texts[pair.first]][0], groups[texts[pair.second]][0]]
             contrary = _contrary(*members)
-            if contrary and not pair.same_words:
-                # Something was added to the question, and the answer is another: a question of its own.
+            if not pair.same_words and (contrary or _says_little(members[0])):
+                # Something was added to the question, and no answer shows that it means the same: a
+                # question of its own.
                 continue
-            same = f"{pair.similarity:.0%} the same"
+            # Rounded down: two texts that differ are never 100 % the same.
+            same = f"{min(99, int(100 * pair.similarity))}% the same"
             yield Finding(
                 kind="contradiction" if contrary else "near_duplicate",
                 severity="warning",
@@ -147,6 +164,12 @@ def _same_questions(rows: Sequence[Row]) -> Iterator[Finding]:
                 rows=tuple(_ref(row) for row in members),
                 similarity=pair.similarity,
             )
+
+
+def _says_little(row: Row) -> bool:
+    """Say whether a row's answer is one that many questions share: none, yes, a number, a letter."""
+    answer = same_text(row.expected or "")
+    return answer in SAYS_LITTLE or len(answer) < 4 or not any(c.isalpha() for c in answer)
 
 
 def _copies(members: list[Row]) -> Finding:

@@ -123,6 +123,9 @@ class Report:
     columns: dict[str, str]
     """The file's column of each role that was recognised."""
     findings: tuple[Finding, ...]
+    reading: str = ""
+    """Which column is what and which are unused, as one sentence."""
+    unused: tuple[str, ...] = ()
     remarks: tuple[str, ...] = field(default=())
     """Sentences on the file and on what was not looked at."""
 
@@ -137,6 +140,7 @@ class Report:
             "file": self.file,
             "rows": self.rows,
             "columns": self.columns,
+            "unused": list(self.unused),
             "counts": dict(self.counts),
             "findings": [finding.to_json() for finding in self.findings],
             "remarks": list(self.remarks),

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from llmflowlab.data.columns import assign_columns
 from llmflowlab.data.keys import same_text
 from llmflowlab.data.near import near_pairs
-from llmflowlab.data.tables import Record, Table
+from llmflowlab.data.records import Record, Table
 from llmflowlab.errors import InputError
 
 __all__ = ["parse_parts", "sample_table", "split_table"]

@@ -7,6 +7,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from llmflowlab.data.logic import SAYS_LITTLE
+
 __all__ = ["damage", "leaks"]
 
 _CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
@@ -57,8 +59,8 @@ def _misread(run: str) -> str | None:
 def leaks(question: str, answer: str, words: tuple[str, ...]) -> bool:
     """Say whether an answer that stands in its question gives something away.
 
-    Not so for numbers and answers of up to three letters, which stand there by chance; for questions
-    that offer a choice; and for texts in quotation marks, which are what the task is about.
+    Not so for numbers, truth values and answers of up to three letters, which stand there by chance; for
+    questions that offer a choice; and for texts in quotation marks, which are what the task is about.
 
     Args:
         question: As it stands.
@@ -68,5 +70,7 @@ def leaks(question: str, answer: str, words: tuple[str, ...]) -> bool:
     unspaced = any("\u3040" <= w <= "\u9fff" for w in words)
     letters = sum(sum(c.isalpha() for c in w) for w in words)
     if letters < (2 if unspaced else 4) or _CHOICE.search(question):
+        return False
+    if len(words) == 1 and words[0] in SAYS_LITTLE:
         return False
     return not any(answer.casefold() in quoted.casefold() for quoted in _QUOTED.findall(question))

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.data.columns import assign_columns
-from llmflowlab.data.conversations import RowConversation, read_row_conversation
-from llmflowlab.data.tables import read_table
+from llmflowlab.data.conversations import RowConversation, row_conversation
+from llmflowlab.data.tables import Record, read_table
+from llmflowlab.data.values import numbered
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.reports.spreadsheet import write_cells
@@ -49,22 +50,26 @@ def read_requests(file: Path) -> tuple[list[BatchRow], Sequence[str]]:
     Raises:
         InputError: The file cannot be read, has no row or no such column.
     """
-    table = read_table(file.expanduser(), numbers=True)
+    table = read_table(file.expanduser())
     if not table.records:
         raise InputError(f"{file} holds no row.")
     prompt = next((name for name in _PROMPTS if name in table.columns), None)
     if "messages" not in table.columns and prompt is None:
         prompt = assign_columns(table.columns, {}, file=file.name).question
-    rows = [_row(number, r.cells, prompt) for number, r in enumerate(table.records, 1)]
+    rows = [_row(number, record, prompt) for number, record in enumerate(table.records, 1)]
     return rows, table.warnings
 
 
-def _row(number: int, cells: Mapping[str, str], prompt: str | None) -> BatchRow:
+def _row(number: int, record: Record, prompt: str | None) -> BatchRow:
+    cells = record.cells
     messages = cells.get("messages") or ""
+    params: str | None = cells.get("params") or None
+    if "params" in record.values:
+        params = json.dumps(numbered(record.values["params"]), ensure_ascii=False)
     if not messages and prompt is not None:
         messages = json.dumps([{"role": "user", "content": cells.get(prompt) or ""}])
     try:
-        said = read_row_conversation(messages, cells.get("params") or None)
+        said = row_conversation(messages, params)
     except InputError as exc:
         return BatchRow(number=number, conversation=None, error=exc.message)
     return BatchRow(number=number, conversation=said)

@@ -26,10 +26,13 @@ from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.evaluation.run.reuse import reusable_answers
-from llmflowlab.evaluation.run.scorer_choice import DEFAULT_JUDGED, check_scorers
+from llmflowlab.evaluation.run.scorer_choice import (
+    DEFAULT_JUDGED,
+    check_scorers,
+    default_text_scorers,
+)
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.steering import Steering, known_budget
-from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
 from llmflowlab.lab.candidates import candidates_of
 from llmflowlab.lab.early_decision import refuse_decided, refuse_undecidable
 from llmflowlab.lab.evaluation_request import EvaluationRequest
@@ -221,7 +224,7 @@ def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, lis
         specs = tuple(map(complete, check_scorers(request.scorers)))
         refuse_lacking(specs, dataset)
     else:
-        specs = check_scorers([*DETERMINISTIC, *(DEFAULT_JUDGED if judges else ())])
+        specs = check_scorers([*default_text_scorers(dataset), *(DEFAULT_JUDGED if judges else ())])
         if not any(row.guidelines for row in dataset.rows):
             specs = tuple(spec for spec in specs if spec.kind != "guidelines")
         if not judges:
@@ -229,6 +232,11 @@ def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, lis
                 f"Left out without a judge: {', '.join(DEFAULT_JUDGED)}. Name one with --judge "
                 "provider:model or LLMFLOWLAB_JUDGE; it should not be one of the candidates."
             )
+    if not specs:
+        raise InputError(
+            f"{dataset.name} holds expected facts, which a judge compares with; name one with --judge "
+            "provider:model or LLMFLOWLAB_JUDGE."
+        )
     needs_judge = [spec.name for spec in specs if spec.kind in JUDGED]
     if needs_judge and not judges:
         raise ConfigurationError(
@@ -260,7 +268,11 @@ def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, lis
 
 
 def _dataset(lab: Lab, request: EvaluationRequest) -> Dataset:
-    dataset = load_dataset(request.data or default_data(lab.settings), mapping=request.mapping)
+    dataset = load_dataset(
+        request.data or default_data(lab.settings),
+        mapping=request.mapping,
+        skip_bad=request.skip_bad,
+    )
     if request.stratify is not None:
         if request.sample is None:
             raise InputError("--stratify is about a sample; say of how many rows with --sample N.")

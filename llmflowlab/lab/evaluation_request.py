@@ -26,6 +26,8 @@ class EvaluationRequest:
     data: Path | None = None
     """None means the default benchmark."""
     mapping: Mapping[str, str] = field(default_factory=dict)
+    skip_bad: bool = False
+    """Go on without the rows of the file that cannot be used."""
     """Column of the file for each role that its usual names do not find."""
     systems: Sequence[str] = ()
     """System prompts to be tried against each other; empty means none."""

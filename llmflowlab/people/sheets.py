@@ -144,8 +144,10 @@ def read_sheet(file: Path, ledger: Ledger) -> Sheet:
     except OSError as exc:
         raise InputError(f"{file} cannot be read ({exc.strerror}).") from exc
     name = file.name
-    columns, lines, _ = read_csv(content, file=name, tab=file.suffix.lower() == ".tsv")
-    found = {column.strip().lower(): column for column in columns}
+    table = read_csv(content, file=name, tab=file.suffix.lower() == ".tsv")
+    if table.bad:
+        raise DatasetError(table.bad[0].reason, file=name, line=table.bad[0].line)
+    found = {column.strip().lower(): column for column in table.columns}
     for needed in ("verdict", "key"):
         if needed not in found:
             raise DatasetError(
@@ -157,7 +159,8 @@ def read_sheet(file: Path, ledger: Ledger) -> Sheet:
     verdicts: list[Verdict] = []
     scale: Scale | None = None
     empty = 0
-    for line, cells in lines:
+    for record in table.records:
+        line, cells = record.line or 0, record.cells
         key = cells[found["key"]].strip()
         named = key.partition(".")[0]
         if evaluation is None:

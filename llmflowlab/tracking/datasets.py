@@ -158,6 +158,8 @@ def _expectations(row: Row) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if row.expected is not None:
         found["expected_response"] = row.expected
+    if row.facts:
+        found["expected_facts"] = list(row.facts)
     if row.alternatives:
         found["alternatives"] = list(row.alternatives)
     if row.guidelines:

@@ -35,6 +35,33 @@ def test_check_prints_one_json_document(file, capsys):
     assert [row["line"] for row in document["findings"][0]["rows"]] == [2, 4]
 
 
+def test_check_says_what_each_column_was_taken_for(file, capsys):
+    file.write_text("user_query,prompt,output\na,b,c\n", encoding="utf-8")
+    assert main(["data", "check", str(file)]) == ExitCode.DONE
+    said = (
+        "columns: question: prompt; expected: output (taken for want of better); unused: user_query"
+    )
+    assert said in capsys.readouterr().out
+    assert main(["data", "check", str(file), "--json"]) == ExitCode.DONE
+    assert json.loads(capsys.readouterr().out)["unused"] == ["user_query"]
+
+
+def test_check_goes_on_without_bad_rows_and_names_them(file, capsys):
+    file.write_text(GOOD + ",nothing\nx,y,z\n", encoding="utf-8")
+    assert main(["data", "check", str(file), "--strict"]) == ExitCode.GATE_NOT_MET
+    assert "Rows that cannot be used (2)" in capsys.readouterr().out
+    assert main(["data", "check", str(file), "--skip-bad", "--strict"]) == ExitCode.DONE
+    assert "2 rows were left out: line 4: the question" in capsys.readouterr().err
+
+
+def test_convert_says_where_several_answers_went(tmp_path, capsys):
+    (tmp_path / "two.jsonl").write_text(
+        '{"question": "q", "answer": ["a", "b"]}\n', encoding="utf-8"
+    )
+    assert main(["data", "convert", "two.jsonl", "two.csv"]) == ExitCode.DONE
+    assert "stand in the columns answer, answer_2" in capsys.readouterr().err
+
+
 def test_strict_is_a_gate(file, capsys):
     assert main(["data", "check", str(file), "--strict"]) == ExitCode.GATE_NOT_MET
     assert "Gate not met: 1 error" in capsys.readouterr().err

@@ -124,7 +124,7 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        pytest.param("question,answer\nonly one\n", "terms.csv, line 2", id="short row"),
+        pytest.param("question,answer\na,b,c\n", "terms.csv, line 2", id="long row"),
         pytest.param("a,b\n1,2\n", "terms.csv", id="no question"),
         pytest.param("", "terms.csv", id="empty"),
     ],
@@ -148,6 +148,7 @@ def test_without_a_judge_it_says_what_was_left_out(
     )
     assert captured.out.splitlines() == [
         "terms: 3 questions × 1 candidate = 3 answers",
+        "columns: question: question; expected: answer; category: category",
         "candidates: guide:docs",
         "scorers: exact_match, contains, token_f1",
         "calls: 3 to candidates",
@@ -197,11 +198,44 @@ def test_columns_of_other_names_are_mapped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "fragen.csv"
-    file.write_text("Frage;Lösung\nWas ist 2 + 2?;4\n", encoding="utf-8")
+    file.write_text("Kysymys;Vastaus\nPaljonko on 2 + 2?;4\n", encoding="utf-8")
     assert evaluate(file, *CANDIDATE, "--dry-run") == 2
     capsys.readouterr()
-    mapped = ["--map", "question=Frage", "--map", "expected=Lösung"]
+    mapped = ["--map", "question=Kysymys", "--map", "expected=Vastaus"]
     assert dry(file, capsys, *CANDIDATE, *mapped)["dataset"]["rows"] == 1
+
+
+def test_default_scorers_that_could_score_nothing_are_an_error_before_the_first_call(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data.write_text("question,note\nWhy?,x\n", encoding="utf-8")
+    assert evaluate(data, *CANDIDATE) == 2
+    said = capsys.readouterr().err
+    assert "terms has no expected answers" in said
+    assert "(question: question; unused: note)" in said
+    assert dry(data, capsys, *CANDIDATE, "--scorer", "length:max=9")["scorers"] == ["length"]
+
+
+def test_rows_with_options_are_scored_by_the_option_that_is_chosen(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data.write_text("question,A,B,answer\nEven?,3,4,B\n", encoding="utf-8")
+    planned = dry(data, capsys, *CANDIDATE)
+    assert planned["scorers"] == ["multiple_choice"]
+    assert planned["dataset"]["columns"] == "question: question; expected: answer; options: A, B"
+    data.write_text("question,A,B,answer\nEven?,3,4,B\nWhy?,,,so\n", encoding="utf-8")
+    assert dry(data, capsys, *CANDIDATE)["scorers"][-1] == "multiple_choice"
+
+
+def test_rows_that_cannot_be_used_are_left_out_where_that_is_wanted(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data.write_text(CSV + ",nothing,terms\n", encoding="utf-8")
+    assert evaluate(data, *CANDIDATE, "--dry-run") == 2
+    capsys.readouterr()
+    assert dry(data, capsys, *CANDIDATE, "--skip-bad")["dataset"]["rows"] == 3
+    assert evaluate(data, *CANDIDATE, "--skip-bad", "--dry-run") == 0
+    assert "1 row was left out: line 5: the question" in capsys.readouterr().err
 
 
 def test_a_sample_is_the_same_for_the_same_seed(

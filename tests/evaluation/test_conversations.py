@@ -135,7 +135,9 @@ def test_the_same_conversation_twice_is_two_answers(tmp_path: Path) -> None:
     [
         pytest.param({"messages": "hello"}, "no JSON", id="no-json"),
         pytest.param({"messages": [{"role": "user"}, SAID[0]]}, "Message 1", id="no-content"),
-        pytest.param({"messages": SAID[:2]}, "last message must be the user's", id="answered"),
+        pytest.param(
+            {"messages": SAID[:2], "answer": "Hi"}, "last message must be the user's", id="answered"
+        ),
         pytest.param(
             {"messages": SAID, "params": {"temprature": 1}}, "temprature", id="unknown-parameter"
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import random
 from pathlib import Path
 
 import pytest
@@ -87,10 +88,78 @@ def test_a_misspelt_copy_with_another_answer_is_a_contradiction(tmp_path):
         ("What is the capital of Austria, in one word?", "What is the capital of Estonia, in one word?"),
         ("Did France beat Germany in the final?", "Did Germany beat France in the final?"),
         ("Is C++ older than Java?", "Is C# older than Java?"),
+        ("not True or False or ( False ) is", "not True or False or ( True ) is"),
+        ("True and not not ( not False ) is", "True or not not ( not False ) is"),
+        ("Name all primes below twenty and above ten.", "Name some primes below twenty and above ten."),
+        ("Is x greater than b in this case?", "Is y greater than b in this case?"),
+        ("How many days do nine long weeks have?", "How many days do five long weeks have?"),
+        (
+            "On the long way to the old town Anna lifted the heavy bag for Otto and thanked him.",
+            "On the long way to the old town Otto lifted the heavy bag for Anna and thanked him.",
+        ),
     ],
 )  # fmt: skip
 def test_questions_of_one_template_are_different_questions(a, b):
     assert near_pairs([same_text(a), same_text(b)]) == []
+
+
+def test_names_that_differ_by_a_letter_are_two_names_and_a_slip_is_none(tmp_path):
+    assert (
+        found(
+            tmp_path,
+            ("In which part of Asia is Iran?", "west"),
+            ("In which part of Asia is Iraq?", "west"),
+        )
+        == ()
+    )
+    slips = ("What is the capital of France?", "Paris"), ("What is the capital of Frnace?", "Paris")
+    assert [f.kind for f in found(tmp_path, *slips)] == ["near_duplicate"]
+
+
+def test_a_word_that_stands_in_many_questions_is_no_misspelling(tmp_path):
+    rows = [
+        (f"Does the {a} boat {b} under the bridge?", "maybe")
+        for a in ("green", "greek")
+        for b in ("rest", "move", "wait")
+    ]
+    assert found(tmp_path, *rows) == ()
+
+
+def test_templates_give_no_finding_however_many_rows_they_have(tmp_path):
+    # 183 of 250 rows of two real templates were called nearly the same
+    draw = random.Random(7)
+    names = ["Delbert", "Delfina", "Millie", "Millicent", "Sal", "Sally", "Ryan", "Bryan"]
+
+    def term(depth: int) -> str:
+        if depth == 0:
+            return draw.choice(["True", "False", "( True )", "( False )"])
+        return f"{draw.choice(['', 'not ', 'not not '])}{term(depth - 1)} {draw.choice(['and', 'or'])} {term(0)}"
+
+    logic = {f"{term(draw.choice([2, 3]))} is" for _ in range(250)}
+    lies = {
+        f"Question: {a} {draw.choice(['lies', 'tells the truth'])}. {b} says {a} "
+        f"{draw.choice(['lies', 'tells the truth'])}. Does {b} tell the truth?"
+        for a in names
+        for b in names
+        if a != b
+    }
+    rows = [(text, str(eval(text.removesuffix(" is")))) for text in sorted(logic)]
+    rows += [(text, draw.choice(["Yes", "No"])) for text in sorted(lies)]
+    assert found(tmp_path, *rows) == ()
+
+
+def test_a_word_added_is_near_only_where_the_answer_shows_that_it_means_the_same(tmp_path):
+    pair = "How old is the long bridge of Prague?", "How old is the long stone bridge of Prague?"
+    assert found(tmp_path, *[(text, "yes") for text in pair]) == ()
+    assert found(tmp_path, (pair[0], "six centuries"), (pair[1], "four centuries")) == ()
+    findings = found(tmp_path, *[(text, "six centuries") for text in pair])
+    assert [finding.kind for finding in findings] == ["near_duplicate"]
+
+
+def test_two_texts_that_differ_are_never_all_the_same(tmp_path):
+    text = "Which of the many towers of the old town is " + "very " * 80
+    (finding,) = found(tmp_path, (text + "slender?", "x one"), (text + "slendr?", "x one"))
+    assert finding.message == "Two questions are 99% the same."
 
 
 def test_near_copies_are_found_among_thousands_of_one_template():
@@ -111,6 +180,7 @@ def test_near_copies_are_found_among_thousands_of_one_template():
         ("Which letter comes after a?", "a", None),
         ("In 1969 which year was it?", "1969", None),
         ("Translate 'coffee' to English", "coffee", None),
+        ("True and not not ( not False ) is", "True", None),
         ("Who likes Parisian food?", "Paris", None),
     ],
 )

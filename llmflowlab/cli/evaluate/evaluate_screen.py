@@ -16,7 +16,7 @@ from llmflowlab.cli.ui.screen import Choice
 from llmflowlab.data.dataset import load_dataset
 from llmflowlab.errors import InputError, LabError
 from llmflowlab.evaluation.judging import JUDGED, KINDS, OWN, PREFERENCE
-from llmflowlab.evaluation.run.scorer_choice import DEFAULT_JUDGED
+from llmflowlab.evaluation.run.scorer_choice import DEFAULT_JUDGED, default_text_scorers
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
 from llmflowlab.lab.evaluate import default_data, prepare
 from llmflowlab.lab.evaluation_request import EvaluationRequest
@@ -110,7 +110,9 @@ def _ask_data(app: App) -> Path:
             return exc.message
         return None
 
-    return Path(app.screen.text("File (CSV, JSONL, Parquet)", check=check).strip()).expanduser()
+    return Path(
+        app.screen.text("File (CSV, JSON, Parquet, Excel)", check=check).strip()
+    ).expanduser()
 
 
 def _ask_judge(app: App, models: list[str]) -> str | None:
@@ -129,9 +131,10 @@ def _ask_judge(app: App, models: list[str]) -> str | None:
 
 
 def _ask_scorers(app: App, judge: str | None, data: Path, *, comparing: bool) -> list[str]:
-    rows = load_dataset(data).rows
-    usable = [*DETERMINISTIC]
-    usual = [*DETERMINISTIC]
+    dataset = load_dataset(data)
+    rows = dataset.rows
+    usual = [*default_text_scorers(dataset)]
+    usable = [*dict.fromkeys([*usual, *DETERMINISTIC])]
     if judge is not None:
         left_out = {OWN, *(() if comparing else (PREFERENCE,))}
         if not any(row.guidelines for row in rows):

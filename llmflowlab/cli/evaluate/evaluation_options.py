@@ -32,7 +32,12 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
     """Declare what describes an evaluation; `evaluate` and `plan` have it alike."""
     add = parser.add_argument
     add("--model", action="append", default=[], metavar="REF", help="a candidate; may be repeated")
-    add("--data", type=Path, metavar="FILE", help="CSV, JSONL or Parquet; default: benchmark.csv")
+    add(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="CSV, JSON, Parquet or Excel; default: benchmark.csv",
+    )
     add(
         "--map",
         action="append",
@@ -40,6 +45,7 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
         metavar="ROLE=COLUMN",
         help="which column is the question, expected, context, ... (question=Frage)",
     )
+    add("--skip-bad", action="store_true", help="go on without the rows that cannot be used")
     add(
         "--system",
         action="append",
@@ -139,6 +145,7 @@ def evaluation_request(
         models=arguments.model,
         data=arguments.data,
         mapping=read_mapping(arguments.map),
+        skip_bad=arguments.skip_bad,
         systems=arguments.system,
         prompts=arguments.prompt,
         parameter_sets=_parameter_sets(arguments),

@@ -31,6 +31,7 @@ def describe_plan(plan: EvaluationPlan, figures: Estimate) -> list[str]:
         f"{len(plan.candidates)} candidate{'s' if len(plan.candidates) > 1 else ''} = "
         f"{figures.calls + figures.reused:,} answers"
         + (f", {figures.reused:,} of them there already" if figures.reused else ""),
+        *([plan.dataset.described] if plan.dataset.described else []),
         f"candidates: {', '.join(candidate.label for candidate in plan.candidates)}",
         f"scorers: {', '.join(plan.scorers)}"
         + (f" (judge: {plan.judge_label})" if plan.judge else ""),
@@ -70,6 +71,7 @@ def plan_document(plan: EvaluationPlan, figures: Estimate) -> dict[str, Any]:
             "name": plan.dataset.name,
             "rows": len(plan.dataset.rows),
             "digest": plan.dataset.digest,
+            "columns": plan.dataset.reading,
         },
         "candidates": [candidate.model for candidate in plan.candidates],
         "scorers": list(plan.scorers),

@@ -70,7 +70,7 @@ class JudgeKind:
 
     def refuses(self, row: Row) -> NotScored | None:
         """Return why a row cannot be judged, or None."""
-        if "expected" in self.needs and not row.expected:
+        if "expected" in self.needs and not row.accepted:
             return "no_expected_answer"
         if "guidelines" in self.needs and not row.guidelines:
             return "no_guidelines"

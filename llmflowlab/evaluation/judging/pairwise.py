@@ -101,7 +101,7 @@ class PreferenceScorer:
             "first": first,
             "second": second,
         }
-        template = _USER_EXPECTED if row.expected else _USER
+        template = _USER_EXPECTED if row.accepted else _USER
         question = Question(fill(template, values), _SYSTEM)
         return judgement(self.name, judge, question, "preference", stopper)
 

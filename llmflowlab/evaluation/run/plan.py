@@ -198,6 +198,8 @@ def dataset_from_json(values: dict[str, Any]) -> Dataset:
                 **row,
                 "guidelines": tuple(row["guidelines"]),
                 "alternatives": tuple(row.get("alternatives", ())),
+                "options": tuple(row.get("options", ())),
+                "facts": tuple(row.get("facts", ())),
                 "conversation": conversation_from_json(row.get("conversation")),
             }
         )
@@ -225,7 +227,8 @@ def _asked(row: Row) -> list[Any]:
 def request_for(candidate: Candidate, row: Row) -> Request:
     """Return what a candidate is asked for a row.
 
-    That is its conversation, as it is; else the question, under its context where it has one.
+    That is its conversation, as it is; else the question, under its context where it has one. The
+    options of a multiple-choice question stand in the question itself.
     """
     if row.conversation is not None:
         return conversation_request(

@@ -5,16 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from llmflowlab.data.dataset import Row
+from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.judging import JUDGED, judged_kind
 from llmflowlab.evaluation.scorers.base import ScorerSpec, parse_scorer
+from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS
 
 __all__ = [
     "DEFAULT_JUDGED",
     "SCORERS",
     "check_scorers",
+    "default_text_scorers",
     "judgeable",
 ]
 
@@ -43,6 +45,30 @@ def check_scorers(named: Sequence[str]) -> tuple[ScorerSpec, ...]:
                 f"Two scorers are called {spec.name!r}; give one a name, as in NAME={spec.kind}:..."
             )
     return tuple(sorted(chosen.values(), key=lambda spec: SCORERS.index(spec.kind)))
+
+
+def default_text_scorers(dataset: Dataset) -> tuple[str, ...]:
+    """Return the scorers without a judge that are used where none is named.
+
+    Rows whose options are shown to the model are scored by the option that it chooses; its letter is
+    no text to compare with. None where a judge alone can say something: of expected facts.
+
+    Raises:
+        InputError: No row has anything to be compared with, so that nothing could be scored.
+    """
+    expecting = [row for row in dataset.rows if row.expected]
+    if not expecting:
+        if any(row.facts for row in dataset.rows):
+            return ()
+        raise InputError(
+            f"{dataset.name} has no expected answers, which {', '.join(DETERMINISTIC)} compare with "
+            f"({dataset.reading or 'no columns'}). Say which column holds them with --map "
+            "answer=COLUMN, or name scorers that need none with --scorer."
+        )
+    offered = sum(bool(row.options) for row in expecting)
+    if offered == len(expecting):
+        return ("multiple_choice",)
+    return (*DETERMINISTIC, *(("multiple_choice",) if offered else ()))
 
 
 def _unknown(kind: str) -> str:

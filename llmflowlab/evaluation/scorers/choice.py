@@ -62,6 +62,8 @@ class MultipleChoice(ExpectingScorer):
     def _options(self, row: Row) -> Mapping[str, str]:
         if self._column is not None:
             return _lettered(_several(row.source.get(self._column, "")))
+        if row.options:
+            return _lettered(list(row.options))
         cells = {name.strip().lower().replace(" ", "_"): text for name, text in row.source.items()}
         for prefix in ("", "option_", "choice_"):
             found = {

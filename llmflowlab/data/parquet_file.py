@@ -1,0 +1,75 @@
+"""Parquet files, read in pieces so that a small file cannot fill the memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from llmflowlab.data.bounds import MOST_CELLS, MOST_UNPACKED, refuse_many_columns
+from llmflowlab.data.records import BadRow, Record, Table, make_record, make_table
+from llmflowlab.data.values import without_nan
+from llmflowlab.errors import DatasetError
+
+__all__ = ["read_parquet"]
+
+_PIECE = 512
+"""Rows read at once."""
+
+
+def read_parquet(path: Path) -> Table:
+    """Read a Parquet file; what pandas writes for a missing value is missing.
+
+    Raises:
+        DatasetError: It cannot be read, or is far larger than any benchmark.
+    """
+    # Imported here: only this format needs it, and it takes a moment.
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    file = path.name
+    records: list[Record] = []
+    bad: list[BadRow] = []
+    unpacked = 0
+    try:
+        with path.open("rb") as source:
+            opened = parquet.ParquetFile(source)
+            _refuse_huge(opened.metadata, file)
+            for piece in opened.iter_batches(batch_size=_PIECE):
+                unpacked += piece.nbytes
+                if unpacked > MOST_UNPACKED:
+                    raise DatasetError(_huge(f"over {MOST_UNPACKED:,} bytes"), file=file)
+                for row in piece.to_pylist():
+                    _add(row, records, bad)
+    except (pa.ArrowException, OSError, ValueError) as exc:
+        raise DatasetError("cannot be read as Parquet; write it again.", file=file) from exc
+    return make_table(records, (), file, tuple(bad))
+
+
+def _refuse_huge(metadata: Any, file: str) -> None:
+    refuse_many_columns(range(metadata.num_columns), file)
+    cells = metadata.num_rows * metadata.num_columns
+    if cells > MOST_CELLS:
+        raise DatasetError(_huge(f"{metadata.num_rows:,} rows, {cells:,} cells"), file=file)
+    size = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    if size > MOST_UNPACKED:
+        raise DatasetError(_huge(f"{size:,} bytes"), file=file)
+
+
+def _huge(what: str) -> str:
+    return f"holds {what} when unpacked, more than is read; take a part of it first."
+
+
+def _add(row: dict[str, Any], records: list[Record], bad: list[BadRow]) -> None:
+    number = len(records) + len(bad) + 1
+    for key, value in row.items():
+        if isinstance(value, bytes):
+            try:
+                row[key] = value.decode("utf-8")
+            except UnicodeDecodeError:
+                reason = f"column {key!r} holds bytes that are not UTF-8 text."
+                bad.append(BadRow(None, number, reason))
+                return
+        else:
+            row[key] = without_nan(value)
+    row.pop("__index_level_0__", None)
+    records.append(make_record(row, None))
