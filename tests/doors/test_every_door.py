@@ -255,9 +255,9 @@ def test_comparison_promotion_and_recommendation_come_to_one_verdict(seen: Evalu
     assert found["verdict"] == "no_difference_shown"
     assert {
         "promotion": decision.paired.difference,
-        "diff": diff["difference"],
+        "diff": diff["test"]["difference"],
     } == dict.fromkeys(("promotion", "diff"), pytest.approx(found["difference"]))
-    assert {decision.paired.n, diff["n"]} == {found["n"]}
+    assert {decision.paired.n, diff["test"]["n"]} == {found["n"]}
     # Twelve questions cannot show that two points are not lost: nobody may be called no worse.
     assert not decision.promoted
     assert seen.document["recommendation"]["evidence"] is None
