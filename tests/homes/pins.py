@@ -122,8 +122,8 @@ def digests(folder: Path) -> dict[str, Any]:
     """Return every pinned digest by what it is of; files are written to `folder`."""
     data = _datasets(folder)
     found: dict[str, Any] = {f"dataset.digest, {name}": one.digest for name, one in data.items()}
-    found |= {f"Candidate.digest, {name}": spec.digest for name, spec in SPECS.items()}
-    found |= {f"Candidate.label, {name}": spec.label for name, spec in SPECS.items()}
+    found |= {f"CandidateSpec.digest, {name}": spec.digest for name, spec in SPECS.items()}
+    found |= {f"CandidateSpec.label, {name}": spec.label for name, spec in SPECS.items()}
     found |= {f"candidate_digest, {name}": c.version_digest for name, c in CANDIDATES.items()}
     found |= {f"ScorerSpec, {text}": parse_scorer(text).to_json() for text in SCORERS}
     for name in ("texts", "conversations"):

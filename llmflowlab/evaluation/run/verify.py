@@ -107,19 +107,18 @@ def verify_run(store: Store, run_id: str) -> list[Check]:
         # A comparison that was decided before all rows were asked.
         asked = int(early)
     questions = run.data.tags.get("llmflowlab.questions")
-    recomputed = _figures(
+    table = _table(
         traces,
-        _table(
-            traces,
-            run_id,
-            _traits(run),
-            asked=asked,
-            trials=trials,
-            by_content=questions is not None,
-            repeated=trials > 1 or (questions is not None and int(questions) < rows),
-        ),
-        asked,
+        run_id,
+        _traits(run),
+        asked=asked,
+        trials=trials,
+        by_content=questions is not None,
+        repeated=trials > 1 or (questions is not None and int(questions) < rows),
     )
+    recomputed = _figures(traces, table, asked)
+    if questions is None:
+        recomputed |= _means_over_answers(table)
     reported = run.data.metrics
     checks = [
         Check(name, reported.get(name), recomputed.get(name))
@@ -235,6 +234,16 @@ def _table(
             value, reason, parts = _assessment(trace, scorer, run_id)
             table.put(cell, scorer, value, reason, parts)
     return table
+
+
+def _means_over_answers(table: ScoreTable) -> dict[str, float]:
+    """Return the means of a run from before the question was the unit: each answer counted once."""
+    found = {}
+    for scorer, traits in table.traits.items():
+        values = table.values(0, scorer)
+        if traits.figure is None and values.size:
+            found[f"{scorer}/mean"] = math.fsum(values) / values.size
+    return found
 
 
 def _question(trace: Any) -> str:
