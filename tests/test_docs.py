@@ -92,5 +92,21 @@ def test_every_variable_of_ours_in_the_docs_is_read_somewhere():
 
 
 def test_the_version_is_the_same_everywhere():
-    text = (ROOT / "pyproject.toml").read_text("utf-8")
-    assert f'version = "{llmflowlab.__version__}"' in text
+    version = llmflowlab.__version__
+    assert f'version = "{version}"' in (ROOT / "pyproject.toml").read_text("utf-8")
+    assert f"\nLLMFlowLab {version}\n" in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_changelog_s_newest_release_is_this_version_and_releases_go_back_in_time():
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    headings = re.findall(r"^## (.*)$", text, re.M)
+    assert headings[0] == "[Unreleased]"
+    releases = [re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d)", h) for h in headings[1:]]
+    assert all(releases), headings
+    versions = [tuple(map(int, found[1].split("."))) for found in releases]
+    assert ".".join(map(str, versions[0])) == llmflowlab.__version__
+    assert versions == sorted(versions, reverse=True)
+    dates = [found[2] for found in releases]
+    assert dates == sorted(dates, reverse=True)
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.*)$", text, re.M)) <= kinds
