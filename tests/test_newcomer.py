@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CODE = re.compile(r"^```python\n# (.*?)\n(.*?)^```", re.DOTALL | re.M)
+CODE = re.compile(r"^```(?:python)?\n# (a .*?)\n(.*?)^```", re.DOTALL | re.M)
 NEW_FILE = re.compile(r"a new file: (\S+)")
 LINE = re.compile(r"a line of (\w+) in (\S+)")
 
