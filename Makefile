@@ -8,7 +8,7 @@ LOCK = uv pip compile pyproject.toml --universal --python-version 3.10 --generat
 WITHOUT_EXTRAS = awk 'function flush() { if (twin) print twin; twin = "" } /^ / { print; if (twin) twin = twin "\n" $$0; next } { flush(); print } /^[^ ]+\[/ { twin = $$0; sub(/\[[^]]*\]/, "", twin) } END { flush() }'
 
 .DEFAULT_GOAL := help
-.PHONY: help run install dev test lint format types imports unit cover bench lock clean
+.PHONY: help run install dev test check lint format types imports unit bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,9 @@ dev: .venv/.dev-installed ## ... and the development tools
 run: install ## install what is missing and start the lab
 	@$(BIN)/python main.py
 
-test: lint types imports unit ## everything CI runs
+test: check unit ## everything CI runs
+
+check: lint types imports ## ... without the tests
 
 lint: dev
 	@$(BIN)/ruff format --check .

@@ -9,15 +9,22 @@ from pathlib import Path
 import pytest
 
 import llmflowlab
+from benchmarks.__main__ import PROGRAMS as BENCHMARKS
 from llmflowlab.cli.arguments import parse
 from llmflowlab.cli.chat.slash_commands import COMMANDS
 from llmflowlab.data.names import NAMES
 from llmflowlab.errors import ExitCode
 from llmflowlab.evaluation.run.scorer_choice import SCORERS
 from llmflowlab.providers.factory import PROVIDERS, provider_class
+from tests.loopback import __main__ as loopback
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 PROGRAM = re.compile(r"python main\.py ([a-z].*)")
 
 
@@ -38,6 +45,49 @@ def test_there_are_commands_to_check():
 @pytest.mark.parametrize("command", list(commands()))
 def test_a_command_in_the_docs_is_understood(command):
     assert parse(shlex.split(command)).command
+
+
+def blocks(page):
+    return re.findall(r"^```\w*\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.M)
+
+
+def test_what_contributing_says_to_run_can_be_run():
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+    assert set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.M)) <= targets
+    modules = re.findall(r"python -m (\S+) ?(.*)", "\n".join(blocks(ROOT / "CONTRIBUTING.md")))
+    assert {name for name, _ in modules} == {"pytest", "benchmarks", "tests.loopback"}
+    for name, arguments in modules:
+        if name == "pytest":
+            file, *rest = shlex.split(arguments)
+            assert (ROOT / file).is_file()
+            wanted = rest[1] if rest[:1] == ["-k"] else ""
+            assert re.search(rf"def test_\w*{wanted}", (ROOT / file).read_text("utf-8"))
+        elif name == "benchmarks":
+            assert set(arguments.split()) <= set(BENCHMARKS)
+        else:
+            assert loopback.options(shlex.split(arguments)).port == 8089
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_files_that_a_page_names_are_there(page):
+    # What the steps of CONTRIBUTING make is not there yet.
+    text = re.sub(r"^```python.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.M)
+    paths = set(re.findall(r"`((?:llmflowlab|tests|docs|benchmarks)/[\w./-]*)`", text))
+    assert {path for path in paths if not (ROOT / path).exists()} == set()
+    if page.stem == "CONTRIBUTING":
+        assert len(paths) > 40
+
+
+def test_a_commit_is_checked_as_ci_checks_it_and_nothing_is_downloaded_for_it():
+    config = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    assert re.findall(r"^ *- repo: (.*)$", config, re.M) == ["local"]
+    assert set(re.findall(r"^ *language: (.*)$", config, re.M)) == {"system"}
+    hooks = re.findall(r"^ *entry: make (.*)$", config, re.M)
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    checked = re.search(r"^check: ([a-z ]+?) *##", makefile, re.M)[1].split()
+    assert hooks == checked == ["lint", "types", "imports"]
+    assert re.search(r"^test: check unit\b", makefile, re.M)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -113,5 +163,21 @@ def test_every_variable_of_ours_in_the_docs_is_read_somewhere():
 
 
 def test_the_version_is_the_same_everywhere():
-    text = (ROOT / "pyproject.toml").read_text("utf-8")
-    assert f'version = "{llmflowlab.__version__}"' in text
+    version = llmflowlab.__version__
+    assert f'version = "{version}"' in (ROOT / "pyproject.toml").read_text("utf-8")
+    assert f"\nLLMFlowLab {version}\n" in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_changelog_s_newest_release_is_this_version_and_releases_go_back_in_time():
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    headings = re.findall(r"^## (.*)$", text, re.M)
+    assert headings[0] == "[Unreleased]"
+    releases = [re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d)", h) for h in headings[1:]]
+    assert all(releases), headings
+    versions = [tuple(map(int, found[1].split("."))) for found in releases]
+    assert ".".join(map(str, versions[0])) == llmflowlab.__version__
+    assert versions == sorted(versions, reverse=True)
+    dates = [found[2] for found in releases]
+    assert dates == sorted(dates, reverse=True)
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.*)$", text, re.M)) <= kinds

@@ -19,6 +19,7 @@ from llmflowlab.conversations import Conversation, Wishes, filled, overlaid
 from llmflowlab.errors import AuthenticationFailed, InputError
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import FinishReason, Provider, Rethought, StreamEvent, TextDelta
+from llmflowlab.providers.factory import is_free
 from llmflowlab.settings import Settings
 from llmflowlab.text.cost import Prices
 from llmflowlab.text.tokens import TokenCounter
@@ -189,7 +190,7 @@ def _heard(paid: Paid) -> Paid:
 
 def _metering(settings: Settings) -> Metering:
     try:
-        prices = Prices(settings)
+        prices = Prices(settings, is_free=is_free)
     except InputError:
         # What a price file says is worth no answer: the cost is unknown then.
         return Metering(_COUNTER)

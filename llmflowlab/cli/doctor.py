@@ -19,6 +19,7 @@ from llmflowlab.cli.output import print_json
 from llmflowlab.cli.ui.screen import Tone
 from llmflowlab.errors import ExitCode, LabError
 from llmflowlab.lab.labels import LABELS
+from llmflowlab.providers.factory import provider_class
 
 __all__ = ["Check", "declare_options", "examine", "run_command", "show_checks"]
 
@@ -79,7 +80,7 @@ def show_checks(app: App, *, as_json: bool) -> int:
             app.screen.say(f"{mark:<9}{check.name}: {check.text}", tone=tone)
             if check.remedy:
                 app.screen.say(f"{'':<9}{check.remedy}")
-    labels = {LABELS[name] for name in LABELS if name != "guide"}
+    labels = {LABELS[name] for name in LABELS if provider_class(name).is_language_model}
     usable = any(check.name in labels and check.state == "ok" for check in checks)
     if as_json:
         document = {

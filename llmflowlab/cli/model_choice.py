@@ -126,7 +126,7 @@ def _model_of(app: App, provider: str) -> str:
     (listing,) = list_models(app.settings, [provider], deadline=_LIST_DEADLINE)
     if listing.error is not None:
         app.screen.warn(listing.error.message)
-    elif provider == "ollama" and not listing.models:
+    elif not listing.models and provider_class(provider).can_pull:
         return _pull(app, listing)
     elif len(listing.models) == 1:
         return f"{provider}:{listing.models[0].name}"
@@ -155,22 +155,21 @@ def _title(info: ModelInfo) -> str:
 
 
 def _pull(app: App, listing: Listing) -> str:
-    """Offer to download a model where Ollama holds none.
+    """Offer to download a model where a provider that can do so holds none.
 
     Raises:
         ProviderError: The download failed.
     """
-    default = listing.default or "llama3.2"
+    prefix, default = f"{listing.provider}:", listing.default
+    choices = [Choice("Download another one", "", names=("other", "type"))]
+    if default is not None:
+        choices.insert(0, Choice(f"Download {default}", default, names=(default, "yes", "y")))
     name = app.screen.select(
-        "Ollama answers but holds no model yet. Download one?",
-        [
-            Choice(f"Download {default}", default, names=(default, "yes", "y")),
-            Choice("Download another one", "", names=("other", "type")),
-        ],
+        f"{LABELS[listing.provider]} answers but holds no model yet. Download one?", choices
     )
     if not name:
-        name = _typed(app, "ollama:").removeprefix("ollama:")
-    reference = f"ollama:{name}"
+        name = _typed(app, prefix).removeprefix(prefix)
+    reference = prefix + name
     provider = app.lab.provider(reference)
     try:
         with app.screen.progress(f"downloading {name}") as shown:

@@ -1,0 +1,1 @@
+"""How answers are had, scored, compared and reported."""

@@ -1,0 +1,1 @@
+"""What past sessions and evaluations say."""

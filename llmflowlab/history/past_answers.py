@@ -9,7 +9,7 @@ from llmflowlab.errors import LabError
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Outcome
 from llmflowlab.evaluation.run.plan import EvaluationPlan
-from llmflowlab.evaluation.scorers.ranking import SAYS_RIGHT, ranked
+from llmflowlab.evaluation.scorers.ranking import ranked, says_right
 
 __all__ = ["past_rows"]
 
@@ -42,6 +42,6 @@ def _right(plan: EvaluationPlan, outcome: Outcome) -> bool | None:
     """Return what the first scorer that can tell says of the answer; None where none does."""
     for name in ranked(plan.scorers):
         score = outcome.scores.get(name)
-        if plan.spec(name).kind in SAYS_RIGHT and score is not None and score.value is not None:
+        if score is not None and score.value is not None and says_right(plan.spec(name).kind):
             return score.value >= 0.5
     return None

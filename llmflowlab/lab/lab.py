@@ -77,9 +77,10 @@ class Lab:
     @cached_property
     def prices(self) -> Prices:
         """What models cost."""
+        from llmflowlab.providers.factory import is_free
         from llmflowlab.text.cost import Prices
 
-        return Prices(self.settings)
+        return Prices(self.settings, is_free=is_free)
 
     @cached_property
     def counter(self) -> TokenCounter:

@@ -1,0 +1,1 @@
+"""Prompts of MLflow's registry, by name and version."""

@@ -191,6 +191,8 @@ class Provider(ABC):
     """Names of the variable that holds its key, the first to be looked at first; empty without a key."""
     can_embed: ClassVar[bool] = False
     """Whether `embed` is to be had."""
+    can_pull: ClassVar[bool] = False
+    """Whether `pull` downloads a model."""
 
     def __init__(self, model: str, settings: Settings) -> None:
         self.model = model

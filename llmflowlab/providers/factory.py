@@ -19,6 +19,7 @@ __all__ = [
     "ModelReference",
     "Registered",
     "build",
+    "is_free",
     "parse_reference",
     "provider_class",
 ]
@@ -100,6 +101,11 @@ def provider_class(name: str) -> type[Provider]:
     module, _, attribute = PROVIDERS[name].at.partition(":")
     found: type[Provider] = getattr(import_module(module), attribute)
     return found
+
+
+def is_free(name: str) -> bool:
+    """Tell whether a provider's calls cost nothing by nature; False of one the lab does not know."""
+    return name in PROVIDERS and provider_class(name).free
 
 
 Factory = Callable[[str, Settings], Provider]

@@ -1,0 +1,1 @@
+"""What texts are: tokens, prices, languages, numbers in prose, comparison, safe printing."""

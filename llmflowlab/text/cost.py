@@ -7,6 +7,7 @@ list prices without discounts, batches or taxes; audio, images and web searches 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +26,6 @@ __all__ = ["PriceSource", "Prices", "Rates"]
 
 PriceSource: TypeAlias = Literal["prices.json", "genai-prices", "free"]
 
-_FREE = frozenset({"ollama", "guide"})
 _CATALOG_NAMES = {"gemini": "google"}
 _MILLION = Decimal(1_000_000)
 
@@ -48,12 +48,17 @@ class Prices:
 
     Args:
         settings: Names the person's own price file; see `llmflowlab.text.price_file`.
+        is_free: Tells by a provider's name whether its calls cost nothing by nature; the factory's
+            `is_free` where providers are at hand. By default none is.
 
     Raises:
         InputError: That file cannot be used.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, *, is_free: Callable[[str], bool] = lambda provider: False
+    ) -> None:
+        self._is_free = is_free
         self._own = read_prices(
             settings.prices_file.expanduser(), required=bool(settings.get("LLMFLOWLAB_PRICES"))
         )
@@ -87,7 +92,7 @@ class Prices:
                 may have any name.
             at: When the call was made; now by default. Prices change.
         """
-        if provider in _FREE:
+        if self._is_free(provider):
             return Decimal(0)
         if usage_prompt is None or usage_completion is None:
             return None
@@ -100,7 +105,7 @@ class Prices:
 
     def rates(self, provider: str, model: str, *, served: str | None = None) -> Rates | None:
         """Return a model's list prices, or None where they are unknown; never raises."""
-        if provider in _FREE:
+        if self._is_free(provider):
             return Rates(input_per_million=Decimal(0), output_per_million=Decimal(0), source="free")
         own = self._own_price(provider, model, served)
         if own is not None:

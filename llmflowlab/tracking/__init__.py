@@ -1,0 +1,1 @@
+"""What is remembered: journals, their delivery to sinks, MLflow's store, runs, traces and registry."""

@@ -32,7 +32,7 @@ class Delivery:
         settings: Names the home and the store.
         package: What is registered after a session; None registers nothing.
         on_notice: Told in one sentence, once for each cause, what went wrong and whether it mended.
-        sinks: Where to; None: the default ones.
+        sinks: Where to; None: all of the table.
     """
 
     def __init__(

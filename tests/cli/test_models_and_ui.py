@@ -50,7 +50,7 @@ READY = FakeChecks(
 @pytest.fixture
 def listed(monkeypatch: pytest.MonkeyPatch) -> None:
     def given(settings: Settings, providers: list[str], *, deadline: float) -> list[Listing]:
-        return [LISTINGS[name] for name in providers]
+        return [LISTINGS[name] for name in providers if name in LISTINGS]
 
     monkeypatch.setattr(models, "list_models", given)
     monkeypatch.setattr(model_choice, "list_models", given)

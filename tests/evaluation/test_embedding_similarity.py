@@ -172,7 +172,10 @@ def test_a_model_must_be_named(text):
 
 def test_a_provider_without_vectors_is_refused(settings, ledger):
     guide = build("guide:docs", settings)
-    with pytest.raises(InputError, match="makes no embeddings"):
+    with pytest.raises(
+        InputError,
+        match=r"makes no embeddings here; name a model of one of ollama, openai, azure\.",
+    ):
         embedder(settings, ledger, guide)
     with pytest.raises(ConfigurationError):
         guide.embed(["x"])

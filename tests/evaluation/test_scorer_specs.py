@@ -10,7 +10,9 @@ from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.run.scorer_choice import check_scorers
 from llmflowlab.evaluation.scorers.base import CorpusScorer, ScorerSpec, TextScorer, parse_scorer
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
-from tests.evaluation.helpers import dataset, plan
+from llmflowlab.evaluation.scorers.ranking import says_right
+from llmflowlab.evaluation.scorers.traits import traits_of
+from tests.evaluation.helpers import answer, dataset, plan
 
 OPTIONS = {"regex": "pattern=x", "length": "max=3", "json_schema": 'schema="{}"'}
 
@@ -131,11 +133,13 @@ def test_every_kind_is_built_as_its_table_says(kind):
 
 
 @pytest.mark.parametrize("kind", [k for k in TEXT_KINDS if not TEXT_KINDS[k].asks_model])
-def test_a_dataset_without_answers_lacks_what_comparing_scorers_need(tmp_path, kind):
+def test_a_dataset_without_answers_is_refused_by_scorers_that_would_score_none_of_it(
+    tmp_path, kind
+):
     data = dataset(tmp_path, "question\nWhat is the time?\n")
-    lacking = build_text_scorer(example(kind)).lacks(data)
-    free = {"regex", "json_validity", "json_schema", "length", "language_match", "refusal"}
-    assert (lacking is None) == (kind in free)
+    scorer = build_text_scorer(example(kind))
+    score = scorer.score(data.rows[0], answer("It is late."))
+    assert (scorer.lacks(data) is None) == (score.not_scored != "no_expected_answer")
 
 
 def test_a_plan_keeps_its_scorers_options(tmp_path):
@@ -181,3 +185,20 @@ def test_alternatives_outlive_the_ledger_and_change_the_digest(tmp_path):
     ledger.begin(plan(two), "2026-01-01 00:00:00")
     assert ledger.plan("20260101-000000-abcd").dataset.rows == two.rows
     ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "higher"),
+    [
+        pytest.param("contains", True, True, id="contains"),
+        pytest.param("token_f1", False, True, id="nearness"),
+        # It was missing from a list of names that stood in another file.
+        pytest.param("squad_exact", True, True, id="squad_exact"),
+        pytest.param("refusal", False, False, id="refusal"),
+        pytest.param("correctness", True, True, id="judge"),
+        pytest.param("fluency", False, True, id="judge of manner"),
+    ],
+)
+def test_a_kind_says_itself_whether_it_calls_answers_right_and_which_way_is_up(kind, right, higher):
+    assert says_right(kind) is right
+    assert traits_of(ScorerSpec.plain(kind)).higher_is_better is higher

@@ -17,7 +17,8 @@ from tests.loopback.scenario import Fault, FaultKind, Scenario, WireName
 from tests.loopback.server import LoopbackServer
 
 
-def main(argv: list[str] | None = None) -> int:
+def options(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line; the scenario it asks for is `scenario`."""
     parser = argparse.ArgumentParser(prog="python -m tests.loopback", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="before the first token")
@@ -37,8 +38,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--keep", action="store_true", help="serve on when standard input ends (until a signal)"
     )
-    options = parser.parse_args(argv)
+    given = parser.parse_args(argv)
+    given.scenario = _scenario(given, parser)
+    return given
 
+
+def _scenario(options: argparse.Namespace, parser: argparse.ArgumentParser) -> Scenario:
     scenario = Scenario(
         latency=options.latency_ms / 1000,
         token_latency=options.token_ms / 1000,
@@ -54,14 +59,18 @@ def main(argv: list[str] | None = None) -> int:
         scenario.models["ollama"] = []
     for text in options.fault:
         _add_fault(scenario, text, parser)
+    return scenario
 
-    with LoopbackServer(scenario, port=options.port) as server:
+
+def main(argv: list[str] | None = None) -> int:
+    given = options(argv)
+    with LoopbackServer(given.scenario, port=given.port) as server:
         lines = [f"LOOPBACK_URL={server.url}"]
         lines += [f"{name}={value}" for name, value in server.environment().items()]
         sys.stdout.write("\n".join(lines) + "\n\n")
         sys.stdout.flush()
         try:
-            if options.keep:
+            if given.keep:
                 threading.Event().wait()
             sys.stdin.read()
         except KeyboardInterrupt:

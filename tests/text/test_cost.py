@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from llmflowlab.errors import InputError
+from llmflowlab.providers.factory import is_free
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.text.cost import Prices
 
@@ -23,7 +24,8 @@ WHEN = datetime(2025, 9, 1, tzinfo=timezone.utc)
 def with_prices(tmp_path: Path, content: Any) -> Prices:
     text = content if isinstance(content, str) else json.dumps(content)
     (tmp_path / "prices.json").write_text(text, encoding="utf-8")
-    return Prices(load_settings({}, cwd=tmp_path, stdin_is_terminal=False))
+    settings = load_settings({}, cwd=tmp_path, stdin_is_terminal=False)
+    return Prices(settings, is_free=is_free)
 
 
 OWN = {"input_per_million": "0.15", "output_per_million": "0.60"}
@@ -31,7 +33,7 @@ OWN = {"input_per_million": "0.15", "output_per_million": "0.60"}
 
 @pytest.mark.parametrize("provider", ["ollama", "guide"])
 def test_local_models_cost_nothing_even_without_counts(settings: Settings, provider: str) -> None:
-    cost = Prices(settings).cost(provider, "anything", None, None)
+    cost = Prices(settings, is_free=is_free).cost(provider, "anything", None, None)
     assert cost == Decimal(0)
     assert isinstance(cost, Decimal)
 

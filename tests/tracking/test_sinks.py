@@ -22,7 +22,7 @@ from llmflowlab.tracking.sessions import Snapshot
 from llmflowlab.tracking.sinks.base import Sink
 from llmflowlab.tracking.sinks.files import FilesSink
 from llmflowlab.tracking.sinks.mlflow import MlflowSink
-from llmflowlab.tracking.sinks.table import DEFAULT, SINKS, Wiring, make_sinks
+from llmflowlab.tracking.sinks.table import SINKS, Wiring, make_sinks
 from llmflowlab.tracking.store_errors import StoreUnreachable
 from tests.tracking.conftest import MakeDelivery
 from tests.tracking.helpers import Stored, rating, record, settings_for, start, turn
@@ -287,10 +287,12 @@ def test_one_session_that_a_sink_refuses_does_not_hold_up_the_next(
 
 def test_every_sink_of_the_table_keeps_the_protocol(settings: Settings) -> None:
     wiring = Wiring(settings=settings, package=None, on_notice=print)
-    sinks: list[Sink] = make_sinks(wiring, list(SINKS))
+    sinks: list[Sink] = make_sinks(wiring)
     assert [sink.name for sink in sinks] == list(SINKS)
-    assert DEFAULT[0] == "files"
-    assert [sink.name for sink in sinks if sink.local] == ["files"]
+    assert all(sink.place for sink in sinks)
+    # The ends of session and program wait for what is local: the files first, never MLflow.
+    local = {sink.name: sink.local for sink in sinks}
+    assert (next(iter(local)), local["files"], local["mlflow"]) == ("files", True, False)
 
 
 def test_the_files_alone_need_no_mlflow(settings: Settings) -> None:

@@ -1,0 +1,1 @@
+"""One evaluation under way: plan, ledger, answering, scoring, recording."""

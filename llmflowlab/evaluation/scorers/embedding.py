@@ -24,6 +24,7 @@ from llmflowlab.evaluation.scorers.common import accepted
 from llmflowlab.evaluation.scorers.options import Options
 from llmflowlab.evaluation.scores import NotScored, Score
 from llmflowlab.providers.base import Provider
+from llmflowlab.providers.factory import PROVIDERS, provider_class
 from llmflowlab.text.digests import digest_of
 
 __all__ = ["Embedder", "EmbeddingScorer", "embedding_model"]
@@ -74,8 +75,9 @@ class Embedder:
         gate: Gate | None = None,
     ) -> None:
         if not provider.can_embed:
+            able = ", ".join(name for name in PROVIDERS if provider_class(name).can_embed)
             raise InputError(
-                f"{provider.reference} makes no embeddings here; name a model of ollama, openai or azure."
+                f"{provider.reference} makes no embeddings here; name a model of one of {able}."
             )
         self.reference = provider.reference
         self._ledger = ledger

@@ -26,6 +26,9 @@ class TextKind:
     """Module and builder, as in `deterministic.comparing`."""
     asks_model: bool = False
     """Whether it asks a model, and is built where models are at hand."""
+    says_right: bool = False
+    """Whether 1 means that the answer is right; others measure how near or how well said it is."""
+    higher_is_better: bool = True
 
 
 _ROOM = "llmflowlab.evaluation.scorers."
@@ -38,12 +41,14 @@ TEXT_KINDS: dict[str, TextKind] = {
             True,
             "the normalised answer is the normalised expectation",
             "deterministic.comparing",
+            says_right=True,
         ),
         TextKind(
             "contains",
             True,
             "the expected words stand in the answer, whole and in order",
             "deterministic.comparing",
+            says_right=True,
         ),
         TextKind("token_f1", False, "the words agree (SQuAD's F1)", "deterministic.comparing"),
         TextKind(
@@ -51,9 +56,22 @@ TEXT_KINDS: dict[str, TextKind] = {
             True,
             "the answer is the expectation by SQuAD's own script",
             "deterministic.SquadExact",
+            says_right=True,
         ),
-        TextKind("numeric_match", True, "the number is the expected one", "numeric.NumericMatch"),
-        TextKind("multiple_choice", True, "the right option is chosen", "choice.MultipleChoice"),
+        TextKind(
+            "numeric_match",
+            True,
+            "the number is the expected one",
+            "numeric.NumericMatch",
+            says_right=True,
+        ),
+        TextKind(
+            "multiple_choice",
+            True,
+            "the right option is chosen",
+            "choice.MultipleChoice",
+            says_right=True,
+        ),
         TextKind("regex", True, "the pattern is found in the answer", "patterns.Regex"),
         TextKind("rouge_1", False, "the words agree (ROUGE-1)", "overlap.Rouge1"),
         TextKind("rouge_2", False, "the pairs of words agree (ROUGE-2)", "overlap.Rouge2"),
@@ -69,7 +87,13 @@ TEXT_KINDS: dict[str, TextKind] = {
             "the answer is in the question's language",
             "manner.LanguageMatch",
         ),
-        TextKind("refusal", True, "the answer refuses to do what was asked", "manner.Refusal"),
+        TextKind(
+            "refusal",
+            True,
+            "the answer refuses to do what was asked",
+            "manner.Refusal",
+            higher_is_better=False,
+        ),
         TextKind(
             "embedding_similarity",
             False,

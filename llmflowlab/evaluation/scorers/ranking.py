@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["SAYS_RIGHT", "main_scorer", "ranked"]
+from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS
+
+__all__ = ["main_scorer", "ranked", "says_right"]
 
 _FIRST = ("correctness", "contains", "token_f1", "exact_match")
 """A judge's correctness, then the text measures, those that do not punish full sentences first."""
 
-SAYS_RIGHT = frozenset(
-    {
-        *("contains", "correctness", "equivalence", "exact_match", "multiple_choice"),
-        *("numeric_match", "support_correctness"),
-    }
-)
-"""Kinds whose yes means that the answer is right; others measure how near or how well said it is."""
+_JUDGES_THAT_SAY_RIGHT = frozenset({"correctness", "equivalence", "support_correctness"})
+
+
+def says_right(kind: str) -> bool:
+    """Tell whether a kind's yes means that the answer is right, not how near or how well said it is."""
+    text = TEXT_KINDS.get(kind)
+    return kind in _JUDGES_THAT_SAY_RIGHT if text is None else text.says_right
 
 
 def ranked(scorers: Iterable[str]) -> list[str]:

@@ -18,8 +18,6 @@ __all__ = ["ScorerKind", "ScorerTraits", "traits_of"]
 
 ScorerKind: TypeAlias = Literal["yes_no", "grade", "amount"]
 
-_LESS_IS_BETTER = frozenset({"refusal"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScorerTraits:
@@ -70,7 +68,7 @@ def traits_of(spec: ScorerSpec, *, combine: str | None = None) -> ScorerTraits:
     return ScorerTraits(
         name=spec.name,
         kind=kind,
-        higher_is_better=spec.kind not in _LESS_IS_BETTER,
+        higher_is_better=text is None or text.higher_is_better,
         figure=figure,
         judged=judged,
         comparing=spec.kind == PREFERENCE,

@@ -66,7 +66,6 @@ class GuideProvider(Provider):
     free: ClassVar[bool] = True
     reports_usage: ClassVar[bool] = False
     is_language_model: ClassVar[bool] = False
-    requirements: ClassVar[tuple[str, ...]] = ("scikit-learn", "numpy", "scipy")
 
     @classmethod
     def readiness(cls, settings: Settings, timeout: float) -> Readiness:

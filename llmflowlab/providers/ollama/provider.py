@@ -77,6 +77,7 @@ class OllamaProvider(Provider):
     requirements = ("ollama",)
     key_variables = ("OLLAMA_API_KEY",)
     can_embed = True
+    can_pull = True
 
     def __init__(self, model: str, settings: Settings) -> None:
         super().__init__(model.strip(), settings)

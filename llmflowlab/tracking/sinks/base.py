@@ -22,7 +22,7 @@ class Sink(Protocol):
 
     @property
     def name(self) -> str:
-        """As in `LLMFLOWLAB_TRACKERS` and in the file of cursors."""
+        """As in the table of sinks and in the file of cursors."""
 
     @property
     def place(self) -> str:

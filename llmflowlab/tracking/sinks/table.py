@@ -1,8 +1,8 @@
-"""The sinks there are, by name; another one is a line here and a file beside it."""
+"""The sinks that every session is delivered to; another one is a line here and a file beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from llmflowlab.settings import Settings
@@ -11,7 +11,7 @@ from llmflowlab.tracking.sinks.base import Sink
 from llmflowlab.tracking.sinks.files import FilesSink
 from llmflowlab.tracking.sinks.mlflow import MlflowSink
 
-__all__ = ["DEFAULT", "SINKS", "Wiring", "make_sinks"]
+__all__ = ["SINKS", "Wiring", "make_sinks"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +28,9 @@ SINKS: Mapping[str, Callable[[Wiring], Sink]] = {
     "files": lambda wiring: FilesSink(wiring.settings, on_notice=wiring.on_notice),
     "mlflow": lambda wiring: MlflowSink(wiring.settings, package=wiring.package),
 }
-DEFAULT = ("files", "mlflow")
-"""The files are always there; what else follows is a choice."""
+"""By name, in the order in which each is begun with. The name is also the sink's in the files of cursors."""
 
 
-def make_sinks(wiring: Wiring, names: Sequence[str] = DEFAULT) -> list[Sink]:
-    """Make the sinks of these names."""
-    return [SINKS[name](wiring) for name in names]
+def make_sinks(wiring: Wiring) -> list[Sink]:
+    """Make them all."""
+    return [make(wiring) for make in SINKS.values()]
