@@ -22,6 +22,7 @@ from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import Finished, TextDelta
 from llmflowlab.providers.scripted import Script
 from tests.agents.helpers import context, last_trace, loaded, scripted, traces_in, tree
+from tests.patience import PATIENCE
 
 CONFIG = panel_config(
     "gemini:gemini-2.5-flash",
@@ -134,11 +135,11 @@ def test_nothing_leaks_between_requests_of_eight_threads(monkeypatch: pytest.Mon
     together = threading.Barrier(8)
 
     def draft(request: Request) -> Script:
-        together.wait(20)
+        together.wait(PATIENCE)
         return f"draft of {request.messages[0].content}"
 
     def final(request: Request) -> Script:
-        together.wait(20)
+        together.wait(PATIENCE)
         question, answer, _ = request.messages
         return f"{question.content}: {answer.content}"
 

@@ -41,6 +41,7 @@ from llmflowlab.providers.base import (
 from llmflowlab.providers.limits import RateLimits
 from llmflowlab.providers.scripted import Script
 from tests.asking.priced import POLICY, PROMPT, Priced, priced
+from tests.patience import PATIENCE
 
 REQUEST = Request(messages=PROMPT, parameters=Parameters(max_tokens=50))
 BUSY = Overloaded("busy", provider="scripted", status=503)
@@ -211,7 +212,7 @@ def test_callbacks_run_where_the_call_is_made(ask: Ask) -> None:
 
 def test_cancelling_gives_the_call_up_and_charges_what_came(ask: Ask) -> None:
     stop, released = Cancellation(), threading.Event()
-    how = asker([TextDelta("Hel"), stop.set, lambda: released.wait(60) and None], cap=WORST)
+    how = asker([TextDelta("Hel"), stop.set, lambda: released.wait(PATIENCE) and None], cap=WORST)
     paid = ask(how, cancelled=stop)
     released.set()
     assert (paid.state, paid.refused_by_budget) == ("interrupted", False)
@@ -302,7 +303,7 @@ def test_calls_on_one_loop_share_their_pace_and_their_budget() -> None:
 
 def test_a_task_that_is_cancelled_gives_its_call_up_and_its_money_back() -> None:
     released, begun = threading.Event(), threading.Event()
-    how = asker([begun.set, lambda: released.wait(60) and None], cap=WORST)
+    how = asker([begun.set, lambda: released.wait(PATIENCE) and None], cap=WORST)
 
     async def cut_short() -> None:
         task = asyncio.create_task(how.ask(REQUEST))

@@ -17,6 +17,7 @@ from llmflowlab.providers.base import ModelInfo, PullProgress, Readiness
 from llmflowlab.providers.scripted import ScriptedProvider
 from llmflowlab.settings import Settings, load_settings
 from tests.cli.fakes import FakeApp, FakeChecks, Typing
+from tests.patience import PATIENCE
 
 LISTINGS = {
     "gemini": Listing(
@@ -207,7 +208,7 @@ def test_a_provider_that_does_not_answer_is_given_up_at_the_deadline(
 
     def ask(name: str, settings: Settings) -> Listing:
         if name == "ollama":
-            release.wait(30)
+            release.wait(PATIENCE)
         return LISTINGS[name]
 
     monkeypatch.setattr(catalogue, "_ask", ask)

@@ -19,6 +19,7 @@ import pytest
 from llmflowlab.cli import main
 from llmflowlab.settings import Settings
 from tests.cli.fakes import Typing
+from tests.patience import PATIENCE
 from tests.providers.test_mlflow_models import registered
 
 NAME = "llm_guide_chat"
@@ -222,18 +223,18 @@ def test_an_alias_that_moves_drops_no_request(home: Path) -> None:
         assert any("answers at" in line for line in front.stderr)
         url = f"http://127.0.0.1:{port}/invocations"
         payload = {"messages": [{"role": "user", "content": "What is a run?"}]}
-        streamed = httpx.post(url, json={**payload, "stream": True}, timeout=60)
+        streamed = httpx.post(url, json={**payload, "stream": True}, timeout=PATIENCE)
         assert streamed.headers["content-type"].startswith("text/event-stream")
         assert len(streamed.text.split("data: ")) > 5
         assert "error_code" not in streamed.text
-        refused = httpx.post(url, json={"messages": [], "stream": True}, timeout=60)
+        refused = httpx.post(url, json={"messages": [], "stream": True}, timeout=PATIENCE)
         assert refused.status_code == 400
         seen: Counter[tuple[int, str]] = Counter()
         moved = threading.Event()
-        until = time.monotonic() + 90
+        until = time.monotonic() + PATIENCE
 
         def ask() -> None:
-            with httpx.Client(timeout=60) as client:
+            with httpx.Client(timeout=PATIENCE) as client:
                 while not moved.is_set() and time.monotonic() < until:
                     answered = client.post(url, json=payload)
                     served = answered.headers["x-llmflowlab-model"]
@@ -250,7 +251,7 @@ def test_an_alias_that_moves_drops_no_request(home: Path) -> None:
         assert set(seen) == {(200, f"{NAME}/2"), (200, f"{NAME}/1")}
         if sys.platform != "win32":
             front.send_signal(signal.SIGINT)
-            assert front.wait(60) == 0
+            assert front.wait(PATIENCE) == 0
     finally:
         front.kill()
         front.wait()
@@ -282,7 +283,7 @@ def test_mlflows_own_server_answers_and_can_be_evaluated(
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        until = time.monotonic() + 90
+        until = time.monotonic() + PATIENCE
         while time.monotonic() < until and server.poll() is None:
             try:
                 httpx.get(f"{address}/ping")
@@ -299,4 +300,4 @@ def test_mlflows_own_server_answers_and_can_be_evaluated(
             server.terminate()
         elif server.poll() is None:
             os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+        server.wait(PATIENCE)

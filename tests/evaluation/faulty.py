@@ -32,6 +32,7 @@ from llmflowlab.providers.base import (
 )
 from llmflowlab.settings import Settings, load_settings
 from tests.evaluation.helpers import bench, spec
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 ID = "20260101-000000-abcd"
@@ -135,7 +136,7 @@ def start(options: Options, **more: Any) -> subprocess.Popen[str]:
 def finish(options: Options) -> dict[str, Any]:
     """Run the program to its end."""
     process = start(options)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     found: dict[str, Any] = json.loads(out.splitlines()[-1])
     return found

@@ -25,6 +25,7 @@ from tests.evaluation.faulty import ID, CountedModel, Options
 from tests.evaluation.helpers import bench
 from tests.loopback.server import closed_port
 from tests.mlflow_server import mlflow_server
+from tests.patience import PATIENCE
 
 ROWS = 30
 
@@ -60,7 +61,7 @@ class InTwoParts(CountedModel):
 
     def answer(self, text):
         if int(text.rpartition(" ")[2]) >= ROWS // 2:
-            assert self.go_on.wait(120)
+            assert self.go_on.wait(PATIENCE)
         return super().answer(text)
 
 

@@ -18,6 +18,7 @@ from tests.evaluation import faulty
 from tests.evaluation.faulty import ID
 from tests.evaluation.helpers import TableModel, answer, bench, dataset, plan, spec
 from tests.evaluation.test_judges import verdict
+from tests.patience import PATIENCE
 
 MIXED = """question,answer,category,guidelines
 What is the capital of France?,Paris,facts,
@@ -198,4 +199,4 @@ def test_a_thread_that_outlives_its_ledger_is_told_so_and_does_not_hang(settings
     ledger = Ledger(settings.state_dir / "evaluations.db")
     ledger.close()
     with pytest.raises(TrackingError, match="is closed"):
-        ledger.append("answers", ID, "key", {}).result(timeout=5)
+        ledger.append("answers", ID, "key", {}).result(timeout=PATIENCE)

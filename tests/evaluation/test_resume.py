@@ -20,6 +20,7 @@ from llmflowlab.settings import load_settings
 from tests.evaluation import faulty
 from tests.evaluation.faulty import ID, Options
 from tests.evaluation.helpers import TableModel, bench
+from tests.patience import PATIENCE
 
 KILLS = 6
 IN_FLIGHT = 3 * 4
@@ -94,7 +95,7 @@ def test_after_one_ctrl_c_what_is_in_flight_is_kept_and_the_rest_left_for_later(
     process = faulty.start(options)
     until_sent(home, process, 20)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     assert '"interrupted": true' in out
     assert '"problems": []' in out
@@ -123,7 +124,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_loses_nothing_that_was_answered(home
     assert "stopping" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
     # The models would take another half minute.
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == ExitCode.INTERRUPTED
     ledger = Ledger(home / ".llmflowlab" / "evaluations.db")
     assert ledger.evaluation(ID).state == "interrupted"
@@ -147,6 +148,6 @@ def test_two_processes_cannot_work_on_one_evaluation(home):
     assert ledger.evaluation(ID).state == "running"
     ledger.close()
     assert model.requests == []
-    first.communicate(timeout=60)
+    first.communicate(timeout=PATIENCE)
     assert first.returncode == 0
     assert len(faulty.requests(home)) == 30

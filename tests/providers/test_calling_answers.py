@@ -28,6 +28,7 @@ from llmflowlab.providers.base import (
 )
 from llmflowlab.providers.scripted import ScriptedProvider
 from llmflowlab.settings import load_settings
+from tests.patience import PATIENCE
 
 HELLO = Request(messages=(Message("user", "Say hello"),), system="Be brief")
 POLICY = CallPolicy(backoff_base=0.001, backoff_max=0.001)
@@ -86,7 +87,7 @@ def test_time_spent_showing_the_answer_is_not_counted_as_the_models(
     clock, all_read = Clock(monkeypatch), threading.Event()
 
     def slow(event: StreamEvent) -> None:
-        assert all_read.wait(10)
+        assert all_read.wait(PATIENCE)
         clock.now += 7
 
     script = [TextDelta("one "), TextDelta("two"), Finished("stop"), all_read.set]
@@ -256,5 +257,5 @@ def test_no_thread_is_left_behind_by_a_finished_call():
         Finished("stop"),
     ]
     call(ScriptedProvider([script]), HELLO, policy=POLICY)
-    readers[0].join(timeout=10)
+    readers[0].join(timeout=PATIENCE)
     assert not readers[0].is_alive()

@@ -21,6 +21,7 @@ from llmflowlab.errors import Overloaded, StreamInterrupted, TimedOut
 from llmflowlab.messages import Message, Request
 from llmflowlab.providers.base import StreamEvent, TextDelta
 from llmflowlab.providers.scripted import ScriptedProvider
+from tests.patience import PATIENCE
 
 HELLO = Request(messages=(Message("user", "Say hello"),))
 BUSY = Overloaded("busy", provider="scripted")
@@ -40,7 +41,7 @@ def released() -> Iterator[threading.Event]:
 
 def hang_on(event: threading.Event) -> Callable[[], None]:
     def wait() -> None:
-        assert event.wait(60)
+        assert event.wait(PATIENCE)
 
     return wait
 
@@ -109,7 +110,7 @@ def test_cancelling_during_a_wait_ends_it_and_sends_nothing_more(kind: type[thre
 def test_a_cancellation_wakes_every_call_under_it(released: threading.Event):
     stop = Cancellation()
     started = threading.Barrier(5)
-    script = [lambda: started.wait(30), hang_on(released)]
+    script = [lambda: started.wait(PATIENCE), hang_on(released)]
     provider = ScriptedProvider(default=lambda request: list(script))
     states: list[str] = []
 
@@ -119,7 +120,7 @@ def test_a_cancellation_wakes_every_call_under_it(released: threading.Event):
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
-    started.wait(30)
+    started.wait(PATIENCE)
     stop.set()
     for thread in threads:
         thread.join()
@@ -219,7 +220,7 @@ def test_a_stream_given_up_is_closed_by_its_own_thread_once_it_moves():
         def stream(self, request: Request) -> Iterator[StreamEvent]:
             try:
                 stop.set()
-                assert moved.wait(60)
+                assert moved.wait(PATIENCE)
                 yield TextDelta("late")
                 yield TextDelta("later")
             finally:
@@ -229,7 +230,7 @@ def test_a_stream_given_up_is_closed_by_its_own_thread_once_it_moves():
     assert answer.state == "interrupted"
     assert not closed.is_set()
     moved.set()
-    assert closed.wait(10)
+    assert closed.wait(PATIENCE)
 
 
 def test_a_pump_given_up_before_it_reads_sends_nothing():
@@ -260,7 +261,7 @@ def test_a_thread_that_hangs_does_not_hold_the_exit_of_the_program_up():
         [sys.executable, "-c", textwrap.dedent(program)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         cwd=Path(__file__).parents[2],
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -28,6 +28,7 @@ from llmflowlab.providers.gemini.provider import GeminiProvider
 from llmflowlab.settings import load_settings
 from tests.loopback.scenario import Fault, FaultKind, Tokens
 from tests.loopback.server import LoopbackServer, closed_port
+from tests.patience import PATIENCE
 
 HELLO = Request(messages=(Message("user", "Grüße, 世界 🌍"),))
 ONCE = CallPolicy(max_tries=1)
@@ -191,7 +192,7 @@ def test_giving_an_answer_up_closes_its_connection(make: Make, loopback: Loopbac
     stop = Cancellation()
     answer = call(make(), HELLO, policy=ONCE, cancelled=stop, on_event=lambda event: stop.set())
     assert answer.state == "interrupted"
-    assert loopback.last.disconnected.wait(10)
+    assert loopback.last.disconnected.wait(PATIENCE)
 
 
 def test_a_stream_closed_early_closes_its_connection(make: Make, loopback: LoopbackServer):
@@ -201,7 +202,7 @@ def test_a_stream_closed_early_closes_its_connection(make: Make, loopback: Loopb
     stream = make().stream(HELLO)
     assert any(isinstance(event, TextDelta) for event in stream)
     stream.close()
-    assert loopback.last.disconnected.wait(10)
+    assert loopback.last.disconnected.wait(PATIENCE)
 
 
 def test_nothing_at_the_address_says_so(make: Make):

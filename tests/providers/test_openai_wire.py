@@ -30,6 +30,7 @@ from llmflowlab.providers.base import Finished, Provider, TextDelta, Usage, allo
 from llmflowlab.providers.factory import build
 from llmflowlab.settings import load_settings
 from tests.loopback import Fault, FaultKind, LoopbackServer, Tokens, WireName, closed_port
+from tests.patience import PATIENCE
 
 HELLO = Request(messages=(Message("user", "Grüße, 世界 🌍"),))
 ONCE = CallPolicy(max_tries=1)
@@ -204,7 +205,7 @@ def test_giving_a_stream_up_closes_its_connection(
     stream = make(wire).stream(HELLO)
     assert any(isinstance(event, TextDelta) for event in stream)
     stream.close()  # type: ignore[attr-defined]  # a generator, as every provider's stream is
-    assert loopback.last.disconnected.wait(10)
+    assert loopback.last.disconnected.wait(PATIENCE)
 
 
 @pytest.mark.parametrize(
