@@ -39,6 +39,10 @@ class FakeChecks:
     def done(self) -> bool:
         return all(state is not None for state in self.known.values())
 
+    @property
+    def ended(self) -> bool:
+        return self.done
+
     def wait(self, seconds: float) -> bool:
         self.waits.append(seconds)
         return self.done

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ import httpx
 import pytest
 
 from llmflowlab.cli import main
-from llmflowlab.settings import Settings
+from llmflowlab.settings import Settings, load_settings
 from tests.cli.fakes import Typing
 from tests.patience import PATIENCE
 from tests.providers.test_mlflow_models import registered
@@ -34,6 +35,21 @@ def home(mlflow_home: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch)
     return mlflow_home
 
 
+@pytest.fixture(scope="module")
+def two_versions(migrated_db: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("two-versions")
+    shutil.copy(migrated_db, home / "mlflow.db")
+    registered(load_settings({}, cwd=home, stdin_is_terminal=False), "one", "two")
+    return home
+
+
+@pytest.fixture
+def looked_at(two_versions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home with two versions of the guide, shared by commands that leave it as it is."""
+    monkeypatch.setenv("LLMFLOWLAB_HOME", str(two_versions))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
 def registry(*arguments: str) -> int:
     return main(["registry", *arguments])
 
@@ -44,7 +60,7 @@ def document(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-def test_the_commands_that_look(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_that_look(looked_at: None, capsys: pytest.CaptureFixture[str]) -> None:
     (model,) = document(capsys, "list")["models"]
     assert [v["version"] for v in model["versions"]] == ["2", "1"]
     assert model["aliases"] == {"staging": "2"}
@@ -96,7 +112,7 @@ def test_the_commands_that_change(home: Path, capsys: pytest.CaptureFixture[str]
     ],
 )
 def test_bad_input_is_one_sentence(
-    home: Path, command: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+    looked_at: None, command: list[str], reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert registry(*command) == 2
     captured = capsys.readouterr()
@@ -104,7 +120,9 @@ def test_bad_input_is_one_sentence(
     assert captured.out == ""
 
 
-def test_a_check_goes_the_way_of_a_server(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_check_goes_the_way_of_a_server(
+    looked_at: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     checked = document(capsys, "check", f"{NAME}@staging")
     assert [(s["step"], s["ok"]) for s in checked["steps"]] == [
         ("load", True),
@@ -115,7 +133,7 @@ def test_a_check_goes_the_way_of_a_server(home: Path, capsys: pytest.CaptureFixt
 
 
 def test_the_screen_leads_to_a_version_and_back(
-    home: Path, typed: Typing, capsys: pytest.CaptureFixture[str]
+    looked_at: None, typed: Typing, capsys: pytest.CaptureFixture[str]
 ) -> None:
     typed(f"{NAME}\n2\nshow\nback\nback\n")
     assert registry() == 0
@@ -190,7 +208,7 @@ def test_a_batch_answers_rows_and_keeps_errors_in_their_place(
 
 
 def test_a_taken_port_and_a_missing_version_end_with_2(
-    home: Path, capsys: pytest.CaptureFixture[str]
+    looked_at: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -231,11 +249,10 @@ def test_an_alias_that_moves_drops_no_request(home: Path) -> None:
         assert refused.status_code == 400
         seen: Counter[tuple[int, str]] = Counter()
         moved = threading.Event()
-        until = time.monotonic() + PATIENCE
 
         def ask() -> None:
             with httpx.Client(timeout=PATIENCE) as client:
-                while not moved.is_set() and time.monotonic() < until:
+                while not moved.is_set():
                     answered = client.post(url, json=payload)
                     served = answered.headers["x-llmflowlab-model"]
                     seen[answered.status_code, served] += 1

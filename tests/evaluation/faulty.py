@@ -36,6 +36,7 @@ from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 ID = "20260101-000000-abcd"
+GO_ON = "go-on"
 SCORERS = ("exact_match", "token_f1", "correctness")
 
 
@@ -45,8 +46,10 @@ class Options:
     rows: int = 60
     candidates: tuple[str, ...] = ("one", "two")
     judge: bool = True
-    latency: float = 0.04
+    latency: float = 0.0
     """Seconds a model takes."""
+    held_after: int | None = None
+    """Requests beyond so many in the home's log are answered only once it holds a file `go-on`."""
     environment: dict[str, str] = field(default_factory=dict)
     file_size: int | None = None
     """The recorder may let no file grow beyond so many bytes, as on a disk that is full."""
@@ -59,6 +62,7 @@ class CountedModel(Provider):
     display_name = "Table"
     supplier = "Tests"
     latency = 0.0
+    held_after: int | None = None
 
     @classmethod
     def readiness(cls, settings, timeout):
@@ -72,10 +76,17 @@ class CountedModel(Provider):
         note(self.settings.home, self.model, text)
         # How long a model takes, not a wait for something to happen.
         threading.Event().wait(self.latency)
+        while self._held():
+            threading.Event().wait(0.02)
         answer = self.answer(text)
         yield TextDelta(answer)
         yield UsageReport(Usage(prompt_tokens=10, completion_tokens=len(answer.split())))
         yield Finished("stop", f"{self.model}-001")
+
+    def _held(self) -> bool:
+        if self.held_after is None or (self.settings.home / GO_ON).exists():
+            return False
+        return len(requests(self.settings.home)) > self.held_after
 
     def answer(self, text: str) -> str:
         if self.model == "judge":
@@ -156,6 +167,7 @@ def made(options: Options) -> EvaluationPlan:
 def main(options: Options) -> int:
     home = Path(options.home)
     CountedModel.latency = options.latency
+    CountedModel.held_after = options.held_after
     settings = load_settings({**os.environ, "LLMFLOWLAB_HOME": options.home}, cwd=home)
     ledger = Ledger(settings.state_dir / "evaluations.db")
     known = [stored.id for stored in ledger.evaluations()]

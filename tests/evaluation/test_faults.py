@@ -141,9 +141,7 @@ def test_a_database_that_others_hold_for_a_while_is_waited_for(home, settings, l
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on a file's size")
 def test_a_disk_that_is_full_leaves_no_run_that_looks_whole(home, settings, ledger):
     room = (home / "mlflow.db").stat().st_size + 40_000
-    options = Options(
-        home=str(home), rows=ROWS, candidates=("one",), judge=False, latency=0, file_size=room
-    )
+    options = Options(home=str(home), rows=ROWS, candidates=("one",), judge=False, file_size=room)
     found = faulty.finish(options)
     assert len(found["problems"]) == 1
     assert ledger.evaluation(ID).state == "partial"

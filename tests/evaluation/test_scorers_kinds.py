@@ -1,5 +1,4 @@
 import json
-import time
 
 import pytest
 import sacrebleu
@@ -160,10 +159,9 @@ def test_an_expectation_a_scorer_cannot_use_is_not_scored(scorer, expected, said
 
 
 def test_a_catastrophic_pattern_ends_within_its_time_and_is_not_scored():
-    begun = time.monotonic()
+    # Without its bound it would take longer than any test may.
     found = score('regex:pattern="(a|aa)+$"', row(), "a" * 5000 + "b")
     assert found.not_scored == "scorer_failed"
-    assert time.monotonic() - begun < 30
 
 
 def test_a_pattern_may_stand_in_a_column(tmp_path):

@@ -196,10 +196,12 @@ def test_no_first_token_in_time_is_a_timeout_that_names_its_setting(released: th
 
 
 def test_a_timeout_before_the_first_token_is_tried_again(released: threading.Event):
-    policy = CallPolicy(first_token_timeout=0.05, backoff_base=0.001)
-    provider = ScriptedProvider([[hang_on(released)], "hello"])
+    policy = CallPolicy(first_token_timeout=0.05, backoff_base=0.001, max_tries=50)
+    provider = ScriptedProvider([[hang_on(released)]], default="hello")
     answer = call(provider, HELLO, policy=policy)
-    assert (answer.text, answer.tries) == ("hello", 2)
+    assert answer.text == "hello"
+    # A busy machine may take the second one for silent too.
+    assert answer.tries >= 2
 
 
 def test_silence_between_tokens_breaks_the_answer_off_and_keeps_it(released: threading.Event):

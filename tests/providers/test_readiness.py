@@ -43,7 +43,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> dict[str, Look]:
 def test_everything_is_known_in_the_order_of_the_providers(
     looks: dict[str, Look], settings: Settings
 ):
-    checks = ReadinessChecks(settings)
+    checks = ReadinessChecks(settings, timeout=PATIENCE)
     assert list(checks.snapshot().values()) == [None] * len(PROVIDERS)
     assert not checks.done
     checks.start()
@@ -62,7 +62,7 @@ def test_what_is_known_shows_while_another_is_still_looked_for(
         return Readiness(True, "at last")
 
     looks["ollama"] = slow
-    checks = ReadinessChecks(settings, timeout=50)
+    checks = ReadinessChecks(settings, timeout=PATIENCE)
     checks.start()
     while sum(value is not None for value in checks.snapshot().values()) < len(PROVIDERS) - 1:
         checks.wait(0.01)
@@ -88,10 +88,12 @@ def test_a_look_that_never_ends_is_told_at_the_deadline_and_believed_later(
     checks.start()
     assert checks.wait(PATIENCE)
     assert checks.snapshot()["ollama"] == Readiness(False, "no answer within 0.02 s")
+    assert (checks.done, checks.ended) == (True, False)
     found.set()
     assert told.wait(PATIENCE)
-    while checks.snapshot()["ollama"] != Readiness(True, "at last"):
+    while not checks.ended:
         checks.wait(0.01)
+    assert checks.snapshot()["ollama"] == Readiness(True, "at last")
 
 
 def test_a_look_that_breaks_is_told_and_writes_nothing(
@@ -101,7 +103,7 @@ def test_a_look_that_breaks_is_told_and_writes_nothing(
         raise ZeroDivisionError
 
     looks["gemini"] = broken
-    checks = ReadinessChecks(settings)
+    checks = ReadinessChecks(settings, timeout=PATIENCE)
     checks.start()
     assert checks.wait(PATIENCE)
     assert checks.snapshot()["gemini"] == Readiness(
@@ -118,9 +120,9 @@ def test_starting_and_looking_imports_no_sdk():
         from llmflowlab.settings import load_settings
 
         settings = load_settings({"OLLAMA_HOST": "127.0.0.1:9"}, cwd=Path.cwd())
-        checks = ReadinessChecks(settings)
+        checks = ReadinessChecks(settings, timeout=120)
         checks.start()
-        assert checks.wait(PATIENCE)
+        assert checks.wait(120)
         heavy = ("google", "openai", "anthropic", "ollama", "httpx", "httpx2", "pydantic", "mlflow",
                  "sklearn", "pandas", "rich")
         assert None not in checks.snapshot().values()
