@@ -7,16 +7,18 @@ import signal
 import sqlite3
 import sys
 import threading
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.evaluation.run.replay import repair
 from llmflowlab.evaluation.run.verify import verify_run
+from llmflowlab.files import exclusive
 from llmflowlab.settings import load_settings
 from llmflowlab.tracking.store import open_store
 from llmflowlab.tracking.store_errors import StoreUnreachable
@@ -117,6 +119,21 @@ def test_a_recorder_that_is_killed_loses_nothing_and_repair_delivers(home, setti
     assert the_run(home)["status"] == "RUNNING"
     assert 0 < len(the_run(home)["traces"]) < ROWS
     delivered(settings, ledger, home)
+
+
+def test_a_recorder_that_is_ready_after_its_evaluation_was_killed_and_resumed_opens_no_run_again(
+    home, settings, ledger
+):
+    # On a busy machine it once left the runs that its successor had finished as RUNNING.
+    evaluate(settings, ledger, home)
+    with exclusive(settings, f"recording-{ID}"):
+        late = RecorderProcess(settings, ledger.path)
+        late.begin(ID)
+        assert late._process.stdin is not None
+        late._process.stdin.close()
+    with suppress(TrackingError):
+        late.wait(lambda: None)
+    assert_whole(home, settings)
 
 
 def test_a_database_that_others_hold_for_a_while_is_waited_for(home, settings, ledger):
