@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["PATIENCE"]
+import threading
+
+__all__ = ["PATIENCE", "hold"]
 
 PATIENCE = 120.0
 """Seconds for one event. Whoever waits is woken by the event: so many pass only where it never comes, however
 busy the machine is."""
+
+
+def hold(until: threading.Event | threading.Barrier) -> None:
+    """Wait, as a step of a script or a job."""
+    until.wait(PATIENCE)

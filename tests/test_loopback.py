@@ -75,6 +75,7 @@ def ask(
     if schema:
         form = {"name": "answer", "schema": schema}
         openai["response_format"] = {"type": "json_schema", "json_schema": form}
+    body: dict[str, Any]
     if wire == "gemini":
         method = "streamGenerateContent?alt=sse" if stream else "generateContent"
         body = {
@@ -84,14 +85,24 @@ def ask(
         path = f"/v1beta/models/{model}:{method}"
         return send(server, "POST", path, body, x_goog_api_key=key)
     if wire == "ollama":
-        body = {"model": model, "messages": messages, "stream": stream, "format": schema}
+        body = {
+            "model": model,
+            "messages": messages,
+            "stream": stream,
+            "format": schema,
+        }
         return send(server, "POST", "/api/chat", body)
     if wire == "openai":
         return send(server, "POST", "/v1/chat/completions", openai, authorization=f"Bearer {key}")
     if wire == "azure":
         path = f"/openai/deployments/{model}/chat/completions?api-version=2025-04-01-preview"
         return send(server, "POST", path, openai, api_key=key)
-    body = {"model": model, "messages": messages, "stream": stream, "max_tokens": 99}
+    body = {
+        "model": model,
+        "messages": messages,
+        "stream": stream,
+        "max_tokens": 99,
+    }
     if schema:
         body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
     return send(server, "POST", "/v1/messages", body, x_api_key=key, anthropic_version="2023-06-01")

@@ -472,7 +472,7 @@ def test_what_befalls_the_scoring_of_one_row_leaves_the_others_scored(
     )
     asked = made(settings.home, text, scorers=(scorer,), judge="scripted:model")
     scoring = Scoring(asked, judge, ledger)
-    how = type(scoring.scorers[scorer])
+    how: Any = type(scoring.scorers[scorer])
     found = how.score if scorer == "contains" else how.refuses
 
     def break_on_odd(self: Any, row: Any, record: AnswerRecord, *more: Any) -> Any:

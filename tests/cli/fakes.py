@@ -118,7 +118,7 @@ class FakeLab(Lab):
 
         super().__init__(settings, build=build)
         self.recorders: list[FakeRecorder] = []
-        self.checks = checks or FakeChecks()  # type: ignore[misc,assignment]
+        self.checks = checks or FakeChecks()  # type: ignore[assignment]
         self._delivery = delivery or FakeDelivery()  # type: ignore[assignment]
 
     def recorder(self, start: SessionStart) -> Any:

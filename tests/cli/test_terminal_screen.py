@@ -17,7 +17,11 @@ from tests.cli.fakes import FakeChecks
 
 DOWN = "\x1b[B"
 CTRL_C = "\x03"
-CHOICES = [Choice("Chat", "chat"), Choice("Azure", "azure", disabled="no"), Choice("Exit", None)]
+CHOICES: list[Choice[str | None]] = [
+    Choice("Chat", "chat"),
+    Choice("Azure", "azure", disabled="no"),
+    Choice("Exit", None),
+]
 
 
 @pytest.fixture
@@ -89,7 +93,7 @@ def test_the_status_is_redrawn_while_the_menu_is_open(
         def wait(self, seconds: float) -> None:
             checks.known["gemini"] = Readiness(False, "set GEMINI_API_KEY")
 
-        def lines(self, width: int) -> list:  # type: ignore[type-arg]
+        def lines(self, width: int) -> list[tuple[Tone, str]]:
             lines = super().lines(width)
             drawn.append([line for _, line in lines])
             if any("GEMINI_API_KEY" in line for _, line in lines) and not redrawn.is_set():

@@ -32,6 +32,7 @@ from llmflowlab.providers.base import (
 )
 from llmflowlab.settings import Settings, load_settings
 from tests.evaluation.helpers import bench, spec
+from tests.known import known
 from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
@@ -222,7 +223,7 @@ def stored_books(home: Path, uri: str | None = None) -> dict[str, Any]:
     import mlflow
 
     client = mlflow.MlflowClient(uri or f"sqlite:///{(home / 'mlflow.db').as_posix()}")
-    experiment = client.get_experiment_by_name("LLMS_Evaluation")
+    experiment = known(client.get_experiment_by_name("LLMS_Evaluation"))
     runs = client.search_runs(
         [experiment.experiment_id], f"tags.`llmflowlab.evaluation_id` = '{ID}'"
     )
@@ -246,7 +247,7 @@ def stored_books(home: Path, uri: str | None = None) -> dict[str, Any]:
             "params": run.data.params,
             "metrics": {k: v for k, v in run.data.metrics.items() if not k.startswith("latency")},
             "tags": {k: v for k, v in run.data.tags.items() if k.startswith("llmflowlab.")},
-            "datasets": [i.dataset.name for i in run.inputs.dataset_inputs],
+            "datasets": [i.dataset.name for i in known(run.inputs).dataset_inputs],
             "files": sorted(file.path for file in client.list_artifacts(run.info.run_id)),
             "traces": sorted(json.dumps(_trace(trace), sort_keys=True) for trace in traces),
         }

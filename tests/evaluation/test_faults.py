@@ -25,6 +25,7 @@ from llmflowlab.tracking.store_errors import StoreUnreachable
 from tests.evaluation import faulty
 from tests.evaluation.faulty import ID, CountedModel, Options
 from tests.evaluation.helpers import bench
+from tests.known import known
 from tests.loopback.server import closed_port
 from tests.mlflow_server import mlflow_server
 from tests.patience import PATIENCE
@@ -87,7 +88,7 @@ def assert_whole(home, settings):
     assert run["tags"]["llmflowlab.missing"] == ""
     assert len(run["traces"]) == ROWS
     client = open_store(settings).client
-    experiment = client.get_experiment_by_name("LLMS_Evaluation").experiment_id
+    experiment = known(client.get_experiment_by_name("LLMS_Evaluation")).experiment_id
     (found,) = client.search_runs([experiment])
     assert [c for c in verify_run(open_store(settings), found.info.run_id) if not c.equal] == []
 

@@ -3,6 +3,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,8 @@ def test_a_record_that_cannot_be_written_down_does_not_take_others_with_it(tmp_p
     make = opened._make
     monkeypatch.setattr(opened, "_make", lambda: gate.wait(PATIENCE) and make())
     sql = "INSERT INTO t (v) VALUES (?)"
-    done = [opened.append(sql, (value,)) for value in ("one", "half \ud83d", {"no": "text"}, "two")]
+    values: list[Any] = ["one", "half \ud83d", {"no": "text"}, "two"]
+    done = [opened.append(sql, (value,)) for value in values]
     gate.set()
     assert [type(future.exception(30)) for future in done] == [
         type(None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,9 @@ def evaluate(settings, ledger, tmp_path, harness, *, well=False, on_progress=Non
         TableModel("good", settings, {**good, "Faust": "=Goethe"}),
         TableModel("bad", settings, good if well else {**good, "France": REFUSED}),
     ]
-    said = {"Faust": verdict("yes")} if well else {"Faust": DOWN, "sky": "no verdict at all"}
+    said: dict[str, Any] = (
+        {"Faust": verdict("yes")} if well else {"Faust": DOWN, "sky": "no verdict at all"}
+    )
     judge = TableModel("judge", settings, {**said, "Paris": verdict("no"), "": verdict("yes")})
     asked = plan(
         dataset(tmp_path, MIXED, "mixed.csv"),
@@ -136,7 +139,7 @@ def test_what_mlflows_harness_recorded_can_be_resumed_and_repaired(
 
 @pytest.mark.parametrize("phase", ["scoring", "recording"])
 def test_ctrl_c_after_the_last_answer_still_records(settings, ledger, home, tmp_path, phase):
-    pressed = []
+    pressed: list[bool] = []
 
     def press(snapshot):
         if snapshot.phase == phase and not pressed:

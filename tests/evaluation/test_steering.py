@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def ledger(tmp_path):
 
 def test_a_wish_reaches_the_running_evaluation(ledger):
     steering = Steering(4, Budget(Decimal("0.5")))
-    heard = []
+    heard: list[Any] = []
     steering.attach(heard.append)
     with held(ledger, NAME):
         follower = Follower(ledger, NAME, steering)

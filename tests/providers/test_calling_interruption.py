@@ -20,8 +20,9 @@ from llmflowlab.asking.waiting import run
 from llmflowlab.errors import Overloaded, StreamInterrupted, TimedOut
 from llmflowlab.messages import Message, Request
 from llmflowlab.providers.base import StreamEvent, TextDelta
-from llmflowlab.providers.scripted import ScriptedProvider
-from tests.patience import PATIENCE
+from llmflowlab.providers.scripted import ScriptedProvider, Step
+from tests.known import known
+from tests.patience import PATIENCE, hold
 
 HELLO = Request(messages=(Message("user", "Say hello"),))
 BUSY = Overloaded("busy", provider="scripted")
@@ -60,7 +61,7 @@ def test_cancelling_before_the_first_token_ends_the_call(
     kind: type[threading.Event], released: threading.Event
 ):
     stop = kind()
-    script = [stop.set, hang_on(released), TextDelta("late")]
+    script: list[Step] = [stop.set, hang_on(released), TextDelta("late")]
     answer = call(ScriptedProvider([script]), HELLO, policy=CallPolicy(), cancelled=stop)
     assert (answer.state, answer.text, answer.tries) == ("interrupted", "", 1)
     assert answer.time_to_first_token is None
@@ -71,7 +72,13 @@ def test_cancelling_in_the_middle_keeps_what_came(
     kind: type[threading.Event], released: threading.Event
 ):
     stop, seen = kind(), threading.Event()
-    script = [TextDelta("Hel"), hang_on(seen), stop.set, hang_on(released), TextDelta("lo")]
+    script: list[Step] = [
+        TextDelta("Hel"),
+        hang_on(seen),
+        stop.set,
+        hang_on(released),
+        TextDelta("lo"),
+    ]
     answer = call(
         ScriptedProvider([script]),
         HELLO,
@@ -85,7 +92,7 @@ def test_cancelling_in_the_middle_keeps_what_came(
 
 def test_a_consumer_may_cancel_its_own_call(released: threading.Event):
     stop = Cancellation()
-    script = [TextDelta("Hel"), TextDelta("lo"), hang_on(released)]
+    script: list[Step] = [TextDelta("Hel"), TextDelta("lo"), hang_on(released)]
     answer = call(
         ScriptedProvider([script]),
         HELLO,
@@ -110,7 +117,7 @@ def test_cancelling_during_a_wait_ends_it_and_sends_nothing_more(kind: type[thre
 def test_a_cancellation_wakes_every_call_under_it(released: threading.Event):
     stop = Cancellation()
     started = threading.Barrier(5)
-    script = [lambda: started.wait(PATIENCE), hang_on(released)]
+    script: list[Step] = [lambda: hold(started), hang_on(released)]
     provider = ScriptedProvider(default=lambda request: list(script))
     states: list[str] = []
 
@@ -147,7 +154,9 @@ def test_ctrl_c_while_the_answer_is_shown_keeps_what_came():
 
 def test_ctrl_c_after_the_end_leaves_the_answer_complete():
     def press(event: StreamEvent) -> None:
-        if not isinstance(event, TextDelta) and seen.append(event) is None and len(seen) == 2:
+        if not isinstance(event, TextDelta):
+            seen.append(event)
+        if len(seen) == 2:
             raise KeyboardInterrupt
 
     seen: list[StreamEvent] = []
@@ -172,13 +181,13 @@ def press_ctrl_c() -> None:
         _thread.interrupt_main()
     else:
         # `interrupt_main` would not wake a thread that waits for a lock.
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        signal.pthread_kill(known(threading.main_thread().ident), signal.SIGINT)
 
 
 def test_a_real_ctrl_c_ends_the_wait_for_a_token(released: threading.Event):
     # Signals that came between looking and waiting were once noticed a minute later only.
     seen = threading.Event()
-    script = [TextDelta("Hel"), hang_on(seen), press_ctrl_c, hang_on(released)]
+    script: list[Step] = [TextDelta("Hel"), hang_on(seen), press_ctrl_c, hang_on(released)]
     answer = call(
         ScriptedProvider([script]),
         HELLO,
@@ -206,7 +215,7 @@ def test_a_timeout_before_the_first_token_is_tried_again(released: threading.Eve
 
 def test_silence_between_tokens_breaks_the_answer_off_and_keeps_it(released: threading.Event):
     policy = CallPolicy(token_timeout=0.01)
-    script = [TextDelta("Hel"), hang_on(released), TextDelta("lo")]
+    script: list[Step] = [TextDelta("Hel"), hang_on(released), TextDelta("lo")]
     answer = call(ScriptedProvider([script]), HELLO, policy=policy)
     assert (answer.state, answer.text) == ("incomplete", "Hel")
     assert isinstance(answer.error, StreamInterrupted)
@@ -254,7 +263,7 @@ def test_a_thread_that_hangs_does_not_hold_the_exit_of_the_program_up():
         from llmflowlab.providers.scripted import ScriptedProvider
 
         stop = Cancellation()
-        script = [stop.set, threading.Event().wait]
+        script: list[Step] = [stop.set, threading.Event().wait]
         request = Request(messages=(Message("user", "hello"),))
         answer = call(ScriptedProvider([script]), request, policy=CallPolicy(), cancelled=stop)
         assert answer.state == "interrupted"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,7 +101,8 @@ def test_the_connection_is_used_again_for_the_next_turn(make: Make, loopback: Lo
     for _ in range(3):
         # Read in this thread: `call` leaves the closing to another, which may come late.
         list(provider.stream(HELLO))
-    pool = provider._client()._api_client._httpx_client._transport._pool
+    transport: Any = provider._client()._api_client._httpx_client._transport
+    pool = transport._pool
     assert len(pool.connections) == 1
 
 
@@ -209,7 +211,7 @@ def test_a_stream_closed_early_closes_its_connection(make: Make, loopback: Loopb
     loopback.scenario.token_latency = 0.001
     stream = make().stream(HELLO)
     assert any(isinstance(event, TextDelta) for event in stream)
-    stream.close()
+    stream.close()  # type: ignore[attr-defined]  # a generator, as every provider's stream is
     assert loopback.last.disconnected.wait(PATIENCE)
 
 

@@ -156,7 +156,7 @@ def test_odd_texts_are_counted_too(constructor, text: str) -> None:
 
 
 def test_very_long_texts_are_estimated_even_with_tiktoken(constructor, monkeypatch) -> None:
-    monkeypatch.setattr(tokens, "_PATIENCEEST_ENCODED", 10)
+    monkeypatch.setattr(tokens, "_LONGEST_ENCODED", 10)
     constructor("o200k_base", small_encoding)
     counter = TokenCounter()
     counter.preload()

@@ -3,12 +3,14 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.model_package import ModelPackage
+from tests.known import known
 from tests.patience import PATIENCE
 from tests.tracking.conftest import MakeDelivery
 from tests.tracking.helpers import CANDIDATE, Stored, failed_turn, record, start, turn
@@ -59,7 +61,7 @@ def test_the_same_candidate_gets_no_second_version(
     ],
 )
 def test_another_candidate_gets_a_version_and_the_older_one_is_archived(
-    lab: Settings, deliver: MakeDelivery, package: ModelPackage, change: dict[str, object]
+    lab: Settings, deliver: MakeDelivery, package: ModelPackage, change: dict[str, Any]
 ) -> None:
     delivery = deliver(package=package)
     record(lab, delivery, turn(0))
@@ -116,8 +118,8 @@ def test_two_deliveries_at_once_register_once(
 def test_the_logged_files_are_code_and_pinned_requirements(
     lab: Settings, deliver: MakeDelivery, package: ModelPackage
 ) -> None:
-    (package.package_path / "__pycache__").mkdir()
-    (package.package_path / "__pycache__" / "x.pyc").write_bytes(b"")
+    (known(package.package_path) / "__pycache__").mkdir()
+    (known(package.package_path) / "__pycache__" / "x.pyc").write_bytes(b"")
     delivery = deliver(package=package)
     record(lab, delivery, turn(0))
     assert delivery.wait(PATIENCE)
