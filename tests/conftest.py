@@ -15,6 +15,7 @@ from filelock import FileLock
 from llmflowlab.evaluation.run import recorder_client
 from llmflowlab.providers.base import allow_requests
 from llmflowlab.settings import Settings, load_settings
+from tests.patience import PATIENCE
 from tests.warm_recorder import WarmRecorders
 
 pytest_plugins = (
@@ -36,6 +37,7 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("MLFLOW_MODEL_CATALOG_URI", "")
     monkeypatch.setenv("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "no-tiktoken"))
+    monkeypatch.setenv("LLMFLOWLAB_DELIVERY_TIMEOUT", str(PATIENCE))
     monkeypatch.chdir(tmp_path)
     allow_requests(False)
     yield

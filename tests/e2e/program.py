@@ -206,6 +206,7 @@ class Lab:
         return {
             **kept,
             "PYTHONUTF8": "1",
+            "LLMFLOWLAB_DELIVERY_TIMEOUT": str(PATIENCE),
             "TIKTOKEN_CACHE_DIR": str(self.home / "no-tiktoken"),
             **self.environment,
             **variables,
