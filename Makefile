@@ -8,7 +8,7 @@ LOCK = uv pip compile pyproject.toml --universal --python-version 3.10 --generat
 WITHOUT_EXTRAS = awk 'function flush() { if (twin) print twin; twin = "" } /^ / { print; if (twin) twin = twin "\n" $$0; next } { flush(); print } /^[^ ]+\[/ { twin = $$0; sub(/\[[^]]*\]/, "", twin) } END { flush() }'
 
 .DEFAULT_GOAL := help
-.PHONY: help run install dev test check lint format types imports unit bench lock clean
+.PHONY: help run install dev test test-busy check lint format types imports unit bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ imports: dev
 
 unit: dev
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
+
+test-busy: dev ## run the tests beside a busy loop on every core: none may hang on time
+	@$(BIN)/python -m tests.busy -n 2 --dist worksteal
 
 format: dev ## put the code in shape
 	@$(BIN)/ruff format .

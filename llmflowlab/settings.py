@@ -40,6 +40,8 @@ class Settings:
     """Tries of one call in all, the first included."""
     max_retry_seconds: float = 120.0
     """Ceiling on the time one call may spend on retries and their waits."""
+    delivery_timeout: float = 15.0
+    """Seconds to wait at the end for MLflow to take the sessions; later ones go to the next start."""
     concurrency: int = 8
     """Calls in flight during an evaluation unless the command says otherwise."""
 
@@ -118,6 +120,7 @@ def load_settings(
         token_timeout=_number(merged, "LLMFLOWLAB_TOKEN_TIMEOUT", 60.0),
         max_tries=int(_number(merged, "LLMFLOWLAB_MAX_TRIES", 5)),
         max_retry_seconds=_number(merged, "LLMFLOWLAB_MAX_RETRY_SECONDS", 120.0),
+        delivery_timeout=_number(merged, "LLMFLOWLAB_DELIVERY_TIMEOUT", 15.0),
         concurrency=int(_number(merged, "LLMFLOWLAB_CONCURRENCY", 8)),
     )
 

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from llmflowlab.evaluation.run import recorder_client
 from llmflowlab.providers.base import allow_requests
 from llmflowlab.settings import Settings, load_settings
+from tests.patience import PATIENCE
+from tests.warm_recorder import WarmRecorders
 
 pytest_plugins = (
     ["tests.loopback.fixtures"]
@@ -34,6 +37,7 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("MLFLOW_MODEL_CATALOG_URI", "")
     monkeypatch.setenv("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "no-tiktoken"))
+    monkeypatch.setenv("LLMFLOWLAB_DELIVERY_TIMEOUT", str(PATIENCE))
     monkeypatch.chdir(tmp_path)
     allow_requests(False)
     yield
@@ -52,6 +56,20 @@ def no_code_left_behind() -> Iterator[None]:
     for name in set(sys.modules) - before:
         if name == "dbutils" or name.startswith("code_model_"):
             del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def warm_recorders() -> Iterator[WarmRecorders]:
+    recorders = WarmRecorders()
+    yield recorders
+    recorders.end()
+
+
+@pytest.fixture(autouse=True)
+def recorders_start_warm(warm_recorders: WarmRecorders, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare each recorder the seconds of loading MLflow, where processes can be forked."""
+    if hasattr(os, "fork"):
+        monkeypatch.setattr(recorder_client, "subprocess", warm_recorders)
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def test_every_key_of_the_document_of_an_evaluation_is_on_the_page_and_no_other(
     for at, keys in found.items():
         (place,) = [p for p in places if re.fullmatch(pattern(p), at)]
         seen.add(place)
-        (named,) = places[place] & set(NAMES) or {None}
+        named = next(iter(places[place] & set(NAMES)), None)
         if named is not None:
             assert all(re.fullmatch(NAMES[named], key) for key in keys), (at, keys)
         elif place == "gates[]":

@@ -11,6 +11,7 @@ import pytest
 
 import llmflowlab
 from llmflowlab.loading import load
+from tests.patience import PATIENCE
 
 PACKAGE = Path(llmflowlab.__file__).parent
 
@@ -85,7 +86,7 @@ def test_threads_that_meet_at_an_sdk_s_first_import_all_get_it_whole(
         text=True,
         cwd=tmp_path,
         env={"PYTHONPATH": str(PACKAGE.parent)},
-        timeout=110,
+        timeout=PATIENCE,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.loopback import Fault, FaultKind, LoopbackServer, Scenario, Tokens, WireName
+from tests.patience import PATIENCE
 
 WIRES: tuple[WireName, ...] = ("gemini", "ollama", "openai", "azure", "anthropic")
 MODELS = {
@@ -44,7 +45,7 @@ class Reply:
 
 
 def send(server: LoopbackServer, method: str, path: str, body: Any = None, **headers: str) -> Reply:
-    line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
     try:
         data = None if body is None else json.dumps(body)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -74,6 +75,7 @@ def ask(
     if schema:
         form = {"name": "answer", "schema": schema}
         openai["response_format"] = {"type": "json_schema", "json_schema": form}
+    body: dict[str, Any]
     if wire == "gemini":
         method = "streamGenerateContent?alt=sse" if stream else "generateContent"
         body = {
@@ -83,14 +85,24 @@ def ask(
         path = f"/v1beta/models/{model}:{method}"
         return send(server, "POST", path, body, x_goog_api_key=key)
     if wire == "ollama":
-        body = {"model": model, "messages": messages, "stream": stream, "format": schema}
+        body = {
+            "model": model,
+            "messages": messages,
+            "stream": stream,
+            "format": schema,
+        }
         return send(server, "POST", "/api/chat", body)
     if wire == "openai":
         return send(server, "POST", "/v1/chat/completions", openai, authorization=f"Bearer {key}")
     if wire == "azure":
         path = f"/openai/deployments/{model}/chat/completions?api-version=2025-04-01-preview"
         return send(server, "POST", path, openai, api_key=key)
-    body = {"model": model, "messages": messages, "stream": stream, "max_tokens": 99}
+    body = {
+        "model": model,
+        "messages": messages,
+        "stream": stream,
+        "max_tokens": 99,
+    }
     if schema:
         body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
     return send(server, "POST", "/v1/messages", body, x_api_key=key, anthropic_version="2023-06-01")
@@ -330,11 +342,11 @@ def test_a_hang_lasts_until_it_is_released(loopback: LoopbackServer):
 
 def test_a_client_that_goes_away_is_noticed(loopback: LoopbackServer):
     loopback.fail("hang")
-    line = http.client.HTTPConnection("127.0.0.1", loopback.port, timeout=20)
+    line = http.client.HTTPConnection("127.0.0.1", loopback.port, timeout=PATIENCE)
     line.request("POST", "/api/chat", json.dumps({"model": "llama3.2", "messages": []}))
     assert loopback.wait_for_requests(1)
     line.close()
-    assert loopback.last.disconnected.wait(20)
+    assert loopback.last.disconnected.wait(PATIENCE)
 
 
 def test_faults_are_kept_for_the_requests_that_they_fit(loopback: LoopbackServer):
@@ -359,7 +371,7 @@ def test_a_rate_of_faults_counts_requests_instead_of_throwing_dice(loopback: Loo
 
 def test_the_most_requests_at_one_time_are_counted(loopback: LoopbackServer):
     together = threading.Barrier(4)
-    loopback.scenario.answer = lambda question: str(together.wait(20) >= 0)
+    loopback.scenario.answer = lambda question: str(together.wait(PATIENCE) >= 0)
     with ThreadPoolExecutor(4) as pool:
         for reply in pool.map(lambda _: ask(loopback, "openai"), range(4)):
             assert reply.status == 200
@@ -470,7 +482,7 @@ def test_as_a_program_it_prints_its_variables_and_serves_until_its_input_ends(tm
         assert port is not None
         statuses, texts = [], []
         for _ in range(2):
-            line = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            line = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
             body = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "Who?"}]}
             headers = {"authorization": f"Bearer {variables['OPENAI_API_KEY']}"}
             line.request("POST", "/v1/chat/completions", json.dumps(body), headers)
@@ -480,7 +492,7 @@ def test_as_a_program_it_prints_its_variables_and_serves_until_its_input_ends(tm
             texts.append(reply.data.decode())
         assert statuses == [200, 503]
         assert '"content": "Me"' in texts[0]
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
 
 

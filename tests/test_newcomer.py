@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.known import known
+
 ROOT = Path(__file__).parents[1]
 CODE = re.compile(r"^```(?:python)?\n# (a .*?)\n(.*?)^```", re.DOTALL | re.M)
 NEW_FILE = re.compile(r"a new file: (\S+)")
@@ -57,8 +59,9 @@ def with_line(source: str, table: str, added: str) -> str:
         and table
         in {ast.unparse(t) for t in getattr(node, "targets", [getattr(node, "target", 0)])}
     ]
-    end = next(n for n in ast.walk(value) if isinstance(n, ast.Dict | ast.Tuple)).end_lineno
-    last_import = max(node.end_lineno for node in body if isinstance(node, ast.ImportFrom))
+    table_node = next(n for n in ast.walk(known(value)) if isinstance(n, ast.Dict | ast.Tuple))
+    end = known(table_node.end_lineno)
+    last_import = max(known(node.end_lineno) for node in body if isinstance(node, ast.ImportFrom))
     text = source.splitlines()
     text[end - 1 : end - 1] = entries
     text[last_import:last_import] = imports

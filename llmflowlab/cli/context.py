@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["App", "open_screen"]
 
-_DELIVERY_PATIENCE = 15.0
-"""Seconds the lab waits at its end for MLflow to take the sessions."""
-
 _WARM_UP = ("rich.markdown", "rich.live", "prompt_toolkit.shortcuts")
 """Imported while the person reads the menu; MLflow follows with the delivery's own thread."""
 
@@ -99,7 +96,7 @@ class App:
                     f"saving {plural(waiting, 'session')} to MLflow ... "
                     "(Ctrl-C leaves this to the next start)"
                 )
-                delivery.wait(_DELIVERY_PATIENCE)
+                delivery.wait(self.settings.delivery_timeout)
         except KeyboardInterrupt:
             pass
         self.show_notices()

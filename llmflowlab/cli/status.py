@@ -21,7 +21,12 @@ class Checks(Protocol):
 
     @property
     def done(self) -> bool:
-        """Whether every provider has been looked at."""
+        """Whether every provider has been looked at, or its look is late."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether no look is under way any more, not even a late one."""
         ...
 
     def wait(self, seconds: float) -> object:
@@ -37,7 +42,7 @@ class ProviderStatus:
 
     @property
     def settled(self) -> bool:
-        return self._checks.done
+        return self._checks.ended
 
     def wait(self, seconds: float) -> None:
         self._checks.wait(seconds)

@@ -50,6 +50,12 @@ class ReadinessChecks:
         with self._changed:
             return len(self._found) == len(PROVIDERS) or self._late()
 
+    @property
+    def ended(self) -> bool:
+        """Whether every look has come to its end; one that is late may still change what is known."""
+        with self._changed:
+            return len(self._found) == len(PROVIDERS)
+
     def wait(self, seconds: float) -> bool:
         """Wait at most so long until all is known; return `done`."""
         until = time.monotonic() + seconds

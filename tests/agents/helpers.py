@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ CONFIG = {
 
 
 def scripted(
-    monkeypatch: pytest.MonkeyPatch, **scripts: list[Script] | Script
+    monkeypatch: pytest.MonkeyPatch, **scripts: Sequence[Any] | Script
 ) -> dict[str, ScriptedProvider]:
     """Put scripted providers behind agents: by provider's name, a list in turn or one for all."""
     providers = {

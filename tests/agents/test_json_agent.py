@@ -15,6 +15,7 @@ from llmflowlab.errors import RateLimited, RefusedBySafety
 from llmflowlab.messages import Parameters, Request
 from llmflowlab.providers.scripted import Script
 from tests.agents.helpers import CONFIG, context, last_trace, loaded, scripted, traces_in, tree
+from tests.patience import PATIENCE
 
 
 def table(*rows: tuple[Any, Any]) -> pd.DataFrame:
@@ -128,7 +129,7 @@ def test_rows_are_answered_side_by_side_within_the_bound(monkeypatch: pytest.Mon
             under_way += 1
             most = max(most, under_way)
         # Only three at once can pass.
-        together.wait(20)
+        together.wait(PATIENCE)
         with lock:
             under_way -= 1
         return "Yes"

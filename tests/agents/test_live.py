@@ -24,6 +24,7 @@ from llmflowlab.providers.base import Provider
 from llmflowlab.providers.factory import ModelReference
 from llmflowlab.providers.scripted import ScriptedProvider
 from llmflowlab.settings import Settings
+from tests.patience import PATIENCE
 
 GEMINI = ModelReference("gemini", "gemini-2.5-flash")
 
@@ -208,11 +209,11 @@ def test_a_replaced_provider_is_closed_after_its_last_call(
     def slowly(lent: Provider) -> None:
         used.append(lent)
         under_way.set()
-        assert go_on.wait(20)
+        assert go_on.wait(PATIENCE)
 
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(provider.use, slowly)
-        assert under_way.wait(20)
+        assert under_way.wait(PATIENCE)
         monkeypatch.setenv("GEMINI_API_KEY", "second")
         provider.use(taking("second"))
         (old,) = used

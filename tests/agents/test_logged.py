@@ -26,6 +26,7 @@ from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings, load_settings
 from tests.agents.helpers import traces_in
 from tests.loopback import LoopbackServer
+from tests.patience import PATIENCE
 
 KINDS: tuple[AgentKind, ...] = ("chat", "panel", "json", "responses")
 MODEL = "openai:gpt-4.1-mini"
@@ -227,7 +228,7 @@ def test_eight_threads_load_four_kinds_at_once_and_each_gets_its_own(
 
     def load_and_ask(number: int) -> tuple[str, str]:
         kind = KINDS[number % 4]
-        together.wait(60)
+        together.wait(PATIENCE)
         model = mlflow.pyfunc.load_model(str(folders[kind]))
         agent = type(model._model_impl.get_raw_model()) if kind != "json" else None
         answer = model.predict(example_for(kind))
@@ -249,7 +250,7 @@ def test_eight_threads_load_eight_candidates_and_none_gets_anothers(
     together = threading.Barrier(8)
 
     def system_of(number: int) -> str:
-        together.wait(60)
+        together.wait(PATIENCE)
         model = mlflow.pyfunc.load_model(str(tmp_path / str(number)))
         said = [{"role": "user", "content": f"{number}?"}]
         model.predict({"messages": said})

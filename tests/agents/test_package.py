@@ -12,6 +12,7 @@ from llmflowlab.agents.package import package
 from llmflowlab.candidate import Candidate
 from llmflowlab.messages import Parameters
 from llmflowlab.tracking.delivery import Delivery
+from tests.patience import PATIENCE
 from tests.tracking.helpers import Stored, record, settings_for, start, turn
 
 _GUIDE = Candidate(
@@ -40,7 +41,7 @@ def test_a_registered_model_answers_in_a_process_without_the_lab(mlflow_home: Pa
     delivery = Delivery(settings, package=package())
     delivery.start()
     record(settings, delivery, turn(0), session=start(_GUIDE))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     delivery.stop()
     elsewhere = mlflow_home / "elsewhere"
     elsewhere.mkdir()
@@ -75,7 +76,7 @@ def test_the_package_travels_without_screens_caches_and_keys(mlflow_home: Path) 
     delivery = Delivery(settings, package=package())
     delivery.start()
     record(settings, delivery, turn(0), session=start(_GUIDE))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     delivery.stop()
     folder = _model_folder(mlflow_home)
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]

@@ -20,8 +20,10 @@ from llmflowlab.errors import (
 )
 from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import Finished, TextDelta
-from llmflowlab.providers.scripted import Script
+from llmflowlab.providers.scripted import Script, Step
 from tests.agents.helpers import context, last_trace, loaded, scripted, traces_in, tree
+from tests.known import known
+from tests.patience import PATIENCE
 
 CONFIG = panel_config(
     "gemini:gemini-2.5-flash",
@@ -119,7 +121,7 @@ def test_a_role_after_a_failed_one_works_on_the_last_good_answer(
 
 
 def test_a_stream_brings_the_finished_answer_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    busy = [TextDelta("Half"), StreamInterrupted("Gone.", provider="openai")]
+    busy: list[Step] = [TextDelta("Half"), StreamInterrupted("Gone.", provider="openai")]
     scripted(monkeypatch, gemini=["The draft"], openai=[busy])
     agent = loaded(PanelAgent, CONFIG)
     chunks = list(
@@ -134,11 +136,11 @@ def test_nothing_leaks_between_requests_of_eight_threads(monkeypatch: pytest.Mon
     together = threading.Barrier(8)
 
     def draft(request: Request) -> Script:
-        together.wait(20)
+        together.wait(PATIENCE)
         return f"draft of {request.messages[0].content}"
 
     def final(request: Request) -> Script:
-        together.wait(20)
+        together.wait(PATIENCE)
         question, answer, _ = request.messages
         return f"{question.content}: {answer.content}"
 
@@ -172,7 +174,7 @@ def test_every_role_and_every_assembly_is_a_span(
     }
     spans = {span.name: span for span in trace.data.spans}
     assert spans["judge"].status.status_code == "ERROR"
-    assert spans["judge"].get_attribute("error").startswith("Too busy today.")
+    assert known(spans["judge"].get_attribute("error")).startswith("Too busy today.")
     assert spans["answer"].get_attribute("fallback") is True
     assert spans["answer"].outputs == "The draft"
     assert spans["conversation for judge"].outputs[-1]["role"] == "user"

@@ -22,6 +22,7 @@ from llmflowlab.agents.logged import save_agent
 from llmflowlab.agents.package import AgentKind
 from llmflowlab.settings import load_settings
 from tests.loopback import LoopbackServer, closed_port
+from tests.patience import PATIENCE
 
 MODEL = "openai:gpt-4.1-mini"
 
@@ -41,12 +42,12 @@ def server(command: list[str], port: int, cwd: Path, env: dict[str, str]) -> Ite
         )
         try:
             address = f"http://127.0.0.1:{port}"
-            until = time.monotonic() + 90
+            until = time.monotonic() + PATIENCE
             while True:
                 assert process.poll() is None, log.read_text(encoding="utf-8")
                 assert time.monotonic() < until, log.read_text(encoding="utf-8")
                 try:
-                    with urllib.request.urlopen(f"{address}/health", timeout=2):
+                    with urllib.request.urlopen(f"{address}/health", timeout=PATIENCE):
                         break
                 except OSError:
                     # A server that is starting takes no connection yet; this is a wait for it.
@@ -59,7 +60,7 @@ def server(command: list[str], port: int, cwd: Path, env: dict[str, str]) -> Ite
                 os.killpg(process.pid, signal.SIGTERM)
             else:
                 process.terminate()
-            process.wait(30)
+            process.wait(PATIENCE)
 
 
 def process_ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
@@ -77,7 +78,7 @@ def post(address: str, path: str, payload: Any) -> tuple[int, str]:
         headers={"Content-Type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=60) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as exc:
         with exc:

@@ -38,11 +38,16 @@ class PricesByHand(Prices):
         self._model = known
 
     def cost(
-        self, provider: str, model: str, prompt: int | None, completion: int | None, **more: Any
+        self,
+        provider: str,
+        model: str,
+        usage_prompt: int | None,
+        usage_completion: int | None,
+        **more: Any,
     ) -> Decimal | None:
-        if model != self._model or prompt is None or completion is None:
+        if model != self._model or usage_prompt is None or usage_completion is None:
             return None
-        return Decimal(prompt + completion) / 1000
+        return Decimal(usage_prompt + usage_completion) / 1000
 
 
 def priced() -> Metering:

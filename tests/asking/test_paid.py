@@ -42,6 +42,7 @@ from llmflowlab.providers.base import (
 from llmflowlab.providers.limits import RateLimits
 from llmflowlab.providers.scripted import Script
 from tests.asking.priced import POLICY, PROMPT, Priced, priced
+from tests.patience import hold
 
 REQUEST = Request(messages=PROMPT, parameters=Parameters(max_tokens=50))
 BUSY = Overloaded("busy", provider="scripted", status=503)
@@ -98,7 +99,7 @@ def test_a_failed_try_that_reported_tokens_is_part_of_what_was_spent(ask: Ask) -
     # One answer of 0.005 after a failed try of 1.00 once cost 0.005 in chat and 1.005 in the ledger.
     how = asker(failed(BUSY, 1000), said("good", 4, 1))
     paid = ask(how)
-    assert (paid.cost, paid.wasted, paid.spent) == (Decimal("0.005"), 1, Decimal("1.005"))
+    assert (paid.cost, paid.wasted, paid.spent) == (Decimal("0.005"), Decimal(1), Decimal("1.005"))
     assert (paid.prompt_tokens, paid.tries) == (4, 2)
     assert how.budget.spent == Decimal("1.005")
 
@@ -108,7 +109,7 @@ def test_a_call_whose_every_try_failed_carries_its_tokens_and_its_money(ask: Ask
     paid = ask(how)
     assert (paid.state, paid.answer, paid.error) == ("failed", None, BUSY)
     assert (paid.prompt_tokens, paid.completion_tokens) == (500, 0)
-    assert (paid.cost, paid.wasted, paid.tries) == (0, Decimal("0.5"), 5)
+    assert (paid.cost, paid.wasted, paid.tries) == (Decimal(0), Decimal("0.5"), 5)
     assert how.budget.spent == Decimal("0.5")
     with pytest.raises(Overloaded):
         paid.whole()
@@ -146,7 +147,7 @@ def test_a_provider_that_cannot_be_prepared_has_sent_nothing(ask: Ask) -> None:
             raise ConfigurationError("install it")
 
     paid = ask(Asker(Unready(), policy=POLICY, metering=priced()))
-    assert (paid.state, paid.tries, paid.spent) == ("failed", 0, 0)
+    assert (paid.state, paid.tries, paid.spent) == ("failed", 0, Decimal(0))
     assert isinstance(paid.error, ConfigurationError)
 
 
@@ -169,7 +170,7 @@ def test_a_budget_that_holds_no_call_sends_nothing(ask: Ask) -> None:
         "interrupted",
         True,
         0,
-        0,
+        Decimal(0),
     )
     with pytest.raises(Interrupted):
         paid.whole()
@@ -191,7 +192,7 @@ def test_an_answer_that_broke_off_is_charged_whole_where_nobody_counted_it(ask: 
 def test_an_unknown_price_is_unknown_in_every_sum(ask: Ask) -> None:
     provider = Priced([SILENCE, "hi"], model="other")
     paid = ask(Asker(provider, policy=POLICY, metering=priced()))
-    assert (paid.cost, paid.wasted, paid.spent, paid.known) == (None, None, None, 0)
+    assert (paid.cost, paid.wasted, paid.spent, paid.known) == (None, None, None, Decimal(0))
 
 
 def test_what_a_callback_raises_ends_the_call_and_leaves_nothing_set_aside(ask: Ask) -> None:
@@ -220,7 +221,7 @@ def test_callbacks_run_where_the_call_is_made(ask: Ask) -> None:
 
 def test_cancelling_gives_the_call_up_and_charges_what_came(ask: Ask) -> None:
     stop, released = Cancellation(), threading.Event()
-    how = asker([TextDelta("Hel"), stop.set, lambda: released.wait(60) and None], cap=WORST)
+    how = asker([TextDelta("Hel"), stop.set, lambda: hold(released)], cap=WORST)
     paid = ask(how, cancelled=stop)
     released.set()
     assert (paid.state, paid.refused_by_budget) == ("interrupted", False)
@@ -311,7 +312,7 @@ def test_calls_on_one_loop_share_their_pace_and_their_budget() -> None:
 
 def test_a_task_that_is_cancelled_gives_its_call_up_and_its_money_back() -> None:
     released, begun = threading.Event(), threading.Event()
-    how = asker([begun.set, lambda: released.wait(60) and None], cap=WORST)
+    how = asker([begun.set, lambda: hold(released)], cap=WORST)
 
     async def cut_short() -> None:
         task = asyncio.create_task(how.ask(REQUEST))

@@ -39,6 +39,10 @@ class FakeChecks:
     def done(self) -> bool:
         return all(state is not None for state in self.known.values())
 
+    @property
+    def ended(self) -> bool:
+        return self.done
+
     def wait(self, seconds: float) -> bool:
         self.waits.append(seconds)
         return self.done
@@ -114,7 +118,7 @@ class FakeLab(Lab):
 
         super().__init__(settings, build=build)
         self.recorders: list[FakeRecorder] = []
-        self.checks = checks or FakeChecks()  # type: ignore[misc,assignment]
+        self.checks = checks or FakeChecks()  # type: ignore[assignment]
         self._delivery = delivery or FakeDelivery()  # type: ignore[assignment]
 
     def recorder(self, start: SessionStart) -> Any:

@@ -11,10 +11,9 @@ import pexpect
 import pyte
 
 import llmflowlab
+from tests.patience import PATIENCE
 
 MAIN = Path(llmflowlab.__file__).parent.parent / "main.py"
-PATIENCE = 60.0
-"""Seconds; generous, because the machine may be busy with other tests."""
 
 
 class PseudoTerminal:

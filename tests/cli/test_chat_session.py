@@ -22,6 +22,7 @@ from llmflowlab.providers.base import Finished, StreamEvent, TextDelta, Usage, U
 from llmflowlab.providers.scripted import Script, ScriptedProvider
 from llmflowlab.settings import Settings, load_settings
 from tests.cli.fakes import FakeApp
+from tests.patience import PATIENCE
 
 
 class Priced(ScriptedProvider):
@@ -161,7 +162,7 @@ def test_ctrl_c_keeps_what_came_and_the_session(settings: Settings) -> None:
 
 
 def assert_set(event: threading.Event) -> None:
-    assert event.wait(10)
+    assert event.wait(PATIENCE)
 
 
 def test_an_unexpected_failure_is_recorded_and_the_chat_goes_on(settings: Settings) -> None:

@@ -40,9 +40,7 @@ def home(mlflow_home: Path) -> Settings:
 
 @pytest.fixture
 def app(home: Settings) -> App:
-    made = App(home, PlainScreen(home))
-    made.checks = FakeChecks()  # type: ignore[assignment]
-    return made
+    return App(home, PlainScreen(home))
 
 
 @pytest.fixture

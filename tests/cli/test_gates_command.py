@@ -23,6 +23,7 @@ from llmflowlab.settings import load_settings
 from llmflowlab.tracking.feedback import NAME
 from llmflowlab.tracking.store import open_store
 from tests.cli.test_evaluate_command import CSV
+from tests.known import known
 
 WORKFLOW = Path(__file__).parents[2] / "docs" / "examples" / "github-actions.yml"
 GUIDE = ("--model", "guide:docs", "--scorer", "contains", "--scorer", "token_f1")
@@ -131,7 +132,7 @@ def test_a_sheet_goes_out_and_comes_back_as_human_feedback_once(
     experiment = store.client.get_run(run).info.experiment_id
     traces = store.tracing.search_traces(locations=[experiment], run_id=run)
     human = [
-        (a.source.source_type, a.source.source_id, a.feedback.value, a.rationale or "")
+        (a.source.source_type, a.source.source_id, known(a.feedback).value, a.rationale or "")
         for trace in traces
         for a in trace.info.assessments
         if a.name == NAME

@@ -146,7 +146,10 @@ def test_the_history_is_paged_searched_and_read_newest_first(
 
 
 def test_a_search_wants_all_words_in_any_order() -> None:
-    records = [{"prompt": "Red fish", "answer": "ok"}, {"prompt": "red", "answer": None}]
+    records: list[dict[str, Any]] = [
+        {"prompt": "Red fish", "answer": "ok"},
+        {"prompt": "red", "answer": None},
+    ]
     assert matching(records, "FISH red") == records[:1]
     assert matching(records, "blue") == []
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,54 +12,64 @@ from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.history.run_summaries import evaluation_from_run
 from llmflowlab.history.summary import compare
 from llmflowlab.tracking.stored_runs import StoredRun
+from llmflowlab.tracking.summaries import EvaluationSummary, SessionSummary
 
 
-@dataclass
-class Session:
-    """The fields of a `SessionSummary` that the comparison reads."""
-
-    provider: str = "gemini"
-    model_id: str = "flash"
-    turns: int = 10
-    failed_turns: int = 0
-    completion_tokens: int | None = 100
-    total_tokens: int | None = 150
-    cost: Decimal | None = Decimal("0.10")
-    avg_inference_time: float | None = 1.0
-    p95_inference_time: float | None = 1.5
-    avg_time_to_first_token: float | None = 0.2
-    tokens_per_second: float | None = 50.0
-    started: str = "2026-01-01 10:00:00"
-
-
-@dataclass
-class Evaluation:
-    """The fields of an `EvaluationSummary` that the comparison reads."""
-
-    model: str = "gemini:flash"
-    scores: dict[str, dict[str, Any]] = field(
-        default_factory=lambda: {
-            "contains": {"mean": 0.8, "coverage": 1.0, "ci_low": 0.7, "ci_high": 0.9, "scored": 72}
-        }
+def session(**changes: Any) -> SessionSummary:
+    """A session of which everything is known."""
+    whole = SessionSummary(
+        session_id="s",
+        run_id="r",
+        provider="gemini",
+        model_name="Gemini",
+        model_id="flash",
+        started="2026-01-01 10:00:00",
+        turns=10,
+        failed_turns=0,
+        completion_tokens=100,
+        total_tokens=150,
+        cost=Decimal("0.10"),
+        avg_inference_time=1.0,
+        p95_inference_time=1.5,
+        avg_time_to_first_token=0.2,
+        tokens_per_second=50.0,
     )
-    dataset: str = "benchmark"
-    digest: str | None = "d1"
-    finished: str | None = "2026-01-01 10:00:00"
+    return replace(whole, **changes)
+
+
+def evaluation(**changes: Any) -> EvaluationSummary:
+    """A candidate's evaluation, scored on 72 rows."""
+    whole = EvaluationSummary(
+        evaluation_id="e",
+        run_id="r",
+        model="gemini:flash",
+        provider="gemini",
+        prompt=None,
+        dataset="benchmark",
+        digest="d1",
+        finished="2026-01-01 10:00:00",
+        rows=72,
+        answered=72,
+        scores={
+            "contains": {"mean": 0.8, "coverage": 1.0, "ci_low": 0.7, "ci_high": 0.9, "scored": 72}
+        },
+    )
+    return replace(whole, **changes)
 
 
 def scored(mean: float | None, **more: Any) -> dict[str, dict[str, Any]]:
     return {"contains": {"mean": mean, "coverage": 1.0, "scored": 72, **more}}
 
 
-def rival(**changes: Any) -> Session:
-    return Session(provider="ollama", model_id="llama", cost=Decimal(0), **changes)
+def rival(**changes: Any) -> SessionSummary:
+    return session(provider="ollama", model_id="llama", cost=Decimal(0), **changes)
 
 
 def test_averages_are_weighted_by_answered_turns() -> None:
     sessions = [
-        Session(turns=1, avg_inference_time=10.0),
-        Session(turns=10, failed_turns=1, avg_inference_time=1.0),
-        Session(turns=5, failed_turns=5, avg_inference_time=None),
+        session(turns=1, avg_inference_time=10.0),
+        session(turns=10, failed_turns=1, avg_inference_time=1.0),
+        session(turns=5, failed_turns=5, avg_inference_time=None),
     ]
     (model,) = compare(sessions, []).models
     assert model.avg_time == pytest.approx(1.9)
@@ -68,10 +78,10 @@ def test_averages_are_weighted_by_answered_turns() -> None:
 
 def test_winners_are_found_among_known_values_and_ties_are_shared() -> None:
     sessions = [
-        Session(avg_inference_time=2.0, cost=None),
+        session(avg_inference_time=2.0, cost=None),
         rival(avg_inference_time=1.0),
-        Session(provider="guide", model_id="docs", avg_inference_time=1.0, cost=Decimal(0)),
-        Session(provider="azure", model_id="x", avg_inference_time=None, completion_tokens=None),
+        session(provider="guide", model_id="docs", avg_inference_time=1.0, cost=Decimal(0)),
+        session(provider="azure", model_id="x", avg_inference_time=None, completion_tokens=None),
     ]
     comparison = compare(sessions, [])
     assert comparison.fastest == ("ollama:llama", "guide:docs")
@@ -81,33 +91,33 @@ def test_winners_are_found_among_known_values_and_ties_are_shared() -> None:
 
 
 def test_a_cost_of_which_a_part_is_unknown_is_unknown() -> None:
-    (model,) = compare([Session(), Session(cost=None)], []).models
+    (model,) = compare([session(), session(cost=None)], []).models
     assert model.cost is None
     assert model.cost_per_turn is None
     assert model.unpriced_sessions == 1
 
 
 def test_the_cheapest_is_found_per_answered_turn() -> None:
-    much_used = Session(turns=100, cost=Decimal(1))
-    little_used = Session(provider="openai", model_id="big", turns=2, cost=Decimal("0.5"))
+    much_used = session(turns=100, cost=Decimal(1))
+    little_used = session(provider="openai", model_id="big", turns=2, cost=Decimal("0.5"))
     assert compare([much_used, little_used], []).cheapest == ("gemini:flash",)
 
 
 def test_the_best_is_named_only_when_all_answered_the_same_questions() -> None:
-    first = Evaluation()
-    second = Evaluation(model="ollama:llama", scores=scored(0.9))
-    assert compare([Session(), rival()], [first, second]).best == ("ollama:llama",)
-    second.digest = "d2"
-    comparison = compare([Session(), rival()], [first, second])
+    first = evaluation()
+    second = evaluation(model="ollama:llama", scores=scored(0.9))
+    assert compare([session(), rival()], [first, second]).best == ("ollama:llama",)
+    other = replace(second, digest="d2")
+    comparison = compare([session(), rival()], [first, other])
     assert comparison.best == ()
     assert not comparison.same_questions
     assert any("different questions" in sentence for sentence in comparison.advice)
 
 
 def test_the_latest_evaluation_that_scored_something_counts() -> None:
-    old = Evaluation(scores=scored(0.5), finished="2026-01-01 10:00:00")
-    new = Evaluation(scores=scored(0.7), finished="2026-02-01 10:00:00")
-    newest = Evaluation(scores=scored(None), finished="2026-03-01 10:00:00")
+    old = evaluation(scores=scored(0.5), finished="2026-01-01 10:00:00")
+    new = evaluation(scores=scored(0.7), finished="2026-02-01 10:00:00")
+    newest = evaluation(scores=scored(None), finished="2026-03-01 10:00:00")
     (model,) = compare([], [old, newest, new]).models
     assert model.quality is not None
     assert model.quality.mean == 0.7
@@ -116,7 +126,7 @@ def test_the_latest_evaluation_that_scored_something_counts() -> None:
 
 def test_correctness_stands_for_quality_where_it_was_judged() -> None:
     scores = {**scored(0.4), "correctness": {"mean": 0.9, "coverage": 0.95, "scored": 68}}
-    (model,) = compare([], [Evaluation(scores=scores)]).models
+    (model,) = compare([], [evaluation(scores=scores)]).models
     assert model.quality is not None
     assert (model.quality.scorer, model.quality.mean) == ("correctness", 0.9)
 
@@ -125,43 +135,43 @@ def test_correctness_stands_for_quality_where_it_was_judged() -> None:
     ("sessions", "evaluations", "sentence"),
     [
         pytest.param(
-            [Session(failed_turns=3)],
-            [Evaluation()],
+            [session(failed_turns=3)],
+            [evaluation()],
             "gemini:flash: 3 of 10 turns failed; `doctor` checks the provider.",
             id="failures",
         ),
-        pytest.param([Session()], [], "Nothing was evaluated yet", id="no-evaluation"),
+        pytest.param([session()], [], "Nothing was evaluated yet", id="no-evaluation"),
         pytest.param(
-            [Session(), rival()],
-            [Evaluation()],
+            [session(), rival()],
+            [evaluation()],
             "Not evaluated yet: ollama:llama.",
             id="one-missing",
         ),
         pytest.param(
             [],
-            [Evaluation(scores=scored(0.9, coverage=0.6))],
+            [evaluation(scores=scored(0.9, coverage=0.6))],
             "gemini:flash: only 60.0 % of the answers could be scored by contains",
             id="low-coverage",
         ),
         pytest.param(
-            [Session(cost=None)],
-            [Evaluation()],
+            [session(cost=None)],
+            [evaluation()],
             "no price is known for 1 session; put its price into prices.json",
             id="unpriced",
         ),
         pytest.param(
-            [Session(avg_time_to_first_token=3.25)],
-            [Evaluation()],
+            [session(avg_time_to_first_token=3.25)],
+            [evaluation()],
             "the first token takes 3.2 s on average",
             id="slow-start",
         ),
         pytest.param(
-            [Session(p95_inference_time=9.0)],
-            [Evaluation()],
+            [session(p95_inference_time=9.0)],
+            [evaluation()],
             "the slowest answers take 9.0 s, the average 1.0 s",
             id="long-tail",
         ),
-        pytest.param([Session(turns=2)], [Evaluation()], "2 answers only", id="few-turns"),
+        pytest.param([session(turns=2)], [evaluation()], "2 answers only", id="few-turns"),
     ],
 )
 def test_what_can_be_improved_is_found_in_the_data(
@@ -172,10 +182,10 @@ def test_what_can_be_improved_is_found_in_the_data(
 
 def test_intervals_that_overlap_are_no_advice_to_take_the_cheaper_one() -> None:
     # Only a paired comparison of both tells whether one is no worse, and `evaluate` makes that.
-    sessions = [Session(), Session(provider="openai", model_id="mini", cost=Decimal("0.01"))]
+    sessions = [session(), session(provider="openai", model_id="mini", cost=Decimal("0.01"))]
     evaluations = [
-        Evaluation(scores=scored(0.9, ci_low=0.8, ci_high=0.95)),
-        Evaluation(model="openai:mini", scores=scored(0.85, ci_low=0.75, ci_high=0.92)),
+        evaluation(scores=scored(0.9, ci_low=0.8, ci_high=0.95)),
+        evaluation(model="openai:mini", scores=scored(0.85, ci_low=0.75, ci_high=0.92)),
     ]
     assert compare(sessions, evaluations).advice == ()
 
@@ -210,12 +220,12 @@ def test_quality_is_by_the_scorer_that_ranked_the_evaluation(logged, shown) -> N
 
 
 def test_good_numbers_give_no_advice() -> None:
-    assert compare([Session()], [Evaluation()]).advice == ()
+    assert compare([session()], [evaluation()]).advice == ()
 
 
 def test_the_comparison_is_shown_with_winners_and_what_is_missing() -> None:
-    sessions = [Session(cost=None), rival(turns=2, avg_inference_time=0.25, completion_tokens=None)]
-    comparison = compare(sessions, [Evaluation()])
+    sessions = [session(cost=None), rival(turns=2, avg_inference_time=0.25, completion_tokens=None)]
+    comparison = compare(sessions, [evaluation()])
     assert [line.rstrip() for line in table_lines(comparison_table(comparison, 2))] == [
         "Models compared",
         "model         turns  avg time   tokens     cost        quality",
@@ -235,7 +245,7 @@ def test_the_comparison_is_shown_with_winners_and_what_is_missing() -> None:
 
 
 def test_what_nobody_knows_is_said_instead_of_zeros() -> None:
-    empty = Session(
+    empty = session(
         turns=1, failed_turns=1, cost=None, avg_inference_time=None, completion_tokens=None
     )
     assert answers(compare([empty], [])) == [

@@ -7,7 +7,7 @@ import pytest
 from llmflowlab import __version__
 from llmflowlab.cli import menu
 from llmflowlab.cli.context import App
-from llmflowlab.cli.ui.screen import EndOfInput
+from llmflowlab.cli.ui.screen import Choice, EndOfInput
 from llmflowlab.errors import TrackingError
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.factory import PROVIDERS
@@ -33,10 +33,7 @@ What would you like to do?
 
 def opening(monkeypatch: pytest.MonkeyPatch, action: Callable[[App], None]) -> None:
     """Make every line of the menu do something else."""
-    choices = [
-        menu.Choice(c.title, c.value and action, names=c.names)  # type: ignore[arg-type]
-        for c in menu._CHOICES
-    ]
+    choices = [Choice(c.title, c.value and action, names=c.names) for c in menu._CHOICES]
     monkeypatch.setattr(menu, "_CHOICES", choices)
 
 

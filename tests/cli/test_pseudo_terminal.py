@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.pseudo_terminal import PseudoTerminal
-from tests.loopback.server import LoopbackServer
+from tests.loopback import Fault, LoopbackServer
 
 CTRL_C = "\x03"
 CTRL_D = "\x04"
@@ -83,7 +83,8 @@ def test_ctrl_c_stops_an_answer_and_leaves_the_display_whole(
     # The terminal once echoed ^C into the live display, which left a line of it behind.
     items = "\n".join(f"{number}. item number {number}" for number in range(1, 400))
     loopback.scenario.answer = lambda question: f"Before.\n\n{items}"
-    loopback.scenario.token_latency = 0.01
+    # It goes no further by itself, so that the key comes in its middle however slow the machine is.
+    loopback.fail(Fault("hang", after=60))
     terminal = PseudoTerminal(
         mlflow_home, "chat", "--model", "openai:gpt-4.1-mini", environment=loopback.environment()
     )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,8 +18,9 @@ import httpx
 import pytest
 
 from llmflowlab.cli import main
-from llmflowlab.settings import Settings
+from llmflowlab.settings import Settings, load_settings
 from tests.cli.fakes import Typing
+from tests.patience import PATIENCE
 from tests.providers.test_mlflow_models import registered
 
 NAME = "llm_guide_chat"
@@ -33,6 +35,21 @@ def home(mlflow_home: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch)
     return mlflow_home
 
 
+@pytest.fixture(scope="module")
+def two_versions(migrated_db: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("two-versions")
+    shutil.copy(migrated_db, home / "mlflow.db")
+    registered(load_settings({}, cwd=home, stdin_is_terminal=False), "one", "two")
+    return home
+
+
+@pytest.fixture
+def looked_at(two_versions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home with two versions of the guide, shared by commands that leave it as it is."""
+    monkeypatch.setenv("LLMFLOWLAB_HOME", str(two_versions))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
 def registry(*arguments: str) -> int:
     return main(["registry", *arguments])
 
@@ -43,7 +60,7 @@ def document(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-def test_the_commands_that_look(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_that_look(looked_at: None, capsys: pytest.CaptureFixture[str]) -> None:
     (model,) = document(capsys, "list")["models"]
     assert [v["version"] for v in model["versions"]] == ["2", "1"]
     assert model["aliases"] == {"staging": "2"}
@@ -95,7 +112,7 @@ def test_the_commands_that_change(home: Path, capsys: pytest.CaptureFixture[str]
     ],
 )
 def test_bad_input_is_one_sentence(
-    home: Path, command: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+    looked_at: None, command: list[str], reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert registry(*command) == 2
     captured = capsys.readouterr()
@@ -103,7 +120,9 @@ def test_bad_input_is_one_sentence(
     assert captured.out == ""
 
 
-def test_a_check_goes_the_way_of_a_server(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_check_goes_the_way_of_a_server(
+    looked_at: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     checked = document(capsys, "check", f"{NAME}@staging")
     assert [(s["step"], s["ok"]) for s in checked["steps"]] == [
         ("load", True),
@@ -114,7 +133,7 @@ def test_a_check_goes_the_way_of_a_server(home: Path, capsys: pytest.CaptureFixt
 
 
 def test_the_screen_leads_to_a_version_and_back(
-    home: Path, typed: Typing, capsys: pytest.CaptureFixture[str]
+    looked_at: None, typed: Typing, capsys: pytest.CaptureFixture[str]
 ) -> None:
     typed(f"{NAME}\n2\nshow\nback\nback\n")
     assert registry() == 0
@@ -189,7 +208,7 @@ def test_a_batch_answers_rows_and_keeps_errors_in_their_place(
 
 
 def test_a_taken_port_and_a_missing_version_end_with_2(
-    home: Path, capsys: pytest.CaptureFixture[str]
+    looked_at: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -222,19 +241,18 @@ def test_an_alias_that_moves_drops_no_request(home: Path) -> None:
         assert any("answers at" in line for line in front.stderr)
         url = f"http://127.0.0.1:{port}/invocations"
         payload = {"messages": [{"role": "user", "content": "What is a run?"}]}
-        streamed = httpx.post(url, json={**payload, "stream": True}, timeout=60)
+        streamed = httpx.post(url, json={**payload, "stream": True}, timeout=PATIENCE)
         assert streamed.headers["content-type"].startswith("text/event-stream")
         assert len(streamed.text.split("data: ")) > 5
         assert "error_code" not in streamed.text
-        refused = httpx.post(url, json={"messages": [], "stream": True}, timeout=60)
+        refused = httpx.post(url, json={"messages": [], "stream": True}, timeout=PATIENCE)
         assert refused.status_code == 400
         seen: Counter[tuple[int, str]] = Counter()
         moved = threading.Event()
-        until = time.monotonic() + 90
 
         def ask() -> None:
-            with httpx.Client(timeout=60) as client:
-                while not moved.is_set() and time.monotonic() < until:
+            with httpx.Client(timeout=PATIENCE) as client:
+                while not moved.is_set():
                     answered = client.post(url, json=payload)
                     served = answered.headers["x-llmflowlab-model"]
                     seen[answered.status_code, served] += 1
@@ -250,7 +268,7 @@ def test_an_alias_that_moves_drops_no_request(home: Path) -> None:
         assert set(seen) == {(200, f"{NAME}/2"), (200, f"{NAME}/1")}
         if sys.platform != "win32":
             front.send_signal(signal.SIGINT)
-            assert front.wait(60) == 0
+            assert front.wait(PATIENCE) == 0
     finally:
         front.kill()
         front.wait()
@@ -282,7 +300,7 @@ def test_mlflows_own_server_answers_and_can_be_evaluated(
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        until = time.monotonic() + 90
+        until = time.monotonic() + PATIENCE
         while time.monotonic() < until and server.poll() is None:
             try:
                 httpx.get(f"{address}/ping")
@@ -299,4 +317,4 @@ def test_mlflows_own_server_answers_and_can_be_evaluated(
             server.terminate()
         elif server.poll() is None:
             os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+        server.wait(PATIENCE)

@@ -23,6 +23,7 @@ from llmflowlab.errors import (
 )
 from llmflowlab.settings import Settings
 from tests.cli.fakes import Typing
+from tests.patience import PATIENCE
 
 ROOT = Path(llmflowlab.__file__).parent.parent
 
@@ -201,5 +202,5 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         assert process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
         assert process.stderr.read() == ""

@@ -9,7 +9,7 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from llmflowlab.cli.status import ProviderStatus
-from llmflowlab.cli.ui.screen import Choice
+from llmflowlab.cli.ui.screen import Choice, Tone
 from llmflowlab.cli.ui.terminal import TerminalScreen, wrapped
 from llmflowlab.providers.base import Readiness
 from llmflowlab.settings import Settings
@@ -17,7 +17,11 @@ from tests.cli.fakes import FakeChecks
 
 DOWN = "\x1b[B"
 CTRL_C = "\x03"
-CHOICES = [Choice("Chat", "chat"), Choice("Azure", "azure", disabled="no"), Choice("Exit", None)]
+CHOICES: list[Choice[str | None]] = [
+    Choice("Chat", "chat"),
+    Choice("Azure", "azure", disabled="no"),
+    Choice("Exit", None),
+]
 
 
 @pytest.fixture
@@ -89,7 +93,7 @@ def test_the_status_is_redrawn_while_the_menu_is_open(
         def wait(self, seconds: float) -> None:
             checks.known["gemini"] = Readiness(False, "set GEMINI_API_KEY")
 
-        def lines(self, width: int) -> list:  # type: ignore[type-arg]
+        def lines(self, width: int) -> list[tuple[Tone, str]]:
             lines = super().lines(width)
             drawn.append([line for _, line in lines])
             if any("GEMINI_API_KEY" in line for _, line in lines) and not redrawn.is_set():
@@ -99,6 +103,32 @@ def test_the_status_is_redrawn_while_the_menu_is_open(
 
     assert screen.select("What?", CHOICES, status=Watched(checks)) == "chat"
     assert drawn[-1] == ["  ready    Guide: offline", "  not yet  Gemini: set GEMINI_API_KEY"]
+
+
+def test_a_look_that_is_late_is_shown_while_the_menu_is_open(
+    keys: PipeInput, screen: TerminalScreen
+) -> None:
+    # The menu once went on saying "no answer within 1 s" of whatever a busy machine was slow to find.
+    class Overdue(FakeChecks):
+        done, ended = True, False
+
+    checks = Overdue({"gemini": Readiness(False, "no answer within 1 s")})
+    shown = threading.Event()
+
+    class Late(ProviderStatus):
+        def wait(self, seconds: float) -> None:
+            if shown.is_set():
+                checks.known["gemini"] = Readiness(False, "set GEMINI_API_KEY")
+                checks.ended = True
+
+        def lines(self, width: int) -> list[tuple[Tone, str]]:
+            lines = super().lines(width)
+            shown.set()
+            if "GEMINI_API_KEY" in lines[0][1]:
+                keys.send_text("\r")
+            return lines
+
+    assert screen.select("What?", CHOICES, status=Late(checks)) == "chat"
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -19,6 +19,7 @@ from llmflowlab.evaluation.run.running import held
 from llmflowlab.evaluation.run.steering import Adjustment, note
 from llmflowlab.settings import load_settings
 from tests.evaluation.helpers import TableModel, answer, bench, dataset, plan, rows_in, spec
+from tests.known import known
 
 GOOD = {"France": "Paris", "2 + 2": "The answer is 4.", "Österreich": "Wien", "colour": "Blue"}
 FIRST, SECOND = "20260101-000000-aaaa", "20260102-000000-bbbb"
@@ -62,7 +63,7 @@ def traces(home: Path, run_id: str) -> list[Any]:
 def test_every_figure_of_an_untouched_run_is_equal(
     recorded: Recorded, mlflow_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run_id = recorded().candidates[0].run_id
+    run_id = known(recorded().candidates[0].run_id)
     assert main(["verify", run_id]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert shown[0] == f"Run {run_id}"
@@ -75,7 +76,7 @@ def test_every_figure_of_an_untouched_run_is_equal(
 def test_a_metric_that_was_tampered_with_is_found(
     recorded: Recorded, mlflow_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run_id = recorded().candidates[0].run_id
+    run_id = known(recorded().candidates[0].run_id)
     store(mlflow_home).log_metric(run_id, "exact_match/mean", 0.9)
     assert main(["verify", run_id]) == 5
     captured = capsys.readouterr()

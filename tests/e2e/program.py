@@ -17,11 +17,10 @@ from typing import Any
 from llmflowlab.settings import Settings, load_settings
 from tests.cli.pseudo_terminal import MAIN
 from tests.loopback.server import closed_port
+from tests.patience import PATIENCE
 
 __all__ = ["Ended", "Lab", "Running", "outside"]
 
-_PATIENCE = 100.0
-"""Seconds; generous, because the machine may be busy with other tests."""
 _SECRET = re.compile(r"KEY|TOKEN|PASSWORD")
 
 
@@ -93,7 +92,7 @@ class Running:
             return (self.out + self.err).count(text) >= times
 
         with self._changed:
-            self._changed.wait_for(lambda: said() or not self._alive(), _PATIENCE)
+            self._changed.wait_for(lambda: said() or not self._alive(), PATIENCE)
         assert said(), f"{text!r} was not said:\n{self.out}\n{self.err}"
 
     def _alive(self) -> bool:
@@ -102,15 +101,15 @@ class Running:
     def kill(self) -> None:
         """End it as a power failure would."""
         self.process.kill()
-        self.process.wait(_PATIENCE)
+        self.process.wait(PATIENCE)
 
     def end(self) -> Ended:
         """End its input and wait for it."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        code = self.process.wait(_PATIENCE)
+        code = self.process.wait(PATIENCE)
         for reader in self._readers:
-            reader.join(_PATIENCE)
+            reader.join(PATIENCE)
         return Ended(code, self.out, self.err)
 
 
@@ -145,7 +144,7 @@ class Lab:
             encoding="utf-8",
             cwd=self.home,
             env=self._environment(variables),
-            timeout=_PATIENCE,
+            timeout=PATIENCE,
             check=False,
         )
         ended = Ended(done.returncode, done.stdout, done.stderr)
@@ -207,6 +206,7 @@ class Lab:
         return {
             **kept,
             "PYTHONUTF8": "1",
+            "LLMFLOWLAB_DELIVERY_TIMEOUT": str(PATIENCE),
             "TIKTOKEN_CACHE_DIR": str(self.home / "no-tiktoken"),
             **self.environment,
             **variables,

@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.program import Lab
 from tests.e2e.stored import Everything
 from tests.loopback import Fault, LoopbackServer
+from tests.patience import PATIENCE
 
 
 def test_chats_killed_in_an_answer_and_between_turns_are_found_by_the_menu(
@@ -92,7 +93,7 @@ class Answers:
 
     def wait_until_stuck(self) -> None:
         for _ in range(AT_ONCE):
-            assert self._stuck.acquire(timeout=60)
+            assert self._stuck.acquire(timeout=PATIENCE)
 
     def release(self) -> None:
         self._released.set()

@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.documents import assert_promised_keys
 from tests.e2e.program import Lab
 from tests.e2e.stored import Everything
+from tests.known import known
 from tests.loopback import LoopbackServer, Tokens
 
 # provider, reference, {Name}, supplier, what the provider says it served
@@ -185,7 +186,7 @@ def _assert_evaluation_stored(lab: Lab, document: dict[str, Any]) -> None:
         assert run.info.status == "FINISHED"
         assert run.data.tags["mlflow.runType"] == "genai_evaluate"
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
-        assert run.inputs.dataset_inputs[0].dataset.name == "questions"
+        assert known(run.inputs).dataset_inputs[0].dataset.name == "questions"
         for scorer, score in candidate["scores"].items():
             for name in ("mean", "coverage", "ci_low", "ci_high"):
                 assert run.data.metrics[f"{scorer}/{name}"] == pytest.approx(score[name])

@@ -32,9 +32,12 @@ from llmflowlab.providers.base import (
 )
 from llmflowlab.settings import Settings, load_settings
 from tests.evaluation.helpers import bench, spec
+from tests.known import known
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 ID = "20260101-000000-abcd"
+GO_ON = "go-on"
 SCORERS = ("exact_match", "token_f1", "correctness")
 
 
@@ -44,8 +47,10 @@ class Options:
     rows: int = 60
     candidates: tuple[str, ...] = ("one", "two")
     judge: bool = True
-    latency: float = 0.04
+    latency: float = 0.0
     """Seconds a model takes."""
+    held_after: int | None = None
+    """Requests beyond so many in the home's log are answered only once it holds a file `go-on`."""
     environment: dict[str, str] = field(default_factory=dict)
     file_size: int | None = None
     """The recorder may let no file grow beyond so many bytes, as on a disk that is full."""
@@ -58,6 +63,7 @@ class CountedModel(Provider):
     display_name = "Table"
     supplier = "Tests"
     latency = 0.0
+    held_after: int | None = None
 
     @classmethod
     def readiness(cls, settings, timeout):
@@ -71,10 +77,17 @@ class CountedModel(Provider):
         note(self.settings.home, self.model, text)
         # How long a model takes, not a wait for something to happen.
         threading.Event().wait(self.latency)
+        while self._held():
+            threading.Event().wait(0.02)
         answer = self.answer(text)
         yield TextDelta(answer)
         yield UsageReport(Usage(prompt_tokens=10, completion_tokens=len(answer.split())))
         yield Finished("stop", f"{self.model}-001")
+
+    def _held(self) -> bool:
+        if self.held_after is None or (self.settings.home / GO_ON).exists():
+            return False
+        return len(requests(self.settings.home)) > self.held_after
 
     def answer(self, text: str) -> str:
         if self.model == "judge":
@@ -135,7 +148,7 @@ def start(options: Options, **more: Any) -> subprocess.Popen[str]:
 def finish(options: Options) -> dict[str, Any]:
     """Run the program to its end."""
     process = start(options)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     found: dict[str, Any] = json.loads(out.splitlines()[-1])
     return found
@@ -155,6 +168,7 @@ def made(options: Options) -> EvaluationPlan:
 def main(options: Options) -> int:
     home = Path(options.home)
     CountedModel.latency = options.latency
+    CountedModel.held_after = options.held_after
     settings = load_settings({**os.environ, "LLMFLOWLAB_HOME": options.home}, cwd=home)
     ledger = Ledger(settings.state_dir / "evaluations.db")
     known = [stored.id for stored in ledger.evaluations()]
@@ -209,7 +223,7 @@ def stored_books(home: Path, uri: str | None = None) -> dict[str, Any]:
     import mlflow
 
     client = mlflow.MlflowClient(uri or f"sqlite:///{(home / 'mlflow.db').as_posix()}")
-    experiment = client.get_experiment_by_name("LLMS_Evaluation")
+    experiment = known(client.get_experiment_by_name("LLMS_Evaluation"))
     runs = client.search_runs(
         [experiment.experiment_id], f"tags.`llmflowlab.evaluation_id` = '{ID}'"
     )
@@ -233,7 +247,7 @@ def stored_books(home: Path, uri: str | None = None) -> dict[str, Any]:
             "params": run.data.params,
             "metrics": {k: v for k, v in run.data.metrics.items() if not k.startswith("latency")},
             "tags": {k: v for k, v in run.data.tags.items() if k.startswith("llmflowlab.")},
-            "datasets": [i.dataset.name for i in run.inputs.dataset_inputs],
+            "datasets": [i.dataset.name for i in known(run.inputs).dataset_inputs],
             "files": sorted(file.path for file in client.list_artifacts(run.info.run_id)),
             "traces": sorted(json.dumps(_trace(trace), sort_keys=True) for trace in traces),
         }

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from llmflowlab.asking.calling import CallPolicy
 from llmflowlab.asking.metering import Metering
@@ -49,7 +50,7 @@ class TableModel(Provider):
         self, model: str, settings: Settings, answers: Mapping[str, str | Exception]
     ) -> None:
         super().__init__(model, settings)
-        self.answers = answers
+        self.answers = dict(answers)
         self.requests: list[Request] = []
 
     @classmethod
@@ -80,7 +81,7 @@ def plan(
     candidates: Sequence[Candidate] | None = None,
     scorers: Sequence[str] = ("exact_match", "contains", "token_f1"),
     judge: str | None = None,
-    **options: object,
+    **options: Any,
 ) -> EvaluationPlan:
     return EvaluationPlan(
         evaluation_id=str(options.pop("evaluation_id", "20260101-000000-abcd")),
@@ -103,7 +104,7 @@ def bench(
     tmp_path: Path,
     *,
     judge: Provider | None = None,
-    **options: object,
+    **options: Any,
 ) -> Workbench:
     meter = metering(settings)
     return Workbench(
@@ -125,5 +126,5 @@ def rows_in(ledger: Ledger, sql: str) -> list[tuple[object, ...]]:
         return connection.execute(sql).fetchall()
 
 
-def answer(text: str = "Paris", **values: object) -> AnswerRecord:
+def answer(text: str = "Paris", **values: Any) -> AnswerRecord:
     return AnswerRecord(text=text, **{"state": "complete", "latency": 0.5, **values})

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmflowlab.asking.budget import Budget
+from tests.patience import PATIENCE
 
 
 @given(
@@ -55,7 +56,7 @@ def test_a_call_waits_for_money_that_others_may_give_back():
     waiting = threading.Thread(target=lambda: results.append(budget.reserve(Decimal(5))))
     waiting.start()
     budget.settle(Decimal(8), Decimal(1))
-    waiting.join(timeout=10)
+    waiting.join(timeout=PATIENCE)
     assert results == [True]
 
 

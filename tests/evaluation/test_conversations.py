@@ -104,7 +104,7 @@ def test_a_dataset_survives_json_and_its_keys_with_it(tmp_path: Path) -> None:
 
 def test_what_is_sent_decides_the_key_of_an_answer_and_the_digest(tmp_path: Path) -> None:
     last = SAID[-1:]
-    asked = [
+    asked: list[dict[str, Any]] = [
         {"messages": SAID},
         {"messages": last},
         {"messages": last, "params": {"temperature": 1}},

@@ -468,7 +468,7 @@ def workbook(file: Path, rows: list[list[Any]], **sheets: list[list[Any]]) -> Pa
 def test_a_workbook_is_read_with_dates_and_numbers_as_texts(tmp_path: Path) -> None:
     import datetime as dt
 
-    rows = [
+    rows: list[list[Any]] = [
         ["My questions"],
         ["question", "answer", "id", "done"],
         ["When?", dt.date(2024, 1, 2), 1, True],

@@ -359,7 +359,7 @@ def parquet(file: Path, columns: dict[str, list[Any]]) -> Path:
 
 
 def test_parquet_is_read_with_texts_as_they_are(tmp_path: Path) -> None:
-    columns = {
+    columns: dict[str, list[Any]] = {
         "question": ["a", "b"],
         "answer": ["001", None],
         "n": [1.5, float("nan")],

@@ -71,7 +71,7 @@ def test_an_evaluation_stands_in_mlflow_as_promised(home, ledger, tmp_path, harn
 def test_both_harnesses_store_the_same_assessments_and_means(home, ledger, tmp_path):
     found = {}
     for harness in ("fast", "mlflow"):
-        answers = {**GOOD, "2 + 2": REFUSED}
+        answers: dict[str, str | Exception] = {**GOOD, "2 + 2": REFUSED}
         judged = {"Paris": verdict("yes"), "Wien": verdict("no"), "": "no verdict at all"}
         result = run(
             home,

@@ -9,6 +9,7 @@ from llmflowlab.evaluation.scorers.extraction import NO_FORM
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
 from tests.evaluation.helpers import answer
 from tests.evaluation.test_scorer_specs import OPTIONS
+from tests.known import known
 
 STEPS = "First 3, then 4.\n#### 7\nNo, wait.\n#### 42\nThat is it."
 
@@ -79,12 +80,16 @@ def test_every_text_scorer_takes_an_extraction(kind):
 def test_corpus_figures_count_an_answer_without_the_form_as_an_empty_one():
     row = Row(index=0, line=2, id="1", question="?", expected="the cat is on the mat", source={})
     scorer = build_text_scorer(parse_scorer("bleu:extract=####"))
+    assert isinstance(scorer, CorpusScorer)
     there = scorer.score(row, answer("so #### the cat is on the mat"))
     missing = scorer.score(row, answer("the cat is on the mat"))
     assert there.value == pytest.approx(1.0)
     assert missing.value == 0.0
     assert missing.parts == scorer.statistics(row, answer("the cat is on the mat"))
-    assert scorer.value([a + b for a, b in zip(there.parts, missing.parts, strict=True)]) < 1
+    assert (
+        scorer.value([a + b for a, b in zip(known(there.parts), known(missing.parts), strict=True)])
+        < 1
+    )
 
 
 @pytest.mark.parametrize(

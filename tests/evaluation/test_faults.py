@@ -7,24 +7,28 @@ import signal
 import sqlite3
 import sys
 import threading
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.evaluation.run.replay import repair
 from llmflowlab.evaluation.run.verify import verify_run
+from llmflowlab.files import exclusive
 from llmflowlab.settings import load_settings
 from llmflowlab.tracking.store import open_store
 from llmflowlab.tracking.store_errors import StoreUnreachable
 from tests.evaluation import faulty
 from tests.evaluation.faulty import ID, CountedModel, Options
 from tests.evaluation.helpers import bench
+from tests.known import known
 from tests.loopback.server import closed_port
 from tests.mlflow_server import mlflow_server
+from tests.patience import PATIENCE
 
 ROWS = 30
 
@@ -60,7 +64,7 @@ class InTwoParts(CountedModel):
 
     def answer(self, text):
         if int(text.rpartition(" ")[2]) >= ROWS // 2:
-            assert self.go_on.wait(120)
+            assert self.go_on.wait(PATIENCE)
         return super().answer(text)
 
 
@@ -84,7 +88,7 @@ def assert_whole(home, settings):
     assert run["tags"]["llmflowlab.missing"] == ""
     assert len(run["traces"]) == ROWS
     client = open_store(settings).client
-    experiment = client.get_experiment_by_name("LLMS_Evaluation").experiment_id
+    experiment = known(client.get_experiment_by_name("LLMS_Evaluation")).experiment_id
     (found,) = client.search_runs([experiment])
     assert [c for c in verify_run(open_store(settings), found.info.run_id) if not c.equal] == []
 
@@ -118,6 +122,21 @@ def test_a_recorder_that_is_killed_loses_nothing_and_repair_delivers(home, setti
     delivered(settings, ledger, home)
 
 
+def test_a_recorder_that_is_ready_after_its_evaluation_was_killed_and_resumed_opens_no_run_again(
+    home, settings, ledger
+):
+    # On a busy machine it once left the runs that its successor had finished as RUNNING.
+    evaluate(settings, ledger, home)
+    with exclusive(settings, f"recording-{ID}"):
+        late = RecorderProcess(settings, ledger.path)
+        late.begin(ID)
+        assert late._process.stdin is not None
+        late._process.stdin.close()
+    with suppress(TrackingError):
+        late.wait(lambda: None)
+    assert_whole(home, settings)
+
+
 def test_a_database_that_others_hold_for_a_while_is_waited_for(home, settings, ledger):
     other = sqlite3.connect(home / "mlflow.db", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN EXCLUSIVE")
@@ -140,9 +159,7 @@ def test_a_database_that_others_hold_for_a_while_is_waited_for(home, settings, l
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on a file's size")
 def test_a_disk_that_is_full_leaves_no_run_that_looks_whole(home, settings, ledger):
     room = (home / "mlflow.db").stat().st_size + 40_000
-    options = Options(
-        home=str(home), rows=ROWS, candidates=("one",), judge=False, latency=0, file_size=room
-    )
+    options = Options(home=str(home), rows=ROWS, candidates=("one",), judge=False, file_size=room)
     found = faulty.finish(options)
     assert len(found["problems"]) == 1
     assert ledger.evaluation(ID).state == "partial"

@@ -6,6 +6,7 @@ from llmflowlab.data.dataset import Row
 from llmflowlab.errors import ConfigurationError
 from llmflowlab.evaluation.judging.kinds import MLFLOW_JUDGES
 from llmflowlab.evaluation.judging.wording import constant
+from tests.patience import PATIENCE
 
 ROW = Row(
     index=0,
@@ -106,4 +107,4 @@ def test_asking_a_judge_does_not_import_mlflow():
         "assert 'mlflow' not in sys.modules\n"
     )
     root = Path(__file__).parents[2]
-    subprocess.run([sys.executable, "-c", program], cwd=root, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], cwd=root, check=True, timeout=PATIENCE)

@@ -15,6 +15,7 @@ from llmflowlab.evaluation.run.replay import stored_result
 from llmflowlab.evaluation.scorers.base import parse_scorer
 from tests.evaluation.helpers import QUICK, TableModel, bench, dataset, metering, plan, spec
 from tests.evaluation.test_judges import verdict
+from tests.known import known
 
 GOOD = {"France": "Paris", "2 + 2": "The answer is 4.", "Österreich": "Wien", "colour": "Blue"}
 BAD = {"France": "Rome", "2 + 2": "The answer is 5.", "Österreich": "Graz", "colour": "Grey"}
@@ -30,7 +31,11 @@ class Prefers(TableModel):
     def stream(self, request):
         text = request.messages[-1].content
         first, second = (
-            bool(self._pattern.search(re.search(f"<{n}_answer>(.*?)</{n}_answer>", text, re.S)[1]))
+            bool(
+                self._pattern.search(
+                    known(re.search(f"<{n}_answer>(.*?)</{n}_answer>", text, re.S))[1]
+                )
+            )
             for n in ("first", "second")
         )
         said = "first" if first else "second" if second else "tie"

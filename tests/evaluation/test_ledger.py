@@ -3,6 +3,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.ledger_file import LedgerFile, Unwritable
 from tests.evaluation.helpers import dataset, plan, spec
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -58,9 +60,10 @@ def test_a_record_that_cannot_be_written_down_does_not_take_others_with_it(tmp_p
     gate = threading.Event()
     opened = LedgerFile(tmp_path / "t.db", "CREATE TABLE IF NOT EXISTS t (v TEXT);")
     make = opened._make
-    monkeypatch.setattr(opened, "_make", lambda: gate.wait(30) and make())
+    monkeypatch.setattr(opened, "_make", lambda: gate.wait(PATIENCE) and make())
     sql = "INSERT INTO t (v) VALUES (?)"
-    done = [opened.append(sql, (value,)) for value in ("one", "half \ud83d", {"no": "text"}, "two")]
+    values: list[Any] = ["one", "half \ud83d", {"no": "text"}, "two"]
+    done = [opened.append(sql, (value,)) for value in values]
     gate.set()
     assert [type(future.exception(30)) for future in done] == [
         type(None),
@@ -148,7 +151,7 @@ def test_two_processes_write_one_ledger_without_losing_a_record(tmp_path):
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(timeout=60)
+        worker.join(timeout=PATIENCE)
         assert worker.exitcode == 0
     ledger = Ledger(path)
     assert ledger.counts() == {"answers": 200, "judgements": 0}

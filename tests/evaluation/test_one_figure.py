@@ -24,7 +24,7 @@ from llmflowlab.evaluation.run.outcomes import Outcome
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.run.verify import verify_run
 from llmflowlab.evaluation.scorers.ranking import main_scorer
-from llmflowlab.evaluation.scores import Score
+from llmflowlab.evaluation.scores import NotScored, Score
 from llmflowlab.history.overview import load_evaluations
 from llmflowlab.history.summary import compare
 from llmflowlab.people.human import human_means
@@ -32,6 +32,7 @@ from llmflowlab.people.sheets import Verdict
 from llmflowlab.statistics.noninferiority import non_inferior
 from llmflowlab.tracking.store import open_store
 from tests.evaluation.helpers import TableModel, answer, bench, dataset, plan, spec
+from tests.known import known
 
 BEFORE = "20260101-000000-aaaa"
 CHAMPION = [1.0] * 52 + [0.0] * 8
@@ -62,7 +63,7 @@ def made(tmp_path, scorer, lists, *, again=False, evaluation_id="20260101-000000
         for row, value in enumerate(values):
             cell = Cell(index, row)
             answers[cell] = answer(cost_usd=("0.001", "0.01")[index])
-            why = "answer_failed" if value is None else None
+            why: NotScored | None = "answer_failed" if value is None else None
             scores[cell] = {scorer: Score(scorer=scorer, value=value, not_scored=why)}
     return build_result(planned, answers, scores, reused=[0] * len(lists))
 
@@ -89,11 +90,11 @@ def test_every_rule_tests_the_same_rows_by_the_same_test(tmp_path, scorer, again
     found = made(tmp_path, scorer, [CHAMPION, OWN], again=again)
     pairs = found.table.pairs(scorer, 0, 1)
     expected = non_inferior(pairs.a.tolist(), pairs.b.tolist(), 0.2, binary=exact)
-    assert expected.n == 60 - again
+    assert known(expected).n == 60 - again
     # Promotion.
     decision = decide(found, Terms(margin=0.2))
-    assert decision.paired.lower == expected.lower_bound
-    assert decision.paired.n == expected.n
+    assert known(decision.paired).lower == known(expected).lower_bound
+    assert known(decision.paired).n == known(expected).n
     # A gate against a champion of the same evaluation, and against one of an earlier evaluation.
     champion = Reference(label="c", evaluation="e", run_id=None, index=0)
     baseline = Baseline(named="champion", scorer=scorer, references=[champion, champion])
@@ -106,9 +107,9 @@ def test_every_rule_tests_the_same_rows_by_the_same_test(tmp_path, scorer, again
     )
     ledger.close()
     for each in (gate, other):
-        assert each.details["lower_bound"] == expected.lower_bound
-        assert each.details["n"] == expected.n
-        assert each.passed == decision.promoted == (expected.verdict == "non_inferior")
+        assert each.details["lower_bound"] == known(expected).lower_bound
+        assert each.details["n"] == known(expected).n
+        assert each.passed == decision.promoted == (known(expected).verdict == "non_inferior")
     # Recommendation: the cheaper one, held against the best by the same test.
     advice = found.recommendation
     swapped = found.table.pairs(scorer, 1, 0)
@@ -119,10 +120,10 @@ def test_every_rule_tests_the_same_rows_by_the_same_test(tmp_path, scorer, again
     # Comparison and diff.
     [comparison] = found.comparisons
     diff = diff_sides(Side(found, 0), Side(found, 1))
-    assert (comparison.test.discordance is not None) == exact
+    assert (known(comparison.test).discordance is not None) == exact
     assert comparison.test == diff.test
     assert comparison.verdict == diff.verdict == "no_difference_shown"
-    assert comparison.test.difference == pytest.approx(decision.paired.difference)
+    assert known(comparison.test).difference == pytest.approx(known(decision.paired).difference)
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["each-once", "one-asked-twice"])
@@ -171,7 +172,7 @@ def test_every_figure_of_a_candidate_is_the_tables(tmp_path, again):
     if not again:
         assert standing.interval == interval
     else:
-        assert standing.interval.low == pytest.approx(interval.low, abs=0.03)
+        assert known(standing.interval).low == pytest.approx(known(interval).low, abs=0.03)
 
 
 def test_a_group_has_the_figures_of_an_evaluation_of_its_rows_alone(tmp_path):
@@ -203,7 +204,7 @@ def test_what_was_run_reads_the_same_in_mlflow_info_diff_and_document(home, ledg
     assert main == "contains"
     store = open_store(home)
     for candidate in result.candidates:
-        checks = verify_run(store, candidate.run_id)
+        checks = verify_run(store, known(candidate.run_id))
         assert checks
         assert [check for check in checks if not check.equal] == []
     info = compare([], load_evaluations(home))
@@ -211,18 +212,18 @@ def test_what_was_run_reads_the_same_in_mlflow_info_diff_and_document(home, ledg
         sorted(info.models, key=lambda m: m.reference), result.candidates, strict=True
     ):
         score = candidate.scores[main]
-        assert model.quality.scorer == main
-        assert model.quality.mean == pytest.approx(score.mean)
-        assert model.quality.coverage == pytest.approx(score.coverage)
-        assert model.quality.ci_low == pytest.approx(score.interval.low)
-        assert model.quality.scored == score.scored
+        assert known(model.quality).scorer == main
+        assert known(model.quality).mean == pytest.approx(score.mean)
+        assert known(model.quality).coverage == pytest.approx(score.coverage)
+        assert known(model.quality).ci_low == pytest.approx(known(score.interval).low)
+        assert known(model.quality).scored == score.scored
     [compared] = [c for c in result.comparisons if c.scorer == main]
     diff = diff_sides(Side(result, 0), Side(result, 1))
-    assert (diff.scorer, diff.test.n) == (main, compared.test.n) == ("contains", 24)
-    assert diff.test.difference == compared.test.difference
+    assert (diff.scorer, known(diff.test).n) == (main, known(compared.test).n) == ("contains", 24)
+    assert known(diff.test).difference == known(compared.test).difference
     assert diff.verdict == compared.verdict == "a_better"
-    assert result.recommendation.scorer == main
-    assert result.recommendation.candidate == 0
+    assert known(result.recommendation).scorer == main
+    assert known(result.recommendation).candidate == 0
 
 
 def test_what_failed_on_the_way_is_in_every_cost(tmp_path):

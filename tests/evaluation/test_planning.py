@@ -20,6 +20,7 @@ from llmflowlab.statistics.planning import (
     visible_yes_no,
 )
 from llmflowlab.statistics.sequential import ConfidenceSequence, decide
+from tests.known import known
 
 
 def generator(*seed):
@@ -40,7 +41,7 @@ def yes_no(source, n, discordance, difference):
 
 def is_shown(test):
     found = Comparison(a="a", b="b", scorer="s", test=test, p_adjusted=test.p_value)
-    return found.verdict == "b_better"
+    return known(found).verdict == "b_better"
 
 
 @pytest.mark.parametrize(
@@ -132,8 +133,8 @@ def test_no_size_is_planned_at_which_the_test_can_show_nothing():
 def test_candidates_that_hardly_differ_could_still_have_shown_a_difference(discordance):
     # It once was unknown where the two disagreed nowhere.
     smallest = visible_yes_no(86, discordance)
-    assert mcnemar_power(86, smallest, smallest) == pytest.approx(0.8, abs=0.005)
-    assert rows_for_yes_no(discordance, smallest) == pytest.approx(86, abs=1)
+    assert mcnemar_power(86, known(smallest), known(smallest)) == pytest.approx(0.8, abs=0.005)
+    assert rows_for_yes_no(discordance, known(smallest)) == pytest.approx(86, abs=1)
 
 
 def test_more_comparisons_need_more_rows():
@@ -150,7 +151,7 @@ def test_one_that_is_worse_by_the_margin_is_accepted_in_five_percent_at_most(n, 
     accepted = 0
     for _ in range(runs):
         b, a = yes_no(source, n, 0.3, margin)
-        accepted += non_inferior(a, b, margin, binary=True).verdict == "non_inferior"
+        accepted += known(non_inferior(a, b, margin, binary=True)).verdict == "non_inferior"
     assert accepted / runs <= 0.05 + 2.6 * (0.05 * 0.95 / runs) ** 0.5
 
 
@@ -173,7 +174,7 @@ def test_the_exact_error_of_yes_and_no_stays_below_its_promise(n, margin, error)
         a = [1.0] * only_a + [0.0] * (only_b + same)
         b = [0.0] * only_a + [1.0] * only_b + [0.0] * same
         found = non_inferior(a, b, margin, binary=True, error=error)
-        assert found.verdict == "non_inferior"
+        assert known(found).verdict == "non_inferior"
 
 
 @pytest.mark.parametrize("n", [20, 50, 200])
@@ -185,7 +186,7 @@ def test_degrees_that_are_worse_by_the_margin_are_accepted_in_five_percent_at_mo
         b = source.beta(4, 2, n) * 0.85
         # The mean of the first is 2/3; 0.85 of it is 0.1 less.
         found = non_inferior(list(map(float, a)), list(map(float, b)), margin, binary=False)
-        accepted += found.verdict == "non_inferior"
+        accepted += known(found).verdict == "non_inferior"
     assert accepted / runs <= 0.05 + 2.6 * (0.05 * 0.95 / runs) ** 0.5
 
 
@@ -200,12 +201,12 @@ def test_degrees_that_are_worse_by_the_margin_are_accepted_in_five_percent_at_mo
 )
 def test_a_challenger_is_accepted_refused_or_left_open(baseline, challenger, verdict):
     found = non_inferior(baseline, challenger, 0.02, binary=True)
-    assert found.verdict == verdict
+    assert known(found).verdict == verdict
 
 
 def test_better_outright_is_superior_and_equal_is_not():
-    assert non_inferior([0.0] * 30 + [1.0] * 70, [1.0] * 100, 0.02, binary=True).superior
-    assert not non_inferior([1.0] * 200, [1.0] * 200, 0.02, binary=True).superior
+    assert known(non_inferior([0.0] * 30 + [1.0] * 70, [1.0] * 100, 0.02, binary=True)).superior
+    assert not known(non_inferior([1.0] * 200, [1.0] * 200, 0.02, binary=True)).superior
 
 
 def test_nothing_in_common_is_no_evidence():
@@ -251,7 +252,7 @@ def test_ordinary_intervals_would_mislead_where_the_sequence_does_not():
         for _ in range(150):
             a.append(float(source.random() < 0.5))
             b.append(float(source.random() < 0.5))
-            if len(a) >= 10 and paired_test(a, b, binary=True).p_value < 0.05:
+            if len(a) >= 10 and known(paired_test(a, b, binary=True)).p_value < 0.05:
                 wrong += 1
                 break
     assert wrong / runs > 0.1

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.conclude.promotion import Decision, Terms, decide
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.plan import Cell
-from llmflowlab.evaluation.scores import Score
+from llmflowlab.evaluation.scores import NotScored, Score
 from llmflowlab.statistics.noninferiority import NonInferiority, non_inferior
 from tests.evaluation.helpers import answer, dataset, plan, spec
 
@@ -39,11 +40,11 @@ def result(
     scores = {}
     for index, values in enumerate(lists):
         for row, value in enumerate(values):
-            why = "answer_failed" if value is None else None
+            why: NotScored | None = "answer_failed" if value is None else None
             scores[Cell(index, row)] = {
                 "contains": Score(scorer="contains", value=value, not_scored=why)
             }
-    given = {"cost_usd": "0.001", **answered}
+    given: dict[str, Any] = {"cost_usd": "0.001", **answered}
     return build_result(
         planned,
         {cell: answer(**given) for cell in scores},
@@ -53,7 +54,7 @@ def result(
 
 
 def rows(right: int, of: int) -> list[float | None]:
-    return [1.0] * right + [0.0] * (of - right)
+    return [*[1.0] * right, *[0.0] * (of - right)]
 
 
 def test_a_better_version_is_promoted(tmp_path: Path) -> None:

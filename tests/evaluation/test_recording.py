@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.evaluation import faulty
 from tests.evaluation.faulty import ID
 from tests.evaluation.helpers import TableModel, answer, bench, dataset, plan, spec
 from tests.evaluation.test_judges import verdict
+from tests.patience import PATIENCE
 
 MIXED = """question,answer,category,guidelines
 What is the capital of France?,Paris,facts,
@@ -56,7 +58,9 @@ def evaluate(settings, ledger, tmp_path, harness, *, well=False, on_progress=Non
         TableModel("good", settings, {**good, "Faust": "=Goethe"}),
         TableModel("bad", settings, good if well else {**good, "France": REFUSED}),
     ]
-    said = {"Faust": verdict("yes")} if well else {"Faust": DOWN, "sky": "no verdict at all"}
+    said: dict[str, Any] = (
+        {"Faust": verdict("yes")} if well else {"Faust": DOWN, "sky": "no verdict at all"}
+    )
     judge = TableModel("judge", settings, {**said, "Paris": verdict("no"), "": verdict("yes")})
     asked = plan(
         dataset(tmp_path, MIXED, "mixed.csv"),
@@ -135,7 +139,7 @@ def test_what_mlflows_harness_recorded_can_be_resumed_and_repaired(
 
 @pytest.mark.parametrize("phase", ["scoring", "recording"])
 def test_ctrl_c_after_the_last_answer_still_records(settings, ledger, home, tmp_path, phase):
-    pressed = []
+    pressed: list[bool] = []
 
     def press(snapshot):
         if snapshot.phase == phase and not pressed:
@@ -198,4 +202,4 @@ def test_a_thread_that_outlives_its_ledger_is_told_so_and_does_not_hang(settings
     ledger = Ledger(settings.state_dir / "evaluations.db")
     ledger.close()
     with pytest.raises(TrackingError, match="is closed"):
-        ledger.append("answers", ID, "key", {}).result(timeout=5)
+        ledger.append("answers", ID, "key", {}).result(timeout=PATIENCE)

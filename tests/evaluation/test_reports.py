@@ -31,6 +31,7 @@ from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.settings import Settings
 from llmflowlab.statistics.agreement import agreement
 from tests.evaluation.report_data import HOSTILE, made_result
+from tests.known import known
 
 
 def test_every_row_candidate_and_repetition_has_a_line(tmp_path: Path) -> None:
@@ -167,8 +168,8 @@ def test_costs_are_means_over_answers_and_one_unknown_makes_them_unknown() -> No
 def test_the_front_leaves_out_who_is_beaten_in_both() -> None:
     result = made_result(200, candidates=3, chance=(0.9, 0.3, 0.6))
     points = figures_of(result)["front"]["points"]
-    means = [c.scores["correctness"].mean for c in result.candidates]
-    seconds = [c.latency.mean for c in result.candidates]
+    means = [known(c.scores["correctness"].mean) for c in result.candidates]
+    seconds = [known(c.latency.mean) for c in result.candidates]
     assert means[0] > means[2] > means[1]
     assert seconds[0] < seconds[1] < seconds[2]
     assert [p["best_seconds"] for p in points] == [True, False, False]

@@ -18,6 +18,7 @@ from llmflowlab.evaluation.reports.figures import figures_of
 from llmflowlab.evaluation.reports.page import report_page
 from llmflowlab.evaluation.reports.page_data import embedded
 from tests.evaluation.report_data import HOSTILE, made_result
+from tests.known import known
 
 VOID = {"meta", "input", "link", "br", "img", "hr"}
 
@@ -206,7 +207,7 @@ def test_the_conclusion_gates_and_leaderboard_are_there_to_read() -> None:
     for expected in ("correctness.ci_low=0.9", "FAILED", "too low", "unknown", "95 % CI"):
         assert expected in words
     assert [a for a in page.all("td") if a.get("class") == "fail"]
-    ranked = sorted(result.candidates, key=lambda c: -c.scores["correctness"].mean)
+    ranked = sorted(result.candidates, key=lambda c: -known(c.scores["correctness"].mean))
     board = words[words.index("cannot be told apart") :]
     places = [board.index(candidate.spec.label) for candidate in ranked]
     assert places == sorted(places)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
@@ -20,8 +20,10 @@ from llmflowlab.settings import load_settings
 from tests.evaluation import faulty
 from tests.evaluation.faulty import ID, Options
 from tests.evaluation.helpers import TableModel, bench
+from tests.patience import PATIENCE
 
-KILLS = 6
+KILLED_AT = (1, 75, 150)
+"""Requests sent so far: while it begins, among the answers, and among the judgements."""
 IN_FLIGHT = 3 * 4
 """Two candidates and the judge, with four workers each."""
 
@@ -35,44 +37,39 @@ def home(mlflow_home):
 
 @pytest.fixture
 def untouched(migrated_db, tmp_path_factory):
-    """What an evaluation that nobody disturbed leaves, and how many seconds it took."""
+    """What an evaluation that nobody disturbed leaves."""
     if not _books:
         _books.append(_undisturbed(migrated_db, tmp_path_factory))
     return _books[0]
 
 
-_books = []
+_books: list[tuple[dict[str, Any], list[list[str]], int]] = []
 """The evaluation takes seconds, so the tests of a process share one."""
 
 
 def _undisturbed(migrated_db, tmp_path_factory):
     home = tmp_path_factory.mktemp("untouched")
     shutil.copy(migrated_db, home / "mlflow.db")
-    began = time.monotonic()
     assert faulty.finish(Options(home=str(home))) == {"problems": [], "interrupted": False}
-    seconds = time.monotonic() - began
     sent = faulty.requests(home)
     # 60 rows for each candidate; a judgement serves both where they say the same.
     assert len(sent) == 2 * 60 + 79
-    return faulty.stored_books(home), faulty.answers_file(home), len(sent), seconds
+    return faulty.stored_books(home), faulty.answers_file(home), len(sent)
 
 
 def test_killed_at_any_instant_it_asks_only_for_what_is_missing_and_ends_the_same(home, untouched):
-    books, answers, needed, seconds = untouched
-    options = Options(home=str(home))
-    drawn = random.Random(20260131)
-    kills = 0
-    for _ in range(KILLS):
+    books, answers, needed = untouched
+    options = Options(home=str(home), latency=0.04)
+    for kills, number in enumerate(KILLED_AT, start=1):
         process = faulty.start(options)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=drawn.uniform(0.1, 1) * seconds)
-        process.kill()
-        process.communicate()
-        kills += process.returncode == -signal.SIGKILL
-        kept = faulty.in_ledger(home)
-        sent = faulty.requests(home)
-        assert len(sent) - kept["answers"] - kept["judgements"] <= kills * IN_FLIGHT
-    assert kills
+        until_sent(home, process, number)
+        kill(process)
+        assert unsaved(home) <= kills * IN_FLIGHT
+    # Once more with all that was asked for on its way into MLflow.
+    process = faulty.start(options)
+    until(process, lambda: faulty.in_ledger(home)["judgements"] == 79)
+    kill(process)
+    kills = len(KILLED_AT) + 1
     assert faulty.finish(options) == {"problems": [], "interrupted": False}
     assert len(faulty.requests(home)) <= needed + kills * IN_FLIGHT
     assert faulty.in_ledger(home) == {"answers": 120, "judgements": 79}
@@ -80,21 +77,46 @@ def test_killed_at_any_instant_it_asks_only_for_what_is_missing_and_ends_the_sam
     assert faulty.answers_file(home) == answers
 
 
-def until_sent(home: Path, process: subprocess.Popen[str], number: int) -> None:
-    """Wait until the program has sent so many requests."""
-    while len(faulty.requests(home)) < number:
+def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
+    """Wait until the program under way has come so far."""
+    while not reached():
         assert process.poll() is None, process.communicate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=0.01)
 
 
+def until_sent(home: Path, process: subprocess.Popen[str], number: int) -> None:
+    until(process, lambda: len(faulty.requests(home)) >= number)
+
+
+def until_said(stream: IO[str], words: str) -> None:
+    """Read until a line says it; notes that a slow machine adds come before."""
+    assert any(words in line for line in stream)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+def unsaved(home: Path) -> int:
+    """Return how many requests were sent of which nothing is kept."""
+    kept = faulty.in_ledger(home)
+    return len(faulty.requests(home)) - kept["answers"] - kept["judgements"]
+
+
 def test_after_one_ctrl_c_what_is_in_flight_is_kept_and_the_rest_left_for_later(home, untouched):
-    books, answers, needed, _ = untouched
-    options = Options(home=str(home), latency=0.2)
+    books, answers, needed = untouched
+    options = Options(home=str(home), held_after=20)
     process = faulty.start(options)
-    until_sent(home, process, 20)
+    # Whoever asks from now on is held.
+    until_sent(home, process, 21)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    assert process.stdout is not None
+    until_said(process.stdout, "stopping")
+    (home / faulty.GO_ON).touch()
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     assert '"interrupted": true' in out
     assert '"problems": []' in out
@@ -115,27 +137,27 @@ def test_after_one_ctrl_c_what_is_in_flight_is_kept_and_the_rest_left_for_later(
 
 
 def test_a_second_ctrl_c_leaves_at_once_and_loses_nothing_that_was_answered(home):
-    options = Options(home=str(home), latency=30, judge=False, rows=6, candidates=("one",))
+    options = Options(home=str(home), held_after=0, judge=False, rows=6, candidates=("one",))
     process = faulty.start(options)
     until_sent(home, process, 4)
     process.send_signal(signal.SIGINT)
     assert process.stdout is not None
-    assert "stopping" in process.stdout.readline()
+    until_said(process.stdout, "stopping")
     process.send_signal(signal.SIGINT)
-    # The models would take another half minute.
-    process.communicate(timeout=20)
+    # The models would never answer.
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == ExitCode.INTERRUPTED
     ledger = Ledger(home / ".llmflowlab" / "evaluations.db")
     assert ledger.evaluation(ID).state == "interrupted"
     ledger.close()
-    again = Options(home=str(home), latency=0)
+    again = Options(home=str(home))
     assert faulty.finish(again) == {"problems": [], "interrupted": False}
     assert len(faulty.requests(home)) == 6 + 4
     assert faulty.stored_books(home)["candidate-0"]["status"] == "FINISHED"
 
 
 def test_two_processes_cannot_work_on_one_evaluation(home):
-    options = Options(home=str(home), judge=False, rows=30, candidates=("one",), latency=0.2)
+    options = Options(home=str(home), judge=False, rows=30, candidates=("one",), held_after=0)
     first = faulty.start(options)
     until_sent(home, first, 1)
     settings = load_settings({}, cwd=home, stdin_is_terminal=False)
@@ -147,6 +169,7 @@ def test_two_processes_cannot_work_on_one_evaluation(home):
     assert ledger.evaluation(ID).state == "running"
     ledger.close()
     assert model.requests == []
-    first.communicate(timeout=60)
+    (home / faulty.GO_ON).touch()
+    first.communicate(timeout=PATIENCE)
     assert first.returncode == 0
     assert len(faulty.requests(home)) == 30

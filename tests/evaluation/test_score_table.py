@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import cast
 
 import pytest
 
@@ -11,7 +12,7 @@ from llmflowlab.evaluation.conclude.table import plan_traits, table_of
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.traits import traits_of
-from llmflowlab.evaluation.scores import Score
+from llmflowlab.evaluation.scores import NotScored, Score
 from tests.evaluation.helpers import answer, dataset, plan, spec
 
 
@@ -27,7 +28,7 @@ def filled(made, values):
     [scorer] = made.scorers
     scores = {
         cell: {
-            scorer: Score(scorer=scorer, not_scored=value)
+            scorer: Score(scorer=scorer, not_scored=cast("NotScored", value))
             if isinstance(value, str)
             else Score(scorer=scorer, value=value)
         }

@@ -1,5 +1,4 @@
 import json
-import time
 
 import pytest
 import sacrebleu
@@ -8,12 +7,13 @@ from hypothesis import strategies as st
 from rouge_score import rouge_scorer
 
 from llmflowlab.data.dataset import Row
-from llmflowlab.evaluation.scorers.base import parse_scorer
+from llmflowlab.evaluation.scorers.base import CorpusScorer, parse_scorer
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
 from llmflowlab.evaluation.scorers.manner import is_refusal
 from llmflowlab.evaluation.scorers.words import words
 from tests.evaluation.helpers import answer
 from tests.evaluation.test_scorer_specs import example
+from tests.known import known
 
 
 def row(expected=None, *, question="Q?", language=None, alternatives=(), **source):
@@ -160,10 +160,9 @@ def test_an_expectation_a_scorer_cannot_use_is_not_scored(scorer, expected, said
 
 
 def test_a_catastrophic_pattern_ends_within_its_time_and_is_not_scored():
-    begun = time.monotonic()
+    # Without its bound it would take longer than any test may.
     found = score('regex:pattern="(a|aa)+$"', row(), "a" * 5000 + "b")
     assert found.not_scored == "scorer_failed"
-    assert time.monotonic() - begun < 30
 
 
 def test_a_pattern_may_stand_in_a_column(tmp_path):
@@ -173,8 +172,8 @@ def test_a_pattern_may_stand_in_a_column(tmp_path):
     assert value("regex:column=form", row(form=r"^\d+$"), "12") == 1
     assert score("regex:column=form", row(form=""), "12").not_scored == "no_expected_answer"
     bad = dataset(tmp_path, "question,form\nQ,(\n")
-    assert "line 2" in scorer.lacks(bad)
-    assert "no column 'form'" in scorer.lacks(dataset(tmp_path, "question\nQ\n"))
+    assert "line 2" in known(scorer.lacks(bad))
+    assert "no column 'form'" in known(scorer.lacks(dataset(tmp_path, "question\nQ\n")))
 
 
 SCHEMA = {
@@ -316,18 +315,22 @@ def test_rouge_knows_words_of_every_script():
 )
 def test_corpus_figures_are_sacrebleus_and_not_means(scorer, metric):
     how = build_text_scorer(parse_scorer(scorer))
+    assert isinstance(how, CorpusScorer)
     scores = [how.score(row(expected), answer(said)) for said, expected in PAIRS]
     summed = [sum(column) for column in zip(*(s.parts for s in scores), strict=True)]
     theirs = metric.corpus_score([s for s, _ in PAIRS], [[e for _, e in PAIRS]]).score
     assert how.value(summed) == pytest.approx(theirs / 100, abs=1e-12)
-    assert how.value(summed) != pytest.approx(sum(s.value for s in scores) / len(scores), abs=1e-3)
+    assert how.value(summed) != pytest.approx(
+        sum(known(s.value) for s in scores) / len(scores), abs=1e-3
+    )
 
 
 def test_several_references_are_one_corpus_reference_each():
     how = build_text_scorer(parse_scorer("bleu"))
+    assert isinstance(how, CorpusScorer)
     expected = row("the cat is on the mat", alternatives=("there is a cat on the mat",))
     found = how.score(expected, answer("there is a cat on the mat"))
-    assert how.value(found.parts) == pytest.approx(1.0)
+    assert how.value(known(found.parts)) == pytest.approx(1.0)
 
 
 @settings(max_examples=150, deadline=None)
@@ -341,7 +344,7 @@ def test_no_text_makes_a_scorer_raise_or_leave_its_range(said, expected, languag
         if not TEXT_KINDS[kind].asks_model:
             how = build_text_scorer(example(kind))
             found = how.score(row(expected, language=language), answer(said))
-            assert found.not_scored is not None or 0.0 <= found.value <= 1.0
+            assert found.not_scored is not None or 0.0 <= known(found.value) <= 1.0
             if how.binary and found.value is not None:
                 assert found.value in (0.0, 1.0)
 

@@ -15,6 +15,7 @@ from llmflowlab.statistics import (
     wilson_interval,
 )
 from llmflowlab.statistics.planning import rows_for_degrees
+from tests.known import known
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 20), (13, 20), (197, 200)])
@@ -60,9 +61,9 @@ def test_neither_the_order_of_rows_nor_who_is_called_a_changes_the_p_value():
     rng = np.random.default_rng(4)
     a, b = rng.random(50), rng.random(50)
     order = rng.permutation(50)
-    p = paired_test(list(a), list(b), binary=False).p_value
-    assert paired_test(list(a[order]), list(b[order]), binary=False).p_value == p
-    assert paired_test(list(b), list(a), binary=False).p_value == p
+    p = known(paired_test(list(a), list(b), binary=False)).p_value
+    assert known(paired_test(list(a[order]), list(b[order]), binary=False)).p_value == p
+    assert known(paired_test(list(b), list(a), binary=False)).p_value == p
 
 
 def test_a_corrected_p_value_and_the_interval_at_its_level_say_the_same():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.running import held
 from llmflowlab.evaluation.run.steering import Adjustment, Follower, Steering, ask_for, known_budget
 from tests.evaluation.helpers import QUICK, TableModel, dataset, metering, plan
+from tests.patience import PATIENCE
 
 NAME = "20260101-000000-abcd"
 ROWS = "question,answer\n" + "".join(f"Q{n}?,A{n}\n" for n in range(12))
@@ -28,7 +30,7 @@ def ledger(tmp_path):
 
 def test_a_wish_reaches_the_running_evaluation(ledger):
     steering = Steering(4, Budget(Decimal("0.5")))
-    heard = []
+    heard: list[Any] = []
     steering.attach(heard.append)
     with held(ledger, NAME):
         follower = Follower(ledger, NAME, steering)
@@ -93,7 +95,7 @@ class Blocking(TableModel):
         with self.changed:
             self.open += 1
             self.changed.notify_all()
-        assert self.go.wait(timeout=60)
+        assert self.go.wait(timeout=PATIENCE)
         yield from super().stream(request)
 
 
@@ -114,12 +116,12 @@ def test_raised_concurrency_sends_more_at_once(settings, tmp_path):
     )
     answering.start()
     with model.changed:
-        assert model.changed.wait_for(lambda: model.open == 2, timeout=60)
+        assert model.changed.wait_for(lambda: model.open == 2, timeout=PATIENCE)
     # The limit itself climbs with successes; here none has come yet.
     answering._limiters[0]._pacer.limit = 5.0
     answering.set_concurrency(5)
     with model.changed:
-        assert model.changed.wait_for(lambda: model.open == 5, timeout=60)
+        assert model.changed.wait_for(lambda: model.open == 5, timeout=PATIENCE)
     assert answering.progress[0].asking == 5
     model.go.set()
     answering.join()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from threading import Event
+from typing import Any
 
 import mlflow
 import pytest
@@ -23,6 +24,7 @@ from llmflowlab.providers.base import Finished, TextDelta, Usage, UsageReport
 from llmflowlab.tracking.store import open_store
 from tests.evaluation.helpers import TableModel, bench, plan, spec
 from tests.evaluation.test_judges import verdict
+from tests.known import known
 
 ROWS = 300
 
@@ -114,10 +116,10 @@ def test_answers_do_not_run_ahead_of_a_slow_judge(home, ledger, tmp_path, data):
         until_decided=0.1,
     )
     result = run_evaluation(made, bench(home, models, ledger, tmp_path, judge=judge))
-    assert result.sequential.verdict == "a_better"
+    assert known(result.sequential).verdict == "a_better"
     asked = sum(len(model.requests) for model in models)
-    assert asked <= 2 * result.sequential.looked_at + 16 + 2 * 4 + 2 * 4 + 2 * 4
-    assert result.sequential.not_asked == 2 * ROWS - asked
+    assert asked <= 2 * known(result.sequential).looked_at + 16 + 2 * 4 + 2 * 4 + 2 * 4
+    assert known(result.sequential).not_asked == 2 * ROWS - asked
     assert f"{2 * ROWS - asked} answers were not asked for" in conclude(result)[0]
 
 
@@ -128,7 +130,7 @@ def test_what_was_decided_with_all_rows_asked_does_not_speak_of_savings(
     scores = {c: {"contains": score(1.0)} for c in made.cells()}
     answered = dict.fromkeys(made.cells(), next(iter(result.answers.values())))
     found = sequential_of(made, "contains", answered, scores)
-    assert (found.verdict, found.not_asked) == ("equivalent", 0)
+    assert (known(found).verdict, known(found).not_asked) == ("equivalent", 0)
     assert conclude(replace(result, sequential=found))[0].endswith(
         "All answers were there by then."
     )
@@ -140,7 +142,7 @@ def test_an_open_comparison_asks_every_row(home, ledger, tmp_path, data):
         home, ledger, tmp_path, data, answers(wrong), answers({i + 1 for i in wrong})
     )
     assert [len(model.requests) for model in models] == [ROWS, ROWS]
-    assert result.sequential.verdict is None
+    assert known(result.sequential).verdict is None
     assert "not decided" in conclude(result)[0]
     refuse_decided(made, ledger)
 
@@ -178,7 +180,7 @@ def test_a_row_that_is_not_scored_tells_nothing(data):
 
 
 def test_the_order_has_nothing_to_do_with_the_file_and_is_the_same_each_time(data):
-    options = {"candidates": [spec("t:a"), spec("t:b")], "until_decided": 0.1}
+    options: dict[str, Any] = {"candidates": [spec("t:a"), spec("t:b")], "until_decided": 0.1}
     first = plan(data, **options)
     assert first.row_order == plan(data, **options).row_order
     assert list(first.row_order) != list(range(ROWS))

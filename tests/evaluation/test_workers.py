@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from llmflowlab.evaluation.run.workers import Workers
+from tests.patience import hold
 
 
 def test_jobs_are_done_and_their_failures_handed_back():
@@ -23,7 +24,7 @@ def test_more_workers_take_the_jobs_that_wait():
     workers = Workers(1, name="test")
     barrier = threading.Barrier(3)
     # Each job waits for the two others, so none can end before three threads work.
-    jobs = [workers.submit(lambda: barrier.wait(timeout=60) and None) for _ in range(3)]
+    jobs = [workers.submit(lambda: hold(barrier)) for _ in range(3)]
     workers.grow_to(3)
     workers.close()
     assert [job.result() for job in jobs] == [None, None, None]
@@ -33,7 +34,7 @@ def test_no_more_threads_are_made_than_there_are_jobs():
     before = threading.active_count()
     workers = Workers(50, name="test")
     event = threading.Event()
-    job = workers.submit(lambda: event.wait(timeout=60) and None)
+    job = workers.submit(lambda: hold(event))
     assert threading.active_count() == before + 1
     event.set()
     workers.close()

@@ -207,7 +207,8 @@ def main(target: Path) -> None:
     if HOME.exists():
         raise SystemExit(f"{HOME} exists; remove it first.")
     HOME.mkdir()
-    with Server() as server:
+    server = Server()
+    with server:
         # Who made it must not stand in it.
         environment = {**server.environment(), "USER": "lab", "LOGNAME": "lab"}
         lab = Lab(HOME, environment)

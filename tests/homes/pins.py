@@ -14,6 +14,7 @@ from llmflowlab.asking.calling import CallPolicy
 from llmflowlab.asking.metering import Metering
 from llmflowlab.candidate import Candidate
 from llmflowlab.data.dataset import Dataset, load_dataset, sample
+from llmflowlab.data.past import row_key as past_key
 from llmflowlab.data.stratified import stratified_sample
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.judging import Judge
@@ -24,7 +25,6 @@ from llmflowlab.evaluation.run.outcomes import Outcome
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.scorers.base import parse_scorer
 from llmflowlab.evaluation.scorers.embedding import Embedder, EmbeddingScorer
-from llmflowlab.history.past_answers import row_key as past_key
 from llmflowlab.messages import Parameters
 from llmflowlab.people.sheets import row_key as sheet_key
 from llmflowlab.providers.factory import build

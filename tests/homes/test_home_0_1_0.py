@@ -30,6 +30,7 @@ from tests.cli.pseudo_terminal import MAIN
 from tests.homes.pins import digests, kept_keys
 from tests.homes.unpacked import OldHome, unpacked
 from tests.loopback import LoopbackServer
+from tests.patience import PATIENCE
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_0_1_0.json").read_text("utf-8"))
 ABSENT = "(absent)"
@@ -400,7 +401,9 @@ def test_an_old_version_is_served(talked_with: OldHome) -> None:
     try:
         assert any("answers at" in line for line in front.stderr)
         payload = {"input": [{"role": "user", "content": "What is a token?"}]}
-        answered = httpx.post(f"http://127.0.0.1:{port}/invocations", json=payload, timeout=60)
+        answered = httpx.post(
+            f"http://127.0.0.1:{port}/invocations", json=payload, timeout=PATIENCE
+        )
         assert answered.headers["x-llmflowlab-model"] == "agent_responses/1"
         (said,) = answered.json()["output"]
         assert said["content"][0]["text"] == "You said: What is a token?"

@@ -28,6 +28,7 @@ from llmflowlab.providers.scripted import Script, ScriptedProvider
 from llmflowlab.serving.served_model import ServedModel
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.registry import Version
+from tests.patience import PATIENCE
 
 VERSION = Version(
     name="m",
@@ -95,7 +96,7 @@ def interrupted_after(rows: int, settings: Settings, batch: PreparedBatch) -> in
             raise KeyboardInterrupt
 
     def held() -> None:
-        assert pressed.wait(30)
+        assert pressed.wait(PATIENCE)
 
     def late(request: Request) -> Script:
         return [held, TextDelta("re: " + request.messages[-1].content), Finished("stop")]

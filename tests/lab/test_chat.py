@@ -13,6 +13,7 @@ from llmflowlab.providers.base import StreamEvent, TextDelta
 from llmflowlab.providers.scripted import ScriptedProvider
 from llmflowlab.settings import Settings
 from tests.cli.fakes import FakeLab
+from tests.patience import PATIENCE
 
 
 @dataclass
@@ -82,7 +83,7 @@ def test_an_event_stops_an_answer_and_what_came_is_kept(settings: Settings) -> N
             shown.set()
 
     def wait() -> None:
-        assert shown.wait(30)
+        assert shown.wait(PATIENCE)
 
     provider = ScriptedProvider([[TextDelta("half"), wait, TextDelta(" more")]], settings=settings)
     lab, talk = chat(settings, provider)

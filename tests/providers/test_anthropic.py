@@ -110,7 +110,7 @@ def event(kind: str, **fields: Any) -> Any:
 
 
 def start(**usage: int) -> Any:
-    message = {
+    message: dict[str, Any] = {
         "id": "msg",
         "type": "message",
         "role": "assistant",

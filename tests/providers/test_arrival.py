@@ -135,7 +135,8 @@ def test_content_nested_without_end_is_refused():
 
 def test_a_path_may_lead_nowhere():
     assert field({"a": {"b": 1}}, "a", "b") == 1
-    assert [field(value, "real", "b") for value in (None, 5, "x", [], {})] == [None] * 5
+    values: tuple[Any, ...] = (None, 5, "x", [], {})
+    assert [field(value, "real", "b") for value in values] == [None] * 5
 
 
 def test_vectors_are_finite_and_of_one_length():

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import httpx2
@@ -37,7 +37,7 @@ from tests.loopback.azure import AzureWire
 from tests.loopback.gemini import GeminiWire
 from tests.loopback.ollama import OllamaWire
 from tests.loopback.openai import OpenAIWire
-from tests.loopback.scenario import Asked, Reply, Tokens
+from tests.loopback.scenario import Asked, Reply, Tokens, WireName
 from tests.loopback.wires import Wire
 
 HELLO = Request(messages=(Message("user", "Say hello"),))
@@ -95,7 +95,9 @@ def served(vendor: str, body: bytes) -> Provider:
 
 def messages(vendor: str) -> list[Any]:
     """Return the messages of one streamed answer; a text for what is no JSON."""
-    asked = Asked(wire=vendor, model="a-model", question="", whole="", stream=True)
+    asked = Asked(
+        wire=cast("WireName", vendor), model="a-model", question="", whole="", stream=True
+    )
     lines = b"".join(WIRES[vendor].frames(REPLY, asked)).decode().splitlines()
     found = [
         line.removeprefix("data: ") for line in lines if line and not line.startswith("event:")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from llmflowlab.asking.calling import CallPolicy, Cancellation, call, complete, policy_from
+from llmflowlab.asking.waiting import Stop
 from llmflowlab.errors import (
     BadAnswer,
     ConfigurationError,
@@ -26,8 +27,9 @@ from llmflowlab.providers.base import (
     Usage,
     UsageReport,
 )
-from llmflowlab.providers.scripted import ScriptedProvider
+from llmflowlab.providers.scripted import ScriptedProvider, Step
 from llmflowlab.settings import load_settings
+from tests.patience import PATIENCE
 
 HELLO = Request(messages=(Message("user", "Say hello"),), system="Be brief")
 POLICY = CallPolicy(backoff_base=0.001, backoff_max=0.001)
@@ -55,7 +57,7 @@ def test_a_streamed_answer_is_gathered_with_usage_version_and_reasoning():
 
 
 def test_a_later_usage_report_replaces_the_earlier_one():
-    script = [
+    script: list[Step] = [
         UsageReport(Usage(prompt_tokens=4)),
         TextDelta("a"),
         UsageReport(Usage(prompt_tokens=4, completion_tokens=1)),
@@ -66,7 +68,10 @@ def test_a_later_usage_report_replaces_the_earlier_one():
 
 
 def test_an_answer_without_text_is_complete_when_the_limit_on_tokens_ended_it():
-    script = [UsageReport(Usage(prompt_tokens=4, completion_tokens=9)), Finished("length")]
+    script: list[Step] = [
+        UsageReport(Usage(prompt_tokens=4, completion_tokens=9)),
+        Finished("length"),
+    ]
     answer = call(ScriptedProvider([script]), HELLO, policy=POLICY)
     assert (answer.text, answer.state, answer.finish_reason) == ("", "complete", "length")
     assert answer.time_to_first_token is None
@@ -86,10 +91,10 @@ def test_time_spent_showing_the_answer_is_not_counted_as_the_models(
     clock, all_read = Clock(monkeypatch), threading.Event()
 
     def slow(event: StreamEvent) -> None:
-        assert all_read.wait(10)
+        assert all_read.wait(PATIENCE)
         clock.now += 7
 
-    script = [TextDelta("one "), TextDelta("two"), Finished("stop"), all_read.set]
+    script: list[Step] = [TextDelta("one "), TextDelta("two"), Finished("stop"), all_read.set]
     answer = call(ScriptedProvider([script]), HELLO, policy=POLICY, on_event=slow)
     assert clock.now == 1021.0
     assert (answer.time_to_first_token, answer.inference_time) == (0.0, 0.0)
@@ -108,7 +113,11 @@ def test_a_consumer_slower_than_the_token_timeout_loses_nothing(monkeypatch: pyt
 
 
 def test_what_goes_wrong_after_the_end_does_not_spoil_a_finished_answer():
-    script = [TextDelta("done"), Finished("stop"), Overloaded("late reset", provider="scripted")]
+    script: list[Step] = [
+        TextDelta("done"),
+        Finished("stop"),
+        Overloaded("late reset", provider="scripted"),
+    ]
     answer = call(ScriptedProvider([script]), HELLO, policy=POLICY)
     assert (answer.state, answer.text, answer.error) == ("complete", "done", None)
 
@@ -172,7 +181,7 @@ def test_complete_returns_whole_answers_only():
     gate = Recording()
     assert complete(ScriptedProvider(["yes"]), HELLO, policy=POLICY, gate=gate).text == "yes"
     assert gate.left == [(None, 5)]
-    broken = [TextDelta("ye"), TimedOut("silence", provider="scripted")]
+    broken: list[Step] = [TextDelta("ye"), TimedOut("silence", provider="scripted")]
     with pytest.raises(Exception, match=r"The answer broke off: silence"):
         complete(ScriptedProvider([broken]), HELLO, policy=POLICY)
     stop = Cancellation()
@@ -201,7 +210,7 @@ class Recording:
         self.closed = closed
         self.left: list[tuple[object, int | None]] = []
 
-    def enter(self, stop: threading.Event) -> bool:
+    def enter(self, stop: Stop) -> bool:
         return not self.closed
 
     def leave(self, error: object, tokens: int | None) -> None:
@@ -250,11 +259,11 @@ def test_a_call_from_many_threads_at_once_keeps_answers_apart():
 
 def test_no_thread_is_left_behind_by_a_finished_call():
     readers: list[threading.Thread] = []
-    script = [
+    script: list[Step] = [
         lambda: readers.append(threading.current_thread()),
         TextDelta("hello"),
         Finished("stop"),
     ]
     call(ScriptedProvider([script]), HELLO, policy=POLICY)
-    readers[0].join(timeout=10)
+    readers[0].join(timeout=PATIENCE)
     assert not readers[0].is_alive()

@@ -20,7 +20,9 @@ from llmflowlab.asking.waiting import run
 from llmflowlab.errors import Overloaded, StreamInterrupted, TimedOut
 from llmflowlab.messages import Message, Request
 from llmflowlab.providers.base import StreamEvent, TextDelta
-from llmflowlab.providers.scripted import ScriptedProvider
+from llmflowlab.providers.scripted import ScriptedProvider, Step
+from tests.known import known
+from tests.patience import PATIENCE, hold
 
 HELLO = Request(messages=(Message("user", "Say hello"),))
 BUSY = Overloaded("busy", provider="scripted")
@@ -40,7 +42,7 @@ def released() -> Iterator[threading.Event]:
 
 def hang_on(event: threading.Event) -> Callable[[], None]:
     def wait() -> None:
-        assert event.wait(60)
+        assert event.wait(PATIENCE)
 
     return wait
 
@@ -59,7 +61,7 @@ def test_cancelling_before_the_first_token_ends_the_call(
     kind: type[threading.Event], released: threading.Event
 ):
     stop = kind()
-    script = [stop.set, hang_on(released), TextDelta("late")]
+    script: list[Step] = [stop.set, hang_on(released), TextDelta("late")]
     answer = call(ScriptedProvider([script]), HELLO, policy=CallPolicy(), cancelled=stop)
     assert (answer.state, answer.text, answer.tries) == ("interrupted", "", 1)
     assert answer.time_to_first_token is None
@@ -70,7 +72,13 @@ def test_cancelling_in_the_middle_keeps_what_came(
     kind: type[threading.Event], released: threading.Event
 ):
     stop, seen = kind(), threading.Event()
-    script = [TextDelta("Hel"), hang_on(seen), stop.set, hang_on(released), TextDelta("lo")]
+    script: list[Step] = [
+        TextDelta("Hel"),
+        hang_on(seen),
+        stop.set,
+        hang_on(released),
+        TextDelta("lo"),
+    ]
     answer = call(
         ScriptedProvider([script]),
         HELLO,
@@ -84,7 +92,7 @@ def test_cancelling_in_the_middle_keeps_what_came(
 
 def test_a_consumer_may_cancel_its_own_call(released: threading.Event):
     stop = Cancellation()
-    script = [TextDelta("Hel"), TextDelta("lo"), hang_on(released)]
+    script: list[Step] = [TextDelta("Hel"), TextDelta("lo"), hang_on(released)]
     answer = call(
         ScriptedProvider([script]),
         HELLO,
@@ -109,7 +117,7 @@ def test_cancelling_during_a_wait_ends_it_and_sends_nothing_more(kind: type[thre
 def test_a_cancellation_wakes_every_call_under_it(released: threading.Event):
     stop = Cancellation()
     started = threading.Barrier(5)
-    script = [lambda: started.wait(30), hang_on(released)]
+    script: list[Step] = [lambda: hold(started), hang_on(released)]
     provider = ScriptedProvider(default=lambda request: list(script))
     states: list[str] = []
 
@@ -119,7 +127,7 @@ def test_a_cancellation_wakes_every_call_under_it(released: threading.Event):
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
-    started.wait(30)
+    started.wait(PATIENCE)
     stop.set()
     for thread in threads:
         thread.join()
@@ -146,7 +154,9 @@ def test_ctrl_c_while_the_answer_is_shown_keeps_what_came():
 
 def test_ctrl_c_after_the_end_leaves_the_answer_complete():
     def press(event: StreamEvent) -> None:
-        if not isinstance(event, TextDelta) and seen.append(event) is None and len(seen) == 2:
+        if not isinstance(event, TextDelta):
+            seen.append(event)
+        if len(seen) == 2:
             raise KeyboardInterrupt
 
     seen: list[StreamEvent] = []
@@ -171,13 +181,13 @@ def press_ctrl_c() -> None:
         _thread.interrupt_main()
     else:
         # `interrupt_main` would not wake a thread that waits for a lock.
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        signal.pthread_kill(known(threading.main_thread().ident), signal.SIGINT)
 
 
 def test_a_real_ctrl_c_ends_the_wait_for_a_token(released: threading.Event):
     # Signals that came between looking and waiting were once noticed a minute later only.
     seen = threading.Event()
-    script = [TextDelta("Hel"), hang_on(seen), press_ctrl_c, hang_on(released)]
+    script: list[Step] = [TextDelta("Hel"), hang_on(seen), press_ctrl_c, hang_on(released)]
     answer = call(
         ScriptedProvider([script]),
         HELLO,
@@ -195,15 +205,17 @@ def test_no_first_token_in_time_is_a_timeout_that_names_its_setting(released: th
 
 
 def test_a_timeout_before_the_first_token_is_tried_again(released: threading.Event):
-    policy = CallPolicy(first_token_timeout=0.05, backoff_base=0.001)
-    provider = ScriptedProvider([[hang_on(released)], "hello"])
+    policy = CallPolicy(first_token_timeout=0.05, backoff_base=0.001, max_tries=50)
+    provider = ScriptedProvider([[hang_on(released)]], default="hello")
     answer = call(provider, HELLO, policy=policy)
-    assert (answer.text, answer.tries) == ("hello", 2)
+    assert answer.text == "hello"
+    # A busy machine may take the second one for silent too.
+    assert answer.tries >= 2
 
 
 def test_silence_between_tokens_breaks_the_answer_off_and_keeps_it(released: threading.Event):
     policy = CallPolicy(token_timeout=0.01)
-    script = [TextDelta("Hel"), hang_on(released), TextDelta("lo")]
+    script: list[Step] = [TextDelta("Hel"), hang_on(released), TextDelta("lo")]
     answer = call(ScriptedProvider([script]), HELLO, policy=policy)
     assert (answer.state, answer.text) == ("incomplete", "Hel")
     assert isinstance(answer.error, StreamInterrupted)
@@ -219,7 +231,7 @@ def test_a_stream_given_up_is_closed_by_its_own_thread_once_it_moves():
         def stream(self, request: Request) -> Iterator[StreamEvent]:
             try:
                 stop.set()
-                assert moved.wait(60)
+                assert moved.wait(PATIENCE)
                 yield TextDelta("late")
                 yield TextDelta("later")
             finally:
@@ -229,7 +241,7 @@ def test_a_stream_given_up_is_closed_by_its_own_thread_once_it_moves():
     assert answer.state == "interrupted"
     assert not closed.is_set()
     moved.set()
-    assert closed.wait(10)
+    assert closed.wait(PATIENCE)
 
 
 def test_a_pump_given_up_before_it_reads_sends_nothing():
@@ -251,7 +263,7 @@ def test_a_thread_that_hangs_does_not_hold_the_exit_of_the_program_up():
         from llmflowlab.providers.scripted import ScriptedProvider
 
         stop = Cancellation()
-        script = [stop.set, threading.Event().wait]
+        script: list[Step] = [stop.set, threading.Event().wait]
         request = Request(messages=(Message("user", "hello"),))
         answer = call(ScriptedProvider([script]), request, policy=CallPolicy(), cancelled=stop)
         assert answer.state == "interrupted"
@@ -260,7 +272,7 @@ def test_a_thread_that_hangs_does_not_hold_the_exit_of_the_program_up():
         [sys.executable, "-c", textwrap.dedent(program)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         cwd=Path(__file__).parents[2],
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -24,6 +24,7 @@ from llmflowlab.providers.factory import (
 )
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.text.cost import Prices
+from tests.patience import PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_naming_providers_imports_none_of_them():
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         cwd=Path(__file__).parents[2],
     )
     expected = ["llmflowlab.providers.base", "llmflowlab.providers.factory"]

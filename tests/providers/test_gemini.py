@@ -8,10 +8,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from google.genai import types
+from google.genai import Client, types
 
 from llmflowlab.errors import (
     BadAnswer,
@@ -79,7 +79,7 @@ def provider(settings_from: SettingsFrom, requests_allowed: None) -> GeminiProvi
 
 def fake(provider: GeminiProvider, *chunks: dict[str, Any]) -> FakeModels:
     models = FakeModels(*(types.GenerateContentResponse.model_validate(c) for c in chunks))
-    provider._client_made = SimpleNamespace(models=models, close=lambda: None)
+    provider._client_made = cast("Client", SimpleNamespace(models=models, close=lambda: None))
     return models
 
 

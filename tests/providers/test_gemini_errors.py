@@ -6,12 +6,13 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import httpx2
 import pydantic
 import pytest
+from google.genai import Client
 from google.genai import errors as vendor
 
 from llmflowlab.errors import (
@@ -66,9 +67,8 @@ def raised(provider: GeminiProvider, error: Exception, *, after: str = "") -> Pr
             )
         raise error
 
-    provider._client_made = SimpleNamespace(
-        models=SimpleNamespace(generate_content_stream=stream), close=lambda: None
-    )
+    models = SimpleNamespace(generate_content_stream=stream)
+    provider._client_made = cast("Client", SimpleNamespace(models=models, close=lambda: None))
     with pytest.raises(ProviderError) as caught:
         list(provider.stream(HELLO))
     assert (caught.value.provider, caught.value.model) == ("gemini", "gemini-2.5-flash")

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -45,7 +46,7 @@ def packaged_pages_only() -> Iterator[None]:
 
 
 def ask(settings: Settings, *conversation: str, **options: object) -> str:
-    roles = ("user", "assistant")
+    roles: tuple[Literal["user", "assistant"], ...] = ("user", "assistant")
     messages = tuple(Message(roles[i % 2], text) for i, text in enumerate(conversation))
     request = Request(messages=messages, **options)  # type: ignore[arg-type]
     events = GuideProvider("docs", settings).stream(request)
@@ -177,7 +178,7 @@ def test_many_threads_get_the_same_answer_from_one_index(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[int] = []
-    real = guide.Index
+    real = guide.Index  # type: ignore[attr-defined]  # what it imports is replaced
 
     def counted(passages: object) -> object:
         built.append(1)

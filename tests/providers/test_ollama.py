@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import ollama
@@ -32,6 +32,7 @@ from llmflowlab.errors import (
 from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import (
     Finished,
+    FinishReason,
     ModelInfo,
     PullProgress,
     ReasoningDelta,
@@ -64,7 +65,7 @@ def provider(settings_from: SettingsFrom, requests_allowed: None) -> OllamaProvi
 
 def fake(provider: OllamaProvider, **methods: Any) -> SimpleNamespace:
     client = SimpleNamespace(close=lambda: None, **methods)
-    provider._client_made = client
+    provider._client_made = cast("ollama.Client", client)
     return client
 
 
@@ -76,7 +77,7 @@ def part(content: str = "", *, thinking: str | None = None, **more: Any) -> olla
 
 
 def done(**more: Any) -> ollama.ChatResponse:
-    return part(**({"done": True, "done_reason": "stop"} | more))
+    return part(**{"done": True, "done_reason": "stop", **more})
 
 
 # -- address ---------------------------------------------------------------------------------------
@@ -190,7 +191,9 @@ def test_a_prompt_that_was_still_in_memory_has_no_count_not_zero(
     ("given", "reason"),
     [("stop", "stop"), ("length", "length"), ("load", "other"), ("new", "other"), (None, "stop")],
 )
-def test_why_an_answer_ended_is_told(given: str | None, reason: str, provider: OllamaProvider):
+def test_why_an_answer_ended_is_told(
+    given: str | None, reason: FinishReason, provider: OllamaProvider
+):
     fake(provider, chat=lambda *args, **sent: iter([part("a"), done(done_reason=given)]))
     assert list(provider.stream(HELLO))[-1] == Finished(reason, "llama3.2")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from llmflowlab.providers.ollama.provider import OllamaProvider
 from llmflowlab.settings import load_settings
 from tests.loopback.scenario import Fault, FaultKind, Tokens
 from tests.loopback.server import LoopbackServer, closed_port
+from tests.patience import PATIENCE
 
 HELLO = Request(messages=(Message("user", "Grüße, 世界 🌍"),))
 ONCE = CallPolicy(max_tries=1)
@@ -106,7 +108,9 @@ def test_a_failure_in_the_middle_keeps_what_came(
     fault: FaultKind, make: Make, loopback: LoopbackServer
 ):
     loopback.fail(Fault(fault, after=2))
-    answer = call(make(), HELLO, policy=CallPolicy(token_timeout=0.2))
+    # Only a line that hangs is given up early: a busy machine may be slow with the others.
+    policy = CallPolicy(token_timeout=1.0) if fault == "hang" else CallPolicy()
+    answer = call(make(), HELLO, policy=policy)
     assert (answer.state, answer.text) == ("incomplete", "You said:")
     assert isinstance(answer.error, StreamInterrupted)
     assert len(loopback.chats()) == 1
@@ -115,9 +119,14 @@ def test_a_failure_in_the_middle_keeps_what_came(
 @pytest.mark.parametrize("fault", ["rate_limited", "overloaded", "internal_error", "reset", "hang"])
 def test_a_failure_that_passes_is_overcome(fault: FaultKind, make: Make, loopback: LoopbackServer):
     loopback.fail(fault, fault)
-    policy = CallPolicy(first_token_timeout=0.2, backoff_base=0.001)
+    # Where an answer is given up early, a busy machine may need more tries for one that comes.
+    hangs = fault == "hang"
+    policy = CallPolicy(backoff_base=0.001, max_tries=50)
+    if hangs:
+        policy = replace(policy, first_token_timeout=0.2)
     answer = call(make(), HELLO, policy=policy)
-    assert (answer.state, answer.tries) == ("complete", 3)
+    assert answer.state == "complete"
+    assert answer.tries >= 3 if hangs else answer.tries == 3
 
 
 @pytest.mark.parametrize("fault", ["rate_limited", "overloaded"])
@@ -148,7 +157,7 @@ def test_giving_an_answer_up_closes_its_connection(make: Make, loopback: Loopbac
     stop = Cancellation()
     answer = call(make(), HELLO, policy=ONCE, cancelled=stop, on_event=lambda event: stop.set())
     assert answer.state == "interrupted"
-    assert loopback.last.disconnected.wait(10)
+    assert loopback.last.disconnected.wait(PATIENCE)
 
 
 def test_nothing_at_the_address_says_so_in_answers_and_in_lists(make: Make):

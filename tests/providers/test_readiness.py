@@ -22,6 +22,7 @@ from llmflowlab.providers.readiness import ReadinessChecks
 from llmflowlab.settings import Settings, load_settings
 from tests.loopback.scenario import Fault, FaultKind
 from tests.loopback.server import LoopbackServer, closed_port
+from tests.patience import PATIENCE
 
 Look = Callable[[Settings, float], Readiness]
 
@@ -42,11 +43,11 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> dict[str, Look]:
 def test_everything_is_known_in_the_order_of_the_providers(
     looks: dict[str, Look], settings: Settings
 ):
-    checks = ReadinessChecks(settings)
+    checks = ReadinessChecks(settings, timeout=PATIENCE)
     assert list(checks.snapshot().values()) == [None] * len(PROVIDERS)
     assert not checks.done
     checks.start()
-    assert checks.wait(30)
+    assert checks.wait(PATIENCE)
     assert checks.snapshot() == {n: Readiness(True, f"{n} is there") for n in PROVIDERS}
     assert list(checks.snapshot()) == list(PROVIDERS)
 
@@ -57,17 +58,17 @@ def test_what_is_known_shows_while_another_is_still_looked_for(
     found = threading.Event()
 
     def slow(settings: Settings, timeout: float) -> Readiness:
-        assert found.wait(60)
+        assert found.wait(PATIENCE)
         return Readiness(True, "at last")
 
     looks["ollama"] = slow
-    checks = ReadinessChecks(settings, timeout=50)
+    checks = ReadinessChecks(settings, timeout=PATIENCE)
     checks.start()
     while sum(value is not None for value in checks.snapshot().values()) < len(PROVIDERS) - 1:
         checks.wait(0.01)
     assert (checks.snapshot()["ollama"], checks.done) == (None, False)
     found.set()
-    assert checks.wait(30)
+    assert checks.wait(PATIENCE)
     assert checks.snapshot()["ollama"] == Readiness(True, "at last")
 
 
@@ -78,19 +79,21 @@ def test_a_look_that_never_ends_is_told_at_the_deadline_and_believed_later(
     found, told = threading.Event(), threading.Event()
 
     def slow(settings: Settings, timeout: float) -> Readiness:
-        assert found.wait(60)
+        assert found.wait(PATIENCE)
         told.set()
         return Readiness(True, "at last")
 
     looks["ollama"] = slow
     checks = ReadinessChecks(settings, timeout=0.02)
     checks.start()
-    assert checks.wait(30)
+    assert checks.wait(PATIENCE)
     assert checks.snapshot()["ollama"] == Readiness(False, "no answer within 0.02 s")
+    assert (checks.done, checks.ended) == (True, False)
     found.set()
-    assert told.wait(30)
-    while checks.snapshot()["ollama"] != Readiness(True, "at last"):
+    assert told.wait(PATIENCE)
+    while not checks.ended:
         checks.wait(0.01)
+    assert checks.snapshot()["ollama"] == Readiness(True, "at last")
 
 
 def test_a_look_that_breaks_is_told_and_writes_nothing(
@@ -100,9 +103,9 @@ def test_a_look_that_breaks_is_told_and_writes_nothing(
         raise ZeroDivisionError
 
     looks["gemini"] = broken
-    checks = ReadinessChecks(settings)
+    checks = ReadinessChecks(settings, timeout=PATIENCE)
     checks.start()
-    assert checks.wait(30)
+    assert checks.wait(PATIENCE)
     assert checks.snapshot()["gemini"] == Readiness(
         False, "could not be looked up (ZeroDivisionError)"
     )
@@ -117,9 +120,9 @@ def test_starting_and_looking_imports_no_sdk():
         from llmflowlab.settings import load_settings
 
         settings = load_settings({"OLLAMA_HOST": "127.0.0.1:9"}, cwd=Path.cwd())
-        checks = ReadinessChecks(settings)
+        checks = ReadinessChecks(settings, timeout=120)
         checks.start()
-        assert checks.wait(30)
+        assert checks.wait(120)
         heavy = ("google", "openai", "anthropic", "ollama", "httpx", "httpx2", "pydantic", "mlflow",
                  "sklearn", "pandas", "rich")
         assert None not in checks.snapshot().values()
@@ -129,7 +132,7 @@ def test_starting_and_looking_imports_no_sdk():
         [sys.executable, "-c", textwrap.dedent(program)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         cwd=Path(__file__).parents[2],
     )
     assert (done.stdout, done.stderr) == ("[]\n", "")

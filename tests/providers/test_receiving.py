@@ -32,7 +32,12 @@ def counted(*steps: Step) -> Usage | None:
 
 
 def test_an_ordinary_answer_comes_through_as_it_is():
-    said = [TextDelta("Hel"), TextDelta("lo"), UsageReport(Usage(prompt_tokens=1)), STOP]
+    said: list[StreamEvent] = [
+        TextDelta("Hel"),
+        TextDelta("lo"),
+        UsageReport(Usage(prompt_tokens=1)),
+        STOP,
+    ]
     assert events(*said) == said
 
 
@@ -125,7 +130,10 @@ def test_our_own_errors_pass_through(error: Exception):
 
 
 def test_what_was_held_back_when_the_line_broke_had_come():
-    broken = [TextDelta("4 <"), StreamInterrupted("the line broke", provider="scripted")]
+    broken: list[Step] = [
+        TextDelta("4 <"),
+        StreamInterrupted("the line broke", provider="scripted"),
+    ]
     answer = call(ScriptedProvider([broken]), HELLO, policy=CallPolicy(max_tries=1))
     assert (answer.text, answer.state) == ("4 <", "incomplete")
 

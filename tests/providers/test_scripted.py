@@ -7,7 +7,7 @@ import pytest
 from llmflowlab.errors import Overloaded
 from llmflowlab.messages import Message, Request
 from llmflowlab.providers.base import Finished, ModelInfo, Provider, TextDelta, Usage, UsageReport
-from llmflowlab.providers.scripted import Script, ScriptedProvider, ScriptExhausted
+from llmflowlab.providers.scripted import Script, ScriptedProvider, ScriptExhausted, Step
 from llmflowlab.settings import Settings
 
 HELLO = Request(messages=(Message("user", "Say hello"),), system="Be very brief")
@@ -61,7 +61,7 @@ def test_a_function_answers_by_the_request_and_may_return_another_script():
 
 def test_steps_may_do_something_between_events():
     done: list[str] = []
-    script = [TextDelta("a"), lambda: done.append("between"), Finished("stop")]
+    script: list[Step] = [TextDelta("a"), lambda: done.append("between"), Finished("stop")]
     assert list(ScriptedProvider([script]).stream(HELLO)) == [TextDelta("a"), Finished("stop")]
     assert done == ["between"]
 

@@ -14,8 +14,7 @@ from tiktoken_ext import openai_public
 from llmflowlab.text import tokens
 from llmflowlab.text.estimate import estimate_tokens
 from llmflowlab.text.tokens import TokenCounter
-
-LONG = 30.0
+from tests.patience import PATIENCE
 
 
 def small_encoding() -> dict[str, Any]:
@@ -51,7 +50,7 @@ def test_after_loading_tiktoken_counts(constructor) -> None:
     constructor("o200k_base", small_encoding)
     counter = TokenCounter()
     counter.preload("gpt-4.1-mini")
-    assert counter.wait("gpt-4.1-mini", timeout=LONG)
+    assert counter.wait("gpt-4.1-mini", timeout=PATIENCE)
     count = counter.count("Grüße", model="gpt-4.1-mini")
     assert (count.value, count.source) == (7, "tiktoken")
     assert counter.failure("gpt-4.1-mini") is None
@@ -63,14 +62,14 @@ def test_waiting_may_begin_before_the_loading_thread_does(constructor) -> None:
     counter = TokenCounter()
     assert not counter.wait("gpt-4.1-mini", timeout=0.0)
     counter.preload("gpt-4.1-mini")
-    assert counter.wait("gpt-4.1-mini", timeout=LONG)
+    assert counter.wait("gpt-4.1-mini", timeout=PATIENCE)
 
 
 def test_models_unknown_to_tiktoken_are_counted_with_the_default_encoding(constructor) -> None:
     constructor("o200k_base", small_encoding)
     counter = TokenCounter()
     counter.preload("llama3.2")
-    assert counter.wait("llama3.2", timeout=LONG)
+    assert counter.wait("llama3.2", timeout=PATIENCE)
     assert counter.count("abc", model="gemini-2.5-flash").source == "tiktoken"
 
 
@@ -78,7 +77,7 @@ def test_an_encoding_that_is_not_loaded_is_not_replaced_by_another(constructor) 
     constructor("o200k_base", small_encoding)
     counter = TokenCounter()
     counter.preload("gpt-4.1-mini")
-    assert counter.wait("gpt-4.1-mini", timeout=LONG)
+    assert counter.wait("gpt-4.1-mini", timeout=PATIENCE)
     assert counter.count("abc", model="gpt-4").source == "estimate"
 
 
@@ -93,12 +92,12 @@ def test_a_failed_download_is_remembered_and_not_tried_again(constructor) -> Non
     counter = TokenCounter()
     for _ in range(3):
         counter.preload("gpt-4.1-mini")
-        assert not counter.wait("gpt-4.1-mini", timeout=LONG)
+        assert not counter.wait("gpt-4.1-mini", timeout=PATIENCE)
     assert counter.count("abc", model="gpt-4.1-mini").source == "estimate"
     assert "ConnectionError" in (counter.failure("gpt-4.1-mini") or "")
     for thread in threading.enumerate():
         if thread.name == "tiktoken-load":
-            thread.join(LONG)
+            thread.join(PATIENCE)
     assert len(tries) == 1
 
 
@@ -107,14 +106,14 @@ def test_a_network_that_swallows_packets_holds_nothing_up(constructor) -> None:
 
     def hanging() -> Any:
         begun.set()
-        release.wait(LONG)
+        release.wait(PATIENCE)
         return small_encoding()
 
     constructor("o200k_base", hanging)
     counter = TokenCounter()
     try:
         counter.preload("gpt-4.1-mini", timeout=0.0)
-        assert begun.wait(LONG)
+        assert begun.wait(PATIENCE)
         # Counting, and tiktoken's own registry, go on while the download hangs.
         assert counter.count("abc", model="gpt-4.1-mini").source == "estimate"
         assert not counter.wait("gpt-4.1-mini", timeout=0.0)
@@ -124,18 +123,18 @@ def test_a_network_that_swallows_packets_holds_nothing_up(constructor) -> None:
         registry._lock.release()
     finally:
         release.set()
-    assert not counter.wait("gpt-4.1-mini", timeout=LONG)
+    assert not counter.wait("gpt-4.1-mini", timeout=PATIENCE)
     assert "was not there within 0 s" in (counter.failure("gpt-4.1-mini") or "")
 
 
 def test_loading_threads_never_keep_the_program_alive(constructor) -> None:
     release = threading.Event()
-    constructor("o200k_base", lambda: release.wait(LONG) and small_encoding())
+    constructor("o200k_base", lambda: release.wait(PATIENCE) and small_encoding())
     counter = TokenCounter()
     counter.preload("gpt-4.1-mini")
     assert all(t.daemon for t in threading.enumerate() if t.name == "tiktoken-load")
     release.set()
-    assert counter.wait("gpt-4.1-mini", timeout=LONG)
+    assert counter.wait("gpt-4.1-mini", timeout=PATIENCE)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +151,7 @@ def test_odd_texts_are_counted_too(constructor, text: str) -> None:
     counter = TokenCounter()
     assert counter.count(text).value >= 0
     counter.preload()
-    assert counter.wait(timeout=LONG)
+    assert counter.wait(timeout=PATIENCE)
     assert (counter.count(text).value > 0) == bool(text)
 
 
@@ -161,7 +160,7 @@ def test_very_long_texts_are_estimated_even_with_tiktoken(constructor, monkeypat
     constructor("o200k_base", small_encoding)
     counter = TokenCounter()
     counter.preload()
-    assert counter.wait(timeout=LONG)
+    assert counter.wait(timeout=PATIENCE)
     assert counter.count("a" * 10).source == "tiktoken"
     assert counter.count("a" * 11).source == "estimate"
 

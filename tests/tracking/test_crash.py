@@ -25,6 +25,7 @@ from llmflowlab.tracking.registry_changes import ModelRegistry
 from llmflowlab.tracking.session_index import SessionIndex
 from llmflowlab.tracking.sinks.files import LocalRecords
 from llmflowlab.tracking.sinks.mlflow import MlflowSink
+from tests.patience import PATIENCE
 from tests.tracking.conftest import MakeDelivery
 from tests.tracking.helpers import CANDIDATE, Stored, rating, record, start, turn
 
@@ -55,7 +56,7 @@ if point == "rating":
     kill()
 recorder.close()
 if point == "delivery":
-    delivery.wait(60)
+    delivery.wait(PATIENCE)
 kill()
 """
 
@@ -78,7 +79,7 @@ def test_after_a_kill_the_next_start_finishes_the_run(
         [sys.executable, "-c", _CHILD, str(lab.home), point],
         env={**os.environ, "PYTHONPATH": str(root)},
         check=False,
-        timeout=100,
+        timeout=PATIENCE,
     )
     assert child.returncode != 0
     (journal,) = lab.journals_dir.glob("*.jsonl")
@@ -88,7 +89,7 @@ def test_after_a_kill_the_next_start_finishes_the_run(
         turns, ratings, crashed = len(left.turns), len(left.ratings), not left.ended
         assert turns >= 1
     delivery = deliver()
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     stored = Stored(lab)
     run = stored.run()
     assert [s.turns for s in delivery.recovered] == ([turns] if crashed else [])
@@ -160,7 +161,7 @@ def test_a_delivery_cut_off_at_any_step_is_completed_by_the_next(
         left.journal.release()
 
     delivery = deliver(package=package)
-    assert delivery.wait(60), notices
+    assert delivery.wait(PATIENCE), notices
     _assert_exactly_once(lab, session.session_id, [one.trace_id for one in turns])
     assert list(lab.journals_dir.iterdir()) == []
 
@@ -203,7 +204,7 @@ def test_a_torn_journal_is_delivered_up_to_its_last_whole_line(
     journal.path.write_bytes(journal.path.read_bytes()[:-9])
     journal.release()
     delivery = deliver()
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     assert [s.turns for s in delivery.recovered] == [1]
     assert len(Stored(lab).traces()) == 1
 
@@ -232,10 +233,10 @@ def test_a_session_of_another_model_meanwhile_does_not_cost_the_run_its_version(
         turn(0),
         session=start(replace(CANDIDATE, parameters=Parameters(temperature=1.5))),
     )
-    assert other.wait(60)
+    assert other.wait(PATIENCE)
     for left in cut_off._outbox.sessions():
         left.journal.release()
-    assert deliver(package=package).wait(60)
+    assert deliver(package=package).wait(PATIENCE)
     stored = Stored(lab)
     first, second = stored.versions()
     assert second.current_stage == "Staging"

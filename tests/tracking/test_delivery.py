@@ -19,6 +19,7 @@ from llmflowlab.tracking.session_index import SessionIndex
 from llmflowlab.tracking.sessions import Snapshot
 from llmflowlab.tracking.sinks.mlflow import MlflowSink
 from llmflowlab.tracking.store_errors import StoreBusy
+from tests.patience import PATIENCE
 from tests.tracking.conftest import MakeDelivery
 from tests.tracking.helpers import (
     BEGIN_MS,
@@ -36,7 +37,7 @@ from tests.tracking.helpers import (
 def test_a_session_becomes_the_promised_run(lab: Settings, deliver: MakeDelivery) -> None:
     delivery = deliver()
     session = record(lab, delivery, turn(0), failed_turn(1), turn(2))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     run = Stored(lab).run()
     assert delivery.run_id(session.session_id) == run.info.run_id
     assert run.info.run_name == "Chat_Gemini"
@@ -77,7 +78,7 @@ def test_every_turn_is_a_trace_that_mlflow_shows_as_a_chat(
     delivery = deliver()
     turns = [turn(0), failed_turn(1)]
     session = record(lab, delivery, *turns)
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     good, bad = Stored(lab).traces()
     assert [good.info.trace_id, bad.info.trace_id] == [one.trace_id for one in turns]
     assert (good.info.state.value, bad.info.state.value) == ("OK", "ERROR")
@@ -105,7 +106,7 @@ def test_every_turn_is_a_trace_that_mlflow_shows_as_a_chat(
 def test_an_unknown_cost_is_no_metric_but_a_tag(lab: Settings, deliver: MakeDelivery) -> None:
     delivery = deliver()
     record(lab, delivery, turn(0), turn(1, cost_usd=None, tokens_estimated=True))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     run = Stored(lab).run()
     assert "total_cost_estimate" not in run.data.metrics
     assert run.data.tags["llmflowlab.cost"] == "unknown"
@@ -121,7 +122,7 @@ def test_a_free_model_costs_nothing_and_its_tokens_are_counted(
     record(
         lab, delivery, turn(0, cost_usd="0", tokens_estimated=True), session=start(candidate=guide)
     )
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     run = Stored(lab).run()
     assert run.info.run_name == "Chat_Guide"
     assert run.data.metrics["total_cost_estimate"] == 0.0
@@ -134,7 +135,7 @@ def test_parameters_that_were_not_set_are_left_to_the_provider(
     delivery = deliver()
     bare = replace(CANDIDATE, parameters=Parameters(), system=None)
     record(lab, delivery, turn(0, model_version=None), session=start(candidate=bare))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     params = Stored(lab).run().data.params
     assert params["temperature"] == "default"
     assert {"system_prompt", "top_p", "max_tokens", "seed", "model_version"} & set(params) == set()
@@ -144,7 +145,7 @@ def test_a_long_system_prompt_is_kept_whole_as_a_file(lab: Settings, deliver: Ma
     delivery = deliver()
     prompt = "Sei höflich. " * 1000
     record(lab, delivery, turn(0), session=start(replace(CANDIDATE, system=prompt)))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     run = Stored(lab).run()
     assert len(run.data.params["system_prompt"]) == 6000
     assert Stored(lab).artifacts(run.info.run_id)["system_prompt.txt"] == prompt
@@ -156,7 +157,7 @@ def test_the_run_holds_its_own_records_and_the_home_all_of_them(
     delivery = deliver()
     record(lab, delivery, turn(0))
     record(lab, delivery, turn(0), turn(1))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     stored = Stored(lab)
     sizes = set()
     for run in stored.runs():
@@ -179,14 +180,14 @@ def test_a_rating_is_human_feedback_and_the_last_word_counts(
     recorder = ChatRecorder(lab, start(), delivery)
     one = turn(0)
     recorder.record_turn(one)
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     # The trace is there already when these come.
     recorder.record_rating(rating(one, 2, "meh"))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     recorder.record_rating(rating(one, 5, "on reflection"))
     recorder.record_rating(rating(one, True, None))
     recorder.close()
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     (trace,) = Stored(lab).traces()
     found = {a.name: a for a in trace.info.assessments}
     assert set(found) == {"rating", "thumbs_up"}
@@ -202,7 +203,7 @@ def test_turns_are_in_mlflow_while_the_session_still_runs(
     delivery = deliver()
     recorder = ChatRecorder(lab, start(), delivery)
     recorder.record_turn(turn(0))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     stored = Stored(lab)
     assert stored.run().info.status == "RUNNING"
     assert len(stored.traces()) == 1
@@ -215,7 +216,7 @@ def test_a_session_ended_by_ctrl_c_is_finished_and_marked(
 ) -> None:
     delivery = deliver()
     record(lab, delivery, turn(0), interrupted=True)
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     run = Stored(lab).run()
     assert run.info.status == "FINISHED"
     assert run.data.tags["llmflowlab.interrupted"] == "true"
@@ -224,7 +225,7 @@ def test_a_session_ended_by_ctrl_c_is_finished_and_marked(
 def test_a_session_that_carries_another_on_names_it(lab: Settings, deliver: MakeDelivery) -> None:
     delivery = deliver()
     record(lab, delivery, turn(0), session=start(continues="abc"))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     assert Stored(lab).run().data.tags["llmflowlab.continues"] == "abc"
 
 
@@ -232,13 +233,13 @@ def test_a_run_deleted_in_mlflow_does_not_come_back(lab: Settings, deliver: Make
     delivery = deliver()
     recorder = ChatRecorder(lab, start(), delivery)
     recorder.record_turn(turn(0))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     stored = Stored(lab)
     stored.client.delete_run(stored.run().info.run_id)
     recorder.record_turn(turn(1))
     recorder.close()
     # The first attempt meets the deleted run, the next one knows.
-    assert delivery.wait(60) or delivery.wait(60)
+    assert delivery.wait(PATIENCE) or delivery.wait(PATIENCE)
     assert stored.runs() == []
     assert list(lab.journals_dir.iterdir()) == []
 
@@ -250,8 +251,8 @@ def test_two_deliveries_at_once_lose_and_double_nothing(
     sessions = [start() for _ in range(4)]
     for index, session in enumerate(sessions):
         record(lab, (one, other)[index % 2], turn(0), turn(1), session=session)
-    assert one.wait(60)
-    assert other.wait(60)
+    assert one.wait(PATIENCE)
+    assert other.wait(PATIENCE)
     stored = Stored(lab)
     ids = sorted(run.data.tags["llmflowlab.session_id"] for run in stored.runs())
     assert ids == sorted(session.session_id for session in sessions)
@@ -266,6 +267,7 @@ import sys
 from pathlib import Path
 from llmflowlab.agents.package import package
 from llmflowlab.tracking.delivery import Delivery
+from tests.patience import PATIENCE
 from tests.tracking.helpers import record, settings_for, turn
 
 settings = settings_for(Path(sys.argv[1]))
@@ -273,7 +275,7 @@ delivery = Delivery(settings, package=package(), on_notice=print)
 delivery.start()
 for _ in range(2):
     record(settings, delivery, turn(0), turn(1))
-print(delivery.wait(100))
+print(delivery.wait(PATIENCE))
 delivery.stop()
 """
 
@@ -294,7 +296,7 @@ def test_two_processes_on_a_fresh_home_lose_and_double_nothing(settings: Setting
         for _ in range(2)
     ]
     # MLflow says nothing on the screen, not even while it makes its tables.
-    assert [child.communicate(timeout=110) for child in both] == [("True\n", "")] * 2
+    assert [child.communicate(timeout=PATIENCE) for child in both] == [("True\n", "")] * 2
     stored = Stored(settings)
     assert len(stored.runs()) == 4
     assert {run.info.status for run in stored.runs()} == {"FINISHED"}
@@ -321,7 +323,7 @@ def test_a_busy_database_is_tried_again_without_a_word(
     monkeypatch.setattr(MlflowSink, "open", busy)
     delivery = deliver()
     record(lab, delivery, turn(0))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     assert calls >= 3
     assert notices == []
 
@@ -336,11 +338,11 @@ def test_a_surprise_does_not_end_the_delivery(
     with monkeypatch.context() as patch:
         patch.setattr(MlflowSink, "open", surprise)
         record(lab, delivery, turn(0))
-        assert not delivery.wait(60)
+        assert not delivery.wait(PATIENCE)
     assert len(notices) == 1
     assert "RuntimeError" in notices[0]
     assert str(lab.journals_dir) in notices[0]
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     assert len(Stored(lab).traces()) == 1
 
 
@@ -361,7 +363,7 @@ def test_a_session_that_another_process_holds_is_left_alone(
     live.append("start", session)
     live.append("turn", turn(0))
     delivery = deliver()
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     assert delivery.recovered == []
     assert Stored(lab).runs() == []
     live.release()
@@ -371,7 +373,7 @@ def test_a_journal_without_a_turn_is_cleared_away(lab: Settings, deliver: MakeDe
     lab.journals_dir.mkdir(parents=True)
     (lab.journals_dir / "chat-a.jsonl").write_bytes(b'{"kind": "start", "sess')
     delivery = deliver()
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     assert list(lab.journals_dir.iterdir()) == []
     assert delivery.recovered == []
 
@@ -381,7 +383,7 @@ def test_a_journal_that_cannot_be_read_is_set_aside_with_a_word(
 ) -> None:
     lab.journals_dir.mkdir(parents=True)
     (lab.journals_dir / "chat-a.jsonl").write_bytes(b"garbage\n")
-    assert deliver().wait(60)
+    assert deliver().wait(PATIENCE)
     (aside,) = lab.journals_dir.iterdir()
     assert aside.read_bytes() == b"garbage\n"
     assert aside.name in notices[0]
@@ -393,12 +395,12 @@ def test_local_files_that_cannot_be_written_hold_the_session_back_with_a_word(
     lab.artifacts_dir.write_text("in the way", encoding="utf-8")
     delivery = deliver()
     record(lab, delivery, turn(0))
-    assert not delivery.wait(60)
+    assert not delivery.wait(PATIENCE)
     assert delivery.pending() == 1
     assert len(notices) == 1
     assert str(lab.artifacts_dir) in notices[0]
     lab.artifacts_dir.unlink()
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     assert len(Stored(lab).traces()) == 1
 
 
@@ -409,7 +411,7 @@ def test_no_key_reaches_any_file(mlflow_home: Path, deliver: MakeDelivery, packa
     )
     delivery = deliver(settings, package=package)
     record(settings, delivery, turn(0), ratings=())
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     files = [path for path in mlflow_home.rglob("*") if path.is_file()]
     assert len(files) > 5
     assert [str(path) for path in files if secret.encode() in path.read_bytes()] == []

@@ -19,6 +19,7 @@ from llmflowlab.settings import Settings
 from llmflowlab.tracking.session_index import SessionIndex
 from llmflowlab.tracking.sinks.files import LocalRecords
 from llmflowlab.tracking.store import open_store
+from tests.patience import PATIENCE
 from tests.tracking.conftest import MakeDelivery
 from tests.tracking.helpers import CANDIDATE, Stored, record, settings_for, start, turn
 
@@ -34,7 +35,7 @@ def test_own_sessions_are_listed_oldest_first(lab: Settings, deliver: MakeDelive
     delivery = deliver()
     late = record(lab, delivery, turn(0), session=start(started="2026-11-20 12:00:00"))
     early = record(lab, delivery, turn(0), turn(1), session=start(started="2026-11-20 11:00:00"))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     sessions = load_sessions(lab)
     assert [s.session_id for s in sessions] == [early.session_id, late.session_id]
     assert sessions[0].cost == Decimal("0.0002")
@@ -48,7 +49,7 @@ def test_sessions_of_another_home_are_read_from_the_store(
 ) -> None:
     delivery = deliver()
     record(lab, delivery, turn(0), turn(1, cost_usd=None))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     (here,) = load_sessions(lab)
     other = tmp_path / "other"
     other.mkdir()
@@ -67,7 +68,7 @@ def test_records_of_another_home_are_read_from_its_runs(
     delivery = deliver()
     one, two = turn(0, answer="x" * 5000), turn(1)
     record(lab, delivery, one, two)
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     (tmp_path / "other").mkdir()
     other = settings_for(tmp_path / "other", MLFLOW_TRACKING_URI=lab.tracking_uri)
     there = load_records(other, "gemini")
@@ -92,7 +93,7 @@ def test_deleted_runs_are_not_shown(lab: Settings, deliver: MakeDelivery) -> Non
     delivery = deliver()
     record(lab, delivery, turn(0))
     record(lab, delivery, turn(0))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     stored = Stored(lab)
     gone = stored.runs()[0].info.run_id
     stored.client.delete_run(gone)
@@ -112,7 +113,7 @@ def test_unreadable_lines_of_the_index_are_counted_not_fatal(
 ) -> None:
     delivery = deliver()
     record(lab, delivery, turn(0))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     with SessionIndex(lab).path.open("ab") as file:
         file.write(b"garbage\n[]\n")
     said: list[str] = []

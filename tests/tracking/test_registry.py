@@ -3,12 +3,15 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.model_package import ModelPackage
+from tests.known import known
+from tests.patience import PATIENCE
 from tests.tracking.conftest import MakeDelivery
 from tests.tracking.helpers import CANDIDATE, Stored, failed_turn, record, start, turn
 
@@ -18,7 +21,7 @@ def test_a_first_session_registers_a_version_in_staging(
 ) -> None:
     delivery = deliver(package=package)
     record(lab, delivery, turn(0))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     stored = Stored(lab)
     (version,) = stored.versions()
     run = stored.run()
@@ -39,7 +42,7 @@ def test_the_same_candidate_gets_no_second_version(
     delivery = deliver(package=package)
     record(lab, delivery, turn(0))
     record(lab, delivery, turn(0))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     stored = Stored(lab)
     (version,) = stored.versions()
     tags = {run.data.tags["llmflowlab.model_version"] for run in stored.runs()}
@@ -58,15 +61,15 @@ def test_the_same_candidate_gets_no_second_version(
     ],
 )
 def test_another_candidate_gets_a_version_and_the_older_one_is_archived(
-    lab: Settings, deliver: MakeDelivery, package: ModelPackage, change: dict[str, object]
+    lab: Settings, deliver: MakeDelivery, package: ModelPackage, change: dict[str, Any]
 ) -> None:
     delivery = deliver(package=package)
     record(lab, delivery, turn(0))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     stored = Stored(lab)
     stored.client.set_registered_model_alias("llm_gemini_chat", "champion", "1")
     record(lab, delivery, turn(0), session=start(replace(CANDIDATE, **change)))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     assert [v.current_stage for v in stored.versions()] == ["Archived", "Staging"]
     aliases = stored.client.get_registered_model("llm_gemini_chat").aliases
     assert {name: str(number) for name, number in aliases.items()} == {
@@ -80,13 +83,13 @@ def test_nothing_is_taken_out_of_production(
 ) -> None:
     delivery = deliver(package=package)
     record(lab, delivery, turn(0))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     stored = Stored(lab)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         stored.client.transition_model_version_stage("llm_gemini_chat", "1", "Production")
     record(lab, delivery, turn(0))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     (version,) = stored.versions()
     assert version.current_stage == "Production"
 
@@ -96,7 +99,7 @@ def test_a_session_without_an_answer_registers_nothing(
 ) -> None:
     delivery = deliver(package=package)
     record(lab, delivery, failed_turn(0))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     assert Stored(lab).versions() == []
     assert Stored(lab).run().info.status == "FINISHED"
 
@@ -107,19 +110,19 @@ def test_two_deliveries_at_once_register_once(
     one, other = deliver(package=package), deliver(package=package)
     record(lab, one, turn(0))
     record(lab, other, turn(0))
-    assert one.wait(60)
-    assert other.wait(60)
+    assert one.wait(PATIENCE)
+    assert other.wait(PATIENCE)
     assert len(Stored(lab).versions()) == 1
 
 
 def test_the_logged_files_are_code_and_pinned_requirements(
     lab: Settings, deliver: MakeDelivery, package: ModelPackage
 ) -> None:
-    (package.package_path / "__pycache__").mkdir()
-    (package.package_path / "__pycache__" / "x.pyc").write_bytes(b"")
+    (known(package.package_path) / "__pycache__").mkdir()
+    (known(package.package_path) / "__pycache__" / "x.pyc").write_bytes(b"")
     delivery = deliver(package=package)
     record(lab, delivery, turn(0))
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     stored = Stored(lab)
     (version,) = stored.versions()
     model = stored.client.get_logged_model(version.source.removeprefix("models:/"))

@@ -16,6 +16,7 @@ from llmflowlab.tracking.store import open_store, sqlite_path
 from llmflowlab.tracking.store_errors import StoreBusy, StoreUnreachable, safe_uri
 from tests.loopback.server import closed_port
 from tests.mlflow_server import mlflow_server
+from tests.patience import PATIENCE
 from tests.tracking.conftest import MakeDelivery
 from tests.tracking.helpers import Stored, rating, record, settings_for, turn
 
@@ -40,8 +41,8 @@ def test_sessions_held_while_the_server_is_away_arrive_when_it_is_back(
     away = deliver(settings, package=package)
     record(settings, away, first, turn(1), ratings=(rating(first),))
     record(settings, away, turn(0))
-    assert not away.wait(60)
-    assert not away.wait(60)
+    assert not away.wait(PATIENCE)
+    assert not away.wait(PATIENCE)
     assert away.pending() == 2
     assert notices == [
         f"MLflow at http://127.0.0.1:{port} does not answer; the session is kept in "
@@ -58,7 +59,7 @@ def test_sessions_held_while_the_server_is_away_arrive_when_it_is_back(
 
     with mlflow_server(mlflow_home, port):
         delivery = deliver(settings, package=package)
-        assert delivery.wait(100)
+        assert delivery.wait(PATIENCE)
         # These sessions were ended by their own process.
         assert delivery.recovered == []
         stored = Stored(settings)
@@ -102,7 +103,7 @@ def test_a_server_that_hangs_is_given_up_and_said(
         )
         delivery = deliver(hanging)
         record(hanging, delivery, turn(0))
-        assert not delivery.wait(60)
+        assert not delivery.wait(PATIENCE)
     assert delivery.pending() == 1
     assert len(notices) == 1
     assert f"http://***@127.0.0.1:{port} does not answer" in notices[0]
@@ -154,7 +155,7 @@ def test_traces_are_found_by_id(lab: Settings, deliver: MakeDelivery) -> None:
     delivery = deliver()
     one = turn(0)
     record(lab, delivery, one)
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     found = open_store(lab).traces([one.trace_id, "tr-" + "0" * 32])
     assert list(found) == [one.trace_id]
     assert len(found[one.trace_id].data.spans) == 1

@@ -24,6 +24,7 @@ from llmflowlab.tracking.sinks.files import FilesSink
 from llmflowlab.tracking.sinks.mlflow import MlflowSink
 from llmflowlab.tracking.sinks.table import SINKS, Wiring, make_sinks
 from llmflowlab.tracking.store_errors import StoreUnreachable
+from tests.patience import PATIENCE
 from tests.tracking.conftest import MakeDelivery
 from tests.tracking.helpers import Stored, rating, record, settings_for, start, turn
 
@@ -71,7 +72,7 @@ class HeldSink(ListSink):
         self.release = threading.Event()
 
     def open(self, session: Snapshot, at: Cursor) -> Cursor:
-        self.release.wait(60)
+        self.release.wait(PATIENCE)
         return super().open(session, at)
 
 
@@ -110,7 +111,7 @@ def test_the_files_are_whole_when_a_session_is_closed_though_mlflow_hangs(
     assert delivery.pending() == 1
     assert held.turns == []
     held.release.set()
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     assert held.turns == [one.trace_id for one in turns]
     delivery.stop()
 
@@ -124,7 +125,7 @@ def test_the_files_are_whole_when_a_session_is_closed_though_mlflow_is_away(
     record(away, delivery, turn(0))
     assert len(local_turns(away)) == 1
     assert info(away)["sessions"] == 1
-    assert not delivery.wait(60)
+    assert not delivery.wait(PATIENCE)
     assert delivery.pending() == 1
     delivery.stop()
 
@@ -138,7 +139,7 @@ def test_a_sink_that_is_down_holds_no_other_up_and_says_so_for_itself(
     delivery = Delivery(lab, on_notice=notices.append, sinks=[files(lab), down, mlflow])
     delivery.start()
     session = record(lab, delivery, turn(0))
-    assert not delivery.wait(60)
+    assert not delivery.wait(PATIENCE)
     assert Stored(lab).run().info.status == "FINISHED"
     run_id = Stored(lab).run().info.run_id
     (indexed,) = SessionIndex(lab).load().sessions
@@ -148,7 +149,7 @@ def test_a_sink_that_is_down_holds_no_other_up_and_says_so_for_itself(
     ]
     assert delivery.pending() == 1
     down.down = False
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     assert down.closed == [session.session_id]
     assert list(lab.journals_dir.iterdir()) == []
     delivery.stop()
@@ -171,7 +172,7 @@ def test_after_a_kill_each_sink_goes_on_where_it_was(settings: Settings) -> None
     other.down = False
     later = Delivery(settings, sinks=[files(settings), one, other])
     later.start()
-    assert later.wait(60)
+    assert later.wait(PATIENCE)
     assert [found.turns for found in later.recovered] == [2]
     assert one.turns == other.turns == [each.trace_id for each in turns]
     assert (one.ratings, other.ratings) == (1, 1)
@@ -203,7 +204,7 @@ def test_cursors_that_cannot_be_read_cost_a_repetition_only(
     sink = ListSink()
     delivery = Delivery(settings, sinks=[files(settings), sink])
     delivery.start()
-    assert delivery.wait(60)
+    assert delivery.wait(PATIENCE)
     assert len(sink.turns) == len(local_turns(settings)) == 1
     delivery.stop()
 
@@ -229,7 +230,7 @@ _JOURNAL_OF_0_1_0 = (
 def test_a_journal_of_0_1_0_is_delivered(lab: Settings, deliver: MakeDelivery) -> None:
     lab.journals_dir.mkdir(parents=True)
     (lab.journals_dir / "chat-5e55.jsonl").write_text(_JOURNAL_OF_0_1_0, encoding="utf-8")
-    assert deliver().wait(60)
+    assert deliver().wait(PATIENCE)
     run = Stored(lab).run()
     assert (run.info.status, run.info.end_time) == ("FINISHED", 1760000009000)
     assert run.data.metrics["total_tokens"] == 3

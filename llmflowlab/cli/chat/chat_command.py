@@ -25,9 +25,6 @@ from llmflowlab.tracking.records import TurnRecord
 
 __all__ = ["declare_options", "run_command"]
 
-_RUN_ID_PATIENCE = 15.0
-"""Seconds `--json` waits for MLflow to say the run's id."""
-
 
 def declare_options(parser: argparse.ArgumentParser) -> None:
     """Declare what can be typed."""
@@ -148,7 +145,7 @@ def _script(talk: Talk, prompts: Iterable[str], *, literal: bool) -> int:
 def _print_json(app: App, chat: Chat) -> None:
     run_id: str | None = None
     if chat.last_session_id is not None:
-        app.lab.delivery.wait(_RUN_ID_PATIENCE)
+        app.lab.delivery.wait(app.settings.delivery_timeout)
         run_id = app.lab.delivery.run_id(chat.last_session_id)
     print_json(
         {

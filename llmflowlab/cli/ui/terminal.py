@@ -319,6 +319,8 @@ def _live_status(question: questionary.Question, status: StatusSource | None) ->
         while not closed.is_set() and not status.settled:
             status.wait(0.2)
             application.invalidate()
+            # Once a look is late, `wait` returns at once; what it finds is shown all the same.
+            closed.wait(0.2)
         application.invalidate()
 
     threading.Thread(target=redraw, name="menu-status", daemon=True).start()

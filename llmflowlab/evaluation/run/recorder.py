@@ -58,6 +58,11 @@ def main(ledger_file: Path) -> int:
             # The recorder of an evaluation that was killed may not have noticed yet.
             exclusive(settings, f"recording-{evaluation}", patience=60.0),
         ):
+            orders.wait(0)
+            if orders.orphaned:
+                # Killed before this process was ready. Another one may have recorded and closed the
+                # evaluation since, whose runs would be opened again and stay so.
+                return 0
             plan = ledger.plan(evaluation)
             recorder = _Recorder(
                 ledger, evaluation, orders, make=lambda: make(plan, settings, ledger)
