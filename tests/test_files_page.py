@@ -13,7 +13,12 @@ import pytest
 
 from llmflowlab.evaluation.conclude.gates import GateResult
 from llmflowlab.evaluation.conclude.judging_quality import JudgingQuality
-from llmflowlab.evaluation.conclude.verdicts import FrontEntry, Recommendation, Sequential, Verdict
+from llmflowlab.evaluation.conclude.verdicts import (
+    ComparisonVerdict,
+    FrontEntry,
+    Recommendation,
+    Sequential,
+)
 from llmflowlab.evaluation.scores import NotScored
 from llmflowlab.statistics import Interval
 from llmflowlab.statistics.noninferiority import NonInferiority
@@ -139,6 +144,6 @@ def test_what_a_gate_s_kind_adds_is_on_the_page(module: str, kind: str):
 
 
 def test_every_verdict_is_on_the_page():
-    for verdict in (*get_args(Verdict), "non_inferior", "inferior", "not_shown"):
+    for verdict in (*get_args(ComparisonVerdict), "non_inferior", "inferior", "not_shown"):
         assert f"`{verdict}`" in SECTION
     assert all(re.fullmatch(NAMES["REASON"], reason) for reason in get_args(NotScored))

@@ -30,7 +30,7 @@ __all__ = [
     "CallPolicy",
     "Cancellation",
     "Gated",
-    "Passage",
+    "TryDoor",
     "WaitNotice",
     "call",
     "called",
@@ -78,7 +78,7 @@ class WaitNotice:
     max_tries: int
 
 
-class Passage(Protocol):
+class TryDoor(Protocol):
     """What a call passes before each try, and what is told how the try ended."""
 
     async def enter(self, waits: Waits, stop: Stop) -> bool:
@@ -115,7 +115,7 @@ async def called(
     provider: Provider,
     what: Sent,
     waits: Waits,
-    passage: Passage,
+    passage: TryDoor,
     *,
     policy: CallPolicy,
     on_event: Callable[[StreamEvent], None] | None = None,

@@ -19,8 +19,8 @@ from llmflowlab.errors import ExitCode, InputError
 if TYPE_CHECKING:
     import argparse
 
-    from llmflowlab.data.findings import Finding, Report
-    from llmflowlab.data.tables import Table as Rows
+    from llmflowlab.data.findings import DataReport, Finding
+    from llmflowlab.data.tables import DataTable
     from llmflowlab.tracking.datasets import RegisteredDataset
 
 __all__ = ["declare_options", "run_command"]
@@ -80,7 +80,7 @@ def _past(app: App) -> Any:
         return past_rows(ledger)
 
 
-def _show(app: App, report: Report) -> None:
+def _show(app: App, report: DataReport) -> None:
     from llmflowlab.data.findings import ADVICE
 
     say = app.screen.say
@@ -120,7 +120,7 @@ def _lines(finding: Finding) -> list[str]:
     return [f"  {line}" for line in lines]
 
 
-def _counted(report: Report) -> str:
+def _counted(report: DataReport) -> str:
     counts = report.counts
     return ", ".join(
         (
@@ -248,7 +248,7 @@ def _show_registered(app: App, entries: Sequence[RegisteredDataset]) -> None:
     )
 
 
-def _read(app: App, file: str) -> tuple[Rows, str]:
+def _read(app: App, file: str) -> tuple[DataTable, str]:
     from llmflowlab.data.tables import read_table
 
     table = read_table(Path(file).expanduser())

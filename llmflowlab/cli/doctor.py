@@ -21,7 +21,7 @@ from llmflowlab.errors import ExitCode, LabError
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.factory import provider_class
 
-__all__ = ["Check", "declare_options", "examine", "run_command", "show_checks"]
+__all__ = ["Diagnosis", "declare_options", "examine", "run_command", "show_checks"]
 
 State: TypeAlias = Literal["ok", "note", "missing"]
 
@@ -41,7 +41,7 @@ _READINESS_PATIENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Diagnosis:
     """One thing that was looked at."""
 
     name: str
@@ -96,7 +96,7 @@ def show_checks(app: App, *, as_json: bool) -> int:
     return ExitCode.DONE if usable else ExitCode.NOT_CONFIGURED
 
 
-def examine(app: App) -> Iterator[Check]:
+def examine(app: App) -> Iterator[Diagnosis]:
     """Look at one thing after the other; nothing here raises."""
     checks = app.lab.checks
     yield _python()
@@ -104,27 +104,27 @@ def examine(app: App) -> Iterator[Check]:
     checks.wait(_READINESS_PATIENCE)
     for name, state in checks.snapshot().items():
         if state is not None and state.ready:
-            yield Check(name=LABELS[name], state="ok", text=state.text)
+            yield Diagnosis(name=LABELS[name], state="ok", text=state.text)
         else:
             text = "no answer in time" if state is None else state.text
-            yield Check(name=LABELS[name], state="missing", text=text)
+            yield Diagnosis(name=LABELS[name], state="missing", text=text)
     for look in (_language, _tokens, _prices, _home, _space, _tracking, _journals):
         yield _safely(look, app)
 
 
-def _safely(look: Callable[[App], Check], app: App) -> Check:
+def _safely(look: Callable[[App], Diagnosis], app: App) -> Diagnosis:
     try:
         return look(app)
     except LabError as exc:
-        return Check(name=_NAMES[look], state="missing", text=exc.message)
+        return Diagnosis(name=_NAMES[look], state="missing", text=exc.message)
     except OSError as exc:
-        return Check(name=_NAMES[look], state="missing", text=str(exc.strerror or exc))
+        return Diagnosis(name=_NAMES[look], state="missing", text=str(exc.strerror or exc))
 
 
-def _python() -> Check:
+def _python() -> Diagnosis:
     found = ".".join(map(str, sys.version_info[:3]))
     fits = (3, 10) <= sys.version_info[:2] <= (3, 13)
-    return Check(
+    return Diagnosis(
         name="Python",
         state="ok" if fits else "note",
         text=found,
@@ -132,7 +132,7 @@ def _python() -> Check:
     )
 
 
-def _packages() -> Check:
+def _packages() -> Diagnosis:
     missing, found = [], []
     for name in _PACKAGES:
         try:
@@ -140,20 +140,20 @@ def _packages() -> Check:
         except PackageNotFoundError:
             missing.append(name)
     if missing:
-        return Check(
+        return Diagnosis(
             name="Packages",
             state="missing",
             text=f"not installed: {', '.join(missing)}",
             remedy="Run: pip install -r requirements.txt",
         )
-    return Check(name="Packages", state="ok", text=", ".join(found))
+    return Diagnosis(name="Packages", state="ok", text=", ".join(found))
 
 
-def _language(app: App) -> Check:
+def _language(app: App) -> Diagnosis:
     app.lab.detector.detect("A plain English sentence, so that the model is loaded.")
     source = app.lab.detector.source
     if source is None:
-        return Check(
+        return Diagnosis(
             name="Language detection",
             state="note",
             text="no fastText model could be loaded; languages stay unknown",
@@ -164,14 +164,14 @@ def _language(app: App) -> Check:
         if source == "lid.176.bin"
         else (f"Put lid.176.bin into {app.settings.models_dir} for more exact detection.")
     )
-    return Check(name="Language detection", state="ok", text=source, remedy=better)
+    return Diagnosis(name="Language detection", state="ok", text=source, remedy=better)
 
 
-def _tokens(app: App) -> Check:
+def _tokens(app: App) -> Diagnosis:
     app.lab.counter.preload()
     if app.lab.counter.wait(timeout=_TIKTOKEN_PATIENCE):
-        return Check(name="Token counting", state="ok", text="tiktoken is loaded")
-    return Check(
+        return Diagnosis(name="Token counting", state="ok", text="tiktoken is loaded")
+    return Diagnosis(
         name="Token counting",
         state="note",
         text=app.lab.counter.failure() or "tiktoken's encoding is still being downloaded",
@@ -179,59 +179,59 @@ def _tokens(app: App) -> Check:
     )
 
 
-def _prices(app: App) -> Check:
+def _prices(app: App) -> Diagnosis:
     _ = app.lab.prices
     file = app.settings.prices_file
     own = f"with your own in {file}" if file.is_file() else "genai-prices' list"
-    return Check(name="Prices", state="ok", text=own)
+    return Diagnosis(name="Prices", state="ok", text=own)
 
 
-def _home(app: App) -> Check:
+def _home(app: App) -> Diagnosis:
     home = app.settings.home
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=home):
             pass
     except OSError as exc:
-        return Check(
+        return Diagnosis(
             name="Home folder",
             state="missing",
             text=f"{home} cannot be written ({exc.strerror})",
             remedy="Set LLMFLOWLAB_HOME to a folder of yours.",
         )
-    return Check(name="Home folder", state="ok", text=str(home))
+    return Diagnosis(name="Home folder", state="ok", text=str(home))
 
 
-def _space(app: App) -> Check:
+def _space(app: App) -> Diagnosis:
     free = shutil.disk_usage(app.settings.home).free
     if free < _LITTLE_SPACE:
-        return Check(
+        return Diagnosis(
             name="Disk space",
             state="note",
             text=f"{bytes_text(free)} free",
             remedy="Make room, or set LLMFLOWLAB_HOME to another disk.",
         )
-    return Check(name="Disk space", state="ok", text=f"{bytes_text(free)} free")
+    return Diagnosis(name="Disk space", state="ok", text=f"{bytes_text(free)} free")
 
 
-def _tracking(app: App) -> Check:
+def _tracking(app: App) -> Diagnosis:
     uri = app.settings.tracking_uri
     if uri.startswith("sqlite:///") and app.settings.get("MLFLOW_TRACKING_URI") is None:
         file = app.settings.home / "mlflow.db"
         if not file.exists():
-            return Check(
+            return Diagnosis(
                 name="Tracking", state="ok", text=f"{file} will be made with the first session"
             )
     app.lab.store()
-    return Check(name="Tracking", state="ok", text=app.lab.store_address)
+    return Diagnosis(name="Tracking", state="ok", text=app.lab.store_address)
 
 
-def _journals(app: App) -> Check:
+def _journals(app: App) -> Diagnosis:
     folder = app.settings.journals_dir
     waiting = len(list(folder.glob("*.jsonl"))) if folder.is_dir() else 0
     if not waiting:
-        return Check(name="Journals", state="ok", text="everything is delivered to MLflow")
-    return Check(
+        return Diagnosis(name="Journals", state="ok", text="everything is delivered to MLflow")
+    return Diagnosis(
         name="Journals",
         state="note",
         text=f"{plural(waiting, 'session')} not yet delivered to MLflow",
@@ -239,7 +239,7 @@ def _journals(app: App) -> Check:
     )
 
 
-_NAMES: dict[Callable[[App], Check], str] = {
+_NAMES: dict[Callable[[App], Diagnosis], str] = {
     _language: "Language detection",
     _tokens: "Token counting",
     _prices: "Prices",

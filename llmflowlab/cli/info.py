@@ -23,7 +23,7 @@ from llmflowlab.cli.output import give
 from llmflowlab.cli.ui.screen import Choice, Table
 from llmflowlab.errors import ExitCode
 from llmflowlab.history.models import FEW_TURNS, ModelSummary
-from llmflowlab.history.summary import Comparison, compare
+from llmflowlab.history.summary import ModelComparison, compare
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.text.sanitize import neutralise
 
@@ -101,7 +101,7 @@ def info_screen(app: App) -> None:
             app.screen.say()
 
 
-def _read(app: App, provider: str | None) -> tuple[Comparison, Sequence[SessionSummary]]:
+def _read(app: App, provider: str | None) -> tuple[ModelComparison, Sequence[SessionSummary]]:
     # Imported here: the parts of the past take a moment to load.
     from llmflowlab.lab.info import read_past
 
@@ -109,7 +109,7 @@ def _read(app: App, provider: str | None) -> tuple[Comparison, Sequence[SessionS
     return compare(past.sessions, past.evaluations), past.sessions
 
 
-def _show(app: App, comparison: Comparison, sessions: int) -> None:
+def _show(app: App, comparison: ModelComparison, sessions: int) -> None:
     screen = app.screen
     if not comparison.models:
         screen.say("Nothing is recorded yet: chat with a model or run an evaluation first.")
@@ -125,7 +125,7 @@ def _show(app: App, comparison: Comparison, sessions: int) -> None:
     screen.say()
 
 
-def comparison_table(comparison: Comparison, sessions: int) -> Table:
+def comparison_table(comparison: ModelComparison, sessions: int) -> Table:
     """Set the models side by side, winners marked."""
     winners = {
         2: comparison.fastest,
@@ -168,7 +168,7 @@ def _quality(model: ModelSummary) -> str | None:
     return "not evaluated" if model.quality is None else percent(model.quality.mean)
 
 
-def answers(comparison: Comparison) -> list[str]:
+def answers(comparison: ModelComparison) -> list[str]:
     """Answer the questions people ask of a comparison, from known values only."""
     by_name = {model.reference: model for model in comparison.models}
 
@@ -246,7 +246,7 @@ def _show_details(app: App, provider: str, everything: Sequence[SessionSummary])
         app.screen.say(f"  {name:<24} {'unknown' if shown is None else shown}")
 
 
-def _document(comparison: Comparison, sessions: int) -> dict[str, Any]:
+def _document(comparison: ModelComparison, sessions: int) -> dict[str, Any]:
     return {
         "sessions": sessions,
         "models": [_model_json(model) for model in comparison.models],

@@ -12,7 +12,7 @@ from llmflowlab.data.names import fold
 from llmflowlab.data.records import Record
 from llmflowlab.data.values import as_text, structured
 
-__all__ = ["LETTERS", "OptionSource", "Options", "lettered", "option_columns", "options_from"]
+__all__ = ["LETTERS", "ChoiceOptions", "OptionSource", "lettered", "option_columns", "options_from"]
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _PREFIXES = ("option", "choice", "answeroption", "op", "opt", "sol", "ending", "antwortoption")
@@ -23,7 +23,7 @@ _LETTER = re.compile(r"^[(\[\"']?([A-Za-z])[).:\]\"']?\.?$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class ChoiceOptions:
     """What one row offers."""
 
     texts: tuple[str, ...]
@@ -79,13 +79,13 @@ class OptionSource:
     base: int | None = None
     """The number of the first option where expected answers are places; None where they are not."""
 
-    def of(self, record: Record) -> Options | None:
+    def of(self, record: Record) -> ChoiceOptions | None:
         """Return a row's options; None where it offers fewer than two."""
         if self.cell is None:
             texts = [record.cells.get(column, "").strip() for column in self.columns]
             while texts and not texts[-1]:
                 texts.pop()
-            return Options(texts=tuple(texts)) if len(texts) > 1 and all(texts) else None
+            return ChoiceOptions(texts=tuple(texts)) if len(texts) > 1 and all(texts) else None
         value = record.values.get(self.cell)
         text = record.cells.get(self.cell, "")
         return options_from(value if value is not None else text)
@@ -97,7 +97,7 @@ def lettered(texts: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def options_from(value: Any) -> Options | None:
+def options_from(value: Any) -> ChoiceOptions | None:
     """Return the options that a value holds; None where it holds fewer than two.
 
     Recognised: a list of texts; `{"text": [...], "label": [...]}`; `{"A": "...", "B": "..."}`; a list
@@ -130,7 +130,7 @@ def _marked(text: str) -> list[str]:
     return [text[m.end() : end].strip(" ,;|\n") for m, end in zip(marks, ends, strict=True)]
 
 
-def _of_object(value: Mapping[str, Any]) -> Options | None:
+def _of_object(value: Mapping[str, Any]) -> ChoiceOptions | None:
     keys = {fold(str(key)): item for key, item in value.items()}
     texts = keys.get("text", keys.get("texts", keys.get("choices")))
     labels = keys.get("label", keys.get("labels"))
@@ -149,7 +149,9 @@ def _of_object(value: Mapping[str, Any]) -> Options | None:
     return None
 
 
-def _made(texts: Sequence[Any], labels: Sequence[Any], right: int | None = None) -> Options | None:
+def _made(
+    texts: Sequence[Any], labels: Sequence[Any], right: int | None = None
+) -> ChoiceOptions | None:
     if any(isinstance(text, list | Mapping) for text in texts):
         return None
     plain = [as_text(text).strip() for text in texts]
@@ -161,7 +163,7 @@ def _made(texts: Sequence[Any], labels: Sequence[Any], right: int | None = None)
         plain = [_LEADING.sub("", text).strip() or text for text in plain]
     named = tuple(as_text(label).strip() for label in labels)
     usable = len(named) == len(plain) and len(set(named)) == len(named) and all(named)
-    return Options(texts=tuple(plain), labels=named if usable else (), right=right)
+    return ChoiceOptions(texts=tuple(plain), labels=named if usable else (), right=right)
 
 
 def option_columns(

@@ -13,7 +13,7 @@ from typing import Any
 
 from llmflowlab.data.dataset import digest_of_rows, usable_rows
 from llmflowlab.data.layout import layout_of
-from llmflowlab.data.records import Record, Table
+from llmflowlab.data.records import DataTable, Record
 from llmflowlab.data.tables import read_table
 from llmflowlab.errors import InputError
 from llmflowlab.files import write_atomically
@@ -27,7 +27,7 @@ _FLAT = frozenset({".csv", ".tsv"})
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write_table(table: Table, path: Path, *, force: bool = False) -> None:
+def write_table(table: DataTable, path: Path, *, force: bool = False) -> None:
     """Write rows to a file in the format that its ending names.
 
     The bytes are read back and compared before they take their place: what a format cannot hold is an
@@ -84,7 +84,7 @@ def refuse_taken(paths: Sequence[Path], *, force: bool) -> None:
             raise InputError(f"{path} exists already; choose another name or give --force.")
 
 
-def formula_cells(table: Table) -> int:
+def formula_cells(table: DataTable) -> int:
     """Count the cells that a spreadsheet would take for a formula."""
     return sum(
         cell.startswith(_FORMULA) and not _is_number(cell)
@@ -101,7 +101,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _encoded(table: Table, kind: str) -> bytes:
+def _encoded(table: DataTable, kind: str) -> bytes:
     rows = [[record.cells.get(column, "") for column in table.columns] for record in table.records]
     if kind == ".parquet":
         return _parquet(table)
@@ -122,13 +122,13 @@ def _encoded(table: Table, kind: str) -> bytes:
     return "".join(json.dumps(o, ensure_ascii=False) + "\n" for o in objects).encode("utf-8")
 
 
-def _object(table: Table, record: Record) -> dict[str, Any]:
+def _object(table: DataTable, record: Record) -> dict[str, Any]:
     return {
         column: record.values.get(column, record.cells.get(column, "")) for column in table.columns
     }
 
 
-def _parquet(table: Table) -> bytes:
+def _parquet(table: DataTable) -> bytes:
     # Imported here: only this format needs it.
     import pyarrow as pa
     from pyarrow import parquet
@@ -150,7 +150,7 @@ def _parquet(table: Table) -> bytes:
     return sink.getvalue()
 
 
-def _text_lists(table: Table) -> set[str]:
+def _text_lists(table: DataTable) -> set[str]:
     """Return the columns whose every list or object is a list of texts."""
     found = {column for record in table.records for column in record.values}
     return found - {
@@ -161,7 +161,7 @@ def _text_lists(table: Table) -> set[str]:
     }
 
 
-def spread_columns(table: Table, path: Path) -> dict[str, list[str]]:
+def spread_columns(table: DataTable, path: Path) -> dict[str, list[str]]:
     """Return, by its column, the columns among which several accepted answers are spread in a file."""
     if Path(path).suffix.lower() not in _FLAT:
         return {}
@@ -175,7 +175,7 @@ def spread_columns(table: Table, path: Path) -> dict[str, list[str]]:
     return {answer: [answer, *(f"{answer}_{i}" for i in range(2, most + 1))]} if most > 1 else {}
 
 
-def _spread(table: Table, path: Path) -> Table:
+def _spread(table: DataTable, path: Path) -> DataTable:
     """Return a table in which several accepted answers stand in columns of their own.
 
     Raises:
@@ -197,10 +197,10 @@ def _spread(table: Table, path: Path) -> Table:
             records[i] = Record(record.line, cells, values)
         place = columns.index(answer)
         columns = (*columns[:place], *into, *columns[place + 1 :])
-    return Table(columns, tuple(records), table.warnings)
+    return DataTable(columns, tuple(records), table.warnings)
 
 
-def _digest(table: Table) -> str | None:
+def _digest(table: DataTable) -> str | None:
     """Return the digest of what a table asks and expects; None where it is no benchmark."""
     try:
         rows, bad = usable_rows(table, layout_of(table, {}, ""))
@@ -209,7 +209,7 @@ def _digest(table: Table) -> str | None:
     return None if bad else digest_of_rows(rows)
 
 
-def _verify(data: bytes, kind: str, table: Table, path: Path, before: str | None) -> None:
+def _verify(data: bytes, kind: str, table: DataTable, path: Path, before: str | None) -> None:
     handle, name = tempfile.mkstemp(suffix=kind)
     written = Path(name)
     try:

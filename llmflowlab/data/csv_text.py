@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from llmflowlab.data.bounds import refuse_many_columns
 from llmflowlab.data.decoding import decode
 from llmflowlab.data.names import is_usual_name
-from llmflowlab.data.records import BadRow, Record, Table
+from llmflowlab.data.records import BadRow, DataTable, Record
 from llmflowlab.errors import DatasetError
 
 __all__ = ["header_at", "read_csv", "table_of_cells"]
@@ -23,7 +23,7 @@ _TITLE_LINES = 6
 """Records among which the header is looked for."""
 
 
-def read_csv(content: bytes, *, file: str, tab: bool) -> Table:
+def read_csv(content: bytes, *, file: str, tab: bool) -> DataTable:
     """Read delimited text.
 
     Args:
@@ -53,7 +53,7 @@ def read_csv(content: bytes, *, file: str, tab: bool) -> Table:
 
 def table_of_cells(
     lines: Iterator[tuple[int, list[str]]], file: str, warnings: tuple[str, ...]
-) -> Table:
+) -> DataTable:
     """Return lines of cells, each with its number, as a table; the first that names columns is its header.
 
     Cells that are empty may be missing at the end of a row, and there may be too many of them:
@@ -99,7 +99,7 @@ def table_of_cells(
             f"{rows_are} shorter than the header (the first in line {short[0]}); the cells that are "
             "missing were read as empty.",
         )
-    return Table(columns, tuple(records), warnings, tuple(bad))
+    return DataTable(columns, tuple(records), warnings, tuple(bad))
 
 
 def header_at(records: Sequence[Sequence[str]]) -> int:

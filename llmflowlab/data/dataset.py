@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.data.layout import Layout, layout_of
-from llmflowlab.data.records import BadRow, Table, refusal
+from llmflowlab.data.records import BadRow, DataTable, refusal
 from llmflowlab.data.remarks import left_out, remarks_on
 from llmflowlab.data.rows import Row, read_row
 from llmflowlab.data.tables import read_table
@@ -110,7 +110,7 @@ def load_dataset(
 
 
 def usable_rows(
-    table: Table, layout: Layout, *, gapless: bool = True
+    table: DataTable, layout: Layout, *, gapless: bool = True
 ) -> tuple[tuple[Row, ...], tuple[BadRow, ...]]:
     """Return the rows of a file that can be asked, and those that cannot, each with its reason.
 

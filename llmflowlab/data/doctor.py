@@ -11,13 +11,13 @@ from pathlib import Path
 from llmflowlab.data.balance import uneven_categories, wrong_languages
 from llmflowlab.data.columns import Columns
 from llmflowlab.data.dataset import Row, usable_rows
-from llmflowlab.data.findings import ADVICE, Finding, Kind, Report, RowRef, Severity
+from llmflowlab.data.findings import ADVICE, DataReport, Finding, Kind, RowRef, Severity
 from llmflowlab.data.keys import contains_words, same_text, words
 from llmflowlab.data.layout import layout_of
 from llmflowlab.data.logic import SAYS_LITTLE
 from llmflowlab.data.near import near_pairs
 from llmflowlab.data.past import PastRow, past_findings
-from llmflowlab.data.records import BadRow, Table, refusal
+from llmflowlab.data.records import BadRow, DataTable, refusal
 from llmflowlab.data.remarks import left_out
 from llmflowlab.data.tables import read_table
 from llmflowlab.data.texts import damage, leaks
@@ -43,7 +43,7 @@ def examine(
     detect: Callable[[str], str | None],
     past: Mapping[str, PastRow] | None = None,
     skip_bad: bool = False,
-) -> Report:
+) -> DataReport:
     """Examine a file; it is only read.
 
     Args:
@@ -89,7 +89,7 @@ def examine(
             remarks.append("No earlier evaluation has enough answers to these questions.")
     kinds = list(ADVICE)
     findings.sort(key=lambda f: (_ORDER[f.severity], kinds.index(f.kind)))
-    return Report(
+    return DataReport(
         file=str(path),
         rows=len(rows) if skip_bad else len(rows) + len(bad),
         columns=layout.roles(),
@@ -100,7 +100,7 @@ def examine(
     )
 
 
-def _refused(one: BadRow, table: Table, columns: Columns) -> Finding:
+def _refused(one: BadRow, table: DataTable, columns: Columns) -> Finding:
     asked = next((r.cells[columns.question] for r in table.records if r.line == one.line), "")
     text = asked if one.line is not None else ""
     ref = RowRef(one.row, one.line, str(one.row), text)

@@ -10,7 +10,7 @@ from typing import Any
 
 from llmflowlab.data.bounds import MOST_CELLS, refuse_many_columns
 from llmflowlab.data.csv_text import table_of_cells
-from llmflowlab.data.records import Table
+from llmflowlab.data.records import DataTable
 from llmflowlab.errors import DatasetError, InputError
 
 __all__ = ["read_excel"]
@@ -21,7 +21,7 @@ _BROKEN = "cannot be read as a workbook; save it again as .xlsx or CSV."
 _ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!"})
 
 
-def read_excel(path: Path) -> Table:
+def read_excel(path: Path) -> DataTable:
     """Read a workbook. Formulas count as what was last calculated, dates as ISO 8601 texts.
 
     Raises:
@@ -55,7 +55,7 @@ def _other(names: list[str]) -> str:
     return "an OpenDocument file" if "content.xml" in names else "a zip archive"
 
 
-def _sheet(path: Path, *, formulas: bool) -> Table:
+def _sheet(path: Path, *, formulas: bool) -> DataTable:
     # Imported here: only this format needs it.
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException

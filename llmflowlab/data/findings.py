@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-__all__ = ["ADVICE", "Finding", "Kind", "Report", "RowRef", "Severity"]
+__all__ = ["ADVICE", "DataReport", "Finding", "Kind", "RowRef", "Severity"]
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
 """An error makes figures wrong or the file unusable; a warning may; a note is worth knowing."""
@@ -115,7 +115,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class DataReport:
     """The whole examination."""
 
     file: str

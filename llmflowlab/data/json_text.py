@@ -7,7 +7,7 @@ from typing import Any
 
 from llmflowlab.data.decoding import decode
 from llmflowlab.data.documents import rows_of
-from llmflowlab.data.records import BadRow, Record, Table, make_record, make_table
+from llmflowlab.data.records import BadRow, DataTable, Record, make_record, make_table
 from llmflowlab.data.values import kind_of, loads
 from llmflowlab.errors import DatasetError
 
@@ -17,7 +17,7 @@ _EMPTY = "is empty; add at least one question."
 _DEEP = "the JSON is nested too deeply."
 
 
-def read_json_lines(content: bytes, file: str) -> Table:
+def read_json_lines(content: bytes, file: str) -> DataTable:
     """Read one object a line; a whole document under the ending of lines is read as what it is.
 
     Raises:
@@ -34,7 +34,7 @@ def read_json_lines(content: bytes, file: str) -> Table:
     return _lines(text, file, warnings)
 
 
-def read_json(content: bytes, file: str) -> Table:
+def read_json(content: bytes, file: str) -> DataTable:
     """Read a document: an array of objects, or an object that holds rows.
 
     Raises:
@@ -75,7 +75,7 @@ def _document(text: str) -> Any:
     return value if isinstance(value, dict) or any(isinstance(i, dict) for i in value) else None
 
 
-def _lines(text: str, file: str, warnings: tuple[str, ...]) -> Table:
+def _lines(text: str, file: str, warnings: tuple[str, ...]) -> DataTable:
     records: list[Record] = []
     bad: list[BadRow] = []
     row = 0
@@ -104,7 +104,7 @@ def _parsed(line: str) -> tuple[Any, str | None]:
     return value, None
 
 
-def _table(value: Any, file: str, warnings: tuple[str, ...]) -> Table:
+def _table(value: Any, file: str, warnings: tuple[str, ...]) -> DataTable:
     rows = rows_of(value, file)
     records: list[Record] = []
     bad: list[BadRow] = []

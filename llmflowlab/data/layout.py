@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
-from llmflowlab.data.choices import Options, OptionSource, option_columns
+from llmflowlab.data.choices import ChoiceOptions, OptionSource, option_columns
 from llmflowlab.data.columns import Columns, assign_columns
 from llmflowlab.data.names import NAMES, fold
-from llmflowlab.data.records import Record, Table
+from llmflowlab.data.records import DataTable, Record
 from llmflowlab.data.shapes import answers_of
 from llmflowlab.data.values import kind_of, structured
 
@@ -78,7 +78,7 @@ _CALLED = {
 }
 
 
-def layout_of(table: Table, mapping: Mapping[str, str], file: str) -> Layout:
+def layout_of(table: DataTable, mapping: Mapping[str, str], file: str) -> Layout:
     """Look at a whole file and return how its rows are read.
 
     Args:
@@ -129,7 +129,7 @@ def more_answers(
 
 
 def _options(
-    table: Table, columns: Columns, taken: frozenset[str], remarks: list[str]
+    table: DataTable, columns: Columns, taken: frozenset[str], remarks: list[str]
 ) -> OptionSource | None:
     """Return where the options are, if the expected answers are among them."""
     if columns.messages is not None:
@@ -177,7 +177,7 @@ def _options(
 
 
 def _base(
-    asked: Iterable[tuple[Options, str]], column: str | None, *, numbered: bool
+    asked: Iterable[tuple[ChoiceOptions, str]], column: str | None, *, numbered: bool
 ) -> int | None:
     """Return from where the answers of a file count their options; None where they are no places."""
     pairs = list(asked)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.data.bounds import MOST_CELLS, MOST_UNPACKED, refuse_many_columns
-from llmflowlab.data.records import BadRow, Record, Table, make_record, make_table
+from llmflowlab.data.records import BadRow, DataTable, Record, make_record, make_table
 from llmflowlab.data.values import without_nan
 from llmflowlab.errors import DatasetError
 
@@ -16,7 +16,7 @@ _PIECE = 512
 """Rows read at once."""
 
 
-def read_parquet(path: Path) -> Table:
+def read_parquet(path: Path) -> DataTable:
     """Read a Parquet file; what pandas writes for a missing value is missing.
 
     Raises:

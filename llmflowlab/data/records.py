@@ -11,7 +11,7 @@ from llmflowlab.data.names import NAMES, USUAL_NAMES, fold
 from llmflowlab.data.values import alone, as_text, structured
 from llmflowlab.errors import DatasetError
 
-__all__ = ["BadRow", "Record", "Table", "make_record", "make_table", "refusal", "value_of"]
+__all__ = ["BadRow", "DataTable", "Record", "make_record", "make_table", "refusal", "value_of"]
 
 _ASKED = frozenset({"inputs", "input", "vars"})
 _SAID = frozenset({"outputs", "output"})
@@ -53,7 +53,7 @@ class BadRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class DataTable:
     """A whole file."""
 
     columns: tuple[str, ...]
@@ -93,7 +93,7 @@ def make_record(value: Mapping[str, Any], line: int | None) -> Record:
 
 def make_table(
     records: list[Record], warnings: tuple[str, ...], file: str, bad: tuple[BadRow, ...] = ()
-) -> Table:
+) -> DataTable:
     """Return records as a table whose columns stand in the order in which they are met.
 
     Raises:
@@ -103,7 +103,7 @@ def make_table(
     for record in records:
         columns.update(dict.fromkeys(record.cells))
         refuse_many_columns(columns, file)
-    return Table(tuple(columns), tuple(records), warnings, bad)
+    return DataTable(tuple(columns), tuple(records), warnings, bad)
 
 
 def _flat(value: Mapping[str, Any]) -> dict[str, Any]:

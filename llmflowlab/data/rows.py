@@ -9,7 +9,7 @@ from typing import Any
 
 from llmflowlab.data.answers import answers_in
 from llmflowlab.data.bounds import too_long
-from llmflowlab.data.choices import LETTERS, Options, lettered
+from llmflowlab.data.choices import LETTERS, ChoiceOptions, lettered
 from llmflowlab.data.conversations import RowConversation, row_conversation
 from llmflowlab.data.layout import Layout
 from llmflowlab.data.names import fold
@@ -197,7 +197,7 @@ def _given(record: Record, column: str | None) -> str | None:
 
 
 def _with_options(
-    question: str, answers: list[str], options: Options, base: int | None
+    question: str, answers: list[str], options: ChoiceOptions, base: int | None
 ) -> tuple[str, list[str]]:
     """Show the options under the question, and accept the right one by its text and its letter."""
     shown = options.stand_in(question)

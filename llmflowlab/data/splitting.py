@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from llmflowlab.data.columns import assign_columns
 from llmflowlab.data.keys import same_text
 from llmflowlab.data.near import near_pairs
-from llmflowlab.data.records import Record, Table
+from llmflowlab.data.records import DataTable, Record
 from llmflowlab.errors import InputError
 
 __all__ = ["parse_parts", "sample_table", "split_table"]
@@ -43,7 +43,7 @@ def parse_parts(text: str) -> dict[str, float]:
     return parts
 
 
-def sample_table(table: Table, n: int, *, seed: int, by: str | None, file: str) -> Table:
+def sample_table(table: DataTable, n: int, *, seed: int, by: str | None, file: str) -> DataTable:
     """Draw rows without replacement, kept in the file's order.
 
     Args:
@@ -70,18 +70,18 @@ def sample_table(table: Table, n: int, *, seed: int, by: str | None, file: str) 
         if quotas[strata[i]] > 0:
             quotas[strata[i]] -= 1
             taken.append(i)
-    return Table(table.columns, tuple(records[i] for i in sorted(taken)), table.warnings)
+    return DataTable(table.columns, tuple(records[i] for i in sorted(taken)), table.warnings)
 
 
 def split_table(
-    table: Table,
+    table: DataTable,
     parts: Mapping[str, float],
     *,
     seed: int,
     by: str | None,
     mapping: Mapping[str, str],
     file: str,
-) -> dict[str, Table]:
+) -> dict[str, DataTable]:
     """Divide rows among parts; questions that are the same or nearly so stay together.
 
     Args:
@@ -125,7 +125,7 @@ def split_table(
             f"{file} has too few different questions: part {empty[0]!r} would stay empty."
         )
     return {
-        name: Table(table.columns, tuple(records[i] for i in sorted(rows)), table.warnings)
+        name: DataTable(table.columns, tuple(records[i] for i in sorted(rows)), table.warnings)
         for name, rows in assigned.items()
     }
 
@@ -141,7 +141,7 @@ def _quotas(size: int, parts: Mapping[str, float], owed: Mapping[str, float]) ->
     return quotas
 
 
-def _strata(table: Table, by: str | None, file: str) -> list[str]:
+def _strata(table: DataTable, by: str | None, file: str) -> list[str]:
     if by is None:
         return [""] * len(table.records)
     column = by

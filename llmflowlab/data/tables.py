@@ -9,11 +9,11 @@ from llmflowlab.data.csv_text import read_csv
 from llmflowlab.data.excel_file import read_excel
 from llmflowlab.data.json_text import read_json, read_json_lines
 from llmflowlab.data.parquet_file import read_parquet
-from llmflowlab.data.records import Record, Table, refusal
+from llmflowlab.data.records import DataTable, Record, refusal
 from llmflowlab.data.whatis import what_else
 from llmflowlab.errors import InputError
 
-__all__ = ["Record", "Table", "read_table"]
+__all__ = ["DataTable", "Record", "read_table"]
 
 _CSV = frozenset({".csv", ".tsv", ".txt"})
 _JSON_LINES = frozenset({".jsonl", ".ndjson"})
@@ -21,7 +21,7 @@ _PARQUET = frozenset({".parquet", ".pq"})
 _EXCEL = frozenset({".xlsx", ".xlsm"})
 
 
-def read_table(path: Path, *, keep_bad: bool = False) -> Table:
+def read_table(path: Path, *, keep_bad: bool = False) -> DataTable:
     """Read a file of rows.
 
     Args:
@@ -38,7 +38,7 @@ def read_table(path: Path, *, keep_bad: bool = False) -> Table:
     return table
 
 
-def _read(path: Path) -> Table:
+def _read(path: Path) -> DataTable:
     kind = path.suffix.lower()
     content = _content(path)
     if (what := what_else(content)) is not None:

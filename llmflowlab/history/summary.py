@@ -14,11 +14,11 @@ from llmflowlab.history.advice import advice
 from llmflowlab.history.models import ModelSummary, Quality
 from llmflowlab.tracking.summaries import EvaluationSummary, SessionSummary
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["ModelComparison", "compare"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class ModelComparison:
     """The models side by side; winners are references, several where they tie."""
 
     models: tuple[ModelSummary, ...]
@@ -34,7 +34,7 @@ class Comparison:
 
 def compare(
     sessions: Sequence[SessionSummary], evaluations: Sequence[EvaluationSummary]
-) -> Comparison:
+) -> ModelComparison:
     """Add the sessions up per model, find the winners and what can be improved."""
     by_model: dict[str, tuple[list[SessionSummary], list[EvaluationSummary]]] = {}
     for session in sessions:
@@ -45,7 +45,7 @@ def compare(
     models = tuple(_summary(reference, *found) for reference, found in by_model.items())
     judged = [m for m in models if m.quality is not None]
     same = len({(m.quality.scorer, m.quality.digest) for m in judged if m.quality}) <= 1
-    return Comparison(
+    return ModelComparison(
         models=models,
         fastest=_winners(models, lambda m: m.avg_time, lowest=True),
         most_tokens=_winners(models, lambda m: m.generated, lowest=False),

@@ -14,7 +14,7 @@ from llmflowlab.asking.paid import Asker, Paid
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import ContextTooLong, LabError, ProviderError
 from llmflowlab.lab.chat_events import AnswerView, ExchangesDropped, RegisteredAlready
-from llmflowlab.lab.conversation import Conversation, Fitted
+from llmflowlab.lab.conversation import ChatHistory, Fitted
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.measure import measured
 from llmflowlab.messages import Message, Parameters, Request
@@ -31,11 +31,11 @@ from llmflowlab.tracking.records import (
 if TYPE_CHECKING:
     from llmflowlab.tracking.recorder import ChatRecorder
 
-__all__ = ["Chat", "Outcome"]
+__all__ = ["Chat", "TurnOutcome"]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TurnOutcome:
     """What came of a prompt."""
 
     record: TurnRecord
@@ -73,7 +73,7 @@ class Chat:
         self.prompt_version = prompt_version
         """`NAME@VERSION` while the system prompt is the registry's."""
         self.parameters = parameters or Parameters()
-        self.conversation = Conversation(self._count)
+        self.conversation = ChatHistory(self._count)
         self.turns: list[TurnRecord] = []
         """All turns of this chat, over all its sessions."""
         self.window: int | None = None
@@ -126,7 +126,7 @@ class Chat:
 
     def ask(
         self, prompt: str, view: AnswerView, *, cancelled: threading.Event | None = None
-    ) -> Outcome:
+    ) -> TurnOutcome:
         """Send a prompt, show the answer as it comes, and record the turn before returning.
 
         Args:
@@ -164,7 +164,7 @@ class Chat:
         if record.answer:
             self.conversation.add(prompt, record.answer)
         self._record(record, view)
-        return Outcome(record, error)
+        return TurnOutcome(record, error)
 
     def rate(self, value: int | bool, comment: str | None) -> None:
         """Write a judgement of the last turn.

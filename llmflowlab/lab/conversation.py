@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from llmflowlab.messages import Message
 
-__all__ = ["Conversation", "Exchange", "Fitted"]
+__all__ = ["ChatHistory", "Exchange", "Fitted"]
 
 _PER_MESSAGE = 4
 """Tokens a message costs beside its text (role and separators), as chat formats commonly spend."""
@@ -32,7 +32,7 @@ class Fitted:
     """Exchanges that are left out now and were still sent the time before."""
 
 
-class Conversation:
+class ChatHistory:
     """The exchanges in their order; the oldest ones may have been dropped from what is sent.
 
     Args:

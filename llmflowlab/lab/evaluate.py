@@ -16,8 +16,8 @@ from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.judging import JUDGED, PREFERENCE
 from llmflowlab.evaluation.run.engine import (
-    Snapshot,
-    Workbench,
+    EngineResources,
+    EvaluationSnapshot,
     new_evaluation_id,
     run_evaluation,
 )
@@ -51,7 +51,7 @@ class PreparedEvaluation:
     """An evaluation ready to be run, and what is worth saying before; to be closed after use."""
 
     plan: EvaluationPlan
-    bench: Workbench
+    bench: EngineResources
     estimate: Estimate
     remarks: Sequence[str]
 
@@ -118,7 +118,7 @@ def prepare(
 
 
 def run(
-    prepared: PreparedEvaluation, on_progress: Callable[[Snapshot], None] | None = None
+    prepared: PreparedEvaluation, on_progress: Callable[[EvaluationSnapshot], None] | None = None
 ) -> EvaluationResult:
     """Carry a prepared evaluation out; see `run_evaluation` for what Ctrl-C does.
 
@@ -180,7 +180,7 @@ def _prepare(
         allow_unknown_cost=request.allow_unknown_cost,
     )
     output = request.output or lab.settings.state_dir / "evaluations" / plan.evaluation_id
-    bench = Workbench(
+    bench = EngineResources(
         settings=lab.settings,
         providers=providers,
         judge=judge,

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.errors import InputError, TrackingError
-from llmflowlab.evaluation.conclude.promotion import Decision, Terms, decide
+from llmflowlab.evaluation.conclude.promotion import Decision, PromotionTerms, decide
 from llmflowlab.evaluation.conclude.results import EvaluationResult
-from llmflowlab.evaluation.run.engine import Snapshot
+from llmflowlab.evaluation.run.engine import EvaluationSnapshot
 from llmflowlab.lab.evaluate import PreparedEvaluation, prepare, run
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.lab import Lab
@@ -46,7 +46,7 @@ class PromotionRequest:
     """`NAME/VERSION` or `NAME@ALIAS`."""
     benchmark: Path
     """The rows that both answer."""
-    terms: Terms = Terms()
+    terms: PromotionTerms = PromotionTerms()
     judges: Sequence[str] = ()
     budget: Decimal | None = None
     """USD of the whole evaluation; None limits nothing."""
@@ -130,7 +130,7 @@ def prepare_promotion(lab: Lab, contest: Contest) -> PreparedEvaluation:
 def promote(
     lab: Lab,
     request: PromotionRequest,
-    on_progress: Callable[[Snapshot], None] | None = None,
+    on_progress: Callable[[EvaluationSnapshot], None] | None = None,
 ) -> Promotion:
     """Evaluate a version and the champion, decide, and move alias `champion` or leave it.
 
@@ -178,7 +178,7 @@ def conclude_promotion(lab: Lab, contest: Contest, result: EvaluationResult) -> 
 
 
 def _evidence(
-    result: EvaluationResult, decision: Decision, terms: Terms, champion: Version | None
+    result: EvaluationResult, decision: Decision, terms: PromotionTerms, champion: Version | None
 ) -> dict[str, str]:
     own = result.candidates[-1]
     paired = decision.paired

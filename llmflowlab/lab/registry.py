@@ -11,7 +11,7 @@ from llmflowlab.candidate import Candidate
 from llmflowlab.errors import InputError
 from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Parameters
-from llmflowlab.serving.version_check import Step, check_version
+from llmflowlab.serving.version_check import CheckStep, check_version
 from llmflowlab.tracking.candidates import candidate_of_run, run_for
 from llmflowlab.tracking.registry import (
     AliasMove,
@@ -37,12 +37,12 @@ from llmflowlab.tracking.store import Store
 __all__ = [
     "CHAMPION",
     "AliasMove",
+    "CheckStep",
     "EvaluationRun",
     "RegisterRequest",
     "Registered",
     "RegisteredModel",
     "Registry",
-    "Step",
     "Version",
     "VersionDetail",
 ]
@@ -176,7 +176,7 @@ class Registry:
         """
         return roll_back(self._lab.settings, self._store, name, alias)
 
-    def check(self, version: Version, *, clean_env: bool = False) -> Iterator[Step]:
+    def check(self, version: Version, *, clean_env: bool = False) -> Iterator[CheckStep]:
         """Load and ask a version as it would be served, step by step.
 
         Args:

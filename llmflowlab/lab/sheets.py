@@ -14,7 +14,7 @@ from llmflowlab.evaluation.run.replay import evaluation_behind, stored_result
 from llmflowlab.files import write_atomically
 from llmflowlab.lab.lab import Lab
 from llmflowlab.people.human import (
-    Agreement,
+    HumanAgreement,
     HumanMean,
     agreement,
     human_means,
@@ -24,7 +24,7 @@ from llmflowlab.people.human import (
 from llmflowlab.people.sheets import read_sheet, sheet_text
 from llmflowlab.tracking.feedback import HumanFeedback, write_feedback
 
-__all__ = ["Agreement", "ExportedSheet", "HumanMean", "ImportedSheet", "SheetRequest"]
+__all__ = ["ExportedSheet", "HumanAgreement", "HumanMean", "ImportedSheet", "SheetRequest"]
 __all__ += ["export_sheet", "import_sheet"]
 
 
@@ -70,7 +70,7 @@ class ImportedSheet:
     as_before: int
     not_judged: int
     means: Sequence[HumanMean]
-    agreement: Sequence[Agreement]
+    agreement: Sequence[HumanAgreement]
 
     def to_json(self) -> dict[str, Any]:
         return {

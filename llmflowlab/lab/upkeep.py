@@ -12,16 +12,16 @@ from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run import replay
 from llmflowlab.evaluation.run.steering import Adjustment, ask_for
-from llmflowlab.evaluation.run.upkeep import Kept, clear, compact, kept_evaluations, size
+from llmflowlab.evaluation.run.upkeep import KeptEvaluation, clear, compact, kept_evaluations, size
 from llmflowlab.lab.lab import Lab
 
 if TYPE_CHECKING:
-    from llmflowlab.evaluation.run.verify import Check
+    from llmflowlab.evaluation.run.verify import FigureCheck
 
 __all__ = [
     "Adjustment",
     "Cleared",
-    "Kept",
+    "KeptEvaluation",
     "KeptFile",
     "adjust",
     "clear_evaluations",
@@ -41,7 +41,7 @@ class KeptFile:
     path: Path
     size: int
     """Bytes on disk."""
-    evaluations: Sequence[Kept]
+    evaluations: Sequence[KeptEvaluation]
     """The newest first."""
 
 
@@ -62,7 +62,7 @@ def kept_file(lab: Lab) -> KeptFile | None:
         return KeptFile(path=ledger.path, size=size(ledger), evaluations=kept_evaluations(ledger))
 
 
-def named_evaluations(lab: Lab, what: str) -> list[Kept]:
+def named_evaluations(lab: Lab, what: str) -> list[KeptEvaluation]:
     """Return the evaluations that an id, or `all`, means and that may be cleared.
 
     Raises:
@@ -79,7 +79,7 @@ def named_evaluations(lab: Lab, what: str) -> list[Kept]:
     return chosen
 
 
-def clear_evaluations(lab: Lab, chosen: Sequence[Kept]) -> Cleared:
+def clear_evaluations(lab: Lab, chosen: Sequence[KeptEvaluation]) -> Cleared:
     """Forget evaluations with all they paid for; MLflow keeps what it has.
 
     Raises:
@@ -148,7 +148,9 @@ def runs_of(lab: Lab, name: str) -> list[str] | None:
     return runs
 
 
-def verify(lab: Lab, name: str, runs: Sequence[str] | None) -> list[tuple[str, Sequence[Check]]]:
+def verify(
+    lab: Lab, name: str, runs: Sequence[str] | None
+) -> list[tuple[str, Sequence[FigureCheck]]]:
     """Recompute every figure of a run, or of an evaluation's runs, from MLflow's traces.
 
     Args:

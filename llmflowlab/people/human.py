@@ -11,15 +11,22 @@ from llmflowlab.evaluation.conclude.table import ScoreTable
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scorers.traits import ScorerTraits
-from llmflowlab.people.sheets import Verdict
+from llmflowlab.people.sheets import HumanVerdict
 from llmflowlab.statistics.agreement import weighted_kappa
 from llmflowlab.statistics.intervals import Interval
 
-__all__ = ["Agreement", "HumanMean", "agreement", "human_means", "keep_verdicts", "kept_verdicts"]
+__all__ = [
+    "HumanAgreement",
+    "HumanMean",
+    "agreement",
+    "human_means",
+    "keep_verdicts",
+    "kept_verdicts",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Agreement:
+class HumanAgreement:
     """How far a person and a scorer, or another person, say the same of the same answers."""
 
     person: str
@@ -68,7 +75,7 @@ class HumanMean:
 
 
 def keep_verdicts(
-    ledger: Ledger, evaluation: str, person: str, verdicts: Iterable[Verdict]
+    ledger: Ledger, evaluation: str, person: str, verdicts: Iterable[HumanVerdict]
 ) -> dict[str, int]:
     """Keep what a person said; later words on the same answer replace earlier ones.
 
@@ -96,18 +103,18 @@ def keep_verdicts(
     return counts
 
 
-def kept_verdicts(ledger: Ledger, evaluation: str) -> dict[str, list[Verdict]]:
+def kept_verdicts(ledger: Ledger, evaluation: str) -> dict[str, list[HumanVerdict]]:
     """Return what people said of an evaluation's answers, by person."""
-    found: dict[str, list[Verdict]] = {}
+    found: dict[str, list[HumanVerdict]] = {}
     for person, record in ledger.feedback(evaluation):
         found.setdefault(person, []).append(
-            Verdict(cell=Cell(*record["cell"]), said=record["said"], comment=record["comment"])
+            HumanVerdict(cell=Cell(*record["cell"]), said=record["said"], comment=record["comment"])
         )
     return found
 
 
 def human_means(
-    result: EvaluationResult, verdicts: Mapping[str, Sequence[Verdict]]
+    result: EvaluationResult, verdicts: Mapping[str, Sequence[HumanVerdict]]
 ) -> list[HumanMean]:
     """Return each person's mean of each candidate they judged, with its interval over questions."""
     table = ScoreTable(
@@ -133,14 +140,14 @@ def human_means(
     ]
 
 
-def _traits(person: str, said: Sequence[Verdict]) -> ScorerTraits:
+def _traits(person: str, said: Sequence[HumanVerdict]) -> ScorerTraits:
     grades = any(verdict.said.isdigit() for verdict in said)
     return ScorerTraits(name=person, kind="grade" if grades else "yes_no")
 
 
 def agreement(
-    result: EvaluationResult, verdicts: Mapping[str, Sequence[Verdict]]
-) -> list[Agreement]:
+    result: EvaluationResult, verdicts: Mapping[str, Sequence[HumanVerdict]]
+) -> list[HumanAgreement]:
     """Set each person beside each scorer, and beside each person who judged the same answers."""
     found = []
     questions = result.plan.questions
@@ -167,11 +174,11 @@ def _agreement(
     mine: Mapping[Cell, float],
     theirs: Mapping[Cell, float],
     questions: Sequence[int],
-) -> Agreement:
+) -> HumanAgreement:
     common = [cell for cell in mine if cell in theirs]
     pairs = [(questions[cell.row], mine[cell], theirs[cell]) for cell in common]
     same = sum(a == b for _, a, b in pairs) / len(pairs) if pairs else None
     kappa, interval = weighted_kappa(pairs)
-    return Agreement(
+    return HumanAgreement(
         person=person, other=other, n=len(pairs), same=same, kappa=kappa, interval=interval
     )

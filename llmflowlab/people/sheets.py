@@ -25,7 +25,7 @@ from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.text.digests import digest_of
 
-__all__ = ["Scale", "Sheet", "Verdict", "read_sheet", "row_key", "sheet_text"]
+__all__ = ["HumanVerdict", "Scale", "Sheet", "read_sheet", "row_key", "sheet_text"]
 
 Scale: TypeAlias = Literal["yes_no", "grade"]
 
@@ -36,7 +36,7 @@ _GRADE = re.compile(r"([1-5])(?:[.,]0+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class HumanVerdict:
     """What a person said of one answer."""
 
     cell: Cell
@@ -59,7 +59,7 @@ class Sheet:
     """A filled-in sheet."""
 
     evaluation: str
-    verdicts: Sequence[Verdict]
+    verdicts: Sequence[HumanVerdict]
     empty: int
     """Lines that nobody judged."""
 
@@ -156,7 +156,7 @@ def read_sheet(file: Path, ledger: Ledger) -> Sheet:
     keys: Mapping[str, Cell] = {}
     evaluation: str | None = None
     seen: dict[str, int] = {}
-    verdicts: list[Verdict] = []
+    verdicts: list[HumanVerdict] = []
     scale: Scale | None = None
     empty = 0
     for record in table.records:
@@ -192,7 +192,7 @@ def read_sheet(file: Path, ledger: Ledger) -> Sheet:
             )
         scale = own
         comment = cells[found["comment"]].strip() if "comment" in found else ""
-        verdicts.append(Verdict(cell=keys[key], said=said, comment=comment))
+        verdicts.append(HumanVerdict(cell=keys[key], said=said, comment=comment))
     if evaluation is None:
         raise DatasetError("has no lines to judge.", file=name)
     return Sheet(evaluation=evaluation, verdicts=verdicts, empty=empty)

@@ -17,7 +17,7 @@ from llmflowlab.settings import Settings
 __all__ = [
     "PROVIDERS",
     "ModelReference",
-    "Registered",
+    "ProviderEntry",
     "build",
     "is_free",
     "parse_reference",
@@ -26,7 +26,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Registered:
+class ProviderEntry:
     """Where a provider is, and how it is called."""
 
     at: str
@@ -39,14 +39,16 @@ class Registered:
 
 _HERE = "llmflowlab.providers."
 
-PROVIDERS: Mapping[str, Registered] = {
-    "gemini": Registered(_HERE + "gemini.provider:GeminiProvider", "Gemini", ("google",)),
-    "ollama": Registered(_HERE + "ollama.provider:OllamaProvider", "Ollama"),
-    "openai": Registered(_HERE + "openai.provider:OpenAIProvider", "OpenAI"),
-    "azure": Registered(_HERE + "openai.azure:AzureProvider", "Azure"),
-    "anthropic": Registered(_HERE + "anthropic.provider:AnthropicProvider", "Claude", ("claude",)),
-    "guide": Registered(_HERE + "guide.provider:GuideProvider", "Guide"),
-    "mlflow": Registered("llmflowlab.serving.mlflow_provider:MlflowProvider", "MLflow"),
+PROVIDERS: Mapping[str, ProviderEntry] = {
+    "gemini": ProviderEntry(_HERE + "gemini.provider:GeminiProvider", "Gemini", ("google",)),
+    "ollama": ProviderEntry(_HERE + "ollama.provider:OllamaProvider", "Ollama"),
+    "openai": ProviderEntry(_HERE + "openai.provider:OpenAIProvider", "OpenAI"),
+    "azure": ProviderEntry(_HERE + "openai.azure:AzureProvider", "Azure"),
+    "anthropic": ProviderEntry(
+        _HERE + "anthropic.provider:AnthropicProvider", "Claude", ("claude",)
+    ),
+    "guide": ProviderEntry(_HERE + "guide.provider:GuideProvider", "Guide"),
+    "mlflow": ProviderEntry("llmflowlab.serving.mlflow_provider:MlflowProvider", "MLflow"),
 }
 """All families, in the order in which they are shown: to add one, write its folder and its line here.
 

@@ -19,14 +19,14 @@ from llmflowlab.settings import Settings
 from llmflowlab.tracking.registry import Version
 from llmflowlab.tracking.store import Store, child_environment
 
-__all__ = ["Step", "check_version"]
+__all__ = ["CheckStep", "check_version"]
 
 _CLEAN_PATIENCE = 1800
 """Seconds for an environment to be built and the model to answer in it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CheckStep:
     """One step of a check."""
 
     name: str
@@ -36,7 +36,7 @@ class Step:
 
 def check_version(
     settings: Settings, store: Store, version: Version, *, clean_env: bool = False
-) -> Iterator[Step]:
+) -> Iterator[CheckStep]:
     """Yield the steps as they are done; the first that fails is the last.
 
     Args:
@@ -48,19 +48,21 @@ def check_version(
     try:
         served = load_version(settings, version)
     except LabError as exc:
-        yield Step("load", False, exc.message)
+        yield CheckStep("load", False, exc.message)
         return
-    yield Step("load", True, f"loads as {served.kind}{', streams' if served.streams else ''}")
+    yield CheckStep("load", True, f"loads as {served.kind}{', streams' if served.streams else ''}")
     with tempfile.TemporaryDirectory() as temporary:
         try:
             example = _example(store, version, Path(temporary))
         except LabError as exc:
-            yield Step("input example", False, exc.message)
+            yield CheckStep("input example", False, exc.message)
             return
         if example is None:
-            yield Step("input example", False, "the version was logged without an input example")
+            yield CheckStep(
+                "input example", False, "the version was logged without an input example"
+            )
             return
-        yield Step("input example", True, f"{len(example)} characters of JSON")
+        yield CheckStep("input example", True, f"{len(example)} characters of JSON")
         payload = _convert(served.model, example)
         yield payload
         if not payload.ok:
@@ -80,7 +82,7 @@ def _example(store: Store, version: Version, folder: Path) -> str | None:
     return None if found is None else str(found)
 
 
-def _convert(model: Any, example: str) -> Step:
+def _convert(model: Any, example: str) -> CheckStep:
     from mlflow.pyfunc import scoring_server
 
     try:
@@ -89,15 +91,15 @@ def _convert(model: Any, example: str) -> Step:
             example, model.metadata, schema
         )
     except Exception as exc:  # noqa: BLE001 - any failure is what the step is to tell
-        return Step("payload", False, _words(exc))
+        return CheckStep("payload", False, _words(exc))
     data = parsed.data
     names = [
         str(name) for name in (data if isinstance(data, dict) else getattr(data, "columns", ()))
     ]
-    return Step("payload", True, f"as a server reads it: {', '.join(names) or 'a list'}")
+    return CheckStep("payload", True, f"as a server reads it: {', '.join(names) or 'a list'}")
 
 
-def _predict(model: Any, example: str) -> Step:
+def _predict(model: Any, example: str) -> CheckStep:
     from mlflow.pyfunc import scoring_server
 
     schema = model.metadata.get_input_schema()
@@ -109,13 +111,13 @@ def _predict(model: Any, example: str) -> Step:
             )
             document = json.loads(answered.response)
         except Exception as exc:  # noqa: BLE001 - any failure is what the step is to tell
-            return Step("prediction", False, _words(exc))
+            return CheckStep("prediction", False, _words(exc))
     if answered.status != 200:
-        return Step("prediction", False, f"HTTP {answered.status}: {answered.response[:300]}")
-    return Step("prediction", True, _said(document))
+        return CheckStep("prediction", False, f"HTTP {answered.status}: {answered.response[:300]}")
+    return CheckStep("prediction", True, _said(document))
 
 
-def _predict_clean(settings: Settings, version: Version, example: str, folder: Path) -> Step:
+def _predict_clean(settings: Settings, version: Version, example: str, folder: Path) -> CheckStep:
     name = "prediction in a clean environment"
     manager = "uv" if shutil.which("uv") else "virtualenv"
     given, answered = folder / "example.json", folder / "answer.json"
@@ -139,12 +141,12 @@ def _predict_clean(settings: Settings, version: Version, example: str, folder: P
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Step(name, False, f"not done within {_CLEAN_PATIENCE // 60} minutes")
+        return CheckStep(name, False, f"not done within {_CLEAN_PATIENCE // 60} minutes")
     if done.returncode != 0 or not answered.is_file():
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         last = lines[-1] if lines else f"exit code {done.returncode}"
-        return Step(name, False, f"{manager}: {last[:300]}")
-    return Step(name, True, _said(json.loads(answered.read_text(encoding="utf-8"))))
+        return CheckStep(name, False, f"{manager}: {last[:300]}")
+    return CheckStep(name, True, _said(json.loads(answered.read_text(encoding="utf-8"))))
 
 
 def _said(document: Any) -> str:

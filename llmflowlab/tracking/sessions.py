@@ -13,7 +13,7 @@ from llmflowlab.tracking.records import RatingRecord, SessionStart, TurnRecord
 if TYPE_CHECKING:
     from llmflowlab.tracking.cursors import Cursor, Cursors
 
-__all__ = ["RecoveredSession", "Session", "Snapshot"]
+__all__ = ["RecoveredSession", "Session", "SessionSnapshot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class RecoveredSession:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class SessionSnapshot:
     """What a session held at one instant."""
 
     start: SessionStart
@@ -101,11 +101,11 @@ class Session:
         self.cursors.delete()
         self.journal.delete()
 
-    def snapshot(self) -> tuple[int, Snapshot]:
+    def snapshot(self) -> tuple[int, SessionSnapshot]:
         """Return the version and what the session holds now."""
         with self.lock:
             contents = self.contents
-            return self.version, Snapshot(
+            return self.version, SessionSnapshot(
                 start=self.start,
                 turns=list(contents.turns),
                 ratings=list(contents.ratings),

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from llmflowlab.statistics.quantiles import quantile
 from llmflowlab.tracking.records import SessionStart, TurnRecord
-from llmflowlab.tracking.sessions import Snapshot
+from llmflowlab.tracking.sessions import SessionSnapshot
 
 __all__ = [
     "EvaluationSummary",
@@ -210,7 +210,7 @@ def _known(values: dict[str, float | None]) -> dict[str, float]:
     return {name: float(value) for name, value in values.items() if value is not None}
 
 
-def closing_tags(snapshot: Snapshot, summary: SessionSummary) -> dict[str, str]:
+def closing_tags(snapshot: SessionSnapshot, summary: SessionSummary) -> dict[str, str]:
     """Return what a session's numbers must be read with: cost known or not, tokens counted by whom."""
     unpriced = unpriced_turns(snapshot.turns)
     tags = {"llmflowlab.cost": "unknown" if summary.cost is None else "known"}

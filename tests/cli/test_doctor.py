@@ -29,7 +29,7 @@ def ready(settings: Settings) -> FakeApp:
     return FakeApp(settings, checks=FakeChecks(known))
 
 
-def checked(app: FakeApp, name: str) -> doctor.Check:
+def checked(app: FakeApp, name: str) -> doctor.Diagnosis:
     return next(check for check in doctor.examine(app) if check.name == name)
 
 

@@ -16,9 +16,9 @@ from llmflowlab.cli.evaluate.live_view import LiveView, duration, standing_text
 from llmflowlab.cli.ui.keys import plain_keys
 from llmflowlab.cli.ui.live_table import LineDisplay, layout
 from llmflowlab.cli.ui.screen import Table
-from llmflowlab.evaluation.conclude.standing import Standing
+from llmflowlab.evaluation.conclude.standing import InterimScore
 from llmflowlab.evaluation.run.answering import CandidateProgress
-from llmflowlab.evaluation.run.engine import Snapshot
+from llmflowlab.evaluation.run.engine import EvaluationSnapshot
 from llmflowlab.evaluation.run.steering import Steering
 from llmflowlab.statistics import Interval
 from tests.evaluation.helpers import dataset, plan
@@ -54,7 +54,7 @@ class Scene:
         self.display = Shown(every)
         self.now = 100.0
         self.progress = [CandidateProgress(1000), CandidateProgress(1000)]
-        self.standings: list[Standing] = []
+        self.standings: list[InterimScore] = []
         self.view = LiveView(
             plan(dataset(tmp_path), candidates=specs),
             self.steering,
@@ -65,7 +65,7 @@ class Scene:
     def tell(self, seconds: float, phase: Any = "answering", **values: Any) -> None:
         self.now += seconds
         self.view(
-            Snapshot(
+            EvaluationSnapshot(
                 phase=phase,
                 candidates=self.progress,
                 scorer="contains",
@@ -82,7 +82,7 @@ def test_the_table_tells_everything_within_80_columns(tmp_path: Path) -> None:
     first.answered, first.failed, first.in_flight, first.asking = 240, 2, 8, 5
     first.cost = Decimal("0.0123")
     scene.budget.settle(Decimal(0), Decimal("0.0150"))
-    scene.standings = [Standing(200, 0.82, Interval(0.771, 0.858)), Standing(0, None, None)]
+    scene.standings = [InterimScore(200, 0.82, Interval(0.771, 0.858)), InterimScore(0, None, None)]
     scene.tell(20)
     lines = layout(scene.display.tables[-1], 79)
     assert max(map(len, lines)) <= 79
@@ -255,5 +255,5 @@ def test_times_that_are_roughly_known_are_short(seconds: float, text: str) -> No
 
 
 def test_a_mean_stands_with_its_interval() -> None:
-    assert standing_text(Standing(5, 1.0, Interval(0.566, 1.0))) == "100% (57–100)"
+    assert standing_text(InterimScore(5, 1.0, Interval(0.566, 1.0))) == "100% (57–100)"
     assert standing_text(None) == ""

@@ -7,7 +7,7 @@ import pytest
 
 from llmflowlab.cli.chat.chat_screen import converse
 from llmflowlab.cli.chat.prompt import LineReader
-from llmflowlab.cli.chat.slash_commands import COMMANDS, Command, run_command
+from llmflowlab.cli.chat.slash_commands import COMMANDS, SlashCommand, run_command
 from llmflowlab.cli.chat.talk import Talk
 from llmflowlab.cli.ui.plain import PlainScreen
 from llmflowlab.cli.ui.screen import EndOfInput
@@ -96,7 +96,7 @@ def test_a_surprise_in_a_command_does_not_end_the_talk(
     def surprise(talk: Talk, argument: str) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setitem(COMMANDS, "/stats", Command("/stats", "", surprise))
+    monkeypatch.setitem(COMMANDS, "/stats", SlashCommand("/stats", "", surprise))
     typed("/stats\nhi\n/exit\n")
     Lab(settings, "Hello!").read()
     seen = capsys.readouterr()

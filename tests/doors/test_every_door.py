@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from llmflowlab.asking.metering import Metering
-from llmflowlab.evaluation.conclude.promotion import Terms, decide
+from llmflowlab.evaluation.conclude.promotion import PromotionTerms, decide
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.replay import stored_result
 from llmflowlab.messages import Message, Parameters, Request
@@ -249,7 +249,7 @@ def test_comparison_promotion_and_recommendation_come_to_one_verdict(seen: Evalu
     with closing(Ledger(seen.settings.state_dir / "evaluations.db")) as ledger:
         result = stored_result(ledger, seen.id)
     found = next(c for c in seen.document["comparisons"] if c["scorer"] == "correctness")
-    decision = decide(result, Terms(margin=0.02, scorer="correctness", min_coverage=0.9))
+    decision = decide(result, PromotionTerms(margin=0.02, scorer="correctness", min_coverage=0.9))
     diff = seen.command("diff", f"{seen.id}:1", f"{seen.id}:2")
     assert decision.paired is not None
     assert found["verdict"] == "no_difference_shown"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.data.dataset import load_dataset
-from llmflowlab.evaluation.run.engine import Snapshot, run_evaluation
+from llmflowlab.evaluation.run.engine import EvaluationSnapshot, run_evaluation
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
@@ -184,7 +184,7 @@ def main(options: Options) -> int:
     )
     said = ""
 
-    def tell(snapshot: Snapshot) -> None:
+    def tell(snapshot: EvaluationSnapshot) -> None:
         nonlocal said
         if snapshot.detail != said:
             said = snapshot.detail

@@ -14,7 +14,7 @@ from llmflowlab.candidate import Candidate
 from llmflowlab.data.dataset import Dataset, load_dataset
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.judging import Judge
-from llmflowlab.evaluation.run.engine import Workbench
+from llmflowlab.evaluation.run.engine import EngineResources
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.messages import Request
@@ -105,9 +105,9 @@ def bench(
     *,
     judge: Provider | None = None,
     **options: Any,
-) -> Workbench:
+) -> EngineResources:
     meter = metering(settings)
-    return Workbench(
+    return EngineResources(
         settings=settings,
         providers=providers,
         judge=None if judge is None else Judge(judge, policy=QUICK, metering=meter),

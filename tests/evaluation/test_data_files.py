@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from llmflowlab.data.converting import formula_cells, write_table
 from llmflowlab.data.splitting import parse_parts, sample_table, split_table
-from llmflowlab.data.tables import Record, Table, read_table
+from llmflowlab.data.tables import DataTable, Record, read_table
 from llmflowlab.errors import InputError
 from tests.known import known
 
 WORDS = ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "inlet", "jetty"]
 
 
-def table(rows: list[dict[str, str]]) -> Table:
-    return Table(tuple(rows[0]), tuple(Record(i, row) for i, row in enumerate(rows, start=2)))
+def table(rows: list[dict[str, str]]) -> DataTable:
+    return DataTable(tuple(rows[0]), tuple(Record(i, row) for i, row in enumerate(rows, start=2)))
 
 
 def questions(n: int, categories: str = "aab") -> list[dict[str, str]]:
@@ -36,7 +36,7 @@ def questions(n: int, categories: str = "aab") -> list[dict[str, str]]:
     ]
 
 
-def texts(part: Table) -> set[str]:
+def texts(part: DataTable) -> set[str]:
     return {record.cells["question"] for record in part.records}
 
 

@@ -9,7 +9,7 @@ from llmflowlab.evaluation.conclude.conclusions import conclude
 from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.conclude.deciding import Decider
 from llmflowlab.evaluation.conclude.gates import check_thresholds, parse_threshold
-from llmflowlab.evaluation.conclude.promotion import Terms, decide
+from llmflowlab.evaluation.conclude.promotion import PromotionTerms, decide
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scores import Score
 from tests.evaluation.helpers import answer, dataset, plan, spec
@@ -99,7 +99,7 @@ def test_an_interrupted_evaluation_gives_no_verdict_through_any_door(tmp_path):
         min_coverage=0.95,
     )
     assert not under.passed
-    decision = decide(found, Terms())
+    decision = decide(found, PromotionTerms())
     assert not decision.promoted
 
 
@@ -107,7 +107,7 @@ def test_one_that_does_not_answer_the_hard_rows_is_neither_promoted_nor_let_thro
     a = [1] * 195 + [0] * 5
     b = [*["answer_failed"] * 8, *[1] * 187, *[0] * 5]
     found = made(tmp_path, a, b)
-    decision = decide(found, Terms(margin=0.03))
+    decision = decide(found, PromotionTerms(margin=0.03))
     assert (decision.promoted, decision.verdict) == (False, "not_shown")
     assert known(decision.paired).lower > -0.03
     assert "8 answers of the version are missing" in decision.reasons[0]

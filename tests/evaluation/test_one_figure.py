@@ -14,8 +14,8 @@ from llmflowlab.evaluation.conclude.baseline import (
 )
 from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.conclude.gates import check_thresholds, parse_threshold
-from llmflowlab.evaluation.conclude.promotion import Terms, decide
-from llmflowlab.evaluation.conclude.standing import Standings
+from llmflowlab.evaluation.conclude.promotion import PromotionTerms, decide
+from llmflowlab.evaluation.conclude.standing import InterimScores
 from llmflowlab.evaluation.reports.changes import Side, diff_sides
 from llmflowlab.evaluation.run.closing import closing_of
 from llmflowlab.evaluation.run.engine import run_evaluation
@@ -28,7 +28,7 @@ from llmflowlab.evaluation.scores import NotScored, Score
 from llmflowlab.history.overview import load_evaluations
 from llmflowlab.history.summary import compare
 from llmflowlab.people.human import human_means
-from llmflowlab.people.sheets import Verdict
+from llmflowlab.people.sheets import HumanVerdict
 from llmflowlab.statistics.noninferiority import non_inferior
 from llmflowlab.tracking.store import open_store
 from tests.evaluation.helpers import TableModel, answer, bench, dataset, plan, spec
@@ -92,7 +92,7 @@ def test_every_rule_tests_the_same_rows_by_the_same_test(tmp_path, scorer, again
     expected = non_inferior(pairs.a.tolist(), pairs.b.tolist(), 0.2, binary=exact)
     assert known(expected).n == 60 - again
     # Promotion.
-    decision = decide(found, Terms(margin=0.2))
+    decision = decide(found, PromotionTerms(margin=0.2))
     assert known(decision.paired).lower == known(expected).lower_bound
     assert known(decision.paired).n == known(expected).n
     # A gate against a champion of the same evaluation, and against one of an earlier evaluation.
@@ -152,14 +152,14 @@ def test_every_figure_of_a_candidate_is_the_tables(tmp_path, again):
         assert gate.value == value
     # People who say what the scorer says.
     said = [
-        Verdict(cell=cell, said="yes" if by["contains"].value else "no", comment="")
+        HumanVerdict(cell=cell, said="yes" if by["contains"].value else "no", comment="")
         for cell, by in found.scores.items()
         if cell.candidate == 0 and by["contains"].value is not None
     ]
     [human] = human_means(found, {"reader": said})
     assert (human.mean, human.interval, human.n) == (mean, interval, 59)
     # The screen while it runs: the same mean, and for yes and no the same interval.
-    standings = Standings(
+    standings = InterimScores(
         "contains",
         exact=table.exact("contains"),
         candidates=2,
@@ -248,6 +248,6 @@ def test_what_failed_on_the_way_is_in_every_cost(tmp_path):
     )
     assert gate.value == 1.505
     # Shared out among the answers that were had.
-    assert decide(found, Terms(max_cost=Decimal(2))).cost_per_answer == Decimal("1.505")
+    assert decide(found, PromotionTerms(max_cost=Decimal(2))).cost_per_answer == Decimal("1.505")
     unknown = {**answers, Cell(0, 1): answer("half", state="incomplete", cost_usd=None)}
     assert build_result(made, unknown, scores, reused=[0]).candidates[0].cost_usd is None

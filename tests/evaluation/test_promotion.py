@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from llmflowlab.evaluation.conclude.counting import build_result
-from llmflowlab.evaluation.conclude.promotion import Decision, Terms, decide
+from llmflowlab.evaluation.conclude.promotion import Decision, PromotionTerms, decide
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scores import NotScored, Score
@@ -20,10 +20,10 @@ def decided(
     tmp_path: Path,
     champion: list[float | None] | None,
     own: list[float | None],
-    terms: Terms | None = None,
+    terms: PromotionTerms | None = None,
     **answered: object,
 ) -> Decision:
-    return decide(result(tmp_path, champion, own, **answered), terms or Terms())
+    return decide(result(tmp_path, champion, own, **answered), terms or PromotionTerms())
 
 
 def result(
@@ -73,7 +73,7 @@ def test_an_equal_version_is_promoted_where_the_rows_suffice(tmp_path: Path) -> 
 
 
 def test_an_equal_version_is_not_superior(tmp_path: Path) -> None:
-    found = decided(tmp_path, rows(120, 200), rows(120, 200), Terms(superior=True))
+    found = decided(tmp_path, rows(120, 200), rows(120, 200), PromotionTerms(superior=True))
     assert not found.promoted
     assert "not shown to be better" in found.reasons[0]
 
@@ -112,18 +112,20 @@ def test_nothing_in_common_is_no_comparison(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("terms", "answered", "promoted", "word"),
     [
-        pytest.param(Terms(max_latency=0.4), {}, False, "0.4 s", id="slow"),
-        pytest.param(Terms(max_latency=0.6), {}, True, "", id="fast-enough"),
-        pytest.param(Terms(max_latency=9), {"latency": None}, False, "unknown", id="no-latency"),
-        pytest.param(Terms(max_cost=Decimal("0.0001")), {}, False, "cost", id="dear"),
-        pytest.param(Terms(max_cost=Decimal("0.01")), {}, True, "", id="cheap-enough"),
+        pytest.param(PromotionTerms(max_latency=0.4), {}, False, "0.4 s", id="slow"),
+        pytest.param(PromotionTerms(max_latency=0.6), {}, True, "", id="fast-enough"),
         pytest.param(
-            Terms(max_cost=Decimal(9)), {"cost_usd": None}, False, "unknown", id="no-price"
+            PromotionTerms(max_latency=9), {"latency": None}, False, "unknown", id="no-latency"
+        ),
+        pytest.param(PromotionTerms(max_cost=Decimal("0.0001")), {}, False, "cost", id="dear"),
+        pytest.param(PromotionTerms(max_cost=Decimal("0.01")), {}, True, "", id="cheap-enough"),
+        pytest.param(
+            PromotionTerms(max_cost=Decimal(9)), {"cost_usd": None}, False, "unknown", id="no-price"
         ),
     ],
 )
 def test_limits_on_latency_and_cost_count(
-    tmp_path: Path, terms: Terms, answered: dict[str, object], promoted: bool, word: str
+    tmp_path: Path, terms: PromotionTerms, answered: dict[str, object], promoted: bool, word: str
 ) -> None:
     found = decided(tmp_path, rows(100, 200), rows(150, 200), terms, **answered)
     assert found.promoted is promoted
@@ -135,7 +137,7 @@ def test_without_a_champion_only_coverage_and_limits_count(tmp_path: Path) -> No
     found = decided(tmp_path, None, rows(0, 20))
     assert (found.promoted, found.verdict, found.paired) == (True, "no_champion", None)
     assert not decided(tmp_path, None, [1.0] * 10 + [None] * 10).promoted
-    assert not decided(tmp_path, None, rows(20, 20), Terms(max_latency=0.1)).promoted
+    assert not decided(tmp_path, None, rows(20, 20), PromotionTerms(max_latency=0.1)).promoted
 
 
 def test_unknown_is_null_in_the_document(tmp_path: Path) -> None:
@@ -149,7 +151,7 @@ def test_rows_without_an_expected_answer_are_no_gap(tmp_path: Path) -> None:
     scores[Cell(0, 9)] = {
         "contains": Score(scorer="contains", value=None, not_scored="no_expected_answer")
     }
-    assert decide(replace(whole, scores=scores), Terms()).coverage == 1.0
+    assert decide(replace(whole, scores=scores), PromotionTerms()).coverage == 1.0
 
 
 def bound(a: list[float], b: list[float], *, binary: bool = True) -> NonInferiority:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from llmflowlab.evaluation.conclude.standing import Standings
+from llmflowlab.evaluation.conclude.standing import InterimScores
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.statistics import mean_interval
@@ -12,7 +12,7 @@ from tests.known import known
 
 
 def filled(values, *, binary, trials=1):
-    standings = Standings("contains", exact=binary and trials == 1, candidates=2)
+    standings = InterimScores("contains", exact=binary and trials == 1, candidates=2)
     for number, value in enumerate(values):
         cell = Cell(1, number // trials, number % trials)
         standings.add(cell, Score(scorer="contains", value=value))
@@ -20,7 +20,7 @@ def filled(values, *, binary, trials=1):
 
 
 def test_nothing_scored_has_no_mean():
-    standings = Standings("contains", exact=True, candidates=2)
+    standings = InterimScores("contains", exact=True, candidates=2)
     standings.add(Cell(0, 0), None)
     standings.add(Cell(0, 1), Score(scorer="contains", not_scored="answer_failed"))
     assert standings.of(0).mean is None

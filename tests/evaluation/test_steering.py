@@ -12,7 +12,13 @@ from llmflowlab.errors import InputError
 from llmflowlab.evaluation.run.answering import Answering
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.running import held
-from llmflowlab.evaluation.run.steering import Adjustment, Follower, Steering, ask_for, known_budget
+from llmflowlab.evaluation.run.steering import (
+    Adjustment,
+    AdjustmentFollower,
+    Steering,
+    ask_for,
+    known_budget,
+)
 from tests.evaluation.helpers import QUICK, TableModel, dataset, metering, plan
 from tests.patience import PATIENCE
 
@@ -33,7 +39,7 @@ def test_a_wish_reaches_the_running_evaluation(ledger):
     heard: list[Any] = []
     steering.attach(heard.append)
     with held(ledger, NAME):
-        follower = Follower(ledger, NAME, steering)
+        follower = AdjustmentFollower(ledger, NAME, steering)
         ask_for(ledger, NAME, Adjustment(concurrency=9, budget=Decimal("0.75")))
         follower.look(now=float("inf"))
     assert heard == [9]
@@ -44,7 +50,7 @@ def test_a_wish_reaches_the_running_evaluation(ledger):
 def test_wishes_are_looked_for_once_a_second(ledger):
     steering = Steering(4, Budget(None))
     with held(ledger, NAME):
-        follower = Follower(ledger, NAME, steering)
+        follower = AdjustmentFollower(ledger, NAME, steering)
         ask_for(ledger, NAME, Adjustment(concurrency=9))
         follower.look(now=0.0)
     assert steering.concurrency == 4
@@ -54,7 +60,7 @@ def test_wishes_of_an_earlier_run_are_not_followed(ledger):
     with held(ledger, NAME):
         ask_for(ledger, NAME, Adjustment(concurrency=9))
     steering = Steering(4, Budget(None))
-    Follower(ledger, NAME, steering).look(now=float("inf"))
+    AdjustmentFollower(ledger, NAME, steering).look(now=float("inf"))
     assert steering.concurrency == 4
 
 
@@ -75,7 +81,7 @@ def test_an_evaluation_without_a_budget_gets_none_while_it_runs(ledger):
 
 def test_the_budget_is_remembered_for_a_later_resume(ledger):
     steering = Steering(4, Budget(Decimal("0.5")))
-    follower = Follower(ledger, NAME, steering)
+    follower = AdjustmentFollower(ledger, NAME, steering)
     assert known_budget(ledger, NAME) == Decimal("0.5")
     steering.set_budget(Decimal("0.9"))
     follower.look(now=float("inf"))

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from llmflowlab.lab.conversation import Conversation, Exchange
+from llmflowlab.lab.conversation import ChatHistory, Exchange
 
 
 def words(text: str) -> int:
     return len(text.split())
 
 
-def talked(exchanges: int) -> Conversation:
-    conversation = Conversation(words)
+def talked(exchanges: int) -> ChatHistory:
+    conversation = ChatHistory(words)
     for number in range(exchanges):
         conversation.add(f"q{number} " + "x " * 9, f"a{number} " + "y " * 9)
     return conversation

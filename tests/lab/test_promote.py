@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.conclude.promotion import Terms
+from llmflowlab.evaluation.conclude.promotion import PromotionTerms
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.promote import PromotionRequest, promote
 from llmflowlab.lab.registry import Registry
@@ -31,7 +31,7 @@ def test_a_promotion_is_a_value_and_leaves_its_evidence(
     registered(settings, "one", "two")
     lab, phases = Lab(settings), set()
     request = PromotionRequest(
-        version=f"{NAME}/1", benchmark=benchmark, terms=Terms(scorer="contains")
+        version=f"{NAME}/1", benchmark=benchmark, terms=PromotionTerms(scorer="contains")
     )
     promotion = promote(lab, request, lambda snapshot: phases.add(snapshot.phase))
     assert promotion.promoted

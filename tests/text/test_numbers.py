@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmflowlab.text.numbers import Noun, Rank, Unit, read_numbers
+from llmflowlab.text.numbers import Noun, NumberRank, Unit, read_numbers
 from llmflowlab.text.numbers.canonical import LONGEST, canonical
 from llmflowlab.text.numbers.cldr import currency_codes, decimal_sign
 from llmflowlab.text.numbers.digits import convention_of, values
@@ -113,15 +113,15 @@ def test_every_iso_code_is_a_currency_of_its_own():
 @pytest.mark.parametrize(
     ("text", "rank"),
     [
-        ("1. Paris", Rank.NUMBERING),
-        ("as shown [12].", Rank.NUMBERING),
-        ("the 3rd", Rank.LABEL),
-        ("step 3", Rank.LABEL),
-        ("Figure 2", Rank.LABEL),
-        ("May 5", Rank.LABEL),
-        ("in 2020", Rank.YEAR),
-        ("2020", Rank.PLAIN),
-        ("5 km", Rank.PLAIN),
+        ("1. Paris", NumberRank.NUMBERING),
+        ("as shown [12].", NumberRank.NUMBERING),
+        ("the 3rd", NumberRank.LABEL),
+        ("step 3", NumberRank.LABEL),
+        ("Figure 2", NumberRank.LABEL),
+        ("May 5", NumberRank.LABEL),
+        ("in 2020", NumberRank.YEAR),
+        ("2020", NumberRank.PLAIN),
+        ("5 km", NumberRank.PLAIN),
     ],
 )
 def test_a_number_has_a_rank(text, rank):

@@ -16,7 +16,7 @@ from llmflowlab.tracking.delivery import Delivery
 from llmflowlab.tracking.journal import Journal, journal_path
 from llmflowlab.tracking.recorder import ChatRecorder
 from llmflowlab.tracking.session_index import SessionIndex
-from llmflowlab.tracking.sessions import Snapshot
+from llmflowlab.tracking.sessions import SessionSnapshot
 from llmflowlab.tracking.sinks.mlflow import MlflowSink
 from llmflowlab.tracking.store_errors import StoreBusy
 from tests.patience import PATIENCE
@@ -313,7 +313,7 @@ def test_a_busy_database_is_tried_again_without_a_word(
 ) -> None:
     real, calls = MlflowSink.open, 0
 
-    def busy(self: MlflowSink, session: Snapshot, at: Cursor) -> Cursor | None:
+    def busy(self: MlflowSink, session: SessionSnapshot, at: Cursor) -> Cursor | None:
         nonlocal calls
         calls += 1
         if calls < 3:

@@ -18,7 +18,7 @@ from llmflowlab.tracking.delivery import Delivery
 from llmflowlab.tracking.journal import Journal, journal_path
 from llmflowlab.tracking.recorder import ChatRecorder
 from llmflowlab.tracking.session_index import SessionIndex
-from llmflowlab.tracking.sessions import Snapshot
+from llmflowlab.tracking.sessions import SessionSnapshot
 from llmflowlab.tracking.sinks.base import Sink
 from llmflowlab.tracking.sinks.files import FilesSink
 from llmflowlab.tracking.sinks.mlflow import MlflowSink
@@ -47,17 +47,17 @@ class ListSink:
     def prepare(self) -> None:
         pass
 
-    def open(self, session: Snapshot, at: Cursor) -> Cursor:
+    def open(self, session: SessionSnapshot, at: Cursor) -> Cursor:
         if self.down:
             raise StoreUnreachable("The list does not answer.")
         return at
 
-    def write(self, session: Snapshot, at: Cursor) -> Cursor:
+    def write(self, session: SessionSnapshot, at: Cursor) -> Cursor:
         self.turns += [one.trace_id for one in session.turns[at.turns :]]
         self.ratings += len(session.ratings[at.ratings :])
         return replace(at, turns=len(session.turns), ratings=len(session.ratings))
 
-    def close(self, session: Snapshot, at: Cursor) -> Cursor:
+    def close(self, session: SessionSnapshot, at: Cursor) -> Cursor:
         self.closed.append(session.start.session_id)
         return replace(at, closed=True)
 
@@ -71,7 +71,7 @@ class HeldSink(ListSink):
         super().__init__()
         self.release = threading.Event()
 
-    def open(self, session: Snapshot, at: Cursor) -> Cursor:
+    def open(self, session: SessionSnapshot, at: Cursor) -> Cursor:
         self.release.wait(PATIENCE)
         return super().open(session, at)
 
@@ -269,7 +269,7 @@ def test_one_session_that_a_sink_refuses_does_not_hold_up_the_next(
     settings: Settings, notices: list[str]
 ) -> None:
     class Choosy(ListSink):
-        def write(self, session: Snapshot, at: Cursor) -> Cursor:
+        def write(self, session: SessionSnapshot, at: Cursor) -> Cursor:
             if session.turns[0].prompt == "bad":
                 raise ValueError("not this one")
             return super().write(session, at)

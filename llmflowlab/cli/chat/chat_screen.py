@@ -9,7 +9,7 @@ from llmflowlab.cli.context import App
 from llmflowlab.cli.model_choice import choose_model
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import LabError
-from llmflowlab.lab.chat_session import Chat, Outcome
+from llmflowlab.lab.chat_session import Chat, TurnOutcome
 
 __all__ = ["chat_screen", "converse"]
 
@@ -28,7 +28,7 @@ def chat_screen(app: App) -> None:
         chat.provider.close()
 
 
-def converse(talk: Talk, reader: PromptReader, *, greet: bool = True) -> Outcome | None:
+def converse(talk: Talk, reader: PromptReader, *, greet: bool = True) -> TurnOutcome | None:
     """Read prompts and answer them until the person leaves; return the last outcome.
 
     Raises:
@@ -36,7 +36,7 @@ def converse(talk: Talk, reader: PromptReader, *, greet: bool = True) -> Outcome
     """
     if greet:
         talk.screen.note(f"Talking with {talk.chat.provider.reference}. /help lists the commands.")
-    outcome: Outcome | None = None
+    outcome: TurnOutcome | None = None
     while not talk.leaving:
         talk.app.show_recovered()
         talk.app.show_notices()
@@ -52,7 +52,7 @@ def converse(talk: Talk, reader: PromptReader, *, greet: bool = True) -> Outcome
     return outcome
 
 
-def _take(talk: Talk, line: str) -> Outcome | None:
+def _take(talk: Talk, line: str) -> TurnOutcome | None:
     try:
         if line.startswith("/") and not line.startswith("//"):
             run_command(talk, line)

@@ -17,11 +17,11 @@ from llmflowlab.cli.options import RANGES, read_parameter
 from llmflowlab.errors import InputError
 from llmflowlab.text.sanitize import neutralise
 
-__all__ = ["COMMANDS", "Command", "run_command"]
+__all__ = ["COMMANDS", "SlashCommand", "run_command"]
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class SlashCommand:
     """A slash command."""
 
     usage: str
@@ -217,18 +217,20 @@ def _exit(talk: Talk, argument: str) -> None:
 _EXAMPLES = {"temperature": "0.2", "top_p": "0.9", "max_tokens": "500", "seed": "42"}
 _ALIASES = {"/quit": "/exit", "/?": "/help"}
 
-COMMANDS: dict[str, Command] = {
-    "/help": Command("/help", "this list", _help),
-    "/model": Command("/model [REF]", "talk with another model", _model),
-    "/system": Command("/system [TEXT]", "show or set the system prompt; off removes it", _system),
-    "/set": Command("/set [NAME VALUE]", f"{', '.join(RANGES)}; off unsets", _set),
-    "/retry": Command("/retry", "ask the last prompt again", _retry),
-    "/undo": Command("/undo", "forget the last prompt and answer", _undo),
-    "/history": Command("/history", "what was said", _history),
-    "/save": Command("/save FILE", "write the conversation, as JSON or Markdown (.md)", _save),
-    "/load": Command("/load FILE", "carry on a conversation that was saved as JSON", _load),
-    "/stats": Command("/stats", "turns, tokens and speed of this chat", _stats),
-    "/cost": Command("/cost", "what this chat has cost", _cost),
-    "/rate": Command("/rate 1..5|+|- [comment]", "judge the last answer", _rate),
-    "/exit": Command("/exit", "leave the chat", _exit),
+COMMANDS: dict[str, SlashCommand] = {
+    "/help": SlashCommand("/help", "this list", _help),
+    "/model": SlashCommand("/model [REF]", "talk with another model", _model),
+    "/system": SlashCommand(
+        "/system [TEXT]", "show or set the system prompt; off removes it", _system
+    ),
+    "/set": SlashCommand("/set [NAME VALUE]", f"{', '.join(RANGES)}; off unsets", _set),
+    "/retry": SlashCommand("/retry", "ask the last prompt again", _retry),
+    "/undo": SlashCommand("/undo", "forget the last prompt and answer", _undo),
+    "/history": SlashCommand("/history", "what was said", _history),
+    "/save": SlashCommand("/save FILE", "write the conversation, as JSON or Markdown (.md)", _save),
+    "/load": SlashCommand("/load FILE", "carry on a conversation that was saved as JSON", _load),
+    "/stats": SlashCommand("/stats", "turns, tokens and speed of this chat", _stats),
+    "/cost": SlashCommand("/cost", "what this chat has cost", _cost),
+    "/rate": SlashCommand("/rate 1..5|+|- [comment]", "judge the last answer", _rate),
+    "/exit": SlashCommand("/exit", "leave the chat", _exit),
 }

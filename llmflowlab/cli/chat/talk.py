@@ -11,7 +11,7 @@ from llmflowlab.cli.context import App
 from llmflowlab.cli.ui.screen import Screen
 from llmflowlab.errors import LabError
 from llmflowlab.lab.chat_events import AnswerView
-from llmflowlab.lab.chat_session import Chat, Outcome
+from llmflowlab.lab.chat_session import Chat, TurnOutcome
 from llmflowlab.tracking.records import TurnRecord
 
 __all__ = ["Talk"]
@@ -39,7 +39,7 @@ class Talk:
     def screen(self) -> Screen:
         return self.app.screen
 
-    def answer(self, prompt: str) -> Outcome:
+    def answer(self, prompt: str) -> TurnOutcome:
         """Ask, show the answer, and say its numbers or what went wrong."""
         self.last_prompt = prompt
         with nullcontext() if self.screen.plain else unechoed(), interruptible() as pressed:

@@ -12,7 +12,7 @@ from llmflowlab.cli.questions import said_yes
 from llmflowlab.cli.ui.screen import Table
 from llmflowlab.errors import ExitCode
 from llmflowlab.lab.upkeep import (
-    Kept,
+    KeptEvaluation,
     KeptFile,
     clear_evaluations,
     kept_file,
@@ -79,7 +79,7 @@ def _show(app: App, kept: KeptFile | None) -> None:
     )
 
 
-def _row(entry: Kept) -> tuple[str | None, ...]:
+def _row(entry: KeptEvaluation) -> tuple[str | None, ...]:
     plan = entry.stored.plan
     return (
         entry.stored.id,

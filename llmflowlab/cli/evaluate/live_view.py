@@ -11,9 +11,9 @@ from llmflowlab.cli.evaluate.controls import Controls
 from llmflowlab.cli.formatting import dollars
 from llmflowlab.cli.ui.screen import LiveDisplay, Screen, Table
 from llmflowlab.evaluation.conclude.results import EvaluationResult
-from llmflowlab.evaluation.conclude.standing import Standing
+from llmflowlab.evaluation.conclude.standing import InterimScore
 from llmflowlab.evaluation.run.answering import CandidateProgress
-from llmflowlab.evaluation.run.engine import Snapshot
+from llmflowlab.evaluation.run.engine import EvaluationSnapshot
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.run.steering import Steering
 from llmflowlab.lab.evaluate import PreparedEvaluation, run
@@ -57,7 +57,7 @@ class LiveView:
         self._due = clock() + (display.every if display.every > 1 else 0.0)
         self._detail = ""
 
-    def __call__(self, snapshot: Snapshot) -> None:
+    def __call__(self, snapshot: EvaluationSnapshot) -> None:
         """Take note of a snapshot and show it where that is due.
 
         Raises:
@@ -75,7 +75,7 @@ class LiveView:
         self._due = now + self._display.every
         self._display.show(self._table(snapshot), self._lines(snapshot))
 
-    def _table(self, snapshot: Snapshot) -> Table:
+    def _table(self, snapshot: EvaluationSnapshot) -> Table:
         asking = snapshot.phase == "answering"
         rows = [
             (
@@ -110,7 +110,7 @@ class LiveView:
             parts.append(f"{spent} spent of {dollars(budget.cap)}")
         return " · ".join(parts)
 
-    def _lines(self, snapshot: Snapshot) -> list[str]:
+    def _lines(self, snapshot: EvaluationSnapshot) -> list[str]:
         """Return the same for those who read lines."""
         lines = [
             self._line(snapshot, index, progress)
@@ -122,7 +122,7 @@ class LiveView:
             lines.append(snapshot.detail)
         return lines
 
-    def _line(self, snapshot: Snapshot, index: int, progress: CandidateProgress) -> str:
+    def _line(self, snapshot: EvaluationSnapshot, index: int, progress: CandidateProgress) -> str:
         rate = self._rates[index]
         parts = [f"{progress.done}/{progress.total} answers"]
         if progress.failed:
@@ -202,12 +202,12 @@ def _cost_text(progress: CandidateProgress) -> str | None:
     return dollars(progress.cost)
 
 
-def _standing(snapshot: Snapshot, index: int) -> Standing | None:
-    standings: Sequence[Standing] = snapshot.standings
+def _standing(snapshot: EvaluationSnapshot, index: int) -> InterimScore | None:
+    standings: Sequence[InterimScore] = snapshot.standings
     return standings[index] if index < len(standings) else None
 
 
-def standing_text(standing: Standing | None) -> str:
+def standing_text(standing: InterimScore | None) -> str:
     """Write a mean with its interval in percent: `82% (77–86)`; empty where there is none."""
     if standing is None or standing.mean is None or standing.interval is None:
         return ""
@@ -215,7 +215,7 @@ def standing_text(standing: Standing | None) -> str:
     return f"{standing.mean:.0%} ({low * 100:.0f}–{high * 100:.0f})"
 
 
-def _phase_text(snapshot: Snapshot) -> str:
+def _phase_text(snapshot: EvaluationSnapshot) -> str:
     if snapshot.phase == "scoring":
         return f"scoring {snapshot.scored} of {snapshot.to_score}"
     if snapshot.phase == "recording":

@@ -12,8 +12,8 @@ from llmflowlab.cli.output import give
 from llmflowlab.cli.ui.screen import Table
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.lab.sheets import (
-    Agreement,
     ExportedSheet,
+    HumanAgreement,
     HumanMean,
     ImportedSheet,
     SheetRequest,
@@ -122,7 +122,7 @@ def _means_table(means: Sequence[HumanMean]) -> Table:
     )
 
 
-def _agreement_table(found: Sequence[Agreement]) -> Table:
+def _agreement_table(found: Sequence[HumanAgreement]) -> Table:
     return Table(
         title="Agreement",
         columns=("who", "with", "same", "kappa", "95 % interval", "n"),

@@ -15,7 +15,7 @@ from llmflowlab.errors import ExitCode
 from llmflowlab.lab.upkeep import runs_of, verify
 
 if TYPE_CHECKING:
-    from llmflowlab.evaluation.run.verify import Check
+    from llmflowlab.evaluation.run.verify import FigureCheck
 
 __all__ = ["declare_options", "run_command"]
 
@@ -57,7 +57,7 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     return ExitCode.DONE if equal else ExitCode.GATE_NOT_MET
 
 
-def _check_json(check: Check) -> dict[str, Any]:
+def _check_json(check: FigureCheck) -> dict[str, Any]:
     return {
         "figure": check.name,
         "reported": number_or_none(check.reported),
@@ -66,7 +66,7 @@ def _check_json(check: Check) -> dict[str, Any]:
     }
 
 
-def _show_checks(app: App, run: str, checks: Sequence[Check]) -> None:
+def _show_checks(app: App, run: str, checks: Sequence[FigureCheck]) -> None:
     wrong = sum(not check.equal for check in checks)
     app.screen.table(
         Table(

@@ -10,7 +10,7 @@ from llmflowlab.cli.evaluate.live_view import watched
 from llmflowlab.cli.evaluate.show_evaluation import describe_plan
 from llmflowlab.cli.output import give
 from llmflowlab.errors import ExitCode
-from llmflowlab.evaluation.conclude.promotion import Decision, Terms
+from llmflowlab.evaluation.conclude.promotion import Decision, PromotionTerms
 from llmflowlab.lab.promote import (
     CHAMPION,
     Promotion,
@@ -59,7 +59,7 @@ def _request(arguments: argparse.Namespace) -> PromotionRequest:
     return PromotionRequest(
         version=arguments.version,
         benchmark=arguments.benchmark,
-        terms=Terms(
+        terms=PromotionTerms(
             margin=arguments.margin,
             superior=arguments.superior,
             scorer=arguments.scorer,

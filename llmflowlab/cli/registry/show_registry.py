@@ -10,9 +10,9 @@ from llmflowlab.cli.formatting import percent, plural, shortened
 from llmflowlab.cli.ui.screen import Screen, Table
 from llmflowlab.lab.registry import (
     AliasMove,
+    CheckStep,
     EvaluationRun,
     RegisteredModel,
-    Step,
     Version,
     VersionDetail,
 )
@@ -197,7 +197,7 @@ def say_rolled_back(screen: Screen, name: str, alias: str, move: AliasMove) -> N
     )
 
 
-def show_step(screen: Screen, step: Step) -> None:
+def show_step(screen: Screen, step: CheckStep) -> None:
     """Print one step of a check."""
     mark = "ok" if step.ok else "FAILED"
     screen.say(f"{mark:<7} {step.name}: {step.text}", tone="plain" if step.ok else "warning")

@@ -16,7 +16,7 @@ from llmflowlab.evaluation.scores import COVERAGE_FLOOR
 from llmflowlab.statistics.noninferiority import NonInferiority
 from llmflowlab.text.money import dollars
 
-__all__ = ["Decision", "Paired", "Terms", "Verdict", "decide"]
+__all__ = ["Decision", "Paired", "PromotionTerms", "Verdict", "decide"]
 
 Verdict: TypeAlias = Literal[
     "better", "no_worse", "worse", "not_shown", "no_champion", "not_compared"
@@ -24,7 +24,7 @@ Verdict: TypeAlias = Literal[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class PromotionTerms:
     """What a version must show."""
 
     margin: float = 0.02
@@ -90,7 +90,7 @@ class Decision:
         }
 
 
-def decide(result: EvaluationResult, terms: Terms) -> Decision:
+def decide(result: EvaluationResult, terms: PromotionTerms) -> Decision:
     """Decide on the last candidate of a result; one before it is the champion.
 
     Raises:
@@ -149,7 +149,7 @@ def _paired(evidence: Evidence) -> Paired:
     )
 
 
-def _compared(evidence: Evidence | None, terms: Terms) -> tuple[Verdict, list[str]]:
+def _compared(evidence: Evidence | None, terms: PromotionTerms) -> tuple[Verdict, list[str]]:
     if evidence is None:
         return "not_compared", ["no row has a score of both, so they cannot be compared"]
     found = evidence.paired
@@ -178,7 +178,7 @@ def _compared(evidence: Evidence | None, terms: Terms) -> tuple[Verdict, list[st
     return "not_shown", [f"too few rows to show it {wanted}: {seen}{more}"]
 
 
-def _rows_needed(found: NonInferiority, terms: Terms) -> int | None:
+def _rows_needed(found: NonInferiority, terms: PromotionTerms) -> int | None:
     """Return how many rows would show it if the differences stay as they are; None where none would."""
     room = found.difference + (0.0 if terms.superior else terms.margin)
     if room <= 0:
@@ -188,7 +188,7 @@ def _rows_needed(found: NonInferiority, terms: Terms) -> int | None:
     return needed if needed > found.n else None
 
 
-def _limits(own: CandidateResult, terms: Terms) -> tuple[dict[str, bool], list[str]]:
+def _limits(own: CandidateResult, terms: PromotionTerms) -> tuple[dict[str, bool], list[str]]:
     held: dict[str, bool] = {}
     broken: list[str] = []
     if terms.max_latency is not None:

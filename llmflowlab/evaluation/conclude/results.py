@@ -13,10 +13,10 @@ from llmflowlab.evaluation.conclude.judging_quality import JudgingQuality
 from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
 from llmflowlab.evaluation.conclude.verdicts import (
     Comparison,
+    ComparisonVerdict,
     Rank,
     Recommendation,
     Sequential,
-    Verdict,
     bounds,
 )
 from llmflowlab.evaluation.run.outcomes import Scores
@@ -28,12 +28,12 @@ __all__ = [
     "SMALL_GROUP",
     "CandidateResult",
     "Comparison",
+    "ComparisonVerdict",
     "EvaluationResult",
     "GroupSummary",
     "Latency",
     "Rank",
     "ScoreSummary",
-    "Verdict",
 ]
 
 SMALL_GROUP = 20

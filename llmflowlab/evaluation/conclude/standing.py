@@ -15,7 +15,7 @@ from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.statistics.intervals import Interval, wilson_interval
 
-__all__ = ["Standing", "Standings"]
+__all__ = ["InterimScore", "InterimScores"]
 
 _ENOUGH = 10
 """Questions from which the normal approximation is used for scores that are not yes or no."""
@@ -24,7 +24,7 @@ _Z = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class InterimScore:
     """One candidate's mean of the main scorer so far."""
 
     scored: int
@@ -35,7 +35,7 @@ class Standing:
     """95 %, over questions."""
 
 
-class Standings:
+class InterimScores:
     """Adds scores up as they come, from any thread; an addition or a look takes constant time.
 
     Args:
@@ -66,7 +66,7 @@ class Standings:
                 question = cell.row if self._questions is None else self._questions[cell.row]
                 self._sums[cell.candidate].add(question, score.value)
 
-    def of(self, candidate: int) -> Standing:
+    def of(self, candidate: int) -> InterimScore:
         """Return how a candidate stands now."""
         with self._lock:
             return self._sums[candidate].standing(exact=self._exact)
@@ -92,10 +92,10 @@ class _Sums:
         self.means += mean
         self.squares += mean * mean
 
-    def standing(self, *, exact: bool) -> Standing:
+    def standing(self, *, exact: bool) -> InterimScore:
         questions = len(self.questions)
         if questions == 0:
-            return Standing(0, None, None)
+            return InterimScore(0, None, None)
         mean = self.means / questions
         spread = max(0.0, self.squares / questions - mean * mean)
         if exact or questions < _ENOUGH or spread == 0:
@@ -103,4 +103,4 @@ class _Sums:
         else:
             half = _Z * math.sqrt(spread / (questions - 1))
             interval = Interval(max(0.0, mean - half), min(1.0, mean + half))
-        return Standing(self.scored, mean, interval)
+        return InterimScore(self.scored, mean, interval)

@@ -15,15 +15,17 @@ from llmflowlab.statistics.sequential import Decision
 
 __all__ = [
     "Comparison",
+    "ComparisonVerdict",
     "FrontEntry",
     "Rank",
     "Recommendation",
     "Sequential",
-    "Verdict",
     "bounds",
 ]
 
-Verdict: TypeAlias = Literal["a_better", "b_better", "no_difference_shown", "not_comparable"]
+ComparisonVerdict: TypeAlias = Literal[
+    "a_better", "b_better", "no_difference_shown", "not_comparable"
+]
 
 
 def bounds(interval: Interval | None, prefix: str = "") -> dict[str, float | None]:
@@ -102,7 +104,7 @@ class Comparison:
     """Why what the scored rows show does not survive the worst case over those that are missing."""
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> ComparisonVerdict:
         """What was shown; see `decide`."""
         if self.withheld is not None:
             return "not_comparable"

@@ -20,11 +20,11 @@ from llmflowlab.asking.stopping import Stopper
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.answers import in_words
 from llmflowlab.evaluation.judging.kinds import Question
-from llmflowlab.evaluation.judging.verdicts import Reading, Scale, read, schema
+from llmflowlab.evaluation.judging.verdicts import ParsedVerdict, Scale, read, schema
 from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import Provider
 
-__all__ = ["Failed", "Judge", "NotReached", "OutOfBudget", "Unparseable", "Verdict"]
+__all__ = ["Failed", "Judge", "JudgeVerdict", "NotReached", "OutOfBudget", "Unparseable"]
 
 MAX_VERDICT_TOKENS = 4096
 """Longest verdict under a budget; reasoning models think before they judge."""
@@ -33,10 +33,10 @@ _QUOTED = 4000
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class JudgeVerdict:
     """What a judge answered, read."""
 
-    reading: Reading
+    reading: ParsedVerdict
     paid: Paid
     """What it took, the repair of an unreadable verdict included."""
 
@@ -95,7 +95,7 @@ class Judge:
     def reference(self) -> str:
         return self.provider.reference
 
-    def ask(self, question: Question, scale: Scale, stopper: Stopper) -> Verdict:
+    def ask(self, question: Question, scale: Scale, stopper: Stopper) -> JudgeVerdict:
         """Put a question and read the verdict; an unreadable one may be put right once.
 
         Raises:
@@ -108,7 +108,7 @@ class Judge:
         said, paid = self._call(question.system, [first], scale, stopper)
         reading = _read(said, scale)
         if reading is not None:
-            return Verdict(reading, paid)
+            return JudgeVerdict(reading, paid)
         again = [
             first,
             Message("assistant", said.text[:_QUOTED] or "(nothing)"),
@@ -125,7 +125,7 @@ class Judge:
         reading = _read(repaired, scale)
         if reading is None:
             raise Unparseable(paid, _unreadable(repaired))
-        return Verdict(reading, paid)
+        return JudgeVerdict(reading, paid)
 
     def _call(
         self, system: str | None, messages: Sequence[Message], scale: Scale, stopper: Stopper
@@ -151,7 +151,7 @@ _REPAIR = (
 )
 
 
-def _read(answer: Answer, scale: Scale) -> Reading | None:
+def _read(answer: Answer, scale: Scale) -> ParsedVerdict | None:
     try:
         return read(answer.text, scale)
     except RecursionError:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-__all__ = ["GRADES", "Reading", "Scale", "read", "schema"]
+__all__ = ["GRADES", "ParsedVerdict", "Scale", "read", "schema"]
 
 Scale: TypeAlias = Literal["yes_no", "grade", "preference"]
 """`yes`/`no`; a grade from 1 to 5; which of two answers is better: `first`, `second` or `tie`."""
@@ -39,7 +39,7 @@ def schema(scale: Scale) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedVerdict:
     """A verdict as it was read."""
 
     result: str
@@ -47,7 +47,7 @@ class Reading:
     rationale: str
 
 
-def read(text: str, scale: Scale, *, answer: str | None = None) -> Reading | None:
+def read(text: str, scale: Scale, *, answer: str | None = None) -> ParsedVerdict | None:
     """Read the one verdict in a judge's answer; None where there is none, or it may be a quotation.
 
     A judge may quote the answer it judges, and that answer may hold a forged verdict. So the verdict is
@@ -128,14 +128,14 @@ def _object(text: str) -> _Pairs | None:
     return found if isinstance(found, _Pairs) else None
 
 
-def _reading(values: _Pairs, scale: Scale) -> Reading | None:
+def _reading(values: _Pairs, scale: Scale) -> ParsedVerdict | None:
     keyed = [(key.strip().casefold(), value) for key, value in values]
     words = {_word(value, scale) for key, value in keyed if key == "result"}
     word = words.pop() if len(words) == 1 else None
     if word is None:
         return None
     reasons = [str(value or "") for key, value in keyed if key == "rationale"]
-    return Reading(word, reasons[-1] if reasons else "")
+    return ParsedVerdict(word, reasons[-1] if reasons else "")
 
 
 def _word(result: Any, scale: Scale) -> str | None:

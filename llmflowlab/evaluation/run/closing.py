@@ -9,11 +9,11 @@ from typing import Any
 
 from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
 
-__all__ = ["Closing", "closing_of"]
+__all__ = ["RunSummary", "closing_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Closing:
+class RunSummary:
     """What is written when all rows are there; JSON values only, as it crosses a process border."""
 
     metrics: Sequence[Mapping[str, float]]
@@ -29,14 +29,14 @@ class Closing:
         return asdict(self)
 
 
-def closing_of(result: EvaluationResult, files: Sequence[Path]) -> Closing:
+def closing_of(result: EvaluationResult, files: Sequence[Path]) -> RunSummary:
     """Return what the runs are closed with.
 
     Args:
         result: The evaluation.
         files: What `write_files` wrote; logged to every run.
     """
-    return Closing(
+    return RunSummary(
         metrics=[_metrics(candidate) for candidate in result.candidates],
         tags=[
             {

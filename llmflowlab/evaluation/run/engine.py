@@ -22,7 +22,7 @@ from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.conclude.deciding import Decider
 from llmflowlab.evaluation.conclude.results import EvaluationResult
-from llmflowlab.evaluation.conclude.standing import Standings
+from llmflowlab.evaluation.conclude.standing import InterimScores
 from llmflowlab.evaluation.reports import to_document, write_files
 from llmflowlab.evaluation.run.answering import Answering
 from llmflowlab.evaluation.run.closing import closing_of
@@ -33,16 +33,16 @@ from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.evaluation.run.reuse import find_reusable
 from llmflowlab.evaluation.run.running import held
 from llmflowlab.evaluation.run.scoring import Scoring
-from llmflowlab.evaluation.run.steering import Follower, Steering
-from llmflowlab.evaluation.run.workbench import Harness, Phase, Snapshot, Workbench
+from llmflowlab.evaluation.run.steering import AdjustmentFollower, Steering
+from llmflowlab.evaluation.run.workbench import EngineResources, EvaluationSnapshot, Harness, Phase
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scorers.traits import traits_of
 
 __all__ = [
+    "EngineResources",
+    "EvaluationSnapshot",
     "Harness",
     "Phase",
-    "Snapshot",
-    "Workbench",
     "new_evaluation_id",
     "run_evaluation",
     "to_document",
@@ -56,9 +56,9 @@ _RUNS_SOON = 3.0
 
 def run_evaluation(
     plan: EvaluationPlan,
-    bench: Workbench,
+    bench: EngineResources,
     *,
-    on_progress: Callable[[Snapshot], None] | None = None,
+    on_progress: Callable[[EvaluationSnapshot], None] | None = None,
 ) -> EvaluationResult:
     """Carry an evaluation out.
 
@@ -92,7 +92,10 @@ class _Run:
     """The state of one `run_evaluation`."""
 
     def __init__(
-        self, plan: EvaluationPlan, bench: Workbench, tell: Callable[[Snapshot], None]
+        self,
+        plan: EvaluationPlan,
+        bench: EngineResources,
+        tell: Callable[[EvaluationSnapshot], None],
     ) -> None:
         self.plan = plan
         self.bench = bench
@@ -118,10 +121,10 @@ class _Run:
         self.steering = bench.steering or Steering(bench.concurrency, bench.budget)
         self.steering.attach(self.answering.set_concurrency)
         self.steering.attach(self.scoring.set_concurrency)
-        self.follower = Follower(bench.ledger, plan.evaluation_id, self.steering)
+        self.follower = AdjustmentFollower(bench.ledger, plan.evaluation_id, self.steering)
         main = main_scorer(plan.scorers)
         traits = traits_of(plan.spec(main), combine=plan.judge_combine)
-        self.standings = Standings(
+        self.standings = InterimScores(
             main,
             exact=traits.exact(repeated=plan.repeated),
             candidates=len(plan.candidates),
@@ -313,7 +316,7 @@ class _Run:
         self.follower.look(time.monotonic())
         scored = sum(len(scores) for scores in list(self.scoring.scores.values()))
         self.tell(
-            Snapshot(
+            EvaluationSnapshot(
                 phase=phase,
                 candidates=self.answering.progress,
                 scored=scored,
@@ -333,7 +336,7 @@ class _Run:
             self.recorder.abandon()
 
 
-def _limiters(plan: EvaluationPlan, bench: Workbench) -> list[Limiter]:
+def _limiters(plan: EvaluationPlan, bench: EngineResources) -> list[Limiter]:
     shared: dict[str, Limiter] = {}
     for spec in plan.candidates:
         limiter = limiter_for(spec.provider, bench.settings, bench.concurrency)

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.run.plan import Cell
 
-__all__ = ["Peers"]
+__all__ = ["PeerAnswers"]
 
 
-class Peers:
+class PeerAnswers:
     """Gathers answers by row and repetition; safe to use from many threads.
 
     Args:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.errors import LabError, TrackingError
-from llmflowlab.evaluation.run.closing import Closing
+from llmflowlab.evaluation.run.closing import RunSummary
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Entry, Outcome
 from llmflowlab.evaluation.run.sinks import SINKS, EvaluationSink
@@ -69,7 +69,7 @@ def main(ledger_file: Path) -> int:
             )
             recorder.follow()
             if orders.close is not None:
-                _tell(problems=recorder.close(Closing(**orders.close)))
+                _tell(problems=recorder.close(RunSummary(**orders.close)))
     except LabError as exc:
         _tell(error=exc.message)
         return int(exc.exit_code)
@@ -188,7 +188,7 @@ class _Recorder:
                 _tell(recorded=len(self._books))
                 return
 
-    def close(self, order: Closing) -> list[str]:
+    def close(self, order: RunSummary) -> list[str]:
         """Have the runs closed; returns what the store lacks.
 
         Raises:

@@ -16,7 +16,7 @@ from typing import Any
 from llmflowlab.candidate import Candidate
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.table import plan_traits
-from llmflowlab.evaluation.run.closing import Closing
+from llmflowlab.evaluation.run.closing import RunSummary
 from llmflowlab.evaluation.run.harness import ScoredRow, evaluate_with_mlflow, prepare_environment
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Entry, Outcome
@@ -165,7 +165,7 @@ class Recording:
             evaluate_with_mlflow(self._store.uri, run_id, rows, scoring, tick=tick)
             tick()
 
-    def close(self, closing: Closing, entries: Iterable[Entry]) -> list[str]:
+    def close(self, closing: RunSummary, entries: Iterable[Entry]) -> list[str]:
         """Write figures and files, read the books back, end the runs.
 
         A run is FINISHED only if every row of the plan was asked, scored and found in the store;

@@ -24,7 +24,7 @@ from llmflowlab.evaluation.judging import (
 )
 from llmflowlab.evaluation.judging.scorer import Judgement
 from llmflowlab.evaluation.run.ledger import Ledger
-from llmflowlab.evaluation.run.peers import Peers
+from llmflowlab.evaluation.run.peers import PeerAnswers
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.run.workers import Workers
 from llmflowlab.evaluation.scorers.base import TextScorer
@@ -68,7 +68,7 @@ class Scoring:
         self._comparing = [
             n for n, how in self.scorers.items() if isinstance(how, PreferenceScorer)
         ]
-        self._peers = Peers(len(plan.candidates))
+        self._peers = PeerAnswers(len(plan.candidates))
         self.scores: dict[Cell, dict[str, Score]] = {}
         self._stopper = Stopper()
         self._ledger = ledger

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from llmflowlab.evaluation.run.closing import Closing
+from llmflowlab.evaluation.run.closing import RunSummary
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Entry, Outcome
 from llmflowlab.evaluation.run.plan import EvaluationPlan
@@ -35,7 +35,7 @@ class EvaluationSink(Protocol):
     def write(self, outcomes: Sequence[Outcome]) -> None:
         """Write finished rows with their scores; what is there already is skipped."""
 
-    def close(self, closing: Closing, entries: Iterable[Entry]) -> list[str]:
+    def close(self, closing: RunSummary, entries: Iterable[Entry]) -> list[str]:
         """Write figures and files, read back what arrived, end the runs.
 
         Args:

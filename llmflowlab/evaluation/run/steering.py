@@ -17,7 +17,7 @@ from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.running import is_running
 
-__all__ = ["Adjustment", "Follower", "Steering", "ask_for", "known_budget"]
+__all__ = ["Adjustment", "AdjustmentFollower", "Steering", "ask_for", "known_budget"]
 
 _EVERY = 1.0
 """Seconds between two looks into the ledger."""
@@ -78,7 +78,7 @@ class Steering:
             self.set_budget(wish.budget)
 
 
-class Follower:
+class AdjustmentFollower:
     """Looks for wishes that other processes leave in the ledger.
 
     Args:

@@ -13,11 +13,11 @@ from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.run.ledger import Ledger, StoredEvaluation, Table
 from llmflowlab.evaluation.run.running import held, is_running, lock_file
 
-__all__ = ["Kept", "clear", "compact", "kept_evaluations", "size"]
+__all__ = ["KeptEvaluation", "clear", "compact", "kept_evaluations", "size"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class KeptEvaluation:
     """One evaluation and what it paid for."""
 
     stored: StoredEvaluation
@@ -45,7 +45,7 @@ class Kept:
         }
 
 
-def kept_evaluations(ledger: Ledger) -> list[Kept]:
+def kept_evaluations(ledger: Ledger) -> list[KeptEvaluation]:
     """Return all evaluations of a ledger, newest first.
 
     Raises:
@@ -58,7 +58,7 @@ def kept_evaluations(ledger: Ledger) -> list[Kept]:
             counts[table, evaluation] = counts.get((table, evaluation), 0) + 1
             costs[evaluation] = plus(costs.get(evaluation, Decimal(0)), paid(record))
     return [
-        Kept(
+        KeptEvaluation(
             stored=stored,
             state=_state(ledger, stored),
             answers=counts.get(("answers", stored.id), 0),

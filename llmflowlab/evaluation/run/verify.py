@@ -24,7 +24,7 @@ from llmflowlab.evaluation.scorers.traits import ScorerKind, ScorerTraits, trait
 from llmflowlab.statistics.quantiles import quantile
 from llmflowlab.tracking.store import Store, safe_uri
 
-__all__ = ["Check", "candidate_runs", "verify_run"]
+__all__ = ["FigureCheck", "candidate_runs", "verify_run"]
 
 _RUN_KEY = "llmflowlab.run_key"
 _NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
@@ -34,7 +34,7 @@ _CLOCK = 2e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class FigureCheck:
     """One number of a run: as reported, as recomputed."""
 
     name: str
@@ -86,7 +86,7 @@ def _run(store: Store, run_id: str) -> Any:
         ) from exc
 
 
-def verify_run(store: Store, run_id: str) -> list[Check]:
+def verify_run(store: Store, run_id: str) -> list[FigureCheck]:
     """Check a candidate's evaluation run.
 
     Raises:
@@ -121,7 +121,7 @@ def verify_run(store: Store, run_id: str) -> list[Check]:
         recomputed |= _means_over_answers(table)
     reported = run.data.metrics
     checks = [
-        Check(name, reported.get(name), recomputed.get(name))
+        FigureCheck(name, reported.get(name), recomputed.get(name))
         for name in sorted({*recomputed, *reported} - {"candidates"})
     ]
     return checks + _document_checks(store, run_id, int(key.removeprefix("candidate-")), recomputed)
@@ -300,7 +300,7 @@ def _assessment(
 
 def _document_checks(
     store: Store, run_id: str, index: int, recomputed: Mapping[str, float]
-) -> list[Check]:
+) -> list[FigureCheck]:
     """Compare with `evaluation.json`, the document scripts read."""
     with store.translated():
         names = [file.path for file in store.client.list_artifacts(run_id)]
@@ -310,17 +310,17 @@ def _document_checks(
     with Path(path).open(encoding="utf-8") as file:
         candidate = json.load(file)["candidates"][index]
     checks = [
-        Check("evaluation.json answered", candidate["answered"], recomputed.get("answered")),
-        Check(
+        FigureCheck("evaluation.json answered", candidate["answered"], recomputed.get("answered")),
+        FigureCheck(
             "evaluation.json cost_usd", candidate["cost_usd"], recomputed.get("total_cost_estimate")
         ),
-        Check(
+        FigureCheck(
             "evaluation.json tokens", candidate["tokens"]["total"], recomputed.get("total_tokens")
         ),
     ]
     for scorer, score in candidate["scores"].items():
         checks += [
-            Check(
+            FigureCheck(
                 f"evaluation.json {scorer}/{name}", score[name], recomputed.get(f"{scorer}/{name}")
             )
             for name in ("mean", "coverage", "ci_low", "ci_high")

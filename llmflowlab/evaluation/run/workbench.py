@@ -11,7 +11,7 @@ from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.calling import CallPolicy
 from llmflowlab.asking.metering import Metering
 from llmflowlab.evaluation.conclude.results import EvaluationResult
-from llmflowlab.evaluation.conclude.standing import Standing
+from llmflowlab.evaluation.conclude.standing import InterimScore
 from llmflowlab.evaluation.judging import Judge, Panel
 from llmflowlab.evaluation.run.answering import CandidateProgress
 from llmflowlab.evaluation.run.ledger import Ledger
@@ -21,7 +21,7 @@ from llmflowlab.evaluation.scorers.embedding import Embedder
 from llmflowlab.providers.base import Provider
 from llmflowlab.settings import Settings
 
-__all__ = ["Harness", "Phase", "Snapshot", "Workbench"]
+__all__ = ["EngineResources", "EvaluationSnapshot", "Harness", "Phase"]
 
 Phase: TypeAlias = Literal["answering", "scoring", "recording", "done"]
 Harness: TypeAlias = Literal["fast", "mlflow"]
@@ -29,7 +29,7 @@ Harness: TypeAlias = Literal["fast", "mlflow"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class EvaluationSnapshot:
     """How far an evaluation is, for the screen."""
 
     phase: Phase
@@ -40,13 +40,13 @@ class Snapshot:
     to_record: int = 0
     scorer: str = ""
     """The scorer that ranks candidates."""
-    standings: Sequence[Standing] = ()
+    standings: Sequence[InterimScore] = ()
     """How each candidate stands with it so far."""
     detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workbench:
+class EngineResources:
     """What an evaluation works with."""
 
     settings: Settings

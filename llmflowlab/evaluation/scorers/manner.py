@@ -19,7 +19,7 @@ from llmflowlab.evaluation.scorers.refusals import ALWAYS, REFUSALS
 from llmflowlab.evaluation.scorers.words import words
 from llmflowlab.text.normalise import base_language
 
-__all__ = ["LanguageMatch", "Refusal", "is_refusal"]
+__all__ = ["LanguageMatch", "RefusalScorer", "is_refusal"]
 
 _SAME = {"nb": "no", "nn": "no", "iw": "he", "in": "id", "tl": "fil"}
 _BEGINNING = 400
@@ -64,7 +64,7 @@ def _same(code: str) -> str:
     return _SAME.get(base, base)
 
 
-class Refusal(KindScorer):
+class RefusalScorer(KindScorer):
     """1 where the answer declines to do what was asked, 0 where it does not.
 
     Not scored where the answer is in a language whose refusals are not known here, or where neither

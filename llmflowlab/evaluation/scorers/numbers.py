@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
 
-from llmflowlab.text.numbers import DEGREE, Noun, Quantity, Reading, Unit
+from llmflowlab.text.numbers import DEGREE, Noun, NumberReading, Quantity, Unit
 
-__all__ = ["Agreement", "Tolerance"]
+__all__ = ["NumberMatch", "Tolerance"]
 
 
-class Agreement(IntEnum):
+class NumberMatch(IntEnum):
     """Whether two numbers are the same; `OPEN` where they may be, as one is understood or another."""
 
     NO = 0
@@ -50,32 +50,32 @@ class Tolerance:
     units: str
     """`check`, `strict` or `ignore`."""
 
-    def agreement(self, given: Quantity, wanted: Quantity) -> Agreement:
+    def agreement(self, given: Quantity, wanted: Quantity) -> NumberMatch:
         """Return whether a given number is the wanted one."""
         if given.operand:
-            return Agreement.OPEN
-        found = max(self._by_reading(given, wanted), default=Agreement.NO)
-        if given.bound != wanted.bound and found > Agreement.NO:
-            return Agreement.OPEN if given.bound and wanted.bound else Agreement.NO
+            return NumberMatch.OPEN
+        found = max(self._by_reading(given, wanted), default=NumberMatch.NO)
+        if given.bound != wanted.bound and found > NumberMatch.NO:
+            return NumberMatch.OPEN if given.bound and wanted.bound else NumberMatch.NO
         if given.loose_range and wanted.first.upper is None:
             ends = (self.agreement(end, wanted) for end in given.sources)
-            return min(max(ends, default=Agreement.NO), Agreement.OPEN)
+            return min(max(ends, default=NumberMatch.NO), NumberMatch.OPEN)
         return found
 
-    def _by_reading(self, given: Quantity, wanted: Quantity) -> Iterator[Agreement]:
+    def _by_reading(self, given: Quantity, wanted: Quantity) -> Iterator[NumberMatch]:
         # How the expected number writes its decimals is not open: English, where no language tells.
         meant = [r for r in wanted.readings if r.sure or r.value == wanted.first.value]
         for one in given.readings:
             for other in meant:
                 first = one.unit == given.first.unit and other.unit == wanted.first.unit
                 found = self._same(one, other, first=first, margin=wanted.margin)
-                yield found if one.sure and other.sure else min(found, Agreement.OPEN)
+                yield found if one.sure and other.sure else min(found, NumberMatch.OPEN)
 
     def _same(
-        self, given: Reading, wanted: Reading, *, first: bool, margin: Fraction | None
-    ) -> Agreement:
+        self, given: NumberReading, wanted: NumberReading, *, first: bool, margin: Fraction | None
+    ) -> NumberMatch:
         if (given.upper is None) != (wanted.upper is None):
-            return Agreement.NO
+            return NumberMatch.NO
         if self.units == "ignore":
             return self._near(given, wanted, None, None, margin)
         a, b = given.unit, wanted.unit
@@ -84,17 +84,19 @@ class Tolerance:
                 return self._near(given, wanted, a, b, margin)
             # "20 degrees" leave the scale open.
             open_scale = DEGREE in (a, b) and _TEMPERATURE in (a.dimension, b.dimension)
-            return self._near(given, wanted, None, None, margin) if open_scale else Agreement.NO
+            return self._near(given, wanted, None, None, margin) if open_scale else NumberMatch.NO
         if isinstance(a, Noun) and isinstance(b, Noun):
             same = _same_noun(a.words, b.words)
-            return self._near(given, wanted, None, None, margin) if same else Agreement.NO
+            return self._near(given, wanted, None, None, margin) if same else NumberMatch.NO
         if a is None and b is None:
             return self._near(given, wanted, None, None, margin)
         if (a is not None and b is not None) or self.units == "strict" or not first:
-            return Agreement.NO
+            return NumberMatch.NO
         return self._without_unit(given, wanted, margin)
 
-    def _without_unit(self, given: Reading, wanted: Reading, margin: Fraction | None) -> Agreement:
+    def _without_unit(
+        self, given: NumberReading, wanted: NumberReading, margin: Fraction | None
+    ) -> NumberMatch:
         """Compare where one number has a unit and the other none."""
         plain = self._near(given, wanted, None, None, margin)
         shares = [
@@ -104,19 +106,19 @@ class Tolerance:
             return plain
         one = Unit(dimension=_SHARE)
         if self._near(given, wanted, _unit_or(given, one), _unit_or(wanted, one), margin):
-            return Agreement.YES
+            return NumberMatch.YES
         # 0.45 % and 0.45 may be the same said twice, or 0.45 % and 45 %.
         bare = given if given.unit is None else wanted
-        return min(plain, Agreement.OPEN) if 0 < abs(bare.value) < 1 else plain
+        return min(plain, NumberMatch.OPEN) if 0 < abs(bare.value) < 1 else plain
 
     def _near(
         self,
-        given: Reading,
-        wanted: Reading,
+        given: NumberReading,
+        wanted: NumberReading,
         a: Unit | None,
         b: Unit | None,
         margin: Fraction | None,
-    ) -> Agreement:
+    ) -> NumberMatch:
         unit = b.factor if b else Fraction(1)
         pairs = [(given.value, wanted.value)]
         if given.upper is not None and wanted.upper is not None:
@@ -129,11 +131,11 @@ class Tolerance:
                 self.relative * abs(other) * unit,
             )
             if abs(left - right) > allowed:
-                return Agreement.NO
-        return Agreement.YES
+                return NumberMatch.NO
+        return NumberMatch.YES
 
 
-def _unit_or(reading: Reading, bare: Unit) -> Unit:
+def _unit_or(reading: NumberReading, bare: Unit) -> Unit:
     return reading.unit if isinstance(reading.unit, Unit) else bare
 
 

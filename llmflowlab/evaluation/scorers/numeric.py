@@ -6,10 +6,10 @@ from fractions import Fraction
 
 from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, accepted
-from llmflowlab.evaluation.scorers.numbers import Agreement, Tolerance
+from llmflowlab.evaluation.scorers.numbers import NumberMatch, Tolerance
 from llmflowlab.evaluation.scorers.options import Options
 from llmflowlab.text.numbers import (
-    Answer,
+    ChosenNumber,
     Numbers,
     Unit,
     asks_for_year,
@@ -19,7 +19,7 @@ from llmflowlab.text.numbers import (
 
 __all__ = ["NumericMatch"]
 
-_NO, _OPEN, _YES = Agreement.NO, Agreement.OPEN, Agreement.YES
+_NO, _OPEN, _YES = NumberMatch.NO, NumberMatch.OPEN, NumberMatch.YES
 
 
 class NumericMatch(ExpectingScorer):
@@ -62,23 +62,23 @@ class NumericMatch(ExpectingScorer):
             )
         return float(verdicts[0] is _YES), None
 
-    def _any(self, numbers: Numbers, wanted: Answer) -> tuple[float, str | None]:
+    def _any(self, numbers: Numbers, wanted: ChosenNumber) -> tuple[float, str | None]:
         told = [q for q in numbers.found if not q.negated]
         single = [q for one in told for q in (one, *one.sources)]
-        found = max((self._one(Answer(given=(q,)), wanted) for q in single), default=_NO)
+        found = max((self._one(ChosenNumber(given=(q,)), wanted) for q in single), default=_NO)
         if found is _OPEN:
             raise Unscored("undecidable", "No number of the answer can be read in one way only.")
         return float(found is _YES), None
 
-    def _verdict(self, answer: Answer, wanted: Answer) -> Agreement:
+    def _verdict(self, answer: ChosenNumber, wanted: ChosenNumber) -> NumberMatch:
         """Compare; `OPEN` as well where the answer states other numbers elsewhere."""
         found = self._one(answer, wanted)
         for other in answer.conflicting:
-            if self._one(Answer(given=(other,)), wanted) is not found:
+            if self._one(ChosenNumber(given=(other,)), wanted) is not found:
                 return _OPEN
         return found
 
-    def _one(self, answer: Answer, wanted: Answer) -> Agreement:
+    def _one(self, answer: ChosenNumber, wanted: ChosenNumber) -> NumberMatch:
         if len(wanted.given) > 1 and not wanted.open:
             # Every expected number must be given, and no other.
             matched = [
@@ -96,14 +96,14 @@ class NumericMatch(ExpectingScorer):
         return max(each + again)
 
 
-def _expectation(expected: str, language: str | None) -> Answer | None:
+def _expectation(expected: str, language: str | None) -> ChosenNumber | None:
     answer = read_numbers(expected, language=language).answer()
     if answer is None or all(q.operand for q in answer.given):
         return None
     return answer
 
 
-def _answers(numbers: Numbers, wanted: Answer, question: str) -> list[Answer]:
+def _answers(numbers: Numbers, wanted: ChosenNumber, question: str) -> list[ChosenNumber]:
     """Return the number that an answer gives; two where it depends on whether a year is asked for."""
     unit = wanted.given[0].first.unit
     like = unit if isinstance(unit, Unit) else None

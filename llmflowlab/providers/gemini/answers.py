@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from google.genai import types
     from google.genai.errors import APIError
 
-__all__ = ["FINISH_REASONS", "Reading", "error_from_api"]
+__all__ = ["FINISH_REASONS", "GeminiStream", "error_from_api"]
 
 FINISH_REASONS: dict[str, FinishReason] = {
     "STOP": "stop",
@@ -76,7 +76,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
 """Every finish reason of the SDK but "unspecified"; one it does not know yet counts as "other"."""
 
 
-class Reading:
+class GeminiStream:
     """One answer as it is read, chunk by chunk."""
 
     def __init__(self, provider: Provider) -> None:

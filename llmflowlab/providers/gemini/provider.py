@@ -24,7 +24,7 @@ from llmflowlab.providers.base import (
     StreamEvent,
     require_requests_allowed,
 )
-from llmflowlab.providers.gemini.answers import Reading, error_from_api
+from llmflowlab.providers.gemini.answers import GeminiStream, error_from_api
 from llmflowlab.providers.gemini.wire import reduced
 from llmflowlab.providers.transport import (
     closed_at_once,
@@ -91,7 +91,7 @@ class GeminiProvider(Provider):
         require_requests_allowed(self.display_name)
         client = self._client()
         contents, config = _contents(request), _config(request)
-        answer = Reading(self)
+        answer = GeminiStream(self)
         with self._mapped(answer):
             chunks = client.models.generate_content_stream(
                 model=self.model, contents=contents, config=config
@@ -207,7 +207,7 @@ class GeminiProvider(Provider):
         return types.HttpOptions(timeout=int(self.settings.connect_timeout * 1000))
 
     @contextmanager
-    def _mapped(self, answer: Reading | None = None) -> Iterator[None]:
+    def _mapped(self, answer: GeminiStream | None = None) -> Iterator[None]:
         """Turn what the SDK raises into our errors."""
         from google.genai.errors import APIError
 

@@ -14,16 +14,16 @@ from llmflowlab.text.numbers.digits import MACHINE, convention_of
 from llmflowlab.text.numbers.joining import joined
 from llmflowlab.text.numbers.kinds import described
 from llmflowlab.text.numbers.lexicon import ALTERNATIVE, ALTERNATIVE_DUTCH, CONJUNCTION
-from llmflowlab.text.numbers.quantity import Quantity, Rank, Reading, between
+from llmflowlab.text.numbers.quantity import NumberRank, NumberReading, Quantity, between
 from llmflowlab.text.numbers.scan import numbers_in
 from llmflowlab.text.numbers.stated import SAID_AFTER, Statement, marked, statements
 from llmflowlab.text.numbers.units import Unit
 
-__all__ = ["Answer", "Numbers", "read_numbers"]
+__all__ = ["ChosenNumber", "Numbers", "read_numbers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ChosenNumber:
     """The number that a text gives as its answer, or the several that it gives."""
 
     given: tuple[Quantity, ...]
@@ -46,7 +46,7 @@ class Numbers:
     stated: tuple[Statement, ...]
     dutch: bool = False
 
-    def answer(self, *, like: Unit | None = None, year: bool = False) -> Answer | None:
+    def answer(self, *, like: Unit | None = None, year: bool = False) -> ChosenNumber | None:
         """Return the number that the text gives as its answer; None if it has none.
 
         What is stated comes before the last number, and a number before a year, an ordinal or the
@@ -72,9 +72,9 @@ class Numbers:
         first = bisect_left(self.found, statement.start, key=_start)
         last = bisect_left(self.found, statement.end, key=_start)
         inside = [q for q in self.found[first:last] if not q.negated]
-        return [q for q in inside if q.rank > Rank.NUMBERING] or inside
+        return [q for q in inside if q.rank > NumberRank.NUMBERING] or inside
 
-    def _leading(self, statement: Statement, like: Unit | None) -> Answer:
+    def _leading(self, statement: Statement, like: Unit | None) -> ChosenNumber:
         """Return the first number of a statement, or that after its last sign of equality."""
         inside = self._within(statement)
         plain = [q for q in inside if q.rank == max(q.rank for q in inside)]
@@ -93,17 +93,17 @@ class Numbers:
                 outcome = one
         return outcome
 
-    def _said_after(self) -> list[Answer]:
+    def _said_after(self) -> list[ChosenNumber]:
         told = [q for q in self.found if SAID_AFTER.match(self.text, q.end) and not q.negated]
-        return [Answer(given=(q,)) for q in told[-1:]]
+        return [ChosenNumber(given=(q,)) for q in told[-1:]]
 
-    def _last(self, like: Unit | None, *, year: bool) -> Answer | None:
+    def _last(self, like: Unit | None, *, year: bool) -> ChosenNumber | None:
         kept = [q for q in self.found if not q.negated]
         if not kept:
             return None
         least = max(q.rank for q in kept)
-        if year and any(q.rank == Rank.YEAR for q in kept):
-            least = min(least, Rank.YEAR)
+        if year and any(q.rank == NumberRank.YEAR for q in kept):
+            least = min(least, NumberRank.YEAR)
         ranked = [q for q in kept if q.rank >= least]
         ranked = [q for q in ranked if not q.operand] or ranked
         chosen = ranked[-1]
@@ -115,7 +115,7 @@ class Numbers:
                     break
         return self._with_neighbours(chosen, ranked)
 
-    def _with_neighbours(self, chosen: Quantity, all_: Sequence[Quantity]) -> Answer:
+    def _with_neighbours(self, chosen: Quantity, all_: Sequence[Quantity]) -> ChosenNumber:
         """Return a number with those that stand beside it as alternatives or restatements."""
         at = all_.index(chosen)
         given, restated, is_open = [chosen], [], False
@@ -140,7 +140,7 @@ class Numbers:
                 else:
                     break
                 edge = other
-        return Answer(given=tuple(given), restated=tuple(restated), open=is_open)
+        return ChosenNumber(given=tuple(given), restated=tuple(restated), open=is_open)
 
     def _gap(self, left: Quantity, right: Quantity) -> str:
         return between(self.text, left, right)
@@ -185,7 +185,7 @@ def _is_near(left: Quantity, right: Quantity) -> bool:
     return abs(one - two) * 20 <= max(abs(one), abs(two))
 
 
-def _as_share(reading: Reading) -> Fraction:
+def _as_share(reading: NumberReading) -> Fraction:
     """Return 0.667 for 66.7 %, which 2/3 may be rounded to."""
     unit = reading.unit
     shares = isinstance(unit, Unit) and unit.dimension == (("share", 1),)
@@ -204,10 +204,10 @@ def _is_money(unit: Unit) -> bool:
     return any(name.isupper() and len(name) == 3 for name, _ in unit.dimension)
 
 
-def _alike(one: Answer, other: Answer) -> bool:
+def _alike(one: ChosenNumber, other: ChosenNumber) -> bool:
     """Whether two statements give the same numbers, as far as their own units say."""
 
-    def seen(answer: Answer) -> set[object]:
+    def seen(answer: ChosenNumber) -> set[object]:
         return {
             (q.first.unit.base(q.first.value), q.first.upper)
             if isinstance(q.first.unit, Unit)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from llmflowlab.text.numbers.lexicon import CONJUNCTION, RANGE, RANGE_BEGINS
-from llmflowlab.text.numbers.quantity import Quantity, Reading, between
+from llmflowlab.text.numbers.quantity import NumberReading, Quantity, between
 from llmflowlab.text.numbers.unit_text import Noun
 from llmflowlab.text.numbers.units import Unit, symbolised
 
@@ -106,7 +106,7 @@ def _added(text: str, found: list[Quantity]) -> list[Quantity]:
     return _pairwise(text, found, join)
 
 
-def _after_hour(left: Quantity, right: Quantity) -> Reading:
+def _after_hour(left: Quantity, right: Quantity) -> NumberReading:
     """Return the reading of a number; minutes where it stands right behind hours (`1h30`)."""
     unit, hour = left.first.unit, symbolised("h")[0]
     if right.first.unit is None and right.start == left.end and unit == hour:
@@ -145,7 +145,7 @@ def _comparable(left: Quantity, right: Quantity) -> tuple[Fraction, Fraction]:
     return left.first.value, right.first.value
 
 
-def _given_unit(left: Quantity, right: Quantity) -> tuple[Reading, ...]:
+def _given_unit(left: Quantity, right: Quantity) -> tuple[NumberReading, ...]:
     """Return the left number's value with the right number's units: `5–10 km`."""
     return tuple(replace(r, value=left.first.value) for r in right.readings)
 

@@ -20,7 +20,7 @@ from llmflowlab.text.numbers.lexicon import (
     YEAR_ASKED,
     YEAR_BEFORE,
 )
-from llmflowlab.text.numbers.quantity import Quantity, Rank, between
+from llmflowlab.text.numbers.quantity import NumberRank, Quantity, between
 from llmflowlab.text.numbers.unit_names import Noun
 
 __all__ = ["asks_for_year", "could_be_year", "described"]
@@ -50,7 +50,7 @@ def described(text: str, found: list[Quantity], language: str | None) -> list[Qu
         # The Dutch "of" is an "or".
         whole = out and base_of(language) != "nl" and OF_ALL.fullmatch(between(text, out[-1], one))
         if whole:
-            made = replace(made, rank=min(made.rank, Rank.LABEL))
+            made = replace(made, rank=min(made.rank, NumberRank.LABEL))
             out[-1] = _part(out[-1], made)
         out.append(made)
     return out
@@ -122,15 +122,15 @@ def _number_end(text: str, one: Quantity) -> int:
 
 def _rank(
     text: str, one: Quantity, before: str, end: int, language: str | None, numbering: set[int]
-) -> Rank:
+) -> NumberRank:
     if one.start in numbering:
-        return Rank.NUMBERING
+        return NumberRank.NUMBERING
     if (
         _SOURCE.search(before)
         and re.match(r"[ ]?[\],]", text[one.end :])
         and before.rstrip("[ ")[-1:].isalnum()
     ):
-        return Rank.NUMBERING
+        return NumberRank.NUMBERING
     whole = one.first.value.denominator == 1 and one.first.unit is None
     digits = text[one.start : end]
     is_year = digits.isdigit() and len(digits) == 4 and could_be_year(one)
@@ -140,20 +140,20 @@ def _rank(
         or YEAR_AFTER.match(text, end)
         or _is_month(_WORD_BEFORE.search(before.rstrip(", \u00a0") + " "), months)
     ):
-        return Rank.YEAR
+        return NumberRank.YEAR
     small = digits.isdigit() and len(digits) <= 2
     if small and (
         _is_month(_WORD_BEFORE.search(before), months)
         or _is_month(_WORD_AFTER.match(text, end), months)
     ):
-        return Rank.LABEL
+        return NumberRank.LABEL
     if ORDINAL.match(text, end) and text[end : end + 1] not in " \u00a0" and digits.isdigit():
-        return Rank.LABEL
+        return NumberRank.LABEL
     if whole or one.first.unit is not None:
         label = LABEL.search(before) if _SAYS.search(before) else None
         if label and digits.isdigit() and not re.search(r"[:=]", before[label.start() :]):
-            return Rank.LABEL
-    return Rank.PLAIN
+            return NumberRank.LABEL
+    return NumberRank.PLAIN
 
 
 @cache

@@ -10,10 +10,10 @@ from fractions import Fraction
 from llmflowlab.text.numbers.unit_text import Noun
 from llmflowlab.text.numbers.units import Unit
 
-__all__ = ["Quantity", "Rank", "Reading", "between"]
+__all__ = ["NumberRank", "NumberReading", "Quantity", "between"]
 
 
-class Rank(IntEnum):
+class NumberRank(IntEnum):
     """How likely a number answers a question; the likeliest of a text are looked at alone."""
 
     NUMBERING = 0
@@ -25,7 +25,7 @@ class Rank(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class NumberReading:
     """One way to understand a number."""
 
     value: Fraction
@@ -41,12 +41,12 @@ class Reading:
 class Quantity:
     """A number and its unit, where it stands, and what is said of it."""
 
-    readings: tuple[Reading, ...]
+    readings: tuple[NumberReading, ...]
     """Never empty; the likeliest first. The sure ones differ in dimension only (`5 M`: million, molar)."""
     start: int
     end: int
     """Behind the unit, in the canonical text."""
-    rank: Rank = Rank.PLAIN
+    rank: NumberRank = NumberRank.PLAIN
     negated: bool = False
     """`not 5`."""
     bound: str = ""
@@ -61,7 +61,7 @@ class Quantity:
     """The numbers that it was put together from."""
 
     @property
-    def first(self) -> Reading:
+    def first(self) -> NumberReading:
         return self.readings[0]
 
 

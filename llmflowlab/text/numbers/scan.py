@@ -12,7 +12,7 @@ from llmflowlab.text.numbers.digits import RUN, Convention, values
 from llmflowlab.text.numbers.lexicon import ORDINAL
 from llmflowlab.text.numbers.masks import masked
 from llmflowlab.text.numbers.powers import OVER, Values, grown, has_power
-from llmflowlab.text.numbers.quantity import Quantity, Reading
+from llmflowlab.text.numbers.quantity import NumberReading, Quantity
 from llmflowlab.text.numbers.scales import scale_at
 from llmflowlab.text.numbers.signs import booked, follows_money, prefix
 from llmflowlab.text.numbers.unit_table import PI
@@ -75,7 +75,7 @@ class _Scan:
                     return None, over.end()
                 value, end = value / below, over.end()
             return self._dressed(match.start(), end, [(value, True)], whole=True)
-        unread = Reading(value=Fraction(0), sure=False)
+        unread = NumberReading(value=Fraction(0), sure=False)
         return Quantity(
             readings=(unread,), start=match.start(), end=match.end(), operand=True
         ), match.end()
@@ -116,7 +116,7 @@ class _Scan:
         if value.denominator == 1 and isqrt(value.numerator) ** 2 == value.numerator:
             root = [(Fraction(isqrt(value.numerator)), True)]
             return self._dressed(start - 1, end, root, whole=True)
-        unread = Reading(value=Fraction(0), sure=False)
+        unread = NumberReading(value=Fraction(0), sure=False)
         return Quantity(readings=(unread,), start=start - 1, end=end, operand=True), end
 
     def _stands_alone(self, start: int, end: int) -> bool:
@@ -160,7 +160,7 @@ class _Scan:
                 return None, end
             read, end = more
         if _ROOT.match(text, end) or _IMAGINARY.match(text, end):
-            unread = Reading(value=Fraction(0), sure=False)
+            unread = NumberReading(value=Fraction(0), sure=False)
             return Quantity(readings=(unread,), start=start, end=end, operand=True), end
         if pi := _PI.match(text, end):
             read, end = [(v * Fraction(PI), sure) for v, sure in read], pi.end()
@@ -201,7 +201,7 @@ class _Scan:
         joint = _CONNECTING.match(text, end)
         unit = unit_at(text, joint.end() if joint else end, self._language)
         letter = _LETTER_SCALE.match(text, end)
-        scaled: list[Reading] = []
+        scaled: list[NumberReading] = []
         stop = unit.end if unit else end
         if letter and (codes or letter["letter"] in ("kKMB" if letter["gap"] else "kKMBT")):
             power = 10 ** _LETTERS[letter["letter"].lower()]
@@ -251,16 +251,16 @@ def _readings(
     read: Values,
     units: tuple[tuple[Unit | Noun, bool], ...] | None,
     sure: bool,
-) -> list[Reading]:
+) -> list[NumberReading]:
     pairs: tuple[tuple[Unit | Noun | None, bool], ...] = units or ((None, True),)
     return [
-        Reading(value=value, unit=unit, sure=sure and known and certain)
+        NumberReading(value=value, unit=unit, sure=sure and known and certain)
         for value, known in read
         for unit, certain in pairs
     ]
 
 
-def _quantity(readings: list[Reading], start: int, end: int) -> Quantity:
+def _quantity(readings: list[NumberReading], start: int, end: int) -> Quantity:
     return Quantity(readings=tuple(readings), start=start, end=end)
 
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import cache
 from math import prod
 
-from llmflowlab.text.numbers.unit_table import BINARY, SI, TABLE, Entry
+from llmflowlab.text.numbers.unit_table import BINARY, SI, TABLE, UnitEntry
 
 __all__ = ["DEGREE", "Unit", "combined", "named", "symbolised", "unit_of"]
 
@@ -156,7 +156,7 @@ def _names() -> Mapping[str, Unit]:
     return made
 
 
-def _prefixes(entry: Entry, *, symbols: bool) -> list[tuple[str, Fraction]]:
+def _prefixes(entry: UnitEntry, *, symbols: bool) -> list[tuple[str, Fraction]]:
     if not entry.prefixes:
         return []
     large = entry.prefixes == "large"
@@ -170,7 +170,7 @@ def _prefixes(entry: Entry, *, symbols: bool) -> list[tuple[str, Fraction]]:
 
 
 @cache
-def _unit(entry: Entry, factor: Fraction) -> Unit:
+def _unit(entry: UnitEntry, factor: Fraction) -> Unit:
     powers = (re.fullmatch(r"(\D+?)(-?\d+)?", part) for part in entry.dimension.split())
     dimension = tuple(sorted((m[1], int(m[2] or 1)) for m in powers if m))
     return Unit(

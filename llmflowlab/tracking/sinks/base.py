@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from llmflowlab.tracking.cursors import Cursor
-from llmflowlab.tracking.sessions import Snapshot
+from llmflowlab.tracking.sessions import SessionSnapshot
 
 __all__ = ["Sink"]
 
@@ -35,11 +35,11 @@ class Sink(Protocol):
     def prepare(self) -> None:
         """Load what takes long; called once, before there is a session."""
 
-    def open(self, session: Snapshot, at: Cursor) -> Cursor | None:
+    def open(self, session: SessionSnapshot, at: Cursor) -> Cursor | None:
         """Find or make the session's place; None where somebody removed it on purpose."""
 
-    def write(self, session: Snapshot, at: Cursor) -> Cursor:
+    def write(self, session: SessionSnapshot, at: Cursor) -> Cursor:
         """Write what it does not have yet; returns how much it has then."""
 
-    def close(self, session: Snapshot, at: Cursor) -> Cursor:
+    def close(self, session: SessionSnapshot, at: Cursor) -> Cursor:
         """End the session, all of which it has."""

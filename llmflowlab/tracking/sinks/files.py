@@ -19,7 +19,7 @@ from llmflowlab.settings import Settings
 from llmflowlab.tracking.cursors import Cursor
 from llmflowlab.tracking.records import SessionStart, TurnRecord, now_text
 from llmflowlab.tracking.session_index import SessionIndex
-from llmflowlab.tracking.sessions import Snapshot
+from llmflowlab.tracking.sessions import SessionSnapshot
 from llmflowlab.tracking.summaries import SessionSummary, answered, summarise
 
 __all__ = ["FilesSink", "LocalRecords", "artifact_record", "artifacts_path", "info_path"]
@@ -94,11 +94,11 @@ class FilesSink:
     def prepare(self) -> None:
         """Nothing takes long."""
 
-    def open(self, session: Snapshot, at: Cursor) -> Cursor:
+    def open(self, session: SessionSnapshot, at: Cursor) -> Cursor:
         """Nothing is to be made: a session's place is that of its provider."""
         return at
 
-    def write(self, session: Snapshot, at: Cursor) -> Cursor:
+    def write(self, session: SessionSnapshot, at: Cursor) -> Cursor:
         """Add the turns; once the run is known, all of them and the ended session name it.
 
         Raises:
@@ -117,7 +117,7 @@ class FilesSink:
             closed=at.closed and not named_late,
         )
 
-    def close(self, session: Snapshot, at: Cursor) -> Cursor:
+    def close(self, session: SessionSnapshot, at: Cursor) -> Cursor:
         """Enter the session in the index and in the provider's info.
 
         Raises:

@@ -19,7 +19,7 @@ from llmflowlab.settings import Settings
 from llmflowlab.tracking.cursors import Cursor
 from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.records import SessionStart, TurnRecord
-from llmflowlab.tracking.sessions import Snapshot
+from llmflowlab.tracking.sessions import SessionSnapshot
 from llmflowlab.tracking.sinks.files import artifact_record
 from llmflowlab.tracking.store import Store, load_mlflow, open_store
 from llmflowlab.tracking.store_errors import StoreBusy
@@ -91,7 +91,7 @@ class MlflowSink:
             self._opened = open_store(self._settings)
         return self._opened
 
-    def open(self, session: Snapshot, at: Cursor) -> Cursor | None:
+    def open(self, session: SessionSnapshot, at: Cursor) -> Cursor | None:
         """Return the session with its run, found or made; None where somebody deleted it in MLflow.
 
         Raises:
@@ -110,7 +110,7 @@ class MlflowSink:
             self._runs[id_] = run_id
         return replace(at, run_id=self._runs.get(id_, at.run_id))
 
-    def write(self, session: Snapshot, at: Cursor) -> Cursor:
+    def write(self, session: SessionSnapshot, at: Cursor) -> Cursor:
         """Write turns, their metric steps and ratings that the store does not have yet.
 
         Raises:
@@ -130,7 +130,7 @@ class MlflowSink:
                 self._write_served_model(session.turns, run_id)
         return replace(at, turns=len(session.turns), ratings=len(session.ratings))
 
-    def close(self, session: Snapshot, at: Cursor) -> Cursor:
+    def close(self, session: SessionSnapshot, at: Cursor) -> Cursor:
         """Write totals, files and model version, read back what arrived, and end the run.
 
         Raises:
@@ -142,7 +142,7 @@ class MlflowSink:
         return replace(at, closed=True)
 
     @contextlib.contextmanager
-    def _doubting(self, session: Snapshot) -> Iterator[None]:
+    def _doubting(self, session: SessionSnapshot) -> Iterator[None]:
         """Look for the run once more after a failure: somebody may have deleted it."""
         try:
             yield
@@ -194,7 +194,7 @@ class MlflowSink:
 
     def _write_traces(
         self,
-        snapshot: Snapshot,
+        snapshot: SessionSnapshot,
         turns: Sequence[TurnRecord],
         run_id: str,
         *,
@@ -254,7 +254,7 @@ class MlflowSink:
                 run_id, params=[Param("model_version", _cut(served[0]))], tags=tags
             )
 
-    def _finish(self, session: Snapshot, run_id: str) -> None:
+    def _finish(self, session: SessionSnapshot, run_id: str) -> None:
         summary = summarise(session.start, session.turns, run_id=run_id)
         end_ms = session.end_ms
         self._write_totals(session, summary, run_id, end_ms)
@@ -265,7 +265,7 @@ class MlflowSink:
         with self._store.translated():
             self._store.client.set_terminated(run_id, status=status, end_time=end_ms)
 
-    def _register(self, session: Snapshot, run_id: str) -> None:
+    def _register(self, session: SessionSnapshot, run_id: str) -> None:
         """Give the run its model version; a session in which nothing was answered has none."""
         # Imported here: it is only needed at a session's end.
         from llmflowlab.tracking.registry_changes import ModelRegistry, name_served_version
@@ -281,7 +281,7 @@ class MlflowSink:
             )
 
     def _write_totals(
-        self, snapshot: Snapshot, summary: SessionSummary, run_id: str, end_ms: int
+        self, snapshot: SessionSnapshot, summary: SessionSummary, run_id: str, end_ms: int
     ) -> None:
         from mlflow.entities import Metric, RunTag
 
@@ -291,7 +291,7 @@ class MlflowSink:
         with self._store.translated():
             self._store.client.log_batch(run_id, tags=tags)
 
-    def _log_records(self, snapshot: Snapshot, run_id: str) -> None:
+    def _log_records(self, snapshot: SessionSnapshot, run_id: str) -> None:
         candidate = snapshot.start.candidate
         records = [artifact_record(candidate, turn, run_id=run_id) for turn in snapshot.turns]
         text = json.dumps(records, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
@@ -301,7 +301,7 @@ class MlflowSink:
             with self._store.translated():
                 self._store.client.log_artifact(run_id, str(file))
 
-    def _read_back(self, snapshot: Snapshot, run_id: str) -> None:
+    def _read_back(self, snapshot: SessionSnapshot, run_id: str) -> None:
         """Compare what the store holds with the journal, and write once more what is missing."""
         missing = self._missing(snapshot, run_id)
         if missing:
@@ -313,7 +313,7 @@ class MlflowSink:
                 f"{len(snapshot.turns) - len(missing)} of them."
             )
 
-    def _missing(self, snapshot: Snapshot, run_id: str) -> list[TurnRecord]:
+    def _missing(self, snapshot: SessionSnapshot, run_id: str) -> list[TurnRecord]:
         held: set[str] = set()
         token: str | None = None
         with self._store.translated():
