@@ -235,7 +235,7 @@ def test_single_verdicts_say_nothing_of_their_judge():
 
 
 def test_instructions_of_the_support_desk_are_versioned_and_ask_for_the_answer():
-    assert len(SUPPORT_JUDGES) == 7
+    assert len(SUPPORT_JUDGES) == 8
     for kind in SUPPORT_JUDGES:
         assert kind.title
         assert "answer" in shipped(kind.name).needs
