@@ -155,12 +155,23 @@ def test_without_a_judge_it_says_what_was_left_out(
     ]
 
 
-def test_a_judge_from_the_environment_that_is_a_candidate_is_set_aside(
+def test_a_judge_from_the_environment_that_is_the_only_candidate_is_set_aside(
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LLMFLOWLAB_JUDGE", "ollama:a")
     assert evaluate(data, "--model", "ollama:a", "--dry-run") == 0
-    assert "LLMFLOWLAB_JUDGE is ollama:a, which is a candidate here." in capsys.readouterr().err
+    assert "LLMFLOWLAB_JUDGE is ollama:a, which is the only candidate" in capsys.readouterr().err
+
+
+def test_a_judge_from_the_environment_that_is_one_of_several_candidates_judges_with_a_warning(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LLMFLOWLAB_JUDGE", "ollama:a")
+    models = ("--model", "ollama:a", "--model", "ollama:b", "--scorer", "correctness")
+    assert evaluate(data, *models, "--dry-run", "--json") == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["judge"] == "ollama:a"
+    assert "Careful: ollama:a judges its own answers here" in printed.err
 
 
 def dry(data: Path, capsys: pytest.CaptureFixture[str], *options: str) -> Any:
