@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +25,7 @@ from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
 from llmflowlab.evaluation.run.outcomes import Scores
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.ranking import main_scorer
+from llmflowlab.evaluation.scores import Score
 from llmflowlab.statistics.quantiles import quantile
 
 __all__ = ["build_result", "judge_usage", "score_summary", "summarise"]
@@ -103,6 +104,7 @@ def build_result(
     *,
     reused: Sequence[int],
     interrupted: bool = False,
+    in_vain: Sequence[Score] = (),
 ) -> EvaluationResult:
     """Count everything up.
 
@@ -112,6 +114,7 @@ def build_result(
         scores: Of those answers.
         reused: How many answers of each candidate came from earlier runs.
         interrupted: Whether it was stopped before its end.
+        in_vain: Judgements paid for that brought no verdict, of every start of the evaluation.
     """
     main = main_scorer(plan.scorers)
     sequential = sequential_of(plan, main, answers, scores)
@@ -131,7 +134,7 @@ def build_result(
         parent_run_id=None,
         candidates=candidates,
         comparisons=comparisons,
-        judge_usage=judge_usage(scores),
+        judge_usage=judge_usage(scores, in_vain),
         answers=answers,
         scores=scores,
         interrupted=interrupted,
@@ -172,8 +175,14 @@ def _judging(table: ScoreTable, scores: Scores) -> dict[str, JudgingQuality]:
     return found
 
 
-def judge_usage(scores: Scores) -> dict[str, Any]:
-    """Return what judging took: calls sent and reused, tokens, USD (None where unknown)."""
+def judge_usage(scores: Scores, in_vain: Iterable[Score] = ()) -> dict[str, Any]:
+    """Return what judging took: calls sent and reused, tokens, USD (None where unknown).
+
+    Args:
+        scores: With the verdicts they were made from.
+        in_vain: Every judgement that was paid for and brought no verdict, those that a later one took
+            the place of included; one that stands among the scores counts once.
+    """
     asked = [
         verdict
         for by_name in scores.values()
@@ -181,14 +190,16 @@ def judge_usage(scores: Scores) -> dict[str, Any]:
         for verdict in score.members or (score,)
         if verdict.judge is not None
     ]
+    replaced = Counter(in_vain) - Counter(asked)
+    asked += replaced.elements()
     sent = [score for score in asked if not score.reused and not score.shared]
     counted = [score for score in sent if score.prompt_tokens is not None]
-    costs = [Decimal(score.cost_usd) for score in counted if score.cost_usd is not None]
+    costs = [Decimal(score.cost_usd) for score in sent if score.cost_usd is not None]
     return {
         "calls": {"sent": len(sent), "reused": len(asked) - len(sent)},
         "tokens": {
             "prompt": sum(score.prompt_tokens or 0 for score in counted),
             "completion": sum(score.completion_tokens or 0 for score in counted),
         },
-        "cost_usd": float(sum(costs, Decimal(0))) if len(costs) == len(counted) else None,
+        "cost_usd": float(sum(costs, Decimal(0))) if len(costs) == len(sent) else None,
     }

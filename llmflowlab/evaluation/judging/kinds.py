@@ -49,6 +49,8 @@ class Question:
 
     user: str
     system: str | None = None
+    judged: tuple[str, ...] = ()
+    """The answers it is about; an object that stands in one of them is no verdict."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +254,7 @@ _SUPPORT = (
     "correctness",
     "tone",
     "clarity",
+    "coherence",
     "safety",
     "toxicity",
     "profanity",
@@ -268,7 +271,7 @@ def _support() -> tuple[JudgeKind, ...]:
 
 
 SUPPORT_JUDGES: tuple[JudgeKind, ...] = _support()
-"""The seven of a support desk; each one's instructions are a text file in `instructions/`."""
+"""The eight of a support desk; each one's instructions are a text file in `instructions/`."""
 
 KINDS: dict[str, JudgeKind] = {kind.name: kind for kind in (*MLFLOW_JUDGES, *SUPPORT_JUDGES)}
 """Judges that need nothing but a name."""

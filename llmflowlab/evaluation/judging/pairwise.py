@@ -91,7 +91,7 @@ class PreferenceScorer:
 
     def _one(self, judge: Judge, row: Row, first: str, second: str, run: int) -> Judgement:
         about = [row.question, row.accepted or None, first, second, *([run] if run else [])]
-        key = digest_of([PREFERENCE, self.version, judge.reference, about])
+        key = digest_of([PREFERENCE, self.version, judge.identity, about])
         return Judgement(key, partial(self._ask, judge, row, first, second))
 
     def _ask(self, judge: Judge, row: Row, first: str, second: str, stopper: Stopper) -> Score:
@@ -102,7 +102,7 @@ class PreferenceScorer:
             "second": second,
         }
         template = _USER_EXPECTED if row.expected else _USER
-        question = Question(fill(template, values), _SYSTEM)
+        question = Question(fill(template, values), _SYSTEM, judged=(first, second))
         return judgement(self.name, judge, question, "preference", stopper)
 
     def combine(self, members: Sequence[Score]) -> Score:

@@ -268,6 +268,7 @@ class _Run:
                 for index in range(len(self.plan.candidates))
             ],
             interrupted=self.interrupted,
+            in_vain=self.bench.ledger.judged_in_vain(self.plan.evaluation_id),
         )
         if self.bench.gates is not None:
             result = replace(result, gates=self.bench.gates(result))

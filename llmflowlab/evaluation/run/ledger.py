@@ -22,6 +22,7 @@ from llmflowlab.errors import InputError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.run.ledger_file import LedgerFile
 from llmflowlab.evaluation.run.plan import EvaluationPlan, dataset_from_json, dataset_to_json
+from llmflowlab.evaluation.scores import Score
 from llmflowlab.text.digests import digest_of
 
 __all__ = ["EvaluationState", "Ledger", "StoredEvaluation", "Vector"]
@@ -246,6 +247,14 @@ class Ledger:
         for record in self._records("judgements", evaluation):
             total += Decimal(record.get("cost_usd") or 0)
         return total
+
+    def judged_in_vain(self, evaluation: str) -> list[Score]:
+        """Return the judgements that an evaluation paid for and that brought no verdict."""
+        rows = self._file.rows(
+            "SELECT record FROM judgements WHERE evaluation = ? AND key LIKE '%#%' ORDER BY seq",
+            (evaluation,),
+        )
+        return [Score.from_json(json.loads(text)) for (text,) in rows]
 
     def _records(self, table: Table, evaluation: str) -> Iterator[dict[str, Any]]:
         sql = f"SELECT record FROM {table} WHERE evaluation = ?"  # noqa: S608 - one of three names

@@ -76,6 +76,8 @@ class Scoring:
         self._kept: dict[str, Score] = {}
         self._taken: set[str] = set()
         """Keys of judgements that a row of this evaluation already has."""
+        self._failed: dict[str, Score] = {}
+        """Verdicts on pairs that were not to be had: both sides of a pair go without."""
         self._asking: dict[str, threading.Event] = {}
         """Keys of judgements being asked for, with what is set when they are there."""
         self._pool: Workers | None = None
@@ -187,16 +189,30 @@ class Scoring:
 
         Without it there is no score, so that asking for the others would be money for nothing.
         """
-        for place, judgement in enumerate(self._judgements(how, cell, answer)):
+        judgements = self._judgements(how, cell, answer)
+        if isinstance(how, PreferenceScorer):
+            with self._lock:
+                lost = [self._failed[one.key] for one in judgements if one.key in self._failed]
+            if lost:
+                yield replace(lost[0], shared=True)
+                return
+        for place, judgement in enumerate(judgements):
             if place and self._stopper.stopped:
                 yield Score(scorer=how.name, not_scored="not_reached")
                 return
-            found = self._verdict(judgement)
+            found = self._verdict(judgement, paired=isinstance(how, PreferenceScorer))
             yield found
             if found.value is None:
                 return
 
-    def _verdict(self, judgement: Judgement) -> Score:
+    def _verdict(self, judgement: Judgement, *, paired: bool = False) -> Score:
+        """Return a verdict, asked for once however many rows need it.
+
+        Args:
+            judgement: What is asked.
+            paired: Whether it speaks of two answers; one that failed is then asked for no more in
+                this run, so that it cannot count for one of the two alone.
+        """
         key = judgement.key
         while True:
             with self._lock:
@@ -206,20 +222,27 @@ class Scoring:
                     shared = key in self._taken
                     self._taken.add(key)
                     return replace(kept, shared=shared)
+                if key in self._failed:
+                    return replace(self._failed[key], shared=True)
                 if twin is None:
                     self._asking[key] = threading.Event()
                     break
             # Another row said the same and is being judged: one judgement serves both.
             twin.wait()
         try:
-            return self._asked(judgement)
+            found = self._asked(judgement)
+            if paired and found.value is None:
+                with self._lock:
+                    self._failed[key] = found
+            return found
         finally:
             with self._lock:
                 self._asking.pop(key).set()
 
     def _asked(self, judgement: Judgement) -> Score:
         found = judgement.ask(self._stopper)
-        if found.value is None and found.cost_usd is None:
+        if found.value is None and found.judge is None:
+            # Nothing was sent.
             return found
         # Only what succeeded is used again: a judge that was down is asked again next time. What
         # failed is kept for what it cost.
