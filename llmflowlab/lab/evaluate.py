@@ -187,6 +187,7 @@ def _prepare(
         concurrency=concurrency,
         output=output,
         embedders=embedders,
+        exam=lab.settings.judge_exam,
         harness=request.harness,
         budget=budget,
         recorder=recorder,
@@ -195,6 +196,7 @@ def _prepare(
     for provider in providers:
         lab.counter.preload(provider.model)
     reused = reusable_answers(plan, ledger)
+    scoring = Scoring(plan, judge, ledger, embedders, exam=lab.settings.judge_exam)
     figures = estimate(
         plan,
         providers,
@@ -203,7 +205,8 @@ def _prepare(
         reused=reused,
         panel=judge,
         ledger=ledger,
-        judged=Scoring(plan, judge, ledger, embedders).recall(reused),
+        judged=scoring.recall(reused),
+        to_examine=scoring.to_examine,
     )
     if cap is not None and figures.unpriced and not request.allow_unknown_cost:
         raise ConfigurationError(

@@ -174,6 +174,17 @@ def test_a_judge_from_the_environment_that_is_one_of_several_candidates_judges_w
     assert "Careful: ollama:a judges its own answers here" in printed.err
 
 
+def test_the_examination_of_a_judge_is_part_of_the_estimate(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--model", "guide:docs", "--judge", "ollama:a", "--scorer", "correctness")
+    without = dry(data, capsys, *options)
+    monkeypatch.setenv("LLMFLOWLAB_JUDGE_EXAM", "2")
+    found = dry(data, capsys, *options)
+    assert found["calls"]["judge"] == without["calls"]["judge"] + 4
+    assert found["tokens"]["high"] > without["tokens"]["high"]
+
+
 def dry(data: Path, capsys: pytest.CaptureFixture[str], *options: str) -> Any:
     assert evaluate(data, *options, "--dry-run", "--json") == 0
     return json.loads(capsys.readouterr().out)

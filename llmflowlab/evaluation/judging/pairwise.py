@@ -87,9 +87,10 @@ class PreferenceScorer:
             for judge in self.panel.judges:
                 for run in range(self.panel.runs):
                     for first, second in ((answer.text, other.text), (other.text, answer.text)):
-                        yield self._one(judge, row, first, second, run)
+                        yield self.judgement(judge, row, first, second, run)
 
-    def _one(self, judge: Judge, row: Row, first: str, second: str, run: int) -> Judgement:
+    def judgement(self, judge: Judge, row: Row, first: str, second: str, run: int = 0) -> Judgement:
+        """Return one judge's verdict on two answers in one order, to be had."""
         about = [row.question, row.accepted or None, first, second, *([run] if run else [])]
         key = digest_of([PREFERENCE, self.version, judge.identity, about])
         return Judgement(key, partial(self._ask, judge, row, first, second))

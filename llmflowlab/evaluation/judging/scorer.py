@@ -118,8 +118,12 @@ class JudgeScorer:
         """Yield every verdict that makes up the score."""
         for judge in self.panel.judges:
             for run in range(self.panel.runs):
-                ask = partial(self._ask, judge, row, answer)
-                yield Judgement(self._key(row, answer, judge, run), ask)
+                yield self.judgement(judge, row, answer, run)
+
+    def judgement(self, judge: Judge, row: Row, answer: AnswerRecord, run: int = 0) -> Judgement:
+        """Return one judge's verdict on one answer, to be had."""
+        ask = partial(self._ask, judge, row, answer)
+        return Judgement(self._key(row, answer, judge, run), ask)
 
     def _ask(self, judge: Judge, row: Row, answer: AnswerRecord, stopper: Stopper) -> Score:
         question = replace(self.kind.ask(row, answer.text), judged=(answer.text,))

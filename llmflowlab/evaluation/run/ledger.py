@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeAlias
 from llmflowlab.data.dataset import Dataset
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.judging.exam import Exam
 from llmflowlab.evaluation.run.ledger_file import LedgerFile
 from llmflowlab.evaluation.run.plan import EvaluationPlan, dataset_from_json, dataset_to_json
 from llmflowlab.evaluation.scores import Score
@@ -53,6 +54,7 @@ CREATE TABLE IF NOT EXISTS adjustments (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, evaluation TEXT NOT NULL, concurrency INTEGER, budget TEXT
 );
 CREATE TABLE IF NOT EXISTS gates (evaluation TEXT PRIMARY KEY, record TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS exams (evaluation TEXT PRIMARY KEY, record TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS feedback (
   evaluation TEXT NOT NULL, judge TEXT NOT NULL, key TEXT NOT NULL, record TEXT NOT NULL,
   UNIQUE (evaluation, judge, key)
@@ -63,7 +65,7 @@ CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector TEXT NOT NULL);
 Table: TypeAlias = Literal["answers", "judgements", "outcomes"]
 Vector: TypeAlias = "tuple[float, ...]"
 
-_BELONGING = ("answers", "judgements", "outcomes", "adjustments", "gates", "feedback")
+_BELONGING = ("answers", "judgements", "outcomes", "adjustments", "gates", "exams", "feedback")
 """Tables whose rows belong to one evaluation."""
 _PAGE = 500
 
@@ -175,6 +177,16 @@ class Ledger:
         """Return what the gates of an evaluation said; empty where it had none."""
         found = self._file.rows("SELECT record FROM gates WHERE evaluation = ?", (evaluation,))
         return list(json.loads(found[0][0])) if found else []
+
+    def set_exams(self, evaluation: str, exams: Iterable[Exam]) -> None:
+        """Keep what the examinations of an evaluation's judges said."""
+        record = _text([exam.to_json() for exam in exams])
+        self._do("REPLACE INTO exams (evaluation, record) VALUES (?, ?)", (evaluation, record))
+
+    def exams(self, evaluation: str) -> list[Exam]:
+        """Return what they said; empty where no judge was examined."""
+        found = self._file.rows("SELECT record FROM exams WHERE evaluation = ?", (evaluation,))
+        return [Exam.from_json(values) for values in json.loads(found[0][0])] if found else []
 
     # Answers and judgements
 
@@ -389,7 +401,7 @@ class Ledger:
         self._file.execute((sql, values))
 
 
-def _text(record: dict[str, Any]) -> str:
+def _text(record: dict[str, Any] | list[dict[str, Any]]) -> str:
     text = json.dumps(record, ensure_ascii=False)
     try:
         text.encode("utf-8")

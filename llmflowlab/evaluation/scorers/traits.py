@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 from llmflowlab.evaluation.judging import JUDGED, PREFERENCE, judged_kind
 from llmflowlab.evaluation.scorers.base import CorpusScorer, ScorerSpec
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
+from llmflowlab.evaluation.scorers.ranking import SAYS_RIGHT
 from llmflowlab.statistics.corpus import CorpusFigure
 
 __all__ = ["ScorerKind", "ScorerTraits", "traits_of"]
@@ -34,6 +35,8 @@ class ScorerTraits:
     figure: CorpusFigure | None = None
     """How rows' statistics become one figure; None: the figure is the mean of the values."""
     judged: bool = False
+    says_right: bool = False
+    """Whether its yes means that the answer is right."""
     comparing: bool = False
     """Whether its verdicts compare two answers, in both orders."""
 
@@ -73,5 +76,6 @@ def traits_of(spec: ScorerSpec, *, combine: str | None = None) -> ScorerTraits:
         higher_is_better=spec.kind not in _LESS_IS_BETTER,
         figure=figure,
         judged=judged,
+        says_right=spec.kind in SAYS_RIGHT,
         comparing=spec.kind == PREFERENCE,
     )
