@@ -88,7 +88,7 @@ def sound(claim, shown):
 
 
 def by_chance(seed):
-    coin = random.Random(seed)  # noqa: S311 - reproducible on purpose
+    coin = random.Random(seed)
     return lambda claim, shown: coin.choice(["yes", "no"])
 
 
