@@ -30,6 +30,10 @@ class Settings:
     """Show tracebacks."""
     judge: str | None = None
     """Model reference of the default judge."""
+    judge_temperature: float | None = 0.0
+    """What judges are asked with; None: their models' own."""
+    judge_exam: int = 5
+    """Rows on which judges are examined before they judge; 0: not at all."""
     connect_timeout: float = 10.0
     """Seconds to reach a provider."""
     first_token_timeout: float = 120.0
@@ -115,6 +119,8 @@ def load_settings(
         or not stdin_is_terminal,
         debug=_flag(merged, "LLMFLOWLAB_DEBUG"),
         judge=merged.get("LLMFLOWLAB_JUDGE"),
+        judge_temperature=_judge_temperature(merged),
+        judge_exam=_judge_exam(merged),
         connect_timeout=_number(merged, "LLMFLOWLAB_CONNECT_TIMEOUT", 10.0),
         first_token_timeout=_number(merged, "LLMFLOWLAB_FIRST_TOKEN_TIMEOUT", 120.0),
         token_timeout=_number(merged, "LLMFLOWLAB_TOKEN_TIMEOUT", 60.0),
@@ -139,6 +145,33 @@ def _read_dotenv(file: Path) -> dict[str, str]:
 
 def _flag(environment: Mapping[str, str], name: str) -> bool:
     return environment.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def _judge_temperature(environment: Mapping[str, str]) -> float | None:
+    text = environment.get("LLMFLOWLAB_JUDGE_TEMPERATURE", "0").strip().lower()
+    if text == "default":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    # `not >=` also refuses NaN.
+    if not 0 <= value <= 2:
+        raise InputError(
+            f"LLMFLOWLAB_JUDGE_TEMPERATURE is {text!r}; set it to a number from 0 to 2, or to default "
+            "for the model's own."
+        )
+    return value
+
+
+def _judge_exam(environment: Mapping[str, str]) -> int:
+    text = environment.get("LLMFLOWLAB_JUDGE_EXAM", "5").strip()
+    if not (text.isascii() and text.isdigit() and int(text) <= 100):
+        raise InputError(
+            f"LLMFLOWLAB_JUDGE_EXAM is {text!r}; set it to how many rows judges are examined on, from "
+            "0 (not at all) to 100."
+        )
+    return int(text)
 
 
 def _number(environment: Mapping[str, str], name: str, default: float) -> float:

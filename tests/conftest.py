@@ -36,6 +36,8 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     monkeypatch.setenv("MLFLOW_MODEL_CATALOG_URI", "")
     monkeypatch.setenv("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
+    # Judges are examined in the tests that are about it.
+    monkeypatch.setenv("LLMFLOWLAB_JUDGE_EXAM", "0")
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "no-tiktoken"))
     monkeypatch.setenv("LLMFLOWLAB_DELIVERY_TIMEOUT", str(PATIENCE))
     monkeypatch.chdir(tmp_path)

@@ -190,6 +190,7 @@ def _prepare(
         concurrency=concurrency,
         output=output,
         embedders=embedders,
+        exam=lab.settings.judge_exam,
         harness=request.harness,
         budget=budget,
         recorder=recorder,
@@ -198,6 +199,7 @@ def _prepare(
     for provider in providers:
         lab.counter.preload(provider.model)
     reused = reusable_answers(plan, ledger)
+    scoring = Scoring(plan, judge, ledger, embedders, exam=lab.settings.judge_exam)
     figures = estimate(
         plan,
         providers,
@@ -206,7 +208,8 @@ def _prepare(
         reused=reused,
         panel=judge,
         ledger=ledger,
-        judged=Scoring(plan, judge, ledger, embedders).recall(reused),
+        judged=scoring.recall(reused),
+        to_examine=scoring.to_examine,
     )
     if cap is not None and figures.unpriced and not request.allow_unknown_cost:
         raise ConfigurationError(

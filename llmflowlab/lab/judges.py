@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.calling import CallPolicy
@@ -32,22 +32,28 @@ def judges_of(
         if lab.settings.judge is None:
             return (), []
         reference = _reference(lab, lab.settings.judge)
-        if reference in models:
-            return (), [f"LLMFLOWLAB_JUDGE is {reference}, which is a candidate here."]
-        return (reference,), []
+        if models == {reference}:
+            return (), [
+                f"LLMFLOWLAB_JUDGE is {reference}, which is the only candidate: it would judge nothing "
+                f"but its own answers. Pass --judge {reference} if that is what you want."
+            ]
+        return (reference,), _own_judges((reference,), models)
     references = tuple(_reference(lab, name) for name in named)
     for reference in references:
         if references.count(reference) > 1:
             raise InputError(
                 f"{reference} is named twice as a judge; --judge-runs N asks it several times."
             )
-    remarks = [
+    return references, _own_judges(references, models)
+
+
+def _own_judges(references: Sequence[str], models: Collection[str]) -> list[str]:
+    return [
         f"Careful: {reference} judges its own answers here, and models favour what they wrote "
         "themselves; a judge from outside is safer."
         for reference in references
         if reference in models
     ]
-    return references, remarks
 
 
 def _reference(lab: Lab, named: str) -> str:
@@ -80,6 +86,7 @@ def panel_for(
                 metering=metering,
                 budget=budget,
                 gate=gate,
+                temperature=lab.settings.judge_temperature,
             )
         )
     if not judges:

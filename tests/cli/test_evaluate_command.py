@@ -156,12 +156,34 @@ def test_without_a_judge_it_says_what_was_left_out(
     ]
 
 
-def test_a_judge_from_the_environment_that_is_a_candidate_is_set_aside(
+def test_a_judge_from_the_environment_that_is_the_only_candidate_is_set_aside(
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LLMFLOWLAB_JUDGE", "ollama:a")
     assert evaluate(data, "--model", "ollama:a", "--dry-run") == 0
-    assert "LLMFLOWLAB_JUDGE is ollama:a, which is a candidate here." in capsys.readouterr().err
+    assert "LLMFLOWLAB_JUDGE is ollama:a, which is the only candidate" in capsys.readouterr().err
+
+
+def test_a_judge_from_the_environment_that_is_one_of_several_candidates_judges_with_a_warning(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LLMFLOWLAB_JUDGE", "ollama:a")
+    models = ("--model", "ollama:a", "--model", "ollama:b", "--scorer", "correctness")
+    assert evaluate(data, *models, "--dry-run", "--json") == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["judge"] == "ollama:a"
+    assert "Careful: ollama:a judges its own answers here" in printed.err
+
+
+def test_the_examination_of_a_judge_is_part_of_the_estimate(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--model", "guide:docs", "--judge", "ollama:a", "--scorer", "correctness")
+    without = dry(data, capsys, *options)
+    monkeypatch.setenv("LLMFLOWLAB_JUDGE_EXAM", "2")
+    found = dry(data, capsys, *options)
+    assert found["calls"]["judge"] == without["calls"]["judge"] + 4
+    assert found["tokens"]["high"] > without["tokens"]["high"]
 
 
 def dry(data: Path, capsys: pytest.CaptureFixture[str], *options: str) -> Any:

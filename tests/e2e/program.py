@@ -128,6 +128,8 @@ class Lab:
             **outside(f"http://127.0.0.1:{closed_port()}"),
             "OLLAMA_HOST": f"http://127.0.0.1:{closed_port()}",
             "LLMFLOWLAB_HOME": str(home),
+            # Judges are examined in the tests that are about it.
+            "LLMFLOWLAB_JUDGE_EXAM": "0",
             **(environment or {}),
         }
 

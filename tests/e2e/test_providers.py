@@ -175,6 +175,25 @@ def test_a_panel_of_every_provider_grades_and_compares_in_its_own_form(
     assert ended.document["judging"]["preference"]["order_flips"] == 0.0
 
 
+def test_a_judge_that_says_yes_to_everything_is_found_out_before_anything_is_concluded(
+    connected: Lab, loopback: LoopbackServer, questions: Path, nobody_else: dict[str, str]
+) -> None:
+    ended = connected.run(
+        *("evaluate", "--model", "guide:docs", "--judge", CHATS[0][1], "--scorer", "correctness"),
+        *("--data", str(questions), "--fail-under", "correctness=0.5", "--json"),
+        **nobody_else,
+        LLMFLOWLAB_JUDGE_EXAM="5",
+    )
+    assert ended.code == 5, ended.err
+    document = ended.document
+    assert document["candidates"][0]["scores"]["correctness"]["mean"] == 1.0
+    exam = document["judging"]["correctness"]["exam"]
+    assert (exam["passed"], exam["right"] * 2) == (False, exam["asked"])
+    assert "did not pass its examination" in document["gates"][0]["reason"]
+    run = Everything(connected.settings).client.get_run(document["candidates"][0]["run_id"])
+    assert run.data.tags["llmflowlab.judge_exam"] == "correctness: failed"
+
+
 def _assert_evaluation_stored(lab: Lab, document: dict[str, Any]) -> None:
     store = Everything(lab.settings)
     parent = store.client.get_run(document["parent_run_id"])

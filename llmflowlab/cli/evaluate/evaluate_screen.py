@@ -116,7 +116,7 @@ def _ask_data(app: App) -> Path:
 
 
 def _ask_judge(app: App, models: list[str]) -> str | None:
-    if app.settings.judge is not None and app.settings.judge not in models:
+    if app.settings.judge is not None and models != [app.settings.judge]:
         app.screen.note(f"Judge: {app.settings.judge} (LLMFLOWLAB_JUDGE)")
         return app.settings.judge
     picked = choose_models(

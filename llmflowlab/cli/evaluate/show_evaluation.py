@@ -115,7 +115,8 @@ def _score_table(result: EvaluationResult) -> Table:
                     f"{score.scored}/{candidate.rows}",
                 )
             )
-    notes = _not_scored_notes(result.candidates)
+    notes = [f"{scorer}: {doubt}." for scorer, doubt in result.table.doubts.items()]
+    notes += _not_scored_notes(result.candidates)
     return Table(
         title="Scores",
         columns=("model", "scorer", "mean", "95 % interval", "scored"),
@@ -185,6 +186,8 @@ def _seconds(value: float | None) -> str | None:
 
 def show_result(screen: Screen, result: EvaluationResult) -> None:
     """Print tables, conclusion, files and what is missing."""
+    for exam in result.exams:
+        screen.say(exam.sentence())
     for table in result_tables(result):
         screen.table(table)
     usage = result.judge_usage
@@ -196,7 +199,8 @@ def show_result(screen: Screen, result: EvaluationResult) -> None:
             f"{usage['calls']['reused']} reused, {price}."
         )
     for quality in result.judging.values():
-        screen.say(quality.sentence())
+        if (said := quality.sentence()) is not None:
+            screen.say(said)
     screen.say("Conclusion", tone="heading")
     for sentence in conclude(result):
         screen.say(sentence)

@@ -72,7 +72,7 @@ def earlier_baseline(ledger: Ledger, plan: EvaluationPlan, named: str) -> Baseli
     scorer = _common_scorer(plan, before, named)
     outcomes = [Outcome.from_json(values) for _, values in ledger.outcomes(stored.id)]
     scores = {outcome.cell: outcome.scores for outcome in outcomes}
-    earlier = Earlier(plan=before, table=table_of(before, scores))
+    earlier = Earlier(plan=before, table=table_of(before, scores, exams=ledger.exams(stored.id)))
     runs = stored.runs.get("candidates") or [None] * len(before.candidates)
     references = []
     for index in range(len(plan.candidates)):

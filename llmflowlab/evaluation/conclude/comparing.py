@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.conclude.decide import ALPHA, difference_shown, low_coverage, obstacle
+from llmflowlab.evaluation.conclude.decide import ALPHA, difference_shown, obstacle, withheld
 from llmflowlab.evaluation.conclude.pairs import Pairs
 from llmflowlab.evaluation.conclude.results import CandidateResult
 from llmflowlab.evaluation.conclude.table import ScoreTable
@@ -101,7 +101,12 @@ def compare(
     if sequential is None:
         return compared
     return [
-        replace(c, sequential=sequential, withheld=unfinished, contradicted=None)
+        replace(
+            c,
+            sequential=sequential,
+            withheld=unfinished or table.doubts.get(c.scorer),
+            contradicted=None,
+        )
         if c.scorer == sequential.scorer
         else c
         for c in compared
@@ -188,7 +193,7 @@ def _comparison(
         pair=(case.first, case.second),
         level=ALPHA / family,
         family=family,
-        withheld=unfinished or low_coverage(case.pairs, COVERAGE_FLOOR),
+        withheld=unfinished or withheld(case.pairs, COVERAGE_FLOOR),
         contradicted=contradicted,
     )
 

@@ -78,6 +78,7 @@ def conclude(result: EvaluationResult) -> list[str]:
             "Interrupted: the figures cover what was answered until then. "
             f"Go on with: evaluate --resume {result.plan.evaluation_id}"
         )
+    sentences += _judges(result)
     sentences += _coverage_warnings(result)
     scorer = main_scorer(result.plan.scorers)
     if result.sequential is not None:
@@ -101,9 +102,18 @@ def conclude(result: EvaluationResult) -> list[str]:
     return sentences
 
 
+def _judges(result: EvaluationResult) -> list[str]:
+    """Return what speaks against the judges."""
+    return [sentence for quality in result.judging.values() for sentence in quality.reservations()]
+
+
 def _why_nobody(result: EvaluationResult, scorer: str) -> str:
-    return result.unfinished or (
-        f"fewer than two candidates have a score by {scorer} for {COVERAGE_FLOOR:.0%} of their answers"
+    return (
+        result.unfinished
+        or result.table.doubts.get(scorer)
+        or (
+            f"fewer than two candidates have a score by {scorer} for {COVERAGE_FLOOR:.0%} of their answers"
+        )
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +14,11 @@ from llmflowlab.evaluation.conclude.costs import spent_in_all
 from llmflowlab.evaluation.conclude.decide import INTERRUPTED
 from llmflowlab.evaluation.conclude.deciding import sequential_of
 from llmflowlab.evaluation.conclude.groups import groups_of
-from llmflowlab.evaluation.conclude.judging_quality import JudgingQuality, judging_quality
+from llmflowlab.evaluation.conclude.judging_quality import (
+    Contradiction,
+    JudgingQuality,
+    judging_quality,
+)
 from llmflowlab.evaluation.conclude.recommendation import recommend
 from llmflowlab.evaluation.conclude.results import (
     CandidateResult,
@@ -22,13 +27,17 @@ from llmflowlab.evaluation.conclude.results import (
     ScoreSummary,
 )
 from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
+from llmflowlab.evaluation.judging.exam import Exam
 from llmflowlab.evaluation.run.outcomes import Scores
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.ranking import main_scorer
+from llmflowlab.evaluation.scores import Score
 from llmflowlab.statistics.quantiles import quantile
 
 __all__ = ["build_result", "judge_usage", "score_summary", "summarise"]
 
+_LETTER = "exact_match"
+"""The scorer whose yes no judge of right and wrong can deny."""
 _OUT_OF_BUDGET = "the budget was spent before all rows were asked"
 
 
@@ -103,6 +112,8 @@ def build_result(
     *,
     reused: Sequence[int],
     interrupted: bool = False,
+    exams: Sequence[Exam] = (),
+    in_vain: Sequence[Score] = (),
 ) -> EvaluationResult:
     """Count everything up.
 
@@ -112,12 +123,14 @@ def build_result(
         scores: Of those answers.
         reused: How many answers of each candidate came from earlier runs.
         interrupted: Whether it was stopped before its end.
+        exams: What the examinations of its judges said.
+        in_vain: Judgements paid for that brought no verdict, of every start of the evaluation.
     """
     main = main_scorer(plan.scorers)
     sequential = sequential_of(plan, main, answers, scores)
     early = sequential is not None and sequential.verdict is not None
     only = answers if early else None
-    table = table_of(plan, scores, only=only)
+    table = table_of(plan, scores, only=only, exams=exams)
     unfinished = None if early else _unfinished(answers, interrupted=interrupted)
     candidates = [
         summarise(plan, index, answers, table, run_id=None, reused=reused[index], only=only)
@@ -131,11 +144,12 @@ def build_result(
         parent_run_id=None,
         candidates=candidates,
         comparisons=comparisons,
-        judge_usage=judge_usage(scores),
+        judge_usage=judge_usage(scores, exams, in_vain),
+        exams=exams,
         answers=answers,
         scores=scores,
         interrupted=interrupted,
-        judging=_judging(table, scores),
+        judging=_judging(table, scores, exams),
         leaderboard=leaderboards(candidates, comparisons, table.traits),
         measures=measures,
         groups=groups_of(plan, table),
@@ -152,7 +166,7 @@ def build_result(
         ),
         sequential=sequential,
         unfinished=unfinished,
-        _kept={"source": (plan, answers, scores), "table": table},
+        _kept={"source": (plan, answers, scores, exams), "table": table},
     )
 
 
@@ -162,18 +176,40 @@ def _unfinished(answers: Mapping[Cell, AnswerRecord], *, interrupted: bool) -> s
     return INTERRUPTED if interrupted else None
 
 
-def _judging(table: ScoreTable, scores: Scores) -> dict[str, JudgingQuality]:
+def _judging(table: ScoreTable, scores: Scores, exams: Sequence[Exam]) -> dict[str, JudgingQuality]:
     found = {}
     for scorer, traits in table.traits.items():
         given = [by_name[scorer] for by_name in scores.values() if scorer in by_name]
+        own = [exam for exam in exams if exam.scorer == scorer]
         quality = judging_quality(scorer, given, comparing=traits.comparing)
-        if quality is not None:
-            found[scorer] = quality
+        contradicts = _contradicts(table, scorer)
+        if quality is not None or own or contradicts is not None:
+            quality = quality or JudgingQuality(scorer=scorer)
+            found[scorer] = replace(quality, exams=own, contradicts=contradicts)
     return found
 
 
-def judge_usage(scores: Scores) -> dict[str, Any]:
-    """Return what judging took: calls sent and reused, tokens, USD (None where unknown)."""
+def _contradicts(table: ScoreTable, scorer: str) -> Contradiction | None:
+    """Return how often a judge calls wrong what is the expected answer to the letter."""
+    traits = table.traits[scorer]
+    if not (traits.judged and traits.says_right and _LETTER in table.traits):
+        return None
+    same, judged = table.both(_LETTER, scorer)
+    right = judged[same == 1.0]
+    return Contradiction(scorer=_LETTER, rows=int((right < 0.5).sum()), of=int(right.size))
+
+
+def judge_usage(
+    scores: Scores, exams: Iterable[Exam] = (), in_vain: Iterable[Score] = ()
+) -> dict[str, Any]:
+    """Return what judging took: calls sent and reused, tokens, USD (None where unknown).
+
+    Args:
+        scores: With the verdicts they were made from.
+        exams: Of the judges; their verdicts are paid for like others.
+        in_vain: Every judgement that was paid for and brought no verdict, those that a later one took
+            the place of included; one that stands among the scores counts once.
+    """
     asked = [
         verdict
         for by_name in scores.values()
@@ -181,14 +217,18 @@ def judge_usage(scores: Scores) -> dict[str, Any]:
         for verdict in score.members or (score,)
         if verdict.judge is not None
     ]
+    examined = [verdict.score for exam in exams for verdict in exam.verdicts]
+    asked += [score for score in examined if score.judge is not None]
+    replaced = Counter(in_vain) - Counter(asked)
+    asked += replaced.elements()
     sent = [score for score in asked if not score.reused and not score.shared]
     counted = [score for score in sent if score.prompt_tokens is not None]
-    costs = [Decimal(score.cost_usd) for score in counted if score.cost_usd is not None]
+    costs = [Decimal(score.cost_usd) for score in sent if score.cost_usd is not None]
     return {
         "calls": {"sent": len(sent), "reused": len(asked) - len(sent)},
         "tokens": {
             "prompt": sum(score.prompt_tokens or 0 for score in counted),
             "completion": sum(score.completion_tokens or 0 for score in counted),
         },
-        "cost_usd": float(sum(costs, Decimal(0))) if len(costs) == len(counted) else None,
+        "cost_usd": float(sum(costs, Decimal(0))) if len(costs) == len(sent) else None,
     }

@@ -24,10 +24,10 @@ __all__ = [
     "Evidence",
     "Shown",
     "difference_shown",
-    "low_coverage",
     "obstacle",
     "points",
     "weigh",
+    "withheld",
 ]
 
 Shown: TypeAlias = Literal["a_better", "b_better", "no_difference_shown"]
@@ -55,8 +55,13 @@ def difference_shown(
     return "b_better" if (low > 0) == higher_is_better else "a_better"
 
 
-def low_coverage(pairs: Pairs, floor: float) -> str | None:
-    """Return in words that too few questions have a score of both; None where enough have."""
+def withheld(pairs: Pairs, floor: float) -> str | None:
+    """Return in words why two columns allow no verdict; None where they do.
+
+    Their judge is not believed, or too few questions have a score of both.
+    """
+    if pairs.doubt is not None:
+        return pairs.doubt
     covered = pairs.covered
     if covered is None or covered >= floor:
         return None
@@ -175,7 +180,7 @@ def weigh(
         worst=held(pairs.worst_b),
         kindest=held(pairs.worst_a),
         missing=_missing(pairs, names),
-        withheld=INTERRUPTED if interrupted else low_coverage(pairs, floor),
+        withheld=INTERRUPTED if interrupted else withheld(pairs, floor),
     )
 
 

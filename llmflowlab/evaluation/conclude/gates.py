@@ -194,6 +194,9 @@ def _check(
         return replace(
             outcome, reason=f"{name}: {what} is {_short(value)}, but {result.unfinished}"
         )
+    doubt = result.table.doubts.get(threshold.subject)
+    if doubt is not None and threshold.figure != "coverage":
+        return replace(outcome, reason=f"{name}: {what} is {_short(value)}, but {doubt}")
     worst = _at_worst(result, index, threshold)
     if worst is not None and not _kept(worst, threshold):
         missing = result.table.missing(index, threshold.subject)

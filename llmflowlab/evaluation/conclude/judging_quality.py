@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from llmflowlab.evaluation.judging.exam import Exam, exam_json
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.statistics.agreement import krippendorff_alpha
 
-__all__ = ["JudgingQuality", "judging_quality"]
+__all__ = ["Contradiction", "JudgingQuality", "judging_quality"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contradiction:
+    """Answers that another scorer calls right for certain, and the judge wrong."""
+
+    scorer: str
+    """The other one."""
+    rows: int
+    """Answers on which they differ."""
+    of: int
+    """Answers that the other calls right, and that the judge gave a verdict on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +30,7 @@ class JudgingQuality:
     """What the verdicts of one scorer say of its judges; a figure that does not apply is None."""
 
     scorer: str
-    answers: int
+    answers: int = 0
     """Answers with several verdicts."""
     unanimous: float | None = None
     """Share of them on which all judges (their first runs) gave the same verdict."""
@@ -31,6 +44,9 @@ class JudgingQuality:
     """Share of pairs whose verdict changed with the order."""
     first_preferred: float | None = None
     """Among the changed ones, share in which the first place was preferred (0.5: no bias)."""
+    exams: Sequence[Exam] = ()
+    """Of each judge, before it judged."""
+    contradicts: Contradiction | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -41,10 +57,26 @@ class JudgingQuality:
             "spread": self.spread,
             "order_flips": self.flipped,
             "first_preferred": self.first_preferred,
+            "exam": exam_json(self.exams),
+            "contradicts": None if self.contradicts is None else asdict(self.contradicts),
         }
 
-    def sentence(self) -> str:
-        """Return what a person should know of it."""
+    def reservations(self) -> list[str]:
+        """Return in sentences what speaks against believing the scores."""
+        found = [exam.sentence() for exam in self.exams if exam.doubt is not None]
+        if self.contradicts is not None and self.contradicts.rows:
+            rows = self.contradicts.rows
+            found.append(
+                f"{self.scorer}: the judge contradicts {self.contradicts.scorer} on {rows} "
+                f"row{'' if rows == 1 else 's'} of {self.contradicts.of}: the answer is the expected one, "
+                "and the judge says no."
+            )
+        return found
+
+    def sentence(self) -> str | None:
+        """Return how far verdicts on the same answers agree; None where each had but one."""
+        if not self.answers:
+            return None
         parts = []
         if self.unanimous is not None:
             alpha = "" if self.alpha is None else f" (Krippendorff's alpha {self.alpha:.2f})"

@@ -31,6 +31,8 @@ class Column:
     """Answers that could have been scored and were not."""
     gaps: np.ndarray
     """Answers that the benchmark gives nothing to score by."""
+    doubt: str | None = None
+    """Why nothing may be concluded from the scores; None where something may."""
 
     def take(self, rows: Any, questions: np.ndarray | None = None) -> Column:
         """Return some rows, in the order given, under their own or other numbers of questions."""
@@ -43,6 +45,7 @@ class Column:
             scored=self.scored[places],
             missing=self.missing[places],
             gaps=self.gaps[places],
+            doubt=self.doubt,
         )
 
     def means(self, fill: float | None = None) -> np.ndarray:
@@ -99,6 +102,8 @@ class Pairs:
     None where nothing is missing or the scale has no ends."""
     worst_b: tuple[np.ndarray, np.ndarray] | None
     """The same with A and B exchanged."""
+    doubt: str | None = None
+    """Why nothing may be concluded from the scores of either; None where something may."""
 
     @property
     def n(self) -> int:
@@ -157,4 +162,5 @@ def pair(a: Column, b: Column) -> Pairs:
         missing_b=missing_b,
         worst_a=worst_a,
         worst_b=worst_b,
+        doubt=a.doubt or b.doubt,
     )

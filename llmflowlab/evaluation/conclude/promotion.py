@@ -110,6 +110,8 @@ def decide(result: EvaluationResult, terms: PromotionTerms) -> Decision:
         )
     if result.unfinished is not None:
         against.append(result.unfinished)
+    if not challenger and scorer in result.table.doubts:
+        against.append(result.table.doubts[scorer])
     paired: Paired | None = None
     verdict: Verdict = "no_champion"
     words: list[str] = []

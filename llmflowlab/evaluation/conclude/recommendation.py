@@ -40,6 +40,8 @@ def recommend(
 ) -> Recommendation | None:
     """Return which candidate to take; None for fewer than two whose coverage allows a verdict.
 
+    Nor is there one where the judge is not believed.
+
     The best is who has the best mean with its missing answers counted as failures, so that nobody
     leads by not answering. Every challenger is held against it, each at the level 5 % divided by
     their number (Bonferroni), so that the chance of recommending one that is worse than it by more
@@ -55,6 +57,8 @@ def recommend(
         comparisons: What is shown of quality, cost and latency.
         sequential: Of a comparison that may end early, whose interval takes the place of ordinary ones.
     """
+    if scorer in table.doubts:
+        return None
     means = {
         index: mean
         for index, candidate in enumerate(candidates)

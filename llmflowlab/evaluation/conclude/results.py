@@ -19,6 +19,7 @@ from llmflowlab.evaluation.conclude.verdicts import (
     Sequential,
     bounds,
 )
+from llmflowlab.evaluation.judging.exam import Exam
 from llmflowlab.evaluation.run.outcomes import Scores
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scores import DATA_GAPS
@@ -182,8 +183,10 @@ class EvaluationResult:
     problems: Sequence[str] = ()
     """What was not recorded in MLflow, in words; empty when the books balance."""
     gates: Sequence[Mapping[str, Any]] = ()
+    exams: Sequence[Exam] = ()
+    """What the judges' examinations said, by scorer and judge."""
     judging: Mapping[str, JudgingQuality] = field(default_factory=dict)
-    """How far the judges can be believed, by scorer; only where there were several verdicts."""
+    """How far the judges can be believed, by scorer; only where something can be said of it."""
     leaderboard: Mapping[str, Sequence[Rank]] = field(default_factory=dict)
     """By scorer, best first."""
     measures: Sequence[Comparison] = ()
@@ -200,11 +203,13 @@ class EvaluationResult:
     @property
     def table(self) -> ScoreTable:
         """The scores in columns; built once for one plan, its answers and its scores."""
-        source = (self.plan, self.answers, self.scores)
+        source = (self.plan, self.answers, self.scores, self.exams)
         known = self._kept.get("source", ())
         if len(known) != len(source) or any(a is not b for a, b in zip(known, source, strict=True)):
             only = self.answers if self.decided_early else None
-            self._kept.update(source=source, table=table_of(self.plan, self.scores, only=only))
+            self._kept.update(
+                source=source, table=table_of(self.plan, self.scores, only=only, exams=self.exams)
+            )
         found: ScoreTable = self._kept["table"]
         return found
 

@@ -15,6 +15,7 @@ from typing import Any, get_args
 import numpy as np
 
 from llmflowlab.evaluation.conclude.pairs import Column, Pairs, pair
+from llmflowlab.evaluation.judging.exam import Exam, doubts_of
 from llmflowlab.evaluation.run.outcomes import Scores
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.traits import ScorerTraits, traits_of
@@ -44,6 +45,7 @@ class ScoreTable:
         trials: How often each row is asked.
         repeated: Whether any question is asked more than once; where None, as `questions` and `trials`
             say.
+        doubts: Why nothing may be concluded from a scorer's scores, of scorers of which that is so.
     """
 
     def __init__(
@@ -54,8 +56,10 @@ class ScoreTable:
         questions: Sequence[int],
         trials: int,
         repeated: bool | None = None,
+        doubts: Mapping[str, str] | None = None,
     ) -> None:
         self.traits = dict(traits)
+        self.doubts = dict(doubts or {})
         self.candidates = candidates
         self.trials = trials
         self.questions = np.asarray(questions, dtype=np.int64)
@@ -262,6 +266,7 @@ class ScoreTable:
             scored=scored.sum(axis=(0, 2)),
             missing=(asked & ~scored & ~gaps).sum(axis=(0, 2)),
             gaps=gaps.sum(axis=(0, 2)),
+            doubt=self.doubts.get(scorer),
         )
 
     def pairs(self, scorer: str, a: int, b: int) -> Pairs:
@@ -321,7 +326,11 @@ def _several(candidate: int | Sequence[int]) -> list[int]:
 
 
 def table_of(
-    plan: EvaluationPlan, scores: Scores, *, only: Container[Cell] | None = None
+    plan: EvaluationPlan,
+    scores: Scores,
+    *,
+    only: Container[Cell] | None = None,
+    exams: Iterable[Exam] = (),
 ) -> ScoreTable:
     """Build an evaluation's table in one pass.
 
@@ -330,12 +339,14 @@ def table_of(
         scores: By cell; cells without any were not reached.
         only: The answers that were asked for; None: all of the plan. Where a comparison was decided
             early, the rest was not to be had.
+        exams: What the examinations of its judges said.
     """
     table = ScoreTable(
         plan_traits(plan),
         candidates=len(plan.candidates),
         questions=plan.questions,
         trials=plan.trials,
+        doubts=doubts_of(exams),
     )
     for cell, by_name in scores.items():
         for score in by_name.values():

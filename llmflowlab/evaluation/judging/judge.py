@@ -27,7 +27,7 @@ from llmflowlab.providers.base import Provider
 __all__ = ["Failed", "Judge", "JudgeVerdict", "NotReached", "OutOfBudget", "Unparseable"]
 
 MAX_VERDICT_TOKENS = 4096
-"""Longest verdict under a budget; reasoning models think before they judge."""
+"""Longest verdict; reasoning models think before they judge."""
 _QUOTED = 4000
 """Characters of an unreadable verdict that are shown to the judge again."""
 
@@ -70,6 +70,14 @@ class Failed(NoVerdict):
 class Judge:
     """A model that judges; the same for all candidates of an evaluation.
 
+    Args:
+        provider: The model.
+        policy: Patience of one call.
+        metering: Counts and prices.
+        budget: Where the money comes from.
+        gate: The model's pace.
+        temperature: What is sent with every question; None: nothing, so that the model's own holds.
+
     Raises:
         InputError: The provider is no language model.
     """
@@ -82,6 +90,7 @@ class Judge:
         metering: Metering,
         budget: Budget | None = None,
         gate: Gate | None = None,
+        temperature: float | None = 0.0,
     ) -> None:
         if not provider.is_language_model:
             raise InputError(
@@ -89,11 +98,19 @@ class Judge:
                 "with --judge, or leave the judged scorers out."
             )
         self.provider = provider
+        self._temperature = temperature
         self._asker = Asker(provider, policy=policy, metering=metering, budget=budget, gate=gate)
 
     @property
     def reference(self) -> str:
         return self.provider.reference
+
+    @property
+    def identity(self) -> str:
+        """What verdicts are kept under: the reference, with the temperature where one was chosen."""
+        if self._temperature == 0:
+            return self.reference
+        return f"{self.reference} at temperature {self._temperature}"
 
     def ask(self, question: Question, scale: Scale, stopper: Stopper) -> JudgeVerdict:
         """Put a question and read the verdict; an unreadable one may be put right once.
@@ -106,7 +123,7 @@ class Judge:
         """
         first = Message("user", question.user)
         said, paid = self._call(question.system, [first], scale, stopper)
-        reading = _read(said, scale)
+        reading = _read(said, scale, question.judged)
         if reading is not None:
             return JudgeVerdict(reading, paid)
         again = [
@@ -122,7 +139,7 @@ class Judge:
             # The first answer was paid for whatever became of the second.
             raise Unparseable(paid + exc.paid, _unreadable(said)) from exc
         paid += more
-        reading = _read(repaired, scale)
+        reading = _read(repaired, scale, question.judged)
         if reading is None:
             raise Unparseable(paid, _unreadable(repaired))
         return JudgeVerdict(reading, paid)
@@ -133,7 +150,7 @@ class Judge:
         request = Request(
             messages=tuple(messages),
             system=system,
-            parameters=Parameters(max_tokens=MAX_VERDICT_TOKENS if self._asker.capped else None),
+            parameters=Parameters(temperature=self._temperature, max_tokens=MAX_VERDICT_TOKENS),
             response_schema=schema(scale),
         )
         paid = self._asker.ask_blocking(request, stopper=stopper)
@@ -151,9 +168,9 @@ _REPAIR = (
 )
 
 
-def _read(answer: Answer, scale: Scale) -> ParsedVerdict | None:
+def _read(answer: Answer, scale: Scale, judged: tuple[str, ...]) -> ParsedVerdict | None:
     try:
-        return read(answer.text, scale)
+        return read(answer.text, scale, answer="\n".join(judged))
     except RecursionError:
         # JSON nested deeper than anybody's reader can follow.
         return None

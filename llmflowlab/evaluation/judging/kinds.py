@@ -49,6 +49,8 @@ class Question:
 
     user: str
     system: str | None = None
+    judged: tuple[str, ...] = ()
+    """The answers it is about; an object that stands in one of them is no verdict."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,8 @@ class JudgeKind:
     scale: Scale = "yes_no"
     needs: frozenset[str] = frozenset()
     """Of `expected`, `guidelines`, `context`: what a row must have."""
+    examined: bool = False
+    """Whether the expected answer is surely good by it, and one to another question surely bad."""
 
     def refuses(self, row: Row) -> NotScored | None:
         """Return why a row cannot be judged, or None."""
@@ -138,6 +142,7 @@ MLFLOW_JUDGES: tuple[JudgeKind, ...] = (
         name="correctness",
         version=_MLFLOW,
         title="the answer supports everything the expected answer states",
+        examined=True,
         needs=frozenset({"expected"}),
         ask=_prompt(
             "prompts.correctness",
@@ -176,6 +181,7 @@ MLFLOW_JUDGES: tuple[JudgeKind, ...] = (
         name="equivalence",
         version=_MLFLOW,
         title="the answer says the same as the expected one, in the same form",
+        examined=True,
         needs=frozenset({"expected"}),
         ask=_prompt(
             "prompts.equivalence",
@@ -198,6 +204,7 @@ MLFLOW_JUDGES: tuple[JudgeKind, ...] = (
         name="completeness",
         version=_MLFLOW,
         title="the answer deals with everything the question asks for",
+        examined=True,
         ask=partial(
             _ask_by_instructions,
             "prompts.completeness",
@@ -252,6 +259,7 @@ _SUPPORT = (
     "correctness",
     "tone",
     "clarity",
+    "coherence",
     "safety",
     "toxicity",
     "profanity",
@@ -263,12 +271,13 @@ def _support() -> tuple[JudgeKind, ...]:
     for short in _SUPPORT:
         name = f"support_{short}"
         instructions = shipped(name)
-        found.append(_of_instructions(name, instructions, f"{name}-{instructions.version}"))
+        kind = _of_instructions(name, instructions, f"{name}-{instructions.version}")
+        found.append(replace(kind, examined=short == "correctness"))
     return tuple(found)
 
 
 SUPPORT_JUDGES: tuple[JudgeKind, ...] = _support()
-"""The seven of a support desk; each one's instructions are a text file in `instructions/`."""
+"""The eight of a support desk; each one's instructions are a text file in `instructions/`."""
 
 KINDS: dict[str, JudgeKind] = {kind.name: kind for kind in (*MLFLOW_JUDGES, *SUPPORT_JUDGES)}
 """Judges that need nothing but a name."""

@@ -87,11 +87,12 @@ class PreferenceScorer:
             for judge in self.panel.judges:
                 for run in range(self.panel.runs):
                     for first, second in ((answer.text, other.text), (other.text, answer.text)):
-                        yield self._one(judge, row, first, second, run)
+                        yield self.judgement(judge, row, first, second, run)
 
-    def _one(self, judge: Judge, row: Row, first: str, second: str, run: int) -> Judgement:
+    def judgement(self, judge: Judge, row: Row, first: str, second: str, run: int = 0) -> Judgement:
+        """Return one judge's verdict on two answers in one order, to be had."""
         about = [row.question, row.accepted or None, first, second, *([run] if run else [])]
-        key = digest_of([PREFERENCE, self.version, judge.reference, about])
+        key = digest_of([PREFERENCE, self.version, judge.identity, about])
         return Judgement(key, partial(self._ask, judge, row, first, second))
 
     def _ask(self, judge: Judge, row: Row, first: str, second: str, stopper: Stopper) -> Score:
@@ -102,7 +103,7 @@ class PreferenceScorer:
             "second": second,
         }
         template = _USER_EXPECTED if row.accepted else _USER
-        question = Question(fill(template, values), _SYSTEM)
+        question = Question(fill(template, values), _SYSTEM, judged=(first, second))
         return judgement(self.name, judge, question, "preference", stopper)
 
     def combine(self, members: Sequence[Score]) -> Score:

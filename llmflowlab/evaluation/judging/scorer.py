@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from typing import Any, Literal, Protocol, TypeAlias
@@ -112,19 +112,22 @@ class JudgeScorer:
             about.append(row.context)
         # A scorer of another name is the same scorer.
         name = self.kind.id or self.name
-        return digest_of([name, self.version, judge.reference, about, *([run] if run else [])])
+        return digest_of([name, self.version, judge.identity, about, *([run] if run else [])])
 
     def judgements(self, row: Row, answer: AnswerRecord) -> Iterator[Judgement]:
         """Yield every verdict that makes up the score."""
         for judge in self.panel.judges:
             for run in range(self.panel.runs):
-                ask = partial(self._ask, judge, row, answer)
-                yield Judgement(self._key(row, answer, judge, run), ask)
+                yield self.judgement(judge, row, answer, run)
+
+    def judgement(self, judge: Judge, row: Row, answer: AnswerRecord, run: int = 0) -> Judgement:
+        """Return one judge's verdict on one answer, to be had."""
+        ask = partial(self._ask, judge, row, answer)
+        return Judgement(self._key(row, answer, judge, run), ask)
 
     def _ask(self, judge: Judge, row: Row, answer: AnswerRecord, stopper: Stopper) -> Score:
-        return judgement(
-            self.name, judge, self.kind.ask(row, answer.text), self.kind.scale, stopper
-        )
+        question = replace(self.kind.ask(row, answer.text), judged=(answer.text,))
+        return judgement(self.name, judge, question, self.kind.scale, stopper)
 
     def combine(self, members: Sequence[Score]) -> Score:
         """Return the score that verdicts amount to."""
@@ -175,8 +178,6 @@ def judgement(
 
 def _of(scorer: str, judge: Judge, paid: Paid, **outcome: Any) -> Score:
     spent = paid.spent
-    # A failure that took nothing has no cost, as a judgement that was never asked for has none.
-    took = paid.prompt_tokens is not None or bool(spent)
     return Score(
         scorer=scorer,
         # Nobody judged where nothing was sent.
@@ -184,7 +185,7 @@ def _of(scorer: str, judge: Judge, paid: Paid, **outcome: Any) -> Score:
         prompt_tokens=paid.prompt_tokens,
         completion_tokens=paid.completion_tokens,
         # With what failed tries cost, as it counts against the budget.
-        cost_usd=str(spent) if took and spent is not None else None,
+        cost_usd=str(spent) if paid.tries and spent is not None else None,
         seconds=paid.seconds,
         **outcome,
     )

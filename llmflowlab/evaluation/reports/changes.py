@@ -14,8 +14,8 @@ from llmflowlab.evaluation.conclude.decide import (
     ALPHA,
     Shown,
     difference_shown,
-    low_coverage,
     obstacle,
+    withheld,
 )
 from llmflowlab.evaluation.conclude.matching import match
 from llmflowlab.evaluation.conclude.pairs import Pairs
@@ -202,7 +202,7 @@ def _tested(a: Side, b: Side, pairs: Pairs) -> tuple[PairedTest | None, Shown, s
     caveat = (
         a.result.unfinished
         or b.result.unfinished
-        or low_coverage(pairs, COVERAGE_FLOOR)
+        or withheld(pairs, COVERAGE_FLOOR)
         or obstacle(pairs, found, level=ALPHA)
     )
     return test, found if caveat is None else "no_difference_shown", caveat

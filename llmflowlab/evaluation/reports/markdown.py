@@ -42,6 +42,7 @@ def markdown_summary(result: EvaluationResult) -> str:
     lines += _changes(result.gates)
     lines += ["### Conclusion", ""]
     lines += [f"- {escaped(sentence)}" for sentence in conclude(result)]
+    lines += [f"- {escaped(exam.sentence())}" for exam in result.exams if exam.doubt is None]
     lines += [f"- **Not recorded**: {escaped(problem)}" for problem in result.problems]
     return "\n".join(lines) + "\n"
 

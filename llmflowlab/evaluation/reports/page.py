@@ -106,7 +106,8 @@ def _section(id_: str, title: str, parts: Iterable[str]) -> str:
 
 
 def _conclusion(result: EvaluationResult) -> str:
-    parts = [f"<p>{escape(sentence)}</p>" for sentence in conclude(result)]
+    passed = [exam.sentence() for exam in result.exams if exam.doubt is None]
+    parts = [f"<p>{escape(sentence)}</p>" for sentence in (*conclude(result), *passed)]
     if result.gates:
         parts.append(
             table(

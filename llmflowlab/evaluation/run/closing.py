@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
+from llmflowlab.evaluation.judging.exam import exam_json
 
 __all__ = ["RunSummary", "closing_of"]
 
@@ -43,6 +44,7 @@ def closing_of(result: EvaluationResult, files: Sequence[Path]) -> RunSummary:
                 "llmflowlab.cost": "unknown" if candidate.cost_usd is None else "known",
                 "llmflowlab.tokens": "estimated" if candidate.tokens_estimated else "reported",
                 "llmflowlab.interrupted": "true" if result.interrupted else "false",
+                **_exams(result),
                 **_gates(candidate, result),
                 **_early(candidate, result),
             }
@@ -63,6 +65,18 @@ def _early(candidate: CandidateResult, result: EvaluationResult) -> dict[str, st
         "llmflowlab.decided_early": f"{found.verdict} after {found.looked_at} of {found.of} rows",
         "llmflowlab.asked": str(candidate.rows),
     }
+
+
+def _exams(result: EvaluationResult) -> dict[str, str]:
+    """Return the tag that says whose judges were examined, and whether they are believed."""
+    said = {
+        name: found["passed"]
+        for name, quality in result.judging.items()
+        if (found := exam_json(quality.exams)) is not None
+    }
+    words = {True: "passed", False: "failed", None: "not finished"}
+    text = ", ".join(f"{name}: {words[passed]}" for name, passed in said.items())
+    return {"llmflowlab.judge_exam": text} if text else {}
 
 
 def _gates(candidate: CandidateResult, result: EvaluationResult) -> dict[str, str]:

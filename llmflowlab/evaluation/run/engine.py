@@ -100,7 +100,7 @@ class _Run:
         self.plan = plan
         self.bench = bench
         self.tell = tell
-        self.scoring = Scoring(plan, bench.judge, bench.ledger, bench.embedders)
+        self.scoring = Scoring(plan, bench.judge, bench.ledger, bench.embedders, exam=bench.exam)
         kept = find_reusable(plan, bench.ledger)
         self.reused = kept.answers
         self.borrowed = kept.borrowed
@@ -262,6 +262,12 @@ class _Run:
             row.result()
 
     def conclude(self) -> tuple[EvaluationResult, list[Path]]:
+        ledger, evaluation = self.bench.ledger, self.plan.evaluation_id
+        if exams := self.scoring.exams():
+            # Those of an earlier start stand where its scorer has nothing left to judge.
+            held = {exam.scorer for exam in exams}
+            exams += [exam for exam in ledger.exams(evaluation) if exam.scorer not in held]
+            ledger.set_exams(evaluation, exams)
         result = build_result(
             self.plan,
             self.answering.answers,
@@ -271,6 +277,8 @@ class _Run:
                 for index in range(len(self.plan.candidates))
             ],
             interrupted=self.interrupted,
+            exams=ledger.exams(evaluation),
+            in_vain=ledger.judged_in_vain(evaluation),
         )
         if self.bench.gates is not None:
             result = replace(result, gates=self.bench.gates(result))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -59,6 +59,7 @@ def estimate(
     panel: Panel | None,
     ledger: Ledger,
     judged: Collection[tuple[Cell, str]] = (),
+    to_examine: Callable[[str, str], int] = lambda scorer, judge: 0,
 ) -> Estimate:
     """Estimate what is still to be sent.
 
@@ -75,6 +76,7 @@ def estimate(
         panel: Who judges; None where no scorer needs it.
         ledger: Remembers earlier evaluations.
         judged: Judgements that need not be asked for, by row and scorer.
+        to_examine: How many verdicts the examination of a judge takes, by scorer and judge.
     """
     total = _Total(prices)
     calls = seen = 0
@@ -112,7 +114,11 @@ def estimate(
                 extra = shown if before.enough else shown + JUDGE_INSTRUCTIONS
                 asked = [request_for(plan.candidates[0], row) for row in rows]
                 prompts = [round(metering.prompt_tokens(judge, r) + extra) for r in asked]
-                total.add(judge, before, prompts * each, ASSUMED_VERDICT)
+                exam = to_examine(scorer, judge.reference) if prompts else 0
+                judge_calls += exam
+                # Of rows like these, with answers that are hardly longer.
+                prompts = prompts * each + [prompts[i % len(prompts)] for i in range(exam)]
+                total.add(judge, before, prompts, ASSUMED_VERDICT)
     return Estimate(
         calls=calls,
         reused=len(reused),

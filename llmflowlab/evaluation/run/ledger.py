@@ -20,8 +20,10 @@ from typing import Any, Literal, TypeAlias
 from llmflowlab.data.dataset import Dataset
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.judging.exam import Exam
 from llmflowlab.evaluation.run.ledger_file import LedgerFile
 from llmflowlab.evaluation.run.plan import EvaluationPlan, dataset_from_json, dataset_to_json
+from llmflowlab.evaluation.scores import Score
 from llmflowlab.text.digests import digest_of
 
 __all__ = ["EvaluationState", "Ledger", "StoredEvaluation", "Vector"]
@@ -52,6 +54,7 @@ CREATE TABLE IF NOT EXISTS adjustments (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, evaluation TEXT NOT NULL, concurrency INTEGER, budget TEXT
 );
 CREATE TABLE IF NOT EXISTS gates (evaluation TEXT PRIMARY KEY, record TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS exams (evaluation TEXT PRIMARY KEY, record TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS feedback (
   evaluation TEXT NOT NULL, judge TEXT NOT NULL, key TEXT NOT NULL, record TEXT NOT NULL,
   UNIQUE (evaluation, judge, key)
@@ -62,7 +65,7 @@ CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector TEXT NOT NULL);
 Table: TypeAlias = Literal["answers", "judgements", "outcomes"]
 Vector: TypeAlias = "tuple[float, ...]"
 
-_BELONGING = ("answers", "judgements", "outcomes", "adjustments", "gates", "feedback")
+_BELONGING = ("answers", "judgements", "outcomes", "adjustments", "gates", "exams", "feedback")
 """Tables whose rows belong to one evaluation."""
 _PAGE = 500
 
@@ -175,6 +178,16 @@ class Ledger:
         found = self._file.rows("SELECT record FROM gates WHERE evaluation = ?", (evaluation,))
         return list(json.loads(found[0][0])) if found else []
 
+    def set_exams(self, evaluation: str, exams: Iterable[Exam]) -> None:
+        """Keep what the examinations of an evaluation's judges said."""
+        record = _text([exam.to_json() for exam in exams])
+        self._do("REPLACE INTO exams (evaluation, record) VALUES (?, ?)", (evaluation, record))
+
+    def exams(self, evaluation: str) -> list[Exam]:
+        """Return what they said; empty where no judge was examined."""
+        found = self._file.rows("SELECT record FROM exams WHERE evaluation = ?", (evaluation,))
+        return [Exam.from_json(values) for values in json.loads(found[0][0])] if found else []
+
     # Answers and judgements
 
     def append(
@@ -246,6 +259,14 @@ class Ledger:
         for record in self._records("judgements", evaluation):
             total += Decimal(record.get("cost_usd") or 0)
         return total
+
+    def judged_in_vain(self, evaluation: str) -> list[Score]:
+        """Return the judgements that an evaluation paid for and that brought no verdict."""
+        rows = self._file.rows(
+            "SELECT record FROM judgements WHERE evaluation = ? AND key LIKE '%#%' ORDER BY seq",
+            (evaluation,),
+        )
+        return [Score.from_json(json.loads(text)) for (text,) in rows]
 
     def _records(self, table: Table, evaluation: str) -> Iterator[dict[str, Any]]:
         sql = f"SELECT record FROM {table} WHERE evaluation = ?"  # noqa: S608 - one of three names
@@ -380,7 +401,7 @@ class Ledger:
         self._file.execute((sql, values))
 
 
-def _text(record: dict[str, Any]) -> str:
+def _text(record: dict[str, Any] | list[dict[str, Any]]) -> str:
     text = json.dumps(record, ensure_ascii=False)
     try:
         text.encode("utf-8")

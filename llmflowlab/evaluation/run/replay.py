@@ -55,6 +55,8 @@ def stored_result(ledger: Ledger, evaluation: str) -> EvaluationResult:
         {outcome.cell: outcome.scores for outcome in outcomes},
         reused=reused,
         interrupted=len(outcomes) < len(plan.cells()) or not all(o.whole for o in outcomes),
+        exams=ledger.exams(evaluation),
+        in_vain=ledger.judged_in_vain(evaluation),
     )
     if result.decided_early and all(outcome.whole for outcome in outcomes):
         result = replace(result, interrupted=False)

@@ -22,7 +22,9 @@ from llmflowlab.evaluation.judging import (
     PreferenceScorer,
     build_judged_scorer,
 )
+from llmflowlab.evaluation.judging.exam import Exam
 from llmflowlab.evaluation.judging.scorer import Judgement
+from llmflowlab.evaluation.run.examination import Examination
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.peers import PeerAnswers
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
@@ -45,6 +47,7 @@ class Scoring:
         judge: Asked by the judged scorers; None where the plan has none.
         ledger: Where judgements are kept.
         embedders: For each scorer that compares vectors, what makes them.
+        exam: Rows on which judges are examined before they judge; 0: not at all.
     """
 
     def __init__(
@@ -53,6 +56,8 @@ class Scoring:
         judge: Judge | Panel | None,
         ledger: Ledger,
         embedders: Mapping[str, Embedder] | None = None,
+        *,
+        exam: int = 0,
     ) -> None:
         self.plan = plan
         self.scorers: dict[str, AnyScorer] = {}
@@ -68,6 +73,11 @@ class Scoring:
         self._comparing = [
             n for n, how in self.scorers.items() if isinstance(how, PreferenceScorer)
         ]
+        self._exams = {
+            name: Examination(how, plan.dataset.rows, exam)
+            for name, how in self.scorers.items()
+            if isinstance(how, JudgeScorer | PreferenceScorer)
+        }
         self._peers = PeerAnswers(len(plan.candidates))
         self.scores: dict[Cell, dict[str, Score]] = {}
         self._stopper = Stopper()
@@ -76,6 +86,8 @@ class Scoring:
         self._kept: dict[str, Score] = {}
         self._taken: set[str] = set()
         """Keys of judgements that a row of this evaluation already has."""
+        self._failed: dict[str, Score] = {}
+        """Verdicts on pairs that were not to be had: both sides of a pair go without."""
         self._asking: dict[str, threading.Event] = {}
         """Keys of judgements being asked for, with what is set when they are there."""
         self._pool: Workers | None = None
@@ -101,7 +113,7 @@ class Scoring:
         own = self.plan.evaluation_id
         found = self._ledger.load(
             "judgements",
-            {key for wanted in keys.values() for key in wanted},
+            {key for wanted in (*keys.values(), *self._exam_keys()) for key in wanted},
             evaluation=own if self.plan.fresh else None,
             prefer=own,
         )
@@ -109,7 +121,23 @@ class Scoring:
             key: Score.from_json({**values, "reused": owner != own})
             for key, (owner, values) in found.items()
         }
+        for exam in self._exams.values():
+            exam.recall(self._kept)
+            if exam.exams():
+                self._taken.update(exam.keys)
         return {place for place, wanted in keys.items() if all(key in found for key in wanted)}
+
+    def _exam_keys(self) -> list[list[str]]:
+        return [exam.keys for exam in self._exams.values()]
+
+    def to_examine(self, scorer: str, judge: str) -> int:
+        """Return how many verdicts a judge's examination still takes, after `recall`."""
+        exam = self._exams.get(scorer)
+        return 0 if exam is None else exam.missing(judge, self._kept)
+
+    def exams(self) -> list[Exam]:
+        """Return what the examinations said that were held, or are known from before."""
+        return [found for exam in self._exams.values() for found in exam.exams()]
 
     def _judgements(self, how: AnyScorer, cell: Cell, answer: AnswerRecord) -> Sequence[Judgement]:
         """Return the verdicts that a score is made from; none where nothing is to be judged."""
@@ -187,16 +215,32 @@ class Scoring:
 
         Without it there is no score, so that asking for the others would be money for nothing.
         """
-        for place, judgement in enumerate(self._judgements(how, cell, answer)):
+        judgements = self._judgements(how, cell, answer)
+        if isinstance(how, PreferenceScorer):
+            with self._lock:
+                lost = [self._failed[one.key] for one in judgements if one.key in self._failed]
+            if lost:
+                yield replace(lost[0], shared=True)
+                return
+        for place, judgement in enumerate(judgements):
             if place and self._stopper.stopped:
                 yield Score(scorer=how.name, not_scored="not_reached")
                 return
-            found = self._verdict(judgement)
+            if judgement.key not in self._kept and (exam := self._exams.get(how.name)):
+                exam.hold(self._verdict)
+            found = self._verdict(judgement, paired=isinstance(how, PreferenceScorer))
             yield found
             if found.value is None:
                 return
 
-    def _verdict(self, judgement: Judgement) -> Score:
+    def _verdict(self, judgement: Judgement, *, paired: bool = False) -> Score:
+        """Return a verdict, asked for once however many rows need it.
+
+        Args:
+            judgement: What is asked.
+            paired: Whether it speaks of two answers; one that failed is then asked for no more in
+                this run, so that it cannot count for one of the two alone.
+        """
         key = judgement.key
         while True:
             with self._lock:
@@ -206,20 +250,27 @@ class Scoring:
                     shared = key in self._taken
                     self._taken.add(key)
                     return replace(kept, shared=shared)
+                if key in self._failed:
+                    return replace(self._failed[key], shared=True)
                 if twin is None:
                     self._asking[key] = threading.Event()
                     break
             # Another row said the same and is being judged: one judgement serves both.
             twin.wait()
         try:
-            return self._asked(judgement)
+            found = self._asked(judgement)
+            if paired and found.value is None:
+                with self._lock:
+                    self._failed[key] = found
+            return found
         finally:
             with self._lock:
                 self._asking.pop(key).set()
 
     def _asked(self, judgement: Judgement) -> Score:
         found = judgement.ask(self._stopper)
-        if found.value is None and found.cost_usd is None:
+        if found.value is None and found.judge is None:
+            # Nothing was sent.
             return found
         # Only what succeeded is used again: a judge that was down is asked again next time. What
         # failed is kept for what it cost.

@@ -61,6 +61,8 @@ class EngineResources:
     """Folder for `answers.csv`, `results.jsonl`, `report.html`, `evaluation.json` and `plots/`."""
     embedders: Mapping[str, Embedder] = field(default_factory=dict)
     """For each scorer that compares vectors, what makes them."""
+    exam: int = 0
+    """Rows on which the judges are examined before they judge; 0: not at all."""
     harness: Harness = "fast"
     budget: Budget = field(default_factory=lambda: Budget(None))
     """Shared with the judge."""

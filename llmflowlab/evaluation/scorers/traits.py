@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 from llmflowlab.evaluation.judging import JUDGED, PREFERENCE, judged_kind
 from llmflowlab.evaluation.scorers.base import CorpusScorer, ScorerSpec
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
+from llmflowlab.evaluation.scorers.ranking import says_right
 from llmflowlab.statistics.corpus import CorpusFigure
 
 __all__ = ["ScorerKind", "ScorerTraits", "traits_of"]
@@ -32,6 +33,8 @@ class ScorerTraits:
     figure: CorpusFigure | None = None
     """How rows' statistics become one figure; None: the figure is the mean of the values."""
     judged: bool = False
+    says_right: bool = False
+    """Whether its yes means that the answer is right."""
     comparing: bool = False
     """Whether its verdicts compare two answers, in both orders."""
 
@@ -71,5 +74,6 @@ def traits_of(spec: ScorerSpec, *, combine: str | None = None) -> ScorerTraits:
         higher_is_better=text is None or text.higher_is_better,
         figure=figure,
         judged=judged,
+        says_right=says_right(spec.kind),
         comparing=spec.kind == PREFERENCE,
     )
