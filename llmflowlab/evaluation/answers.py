@@ -79,8 +79,29 @@ class AnswerRecord:
         return (self.cost or Decimal(0)) + Decimal(self.wasted_usd or 0)
 
     @property
+    def ended_at_limit(self) -> bool:
+        """Whether the tokens allowed were used up, for the answer's text or for thinking alone."""
+        return self.answered and self.finish_reason == "length"
+
+    @property
     def why_not_scored(self) -> NotScored | None:
         """The reason every scorer gives for a row without a whole answer, before it reads the text."""
+        return self.why_not_answered or self.why_not_whole
+
+    @property
+    def why_not_whole(self) -> NotScored | None:
+        """Why an answer that arrived is not one: it was cut, stopped, or holds nothing but thinking."""
+        if not self.answered:
+            return None
+        if self.finish_reason == "safety":
+            return "answer_filtered"
+        if not self.text.strip():
+            return "answer_tool_call" if self.finish_reason == "tool_calls" else "answer_empty"
+        return "answer_cut" if self.finish_reason == "length" else None
+
+    @property
+    def why_not_answered(self) -> NotScored | None:
+        """Why nothing arrived, or an answer that broke off; None where one came to its end."""
         reasons: dict[RowState, NotScored | None] = {
             "complete": None,
             "incomplete": "answer_incomplete",

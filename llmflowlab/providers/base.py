@@ -41,7 +41,7 @@ __all__ = [
     "require_requests_allowed",
 ]
 
-FinishReason: TypeAlias = Literal["stop", "length", "safety", "other"]
+FinishReason: TypeAlias = Literal["stop", "length", "safety", "tool_calls", "other"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

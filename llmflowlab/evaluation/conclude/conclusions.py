@@ -193,7 +193,12 @@ def _coverage_warnings(result: EvaluationResult) -> list[str]:
 def _fastest_and_cheapest(result: EvaluationResult) -> list[str]:
     sentences = []
     candidates = result.candidates
-    timed = {i: c.latency.mean for i, c in enumerate(candidates) if c.latency.mean is not None}
+    # A candidate that was always cut is quick, but nobody waits for what it did not say.
+    timed = {
+        i: c.latency.mean
+        for i, c in enumerate(candidates)
+        if c.latency.mean is not None and c.whole
+    }
     if len(timed) == len(candidates):
         fastest = min(timed, key=lambda index: timed[index])
         seconds = timed[fastest]

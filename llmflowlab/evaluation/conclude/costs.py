@@ -50,7 +50,7 @@ def cost_interval(answers: Mapping[Cell, AnswerRecord]) -> Interval | None:
         cost = answer.spent
         if cost is None:
             return None
-        whole += answer.answered
+        whole += answer.why_not_scored is None
         spent.setdefault(cell.row, []).append(float(cost))
     if not whole:
         return None

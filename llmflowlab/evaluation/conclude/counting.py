@@ -66,6 +66,8 @@ def summarise(
         rows=len(cells),
         answered=len(complete),
         failed=dict(sorted(failed.items())),
+        not_whole=dict(sorted(Counter(filter(None, (r.why_not_whole for r in records))).items())),
+        at_limit=sum(record.ended_at_limit for record in records),
         scores={scorer: score_summary(table, candidate, scorer) for scorer in plan.scorers},
         latency=Latency(
             sum(seconds) / len(seconds) if seconds else None,

@@ -76,6 +76,7 @@ def _metrics(candidate: CandidateResult) -> dict[str, float]:
         "rows": candidate.rows,
         "answered": candidate.answered,
         "failed": sum(candidate.failed.values()),
+        "cut": candidate.cut,
         "latency/mean": candidate.latency.mean,
         "latency/p50": candidate.latency.p50,
         "latency/p95": candidate.latency.p95,
@@ -90,6 +91,8 @@ def _metrics(candidate: CandidateResult) -> dict[str, float]:
         metrics[f"{name}/coverage"] = score.coverage
         metrics[f"{name}/ci_low"] = score.interval.low if score.interval else None
         metrics[f"{name}/ci_high"] = score.interval.high if score.interval else None
+        for reason, number in score.not_scored.items():
+            metrics[f"{name}/not_scored/{reason}"] = number
         if score.repeats is not None:
             metrics[f"{name}/flip_rate"] = score.repeats.flip_rate
             metrics[f"{name}/question_variance"] = score.repeats.question_variance

@@ -47,8 +47,8 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
     "length": "length",
     "content_filter": "safety",
-    "tool_calls": "other",
-    "function_call": "other",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
 }
 """Every finish reason of the SDK; one it does not know counts as "other"."""
 
