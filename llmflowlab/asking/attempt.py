@@ -46,6 +46,8 @@ class Answer:
     finish_reason: FinishReason | None = None
     """None where the answer did not end by itself."""
     model_version: str | None = None
+    windows: tuple[int, ...] = ()
+    """As in `Finished`."""
     state: AnswerState = "complete"
     """`interrupted` by the person, `incomplete` where the provider broke off."""
     error: ProviderError | None = None
@@ -186,6 +188,7 @@ class Attempt:
             failed_usage=failed_usage,
             finish_reason=self._finished.reason if self._finished else None,
             model_version=self._finished.model_version if self._finished else None,
+            windows=self._finished.windows if self._finished else (),
             state=self._state,
             error=self._interruption() if self._state == "incomplete" else None,
             time_to_first_token=None if self._first is None else self._first - self._sent,

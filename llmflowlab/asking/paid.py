@@ -65,6 +65,8 @@ class Paid:
     """Seconds spent waiting between tries."""
     seconds: float = 0.0
     """From sending the try that answered to its end; 0 where none did."""
+    prompt_cut: bool = False
+    """Whether the server shortened the prompt, so that the answer is one to another question."""
     refused_by_budget: bool = False
     """Whether a try was not sent because the money was not there."""
 
@@ -366,6 +368,7 @@ class _Door:
             reasoning_tokens=tokens.reasoning,
             tokens_estimated=tokens.estimated,
             cost=cost,
+            prompt_cut=self._asker.metering.prompt_cut(self._asker.provider, self._what, answer),
             seconds=answer.inference_time,
         )
 

@@ -54,10 +54,17 @@ class AnswerRecord:
     """What failed tries cost on top; None where there were none, or where it is unknown."""
     unpriced: bool = False
     """Whether something was paid for it whose price is not known."""
+    prompt_cut: bool = False
+    """Whether the server shortened the prompt before the model read it."""
 
     @property
     def answered(self) -> bool:
         return self.state == "complete"
+
+    @property
+    def reusable(self) -> bool:
+        """Whether it need not be asked for again: a larger window makes another answer."""
+        return self.answered and not self.prompt_cut
 
     @property
     def cost(self) -> Decimal | None:
@@ -93,6 +100,8 @@ class AnswerRecord:
         """Why an answer that arrived is not one: it was cut, stopped, or holds nothing but thinking."""
         if not self.answered:
             return None
+        if self.prompt_cut:
+            return "prompt_cut"
         if self.finish_reason == "safety":
             return "answer_filtered"
         if not self.text.strip():
@@ -113,8 +122,9 @@ class AnswerRecord:
     def to_json(self) -> dict[str, Any]:
         values = asdict(self)
         # A record without it is written as it ever was, and its digest stays.
-        if not self.unpriced:
-            del values["unpriced"]
+        for name in ("unpriced", "prompt_cut"):
+            if not values[name]:
+                del values[name]
         return values
 
     @classmethod
@@ -174,6 +184,7 @@ class AnswerRecord:
             time_to_first_token=answer.time_to_first_token,
             finish_reason=answer.finish_reason,
             model_version=answer.model_version,
+            prompt_cut=paid.prompt_cut,
         )
 
 

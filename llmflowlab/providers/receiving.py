@@ -73,9 +73,9 @@ class _Answer:
                     yield from self._noted(iter((ReasoningDelta(whole),)))
             case UsageReport(counted):
                 yield from self._count.take(counted, begun=self.begun)
-            case Finished(reason, version):
+            case Finished(reason, version, windows):
                 yield from self.rest()
-                yield Finished(reason, name(version))
+                yield Finished(reason, name(version), windows)
             case Rethought():
                 yield event
 

@@ -44,6 +44,11 @@ def _sentences(candidate: CandidateResult) -> Iterator[str]:
         yield f"{_were(thought, 'answer')} empty because thinking used up {at}: {raised}."
     if empty > thought:
         yield f"{_were(empty - thought, 'answer')} empty: ask again with --fresh."
+    if shortened := found.get("prompt_cut", 0):
+        yield (
+            f"{_were(shortened, 'prompt')} shortened by the server to fit its window: give the model a "
+            "larger one (num_ctx; LLMFLOWLAB_OLLAMA_NUM_CTX sets it)."
+        )
     if filtered := found.get("answer_filtered", 0):
         yield (
             f"{_were(filtered, 'answer')} stopped midway by the provider's filter: put the questions "

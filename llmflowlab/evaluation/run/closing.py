@@ -9,7 +9,10 @@ from typing import Any
 
 from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
 
-__all__ = ["Closing", "closing_of"]
+__all__ = ["NOT_SCORED", "Closing", "closing_of"]
+
+NOT_SCORED = "/not_scored/"
+"""Stands between a scorer and a reason in the metric that counts the answers that are not whole for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +79,6 @@ def _metrics(candidate: CandidateResult) -> dict[str, float]:
         "rows": candidate.rows,
         "answered": candidate.answered,
         "failed": sum(candidate.failed.values()),
-        "cut": candidate.cut,
         "latency/mean": candidate.latency.mean,
         "latency/p50": candidate.latency.p50,
         "latency/p95": candidate.latency.p95,
@@ -91,8 +93,9 @@ def _metrics(candidate: CandidateResult) -> dict[str, float]:
         metrics[f"{name}/coverage"] = score.coverage
         metrics[f"{name}/ci_low"] = score.interval.low if score.interval else None
         metrics[f"{name}/ci_high"] = score.interval.high if score.interval else None
-        for reason, number in score.not_scored.items():
-            metrics[f"{name}/not_scored/{reason}"] = number
+        # Of answers that arrived; those that did not are counted under `answered` and `failed`.
+        for reason in candidate.not_whole.keys() & score.not_scored.keys():
+            metrics[f"{name}{NOT_SCORED}{reason}"] = score.not_scored[reason]
         if score.repeats is not None:
             metrics[f"{name}/flip_rate"] = score.repeats.flip_rate
             metrics[f"{name}/question_variance"] = score.repeats.question_variance
