@@ -57,8 +57,10 @@ class Answer:
     inference_time: float = 0.0
     """Seconds from sending the last try to the arrival of its end.
 
-    Neither waits between tries nor the time `on_event` takes are in it.
+    Neither waits between tries nor the time `on_event` takes are in it, nor `load_seconds`.
     """
+    load_seconds: float = 0.0
+    """Seconds the server spent on loading the model first; no part of the two times above."""
     tries: int = 1
     """Requests sent; 0 where the call was cancelled before the first."""
     waited: float = 0.0
@@ -180,6 +182,11 @@ class Attempt:
 
     def answer(self, failed_usage: Usage, waited: float) -> Answer:
         ended = self._sent if self._ended is None else self._ended
+        # What the server says by its own clock is never more than passed here before the first piece.
+        begun = ended if self._first is None else self._first
+        loading = self._finished.load_seconds if self._finished else 0.0
+        loading = max(min(loading, begun - self._sent), 0.0)
+        sent = self._sent + loading
         return Answer(
             text="".join(self._text),
             reasoning="".join(self._reasoning),
@@ -191,8 +198,9 @@ class Attempt:
             windows=self._finished.windows if self._finished else (),
             state=self._state,
             error=self._interruption() if self._state == "incomplete" else None,
-            time_to_first_token=None if self._first is None else self._first - self._sent,
-            inference_time=ended - self._sent,
+            time_to_first_token=None if self._first is None else self._first - sent,
+            inference_time=ended - sent,
+            load_seconds=loading,
             tries=self.number,
             waited=waited,
         )

@@ -56,6 +56,8 @@ class AnswerRecord:
     """Whether something was paid for it whose price is not known."""
     prompt_cut: bool = False
     """Whether the server shortened the prompt before the model read it."""
+    load_seconds: float = 0.0
+    """Seconds of loading a local model first; no part of `latency`."""
 
     @property
     def answered(self) -> bool:
@@ -122,7 +124,7 @@ class AnswerRecord:
     def to_json(self) -> dict[str, Any]:
         values = asdict(self)
         # A record without it is written as it ever was, and its digest stays.
-        for name in ("unpriced", "prompt_cut"):
+        for name in ("unpriced", "prompt_cut", "load_seconds"):
             if not values[name]:
                 del values[name]
         return values
@@ -185,6 +187,7 @@ class AnswerRecord:
             finish_reason=answer.finish_reason,
             model_version=answer.model_version,
             prompt_cut=paid.prompt_cut,
+            load_seconds=answer.load_seconds,
         )
 
 

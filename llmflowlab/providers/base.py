@@ -121,6 +121,8 @@ class Finished:
     windows: tuple[int, ...] = ()
     """Windows, in tokens, one of which the prompt was read in, of a server that shortens what does not
     fit without a word; none of all others, and where the prompt is sure to have fitted."""
+    load_seconds: float = 0.0
+    """Seconds that went into loading the model before it read the prompt, of a server that says so."""
 
 
 StreamEvent: TypeAlias = TextDelta | ReasoningDelta | Rethought | UsageReport | Finished

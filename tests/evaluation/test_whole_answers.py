@@ -76,7 +76,8 @@ def test_an_answer_to_a_shortened_prompt_is_asked_for_again_and_others_are_not()
 
 
 def test_a_record_without_the_new_facts_is_written_as_it_ever_was():
-    assert "prompt_cut" not in answer().to_json()
+    assert not {"prompt_cut", "load_seconds"} & answer().to_json().keys()
+    assert AnswerRecord.from_json(answer(load_seconds=2.5).to_json()).load_seconds == 2.5
 
 
 def test_text_beside_a_call_of_a_tool_is_an_answer():

@@ -37,6 +37,7 @@ from llmflowlab.providers.ollama.answers import (
     detail,
     error_from_response,
     finish_reason,
+    load_seconds,
     made_for,
     only_embeds,
     parameter,
@@ -110,7 +111,7 @@ class OllamaProvider(Provider):
     def stream(self, request: Request) -> Iterator[StreamEvent]:
         require_requests_allowed(self.display_name)
         client = self._client()
-        begun, finished = _Begun(), False
+        begun, finished, called = _Begun(), False, False
         need = _need(request)
         self._make_room(need)
         num_ctx = self._num_ctx or self._raised
@@ -127,14 +128,19 @@ class OllamaProvider(Provider):
                     if finished:
                         continue
                     said = chunk.message
+                    called = called or bool(said.tool_calls)
                     for piece in (*pieces(said.thinking, thinking=True), *pieces(said.content)):
                         begun.value = True
                         yield piece
                     if chunk.done:
                         finished = True
                         yield UsageReport(counted(chunk))
-                        ended = finish_reason(chunk)
-                        yield Finished(ended, name(chunk.model), self._windows(need))
+                        yield Finished(
+                            finish_reason(chunk, called=called),
+                            name(chunk.model),
+                            windows=self._windows(need),
+                            load_seconds=load_seconds(chunk),
+                        )
         if not finished:
             raise self._error(
                 StreamInterrupted if begun.value else BadAnswer,

@@ -1,0 +1,68 @@
+"""Seconds of loading a local model stand apart from the time it took to answer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from llmflowlab.asking import attempt as attempts
+from llmflowlab.asking.attempt import Attempt
+from llmflowlab.asking.pump import Arrival
+from llmflowlab.asking.waiting import THREADS
+from llmflowlab.messages import Message, Request
+from llmflowlab.providers.base import Finished, TextDelta, Usage
+from llmflowlab.providers.scripted import ScriptedProvider
+
+
+@pytest.mark.parametrize(
+    ("said", "loading", "first", "whole"),
+    [
+        pytest.param(0.0, 0.0, 7.0, 9.0, id="in-memory"),
+        pytest.param(5.0, 5.0, 2.0, 4.0, id="loaded-first"),
+        pytest.param(60.0, 7.0, 0.0, 2.0, id="never-more-than-passed-before-the-first-piece"),
+    ],
+)
+def test_loading_is_no_part_of_the_latency(
+    monkeypatch: pytest.MonkeyPatch, said: float, loading: float, first: float, whole: float
+) -> None:
+    arrivals = [
+        Arrival(107.0, TextDelta("4")),
+        Arrival(109.0, Finished("stop", load_seconds=said)),
+    ]
+
+    class Pump:
+        def __init__(self, *args: object) -> None:
+            pass
+
+        def __enter__(self) -> Pump:
+            return self
+
+        def __exit__(self, *args: object) -> None:
+            pass
+
+        async def arrivals(self, **how: object):  # type: ignore[no-untyped-def]  # as the real one
+            for arrival in arrivals:
+                yield arrival
+
+    class Clock:
+        monotonic = staticmethod(lambda: 100.0)
+
+    monkeypatch.setattr(attempts, "Pump", Pump)
+    monkeypatch.setattr(attempts, "time", Clock)
+    attempt = Attempt(1)
+    running = attempt.run(
+        ScriptedProvider(),
+        Request(messages=(Message("user", "Hi"),)),
+        THREADS,
+        first_token_timeout=1.0,
+        token_timeout=1.0,
+        on_event=None,
+        stop=threading.Event(),
+    )
+    assert asyncio.run(running) is None
+    answer = attempt.answer(Usage(), 0.0)
+    assert answer.load_seconds == pytest.approx(loading)
+    assert answer.time_to_first_token == pytest.approx(first)
+    assert answer.inference_time == pytest.approx(whole)
