@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from llmflowlab.asking.pump import Event, Pump, Sent
 from llmflowlab.asking.waiting import Waits
-from llmflowlab.errors import ProviderError, StreamInterrupted
+from llmflowlab.errors import ProviderError, StreamInterrupted, TimedOut
 from llmflowlab.providers.base import (
     Embeddings,
     Finished,
@@ -90,6 +90,12 @@ class Attempt:
     def in_vain(self) -> bool:
         """Whether it failed before anything of an answer came."""
         return self.bug is not None or (self.failure is not None and self._first is None)
+
+    @property
+    def timed_out(self) -> float | None:
+        """Seconds after which it was given up as too slow; None where it was not."""
+        slow = isinstance(self.failure, TimedOut) and self.failure.stage != "connect"
+        return self._ended - self._sent if slow and self._ended is not None else None
 
     async def run(
         self,

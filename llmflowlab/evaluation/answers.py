@@ -58,6 +58,13 @@ class AnswerRecord:
     """Whether the server shortened the prompt before the model read it."""
     load_seconds: float = 0.0
     """Seconds of loading a local model first; no part of `latency`."""
+    timed_out: float | None = None
+    """Seconds after which a row without an answer was given up as too slow: it took at least as long."""
+
+    @property
+    def took(self) -> float | None:
+        """Seconds that count as latency: of the answer, or at least those it was waited for in vain."""
+        return self.latency if self.answered else self.timed_out
 
     @property
     def answered(self) -> bool:
@@ -124,7 +131,7 @@ class AnswerRecord:
     def to_json(self) -> dict[str, Any]:
         values = asdict(self)
         # A record without it is written as it ever was, and its digest stays.
-        for name in ("unpriced", "prompt_cut", "load_seconds"):
+        for name in ("unpriced", "prompt_cut", "load_seconds", "timed_out"):
             if not values[name]:
                 del values[name]
         return values
@@ -155,6 +162,7 @@ class AnswerRecord:
             waited=paid.waited,
             wasted_usd=str(wasted) if wasted else None,
             unpriced=wasted is None,
+            timed_out=paid.timed_out,
         )
         if answer is None:
             reason, words = in_words(paid.error, settings)

@@ -57,7 +57,7 @@ def summarise(
     failed = Counter(record.reason or record.state for record in records if not record.answered)
     if missing := len(cells) - len(records):
         failed["not_reached"] = missing
-    seconds = [record.latency for record in complete if record.latency is not None]
+    seconds = [record.took for record in records if record.took is not None]
     prompts = [r.prompt_tokens for r in complete if r.prompt_tokens is not None]
     completions = [r.completion_tokens for r in complete if r.completion_tokens is not None]
     return CandidateResult(

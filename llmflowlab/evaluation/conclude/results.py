@@ -77,7 +77,7 @@ class ScoreSummary:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds over the complete answers; None where there is none."""
+    """Seconds over the complete answers, and over those waited for in vain; None where there is none."""
 
     mean: float | None
     p50: float | None
