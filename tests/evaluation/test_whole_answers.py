@@ -76,7 +76,7 @@ def test_an_answer_to_a_shortened_prompt_is_asked_for_again_and_others_are_not()
 
 
 def test_a_record_without_the_new_facts_is_written_as_it_ever_was():
-    assert not {"prompt_cut", "load_seconds"} & answer().to_json().keys()
+    assert not {"prompt_cut", "load_seconds", "timed_out"} & answer().to_json().keys()
     assert AnswerRecord.from_json(answer(load_seconds=2.5).to_json()).load_seconds == 2.5
 
 
@@ -128,6 +128,15 @@ def test_the_remedy_of_a_limit_that_nobody_set_is_to_set_one(tmp_path):
         "4 answers were cut at the model's own limit: set --max-tokens"
         in remedies(found.candidates)[0]
     )
+
+
+def test_rows_that_were_waited_for_in_vain_count_as_at_least_that_slow(tmp_path):
+    late = answer("", state="failed", reason="timed_out", latency=None, timed_out=60.0)
+    down = answer("", state="failed", reason="connection_failed", latency=None)
+    found = counted(tmp_path, answer("4"), answer("4"), late, down).candidates[0].latency
+    assert (found.mean, found.p50) == (pytest.approx(61 / 3), 0.5)
+    assert found.p95 > 0.5
+    assert AnswerRecord.from_json(late.to_json()).timed_out == 60.0
 
 
 def test_money_spent_on_answers_that_are_not_whole_is_shared_out_among_the_whole_ones(tmp_path):

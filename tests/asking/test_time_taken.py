@@ -1,4 +1,4 @@
-"""Seconds of loading a local model stand apart from the time it took to answer."""
+"""What counts as the time a model took: not loading it, and at least what was waited in vain."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ import pytest
 
 from llmflowlab.asking import attempt as attempts
 from llmflowlab.asking.attempt import Attempt
+from llmflowlab.asking.calling import CallPolicy
+from llmflowlab.asking.metering import Metering
+from llmflowlab.asking.paid import Asker
 from llmflowlab.asking.pump import Arrival
 from llmflowlab.asking.waiting import THREADS
+from llmflowlab.errors import BadRequest, ProviderError, TimedOut
 from llmflowlab.messages import Message, Request
 from llmflowlab.providers.base import Finished, TextDelta, Usage
 from llmflowlab.providers.scripted import ScriptedProvider
+from llmflowlab.text.tokens import TokenCounter
 
 
 @pytest.mark.parametrize(
@@ -66,3 +71,33 @@ def test_loading_is_no_part_of_the_latency(
     assert answer.load_seconds == pytest.approx(loading)
     assert answer.time_to_first_token == pytest.approx(first)
     assert answer.inference_time == pytest.approx(whole)
+
+
+@pytest.mark.parametrize(
+    ("error", "waited"),
+    [
+        pytest.param(TimedOut("Late.", stage="first_token"), True, id="no-first-token"),
+        pytest.param(TimedOut("Away.", stage="connect"), False, id="never-reached"),
+        pytest.param(BadRequest("No."), False, id="refused"),
+    ],
+)
+def test_a_call_that_was_given_up_as_too_slow_says_how_long_it_was_waited_for(
+    error: ProviderError, waited: bool
+) -> None:
+    asker = Asker(
+        ScriptedProvider(default=error),
+        policy=CallPolicy(max_tries=1),
+        metering=Metering(TokenCounter()),
+    )
+    paid = asker.ask_blocking(Request(messages=(Message("user", "Hi"),)))
+    assert paid.error is error
+    assert (paid.timed_out is not None) is waited
+
+
+def test_a_call_that_was_answered_after_all_was_not_given_up() -> None:
+    asker = Asker(
+        ScriptedProvider([TimedOut("Late.", stage="first_token"), "4"]),
+        policy=CallPolicy(max_tries=2, backoff_base=0.001, backoff_max=0.002),
+        metering=Metering(TokenCounter()),
+    )
+    assert asker.ask_blocking(Request(messages=(Message("user", "Hi"),))).timed_out is None
