@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from llmflowlab.asking.pump import Event, Pump, Sent
 from llmflowlab.asking.waiting import Waits
-from llmflowlab.errors import ProviderError, StreamInterrupted
+from llmflowlab.errors import ProviderError, StreamInterrupted, TimedOut
 from llmflowlab.providers.base import (
     Embeddings,
     Finished,
@@ -46,6 +46,8 @@ class Answer:
     finish_reason: FinishReason | None = None
     """None where the answer did not end by itself."""
     model_version: str | None = None
+    windows: tuple[int, ...] = ()
+    """As in `Finished`."""
     state: AnswerState = "complete"
     """`interrupted` by the person, `incomplete` where the provider broke off."""
     error: ProviderError | None = None
@@ -55,8 +57,10 @@ class Answer:
     inference_time: float = 0.0
     """Seconds from sending the last try to the arrival of its end.
 
-    Neither waits between tries nor the time `on_event` takes are in it.
+    Neither waits between tries nor the time `on_event` takes are in it, nor `load_seconds`.
     """
+    load_seconds: float = 0.0
+    """Seconds the server spent on loading the model first; no part of the two times above."""
     tries: int = 1
     """Requests sent; 0 where the call was cancelled before the first."""
     waited: float = 0.0
@@ -86,6 +90,12 @@ class Attempt:
     def in_vain(self) -> bool:
         """Whether it failed before anything of an answer came."""
         return self.bug is not None or (self.failure is not None and self._first is None)
+
+    @property
+    def timed_out(self) -> float | None:
+        """Seconds after which it was given up as too slow; None where it was not."""
+        slow = isinstance(self.failure, TimedOut) and self.failure.stage != "connect"
+        return self._ended - self._sent if slow and self._ended is not None else None
 
     async def run(
         self,
@@ -178,6 +188,11 @@ class Attempt:
 
     def answer(self, failed_usage: Usage, waited: float) -> Answer:
         ended = self._sent if self._ended is None else self._ended
+        # What the server says by its own clock is never more than passed here before the first piece.
+        begun = ended if self._first is None else self._first
+        loading = self._finished.load_seconds if self._finished else 0.0
+        loading = max(min(loading, begun - self._sent), 0.0)
+        sent = self._sent + loading
         return Answer(
             text="".join(self._text),
             reasoning="".join(self._reasoning),
@@ -186,10 +201,12 @@ class Attempt:
             failed_usage=failed_usage,
             finish_reason=self._finished.reason if self._finished else None,
             model_version=self._finished.model_version if self._finished else None,
+            windows=self._finished.windows if self._finished else (),
             state=self._state,
             error=self._interruption() if self._state == "incomplete" else None,
-            time_to_first_token=None if self._first is None else self._first - self._sent,
-            inference_time=ended - self._sent,
+            time_to_first_token=None if self._first is None else self._first - sent,
+            inference_time=ended - sent,
+            load_seconds=loading,
             tries=self.number,
             waited=waited,
         )

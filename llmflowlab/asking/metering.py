@@ -37,6 +37,8 @@ __all__ = ["DEFAULT_MAX_TOKENS", "Metering", "Tokens", "together", "was_refused"
 
 DEFAULT_MAX_TOKENS = 4096
 """Length that an answer is taken to have at most where its request names none."""
+_MARGIN = 16
+"""Tokens by which servers miss the length they shorten a prompt to: the first ones are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,26 @@ class Metering:
             cached=usage.cached_tokens,
             reasoning=usage.reasoning_tokens,
         )
+
+    def prompt_cut(self, provider: Provider, what: Sent, answer: Answer) -> bool:
+        """Tell whether the server shortened a prompt before the model read it.
+
+        Only where the prompt is too long for a window by our count, and what was read is exactly
+        what such servers leave of it: the whole window, or half of it. Tokenizers differ, so that
+        the two counts alone would tell nothing.
+        """
+        read = _prompt_of(answer.usage)
+        if read is None:
+            return False
+        left = [
+            window
+            for window in answer.windows
+            if window - _MARGIN <= read <= window or window // 2 <= read <= window // 2 + _MARGIN
+        ]
+        if not left:
+            return False
+        sent = self.prompt_tokens(provider, what)
+        return sent > 1.1 * read and any(sent > window for window in left)
 
     def cost(
         self, provider: Provider, what: Sent, answer: Answer, tokens: Tokens

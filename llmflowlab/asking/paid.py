@@ -65,6 +65,10 @@ class Paid:
     """Seconds spent waiting between tries."""
     seconds: float = 0.0
     """From sending the try that answered to its end; 0 where none did."""
+    prompt_cut: bool = False
+    """Whether the server shortened the prompt, so that the answer is one to another question."""
+    timed_out: float | None = None
+    """Seconds after which the last try was given up as too slow; None where it was not."""
     refused_by_budget: bool = False
     """Whether a try was not sent because the money was not there."""
 
@@ -352,6 +356,7 @@ class _Door:
             wasted=self._wasted,
             tries=0 if last is None else last.number,
             waited=_waited(answer, error),
+            timed_out=None if last is None else last.timed_out,
             refused_by_budget=self._refused,
         )
         if answer is None or last is None or last.in_vain:
@@ -366,6 +371,7 @@ class _Door:
             reasoning_tokens=tokens.reasoning,
             tokens_estimated=tokens.estimated,
             cost=cost,
+            prompt_cut=self._asker.metering.prompt_cut(self._asker.provider, self._what, answer),
             seconds=answer.inference_time,
         )
 

@@ -54,10 +54,26 @@ class AnswerRecord:
     """What failed tries cost on top; None where there were none, or where it is unknown."""
     unpriced: bool = False
     """Whether something was paid for it whose price is not known."""
+    prompt_cut: bool = False
+    """Whether the server shortened the prompt before the model read it."""
+    load_seconds: float = 0.0
+    """Seconds of loading a local model first; no part of `latency`."""
+    timed_out: float | None = None
+    """Seconds after which a row without an answer was given up as too slow: it took at least as long."""
+
+    @property
+    def took(self) -> float | None:
+        """Seconds that count as latency: of the answer, or at least those it was waited for in vain."""
+        return self.latency if self.answered else self.timed_out
 
     @property
     def answered(self) -> bool:
         return self.state == "complete"
+
+    @property
+    def reusable(self) -> bool:
+        """Whether it need not be asked for again: a larger window makes another answer."""
+        return self.answered and not self.prompt_cut
 
     @property
     def cost(self) -> Decimal | None:
@@ -79,8 +95,31 @@ class AnswerRecord:
         return (self.cost or Decimal(0)) + Decimal(self.wasted_usd or 0)
 
     @property
+    def ended_at_limit(self) -> bool:
+        """Whether the tokens allowed were used up, for the answer's text or for thinking alone."""
+        return self.answered and self.finish_reason == "length"
+
+    @property
     def why_not_scored(self) -> NotScored | None:
         """The reason every scorer gives for a row without a whole answer, before it reads the text."""
+        return self.why_not_answered or self.why_not_whole
+
+    @property
+    def why_not_whole(self) -> NotScored | None:
+        """Why an answer that arrived is not one: it was cut, stopped, or holds nothing but thinking."""
+        if not self.answered:
+            return None
+        if self.prompt_cut:
+            return "prompt_cut"
+        if self.finish_reason == "safety":
+            return "answer_filtered"
+        if not self.text.strip():
+            return "answer_tool_call" if self.finish_reason == "tool_calls" else "answer_empty"
+        return "answer_cut" if self.finish_reason == "length" else None
+
+    @property
+    def why_not_answered(self) -> NotScored | None:
+        """Why nothing arrived, or an answer that broke off; None where one came to its end."""
         reasons: dict[RowState, NotScored | None] = {
             "complete": None,
             "incomplete": "answer_incomplete",
@@ -92,8 +131,9 @@ class AnswerRecord:
     def to_json(self) -> dict[str, Any]:
         values = asdict(self)
         # A record without it is written as it ever was, and its digest stays.
-        if not self.unpriced:
-            del values["unpriced"]
+        for name in ("unpriced", "prompt_cut", "load_seconds", "timed_out"):
+            if not values[name]:
+                del values[name]
         return values
 
     @classmethod
@@ -122,6 +162,7 @@ class AnswerRecord:
             waited=paid.waited,
             wasted_usd=str(wasted) if wasted else None,
             unpriced=wasted is None,
+            timed_out=paid.timed_out,
         )
         if answer is None:
             reason, words = in_words(paid.error, settings)
@@ -153,6 +194,8 @@ class AnswerRecord:
             time_to_first_token=answer.time_to_first_token,
             finish_reason=answer.finish_reason,
             model_version=answer.model_version,
+            prompt_cut=paid.prompt_cut,
+            load_seconds=answer.load_seconds,
         )
 
 

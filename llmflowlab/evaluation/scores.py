@@ -8,8 +8,12 @@ from typing import Any, Literal, TypeAlias
 __all__ = ["COVERAGE_FLOOR", "DATA_GAPS", "NotScored", "Score"]
 
 NotScored: TypeAlias = Literal[
+    "answer_cut",
+    "answer_empty",
     "answer_failed",
+    "answer_filtered",
     "answer_incomplete",
+    "answer_tool_call",
     "budget_exhausted",
     "expected_unusable",
     "judge_failed",
@@ -20,6 +24,7 @@ NotScored: TypeAlias = Literal[
     "no_guidelines",
     "no_opponent",
     "not_reached",
+    "prompt_cut",
     "scorer_failed",
     "undecidable",
 ]

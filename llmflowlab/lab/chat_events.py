@@ -8,7 +8,14 @@ from typing import Protocol, TypeAlias
 from llmflowlab.asking.calling import WaitNotice
 from llmflowlab.providers.base import StreamEvent
 
-__all__ = ["AnswerView", "ChatNotice", "ExchangesDropped", "RegisteredAlready"]
+__all__ = [
+    "AnswerView",
+    "ChatNotice",
+    "ExchangesDropped",
+    "PromptShortened",
+    "RegisteredAlready",
+    "RequestChanged",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +32,19 @@ class RegisteredAlready:
     """The session becomes a run and no new version: the model is the registry's."""
 
 
-ChatNotice: TypeAlias = ExchangesDropped | RegisteredAlready
+@dataclass(frozen=True, slots=True)
+class RequestChanged:
+    """The server did not take a part of the request, which is sent otherwise from now on."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptShortened:
+    """The server left a part of the conversation out before the model read it."""
+
+
+ChatNotice: TypeAlias = ExchangesDropped | PromptShortened | RegisteredAlready | RequestChanged
 """What a person should know of a turn beside its answer."""
 
 

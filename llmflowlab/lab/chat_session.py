@@ -13,7 +13,13 @@ from llmflowlab.asking.metering import Metering
 from llmflowlab.asking.paid import Asker, Paid
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import ContextTooLong, LabError, ProviderError
-from llmflowlab.lab.chat_events import AnswerView, ExchangesDropped, RegisteredAlready
+from llmflowlab.lab.chat_events import (
+    AnswerView,
+    ExchangesDropped,
+    PromptShortened,
+    RegisteredAlready,
+    RequestChanged,
+)
 from llmflowlab.lab.conversation import ChatHistory, Fitted
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.measure import measured
@@ -146,6 +152,10 @@ class Chat:
             paid, messages = self._call(prompt, fitted, view, cancelled or threading.Event())
         finally:
             view.close()
+        for sentence in self.provider.told():
+            view.notice(RequestChanged(sentence))
+        if paid.prompt_cut:
+            view.notice(PromptShortened())
         error = self._in_words(paid.error)
         record = TurnRecord(
             trace_id=new_trace_id(),

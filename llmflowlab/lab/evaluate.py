@@ -15,6 +15,7 @@ from llmflowlab.data.stratified import stratified_sample
 from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.judging import JUDGED, PREFERENCE
+from llmflowlab.evaluation.judging.scorer import panel_of
 from llmflowlab.evaluation.run.engine import (
     EngineResources,
     EvaluationSnapshot,
@@ -60,6 +61,12 @@ class PreparedEvaluation:
         """What changes concurrency and budget while it runs."""
         assert self.bench.steering is not None, "an evaluation that was prepared can be steered"
         return self.bench.steering
+
+    def told(self) -> list[str]:
+        """Take out what is worth knowing of how candidates and judges were asked."""
+        judges = () if self.bench.judge is None else panel_of(self.bench.judge).judges
+        asked = [*self.bench.providers, *(judge.provider for judge in judges)]
+        return [sentence for provider in asked for sentence in provider.told()]
 
     def close(self) -> None:
         """Let go of the ledger, and of a recorder that was started and not needed."""

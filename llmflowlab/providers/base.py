@@ -8,6 +8,7 @@ has in common with `receiving.py`, so a new provider is one folder and one line 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
@@ -41,7 +42,7 @@ __all__ = [
     "require_requests_allowed",
 ]
 
-FinishReason: TypeAlias = Literal["stop", "length", "safety", "other"]
+FinishReason: TypeAlias = Literal["stop", "length", "safety", "tool_calls", "other"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +118,11 @@ class Finished:
     reason: FinishReason
     model_version: str | None = None
     """The model that the provider says it served."""
+    windows: tuple[int, ...] = ()
+    """Windows, in tokens, one of which the prompt was read in, of a server that shortens what does not
+    fit without a word; none of all others, and where the prompt is sure to have fitted."""
+    load_seconds: float = 0.0
+    """Seconds that went into loading the model before it read the prompt, of a server that says so."""
 
 
 StreamEvent: TypeAlias = TextDelta | ReasoningDelta | Rethought | UsageReport | Finished
@@ -199,6 +205,8 @@ class Provider(ABC):
         self.settings = settings
         self.limits: RateLimits | None = None
         """What the last answer's headers said of rate limits; None where nothing."""
+        self.notices: deque[str] = deque(maxlen=100)
+        """What a person should know of how requests were sent, each said once by who takes it out."""
 
     @property
     def reference(self) -> str:
@@ -244,6 +252,13 @@ class Provider(ABC):
     def context_window(self) -> int | None:
         """Return the model's window in tokens, or None where nobody says; may ask the network."""
         return None
+
+    def told(self) -> list[str]:
+        """Take out what a person should know of how requests were sent."""
+        found: list[str] = []
+        while self.notices:
+            found.append(self.notices.popleft())
+        return found
 
     def settle(self) -> None:
         """Fix for good what the reference means, where that can change; `factory.build` calls it.

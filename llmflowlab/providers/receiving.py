@@ -7,6 +7,7 @@ and every failure is one of the lab's errors, whatever a family or its SDK let t
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 
 from llmflowlab.errors import LabError
 from llmflowlab.messages import Request
@@ -73,9 +74,9 @@ class _Answer:
                     yield from self._noted(iter((ReasoningDelta(whole),)))
             case UsageReport(counted):
                 yield from self._count.take(counted, begun=self.begun)
-            case Finished(reason, version):
+            case Finished():
                 yield from self.rest()
-                yield Finished(reason, name(version))
+                yield replace(event, model_version=name(event.model_version))
             case Rethought():
                 yield event
 

@@ -38,6 +38,7 @@ _REASONS: Mapping[str, FinishReason] = {
     "length": "length",
     "content_filter": "safety",
     "safety": "safety",
+    "tool_calls": "tool_calls",
 }
 
 

@@ -27,6 +27,8 @@ def candidate(model: str, seconds: float | None, cost: str | None) -> CandidateR
         rows=3,
         answered=3,
         failed={},
+        not_whole={},
+        at_limit=0,
         scores={
             "contains": ScoreSummary(
                 scorer="contains", mean=0.5, scored=3, coverage=1.0, interval=None, not_scored={}

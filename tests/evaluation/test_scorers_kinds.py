@@ -109,7 +109,7 @@ def value(text, given_row, said):
         ("json_validity:form=object", None, "[1]", None, 0),
         ("length:max=3", None, "one two three", None, 1),
         ("length:max=3", None, "one two three four", None, 0),
-        ("length:min=1", None, "", None, 0),
+        ("length:min=2", None, "one", None, 0),
         ("length:max=4", None, "東京です", None, 1),
         ("length:min=3,max=3,unit=characters", None, " abc ", None, 1),
         ("length:max=1,unit=tokens", None, "a long text of many words", None, 0),
@@ -282,7 +282,6 @@ PAIRS = [
     ("It is a guide to action which ensures that", "It is a guide to action that ensures that"),
     ("Paris", "Paris is the capital of France"),
     ("nothing", "in common at all"),
-    ("", "an answer"),
 ]
 
 
@@ -352,7 +351,7 @@ def test_no_text_makes_a_scorer_raise_or_leave_its_range(said, expected, languag
 @settings(max_examples=150, deadline=None)
 @given(a=st.text(max_size=40), b=st.text(max_size=40))
 def test_f1_and_rouge_are_symmetric(a, b):
-    if a and b:
+    if a.strip() and b.strip():
         for kind in ("token_f1", "exact_match", "rouge_1", "rouge_2", "rouge_l"):
             assert value(kind, row(a), b) == pytest.approx(value(kind, row(b), a))
 
@@ -362,4 +361,4 @@ def test_f1_and_rouge_are_symmetric(a, b):
 def test_any_heap_of_digits_and_signs_can_be_read(text):
     found = score("numeric_match", row("7"), text)
     # A sum not carried out and the like say no number.
-    assert found.value in (0.0, 1.0) or found.not_scored == "undecidable"
+    assert found.value in (0.0, 1.0) or found.not_scored in ("undecidable", "answer_empty")

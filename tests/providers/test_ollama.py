@@ -43,6 +43,7 @@ from llmflowlab.providers.base import (
 from llmflowlab.providers.factory import build
 from llmflowlab.providers.ollama.address import read_address
 from llmflowlab.providers.ollama.provider import OllamaProvider
+from llmflowlab.providers.ollama.wire import reduced
 from llmflowlab.settings import Settings, load_settings
 
 HELLO = Request(messages=(Message("user", "Say hello"),))
@@ -205,6 +206,26 @@ def test_an_answer_without_an_end_is_an_error(
     fake(provider, chat=lambda *args, **sent: iter(chunks))
     with pytest.raises(kind, match="without saying that it was finished"):
         list(provider.stream(HELLO))
+
+
+def test_a_call_of_a_tool_ends_an_answer_as_one_though_the_server_says_stop(
+    provider: OllamaProvider,
+):
+    call = {"function": {"name": "look", "arguments": {"at": "it"}}}
+    line = reduced({"model": "m", "message": {"content": "", "tool_calls": [call]}})
+    chunks = [ollama.ChatResponse.model_validate(line), done()]
+    fake(provider, chat=lambda *args, **sent: iter(chunks))
+    last = list(provider.stream(HELLO))[-1]
+    assert isinstance(last, Finished)
+    assert last.reason == "tool_calls"
+
+
+def test_the_seconds_of_loading_the_model_are_told(provider: OllamaProvider):
+    chunks = [part("4"), done(load_duration=2_500_000_000)]
+    fake(provider, chat=lambda *args, **sent: iter(chunks))
+    last = list(provider.stream(HELLO))[-1]
+    assert isinstance(last, Finished)
+    assert last.load_seconds == 2.5
 
 
 def sent_by(provider: OllamaProvider, request: Request) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from llmflowlab.asking.calling import WaitNotice
 from llmflowlab.cli.chat.blocks import BlockSplitter, PieceCleaner
 from llmflowlab.cli.formatting import count, plural
 from llmflowlab.cli.ui.screen import Screen
-from llmflowlab.lab.chat_events import ChatNotice, ExchangesDropped
+from llmflowlab.lab.chat_events import ChatNotice, ExchangesDropped, PromptShortened, RequestChanged
 from llmflowlab.providers.base import ReasoningDelta, Rethought, StreamEvent, TextDelta
 
 if TYPE_CHECKING:
@@ -51,6 +51,13 @@ def notice_text(notice: ChatNotice) -> str:
         what = plural(notice.number, "oldest exchange")
         window = "the model's window" if notice.window is None else f"{count(notice.window)} tokens"
         return f"(dropped the {what} to fit {window})"
+    if isinstance(notice, PromptShortened):
+        return (
+            "(the server shortened the conversation to fit its window, so that the model read only a "
+            "part of it; a larger num_ctx helps: set LLMFLOWLAB_OLLAMA_NUM_CTX)"
+        )
+    if isinstance(notice, RequestChanged):
+        return f"({notice.sentence})"
     return "The model is registered already: this session becomes a run, not a new version."
 
 

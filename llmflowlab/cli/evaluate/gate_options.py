@@ -7,7 +7,12 @@ from pathlib import Path
 
 from llmflowlab.cli.options import margin, share
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.conclude.gates import DEFAULT_MIN_COVERAGE, parse_threshold
+from llmflowlab.evaluation.conclude.gates import (
+    CUT,
+    DEFAULT_MIN_COVERAGE,
+    Threshold,
+    parse_threshold,
+)
 from llmflowlab.lab.gates import DEFAULT_MARGIN, GateRequest
 
 __all__ = ["add_gate_options", "gate_request"]
@@ -31,6 +36,12 @@ def add_gate_options(parser: argparse.ArgumentParser) -> None:
         metavar="FIGURE=VALUE",
         help="exit with 5 where a figure is above it: latency.p95=2.0 (seconds; .mean, .p50), "
         "cost_usd=0.50, tokens=N, failed=N",
+    )
+    add(
+        "--max-cut",
+        type=share,
+        metavar="X",
+        help="exit with 5 where a larger share of a candidate's answers ended at their token limit",
     )
     add(
         "--min-coverage",
@@ -65,6 +76,9 @@ def gate_request(arguments: argparse.Namespace) -> GateRequest:
         *(parse_threshold(text, side="at least") for text in arguments.fail_under),
         *(parse_threshold(text, side="at most") for text in arguments.fail_over),
     ]
+    if arguments.max_cut is not None:
+        bound = arguments.max_cut
+        thresholds.append(Threshold(subject=CUT, figure=None, bound=bound, side="at most"))
     if arguments.min_coverage is not None and not thresholds and arguments.compare_to is None:
         raise InputError(
             "--min-coverage is a condition of gates; name one with --fail-under, --fail-over or "

@@ -27,7 +27,10 @@ _WINDOW = 20.0
 def watched(screen: Screen, prepared: PreparedEvaluation) -> EvaluationResult:
     """Run a prepared evaluation under a view of how far it is."""
     with screen.live() as display:
-        return run(prepared, LiveView(prepared.plan, prepared.steering, display))
+        result = run(prepared, LiveView(prepared.plan, prepared.steering, display))
+    for sentence in prepared.told():
+        screen.note(sentence)
+    return result
 
 
 class LiveView:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +9,8 @@ from llmflowlab.cli.evaluate.boards import group_tables, leaderboard_table, repe
 from llmflowlab.cli.formatting import dollars, number_or_none
 from llmflowlab.cli.ui.screen import Screen, Table
 from llmflowlab.evaluation.conclude.conclusions import conclude
-from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult, ScoreSummary
+from llmflowlab.evaluation.conclude.remedies import not_scored, remedies
+from llmflowlab.evaluation.conclude.results import EvaluationResult, ScoreSummary
 from llmflowlab.evaluation.conclude.sizing import (
     ASSUMED_DISCORDANCE,
     Spread,
@@ -116,7 +116,7 @@ def _score_table(result: EvaluationResult) -> Table:
                 )
             )
     notes = [f"{scorer}: {doubt}." for scorer, doubt in result.table.doubts.items()]
-    notes += _not_scored_notes(result.candidates)
+    notes += [*not_scored(result.candidates), *remedies(result.candidates)]
     return Table(
         title="Scores",
         columns=("model", "scorer", "mean", "95 % interval", "scored"),
@@ -136,16 +136,6 @@ def _interval(score: ScoreSummary) -> str | None:
     if score.interval is None:
         return None
     return f"{score.interval.low:.1%} to {score.interval.high:.1%}"
-
-
-def _not_scored_notes(candidates: Sequence[CandidateResult]) -> list[str]:
-    notes = []
-    for candidate in candidates:
-        for scorer, score in candidate.scores.items():
-            if score.not_scored:
-                reasons = ", ".join(f"{n} {reason}" for reason, n in score.not_scored.items())
-                notes.append(f"{candidate.spec.label} {scorer}, not scored: {reasons}")
-    return notes
 
 
 def _effort_table(result: EvaluationResult) -> Table:

@@ -48,7 +48,7 @@ def measure_table(plan: EvaluationPlan, answers: Mapping[Cell, AnswerRecord]) ->
         trials=plan.trials,
     )
     for cell, answer in answers.items():
-        reason = answer.why_not_scored
+        reason = answer.why_not_answered
         for name, measure in MEASURES.items():
             table.put(cell, name, None if reason else measure(answer), reason)
     return table

@@ -203,7 +203,12 @@ def _coverage_warnings(result: EvaluationResult) -> list[str]:
 def _fastest_and_cheapest(result: EvaluationResult) -> list[str]:
     sentences = []
     candidates = result.candidates
-    timed = {i: c.latency.mean for i, c in enumerate(candidates) if c.latency.mean is not None}
+    # A candidate that was always cut is quick, but nobody waits for what it did not say.
+    timed = {
+        i: c.latency.mean
+        for i, c in enumerate(candidates)
+        if c.latency.mean is not None and c.whole
+    }
     if len(timed) == len(candidates):
         fastest = min(timed, key=lambda index: timed[index])
         seconds = timed[fastest]
@@ -222,8 +227,11 @@ def _fastest_and_cheapest(result: EvaluationResult) -> list[str]:
         names = " and ".join(candidates[index].spec.label for index in cheapest)
         sentences.append(f"Cheapest: {names}, {cost}{alike}.")
     else:
-        unknown = [c.spec.label for c in candidates if c.cost_per_answer is None]
-        sentences.append(f"Cheapest: cannot be said; no price is known for {', '.join(unknown)}.")
+        unknown = [c.spec.label for c in candidates if c.cost_usd is None]
+        nothing = [c.spec.label for c in candidates if c.cost_usd is not None and not c.whole]
+        why = [f"no price is known for {', '.join(unknown)}"] if unknown else []
+        why += [f"there is no whole answer of {', '.join(nothing)}"] if nothing else []
+        sentences.append(f"Cheapest: cannot be said; {', and '.join(why)}.")
     return sentences
 
 

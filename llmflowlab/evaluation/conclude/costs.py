@@ -50,7 +50,7 @@ def cost_interval(answers: Mapping[Cell, AnswerRecord]) -> Interval | None:
         cost = answer.spent
         if cost is None:
             return None
-        whole += answer.answered
+        whole += answer.why_not_scored is None
         spent.setdefault(cell.row, []).append(float(cost))
     if not whole:
         return None
@@ -60,15 +60,15 @@ def cost_interval(answers: Mapping[Cell, AnswerRecord]) -> Interval | None:
 
 
 def latency_interval(answers: Mapping[Cell, AnswerRecord]) -> Interval | None:
-    """Return the interval of the seconds that a candidate's whole answers take; None if unknown.
+    """Return the interval of the seconds that a candidate's answers take; None if unknown.
 
     Args:
         answers: Of one candidate.
     """
     seconds: dict[int, list[float]] = {}
     for cell, answer in answers.items():
-        if answer.answered and answer.latency is not None:
-            seconds.setdefault(cell.row, []).append(answer.latency)
+        if answer.took is not None:
+            seconds.setdefault(cell.row, []).append(answer.took)
     return _interval(seconds)
 
 

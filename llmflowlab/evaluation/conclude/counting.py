@@ -66,7 +66,7 @@ def summarise(
     failed = Counter(record.reason or record.state for record in records if not record.answered)
     if missing := len(cells) - len(records):
         failed["not_reached"] = missing
-    seconds = [record.latency for record in complete if record.latency is not None]
+    seconds = [record.took for record in records if record.took is not None]
     prompts = [r.prompt_tokens for r in complete if r.prompt_tokens is not None]
     completions = [r.completion_tokens for r in complete if r.completion_tokens is not None]
     return CandidateResult(
@@ -75,6 +75,8 @@ def summarise(
         rows=len(cells),
         answered=len(complete),
         failed=dict(sorted(failed.items())),
+        not_whole=dict(sorted(Counter(filter(None, (r.why_not_whole for r in records))).items())),
+        at_limit=sum(record.ended_at_limit for record in records),
         scores={scorer: score_summary(table, candidate, scorer) for scorer in plan.scorers},
         latency=Latency(
             sum(seconds) / len(seconds) if seconds else None,

@@ -19,6 +19,7 @@ from llmflowlab.evaluation.scores import COVERAGE_FLOOR
 from llmflowlab.statistics.intervals import Interval
 
 __all__ = [
+    "CUT",
     "DEFAULT_MIN_COVERAGE",
     "GateResult",
     "Threshold",
@@ -30,10 +31,13 @@ __all__ = [
 
 DEFAULT_MIN_COVERAGE = COVERAGE_FLOOR
 
+CUT = "cut"
+
 _SCORE_FIGURES = ("mean", "ci_low", "ci_high", "coverage")
 _LATENCY_FIGURES = ("mean", "p50", "p95")
-_MEASURED = ("latency", "cost_usd", "tokens", "failed")
-"""What can be bounded beside scores: seconds an answer, USD in all, tokens in all, failed answers."""
+_MEASURED = ("latency", "cost_usd", "tokens", "failed", CUT)
+"""What can be bounded beside scores: seconds an answer, USD in all, tokens in all, failed answers, and
+the share of answers that used up the tokens allowed."""
 _FORM = re.compile(
     r"\s*(?P<subject>[\w.-]+?)(?:\.(?P<figure>mean|ci_low|ci_high|coverage|p50|p95))?"
     r"\s*(?:>=|<=|=)\s*(?P<value>\S+)\s*"
@@ -47,7 +51,7 @@ class Threshold:
     """One figure of every candidate and the bound it must keep."""
 
     subject: str
-    """A scorer, or `latency` (seconds), `cost_usd`, `tokens`, `failed`."""
+    """A scorer, or `latency` (seconds), `cost_usd`, `tokens`, `failed`, `cut`."""
     figure: str | None
     """mean, ci_low, ci_high or coverage of a scorer; mean, p50 or p95 of the latency; else None."""
     bound: float
@@ -231,6 +235,8 @@ def _value(
         return (None if total is None else float(total)), answered
     if threshold.subject == "failed":
         return float(sum(candidate.failed.values())), None
+    if threshold.subject == CUT:
+        return candidate.cut, None
     score = candidate.scores[threshold.subject]
     if threshold.figure == "coverage":
         return score.coverage, None

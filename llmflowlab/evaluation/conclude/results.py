@@ -78,7 +78,7 @@ class ScoreSummary:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds over the complete answers; None where there is none."""
+    """Seconds over the complete answers, and over those waited for in vain; None where there is none."""
 
     mean: float | None
     p50: float | None
@@ -96,6 +96,10 @@ class CandidateResult:
     answered: int
     failed: Mapping[str, int]
     """Answers that failed or broke off, by reason."""
+    not_whole: Mapping[str, int]
+    """Answers that arrived and are not whole, by reason."""
+    at_limit: int
+    """Answers that used up the tokens allowed, for their text or for thinking alone."""
     scores: Mapping[str, ScoreSummary]
     latency: Latency
     prompt_tokens: int | None
@@ -113,9 +117,17 @@ class CandidateResult:
 
         Divided by answers had, not by those asked for: who fails often is not cheaper for that.
         """
-        if self.cost_usd is None or not self.answered:
-            return None
-        return self.cost_usd / self.answered
+        return None if self.cost_usd is None or not self.whole else self.cost_usd / self.whole
+
+    @property
+    def whole(self) -> int:
+        """Answers that ended by themselves and hold a text: those that can be scored."""
+        return self.answered - sum(self.not_whole.values())
+
+    @property
+    def cut(self) -> float | None:
+        """Share of the answers that used up the tokens allowed; None where there is no answer."""
+        return self.at_limit / self.answered if self.answered else None
 
     @property
     def total_tokens(self) -> int | None:

@@ -69,7 +69,7 @@ class PreferenceScorer:
         """Return the score of an answer that cannot be compared."""
         if (reason := answer.why_not_scored) is not None:
             return Score(scorer=self.name, not_scored=reason)
-        if not any(other.answered for other in opponents.values()):
+        if all(other.why_not_scored for other in opponents.values()):
             return Score(scorer=self.name, not_scored="no_opponent")
         return None
 
@@ -82,7 +82,7 @@ class PreferenceScorer:
         from the same two verdicts.
         """
         for other in opponents.values():
-            if not other.answered:
+            if other.why_not_scored:
                 continue
             for judge in self.panel.judges:
                 for run in range(self.panel.runs):

@@ -64,6 +64,7 @@ def answer_lines(result: EvaluationResult) -> Iterator[dict[str, Any]]:
             },
             "cost_usd": None if spent is None else float(spent),
             "latency": answer.latency if answer else None,
+            "load_seconds": (answer.load_seconds or None) if answer else None,
             "time_to_first_token": answer.time_to_first_token if answer else None,
             "finish_reason": answer.finish_reason if answer else None,
             "model_version": answer.model_version if answer else None,

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from llmflowlab.evaluation.conclude.conclusions import conclude
+from llmflowlab.evaluation.conclude.remedies import not_scored, remedies
 from llmflowlab.evaluation.conclude.results import EvaluationResult, ScoreSummary
 from llmflowlab.text.money import dollars
 
@@ -81,7 +82,9 @@ def _scores(result: EvaluationResult) -> list[str]:
                 _cost(candidate.cost_usd),
             ]
         )
-    return ["### Candidates", "", *_table(header, rows), ""]
+    notes = [*not_scored(result.candidates), *remedies(result.candidates)]
+    said = [*(f"- {escaped(note)}" for note in notes), ""] if notes else []
+    return ["### Candidates", "", *_table(header, rows), "", *said]
 
 
 def _cost(cost: Decimal | None) -> str:

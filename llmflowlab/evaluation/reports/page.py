@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.evaluation.conclude.conclusions import conclude
+from llmflowlab.evaluation.conclude.remedies import remedies
 from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
 from llmflowlab.evaluation.reports.page_data import embedded, page_data
 from llmflowlab.evaluation.reports.page_plots import plot_sections
@@ -142,6 +143,7 @@ def _scores(result: EvaluationResult) -> str:
     main = main_scorer(result.plan.scorers)
     others = [scorer for scorer in result.plan.scorers if scorer != main]
     parts = [_leaderboard(result, main)]
+    parts += [f"<p>{escape(sentence)}</p>" for sentence in remedies(result.candidates)]
     if others:
         tables = "".join(_leaderboard(result, scorer) for scorer in others)
         parts.append(f"<details><summary>The other scorers</summary>{tables}</details>")

@@ -240,7 +240,7 @@ class Answering:
 
     def _write(self, cell: Cell, record: AnswerRecord) -> None:
         key = self.plan.answer_key(cell)
-        if not record.answered:
+        if not record.reusable:
             # Kept for what it cost; under a key of its own, so that a later answer finds its place.
             key = f"{key}#{uuid.uuid4().hex}"
         self._ledger.append("answers", self.plan.evaluation_id, key, record.to_json()).result()

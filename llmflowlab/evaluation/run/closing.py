@@ -10,7 +10,10 @@ from typing import Any
 from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
 from llmflowlab.evaluation.judging.exam import exam_json
 
-__all__ = ["RunSummary", "closing_of"]
+__all__ = ["NOT_SCORED", "RunSummary", "closing_of"]
+
+NOT_SCORED = "/not_scored/"
+"""Stands between a scorer and a reason in the metric that counts the answers that are not whole for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,9 @@ def _metrics(candidate: CandidateResult) -> dict[str, float]:
         metrics[f"{name}/coverage"] = score.coverage
         metrics[f"{name}/ci_low"] = score.interval.low if score.interval else None
         metrics[f"{name}/ci_high"] = score.interval.high if score.interval else None
+        # Of answers that arrived; those that did not are counted under `answered` and `failed`.
+        for reason in candidate.not_whole.keys() & score.not_scored.keys():
+            metrics[f"{name}{NOT_SCORED}{reason}"] = score.not_scored[reason]
         if score.repeats is not None:
             metrics[f"{name}/flip_rate"] = score.repeats.flip_rate
             metrics[f"{name}/question_variance"] = score.repeats.question_variance

@@ -32,7 +32,7 @@ def find_reusable(plan: EvaluationPlan, ledger: Ledger) -> Reusable:
     borrowed: set[Cell] = set()
     for key, (owner, values) in kept.items():
         record = AnswerRecord.from_json(values)
-        if record.answered:
+        if record.reusable:
             answers[cells[key]] = record
             if owner != own:
                 borrowed.add(cells[key])

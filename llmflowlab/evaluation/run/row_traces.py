@@ -13,10 +13,14 @@ from llmflowlab.evaluation.scores import Score
 from llmflowlab.tracking.evaluation_runs import AssessmentValue, RowTrace
 from llmflowlab.tracking.spans import SpanSpec, TokenUse
 
-__all__ = ["PARTS", "row_inputs", "row_trace"]
+__all__ = ["PARTS", "TIMED_OUT", "row_inputs", "row_trace"]
 
 PARTS = "llmflowlab.parts"
 """Metadata of an assessment: the statistics of a corpus score, as a JSON array."""
+
+
+TIMED_OUT = "llmflowlab.timed_out"
+"""Tag of a row that was waited for in vain: its time counts as latency."""
 
 
 def row_trace(
@@ -33,7 +37,7 @@ def row_trace(
     cell, answer = outcome.cell, outcome.answer
     row = plan.dataset.rows[cell.row]
     start = answer.started_ms * 1_000_000
-    end = start + int((answer.latency or 0.0) * 1e9)
+    end = start + int((answer.latency or answer.took or 0.0) * 1e9)
     tokens = TokenUse(
         prompt=answer.prompt_tokens,
         completion=answer.completion_tokens,
@@ -55,6 +59,7 @@ def row_trace(
     spans = [root, _answer_span(plan, cell, answer, start, end, tokens)]
     if with_scores:
         spans += [_judge_span(score, end) for score in judged if score.prompt_tokens is not None]
+    late = {TIMED_OUT: "true"} if answer.timed_out is not None else {}
     category = {"llmflowlab.category": row.category} if row.category else {}
     return RowTrace(
         trace_id=plan.trace_id(cell),
@@ -70,7 +75,7 @@ def row_trace(
         expected=(row.accepted or None) if with_scores else None,
         digest=outcome.digest,
         assessments=[assessment(s) for s in outcome.scores.values()] if with_scores else [],
-        tags={"llmflowlab.row": row.id, "llmflowlab.trial": str(cell.trial), **category},
+        tags={"llmflowlab.row": row.id, "llmflowlab.trial": str(cell.trial), **category, **late},
     )
 
 

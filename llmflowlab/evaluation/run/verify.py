@@ -17,8 +17,9 @@ from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.conclude.counting import score_summary
 from llmflowlab.evaluation.conclude.results import ScoreSummary
 from llmflowlab.evaluation.conclude.table import ScoreTable
+from llmflowlab.evaluation.run.closing import NOT_SCORED
 from llmflowlab.evaluation.run.plan import Cell
-from llmflowlab.evaluation.run.row_traces import PARTS
+from llmflowlab.evaluation.run.row_traces import PARTS, TIMED_OUT
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.traits import ScorerKind, ScorerTraits, traits_of
 from llmflowlab.statistics.quantiles import quantile
@@ -123,6 +124,8 @@ def verify_run(store: Store, run_id: str) -> list[FigureCheck]:
     checks = [
         FigureCheck(name, reported.get(name), recomputed.get(name))
         for name in sorted({*recomputed, *reported} - {"candidates"})
+        # Runs from before these were written have none.
+        if NOT_SCORED not in name or name in reported
     ]
     return checks + _document_checks(store, run_id, int(key.removeprefix("candidate-")), recomputed)
 
@@ -143,7 +146,11 @@ def _traces(store: Store, experiment: str, run_id: str) -> list[Any]:
 
 def _figures(traces: Sequence[Any], table: ScoreTable, asked: int) -> dict[str, float]:
     answered = [trace for trace in traces if trace.info.state.value == "OK"]
-    seconds = [_seconds(trace) for trace in answered]
+    seconds = [
+        _seconds(trace)
+        for trace in traces
+        if trace.info.state.value == "OK" or TIMED_OUT in trace.info.tags
+    ]
     usages = [_metadata(trace, "mlflow.trace.tokenUsage") for trace in answered]
     figures: dict[str, float | None] = {
         "rows": asked,
@@ -266,7 +273,8 @@ def _score_figures(score: ScoreSummary) -> dict[str, float | None]:
             "run_variance": again.run_variance,
             **{f"pass_{k}": value for k, value in again.pass_k.items()},
         }
-    return {f"{score.scorer}/{name}": value for name, value in figures.items()}
+    counts = {f"{score.scorer}{NOT_SCORED}{why}": n for why, n in score.not_scored.items()}
+    return {f"{score.scorer}/{name}": value for name, value in figures.items()} | counts
 
 
 def _seconds(trace: Any) -> float:

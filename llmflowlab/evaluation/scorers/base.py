@@ -32,7 +32,16 @@ _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 _OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)\s*(=?)", re.ASCII)
 _TAKEN = frozenset(
     {
-        *("answered", "completion_tokens", "cost", "failed", "latency", "prompt_tokens", "rows"),
+        *(
+            "answered",
+            "completion_tokens",
+            "cost",
+            "cut",
+            "failed",
+            "latency",
+            "prompt_tokens",
+            "rows",
+        ),
         *("tokens", "total_cost_estimate", "total_tokens"),
     }
 )

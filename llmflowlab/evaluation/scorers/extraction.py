@@ -178,7 +178,7 @@ class _Extracting:
         return self.inner.lacks(dataset)
 
     def score(self, row: Row, answer: AnswerRecord) -> Score:
-        if answer.why_not_scored is not None or not answer.text.strip():
+        if answer.why_not_scored is not None:
             return self.inner.score(row, answer)
         try:
             part = self.take(answer.text)
@@ -188,10 +188,10 @@ class _Extracting:
             shown = answer if part is None else replace(answer, text=part)
             return self.inner.score(row, shown)
         # The row may lack what is compared with, whatever the answer's form.
-        nothing = self.inner.score(row, replace(answer, text=""))
-        if nothing.not_scored in _DATA_LACKS:
-            return nothing
-        return replace(nothing, value=0.0, not_scored=None, rationale=NO_FORM)
+        whole = self.inner.score(row, answer)
+        if whole.not_scored in _DATA_LACKS:
+            return whole
+        return replace(whole, value=0.0, not_scored=None, rationale=NO_FORM)
 
 
 NO_FORM = "The answer lacks the form that was asked for: there is nothing to extract."
@@ -202,6 +202,10 @@ class _ExtractingCorpus(_Extracting):
 
     __slots__ = ()
     inner: CorpusScorer
+
+    def score(self, row: Row, answer: AnswerRecord) -> Score:
+        found = super().score(row, answer)
+        return found if found.value is None else replace(found, parts=self.statistics(row, answer))
 
     def statistics(self, row: Row, answer: AnswerRecord) -> tuple[float, ...]:
         try:

@@ -26,7 +26,7 @@ STOP_REASONS: dict[str, FinishReason] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
     "refusal": "safety",
-    "tool_use": "other",
+    "tool_use": "tool_calls",
     "pause_turn": "other",
 }
 """Every stop reason of the SDK; one it does not know counts as "other"."""

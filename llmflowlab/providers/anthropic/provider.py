@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from llmflowlab.errors import ContextTooLong, NotConfigured, ProviderError
 from llmflowlab.loading import load
 from llmflowlab.messages import Request
+from llmflowlab.providers.adapting import adapted
 from llmflowlab.providers.anthropic.answers import (
     STOP_REASONS,
     Counts,
@@ -112,7 +113,14 @@ class AnthropicProvider(Provider):
         reading = Reading(self, STOP_REASONS)
         counts, finished = Counts(), False
         with self._mapped(reading):
-            events = client.messages.create(model=self.model, stream=True, **arguments(request))
+            events = adapted(
+                lambda body: client.messages.create(model=self.model, stream=True, **body),
+                arguments(request),
+                provider=self,
+                address=self._address,
+                refused=self._sdk().APIStatusError,
+                refusal=refusal,
+            )
             self.limits = limits_of(events)
             with events:
                 for event in events:
@@ -211,9 +219,13 @@ class AnthropicProvider(Provider):
                 ),
             )
 
+    @staticmethod
+    def _sdk() -> Any:
+        return load("anthropic", *_RESOURCES)
+
     def _mapped(self, reading: Reading | None = None) -> AbstractContextManager[None]:
         """Turn what the SDK raises into our errors."""
-        anthropic = load("anthropic", *_RESOURCES)
+        anthropic = self._sdk()
         return mapped_errors(
             anthropic,
             anthropic.AnthropicError,

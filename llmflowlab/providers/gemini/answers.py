@@ -55,14 +55,13 @@ FINISH_REASONS: dict[str, FinishReason] = {
         ),
         "safety",
     ),
+    **dict.fromkeys(("UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"), "tool_calls"),
     **dict.fromkeys(
         (
             "LANGUAGE",
             "OTHER",
             "MALFORMED_FUNCTION_CALL",
             "MALFORMED_RESPONSE",
-            "UNEXPECTED_TOOL_CALL",
-            "TOO_MANY_TOOL_CALLS",
             "MISSING_THOUGHT_SIGNATURE",
             "IMAGE_OTHER",
             "NO_IMAGE",

@@ -16,7 +16,7 @@ from llmflowlab.errors import (
     RateLimited,
     UnknownModel,
 )
-from llmflowlab.providers.arrival import name, tokens, usage
+from llmflowlab.providers.arrival import name, tokens, usage, whole
 from llmflowlab.providers.base import FinishReason, Provider, Usage
 from llmflowlab.providers.ollama.address import Address
 from llmflowlab.providers.transport import because, retry_after_seconds
@@ -29,6 +29,7 @@ __all__ = [
     "detail",
     "error_from_response",
     "finish_reason",
+    "load_seconds",
     "made_for",
     "only_embeds",
     "parameter",
@@ -37,14 +38,20 @@ __all__ = [
 _FINISH_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 
 
-def finish_reason(chunk: ChatResponse) -> FinishReason:
-    """Return why an answer ended; early servers gave no reason."""
-    return _FINISH_REASONS.get(name(chunk.done_reason) or "stop", "other")
+def finish_reason(chunk: ChatResponse, *, called: bool) -> FinishReason:
+    """Return why an answer ended; early servers gave no reason, and none says that a tool was called."""
+    reason = _FINISH_REASONS.get(name(chunk.done_reason) or "stop", "other")
+    return "tool_calls" if called and reason == "stop" else reason
 
 
 def counted(chunk: ChatResponse) -> Usage:
     # Ollama leaves a count out where it had nothing to do, as for a prompt that was still in memory.
     return usage(tokens(chunk.prompt_eval_count) or None, chunk.eval_count)
+
+
+def load_seconds(chunk: ChatResponse) -> float:
+    """Return the seconds of loading the model; some milliseconds where it was in memory."""
+    return (whole(chunk.load_duration) or 0) / 1e9
 
 
 def detail(model: ListResponse.Model) -> str:

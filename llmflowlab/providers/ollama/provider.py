@@ -37,6 +37,7 @@ from llmflowlab.providers.ollama.answers import (
     detail,
     error_from_response,
     finish_reason,
+    load_seconds,
     made_for,
     only_embeds,
     parameter,
@@ -50,6 +51,7 @@ from llmflowlab.providers.transport import (
 )
 from llmflowlab.providers.wire import reduced_lines
 from llmflowlab.settings import Settings
+from llmflowlab.text.estimate import estimate_tokens
 
 if TYPE_CHECKING:
     from ollama import Client
@@ -58,6 +60,13 @@ __all__ = ["OllamaProvider"]
 
 DEFAULT_WINDOW = 4096
 """Tokens Ollama gives a model's context unless told otherwise; what is longer it cuts off silently."""
+
+_SMALLEST_WINDOW = 2048
+"""What fits into this fits everywhere: no server gives less unless told to."""
+_PER_MESSAGE = 8
+"""Tokens a message costs beside its text."""
+_ROOM_FOR_ANSWER = 1024
+"""Tokens kept free for an answer whose length is not limited."""
 
 _PULL_SILENCE = 900.0
 """Seconds without a word during a download: checking a large file's digest says nothing for minutes."""
@@ -86,6 +95,12 @@ class OllamaProvider(Provider):
         self._client_made: Client | None = None
         self._client_lock = threading.Lock()
         self._window: int | None = None
+        self._most: int | None = None
+        """The window the model was made for, once the server was asked."""
+        self._own_window: int | None = None
+        """What the server gave before more was asked for."""
+        self._raised: int | None = None
+        """The window that calls ask for because one of them needed it."""
 
     @classmethod
     def readiness(cls, settings: Settings, timeout: float) -> Readiness:
@@ -97,13 +112,16 @@ class OllamaProvider(Provider):
     def stream(self, request: Request) -> Iterator[StreamEvent]:
         require_requests_allowed(self.display_name)
         client = self._client()
-        begun, finished = _Begun(), False
+        begun, finished, called = _Begun(), False, False
+        need = _need(request)
+        self._make_room(need)
+        num_ctx = self._num_ctx or self._raised
         with self._mapped(begun):
             chunks = client.chat(
                 self.model,
                 _messages(request),
                 stream=True,
-                options=self._options(request) or None,
+                options=self._options(request, num_ctx) or None,
                 format=None if request.response_schema is None else dict(request.response_schema),
             )
             with closed_at_once(chunks):
@@ -111,13 +129,19 @@ class OllamaProvider(Provider):
                     if finished:
                         continue
                     said = chunk.message
+                    called = called or bool(said.tool_calls)
                     for piece in (*pieces(said.thinking, thinking=True), *pieces(said.content)):
                         begun.value = True
                         yield piece
                     if chunk.done:
                         finished = True
                         yield UsageReport(counted(chunk))
-                        yield Finished(finish_reason(chunk), name(chunk.model))
+                        yield Finished(
+                            finish_reason(chunk, called=called),
+                            name(chunk.model),
+                            windows=self._windows(need),
+                            load_seconds=load_seconds(chunk),
+                        )
         if not finished:
             raise self._error(
                 StreamInterrupted if begun.value else BadAnswer,
@@ -158,7 +182,7 @@ class OllamaProvider(Provider):
                 loaded = None if self._num_ctx else self._loaded_window(client)
         except ProviderError:
             return None
-        most = made_for(shown.modelinfo or {})
+        most = self._most = made_for(shown.modelinfo or {})
         known = self._num_ctx or parameter(shown.parameters, "num_ctx") or loaded
         window = min(known or DEFAULT_WINDOW, most or known or DEFAULT_WINDOW)
         # Until the model is loaded the default is a guess, so it is asked again.
@@ -223,14 +247,38 @@ class OllamaProvider(Provider):
             trust_env=not self._address.is_local,
         )
 
-    def _options(self, request: Request) -> dict[str, Any]:
+    def _make_room(self, need: int) -> None:
+        """Have the server give the model a larger window where a request would not fit into it.
+
+        A server that has the model in memory with another window loads it anew, so that the window
+        grows in powers of two and is never made smaller again.
+        """
+        if self._num_ctx is not None or need <= max(_SMALLEST_WINDOW, self._raised or 0):
+            return
+        window = self.context_window()
+        if window is None or need <= window or (self._most or 0) <= window:
+            return
+        wanted = min(1 << (need - 1).bit_length(), self._most or window)
+        self._own_window = self._own_window or window
+        self._raised = max(wanted, self._raised or 0)
+        self._window = self._raised
+
+    def _windows(self, need: int) -> tuple[int, ...]:
+        """Return the windows that a prompt may have been shortened to; none where it fitted."""
+        if need <= _SMALLEST_WINDOW:
+            return ()
+        # A server may not have given what was asked for.
+        found = {self.context_window(), self._own_window}
+        return tuple(sorted(window for window in found if window is not None))
+
+    def _options(self, request: Request, num_ctx: int | None) -> dict[str, Any]:
         parameters = request.parameters
         options = {
             "temperature": parameters.temperature,
             "top_p": parameters.top_p,
             "num_predict": parameters.max_tokens,
             "seed": parameters.seed,
-            "num_ctx": self._num_ctx,
+            "num_ctx": num_ctx,
         }
         return {name: value for name, value in options.items() if value is not None}
 
@@ -270,6 +318,13 @@ class _Begun:
     """Whether something of an answer came, told from inside a stream to the mapping around it."""
 
     value = False
+
+
+def _need(request: Request) -> int:
+    """Return the tokens of a window that a request is sure to fit into, by an estimate."""
+    texts = [request.system or "", *(message.content for message in request.messages)]
+    prompt = sum(estimate_tokens(text) + _PER_MESSAGE for text in texts)
+    return prompt + prompt // 4 + (request.parameters.max_tokens or _ROOM_FOR_ANSWER)
 
 
 def _messages(request: Request) -> list[dict[str, str]]:

@@ -19,6 +19,15 @@ _NUMBERS = (
 )
 
 
+_CALL = [{"function": {"name": "any", "arguments": {}}}]
+"""That a tool was called is all that is read of a call."""
+
+
+def _calls(said: object) -> bool:
+    calls = field(said, "tool_calls")
+    return isinstance(calls, list) and bool(calls)
+
+
 def reduced(message: dict[str, Any]) -> dict[str, Any]:
     """Return a line of `/api/chat` without what the SDK would stumble over; errors stay as they are."""
     if message.get("error"):
@@ -34,6 +43,7 @@ def reduced(message: dict[str, Any]) -> dict[str, Any]:
             "role": "assistant",
             "content": "".join(texts),
             "thinking": "".join(thoughts) or None,
+            "tool_calls": _CALL if _calls(said) else None,
         },
         "done": message.get("done") is True,
         "done_reason": name(message.get("done_reason")),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from llmflowlab.errors import NotConfigured
 from llmflowlab.loading import load
 from llmflowlab.messages import Request
+from llmflowlab.providers.adapting import adapted
 from llmflowlab.providers.arrival import field, name, tokens, usage, vectors, with_counts
 from llmflowlab.providers.base import (
     Embeddings,
@@ -47,8 +48,8 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
     "length": "length",
     "content_filter": "safety",
-    "tool_calls": "other",
-    "function_call": "other",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
 }
 """Every finish reason of the SDK; one it does not know counts as "other"."""
 
@@ -108,8 +109,13 @@ class ChatCompletions(Provider):
         reading = Reading(self, FINISH_REASONS)
         finished = False
         with self._mapped(reading):
-            chunks = client.chat.completions.create(
-                model=self.model, stream=True, stream_options={"include_usage": True}, **arguments
+            chunks = adapted(
+                lambda body: client.chat.completions.create(model=self.model, stream=True, **body),
+                arguments,
+                provider=self,
+                address=self._address,
+                refused=self._sdk().APIStatusError,
+                refusal=_refusal,
             )
             self.limits = limits_of(chunks)
             with chunks:
@@ -154,7 +160,7 @@ class ChatCompletions(Provider):
             "response_format": _response_format(request.response_schema),
         }
         chosen = {name: value for name, value in given.items() if value is not None}
-        return {"messages": messages, **chosen}
+        return {"messages": messages, "stream_options": {"include_usage": True}, **chosen}
 
     def _client(self) -> OpenAI:
         with self._client_lock:
@@ -174,9 +180,13 @@ class ChatCompletions(Provider):
         with unbuildable(openai.OpenAIError, provider=self):
             return self._build(http_client(openai, self.settings, self._address, _COUNTS_AS_SENT))
 
+    @staticmethod
+    def _sdk() -> Any:
+        return load("openai", *_RESOURCES)
+
     def _mapped(self, reading: Reading | None = None) -> AbstractContextManager[None]:
         """Turn what the SDK raises into our errors."""
-        openai = load("openai", *_RESOURCES)
+        openai = self._sdk()
         return mapped_errors(
             openai,
             openai.OpenAIError,

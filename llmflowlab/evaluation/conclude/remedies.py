@@ -1,0 +1,65 @@
+"""Why answers are not scored and what can be done about it, said once for screen, report and summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from llmflowlab.evaluation.conclude.results import CandidateResult
+
+__all__ = ["not_scored", "remedies"]
+
+
+def not_scored(candidates: Sequence[CandidateResult]) -> list[str]:
+    """Return for each candidate and scorer how many answers were not scored, by reason."""
+    return [
+        f"{candidate.spec.label} {scorer}, not scored: "
+        + ", ".join(f"{n} {reason}" for reason, n in score.not_scored.items())
+        for candidate in candidates
+        for scorer, score in candidate.scores.items()
+        if score.not_scored
+    ]
+
+
+def remedies(candidates: Sequence[CandidateResult]) -> list[str]:
+    """Return a sentence for each candidate and each way in which answers of it are not whole."""
+    return [
+        f"{candidate.spec.label}: {sentence}"
+        for candidate in candidates
+        for sentence in _sentences(candidate)
+    ]
+
+
+def _sentences(candidate: CandidateResult) -> Iterator[str]:
+    found = candidate.not_whole
+    limit = candidate.spec.parameters.max_tokens
+    raised = (
+        "raise --max-tokens" if limit else "set --max-tokens to more than the model's own limit"
+    )
+    at = f"max_tokens {limit}" if limit else "the model's own limit"
+    if cut := found.get("answer_cut", 0):
+        yield f"{_were(cut, 'answer')} cut at {at}: {raised}."
+    empty = found.get("answer_empty", 0)
+    thought = min(empty, candidate.at_limit - cut) if candidate.at_limit > cut else 0
+    if thought:
+        yield f"{_were(thought, 'answer')} empty because thinking used up {at}: {raised}."
+    if empty > thought:
+        yield f"{_were(empty - thought, 'answer')} empty: ask again with --fresh."
+    if shortened := found.get("prompt_cut", 0):
+        yield (
+            f"{_were(shortened, 'prompt')} shortened by the server to fit its window: give the model a "
+            "larger one (num_ctx; LLMFLOWLAB_OLLAMA_NUM_CTX sets it)."
+        )
+    if filtered := found.get("answer_filtered", 0):
+        yield (
+            f"{_were(filtered, 'answer')} stopped midway by the provider's filter: put the questions "
+            "differently, or change the filter at the provider."
+        )
+    if called := found.get("answer_tool_call", 0):
+        yield (
+            f"{_were(called, 'answer')} a call of a tool and no text: say in --system that there are "
+            "no tools."
+        )
+
+
+def _were(number: int, noun: str) -> str:
+    return f"1 {noun} was" if number == 1 else f"{number:,} {noun}s were"
