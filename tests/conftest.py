@@ -69,8 +69,8 @@ def warm_recorders() -> Iterator[WarmRecorders]:
 
 @pytest.fixture(autouse=True)
 def recorders_start_warm(warm_recorders: WarmRecorders, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare each recorder the seconds of loading MLflow, where processes can be forked."""
-    if hasattr(os, "fork"):
+    """Spare each recorder the seconds of loading MLflow, where such a process may be forked."""
+    if sys.platform == "linux":
         monkeypatch.setattr(recorder_client, "subprocess", warm_recorders)
 
 

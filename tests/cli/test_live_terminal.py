@@ -24,7 +24,8 @@ def modes(terminal: PseudoTerminal) -> Any:
 
 @pytest.fixture
 def started(mlflow_home: Path, loopback: LoopbackServer) -> PseudoTerminal:
-    loopback.scenario.latency = 0.3
+    # Long enough that it is still running when the last key has come, on a busy machine too.
+    loopback.scenario.latency = 1.0
     (mlflow_home / "many.csv").write_text(ROWS, encoding="utf-8")
     terminal = PseudoTerminal(
         mlflow_home,

@@ -252,7 +252,8 @@ def test_an_alias_that_moves_drops_no_request(home: Path) -> None:
 
         def ask() -> None:
             with httpx.Client(timeout=PATIENCE) as client:
-                while not moved.is_set():
+                # A pause, or the asking would take the processor from the server that is to start.
+                while not moved.wait(0.05):
                     answered = client.post(url, json=payload)
                     served = answered.headers["x-llmflowlab-model"]
                     seen[answered.status_code, served] += 1

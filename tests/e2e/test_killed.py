@@ -147,7 +147,8 @@ def test_ctrl_c_finishes_what_is_in_flight_and_records_it(
         ended = running.end()
     assert ended.code == 130
     (candidate,) = ended.document["candidates"]
-    assert candidate["answered"] == len(loopback.chats()) == 5 + AT_ONCE
+    asked = [request.body["messages"][-1]["content"] for request in loopback.chats()]
+    assert candidate["answered"] == len(asked) == 5 + AT_ONCE, (asked, candidate, ended.err)
     assert candidate["failed"] == {"not_reached": ROWS - 5 - AT_ONCE}
     stored = Everything(connected.settings)
     (run,) = stored.evaluations()

@@ -22,8 +22,8 @@ from tests.evaluation.faulty import ID, Options
 from tests.evaluation.helpers import TableModel, bench
 from tests.patience import PATIENCE
 
-KILLED_AT = (1, 75, 150)
-"""Requests sent so far: while it begins, among the answers, and among the judgements."""
+KILLED_AT = (1, 110)
+"""Requests sent so far: while it begins, and among answers and judgements."""
 IN_FLIGHT = 3 * 4
 """Two candidates and the judge, with four workers each."""
 
