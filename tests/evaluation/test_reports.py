@@ -257,7 +257,8 @@ def test_no_price_no_plot_of_cost(tmp_path: Path) -> None:
     result = made_result(20, candidates=1)
     for record in result.answers.values():
         object.__setattr__(record, "cost_usd", None)
-    files = write_plots(figures_of(result), tmp_path)
+    unpriced = build_result(result.plan, result.answers, result.scores, reused=[0])
+    files = write_plots(figures_of(unpriced), tmp_path)
     assert "quality_cost.svg" not in {file.name for file in files}
 
 

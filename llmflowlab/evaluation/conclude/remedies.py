@@ -32,10 +32,8 @@ def remedies(candidates: Sequence[CandidateResult]) -> list[str]:
 def _sentences(candidate: CandidateResult) -> Iterator[str]:
     found = candidate.not_whole
     limit = candidate.spec.parameters.max_tokens
-    raised = (
-        "raise --max-tokens" if limit else "set --max-tokens to more than the model's own limit"
-    )
-    at = f"max_tokens {limit}" if limit else "the model's own limit"
+    raised = "raise --max-tokens" if limit else "ask for more with --max-tokens"
+    at = f"max_tokens {limit}" if limit else "the server's own limit"
     if cut := found.get("answer_cut", 0):
         yield f"{_were(cut, 'answer')} cut at {at}: {raised}."
     empty = found.get("answer_empty", 0)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from llmflowlab.evaluation.conclude.costs import spent_in_all
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.reports.whole import whole_file
 from llmflowlab.evaluation.run.plan import Cell
@@ -35,7 +34,7 @@ def answer_lines(result: EvaluationResult) -> Iterator[dict[str, Any]]:
         candidate = result.candidates[cell.candidate]
         answer = result.answers.get(cell)
         reached = answer is not None
-        spent = None if answer is None else spent_in_all([answer])
+        spent = None if answer is None else answer.spent
         yield {
             "evaluation_id": plan.evaluation_id,
             "run_id": candidate.run_id,

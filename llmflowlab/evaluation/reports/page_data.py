@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from llmflowlab.evaluation.conclude.costs import spent_in_all
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scorers.ranking import main_scorer
@@ -70,7 +69,7 @@ def _answer(result: EvaluationResult, cell: Cell) -> list[Any] | None:
         None if answer.answered else answer.error or answer.reason or answer.state,
         None if answer.latency is None else round(answer.latency, 3),
         (answer.prompt_tokens or 0) + (answer.completion_tokens or 0) if known else None,
-        None if (spent := spent_in_all([answer])) is None else float(spent),
+        None if answer.spent is None else float(answer.spent),
         result.plan.trace_id(cell),
         [_score(result, cell, scorer) for scorer in result.plan.scorers],
     ]

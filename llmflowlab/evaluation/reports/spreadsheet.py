@@ -6,7 +6,6 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from llmflowlab.evaluation.conclude.costs import spent_in_all
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.reports.whole import whole_file
 from llmflowlab.evaluation.run.plan import Cell
@@ -96,7 +95,7 @@ def _candidate_cells(result: EvaluationResult, cell: Cell, header: list[str]) ->
         answer.error or "",
         "" if answer.latency is None else f"{answer.latency:.3f}",
         tokens,
-        "" if (spent := spent_in_all([answer])) is None else str(spent),
+        "" if answer.spent is None else str(answer.spent),
     ]
 
 
