@@ -127,7 +127,7 @@ def test_what_is_not_scored_is_counted_everywhere_with_its_remedy(tmp_path):
 def test_the_remedy_of_a_limit_that_nobody_set_is_to_set_one(tmp_path):
     found = counted(tmp_path, *[answer("4 and", finish_reason="length")] * 4, limit=None)
     assert (
-        "4 answers were cut at the model's own limit: set --max-tokens"
+        "4 answers were cut at the server's own limit: ask for more"
         in remedies(found.candidates)[0]
     )
 

@@ -91,7 +91,7 @@ TEXT_KINDS: dict[str, TextKind] = {
             "refusal",
             True,
             "the answer refuses to do what was asked",
-            "manner.Refusal",
+            "manner.RefusalScorer",
             higher_is_better=False,
         ),
         TextKind(
