@@ -76,9 +76,13 @@ def test_loading_is_no_part_of_the_latency(
 @pytest.mark.parametrize(
     ("error", "waited"),
     [
-        pytest.param(TimedOut("Late.", stage="first_token"), True, id="no-first-token"),
-        pytest.param(TimedOut("Away.", stage="connect"), False, id="never-reached"),
-        pytest.param(BadRequest("No."), False, id="refused"),
+        pytest.param(
+            TimedOut("Late.", provider="scripted", stage="first_token"), True, id="no-first-token"
+        ),
+        pytest.param(
+            TimedOut("Away.", provider="scripted", stage="connect"), False, id="never-reached"
+        ),
+        pytest.param(BadRequest("No.", provider="scripted"), False, id="refused"),
     ],
 )
 def test_a_call_that_was_given_up_as_too_slow_says_how_long_it_was_waited_for(
@@ -96,7 +100,7 @@ def test_a_call_that_was_given_up_as_too_slow_says_how_long_it_was_waited_for(
 
 def test_a_call_that_was_answered_after_all_was_not_given_up() -> None:
     asker = Asker(
-        ScriptedProvider([TimedOut("Late.", stage="first_token"), "4"]),
+        ScriptedProvider([TimedOut("Late.", provider="scripted", stage="first_token"), "4"]),
         policy=CallPolicy(max_tries=2, backoff_base=0.001, backoff_max=0.002),
         metering=Metering(TokenCounter()),
     )
