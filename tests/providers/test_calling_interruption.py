@@ -263,7 +263,7 @@ def test_a_thread_that_hangs_does_not_hold_the_exit_of_the_program_up():
         from llmflowlab.providers.scripted import ScriptedProvider
 
         stop = Cancellation()
-        script: list[Step] = [stop.set, threading.Event().wait]
+        script = [stop.set, threading.Event().wait]
         request = Request(messages=(Message("user", "hello"),))
         answer = call(ScriptedProvider([script]), request, policy=CallPolicy(), cancelled=stop)
         assert answer.state == "interrupted"

@@ -34,6 +34,7 @@ import os, signal, sys
 from pathlib import Path
 from llmflowlab.tracking.delivery import Delivery
 from llmflowlab.tracking.recorder import ChatRecorder
+from tests.patience import PATIENCE
 from tests.tracking.helpers import rating, settings_for, start, turn
 
 settings, point = settings_for(Path(sys.argv[1])), sys.argv[2]
