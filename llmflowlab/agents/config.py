@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.conversations import read_parameters
 from llmflowlab.errors import InputError
 from llmflowlab.messages import Parameters
@@ -114,16 +115,17 @@ def candidate_config(
         InputError: The reference names no model.
     """
     reference = _with_model(parse_reference(model), model)
-    config: dict[str, Any] = {
-        "provider": reference.provider,
-        "model": reference.model,
-        "system_prompt": system_prompt,
-        "parameters": (parameters or Parameters()).given(),
-    }
-    optional = {"prompt": prompt, "key_file": key_file, "concurrency": concurrency}
-    config |= {name: value for name, value in optional.items() if value is not None}
-    # Named even so: MLflow lets whoever loads a model change only what is there.
-    return {**config, "tracing": tracing}
+    candidate = Candidate(
+        model=str(reference),
+        display_name=reference.provider,
+        supplier=reference.provider,
+        system=system_prompt,
+        prompt=prompt,
+        parameters=parameters or Parameters(),
+    )
+    optional = {"key_file": key_file, "concurrency": concurrency}
+    given = {name: value for name, value in optional.items() if value is not None}
+    return {**candidate.model_config(), **given, "tracing": tracing}
 
 
 def panel_config(

@@ -292,7 +292,16 @@ def test_it_loads_in_a_fresh_process_without_the_checkout(
     assert Path(seen["from"]).is_relative_to(folder)
     assert text_of(kind, seen["answer"])
     assert seen["rooms"] == [
-        *("agents", "asking", "conversations", "errors", "loading", "messages", "providers"),
+        *(
+            "agents",
+            "asking",
+            "candidate",
+            "conversations",
+            "errors",
+            "loading",
+            "messages",
+            "providers",
+        ),
         *("settings", "text"),
     ]
 
