@@ -40,7 +40,7 @@ PRICES = {
 """USD a million tokens, prompt and completion."""
 LONG = "Tell me of the sea."
 ROWS = (
-    *((f"What is {n} + {n}?", str(2 * n), "sums") for n in range(1, 12)),
+    *((f"What is {n} + {n}?", str(2 * n), "sums") for n in range(1, 40)),
     (LONG, "ends", "open"),
 )
 TOKENS = Tokens(prompt=1000, completion=40)

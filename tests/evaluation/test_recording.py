@@ -111,6 +111,10 @@ def test_both_harnesses_write_the_same_of_a_mixed_evaluation(settings, ledger, h
         del documents[harness]["measures"], documents[harness]["recommendation"]
         # Done again by the other one in the same runs: each trace carries each score once.
     assert found["fast"] == found["mlflow"]
+    fast, mlflow = (documents[harness].pop("judge_usage") for harness in ("fast", "mlflow"))
+    # The second asked again for the verdicts that had failed, and what they took counts as well.
+    assert mlflow["calls"]["reused"] == fast["calls"]["reused"]
+    assert mlflow["calls"]["sent"] > fast["calls"]["sent"]
     assert documents["fast"] == documents["mlflow"]
     reasons = [
         candidate["scores"]["correctness"]["not_scored"]
