@@ -8,7 +8,6 @@ callbacks run and Ctrl-C arrives too. With `Loop` the same coroutine is awaited 
 from __future__ import annotations
 
 import asyncio
-import queue
 import threading
 import time
 from collections import deque
@@ -149,15 +148,28 @@ class Waits(Protocol):
 
 
 class _ThreadInbox:
+    """A queue of one reader whose wait a signal never makes endless.
+
+    `queue.SimpleQueue` (CPython 3.11) waits for ever where a signal is handled while its time runs out:
+    the rest of the time is negative then, which it takes for none. A lock's own wait has no such fault,
+    and neither side of this can be caught holding anything by a handler that rings it.
+    """
+
     def __init__(self) -> None:
-        self._items: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.put = self._items.put
+        self._items: deque[Any] = deque()
+        self._bell = threading.Lock()
+        self._bell.acquire()
+
+    def put(self, item: Any) -> None:
+        self._items.append(item)
+        # Rung already: whoever waits looks at all that is there.
+        with suppress(RuntimeError):
+            self._bell.release()
 
     async def get(self, seconds: float, *, polled: bool) -> Any | None:
-        try:
-            return self._items.get(timeout=min(seconds, _longest_wait(polled=polled)))
-        except queue.Empty:
-            return None
+        if not self._items:
+            self._bell.acquire(timeout=min(seconds, _longest_wait(polled=polled)))
+        return self._items.popleft() if self._items else None
 
 
 class _Threads:

@@ -75,7 +75,7 @@ class ModelServer:
         self.address = ""
         self.active = 0
         """Requests under way; changed in the event loop alone."""
-        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._lines: queue.Queue[str | None] = queue.Queue()
         program = Path(__file__).with_name("model_server.py").read_text(encoding="utf-8")
         settings.home.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(

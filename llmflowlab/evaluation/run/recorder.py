@@ -83,7 +83,7 @@ class _Orders:
         self.close: dict[str, Any] | None = None
         self.ended = False
         """Whether no further row will come."""
-        self._lines: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
 
     @property
