@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from llmflowlab.cli.evaluate.boards import group_tables, leaderboard_table, repeats_table
-from llmflowlab.cli.formatting import dollars, number_or_none
+from llmflowlab.cli.formatting import dollars, number_or_none, plural
 from llmflowlab.cli.ui.screen import Screen, Table
 from llmflowlab.evaluation.conclude.conclusions import conclude
 from llmflowlab.evaluation.conclude.remedies import not_scored, remedies
@@ -27,9 +27,9 @@ def describe_plan(plan: EvaluationPlan, figures: Estimate) -> list[str]:
     """Return what is about to happen and what it costs, as lines."""
     rows = len(plan.dataset.rows)
     lines = [
-        f"{plan.dataset.name}: {rows:,} questions × "
-        f"{len(plan.candidates)} candidate{'s' if len(plan.candidates) > 1 else ''} = "
-        f"{figures.calls + figures.reused:,} answers"
+        f"{plan.dataset.name}: {plural(rows, 'question')} × "
+        f"{plural(len(plan.candidates), 'candidate')} = "
+        f"{plural(figures.calls + figures.reused, 'answer')}"
         + (f", {figures.reused:,} of them there already" if figures.reused else ""),
         *([plan.dataset.described] if plan.dataset.described else []),
         f"candidates: {', '.join(candidate.label for candidate in plan.candidates)}",
