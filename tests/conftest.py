@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from filelock import FileLock
 
@@ -23,6 +24,10 @@ pytest_plugins = (
     if (Path(__file__).parent / "loopback" / "fixtures.py").exists()
     else []
 )
+
+# The same examples on every machine: a find of chance must not decide whether a change lands.
+hypothesis.settings.register_profile("suite", derandomize=True)
+hypothesis.settings.load_profile("suite")
 
 _KEPT = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "TEMP", "TMP", "USERPROFILE"}
 _KEPT_PREFIXES = ("COV_", "COVERAGE_", "PYTEST_", "PYTHONHASHSEED", "VIRTUAL_ENV")

@@ -145,6 +145,20 @@ def test_a_count_that_a_later_chunk_leaves_out_is_kept(provider: GeminiProvider)
     assert UsageReport(Usage(prompt_tokens=8, completion_tokens=2)) in found
 
 
+@pytest.mark.parametrize("before", [{"candidatesTokenCount": 2}, {"thoughtsTokenCount": 2}, {}])
+@pytest.mark.parametrize("last", [{"thoughtsTokenCount": 2}, {}])
+def test_text_after_the_last_count_leaves_the_answer_without_one(
+    before: dict[str, int], last: dict[str, int], provider: GeminiProvider
+):
+    found = events_of(
+        provider,
+        chunk(text("a"), usage={"promptTokenCount": 8} | before),
+        chunk(text("b"), finish="STOP", usage={"promptTokenCount": 8} | last),
+    )
+    counted = [event.usage for event in found if isinstance(event, UsageReport)]
+    assert (counted[-1].prompt_tokens, counted[-1].completion_tokens) == (8, None)
+
+
 def test_thoughts_that_use_up_the_limit_end_in_an_empty_answer_not_a_crash(
     provider: GeminiProvider,
 ):

@@ -83,6 +83,7 @@ class GeminiStream:
         """Whether a piece of text or reasoning came."""
         self._provider = provider
         self._text_came = False
+        self._uncounted = False
         self._usage = Usage()
         self._reason: str | None = None
         self._model_version: str | None = None
@@ -101,9 +102,16 @@ class GeminiStream:
         for part in (content.parts if content else None) or []:
             for piece in pieces(part.text, thinking=bool(part.thought)):
                 self.begun = True
-                self._text_came = self._text_came or isinstance(piece, TextDelta)
+                if isinstance(piece, TextDelta):
+                    self._text_came = self._uncounted = True
                 yield piece
-        counted = _usage(chunk.usage_metadata, self._usage)
+        sent = chunk.usage_metadata
+        counted = _usage(sent, self._usage)
+        if sent is not None and tokens(sent.candidates_token_count) is not None:
+            self._uncounted = False
+        if self._uncounted:
+            # A count of the thoughts, or of the text before, is no count of the text that came.
+            counted = replace(counted, completion_tokens=None)
         if counted != self._usage:
             self._usage = counted
             yield UsageReport(counted)
