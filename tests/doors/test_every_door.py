@@ -13,7 +13,7 @@ import shutil
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -49,10 +49,10 @@ MODELS = (GPT, GEMINI)
 MILLION = Decimal(1_000_000)
 
 
-@pytest.fixture(scope="module")
-def once(tmp_path_factory: pytest.TempPathFactory, migrated_db: Path) -> Iterator[Evaluated]:
-    home = tmp_path_factory.mktemp("home")
-    shutil.copy(migrated_db, home / "mlflow.db")
+@contextmanager
+def evaluated(home: Path, database: Path) -> Iterator[Evaluated]:
+    """Evaluate in a home of its own."""
+    shutil.copy(database, home / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch, LoopbackServer() as server:
         patch.chdir(home)
         patch.setenv("LLMFLOWLAB_HOME", str(home))
@@ -61,6 +61,12 @@ def once(tmp_path_factory: pytest.TempPathFactory, migrated_db: Path) -> Iterato
             patch.setenv(name, value)
         allow_requests(True)
         yield evaluate(home, server)
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory, migrated_db: Path) -> Iterator[Evaluated]:
+    with evaluated(tmp_path_factory.mktemp("home"), migrated_db) as found:
+        yield found
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
@@ -224,18 +230,18 @@ def test_the_scorer_that_ranks_is_one(seen: Evaluated) -> None:
 
 
 def test_the_screen_ranks_by_the_same_scorer_and_shows_the_same_cost(
-    seen: Evaluated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, migrated_db: Path, requests_allowed: None
 ) -> None:
-    # A copy, because whoever goes on with an evaluation asks again for what was refused.
-    shutil.copytree(seen.home, tmp_path / "copy")
-    monkeypatch.setenv("LLMFLOWLAB_HOME", str(tmp_path / "copy"))
-    before = len(seen.server.chats("openai"))
-    shown = seen.screen("evaluate", "--resume", seen.id)
-    assert len(seen.server.chats("openai")) == before
+    # One of its own, because whoever goes on with an evaluation asks again for what was refused,
+    # and a copied home still names the files of MLflow where they were.
+    with evaluated(tmp_path, migrated_db) as own:
+        before = len(own.server.chats("openai"))
+        shown = own.screen("evaluate", "--resume", own.id)
+        assert len(own.server.chats("openai")) == before
     assert shown.partition("Leaderboard by ")[2].split()[0] == "correctness"
     row = next(line for line in shown.splitlines() if GPT in line and line.split()[0] == "1")
-    assert row.endswith(f"${seen.candidate(GPT)['cost_usd']:.4f}")
-    mean = seen.candidate(GPT)["scores"]["correctness"]["mean"]
+    assert row.endswith(f"${own.candidate(GPT)['cost_usd']:.4f}")
+    mean = own.candidate(GPT)["scores"]["correctness"]["mean"]
     assert f"{100 * mean:.1f}%" in row
 
 
