@@ -33,11 +33,24 @@ _KEPT = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "TEMP", "TMP"
 _KEPT_PREFIXES = ("COV_", "COVERAGE_", "PYTEST_", "PYTHONHASHSEED", "VIRTUAL_ENV")
 
 
+def _foreign() -> list[str]:
+    return [n for n in os.environ if n not in _KEPT and not n.startswith(_KEPT_PREFIXES)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Clean the environment before any fixture is made, those of a whole module too.
+
+    `mlflow.set_tracking_uri` writes `MLFLOW_TRACKING_URI`, which outlives the test it was called in.
+    """
+    for name in _foreign():
+        del os.environ[name]
+
+
 @pytest.fixture(autouse=True)
 def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in list(os.environ):
-        if name not in _KEPT and not name.startswith(_KEPT_PREFIXES):
-            monkeypatch.delenv(name)
+    for name in _foreign():
+        monkeypatch.delenv(name)
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     monkeypatch.setenv("MLFLOW_MODEL_CATALOG_URI", "")
     monkeypatch.setenv("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
