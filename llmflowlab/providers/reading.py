@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from llmflowlab.errors import BadAnswer, RefusedBySafety, StreamInterrupted
 from llmflowlab.providers.arrival import name, pieces
@@ -12,6 +13,8 @@ from llmflowlab.providers.base import (
     Provider,
     StreamEvent,
     TextDelta,
+    Usage,
+    UsageReport,
 )
 from llmflowlab.providers.transport import because
 
@@ -34,13 +37,15 @@ class Reading:
         self._provider = provider
         self._reasons = reasons
         self._text_came = False
+        self._counted: Usage | None = None
+        self._uncounted = False
         self._refusal: list[str] = []
         self._model_version: str | None = None
 
     def take(self, content: object, *, thinking: bool = False) -> Iterator[StreamEvent]:
         """Pass on what of a message's content is text or thinking; see `arrival.pieces`."""
         for piece in pieces(content, thinking=thinking):
-            self.begun = True
+            self.begun = self._uncounted = True
             self._text_came = self._text_came or isinstance(piece, TextDelta)
             yield piece
 
@@ -55,6 +60,18 @@ class Reading:
     def ended(self, reason: object) -> None:
         """Note the vendor's finish reason, where there is one."""
         self.reason = name(reason) or self.reason
+
+    def count(self, counted: Usage) -> UsageReport:
+        """Take the counts that came after all that was read so far."""
+        self._counted, self._uncounted = counted, False
+        return UsageReport(counted)
+
+    def end(self, nothing_came: str) -> Iterator[StreamEvent]:
+        """Yield the last events, as `finish` tells; a count of the text's beginning is no count of the answer."""
+        finished = self.finish(nothing_came)
+        if self._counted is not None and self._uncounted:
+            yield UsageReport(replace(self._counted, completion_tokens=None))
+        yield finished
 
     def finish(self, nothing_came: str) -> Finished:
         """Return the last event.

@@ -303,6 +303,18 @@ def test_a_server_that_counts_nothing_leaves_usage_unknown(provider: OpenAIProvi
     ]
 
 
+def test_a_count_of_the_beginning_is_no_count_of_an_answer_that_went_on(provider: OpenAIProvider):
+    # Servers that count with every chunk, and left the count out of the last one.
+    early = chunk("Hel")
+    early.usage = CompletionUsage(prompt_tokens=5, completion_tokens=1, total_tokens=6)
+    found = events(provider, early, chunk("lo"), chunk(None, "stop"))
+    reports = [event.usage for event in found if isinstance(event, UsageReport)]
+    assert reports == [
+        Usage(prompt_tokens=5, completion_tokens=1),
+        Usage(prompt_tokens=5, completion_tokens=None),
+    ]
+
+
 def test_every_finish_reason_of_the_sdk_is_known():
     annotation = inspect.get_annotations(
         sys.modules["openai.types.chat.chat_completion_chunk"].Choice

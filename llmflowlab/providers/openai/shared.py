@@ -19,7 +19,6 @@ from llmflowlab.providers.base import (
     FinishReason,
     Provider,
     StreamEvent,
-    UsageReport,
     require_requests_allowed,
 )
 from llmflowlab.providers.limits import limits_of
@@ -126,9 +125,9 @@ class ChatCompletions(Provider):
                     # Nothing is to come after these two; the caller need not wait for the line's end.
                     if reading.reason is not None and field(chunk, "usage") is not None:
                         finished = True
-                        yield reading.finish(self._advice.address)
+                        yield from reading.end(self._advice.address)
         if not finished:
-            yield reading.finish(self._advice.address)
+            yield from reading.end(self._advice.address)
 
     def embed(self, texts: Sequence[str]) -> Embeddings:
         require_requests_allowed(self.display_name)
@@ -212,7 +211,7 @@ def _events(chunk: ChatCompletionChunk, reading: Reading) -> Iterator[StreamEven
     reading.refused(field(delta, "refusal"))
     reading.ended(field(choice, "finish_reason"))
     if (sent := field(chunk, "usage")) is not None:
-        yield UsageReport(usage(*(field(sent, *path) for path in _COUNTS)))
+        yield reading.count(usage(*(field(sent, *path) for path in _COUNTS)))
 
 
 def _first(choices: object) -> object:
