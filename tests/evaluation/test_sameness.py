@@ -325,3 +325,21 @@ def test_no_probability_is_written_as_certain():
     assert [chance(p) for p in (None, 0.0, 0.005, 0.42, 0.995, 1.0)] == [
         *(None, "<1%", "<1%", "42%", ">99%", ">99%")
     ]
+
+
+def test_a_comparison_that_ended_early_says_the_same_within_its_own_margin(tmp_path):
+    found = made(tmp_path, EQUAL * 2, EQUAL * 2, until_decided=0.1)
+    comparison = compared(found)
+    assert known(found.sequential).verdict == "equivalent"
+    assert comparison.verdict == "same_within_margin"
+    assert comparison.to_json()["equivalence"] == {
+        "margin": 0.1,
+        "p_value": None,
+        "p_adjusted": None,
+        "shown": True,
+    }
+    # Who is ahead when one stops looking is favoured by that.
+    assert [entry.probability_best for entry in found.leaderboard["contains"]] == [None, None]
+    lead = made(tmp_path, EQUAL * 2, [0] * 400, until_decided=0.1)
+    assert compared(lead).verdict == "a_better"
+    assert not known(compared(lead).equivalence).shown
