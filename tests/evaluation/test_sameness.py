@@ -13,6 +13,7 @@ from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.conclude.leaderboards import chance, probabilities_best
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scores import Score
+from llmflowlab.statistics import best
 from llmflowlab.statistics.best import probability_best
 from llmflowlab.statistics.effects import effect_size
 from llmflowlab.statistics.equivalence import equivalence_p_value
@@ -256,6 +257,17 @@ def test_a_clear_winner_is_near_one_and_a_single_question_is_no_proof():
         clusters=np.repeat(np.arange(4), 25),
     )
     assert 0.8 < clustered["good"] < 0.99
+
+
+def test_with_many_questions_the_normal_draws_say_what_the_weights_say(monkeypatch):
+    source = np.random.default_rng(9)
+    columns = {name: source.beta(2, 2, 600) + 0.012 * place for place, name in enumerate("abc")}
+    found = probability_best(columns)
+    monkeypatch.setattr(best, "_MANY", 10_000)
+    slow = probability_best(columns)
+    assert found == {name: pytest.approx(p, abs=0.03) for name, p in slow.items()}
+    assert found != slow
+    assert max(found.values()) < 0.9
 
 
 def test_it_is_calibrated():
