@@ -13,6 +13,7 @@ from llmflowlab.data.dataset import Dataset, load_dataset, sample
 from llmflowlab.data.shipped import shipped_benchmark
 from llmflowlab.data.stratified import stratified_sample
 from llmflowlab.errors import ConfigurationError, InputError
+from llmflowlab.evaluation.conclude.recommendation import DEFAULT_MARGIN
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.judging import JUDGED, PREFERENCE
 from llmflowlab.evaluation.judging.scorer import panel_of
@@ -271,7 +272,8 @@ def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, lis
         fresh=request.fresh,
         until_decided=request.until_decided,
         order_seed=request.seed,
-        margin=request.margin,
+        margin=DEFAULT_MARGIN if request.margin is None else request.margin,
+        margin_asked=request.margin is not None,
     )
     refuse_undecidable(plan, harness=request.harness)
     return plan, [*dataset.warnings, *remarks]

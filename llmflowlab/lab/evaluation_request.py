@@ -9,7 +9,6 @@ from pathlib import Path
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.data.stratified import Stratum
-from llmflowlab.evaluation.conclude.recommendation import DEFAULT_MARGIN
 from llmflowlab.evaluation.judging import Combine
 from llmflowlab.evaluation.run.engine import Harness
 from llmflowlab.lab.gates import GateRequest
@@ -43,8 +42,9 @@ class EvaluationRequest:
     judge_combine: Combine | None = None
     until_decided: float | None = None
     """End a comparison of two once it is decided; differences below this do not matter."""
-    margin: float = DEFAULT_MARGIN
-    """How much worse than the best a cheaper candidate may be."""
+    margin: float | None = None
+    """How much worse than the best a cheaper candidate may be, and how far apart two may be that are
+    called the same; None: the default for the former, and nobody is called the same."""
     beside: Sequence[Candidate] = ()
     """Candidates that the others are to be compared with."""
     sample: int | None = None

@@ -12,10 +12,11 @@ import numpy as np
 
 from llmflowlab.statistics.paired import difference_interval, differences_of, tango_interval
 
-__all__ = ["NonInferiority", "non_inferior"]
+__all__ = ["CORRECTION", "NonInferiority", "non_inferior"]
 
 
-_CORRECTION = 0.25
+CORRECTION = 0.25
+"""Of a row: for continuity, in one-sided tests of yes/no scores at a margin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,11 @@ class NonInferiority:
     def superior(self) -> bool:
         """Whether it was shown to be better outright."""
         return self.lower_bound > 0
+
+    @property
+    def within(self) -> bool:
+        """Whether the difference was shown to be smaller than the margin, whoever is better."""
+        return -self.margin < self.lower_bound and self.upper_bound < self.margin
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -91,7 +97,7 @@ def non_inferior(
             int((differences > 0).sum()),
             n,
             confidence=confidence,
-            correction=_CORRECTION,
+            correction=CORRECTION,
         )
         low, high = interval.low, interval.high
     else:

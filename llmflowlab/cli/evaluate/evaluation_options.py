@@ -20,7 +20,6 @@ from llmflowlab.cli.options import (
     whole,
 )
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.conclude.recommendation import DEFAULT_MARGIN
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.gates import GateRequest
 from llmflowlab.messages import Parameters
@@ -155,7 +154,7 @@ def evaluation_request(
         judge_combine=arguments.judge_combine,
         until_decided=arguments.until_decided,
         # What does not matter while it runs does not matter at its end.
-        margin=arguments.margin or arguments.until_decided or DEFAULT_MARGIN,
+        margin=arguments.margin or arguments.until_decided,
         sample=arguments.sample,
         stratify=arguments.stratify,
         seed=arguments.seed,

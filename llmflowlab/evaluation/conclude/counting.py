@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.conclude.comparing import compare, compare_measures, leaderboards
+from llmflowlab.evaluation.conclude.comparing import compare, compare_measures
 from llmflowlab.evaluation.conclude.costs import spent_in_all
 from llmflowlab.evaluation.conclude.decide import INTERRUPTED
 from llmflowlab.evaluation.conclude.deciding import sequential_of
@@ -19,6 +19,7 @@ from llmflowlab.evaluation.conclude.judging_quality import (
     JudgingQuality,
     judging_quality,
 )
+from llmflowlab.evaluation.conclude.leaderboards import leaderboards
 from llmflowlab.evaluation.conclude.recommendation import recommend
 from llmflowlab.evaluation.conclude.results import (
     CandidateResult,
@@ -26,6 +27,7 @@ from llmflowlab.evaluation.conclude.results import (
     Latency,
     ScoreSummary,
 )
+from llmflowlab.evaluation.conclude.sameness import Margin
 from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
 from llmflowlab.evaluation.judging.exam import Exam
 from llmflowlab.evaluation.run.outcomes import Scores
@@ -139,7 +141,13 @@ def build_result(
         for index in range(len(plan.candidates))
     ]
     labels = [candidate.label for candidate in plan.candidates]
-    comparisons = compare(table, labels, sequential=sequential, unfinished=unfinished)
+    comparisons = compare(
+        table,
+        labels,
+        margin=Margin(plan.margin, asked=plan.margin_asked),
+        sequential=sequential,
+        unfinished=unfinished,
+    )
     measures = compare_measures(plan, answers, unfinished=unfinished)
     return EvaluationResult(
         plan=plan,
@@ -152,7 +160,9 @@ def build_result(
         scores=scores,
         interrupted=interrupted,
         judging=_judging(table, scores, exams),
-        leaderboard=leaderboards(candidates, comparisons, table.traits),
+        leaderboard=leaderboards(
+            candidates, comparisons, table, whole=not early and unfinished is None
+        ),
         measures=measures,
         groups=groups_of(plan, table),
         recommendation=None

@@ -15,6 +15,7 @@ import numpy as np
 
 from llmflowlab.evaluation.conclude.pairs import Pairs
 from llmflowlab.evaluation.scores import COVERAGE_FLOOR
+from llmflowlab.statistics.intervals import Interval
 from llmflowlab.statistics.noninferiority import NonInferiority, non_inferior
 from llmflowlab.statistics.paired import PairedTest, paired_test
 
@@ -127,6 +128,17 @@ class Evidence:
             and self.paired.superior
             and (self.worst is None or self.worst.superior)
         )
+
+    @property
+    def same(self) -> bool:
+        """Whether they were shown to differ by less than the margin either way, at worst too."""
+        held = [each for each in (self.paired, self.worst, self.kindest) if each is not None]
+        return self.withheld is None and all(each.within for each in held)
+
+    @property
+    def bounds(self) -> Interval:
+        """Both one-sided bounds of the challenger minus what is in place, over what is scored."""
+        return Interval(self.paired.lower_bound, self.paired.upper_bound)
 
     @property
     def caveat(self) -> str | None:

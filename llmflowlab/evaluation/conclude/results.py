@@ -272,6 +272,7 @@ class EvaluationResult:
             "group": entry.group,
             "mean": entry.mean,
             **bounds(entry.interval),
+            "probability_best": entry.probability_best,
         }
 
     def _group(self, group: GroupSummary) -> dict[str, Any]:

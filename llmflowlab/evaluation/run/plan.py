@@ -63,6 +63,8 @@ class EvaluationPlan:
     """Of the random order in which such a comparison asks its rows."""
     margin: float = 0.02
     """How much worse than the best a cheaper candidate may be, in points of 1."""
+    margin_asked: bool = False
+    """Whether somebody named it: then "the same within it" is a verdict of comparisons."""
     questions: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
     """For each row, which question it asks: rows that ask the same again share a number."""
     _repeats: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
@@ -162,6 +164,7 @@ class EvaluationPlan:
             "until_decided": self.until_decided,
             "order_seed": self.order_seed,
             "margin": self.margin,
+            "margin_asked": self.margin_asked,
         }
 
     @classmethod
@@ -182,6 +185,7 @@ class EvaluationPlan:
             until_decided=values.get("until_decided"),
             order_seed=values.get("order_seed", 0),
             margin=values.get("margin", 0.02),
+            margin_asked=values.get("margin_asked", False),
         )
 
 

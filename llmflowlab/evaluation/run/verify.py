@@ -17,7 +17,7 @@ from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.conclude.counting import score_summary
 from llmflowlab.evaluation.conclude.results import ScoreSummary
 from llmflowlab.evaluation.conclude.table import ScoreTable
-from llmflowlab.evaluation.run.closing import NOT_SCORED
+from llmflowlab.evaluation.run.closing import BEST, NOT_SCORED
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.run.row_traces import PARTS, TIMED_OUT
 from llmflowlab.evaluation.scorers.base import ScorerSpec
@@ -124,8 +124,8 @@ def verify_run(store: Store, run_id: str) -> list[FigureCheck]:
     checks = [
         FigureCheck(name, reported.get(name), recomputed.get(name))
         for name in sorted({*recomputed, *reported} - {"candidates"})
-        # Runs from before these were written have none.
-        if NOT_SCORED not in name or name in reported
+        # Runs from before these were written have none; who is the best takes the others' runs too.
+        if (NOT_SCORED not in name or name in reported) and not name.endswith(BEST)
     ]
     return checks + _document_checks(store, run_id, int(key.removeprefix("candidate-")), recomputed)
 
