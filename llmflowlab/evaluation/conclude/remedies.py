@@ -40,7 +40,10 @@ def _sentences(candidate: CandidateResult) -> Iterator[str]:
     thought = min(empty, candidate.at_limit - cut) if candidate.at_limit > cut else 0
     if thought:
         yield f"{_were(thought, 'answer')} empty because thinking used up {at}: {raised}."
-    if empty > thought:
+    if candidate.spec.column is not None and empty:
+        cells = "1 cell holds" if empty == 1 else f"{empty:,} cells hold"
+        yield f"{cells} no answer in the data file: fill them in, or leave their rows out."
+    elif empty > thought:
         yield f"{_were(empty - thought, 'answer')} empty: ask again with --fresh."
     if shortened := found.get("prompt_cut", 0):
         yield (

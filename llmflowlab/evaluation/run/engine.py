@@ -168,7 +168,8 @@ class _Run:
     def answer(self) -> None:
         for provider in self.bench.providers:
             # Importing an SDK takes up to a second, which must not count as a model's first answer.
-            provider.prepare()
+            if provider is not None:
+                provider.prepare()
         for cell, record in self.reused.items():
             self.score(cell, record)
         self.answering.start()

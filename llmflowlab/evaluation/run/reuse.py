@@ -23,7 +23,8 @@ class Reusable:
 def find_reusable(plan: EvaluationPlan, ledger: Ledger) -> Reusable:
     """Return the answers that need not be asked for; only whole ones, what failed is asked again.
 
-    They are this evaluation's own, and those of earlier ones too unless the plan is fresh.
+    They are this evaluation's own, and those of earlier ones too unless the plan is fresh. Answers that
+    the data file gives are nobody else's.
     """
     own = plan.evaluation_id
     cells = {plan.answer_key(cell): cell for cell in plan.cells()}
@@ -32,7 +33,7 @@ def find_reusable(plan: EvaluationPlan, ledger: Ledger) -> Reusable:
     borrowed: set[Cell] = set()
     for key, (owner, values) in kept.items():
         record = AnswerRecord.from_json(values)
-        if record.reusable:
+        if record.reusable and (owner == own or not record.given):
             answers[cells[key]] = record
             if owner != own:
                 borrowed.add(cells[key])
