@@ -202,13 +202,7 @@ class Answering:
 
     def _answer(self, cell: Cell) -> None:
         progress = self.progress[cell.candidate]
-        with self._lock:
-            progress.in_flight += 1
-        try:
-            record = self._had(cell)
-        finally:
-            with self._lock:
-                progress.in_flight -= 1
+        record = self._had(cell)
         if record.reason == NOT_REACHED:
             return
         with self._lock:
@@ -223,11 +217,19 @@ class Answering:
     def _had(self, cell: Cell) -> AnswerRecord:
         """Return a cell's answer, which is on disk: asked for, or taken from the data file."""
         given = self.plan.given(cell)
-        if given is None:
-            return self._keep(cell, self._ask(cell))
-        record = AnswerRecord.of_given(given, at_ms=int(time.time() * 1000))
-        self._write(cell, record)
-        return record
+        if given is not None:
+            record = AnswerRecord.of_given(given, at_ms=int(time.time() * 1000))
+            self._write(cell, record)
+            return record
+        progress = self.progress[cell.candidate]
+        with self._lock:
+            progress.in_flight += 1
+        try:
+            record = self._ask(cell)
+        finally:
+            with self._lock:
+                progress.in_flight -= 1
+        return self._keep(cell, record)
 
     def _keep(self, cell: Cell, record: AnswerRecord) -> AnswerRecord:
         """Write an answer down before it counts; one that cannot be written down has failed.

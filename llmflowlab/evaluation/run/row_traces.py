@@ -19,7 +19,7 @@ PARTS = "llmflowlab.parts"
 """Metadata of an assessment: the statistics of a corpus score, as a JSON array."""
 
 GIVEN_COLUMN = "llmflowlab.given"
-"""Tag of a row whose answer stood in the data file, with its column: its trace took no time."""
+"""Tag of a run and its rows whose answers stood in the data file: the column. Such traces took no time."""
 TIMED_OUT = "llmflowlab.timed_out"
 """Tag of a row that was waited for in vain: its time counts as latency."""
 
