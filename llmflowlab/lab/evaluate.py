@@ -26,7 +26,7 @@ from llmflowlab.evaluation.run.estimate import Estimate, estimate
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
-from llmflowlab.evaluation.run.reuse import reusable_answers
+from llmflowlab.evaluation.run.reuse import find_reusable
 from llmflowlab.evaluation.run.scorer_choice import (
     DEFAULT_JUDGED,
     check_scorers,
@@ -217,17 +217,17 @@ def _prepare(
     )
     for provider in filter(None, providers):
         lab.counter.preload(provider.model)
-    reused = reusable_answers(plan, ledger)
+    kept = find_reusable(plan, ledger)
     scoring = Scoring(plan, judge, ledger, embedders, exam=lab.settings.judge_exam)
     figures = estimate(
         plan,
         providers,
         metering=metering,
         prices=lab.prices,
-        reused=reused,
+        reused=kept.answers,
         panel=judge,
         ledger=ledger,
-        judged=scoring.recall(reused),
+        judged=scoring.recall(kept.known),
         to_examine=scoring.to_examine,
     )
     if cap is not None and figures.unpriced and not request.allow_unknown_cost:

@@ -104,7 +104,7 @@ class _Run:
         kept = find_reusable(plan, bench.ledger)
         self.reused = kept.answers
         self.borrowed = kept.borrowed
-        self.scoring.recall(self.reused)
+        self.scoring.recall(kept.known)
         self.answering = Answering(
             plan,
             bench.providers,

@@ -108,6 +108,7 @@ def estimate(
                 plan.dataset.rows[cell.row]
                 for cell in plan.cells()
                 if (cell, scorer) not in judged
+                and plan.given(cell) != ""
                 and judgeable(plan.dataset.rows[cell.row], plan.spec(scorer))
             ]
             # Both answers of a pair are scored from the same two verdicts.

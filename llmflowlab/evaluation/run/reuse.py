@@ -18,6 +18,13 @@ class Reusable:
     answers: dict[Cell, AnswerRecord]
     borrowed: frozenset[Cell]
     """Those that another evaluation paid for; the others are this one's own, from before a stop."""
+    given: dict[Cell, AnswerRecord]
+    """What the data file gives, as it is going to be taken up."""
+
+    @property
+    def known(self) -> dict[Cell, AnswerRecord]:
+        """All answers that are known before anybody is asked: judgements of them may be there as well."""
+        return {**self.given, **self.answers}
 
 
 def find_reusable(plan: EvaluationPlan, ledger: Ledger) -> Reusable:
@@ -37,7 +44,12 @@ def find_reusable(plan: EvaluationPlan, ledger: Ledger) -> Reusable:
             answers[cells[key]] = record
             if owner != own:
                 borrowed.add(cells[key])
-    return Reusable(answers, frozenset(borrowed))
+    given = {
+        cell: AnswerRecord.of_given(text, at_ms=0)
+        for cell in cells.values()
+        if (text := plan.given(cell)) is not None
+    }
+    return Reusable(answers, frozenset(borrowed), given)
 
 
 def reusable_answers(plan: EvaluationPlan, ledger: Ledger) -> dict[Cell, AnswerRecord]:
