@@ -6,6 +6,7 @@ import csv
 import json
 from contextlib import closing
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.lab.evaluate import prepare, run
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.lab import Lab
+from llmflowlab.lab.unfinished import unfinished_evaluations
 from llmflowlab.messages import Parameters
 from llmflowlab.providers.factory import PROVIDERS, parse_reference
 from llmflowlab.settings import Settings, load_settings
@@ -233,20 +235,26 @@ def test_the_harness_of_mlflow_gives_the_same_figures(
     assert figures["fast"] == figures["mlflow"]
 
 
-class Judge(TableModel):
+class FreeJudge(TableModel):
     name = "ollama"
+
+
+class PaidJudge(TableModel):
+    name = "openai"
 
 
 class Judged(Lab):
     """A lab whose judge says yes to what is right, and counts."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.judge = Judge("judge", settings, {"": verdict("yes")})
+    def __init__(self, settings: Settings, *, paid: bool = False) -> None:
+        settings = replace(settings, judge_exam=0)
+        kind, model = (PaidJudge, "gpt-4.1-mini") if paid else (FreeJudge, "judge")
+        self.judge: TableModel = kind(model, settings, {"": verdict("yes")})
         super().__init__(settings, build=lambda reference: self.judge)
 
 
 def test_only_the_judge_is_asked_and_an_empty_cell_not_even_of_it(settings: Settings) -> None:
-    lab = Judged(replace(settings, judge_exam=0))
+    lab = Judged(settings)
     request = EvaluationRequest(
         answers=["response", "draft"],
         data=settings.home / "q.csv",
@@ -274,13 +282,38 @@ def test_only_the_judge_is_asked_and_an_empty_cell_not_even_of_it(settings: Sett
     assert len(lab.judge.requests) == 6
 
 
+def test_where_the_budget_ends_before_all_is_judged_nothing_is_concluded_and_it_can_go_on(
+    settings: Settings,
+) -> None:
+    lab = Judged(settings, paid=True)
+    request = EvaluationRequest(
+        answers=["response", "draft"],
+        data=settings.home / "q.csv",
+        scorers=["exact_match", "correctness"],
+        judges=["openai:gpt-4.1-mini"],
+        budget=Decimal("0.0000001"),
+    )
+    with closing(prepare(lab, request)) as prepared:
+        assert prepared.estimate.cost is not None
+        assert prepared.estimate.cost[1] > 0
+        result = run(prepared)
+    assert lab.judge.requests == []
+    assert [c.cost_usd for c in result.candidates] == [0, 0]
+    assert result.candidates[0].scores["correctness"].not_scored == {"budget_exhausted": 3}
+    assert result.unfinished == "the budget was spent before all rows were asked and judged"
+    (left,) = unfinished_evaluations(lab)
+    assert (left.state, left.models) == ("interrupted", [RESPONSE, DRAFT])
+    again = EvaluationRequest(resume=left.id, budget=Decimal(1))
+    with closing(prepare(lab, again)) as prepared:
+        result = run(prepared)
+    assert (len(lab.judge.requests), result.unfinished) == (5, None)
+
+
 def test_a_resumed_evaluation_takes_the_answers_it_was_begun_with(
     settings: Settings, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lab = Judged(settings)
-    request = EvaluationRequest(
-        answers=["response"], data=home / "q.csv", scorers=["exact_match"], trials=1
-    )
+    request = EvaluationRequest(answers=["response"], data=home / "q.csv", scorers=["exact_match"])
     with closing(prepare(lab, request)) as prepared:
         plan = prepared.plan
         prepared.bench.ledger.begin(plan, "2026-01-01 00:00:00")

@@ -156,7 +156,7 @@ class _Run:
         state: EvaluationState = "finished"
         if problems:
             state = "partial"
-        if result.interrupted or _out_of_budget(result):
+        if result.unfinished is not None:
             state = "interrupted"
         # Also where Ctrl-C came while only recording was left to be done.
         result = replace(result, interrupted=self.interrupted)
@@ -351,10 +351,6 @@ def _limiters(plan: EvaluationPlan, bench: EngineResources) -> list[Limiter]:
         limiter = limiter_for(spec.provider, bench.settings, bench.concurrency)
         shared.setdefault(spec.model, limiter)
     return [shared[spec.model] for spec in plan.candidates]
-
-
-def _out_of_budget(result: EvaluationResult) -> bool:
-    return any("budget_exhausted" in candidate.failed for candidate in result.candidates)
 
 
 def with_runs(result: EvaluationResult, runs: Mapping[str, Any]) -> EvaluationResult:
