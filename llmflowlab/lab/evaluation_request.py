@@ -22,6 +22,8 @@ class EvaluationRequest:
     """An evaluation that is wished for; nothing of it is checked yet."""
 
     models: Sequence[str] = ()
+    answers: Sequence[str] = ()
+    """Columns of the data file whose answers are candidates too, without being asked for."""
     data: Path | None = None
     """None means the default benchmark."""
     mapping: Mapping[str, str] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from llmflowlab.candidate import Candidate
 from llmflowlab.data.converting import write_table
 from llmflowlab.data.dataset import Dataset, Row, load_dataset
 from llmflowlab.data.doctor import examine
+from llmflowlab.data.names import NAMES
 from llmflowlab.data.tables import read_table
 from llmflowlab.errors import DatasetError, InputError
 from llmflowlab.evaluation.answers import AnswerRecord
@@ -342,10 +344,58 @@ def test_a_list_of_accepted_answers_is_told_apart_where_that_is_asked(
 
 
 def test_answers_already_given_are_read_with_their_row(tmp_path: Path) -> None:
-    text = "question,answer,response\na?,x,said\nb?,y,\n"
-    dataset = load(tmp_path, text, "d.csv", mapping={"given": "response"})
-    assert [row.given_answer for row in dataset.rows] == ["said", ""]
-    assert load(tmp_path, text, "d.csv").rows[0].given_answer is None
+    text = "question,answer,response,Draft 2\na?,x,said,other\nb?,y,,\n"
+    dataset = load(tmp_path, text, "d.csv", answers=["draft_2", "response"])
+    assert dataset.given == ("Draft 2", "response")
+    assert [row.given_answers["response"] for row in dataset.rows] == ["said", ""]
+    assert "answers to be scored: Draft 2, response" in dataset.reading
+    assert "unused" not in dataset.reading
+    # They are no part of what is asked and expected.
+    assert dataset.digest == load(tmp_path, text, "d.csv").digest
+
+
+@pytest.mark.parametrize("form", [str.upper, str.title, lambda n: n.replace("_", " ")])
+@pytest.mark.parametrize("name", NAMES["given"].every)
+def test_a_column_that_looks_like_given_answers_is_named_with_what_scores_it(
+    tmp_path: Path, name: str, form: Callable[[str], str]
+) -> None:
+    column = form(name)
+    found = load(tmp_path, f"question,answer,{column}\na?,x,said\n", "d.csv")
+    quoted = f"'{column}'" if " " in column or not column.isascii() else column
+    assert found.answered == column
+    assert f"answers already given: {column} (--answers {quoted} scores them)" in found.reading
+    assert not found.rows[0].given_answers
+
+
+def test_a_column_taken_for_the_answer_for_want_of_better_may_be_the_given_one(
+    tmp_path: Path,
+) -> None:
+    text = "question,output\na?,said\n"
+    assert load(tmp_path, text, "d.csv").rows[0].expected == "said"
+    row = load(tmp_path, text, "d.csv", answers=["output"]).rows[0]
+    assert (row.expected, row.given_answers) == (None, {"output": "said"})
+
+
+@pytest.mark.parametrize(
+    ("column", "sentence"),
+    [
+        (
+            "nope",
+            "d.csv has no column 'nope' for the answers to be scored; its columns: 'question'",
+        ),
+        ("answer", "Column 'answer' holds the expected answers, and compared with itself"),
+        ("answer_2", "Column 'answer_2' holds the expected answers"),
+        ("context", "Column 'context' is read as context, not as answers"),
+        ("question", "Column 'question' is read as question, not as answers"),
+    ],
+)
+def test_a_column_that_cannot_be_given_answers_is_refused(
+    tmp_path: Path, column: str, sentence: str
+) -> None:
+    text = "question,answer,answer_2,context\na?,x,y,z\n"
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, text, "d.csv", answers=[column])
+    assert caught.value.message.startswith(sentence)
 
 
 @pytest.mark.parametrize(

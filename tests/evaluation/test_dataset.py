@@ -241,8 +241,8 @@ def test_a_file_that_cannot_be_read_is_one_sentence(
     [
         (role, name)
         for role, names in NAMES.items()
-        # Conversations, options and facts are of another form; test_data_formats.py has them.
-        if role not in {"messages", "params", "choices", "facts"}
+        # Conversations, options, facts and given answers are of another form; test_data_formats.py has them.
+        if role not in {"messages", "params", "choices", "facts", "given"}
         for name in names.every
         if not name.startswith("__")
     ],

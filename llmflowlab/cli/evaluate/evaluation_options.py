@@ -32,6 +32,14 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--model", action="append", default=[], metavar="REF", help="a candidate; may be repeated")
     add(
+        "--answers",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="COLUMN",
+        help="score the answers in this column of the data file, without asking; may be repeated",
+    )
+    add(
         "--data",
         type=Path,
         metavar="FILE",
@@ -133,15 +141,20 @@ def evaluation_request(
     Raises:
         InputError: They do not fit together.
     """
-    if not arguments.model and arguments.resume is None:
+    named = arguments.model or arguments.answers
+    if not named and arguments.resume is None:
         raise InputError(
             "Name at least one model: evaluate --model provider:model "
-            "(guide:docs works without a key)."
+            "(guide:docs works without a key), or a column of given answers with --answers."
         )
-    if arguments.model and arguments.resume is not None:
-        raise InputError("--resume goes on with the evaluation's own models; leave --model out.")
+    if named and arguments.resume is not None:
+        option = "--model" if arguments.model else "--answers"
+        raise InputError(
+            f"--resume goes on with the evaluation's own candidates; leave {option} out."
+        )
     return EvaluationRequest(
         models=arguments.model,
+        answers=arguments.answers,
         data=arguments.data,
         mapping=read_mapping(arguments.map),
         skip_bad=arguments.skip_bad,

@@ -29,10 +29,11 @@ def describe_plan(plan: EvaluationPlan, figures: Estimate) -> list[str]:
     lines = [
         f"{plan.dataset.name}: {plural(rows, 'question')} × "
         f"{plural(len(plan.candidates), 'candidate')} = "
-        f"{plural(figures.calls + figures.reused, 'answer')}"
+        f"{plural(len(plan.cells()), 'answer')}"
         + (f", {figures.reused:,} of them there already" if figures.reused else ""),
         *([plan.dataset.described] if plan.dataset.described else []),
         f"candidates: {', '.join(candidate.label for candidate in plan.candidates)}",
+        *_given(plan),
         f"scorers: {', '.join(plan.scorers)}"
         + (f" (judge: {plan.judge_label})" if plan.judge else ""),
     ]
@@ -63,6 +64,15 @@ def describe_plan(plan: EvaluationPlan, figures: Estimate) -> list[str]:
     return lines
 
 
+def _given(plan: EvaluationPlan) -> list[str]:
+    """Say which answers stand in the file."""
+    columns = plan.dataset.given
+    if not columns:
+        return []
+    which = f"column{'' if len(columns) == 1 else 's'} {', '.join(columns)}"
+    return [f"answers given: {which} of {plan.dataset.path.name}; nobody is asked for them"]
+
+
 def plan_document(plan: EvaluationPlan, figures: Estimate) -> dict[str, Any]:
     """Return the same as the document of `evaluate --dry-run --json`; unknown is None."""
     low, high = figures.cost or (None, None)
@@ -74,6 +84,7 @@ def plan_document(plan: EvaluationPlan, figures: Estimate) -> dict[str, Any]:
             "columns": plan.dataset.reading,
         },
         "candidates": [candidate.model for candidate in plan.candidates],
+        "given": list(plan.dataset.given),
         "scorers": list(plan.scorers),
         "judge": plan.judge_label,
         "trials": plan.trials,

@@ -31,7 +31,7 @@ MEASURES: dict[str, Callable[[AnswerRecord], float | None]] = {
         if answer.prompt_tokens is None or answer.completion_tokens is None
         else answer.prompt_tokens + answer.completion_tokens
     ),
-    "cost_usd": lambda answer: None if (cost := answer.spent) is None else float(cost),
+    "cost_usd": lambda answer: None if (cost := answer.price) is None else float(cost),
 }
 """What an answer takes: seconds, tokens, USD; less is better."""
 

@@ -256,10 +256,13 @@ def _fastest_and_cheapest(result: EvaluationResult) -> list[str]:
         names = " and ".join(candidates[index].spec.label for index in cheapest)
         sentences.append(f"Cheapest: {names}, {cost}{alike}.")
     else:
-        unknown = [c.spec.label for c in candidates if c.cost_usd is None]
-        nothing = [c.spec.label for c in candidates if c.cost_usd is not None and not c.whole]
+        asked = [c for c in candidates if c.spec.column is None]
+        given = [c.spec.label for c in candidates if c.spec.column is not None]
+        unknown = [c.spec.label for c in asked if c.cost_usd is None]
+        nothing = [c.spec.label for c in asked if c.cost_usd is not None and not c.whole]
         why = [f"no price is known for {', '.join(unknown)}"] if unknown else []
         why += [f"there is no whole answer of {', '.join(nothing)}"] if nothing else []
+        why += [f"nobody knows what {', '.join(given)} once cost"] if given else []
         sentences.append(f"Cheapest: cannot be said; {', and '.join(why)}.")
     return sentences
 

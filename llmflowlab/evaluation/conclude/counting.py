@@ -40,7 +40,8 @@ __all__ = ["build_result", "judge_usage", "score_summary", "summarise"]
 
 _LETTER = "exact_match"
 """The scorer whose yes no judge of right and wrong can deny."""
-_OUT_OF_BUDGET = "the budget was spent before all rows were asked"
+_SPENT = "budget_exhausted"
+_OUT_OF_BUDGET = "the budget was spent before all rows were asked and judged"
 
 
 def summarise(
@@ -135,7 +136,7 @@ def build_result(
     early = sequential is not None and sequential.verdict is not None
     only = answers if early else None
     table = table_of(plan, scores, only=only, exams=exams)
-    unfinished = None if early else _unfinished(answers, interrupted=interrupted)
+    unfinished = None if early else _unfinished(answers, scores, interrupted=interrupted)
     candidates = [
         summarise(plan, index, answers, table, run_id=None, reused=reused[index], only=only)
         for index in range(len(plan.candidates))
@@ -182,8 +183,13 @@ def build_result(
     )
 
 
-def _unfinished(answers: Mapping[Cell, AnswerRecord], *, interrupted: bool) -> str | None:
-    if any(answer.state == "budget_exhausted" for answer in answers.values()):
+def _unfinished(
+    answers: Mapping[Cell, AnswerRecord], scores: Scores, *, interrupted: bool
+) -> str | None:
+    unjudged = any(
+        score.not_scored == _SPENT for by_name in scores.values() for score in by_name.values()
+    )
+    if unjudged or any(answer.state == _SPENT for answer in answers.values()):
         return _OUT_OF_BUDGET
     return INTERRUPTED if interrupted else None
 

@@ -206,7 +206,8 @@ def duration_of(
     spans: list[tuple[float, float]] = []
     assumed = False
     # Candidates of one model share its limit.
-    for model, sharing in Counter(c.model for c in plan.candidates).items():
+    asked = Counter(c.model for c in plan.candidates if c.column is None)
+    for model, sharing in asked.items():
         candidate = next(c for c in plan.candidates if c.model == model)
         answers = (outcome.answer for _, outcome in latest_answers(ledger, candidate))
         known = [a.latency for a in answers if a.answered and a.latency is not None]
@@ -220,8 +221,8 @@ def duration_of(
     if judging:
         spans.append((sum(low for low, _ in judging), sum(high for _, high in judging)))
     return Duration(
-        low=max(low for low, _ in spans) / concurrency,
-        high=max(high for _, high in spans) / concurrency,
+        low=max((low for low, _ in spans), default=0.0) / concurrency,
+        high=max((high for _, high in spans), default=0.0) / concurrency,
         assumed=assumed,
     )
 

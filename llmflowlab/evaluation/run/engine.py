@@ -104,7 +104,7 @@ class _Run:
         kept = find_reusable(plan, bench.ledger)
         self.reused = kept.answers
         self.borrowed = kept.borrowed
-        self.scoring.recall(self.reused)
+        self.scoring.recall(kept.known)
         self.answering = Answering(
             plan,
             bench.providers,
@@ -156,7 +156,7 @@ class _Run:
         state: EvaluationState = "finished"
         if problems:
             state = "partial"
-        if result.interrupted or _out_of_budget(result):
+        if result.unfinished is not None:
             state = "interrupted"
         # Also where Ctrl-C came while only recording was left to be done.
         result = replace(result, interrupted=self.interrupted)
@@ -168,7 +168,8 @@ class _Run:
     def answer(self) -> None:
         for provider in self.bench.providers:
             # Importing an SDK takes up to a second, which must not count as a model's first answer.
-            provider.prepare()
+            if provider is not None:
+                provider.prepare()
         for cell, record in self.reused.items():
             self.score(cell, record)
         self.answering.start()
@@ -350,10 +351,6 @@ def _limiters(plan: EvaluationPlan, bench: EngineResources) -> list[Limiter]:
         limiter = limiter_for(spec.provider, bench.settings, bench.concurrency)
         shared.setdefault(spec.model, limiter)
     return [shared[spec.model] for spec in plan.candidates]
-
-
-def _out_of_budget(result: EvaluationResult) -> bool:
-    return any("budget_exhausted" in candidate.failed for candidate in result.candidates)
 
 
 def with_runs(result: EvaluationResult, runs: Mapping[str, Any]) -> EvaluationResult:

@@ -6,7 +6,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -72,10 +72,17 @@ class EvaluationPlan:
 
     def __post_init__(self) -> None:
         if not self.candidates:
-            raise InputError("Name at least one model to evaluate (--model provider:model).")
+            raise InputError(
+                "Name at least one model to evaluate (--model provider:model) or --answers."
+            )
         labels = [candidate.digest for candidate in self.candidates]
         if len(set(labels)) != len(labels):
             raise InputError("The same candidate is named twice; name each one once.")
+        if self.trials > 1 and any(candidate.column for candidate in self.candidates):
+            raise InputError(
+                "An answer that is given is one trial, and counted again it is no new evidence; leave "
+                "--trials out, or ask the models in an evaluation of their own and use --compare-to."
+            )
         seen: Counter[str] = Counter()
         numbers: dict[str, int] = {}
         repeats, questions = [], []
@@ -128,6 +135,11 @@ class EvaluationPlan:
             for candidate in range(len(self.candidates))
         ]
 
+    def given(self, cell: Cell) -> str | None:
+        """Return the answer of a cell as it stands in the data file; None where a model is asked."""
+        column = self.candidates[cell.candidate].column
+        return None if column is None else self.dataset.rows[cell.row].given_answers[column]
+
     def answer_key(self, cell: Cell) -> str:
         """Return what the answer of a cell depends on: what is asked, of whom, which repetition."""
         row = self.dataset.rows[cell.row]
@@ -135,6 +147,8 @@ class EvaluationPlan:
         if self._repeats[cell.row]:
             # A question that stands in the file twice is two rows, with an answer each.
             asked.append(self._repeats[cell.row])
+        if (given := self.given(cell)) is not None:
+            asked.append({"given": given})
         return digest_of([asked, self.candidates[cell.candidate].digest, cell.trial])
 
     def trace_id(self, cell: Cell) -> str:
@@ -196,10 +210,11 @@ def dataset_to_json(dataset: Dataset) -> dict[str, Any]:
 
 def dataset_from_json(values: dict[str, Any]) -> Dataset:
     """Return the dataset of `dataset_to_json`."""
+    known = {field.name for field in fields(Row)}
     rows = tuple(
         Row(
             **{
-                **row,
+                **{name: value for name, value in row.items() if name in known},
                 "guidelines": tuple(row["guidelines"]),
                 "alternatives": tuple(row.get("alternatives", ())),
                 "options": tuple(row.get("options", ())),

@@ -21,7 +21,7 @@ from llmflowlab.evaluation.run.harness import ScoredRow, evaluate_with_mlflow, p
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Entry, Outcome
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
-from llmflowlab.evaluation.run.row_traces import row_inputs, row_trace
+from llmflowlab.evaluation.run.row_traces import GIVEN_COLUMN, row_inputs, row_trace
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.evaluation_books import HeldTrace
@@ -81,6 +81,7 @@ class Recording:
                         "llmflowlab.dataset_digest": plan.dataset.digest,
                         "llmflowlab.scorers": self._scorers(),
                         "llmflowlab.questions": str(len(set(plan.questions))),
+                        **({GIVEN_COLUMN: spec.column} if spec.column is not None else {}),
                     },
                 ),
                 parent=self.parent,

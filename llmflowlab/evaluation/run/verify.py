@@ -19,7 +19,7 @@ from llmflowlab.evaluation.conclude.results import ScoreSummary
 from llmflowlab.evaluation.conclude.table import ScoreTable
 from llmflowlab.evaluation.run.closing import BEST, NOT_SCORED
 from llmflowlab.evaluation.run.plan import Cell
-from llmflowlab.evaluation.run.row_traces import PARTS, TIMED_OUT
+from llmflowlab.evaluation.run.row_traces import GIVEN_COLUMN, PARTS, TIMED_OUT
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.traits import ScorerKind, ScorerTraits, traits_of
 from llmflowlab.statistics.quantiles import quantile
@@ -149,7 +149,8 @@ def _figures(traces: Sequence[Any], table: ScoreTable, asked: int) -> dict[str, 
     seconds = [
         _seconds(trace)
         for trace in traces
-        if trace.info.state.value == "OK" or TIMED_OUT in trace.info.tags
+        if (trace.info.state.value == "OK" and GIVEN_COLUMN not in trace.info.tags)
+        or TIMED_OUT in trace.info.tags
     ]
     usages = [_metadata(trace, "mlflow.trace.tokenUsage") for trace in answered]
     figures: dict[str, float | None] = {
