@@ -74,7 +74,9 @@ COMMANDS: dict[str, Command] = {
         ),
         Command("info", "what past sessions and evaluations say about each model", "info"),
         Command("models", "list the models that can be reached, with their prices", "models"),
-        Command("doctor", "check everything the lab stands on; say what is missing", "doctor"),
+        Command(
+            "doctor", "check everything the lab stands on; say what is missing", "doctor_command"
+        ),
         Command(
             "cache",
             "what is kept of evaluations; --clear forgets it",
