@@ -54,8 +54,8 @@ def _evaluations(models: Sequence[ModelSummary], *, same_questions: bool) -> Ite
     for model in judged:
         if model.quality and model.quality.doubt is not None:
             yield (
-                f"{model.reference}: {model.quality.doubt}; mend that and evaluate again before "
-                "trusting the mean."
+                f"{model.reference}: {model.quality.doubt}; look at the reasons before trusting the "
+                "mean."
             )
 
 
