@@ -74,7 +74,7 @@ def check_file(
         InputError: The file cannot be used.
     """
     # Imported here: only a check needs what finds near duplicates.
-    from llmflowlab.data.doctor import examine
+    from llmflowlab.data.check import examine
     from llmflowlab.history.past_answers import past_rows
 
     past = None

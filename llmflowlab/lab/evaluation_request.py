@@ -12,7 +12,7 @@ from llmflowlab.data.stratified import Stratum
 from llmflowlab.evaluation.conclude.recommendation import DEFAULT_MARGIN
 from llmflowlab.evaluation.judging import Combine
 from llmflowlab.evaluation.run.engine import Harness
-from llmflowlab.lab.gates import GateRequest
+from llmflowlab.lab.gate_checks import GateRequest
 from llmflowlab.messages import Parameters
 
 __all__ = ["EvaluationRequest"]

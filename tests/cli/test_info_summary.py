@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llmflowlab.cli.info import answers, comparison_table
+from llmflowlab.cli.info_command import answers, comparison_table
 from llmflowlab.cli.ui.plain import table_lines
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.history.run_summaries import evaluation_from_run

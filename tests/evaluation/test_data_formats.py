@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmflowlab.candidate import Candidate
+from llmflowlab.data.check import examine
 from llmflowlab.data.converting import write_table
 from llmflowlab.data.dataset import Dataset, Row, load_dataset
-from llmflowlab.data.doctor import examine
 from llmflowlab.data.tables import read_table
 from llmflowlab.errors import DatasetError, InputError
 from llmflowlab.evaluation.answers import AnswerRecord

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from llmflowlab.cli.evaluate.show_evaluation import result_tables
-from llmflowlab.cli.info import show_info
+from llmflowlab.cli.info_command import show_info
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.conclude.baseline import check_baseline, earlier_baseline
 from llmflowlab.evaluation.conclude.conclusions import conclude

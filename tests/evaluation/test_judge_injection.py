@@ -6,9 +6,9 @@ import pytest
 
 from llmflowlab.data.dataset import Row
 from llmflowlab.evaluation.judging.instructions import parse_instructions
-from llmflowlab.evaluation.judging.kinds import KINDS, own_kind
+from llmflowlab.evaluation.judging.judge_kinds import KINDS, own_kind
 from llmflowlab.evaluation.judging.rendering import fill
-from llmflowlab.evaluation.judging.verdicts import read
+from llmflowlab.evaluation.judging.verdict_form import read
 from llmflowlab.evaluation.run.engine import run_evaluation
 from tests.evaluation.helpers import TableModel, bench, dataset, plan
 
