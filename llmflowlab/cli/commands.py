@@ -72,9 +72,13 @@ COMMANDS: dict[str, Command] = {
             "how many questions it takes to see a difference, and the cost",
             "evaluate.plan_command",
         ),
-        Command("info", "what past sessions and evaluations say about each model", "info"),
-        Command("models", "list the models that can be reached, with their prices", "models"),
-        Command("doctor", "check everything the lab stands on; say what is missing", "doctor"),
+        Command("info", "what past sessions and evaluations say about each model", "info_command"),
+        Command(
+            "models", "list the models that can be reached, with their prices", "models_command"
+        ),
+        Command(
+            "doctor", "check everything the lab stands on; say what is missing", "doctor_command"
+        ),
         Command(
             "cache",
             "what is kept of evaluations; --clear forgets it",

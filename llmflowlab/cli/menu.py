@@ -28,7 +28,7 @@ def _evaluate(app: App) -> None:
 
 
 def _info(app: App) -> None:
-    from llmflowlab.cli.info import info_screen
+    from llmflowlab.cli.info_command import info_screen
 
     info_screen(app)
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.data.file_records import BadRow, DataTable, refusal
 from llmflowlab.data.layout import Layout, layout_of
-from llmflowlab.data.records import BadRow, DataTable, refusal
 from llmflowlab.data.remarks import left_out, remarks_on
 from llmflowlab.data.rows import Row, read_row
 from llmflowlab.data.tables import read_table

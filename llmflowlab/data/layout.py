@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields, replace
 
 from llmflowlab.data.choices import ChoiceOptions, OptionSource, option_columns
 from llmflowlab.data.columns import Columns, assign_columns, named_column
+from llmflowlab.data.file_records import DataTable, Record
 from llmflowlab.data.names import NAMES, fold
-from llmflowlab.data.records import DataTable, Record
 from llmflowlab.data.shapes import answers_of
 from llmflowlab.data.values import kind_of, structured
 from llmflowlab.errors import InputError

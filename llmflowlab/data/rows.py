@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmflowlab.data.answers import answers_in
+from llmflowlab.data.accepted_answers import answers_in
 from llmflowlab.data.bounds import too_long
 from llmflowlab.data.choices import LETTERS, ChoiceOptions, lettered
-from llmflowlab.data.conversations import RowConversation, row_conversation
+from llmflowlab.data.conversation_rows import RowConversation, row_conversation
+from llmflowlab.data.file_records import Record, value_of
 from llmflowlab.data.layout import Layout
 from llmflowlab.data.names import fold
-from llmflowlab.data.records import Record, value_of
 from llmflowlab.data.shapes import answers_of, context_of, conversation_of, question_of
 from llmflowlab.data.values import kind_of, structured
 from llmflowlab.errors import InputError

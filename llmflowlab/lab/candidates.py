@@ -78,7 +78,7 @@ def _prompts(lab: Lab, request: EvaluationRequest) -> list[tuple[str | None, str
     found: list[tuple[str | None, str | None, str]] = []
     if request.prompts:
         # Imported here: it imports MLflow.
-        from llmflowlab.prompts.registry import load_prompt
+        from llmflowlab.prompts.prompt_registry import load_prompt
 
         store = lab.store()
         loaded = [load_prompt(store, reference) for reference in request.prompts]

@@ -38,7 +38,7 @@ from llmflowlab.evaluation.run.steering import Steering, known_budget
 from llmflowlab.lab.candidates import candidates_of
 from llmflowlab.lab.early_decision import refuse_decided, refuse_undecidable
 from llmflowlab.lab.evaluation_request import EvaluationRequest
-from llmflowlab.lab.gates import champions_asked, gate_check
+from llmflowlab.lab.gate_checks import champions_asked, gate_check
 from llmflowlab.lab.judges import judges_of, panel_for
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.scorers import complete, described, embedders_for, refuse_lacking

@@ -11,7 +11,7 @@ from llmflowlab.candidate import Candidate
 from llmflowlab.data.stratified import Stratum
 from llmflowlab.evaluation.judging import Combine
 from llmflowlab.evaluation.run.engine import Harness
-from llmflowlab.lab.gates import GateRequest
+from llmflowlab.lab.gate_checks import GateRequest
 from llmflowlab.messages import Parameters
 
 __all__ = ["EvaluationRequest"]

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from llmflowlab.text.cost import Prices
     from llmflowlab.text.language import LanguageDetector
     from llmflowlab.text.tokens import TokenCounter
+    from llmflowlab.tracking.chat_recorder import ChatRecorder
     from llmflowlab.tracking.delivery import Delivery
-    from llmflowlab.tracking.recorder import ChatRecorder
     from llmflowlab.tracking.records import SessionStart
     from llmflowlab.tracking.store import Store
 
@@ -173,7 +173,7 @@ class Lab:
 
     def recorder(self, start: SessionStart) -> ChatRecorder:
         """Open the journal of a new session."""
-        from llmflowlab.tracking.recorder import ChatRecorder
+        from llmflowlab.tracking.chat_recorder import ChatRecorder
 
         return ChatRecorder(self.settings, start, self.delivery)
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from llmflowlab.text.signs import UNSPACED, Lexeme, lexemes
+from llmflowlab.text.punctuation import UNSPACED, Lexeme, lexemes
 
 __all__ = ["Rules", "base_language", "fold", "normalise", "pieces", "tokenise"]
 

@@ -17,7 +17,7 @@ from llmflowlab.tracking.outbox import Outbox
 from llmflowlab.tracking.recovery import left_behind, recovered
 from llmflowlab.tracking.sessions import RecoveredSession, Session
 from llmflowlab.tracking.sinks.base import Sink
-from llmflowlab.tracking.sinks.table import Wiring, make_sinks
+from llmflowlab.tracking.sinks.sink_table import Wiring, make_sinks
 
 __all__ = ["Delivery"]
 

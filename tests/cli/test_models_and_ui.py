@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from llmflowlab.cli import mlflow_ui, model_choice, models
+from llmflowlab.cli import mlflow_ui, model_choice, models_command
 from llmflowlab.errors import ConfigurationError, ConnectionFailed, NotConfigured
 from llmflowlab.lab import catalogue
 from llmflowlab.lab.catalogue import Listing, list_models
@@ -53,7 +53,7 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> None:
     def given(settings: Settings, providers: list[str], *, deadline: float) -> list[Listing]:
         return [LISTINGS[name] for name in providers if name in LISTINGS]
 
-    monkeypatch.setattr(models, "list_models", given)
+    monkeypatch.setattr(models_command, "list_models", given)
     monkeypatch.setattr(model_choice, "list_models", given)
 
 
@@ -70,7 +70,7 @@ def priced(settings: Settings) -> Settings:
 def test_models_are_listed_with_window_and_price(
     priced: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert models.show_available(FakeApp(priced), as_json=False) == 0
+    assert models_command.show_available(FakeApp(priced), as_json=False) == 0
     seen = capsys.readouterr()
     rows = {line.split()[0]: line.split()[1:] for line in seen.out.splitlines()[3:-1]}
     assert rows["openai:mine"] == ["128,000", "0.15", "20", "default,", "large"]
@@ -87,7 +87,7 @@ def test_models_are_listed_with_window_and_price(
 
 @pytest.mark.usefixtures("listed")
 def test_models_are_one_json_document(priced: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    assert models.show_available(FakeApp(priced), as_json=True) == 0
+    assert models_command.show_available(FakeApp(priced), as_json=True) == 0
     seen = capsys.readouterr()
     document = json.loads(seen.out)
     assert seen.err == ""
@@ -332,7 +332,7 @@ def test_ctrl_c_ends_the_server_and_what_it_started(
 
 
 def test_prices_are_written_without_exponents() -> None:
-    assert [models._price(Decimal(text)) for text in ("0", "100", "0.150", "1E+1")] == [
+    assert [models_command._price(Decimal(text)) for text in ("0", "100", "0.150", "1E+1")] == [
         "free",
         "100",
         "0.15",

@@ -99,7 +99,7 @@ def _system(app: App, arguments: argparse.Namespace) -> tuple[str | None, str | 
     if arguments.system:
         raise InputError("--system and --prompt both set the system prompt; give one of them.")
     # Imported here: it imports MLflow, which takes two seconds.
-    from llmflowlab.prompts.registry import load_prompt
+    from llmflowlab.prompts.prompt_registry import load_prompt
 
     found = load_prompt(app.lab.store(), arguments.prompt)
     return found.reference, found.text

@@ -21,7 +21,7 @@ from llmflowlab.cli.options import (
 )
 from llmflowlab.errors import InputError
 from llmflowlab.lab.evaluation_request import EvaluationRequest
-from llmflowlab.lab.gates import GateRequest
+from llmflowlab.lab.gate_checks import GateRequest
 from llmflowlab.messages import Parameters
 
 __all__ = ["add_evaluation_options", "evaluation_request"]

@@ -13,7 +13,7 @@ from llmflowlab.evaluation.conclude.gates import (
     Threshold,
     parse_threshold,
 )
-from llmflowlab.lab.gates import DEFAULT_MARGIN, GateRequest
+from llmflowlab.lab.gate_checks import DEFAULT_MARGIN, GateRequest
 
 __all__ = ["add_gate_options", "gate_request"]
 

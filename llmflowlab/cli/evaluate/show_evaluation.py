@@ -139,8 +139,12 @@ def _score_table(result: EvaluationResult) -> Table:
 
 
 def _best(result: EvaluationResult, scorer: str) -> float | None:
+    """Return the best mean; None where there is none, or nothing is concluded from the scores."""
+    if scorer in result.table.doubts:
+        return None
+    best = max if result.table.traits[scorer].higher_is_better else min
     means = [candidate.scores[scorer].mean for candidate in result.candidates]
-    return max((mean for mean in means if mean is not None), default=None)
+    return best((mean for mean in means if mean is not None), default=None)
 
 
 def _interval(score: ScoreSummary) -> str | None:

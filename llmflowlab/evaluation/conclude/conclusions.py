@@ -178,6 +178,8 @@ def _seconds(seconds: float) -> str:
 
 def _sequential(result: EvaluationResult, found: Sequential) -> str:
     a, b = (candidate.spec.label for candidate in result.candidates)
+    if (doubt := result.table.doubts.get(found.scorer)) is not None:
+        return f"{found.scorer}: not decided between {a} and {b}: {doubt}."
     low, high = 100 * found.interval.low, 100 * found.interval.high
     rows = f"{found.looked_at} of {found.of} rows"
     between = f"{low:+.0f} to {high:+.0f} points, whenever one looks"

@@ -29,7 +29,7 @@ from llmflowlab.evaluation.conclude.results import (
 )
 from llmflowlab.evaluation.conclude.sameness import Margin
 from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
-from llmflowlab.evaluation.judging.exam import Exam
+from llmflowlab.evaluation.judging.exam import Exam, doubts_of
 from llmflowlab.evaluation.run.outcomes import Scores
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.ranking import main_scorer
@@ -132,7 +132,8 @@ def build_result(
         in_vain: Judgements paid for that brought no verdict, of every start of the evaluation.
     """
     main = main_scorer(plan.scorers)
-    sequential = sequential_of(plan, main, answers, scores)
+    believed = main not in doubts_of(exams)
+    sequential = sequential_of(plan, main, answers, scores, believed=believed)
     early = sequential is not None and sequential.verdict is not None
     only = answers if early else None
     table = table_of(plan, scores, only=only, exams=exams)

@@ -29,12 +29,14 @@ class Decider:
     Args:
         plan: Of two candidates, with a margin.
         scorer: Whose scores decide.
+        believed: Whether anything may be concluded from them; nothing is decided otherwise.
     """
 
-    def __init__(self, plan: EvaluationPlan, scorer: str) -> None:
+    def __init__(self, plan: EvaluationPlan, scorer: str, *, believed: bool = True) -> None:
         assert plan.until_decided is not None, "a plan that may end early has a margin"
         self._margin = plan.until_decided
         self._scorer = scorer
+        self._believed = believed
         self._order = plan.row_order
         self._place = 0
         self._against_b = ConfidenceSequence()
@@ -85,6 +87,8 @@ class Decider:
         return Interval(min(one.low, two.low), max(one.high, two.high))
 
     def _named(self, found: Decision | None) -> Decision | None:
+        if not self._believed:
+            return None
         if self._traits.higher_is_better:
             return found
         turned: dict[Decision, Decision] = {"a_better": "b_better", "b_better": "a_better"}
@@ -105,12 +109,17 @@ class Decider:
 
 
 def sequential_of(
-    plan: EvaluationPlan, scorer: str, answers: Mapping[Cell, AnswerRecord], scores: Scores
+    plan: EvaluationPlan,
+    scorer: str,
+    answers: Mapping[Cell, AnswerRecord],
+    scores: Scores,
+    *,
+    believed: bool = True,
 ) -> Sequential | None:
     """Return what a comparison has come to, from what is known; None where the plan has no margin."""
     if plan.until_decided is None:
         return None
-    decider = Decider(plan, scorer)
+    decider = Decider(plan, scorer, believed=believed)
     for row in plan.row_order:
         for candidate in (0, 1):
             cell = Cell(candidate, row)

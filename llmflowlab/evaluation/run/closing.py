@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
-from llmflowlab.evaluation.judging.exam import exam_json
+from llmflowlab.evaluation.judging.exam import exam_tag
 
 __all__ = ["BEST", "NOT_SCORED", "RunSummary", "closing_of"]
 
@@ -78,14 +78,7 @@ def _early(candidate: CandidateResult, result: EvaluationResult) -> dict[str, st
 
 def _exams(result: EvaluationResult) -> dict[str, str]:
     """Return the tag that says whose judges were examined, and whether they are believed."""
-    said = {
-        name: found["passed"]
-        for name, quality in result.judging.items()
-        if (found := exam_json(quality.exams)) is not None
-    }
-    words = {True: "passed", False: "failed", None: "not finished"}
-    text = ", ".join(f"{name}: {words[passed]}" for name, passed in said.items())
-    return {"llmflowlab.judge_exam": text} if text else {}
+    return {"llmflowlab.judge_exam": exam_tag(result.exams)} if result.exams else {}
 
 
 def _gates(candidate: CandidateResult, result: EvaluationResult) -> dict[str, str]:

@@ -23,6 +23,7 @@ from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.conclude.deciding import Decider
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.standing import InterimScores
+from llmflowlab.evaluation.judging.exam import doubts_of
 from llmflowlab.evaluation.reports import to_document, write_files
 from llmflowlab.evaluation.run.answering import Answering
 from llmflowlab.evaluation.run.closing import closing_of
@@ -207,7 +208,8 @@ class _Run:
         )
         deciding = outcome.scores.get(self.standings.scorer)
         self.standings.add(cell, deciding)
-        if self.decider is not None and self.decider.add(cell, deciding):
+        decided = self.decider is not None and self.decider.add(cell, deciding)
+        if decided and self.standings.scorer not in doubts_of(self.scoring.exams()):
             # What is in flight finishes and is scored; nothing more is sent.
             self.answering.stop()
         self.written.append(

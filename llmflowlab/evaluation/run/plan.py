@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llmflowlab.candidate import Candidate
-from llmflowlab.data.conversations import conversation_from_json, conversation_request
+from llmflowlab.data.conversation_rows import conversation_from_json, conversation_request
 from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.scorers.base import ScorerSpec

@@ -7,7 +7,7 @@ from fractions import Fraction
 from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, accepted
 from llmflowlab.evaluation.scorers.numbers import NumberMatch, Tolerance
-from llmflowlab.evaluation.scorers.options import Options
+from llmflowlab.evaluation.scorers.scorer_options import Options
 from llmflowlab.text.numbers import (
     ChosenNumber,
     Numbers,

@@ -1,7 +1,7 @@
 """Numbers in prose: separators by language, scale words, fractions, LaTeX, units, currencies, answers."""
 
 from llmflowlab.text.numbers.choice import ChosenNumber, Numbers, read_numbers
-from llmflowlab.text.numbers.kinds import asks_for_year, could_be_year
+from llmflowlab.text.numbers.number_kinds import asks_for_year, could_be_year
 from llmflowlab.text.numbers.quantity import NumberRank, NumberReading, Quantity
 from llmflowlab.text.numbers.spelled import in_digits
 from llmflowlab.text.numbers.unit_text import Noun

@@ -20,7 +20,7 @@ from llmflowlab.tracking.cursors import Cursor
 from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.records import SessionStart, TurnRecord
 from llmflowlab.tracking.sessions import SessionSnapshot
-from llmflowlab.tracking.sinks.files import artifact_record
+from llmflowlab.tracking.sinks.local_files import artifact_record
 from llmflowlab.tracking.store import Store, load_mlflow, open_store
 from llmflowlab.tracking.store_errors import StoreBusy
 from llmflowlab.tracking.summaries import (
