@@ -18,6 +18,7 @@ from llmflowlab.cli.options import add_json
 from llmflowlab.cli.output import print_json
 from llmflowlab.cli.ui.screen import Tone
 from llmflowlab.errors import ExitCode, LabError
+from llmflowlab.lab.deliverer import on_the_way
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.factory import provider_class
 
@@ -227,15 +228,15 @@ def _tracking(app: App) -> Diagnosis:
 
 
 def _journals(app: App) -> Diagnosis:
-    folder = app.settings.journals_dir
-    waiting = len(list(folder.glob("*.jsonl"))) if folder.is_dir() else 0
-    if not waiting:
+    said = on_the_way(app.settings)
+    if said is None:
         return Diagnosis(name="Journals", state="ok", text="everything is delivered to MLflow")
     return Diagnosis(
         name="Journals",
         state="note",
-        text=f"{plural(waiting, 'session')} not yet delivered to MLflow",
-        remedy="The next start of the menu or of a chat delivers them.",
+        text=f"{plural(said.sessions, 'session')} still on the way to MLflow"
+        + (f"; the last attempt: {said.problem}" if said.problem else ""),
+        remedy="Every command hands over what is left; a chat under way stays until it ends.",
     )
 
 
