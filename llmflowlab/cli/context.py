@@ -108,7 +108,8 @@ class App:
                 delivery.wait(self.settings.delivery_timeout)
         self.show_notices()
         left = self.lab.hand_over()
-        if left:
+        # A script's answer needs no word about it; `info` and `doctor` have it.
+        if left and not self.lab.hands_over:
             self.screen.note(f"{plural(left, 'session')} saved, and on the way to MLflow.")
 
 
