@@ -43,8 +43,6 @@ class Command:
     help: str
     path: str
     """Dotted name of its module, below `llmflowlab.cli`."""
-    leaves_sessions: bool = False
-    """Whether sessions may be on their way to MLflow at its end, which are then waited for."""
 
     def load(self) -> CommandModule:
         """Import its module."""
@@ -59,13 +57,11 @@ COMMANDS: dict[str, Command] = {
             "chat",
             "talk with a model; without --message, one prompt per line",
             "chat.chat_command",
-            leaves_sessions=True,
         ),
         Command(
             "evaluate",
             "ask models questions with known answers and compare",
             "evaluate.evaluate_command",
-            leaves_sessions=True,
         ),
         Command(
             "plan",

@@ -105,6 +105,7 @@ def _read(app: App, provider: str | None) -> tuple[ModelComparison, Sequence[Ses
     # Imported here: the parts of the past take a moment to load.
     from llmflowlab.lab.info import read_past
 
+    app.show_on_the_way()
     past = read_past(app.lab, provider, app.screen.note)
     return compare(past.sessions, past.evaluations), past.sessions
 

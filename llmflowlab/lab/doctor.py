@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, TypeAlias
 
 from llmflowlab.errors import LabError
+from llmflowlab.lab.deliverer import on_the_way
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.factory import provider_class
@@ -183,15 +184,15 @@ def _tracking(lab: Lab) -> Diagnosis:
 
 
 def _journals(lab: Lab) -> Diagnosis:
-    folder = lab.settings.journals_dir
-    waiting = len(list(folder.glob("*.jsonl"))) if folder.is_dir() else 0
-    if not waiting:
+    said = on_the_way(lab.settings)
+    if said is None:
         return Diagnosis(name="Journals", state="ok", text="everything is delivered to MLflow")
     return Diagnosis(
         name="Journals",
         state="note",
-        text=f"{plural(waiting, 'session')} not yet delivered to MLflow",
-        remedy="The next start of the menu or of a chat delivers them.",
+        text=f"{plural(said.sessions, 'session')} still on the way to MLflow"
+        + (f"; the last attempt: {said.problem}" if said.problem else ""),
+        remedy="Every command hands over what is left; a chat under way stays until it ends.",
     )
 
 

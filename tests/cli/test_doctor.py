@@ -82,7 +82,7 @@ def test_sessions_that_are_not_delivered_are_counted(settings: Settings) -> None
     for number in range(2):
         (settings.journals_dir / f"chat-{number}.jsonl").write_text("{}\n", encoding="utf-8")
     check = checked(FakeApp(settings), "Journals")
-    assert (check.state, check.text) == ("note", "2 sessions not yet delivered to MLflow")
+    assert (check.state, check.text) == ("note", "2 sessions still on the way to MLflow")
 
 
 def test_a_bad_price_file_is_found(settings: Settings) -> None:

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import threading
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -280,16 +281,23 @@ def test_the_server_gets_the_labs_store_and_its_end_is_told(
 ) -> None:
     started: list[list[str]] = []
 
+    answers = (
+        "import socket, sys\n"
+        "print('MLflow says why', flush=True)\n"
+        "with socket.create_server(('127.0.0.1', int(sys.argv[1]))) as server: server.accept()\n"
+    )
+
     class Server(subprocess.Popen):
-        def __init__(self, arguments: list[str], **more: object) -> None:
+        def __init__(self, arguments: list[str], **more: Any) -> None:
             started.append(arguments)
-            super().__init__(
-                [arguments[0], "-c", f"raise SystemExit({code})"], start_new_session=True
-            )
+            port = arguments[arguments.index("--port") + 1]
+            listens = "" if code else answers
+            program = f"{listens}print('MLflow says why'); raise SystemExit({code})"
+            super().__init__([arguments[0], "-c", program, port], **more)
 
     monkeypatch.setattr(subprocess, "Popen", Server)
     if code:
-        with pytest.raises(ConfigurationError, match="ended with code 1"):
+        with pytest.raises(ConfigurationError, match='ended with code 1: "MLflow says why"'):
             mlflow_ui.open_pages(FakeApp(settings), port=5000)
     else:
         assert mlflow_ui.open_pages(FakeApp(settings), port=5000) == 0
@@ -299,7 +307,11 @@ def test_the_server_gets_the_labs_store_and_its_end_is_told(
     assert store == f"sqlite:///{settings.home.as_posix()}/mlflow.db"
     assert root == (settings.home / "mlartifacts").as_uri()
     assert arguments[arguments.index("--host") + 1] == "127.0.0.1"
-    assert "MLflow at http://127.0.0.1:50" in capsys.readouterr().out
+    seen = capsys.readouterr()
+    # Said when the port answers, and not before; the server's own words stay out of the terminal.
+    assert ("ready: MLflow at http://127.0.0.1:50" in seen.out) is (code == 0)
+    assert "MLflow says why" not in seen.out + seen.err
+    assert "MLflow says why" in (settings.state_dir / "ui.log").read_text("utf-8")
 
 
 def test_ctrl_c_ends_the_server_and_what_it_started(
@@ -316,12 +328,11 @@ def test_ctrl_c_ends_the_server_and_what_it_started(
             )
             servers.append(self)
 
-        def wait(self, timeout: float | None = None) -> int:
-            if timeout is None:
-                assert self.stdout is not None
-                self.stdout.readline()
+        def poll(self) -> int | None:
+            # Before it answers: that moment is the longest.
+            if not self.stdout.closed and self.stdout.readline():
                 raise KeyboardInterrupt
-            return super().wait(timeout)
+            return super().poll()
 
     monkeypatch.setattr(subprocess, "Popen", Server)
     assert mlflow_ui.open_pages(FakeApp(settings), port=5000) == 0

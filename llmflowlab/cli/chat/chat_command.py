@@ -43,6 +43,7 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="a prompt; may be given several times, the conversation goes on",
     )
+    parser.add_argument("--wait", action="store_true", help="end only when MLflow has the session")
     add_json(parser)
 
 
@@ -63,6 +64,8 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     interactive = sys.stdin.isatty() and not messages and not arguments.json
     if arguments.model is None and not interactive:
         raise InputError("Say which model to talk with: --model provider:model (try guide:docs).")
+    # Whoever waits for the run delivers it here; a person's chat is in MLflow while it goes on.
+    app.lab.hands_over = not (interactive or arguments.wait or arguments.json)
     provider = app.lab.provider(arguments.model) if arguments.model else choose_model(app)
     parameters = Parameters(
         temperature=arguments.temperature,

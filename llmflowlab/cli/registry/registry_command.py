@@ -52,6 +52,7 @@ def _list(app: App, arguments: argparse.Namespace) -> int:
     registry = Registry(app.lab)
     models = registry.models(arguments.name)
     evaluations = registry.evaluations(models)
+    app.show_on_the_way()
     give(
         arguments.json,
         lambda: models_json(models, evaluations),
