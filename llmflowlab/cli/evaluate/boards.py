@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from llmflowlab.cli.formatting import dollars
 from llmflowlab.cli.ui.screen import Table
+from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words
 from llmflowlab.evaluation.conclude.results import SMALL_GROUP, EvaluationResult
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 
@@ -34,13 +35,15 @@ def leaderboard_table(result: EvaluationResult) -> Table | None:
                 dollars(candidate.cost_usd),
             )
         )
-    shared = len({entry.rank for entry in board}) < len(board)
+    notes = [over] if (over := clusters_in_words(result.plan)) is not None else []
+    if len({entry.rank for entry in board}) < len(board):
+        notes.append("Those who share a rank could not be told apart.")
     return Table(
         title=f"Leaderboard by {scorer}",
         columns=("rank", "model", "mean", "95 % interval", "mean s", "cost"),
         rows=tuple(rows),
         numbers=frozenset({0, 2, 3, 4, 5}),
-        notes=("Those who share a rank could not be told apart.",) if shared else (),
+        notes=tuple(notes),
     )
 
 

@@ -241,6 +241,7 @@ class EvaluationResult:
                 "rows": len(dataset.rows),
                 "digest": dataset.digest,
             },
+            "cluster": self.plan.cluster_json(),
             "judge": self.plan.judge_label,
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "comparisons": [comparison.to_json() for comparison in self.comparisons],

@@ -81,6 +81,7 @@ class Recording:
                         "llmflowlab.dataset_digest": plan.dataset.digest,
                         "llmflowlab.scorers": self._scorers(),
                         "llmflowlab.questions": str(len(set(plan.questions))),
+                        "llmflowlab.clusters": str(len(set(plan.clusters))),
                     },
                 ),
                 parent=self.parent,
@@ -108,6 +109,7 @@ class Recording:
             "scorers": ", ".join(plan.scorers),
             "judge": plan.judge_label or "none",
             "trials": str(plan.trials),
+            "cluster": plan.cluster or "none",
         }
 
     def _scorers(self) -> str:

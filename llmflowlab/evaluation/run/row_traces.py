@@ -13,8 +13,10 @@ from llmflowlab.evaluation.scores import Score
 from llmflowlab.tracking.evaluation_runs import AssessmentValue, RowTrace
 from llmflowlab.tracking.spans import SpanSpec, TokenUse
 
-__all__ = ["PARTS", "TIMED_OUT", "row_inputs", "row_trace"]
+__all__ = ["CLUSTER", "PARTS", "TIMED_OUT", "row_inputs", "row_trace"]
 
+CLUSTER = "llmflowlab.cluster"
+"""Tag of a row: the number of its question's cluster, where a column makes clusters."""
 PARTS = "llmflowlab.parts"
 """Metadata of an assessment: the statistics of a corpus score, as a JSON array."""
 
@@ -61,6 +63,7 @@ def row_trace(
         spans += [_judge_span(score, end) for score in judged if score.prompt_tokens is not None]
     late = {TIMED_OUT: "true"} if answer.timed_out is not None else {}
     category = {"llmflowlab.category": row.category} if row.category else {}
+    cluster = {} if plan.cluster is None else {CLUSTER: str(plan.clusters[cell.row])}
     return RowTrace(
         trace_id=plan.trace_id(cell),
         run_id=run_id,
@@ -75,7 +78,13 @@ def row_trace(
         expected=(row.accepted or None) if with_scores else None,
         digest=outcome.digest,
         assessments=[assessment(s) for s in outcome.scores.values()] if with_scores else [],
-        tags={"llmflowlab.row": row.id, "llmflowlab.trial": str(cell.trial), **category, **late},
+        tags={
+            "llmflowlab.row": row.id,
+            "llmflowlab.trial": str(cell.trial),
+            **category,
+            **cluster,
+            **late,
+        },
     )
 
 

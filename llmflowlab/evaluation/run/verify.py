@@ -18,8 +18,9 @@ from llmflowlab.evaluation.conclude.counting import score_summary
 from llmflowlab.evaluation.conclude.results import ScoreSummary
 from llmflowlab.evaluation.conclude.table import ScoreTable
 from llmflowlab.evaluation.run.closing import NOT_SCORED
+from llmflowlab.evaluation.run.clustering import cluster_numbers
 from llmflowlab.evaluation.run.plan import Cell
-from llmflowlab.evaluation.run.row_traces import PARTS, TIMED_OUT
+from llmflowlab.evaluation.run.row_traces import CLUSTER, PARTS, TIMED_OUT
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.traits import ScorerKind, ScorerTraits, traits_of
 from llmflowlab.statistics.quantiles import quantile
@@ -108,6 +109,8 @@ def verify_run(store: Store, run_id: str) -> list[FigureCheck]:
         # A comparison that was decided before all rows were asked.
         asked = int(early)
     questions = run.data.tags.get("llmflowlab.questions")
+    # A run from before there were clusters has each question for one.
+    units = run.data.tags.get("llmflowlab.clusters", questions)
     table = _table(
         traces,
         run_id,
@@ -115,7 +118,7 @@ def verify_run(store: Store, run_id: str) -> list[FigureCheck]:
         asked=asked,
         trials=trials,
         by_content=questions is not None,
-        repeated=trials > 1 or (questions is not None and int(questions) < rows),
+        repeated=trials > 1 or (units is not None and int(units) < rows),
     )
     recomputed = _figures(traces, table, asked)
     if questions is None:
@@ -214,8 +217,9 @@ def _table(
         trials: How often each row was asked.
         by_content: Whether rows that ask the same are one question; in a run from before this was
             kept every row was one of its own.
-        repeated: Whether any question of the evaluation is asked more than once.
+        repeated: Whether any question of the evaluation is asked more than once, or shares a cluster.
     """
+    shared: dict[int, str] = {}
     rows: dict[tuple[str, str], int] = {}
     numbers: dict[str, int] = {}
     places = []
@@ -223,15 +227,19 @@ def _table(
         name = trace.info.tags["llmflowlab.row"]
         question = _question(trace) if by_content else name
         places.append(rows.setdefault((name, question), len(rows)))
+        if CLUSTER in trace.info.tags:
+            shared[places[-1]] = trace.info.tags[CLUSTER]
         numbers.setdefault(question, len(numbers))
     unseen = asked // trials - len(rows)
+    asks = [
+        *(numbers[question] for _, question in rows),
+        *range(len(numbers), len(numbers) + unseen),
+    ]
     table = ScoreTable(
         traits,
         candidates=1,
-        questions=[
-            *(numbers[question] for _, question in rows),
-            *range(len(numbers), len(numbers) + unseen),
-        ],
+        questions=asks,
+        clusters=cluster_numbers(asks, [shared.get(place) for place in range(len(asks))]),
         trials=trials,
         repeated=repeated,
     )
