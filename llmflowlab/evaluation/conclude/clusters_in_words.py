@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from llmflowlab.data.names import NAMES, fold
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.run.clustering import cluster_numbers, cluster_values
@@ -58,6 +60,6 @@ def cluster_remark(plan: EvaluationPlan) -> str | None:
         if shared and 1 < shared < questions:
             return (
                 f"{len(values):,} rows share {len(set(values)):,} passages: consider --cluster "
-                f"{column!r}."
+                f"{shlex.quote(column)}."
             )
     return None
