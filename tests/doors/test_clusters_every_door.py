@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,9 @@ def home(
         for name, value in {**server.environment(), "LLMFLOWLAB_HOME": str(tmp_path)}.items():
             monkeypatch.setenv(name, value)
         yield tmp_path
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 OPTIONS = ("--data", "asked.csv", "--model", "openai:gpt-4.1-mini", "--scorer", "contains")

@@ -67,7 +67,7 @@ def test_the_order_of_values_changes_nothing_and_the_scale_may_be_turned():
 def test_equal_values_are_never_taken_for_certain(n, value):
     low, high = betting_bounds(np.full(n, value))
     assert 0 <= low <= value <= high <= 1
-    assert high - low > 2 / (n + 1)
+    assert high - low >= 2 / (n + 1)
 
 
 def test_clusters_of_one_are_the_values_themselves():

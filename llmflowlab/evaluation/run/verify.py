@@ -23,6 +23,7 @@ from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.run.row_traces import CLUSTER, PARTS, TIMED_OUT
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.traits import ScorerKind, ScorerTraits, traits_of
+from llmflowlab.statistics.intervals import bootstrap_interval
 from llmflowlab.statistics.quantiles import quantile
 from llmflowlab.tracking.store import Store, safe_uri
 
@@ -123,6 +124,8 @@ def verify_run(store: Store, run_id: str) -> list[FigureCheck]:
     recomputed = _figures(traces, table, asked)
     if questions is None:
         recomputed |= _means_over_answers(table)
+    if "llmflowlab.clusters" not in run.data.tags:
+        recomputed |= _bootstrapped(table)
     reported = run.data.metrics
     checks = [
         FigureCheck(name, reported.get(name), recomputed.get(name))
@@ -258,6 +261,17 @@ def _means_over_answers(table: ScoreTable) -> dict[str, float]:
         values = table.values(0, scorer)
         if traits.figure is None and values.size:
             found[f"{scorer}/mean"] = math.fsum(values) / values.size
+    return found
+
+
+def _bootstrapped(table: ScoreTable) -> dict[str, float]:
+    """Return the intervals of a run from before betting took the bootstrap's place where little is seen."""
+    found = {}
+    for scorer, traits in table.traits.items():
+        means = table.by_question(0, scorer)
+        if traits.figure is None and means.size and not table.exact(scorer):
+            interval = bootstrap_interval(means)
+            found |= {f"{scorer}/ci_low": interval.low, f"{scorer}/ci_high": interval.high}
     return found
 
 
