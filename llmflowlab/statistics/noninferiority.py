@@ -71,7 +71,9 @@ def non_inferior(
     score interval (Liu et al. 2002, Statistics in Medicine 21:231–245), corrected for continuity by a
     quarter of a row: without it the error is up to 6 % where 5 % are promised, with it below 5 % at all
     sizes, margins and shares of discordant rows that were computed. Others: of `difference_interval`
-    and Student's t the wider, as the bootstrap is too narrow at one end.
+    and Student's t the wider, as the bootstrap is too narrow at one end, and a quarter of a row more, as
+    grades that are nearly all equal jump like yes and no: it is 5.8 % without (1,000 rows, one in 25 the
+    worst).
 
     Args:
         baseline: Scores of what is in place, 0 to 1.
@@ -101,9 +103,10 @@ def non_inferior(
     else:
         interval = difference_interval(*totals(differences, clusters), confidence=confidence)
         mean, half = float(differences.mean()), _student(differences, clusters, error)
+        step = _CORRECTION / n
         # A difference of two scores lies between −1 and 1, and so do its bounds.
-        low = max(-1.0, min(interval.low, mean - half))
-        high = min(1.0, max(interval.high, mean + half))
+        low = max(-1.0, min(interval.low, mean - half) - step)
+        high = min(1.0, max(interval.high, mean + half) + step)
     return NonInferiority(
         n=n,
         difference=math.fsum(differences) / n,

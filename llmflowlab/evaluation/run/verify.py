@@ -266,7 +266,7 @@ def _means_over_answers(table: ScoreTable) -> dict[str, float]:
 
 def _bootstrapped(table: ScoreTable) -> dict[str, float]:
     """Return the intervals of a run from before betting took the bootstrap's place where little is seen."""
-    found = {}
+    found: dict[str, float] = {}
     for scorer, traits in table.traits.items():
         means = table.by_question(0, scorer)
         if traits.figure is None and means.size and not table.exact(scorer):
