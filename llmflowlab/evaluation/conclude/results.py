@@ -241,7 +241,6 @@ class EvaluationResult:
                 "rows": len(dataset.rows),
                 "digest": dataset.digest,
             },
-            "cluster": self.plan.cluster_json(),
             "judge": self.plan.judge_label,
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "comparisons": [comparison.to_json() for comparison in self.comparisons],
@@ -264,6 +263,7 @@ class EvaluationResult:
                 else self.recommendation.to_json([c.label for c in self.plan.candidates])
             ),
             "sequential": None if self.sequential is None else self.sequential.to_json(),
+            "cluster": self.plan.cluster_json(),
         }
 
     def _rank(self, entry: Rank) -> dict[str, Any]:
