@@ -13,10 +13,12 @@ from llmflowlab.data.dataset import Dataset, load_dataset, sample
 from llmflowlab.data.shipped import shipped_benchmark
 from llmflowlab.data.stratified import stratified_sample
 from llmflowlab.errors import ConfigurationError, InputError
+from llmflowlab.evaluation.conclude.clusters_in_words import cluster_remark
 from llmflowlab.evaluation.conclude.recommendation import DEFAULT_MARGIN
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.judging import JUDGED, PREFERENCE
 from llmflowlab.evaluation.judging.scorer import panel_of
+from llmflowlab.evaluation.run.clustering import cluster_column
 from llmflowlab.evaluation.run.engine import (
     EngineResources,
     EvaluationSnapshot,
@@ -287,8 +289,11 @@ def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, lis
         order_seed=request.seed,
         margin=DEFAULT_MARGIN if request.margin is None else request.margin,
         margin_asked=request.margin is not None,
+        cluster=None if request.cluster is None else cluster_column(dataset, request.cluster),
     )
     refuse_undecidable(plan, harness=request.harness)
+    if (remark := cluster_remark(plan)) is not None:
+        remarks.append(remark)
     return plan, [*dataset.warnings, *remarks]
 
 

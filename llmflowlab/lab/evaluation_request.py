@@ -52,6 +52,8 @@ class EvaluationRequest:
     sample: int | None = None
     stratify: Stratum | None = None
     """Draw the sample so that each of these keeps its share."""
+    cluster: str | None = None
+    """Column whose value questions share that are one unit of intervals and tests."""
     seed: int = 0
     concurrency: int | None = None
     fresh: bool = False

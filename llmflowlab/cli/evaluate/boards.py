@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from llmflowlab.cli.formatting import dollars
 from llmflowlab.cli.ui.screen import Table
+from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words
 from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
 from llmflowlab.evaluation.conclude.results import SMALL_GROUP, EvaluationResult
 from llmflowlab.evaluation.scorers.ranking import main_scorer
@@ -37,7 +38,7 @@ def leaderboard_table(result: EvaluationResult) -> Table | None:
                 dollars(candidate.cost_usd),
             )
         )
-    notes = []
+    notes = [over] if (over := clusters_in_words(result.plan)) is not None else []
     if len({entry.rank for entry in board}) < len(board):
         notes.append("Those who share a rank could not be told apart.")
     return Table(

@@ -104,6 +104,12 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
         choices=["category", "language"],
         help="with --sample: each category or language keeps its share",
     )
+    add(
+        "--cluster",
+        metavar="COLUMN",
+        help="questions with the same value there (a passage, a document) are one unit of intervals "
+        "and tests",
+    )
     add("--trials", type=whole, default=1, metavar="N", help="ask every question N times")
     add(
         "--until-decided",
@@ -170,6 +176,7 @@ def evaluation_request(
         margin=arguments.margin or arguments.until_decided,
         sample=arguments.sample,
         stratify=arguments.stratify,
+        cluster=arguments.cluster,
         seed=arguments.seed,
         concurrency=arguments.concurrency,
         trials=arguments.trials,

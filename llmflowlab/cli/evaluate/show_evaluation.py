@@ -8,6 +8,7 @@ from typing import Any
 from llmflowlab.cli.evaluate.boards import group_tables, leaderboard_table, repeats_table
 from llmflowlab.cli.formatting import dollars, number_or_none, plural
 from llmflowlab.cli.ui.screen import Screen, Table
+from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words
 from llmflowlab.evaluation.conclude.conclusions import conclude
 from llmflowlab.evaluation.conclude.remedies import not_scored, remedies
 from llmflowlab.evaluation.conclude.results import EvaluationResult, ScoreSummary
@@ -37,6 +38,8 @@ def describe_plan(plan: EvaluationPlan, figures: Estimate) -> list[str]:
         f"scorers: {', '.join(plan.scorers)}"
         + (f" (judge: {plan.judge_label})" if plan.judge else ""),
     ]
+    if (over := clusters_in_words(plan)) is not None:
+        lines.append(over)
     calls = f"calls: {figures.calls:,} to candidates"
     if figures.judge_calls:
         calls += f", up to {figures.judge_calls:,} to the judge"
@@ -88,6 +91,7 @@ def plan_document(plan: EvaluationPlan, figures: Estimate) -> dict[str, Any]:
         "scorers": list(plan.scorers),
         "judge": plan.judge_label,
         "trials": plan.trials,
+        "cluster": plan.cluster_json(),
         "calls": {
             "candidates": figures.calls,
             "reused": figures.reused,
@@ -127,6 +131,9 @@ def _score_table(result: EvaluationResult) -> Table:
                 )
             )
     notes = [f"{scorer}: {doubt}." for scorer, doubt in result.table.doubts.items()]
+    over = clusters_in_words(result.plan)
+    if over is not None and len(result.candidates) == 1:
+        notes.append(over)
     notes += [*not_scored(result.candidates), *remedies(result.candidates)]
     return Table(
         title="Scores",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -45,6 +46,7 @@ def measure_table(plan: EvaluationPlan, answers: Mapping[Cell, AnswerRecord]) ->
         },
         candidates=len(plan.candidates),
         questions=plan.questions,
+        clusters=plan.clusters,
         trials=plan.trials,
     )
     for cell, answer in answers.items():
@@ -74,6 +76,7 @@ class _Case:
             binary=self.pairs.exact,
             bounded=self.pairs.traits.scale is not None,
             confidence=1 - level,
+            clusters=self.pairs.clusters,
         )
 
 
@@ -139,7 +142,12 @@ def _cases(table: ScoreTable) -> Iterator[_Case]:
                 p_value = None if drawn is None else drawn.p_value
             else:
                 drawn = None
-                p_value = p_value_of(pairs.a.tolist(), pairs.b.tolist(), binary=pairs.exact)
+                p_value = p_value_of(
+                    pairs.a.tolist(),
+                    pairs.b.tolist(),
+                    binary=pairs.exact,
+                    clusters=pairs.clusters,
+                )
             yield _Case(
                 first=first,
                 second=second,
@@ -208,5 +216,6 @@ def _visible(comparison: Comparison, table: ScoreTable) -> float | None:
     if test is None or table.traits[comparison.scorer].figure is not None:
         return None
     if test.discordance is None:
-        return visible_degrees(test.n, test.deviation, alpha=comparison.level)
+        deviation = test.deviation * math.sqrt(test.design_effect)
+        return visible_degrees(test.n, deviation, alpha=comparison.level)
     return visible_yes_no(test.n, test.discordance, alpha=comparison.level)

@@ -123,7 +123,11 @@ def _contest(
             for index, column in columns.items()
         ]
     )
-    values = values[:, ~np.isnan(values).any(axis=0)]
+    known = ~np.isnan(values).any(axis=0)
+    clusters = next(iter(columns.values())).clusters_of(known)
+    values = values[:, known]
     if not traits.higher_is_better:
         values = low + high - values
-    return probability_best({names[index]: row for index, row in zip(columns, values, strict=True)})
+    return probability_best(
+        {names[index]: row for index, row in zip(columns, values, strict=True)}, clusters=clusters
+    )

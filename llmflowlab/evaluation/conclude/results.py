@@ -268,6 +268,7 @@ class EvaluationResult:
                 else self.recommendation.to_json([c.label for c in self.plan.candidates])
             ),
             "sequential": None if self.sequential is None else self.sequential.to_json(),
+            "cluster": self.plan.cluster_json(),
         }
 
     def _rank(self, entry: Rank) -> dict[str, Any]:

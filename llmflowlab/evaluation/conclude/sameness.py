@@ -43,7 +43,9 @@ def equivalences(
         unfinished: Why no verdict may be given; None where the evaluation is whole.
     """
     p_values = [
-        equivalence_p_value(pairs.a, pairs.b, margin.value, binary=pairs.exact)
+        equivalence_p_value(
+            pairs.a, pairs.b, margin.value, binary=pairs.exact, clusters=pairs.clusters
+        )
         if pairs.traits.figure is None
         else None
         for pairs, _ in compared

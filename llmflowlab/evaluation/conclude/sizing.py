@@ -23,6 +23,7 @@ from llmflowlab.evaluation.run.experience import (
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Outcome
 from llmflowlab.evaluation.run.plan import EvaluationPlan
+from llmflowlab.statistics.clusters import design_effect
 from llmflowlab.statistics.paired import differences_of
 from llmflowlab.statistics.planning import (
     roughly_visible,
@@ -131,19 +132,21 @@ def _pairs_of(
         if pairs.n < _FEWEST:
             continue
         differences = differences_of(pairs.a, pairs.b)
-        spread = Spread(binary=binary, value=_spread(differences, binary), rows=pairs.n)
+        value = _spread(differences, binary, design_effect(differences, pairs.clusters))
+        spread = Spread(binary=binary, value=value, rows=pairs.n)
         if widest is None or spread.value > widest.value:
             widest = spread
     return widest
 
 
-def _spread(differences: np.ndarray, binary: bool) -> float:
+def _spread(differences: np.ndarray, binary: bool, effect: float) -> float:
+    """Return it so that questions in clusters count as one by one; `effect` is their design effect."""
     n = differences.size
     if binary:
         # One more of each: that none was seen on 50 rows does not mean that there are none.
         return float(np.count_nonzero(differences) + 1) / (n + 2)
     # One more, half the scale away, for the same reason.
-    return math.sqrt(float(differences.var(ddof=1)) + 0.25 / n)
+    return math.sqrt(effect * float(differences.var(ddof=1)) + 0.25 / n)
 
 
 def comparisons_of(plan: EvaluationPlan) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words
 from llmflowlab.evaluation.conclude.conclusions import conclude
 from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
 from llmflowlab.evaluation.conclude.remedies import not_scored, remedies
@@ -38,6 +39,8 @@ def markdown_summary(result: EvaluationResult) -> str:
         f"evaluation {escaped(plan.evaluation_id)}",
         "",
     ]
+    if (over := clusters_in_words(plan)) is not None:
+        lines += [escaped(over), ""]
     if result.interrupted:
         lines += ["**Interrupted**: the figures cover what was answered until then.", ""]
     lines += _gates(result.gates)

@@ -14,6 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words
 from llmflowlab.evaluation.conclude.conclusions import conclude
 from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
 from llmflowlab.evaluation.conclude.remedies import remedies
@@ -143,7 +144,9 @@ def _number(value: object) -> str:
 def _scores(result: EvaluationResult) -> str:
     main = main_scorer(result.plan.scorers)
     others = [scorer for scorer in result.plan.scorers if scorer != main]
-    parts = [_leaderboard(result, main)]
+    over = clusters_in_words(result.plan)
+    parts = [] if over is None else [f"<p>{escape(over)}</p>"]
+    parts.append(_leaderboard(result, main))
     parts += [f"<p>{escape(sentence)}</p>" for sentence in remedies(result.candidates)]
     if others:
         tables = "".join(_leaderboard(result, scorer) for scorer in others)

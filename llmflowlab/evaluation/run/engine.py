@@ -130,6 +130,7 @@ class _Run:
             exact=traits.exact(repeated=plan.repeated),
             candidates=len(plan.candidates),
             questions=plan.questions,
+            clusters=plan.clusters,
         )
         self.decider = None if plan.until_decided is None else Decider(plan, main)
         self.interrupted = False

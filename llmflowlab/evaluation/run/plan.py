@@ -14,6 +14,7 @@ from llmflowlab.candidate import Candidate
 from llmflowlab.data.conversation_rows import conversation_from_json, conversation_request
 from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.errors import InputError
+from llmflowlab.evaluation.run.clustering import cluster_numbers, cluster_values
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.messages import Message, Request
 from llmflowlab.text.digests import digest_of
@@ -65,8 +66,12 @@ class EvaluationPlan:
     """How much worse than the best a cheaper candidate may be, in points of 1."""
     margin_asked: bool = False
     """Whether somebody named it: then "the same within it" is a verdict of comparisons."""
+    cluster: str | None = None
+    """The dataset's column whose value questions share that belong together, such as a passage."""
     questions: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
     """For each row, which question it asks: rows that ask the same again share a number."""
+    clusters: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
+    """For each row, the cluster of its question; without a column each question is one of its own."""
     _repeats: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
     """For each row, how often the same was asked in rows before it."""
 
@@ -93,11 +98,21 @@ class EvaluationPlan:
             questions.append(numbers.setdefault(asked, len(numbers)))
         object.__setattr__(self, "_repeats", tuple(repeats))
         object.__setattr__(self, "questions", tuple(questions))
+        clusters = tuple(questions)
+        if self.cluster is not None:
+            clusters = cluster_numbers(questions, cluster_values(self.dataset, self.cluster))
+        object.__setattr__(self, "clusters", clusters)
 
     @property
     def repeated(self) -> bool:
-        """Whether any question is asked more than once, in trials or in rows."""
-        return self.trials > 1 or len(set(self.questions)) < len(self.questions)
+        """Whether any question is asked more than once, in trials or in rows, or shares its cluster."""
+        return self.trials > 1 or len(set(self.clusters)) < len(self.clusters)
+
+    def cluster_json(self) -> dict[str, Any] | None:
+        """Return what documents say of the clusters; None without a column of them."""
+        if self.cluster is None:
+            return None
+        return {"column": self.cluster, "clusters": len(set(self.clusters))}
 
     @property
     def judges(self) -> tuple[str, ...]:
@@ -119,11 +134,16 @@ class EvaluationPlan:
         """Indices of the rows in the order in which they are asked.
 
         A comparison that may end early asks in random order: files are often sorted, and its end must
-        not depend on what happens to stand first.
+        not depend on what happens to stand first. The rows of a cluster follow each other there.
         """
         order = list(range(len(self.dataset.rows)))
         if self.until_decided is not None:
             random.Random(f"{self.dataset.digest}:{self.order_seed}").shuffle(order)  # noqa: S311
+            if self.cluster is not None:
+                first: dict[int, int] = {}
+                for place, row in enumerate(order):
+                    first.setdefault(self.clusters[row], place)
+                order.sort(key=lambda row: first[self.clusters[row]])
         return order
 
     def cells(self) -> Sequence[Cell]:
@@ -179,6 +199,7 @@ class EvaluationPlan:
             "order_seed": self.order_seed,
             "margin": self.margin,
             "margin_asked": self.margin_asked,
+            "cluster": self.cluster,
         }
 
     @classmethod
@@ -200,6 +221,7 @@ class EvaluationPlan:
             order_seed=values.get("order_seed", 0),
             margin=values.get("margin", 0.02),
             margin_asked=values.get("margin_asked", False),
+            cluster=values.get("cluster"),
         )
 
 

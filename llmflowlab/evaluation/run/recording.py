@@ -82,6 +82,7 @@ class Recording:
                         "llmflowlab.scorers": self._scorers(),
                         "llmflowlab.questions": str(len(set(plan.questions))),
                         **({GIVEN_COLUMN: spec.column} if spec.column is not None else {}),
+                        "llmflowlab.clusters": str(len(set(plan.clusters))),
                     },
                 ),
                 parent=self.parent,
@@ -109,6 +110,7 @@ class Recording:
             "scorers": ", ".join(plan.scorers),
             "judge": plan.judge_label or "none",
             "trials": str(plan.trials),
+            "cluster": plan.cluster or "none",
         }
 
     def _scorers(self) -> str:

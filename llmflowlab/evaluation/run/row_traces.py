@@ -13,8 +13,10 @@ from llmflowlab.evaluation.scores import Score
 from llmflowlab.tracking.evaluation_runs import AssessmentValue, RowTrace
 from llmflowlab.tracking.spans import SpanSpec, TokenUse
 
-__all__ = ["GIVEN_COLUMN", "PARTS", "TIMED_OUT", "row_inputs", "row_trace"]
+__all__ = ["CLUSTER", "GIVEN_COLUMN", "PARTS", "TIMED_OUT", "row_inputs", "row_trace"]
 
+CLUSTER = "llmflowlab.cluster"
+"""Tag of a row: the number of its question's cluster, where a column makes clusters."""
 PARTS = "llmflowlab.parts"
 """Metadata of an assessment: the statistics of a corpus score, as a JSON array."""
 
@@ -65,6 +67,7 @@ def row_trace(
     late = {TIMED_OUT: "true"} if answer.timed_out is not None else {}
     category = {"llmflowlab.category": row.category} if row.category else {}
     given = {GIVEN_COLUMN: column} if column is not None else {}
+    cluster = {} if plan.cluster is None else {CLUSTER: str(plan.clusters[cell.row])}
     return RowTrace(
         trace_id=plan.trace_id(cell),
         run_id=run_id,
@@ -84,6 +87,7 @@ def row_trace(
             "llmflowlab.trial": str(cell.trial),
             **category,
             **given,
+            **cluster,
             **late,
         },
     )
