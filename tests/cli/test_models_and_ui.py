@@ -18,6 +18,7 @@ from llmflowlab.providers.base import ModelInfo, PullProgress, Readiness
 from llmflowlab.providers.scripted import ScriptedProvider
 from llmflowlab.settings import Settings, load_settings
 from tests.cli.fakes import FakeApp, FakeChecks, Typing
+from tests.loopback.server import closed_port
 from tests.patience import PATIENCE
 
 LISTINGS = {
@@ -296,6 +297,8 @@ def test_the_server_gets_the_labs_store_and_its_end_is_told(
             super().__init__([arguments[0], "-c", program, port], **more)
 
     monkeypatch.setattr(subprocess, "Popen", Server)
+    port = closed_port()
+    monkeypatch.setattr(mlflow_ui, "free_port", lambda wanted: port)
     if code:
         with pytest.raises(ConfigurationError, match='ended with code 1: "MLflow says why"'):
             mlflow_ui.open_pages(FakeApp(settings), port=5000)
@@ -309,7 +312,7 @@ def test_the_server_gets_the_labs_store_and_its_end_is_told(
     assert arguments[arguments.index("--host") + 1] == "127.0.0.1"
     seen = capsys.readouterr()
     # Said when the port answers, and not before; the server's own words stay out of the terminal.
-    assert ("ready: MLflow at http://127.0.0.1:50" in seen.out) is (code == 0)
+    assert (f"ready: MLflow at http://127.0.0.1:{port} " in seen.out) is (code == 0)
     assert "MLflow says why" not in seen.out + seen.err
     assert "MLflow says why" in (settings.state_dir / "ui.log").read_text("utf-8")
 

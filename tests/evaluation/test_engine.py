@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 from pathlib import Path
 
 import mlflow
@@ -205,3 +206,25 @@ def test_a_store_that_is_down_loses_no_figure(home, ledger, tmp_path):
     later = run(home, ledger, tmp_path, [TableModel("one", home, {})])
     assert later.problems == ()
     assert later.candidates[0].answered == 4
+
+
+def test_ctrl_c_that_comes_where_python_can_only_print_it_stops_all_the_same(
+    home, ledger, tmp_path
+):
+    class Dropped:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    model = TableModel("one", home, GOOD)
+    seen: list[str] = []
+
+    def tell(snapshot):
+        if not seen:
+            Dropped()
+        seen.append(snapshot.phase)
+
+    made = plan(dataset(tmp_path), candidates=[spec(model.reference)])
+    work = bench(home, [model], ledger, tmp_path)
+    result = run_evaluation(made, work, on_progress=tell)
+    assert result.interrupted
+    assert ledger.evaluation(made.evaluation_id).state == "interrupted"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -10,7 +9,6 @@ from decimal import Decimal
 
 from llmflowlab.cli.evaluate.controls import Controls
 from llmflowlab.cli.formatting import dollars
-from llmflowlab.cli.interrupt import interruptible
 from llmflowlab.cli.ui.screen import LiveDisplay, Screen, Table
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.standing import InterimScore
@@ -28,8 +26,8 @@ _WINDOW = 20.0
 
 def watched(screen: Screen, prepared: PreparedEvaluation) -> EvaluationResult:
     """Run a prepared evaluation under a view of how far it is."""
-    with interruptible() as pressed, screen.live() as display:
-        result = run(prepared, LiveView(prepared.plan, prepared.steering, display, pressed=pressed))
+    with screen.live() as display:
+        result = run(prepared, LiveView(prepared.plan, prepared.steering, display))
     for sentence in prepared.told():
         screen.note(sentence)
     return result
@@ -43,7 +41,6 @@ class LiveView:
         steering: Its wheel.
         display: Where it is shown.
         clock: Seconds that only grow.
-        pressed: Set by Ctrl-C, which is heard at the next snapshot.
     """
 
     def __init__(
@@ -53,9 +50,7 @@ class LiveView:
         display: LiveDisplay,
         *,
         clock: Callable[[], float] = time.monotonic,
-        pressed: threading.Event | None = None,
     ) -> None:
-        self._ctrl_c = pressed or threading.Event()
         self._plan = plan
         self._steering = steering
         self._display = display
@@ -69,11 +64,8 @@ class LiveView:
         """Take note of a snapshot and show it where that is due.
 
         Raises:
-            KeyboardInterrupt: The person pressed `q` or Ctrl-C.
+            KeyboardInterrupt: The person pressed `q`.
         """
-        if self._ctrl_c.is_set():
-            self._ctrl_c.clear()
-            raise KeyboardInterrupt
         now = self._clock()
         asking = snapshot.phase in {"answering", "scoring"}
         pressed = self._controls.press(self._display.keys(), may_stop=asking)

@@ -7,6 +7,7 @@ written while other answers are still under way.
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -16,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.asking.interruption import interruptible, raising
 from llmflowlab.asking.pacing import Limiter, limiter_for
 from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.answers import AnswerRecord
@@ -72,13 +74,13 @@ def run_evaluation(
         TrackingError: The ledger cannot be written; what was answered before is kept.
         KeyboardInterrupt: At a second Ctrl-C.
     """
-    with held(bench.ledger, plan.evaluation_id):
+    with held(bench.ledger, plan.evaluation_id), interruptible() as pressed:
         created = datetime.now().strftime("%Y-%m-%d %H:%M:%S")
         bench.ledger.begin(plan, created)
         bench.ledger.set_state(plan.evaluation_id, "running")
         # Another process may have worked on it since the budget was made.
         bench.budget.note_spent(bench.ledger.spent(plan.evaluation_id))
-        run = _Run(plan, bench, on_progress or (lambda snapshot: None))
+        run = _Run(plan, bench, on_progress or (lambda snapshot: None), pressed)
         try:
             return run.whole()
         except BaseException:
@@ -97,7 +99,9 @@ class _Run:
         plan: EvaluationPlan,
         bench: EngineResources,
         tell: Callable[[EvaluationSnapshot], None],
+        pressed: threading.Event,
     ) -> None:
+        self.pressed = pressed
         self.plan = plan
         self.bench = bench
         self.tell = tell
@@ -244,12 +248,13 @@ class _Run:
             self.recording = Recording(self.plan, self.bench.settings, self.bench.ledger)
             self.recording.open()
             self.scoring.know(self.answering.answers)
-            self.recording.score_with_mlflow(
-                self.answering.answers,
-                self.scoring,
-                concurrency=self.bench.concurrency,
-                tick=lambda: self.show("scoring"),
-            )
+            with raising():
+                self.recording.score_with_mlflow(
+                    self.answering.answers,
+                    self.scoring,
+                    concurrency=self.bench.concurrency,
+                    tick=lambda: self.show("scoring"),
+                )
         except TrackingError as exc:
             # The answers are safe and the figures can still be shown; the store gets them later.
             self.scoring.score_all(self.answering.answers, concurrency=self.bench.concurrency)
@@ -325,6 +330,9 @@ class _Run:
         ]
 
     def show(self, phase: Phase, detail: str = "") -> None:
+        if self.pressed.is_set() and phase != "done":
+            self.pressed.clear()
+            raise KeyboardInterrupt
         self.follower.look(time.monotonic())
         scored = sum(len(scores) for scores in list(self.scoring.scores.values()))
         self.tell(

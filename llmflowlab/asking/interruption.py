@@ -1,4 +1,4 @@
-"""Keys while models are asked: Ctrl-C is an event instead of an exception, and nothing is echoed.
+"""Ctrl-C as an event instead of an exception, while models are asked.
 
 An exception out of a signal may be raised anywhere, also where Python can only print it and go on: the
 person's wish to stop would be lost.
@@ -7,13 +7,12 @@ person's wish to stop would be lost.
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["interruptible", "unechoed"]
+__all__ = ["interruptible", "raising"]
 
 
 @contextmanager
@@ -36,23 +35,13 @@ def interruptible() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def unechoed() -> Iterator[None]:
-    """Keep the terminal from writing typed keys, `^C` among them, into a live display.
-
-    What is typed ahead is kept for the next prompt. Does nothing where standard input is no terminal,
-    and on Windows, whose console echoes nothing by itself while nobody reads.
-    """
-    if sys.platform == "win32" or not sys.stdin.isatty():
+def raising() -> Iterator[None]:
+    """Have Ctrl-C raise again in a block that never looks at the event."""
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    import termios
-
-    terminal = sys.stdin.fileno()
-    before = termios.tcgetattr(terminal)
-    silent = [*before]
-    silent[3] = before[3] & ~termios.ECHO
-    termios.tcsetattr(terminal, termios.TCSADRAIN, silent)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:
-        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+        signal.signal(signal.SIGINT, before)
