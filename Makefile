@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 UV := $(shell command -v uv 2>/dev/null)
 INSTALL = $(if $(UV),"$(UV)" pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
-LOCK = uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --no-annotate -q
+LOCK = uv pip compile pyproject.toml --extra local --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --no-annotate -q
 # pip wants a hash for a package both with its extra and without it, where different others ask for either.
 WITHOUT_EXTRAS = awk 'function flush() { if (twin) print twin; twin = "" } /^ / { print; if (twin) twin = twin "\n" $$0; next } { flush(); print } /^[^ ]+\[/ { twin = $$0; sub(/\[[^]]*\]/, "", twin) } END { flush() }'
 
