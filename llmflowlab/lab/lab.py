@@ -52,8 +52,12 @@ class Lab:
         self._delivery_lock = threading.Lock()
         self._delivery: Delivery | None = None
 
-    def provider(self, reference: str) -> Provider:
+    def provider(self, reference: str, *, settled: bool = True) -> Provider:
         """Build the model a reference names.
+
+        Args:
+            reference: The model.
+            settled: Whether it must be there; one that is to be fetched is not yet.
 
         Raises:
             InputError: The reference is malformed.
@@ -63,7 +67,7 @@ class Lab:
             return self._build(reference)
         from llmflowlab.providers.factory import build
 
-        return build(reference, self.settings)
+        return build(reference, self.settings, settled=settled)
 
     @cached_property
     def checks(self) -> ReadinessChecks:
@@ -73,6 +77,11 @@ class Lab:
         checks = ReadinessChecks(self.settings)
         checks.start()
         return checks
+
+    def look_again(self, provider: str) -> None:
+        """Look again whether a provider is ready, where anybody has looked at all."""
+        if "checks" in vars(self):
+            self.checks.look_again(provider)
 
     @cached_property
     def prices(self) -> Prices:

@@ -162,7 +162,7 @@ def test_ollama_without_a_model_offers_to_download_one(
     app = FakeApp(settings, providers=[provider], checks=READY)
     assert model_choice.choose_reference(app, "Which?") == "ollama:llama3.2"
     assert capsys.readouterr().err.splitlines() == [
-        "downloading llama3.2 ...",
+        "fetching llama3.2 ...",
         "pulling manifest",
         "pulling 1a2b of 1.0 GB: 0 %",
         "pulling 1a2b of 1.0 GB: 100 %",

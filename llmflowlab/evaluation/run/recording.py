@@ -24,6 +24,7 @@ from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.run.row_traces import row_inputs, row_trace
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.candidates import weights_tag
 from llmflowlab.tracking.evaluation_books import HeldTrace
 from llmflowlab.tracking.evaluation_runs import EvaluationRuns, RunSpec
 from llmflowlab.tracking.store import open_store
@@ -81,6 +82,7 @@ class Recording:
                         "llmflowlab.dataset_digest": plan.dataset.digest,
                         "llmflowlab.scorers": self._scorers(),
                         "llmflowlab.questions": str(len(set(plan.questions))),
+                        **weights_tag(spec),
                     },
                 ),
                 parent=self.parent,

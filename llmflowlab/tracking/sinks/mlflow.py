@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import TrackingError
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.candidates import weights_tag
 from llmflowlab.tracking.cursors import Cursor
 from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.records import SessionStart, TurnRecord
@@ -172,6 +173,7 @@ class MlflowSink:
             "llmflowlab.candidate": candidate.version_digest,
             "mlflow.source.name": "llmflowlab chat",
             "mlflow.source.type": "LOCAL",
+            **weights_tag(candidate),
         }
         if start.continues:
             tags["llmflowlab.continues"] = start.continues
