@@ -51,6 +51,11 @@ DEFAULT_WINDOW = 4096
 """Tokens of a request and its answer; more takes more memory, four times over."""
 LONGEST_ANSWER = 1024
 """Tokens, where no `max_tokens` is set: a small model may never come to an end by itself."""
+LONGEST_IN_A_FORM = 512
+"""Tokens of an answer that a schema holds to its form: inside a text of it, a small model that goes round
+in circles has no way out."""
+REPEAT_PENALTY = 1.1
+"""As Ollama has it: without one, small models say the same sentence until their window is full."""
 _PACKAGE = "xllamacpp"
 _FINISH_REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
@@ -225,6 +230,9 @@ class LocalProvider(Provider):
 
     def _payload(self, request: Request) -> dict[str, Any]:
         parameters = request.parameters
+        most = parameters.max_tokens or LONGEST_ANSWER
+        if request.response_schema is not None:
+            most = min(most, LONGEST_IN_A_FORM)
         values = {
             "temperature": parameters.temperature,
             "top_p": parameters.top_p,
@@ -237,7 +245,8 @@ class LocalProvider(Provider):
         }
         return {
             "messages": request.openai_messages(),
-            "max_tokens": parameters.max_tokens or LONGEST_ANSWER,
+            "max_tokens": most,
+            "repeat_penalty": REPEAT_PENALTY,
             **{name: value for name, value in values.items() if value is not None},
             "stream": True,
             "stream_options": {"include_usage": True},
