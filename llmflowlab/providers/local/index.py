@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
@@ -61,7 +62,11 @@ class Index:
         context = None
         if parts.scheme == "https" and self.certificates:
             context = ssl.create_default_context(cafile=self.certificates)
-        return urlopen(asked, timeout=self.patience, context=context)  # noqa: S310 - as above
+        try:
+            return urlopen(asked, timeout=self.patience, context=context)  # noqa: S310 - as above
+        except HTTPError as exc:
+            exc.close()
+            raise
 
     def address_of(self, project: str, file: str) -> str | None:
         """Return the address of a project's file; None where the index has no such file.

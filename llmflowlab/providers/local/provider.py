@@ -131,6 +131,11 @@ class LocalProvider(Provider):
 
     def stream(self, request: Request) -> Iterator[StreamEvent]:
         asked = time.monotonic()
+        if named(self.model, self.settings).paper.embeds:
+            raise self._error(
+                BadRequest,
+                f"{self.reference} makes embeddings and writes no answers; take another.",
+            )
         engine = self._loaded()
         begun: float | None = None
         reason: str | None = None
