@@ -137,7 +137,7 @@ def evaluation_request(
     if not arguments.model and arguments.resume is None:
         raise InputError(
             "Name at least one model: evaluate --model provider:model "
-            "(guide:docs works without a key)."
+            "(local and guide work without a key)."
         )
     if arguments.model and arguments.resume is not None:
         raise InputError("--resume goes on with the evaluation's own models; leave --model out.")
