@@ -31,9 +31,9 @@ from llmflowlab.providers.base import (
     UsageReport,
 )
 from llmflowlab.providers.factory import build
-from llmflowlab.providers.local import engine, provider
-from llmflowlab.providers.local.engine import LoadFailed
+from llmflowlab.providers.local import llama, provider
 from llmflowlab.providers.local.gguf import NotGguf, read_paper
+from llmflowlab.providers.local.llama import LoadFailed
 from llmflowlab.providers.local.provider import LocalProvider
 from llmflowlab.settings import Settings, load_settings
 from tests.patience import hold
@@ -57,7 +57,7 @@ PROGRESS = chunk(prompt_progress={"total": 12, "cache": 4, "processed": 4})
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     fake = FakeServer()
-    monkeypatch.setattr(engine, "start_server", lambda model, **how: fake)
+    monkeypatch.setattr(llama, "start_server", lambda model, **how: fake)
     monkeypatch.setattr(provider, "find_spec", lambda name: object())
     return fake
 
@@ -110,7 +110,7 @@ def test_loading_and_waiting_for_a_place_are_apart_from_the_answer(
     def wait() -> None:
         clock[0] += 2
 
-    monkeypatch.setattr(engine, "start_server", load)
+    monkeypatch.setattr(llama, "start_server", load)
     server.answers = [[wait, PROGRESS, chunk("x"), *END]]
     model = local(settings)
     last = list(model.stream(asked()))[-1]
@@ -252,7 +252,7 @@ def test_a_file_is_loaded_once_for_all_and_let_go_after_the_last(
         loaded.append(how)
         return server
 
-    monkeypatch.setattr(engine, "start_server", load)
+    monkeypatch.setattr(llama, "start_server", load)
     one, other = local(settings), local(settings, f"{NAME}.gguf")
     assert loaded == []
     one.prepare()
@@ -260,9 +260,9 @@ def test_a_file_is_loaded_once_for_all_and_let_go_after_the_last(
     assert [how["window"] for how in loaded] == [4096]
     one.close()
     one.close()
-    assert len(engine._shared) == 1
+    assert len(llama._shared) == 1
     other.close()
-    assert engine._shared == {}
+    assert llama._shared == {}
     one = local(settings)
     one.prepare()
     one.close()
@@ -326,10 +326,10 @@ def test_what_llama_cpp_does_not_take_and_a_missing_package_are_told(
         return load
 
     model = local(settings)
-    monkeypatch.setattr(engine, "start_server", fails(LoadFailed("no")))
+    monkeypatch.setattr(llama, "start_server", fails(LoadFailed("no")))
     with pytest.raises(NotConfigured, match=r"llama\.cpp cannot load .*take another file"):
         model.prepare()
-    monkeypatch.setattr(engine, "start_server", fails(ImportError("no")))
+    monkeypatch.setattr(llama, "start_server", fails(ImportError("no")))
     with pytest.raises(NotConfigured, match="xllamacpp is missing; run `pip install"):
         model.prepare()
     monkeypatch.setattr(provider, "find_spec", lambda name: None)
@@ -390,7 +390,7 @@ def test_a_model_that_answers_makes_no_vectors_and_the_other_way_round(
 
 
 def test_no_more_is_asked_at_once_than_it_has_places(settings: Settings) -> None:
-    assert limiter_for("local", settings, 50).state().limit == engine.PLACES
+    assert limiter_for("local", settings, 50).state().limit == llama.PLACES
     assert limiter_for("local", settings, 2).state().limit == 2
     assert limiter_for("guide", settings, 50).state().limit == 10
 
@@ -409,11 +409,11 @@ def test_a_digest_is_reckoned_again_when_the_file_changes(
 
 
 def test_threads_are_the_cores_that_nobody_else_keeps_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "physical_cores", lambda: 8)
+    monkeypatch.setattr(llama, "physical_cores", lambda: 8)
     for load, threads in ((0.2, 8), (2.8, 5), (50.0, 1)):
         monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0.0, 0.0), raising=False)
-        assert engine.free_cores() == threads
+        assert llama.free_cores() == threads
 
 
 def test_a_core_counts_once() -> None:
-    assert 1 <= engine.physical_cores() <= (os.cpu_count() or 1)
+    assert 1 <= llama.physical_cores() <= (os.cpu_count() or 1)

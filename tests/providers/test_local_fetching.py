@@ -26,7 +26,7 @@ from llmflowlab.errors import (
     NotConfigured,
 )
 from llmflowlab.providers.base import PullProgress
-from llmflowlab.providers.local import fetching, index, shelf, weights
+from llmflowlab.providers.local import fetching, package_index, shelf, weights
 from llmflowlab.providers.local.fetching import fetch
 from llmflowlab.providers.local.provider import LocalProvider
 from llmflowlab.providers.local.shelf import Fetchable
@@ -268,12 +268,14 @@ def test_a_name_and_password_are_sent_as_such_and_never_told(shop: Shop, tmp_pat
 def test_pips_own_files_name_the_index(shop: Shop, tmp_path: Path) -> None:
     file = tmp_path / "pip.conf"
     file.write_text(f"[global]\nindex-url = {shop.address}\ncert = /a/file.pem\n", "utf-8")
-    found = index.index_of(load_settings({"PIP_CONFIG_FILE": str(file)}, cwd=tmp_path))
+    found = package_index.index_of(load_settings({"PIP_CONFIG_FILE": str(file)}, cwd=tmp_path))
     assert (found.url, found.certificates) == (shop.address, "/a/file.pem")
     own = {"PIP_CONFIG_FILE": str(file), "PIP_INDEX_URL": "https://example.org/simple"}
-    assert index.index_of(load_settings(own, cwd=tmp_path)).url == "https://example.org/simple"
+    assert (
+        package_index.index_of(load_settings(own, cwd=tmp_path)).url == "https://example.org/simple"
+    )
     file.write_text("", "utf-8")
-    found = index.index_of(load_settings({"PIP_CONFIG_FILE": str(file)}, cwd=tmp_path))
+    found = package_index.index_of(load_settings({"PIP_CONFIG_FILE": str(file)}, cwd=tmp_path))
     assert found.url == "https://pypi.org/simple"
 
 

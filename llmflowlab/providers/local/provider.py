@@ -33,7 +33,7 @@ from llmflowlab.providers.base import (
     StreamEvent,
     UsageReport,
 )
-from llmflowlab.providers.local.engine import (
+from llmflowlab.providers.local.llama import (
     PLACES,
     Engine,
     LoadFailed,

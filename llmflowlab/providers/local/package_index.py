@@ -22,7 +22,7 @@ from urllib.request import Request, urlopen
 from llmflowlab.errors import NotConfigured
 from llmflowlab.settings import Settings
 
-__all__ = ["Index", "index_of"]
+__all__ = ["PackageIndex", "index_of"]
 
 DEFAULT_INDEX = "https://pypi.org/simple"
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
@@ -31,7 +31,7 @@ _PIP_PATIENCE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
+class PackageIndex:
     """Where packages come from."""
 
     url: str
@@ -91,7 +91,7 @@ class Index:
         return address if other.scheme in {"http", "https"} else None
 
 
-def index_of(settings: Settings) -> Index:
+def index_of(settings: Settings) -> PackageIndex:
     """Return pip's index: `PIP_INDEX_URL`, else what pip's configuration says, else PyPI.
 
     Raises:
@@ -107,7 +107,7 @@ def index_of(settings: Settings) -> Index:
         raise NotConfigured(
             "pip's index-url is no web address; set PIP_INDEX_URL to one.", provider="local"
         )
-    return Index(url, certificates, settings.token_timeout)
+    return PackageIndex(url, certificates, settings.token_timeout)
 
 
 def _pip_configuration(settings: Settings) -> dict[str, str]:
