@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from llmflowlab.data.check import examine
 from llmflowlab.data.dataset import load_dataset
-from llmflowlab.data.doctor import examine
 
 
 def main(rows: int = 100_000) -> None:

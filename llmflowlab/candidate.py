@@ -14,7 +14,10 @@ from typing import Any
 from llmflowlab.messages import Parameters
 from llmflowlab.text.digests import digest_of
 
-__all__ = ["Candidate"]
+__all__ = ["GIVEN", "Candidate"]
+
+GIVEN = "answers"
+"""What stands in the place of a provider where the answers are in the data file and nobody is asked."""
 
 _PARAMETERS = tuple(field.name for field in fields(Parameters))
 
@@ -50,6 +53,11 @@ class Candidate:
         return self.model.partition(":")[2]
 
     @property
+    def column(self) -> str | None:
+        """The data file's column that holds its answers; None where a model is asked."""
+        return self.model_id if self.provider == GIVEN else None
+
+    @property
     def label(self) -> str:
         """What tables and columns call it."""
         label = self.model if self.prompt is None else f"{self.model} + {self.prompt}"
@@ -82,6 +90,11 @@ class Candidate:
             config["weights"] = dict(self.weights)
         # Named although it is the default: MLflow lets whoever loads a model change only what is there.
         return {**config, "tracing": True}
+
+    @classmethod
+    def of_column(cls, column: str) -> Candidate:
+        """Return the candidate whose answers stand in a column of the data file."""
+        return cls(model=f"{GIVEN}:{column}", display_name="Answers", supplier="Data file")
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Candidate:

@@ -14,6 +14,7 @@ import pytest
 from filelock import FileLock
 
 from llmflowlab.evaluation.run import recorder_client
+from llmflowlab.lab import deliverer
 from llmflowlab.providers.base import allow_requests
 from llmflowlab.settings import Settings, load_settings
 from tests.patience import PATIENCE
@@ -62,6 +63,16 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     allow_requests(False)
     yield
     allow_requests(False)
+
+
+@pytest.fixture(autouse=True)
+def delivered_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a program hands over at its end is delivered before it returns, by the same code."""
+
+    def here(settings: Settings) -> None:
+        deliverer.deliver(settings, linger=0, patience=0, sleep=lambda seconds: None)
+
+    monkeypatch.setattr(deliverer, "start", here)
 
 
 @pytest.fixture(autouse=True)

@@ -58,6 +58,7 @@ def document() -> dict[str, Any]:
     )
     whole = replace(
         made,
+        plan=replace(made.plan, cluster="category"),
         gates=kinds,
         judging={"correctness": JudgingQuality(scorer="correctness", answers=3)},
         sequential=Sequential(

@@ -128,7 +128,7 @@ def test_a_provider_a_scorer_a_sink_and_a_command_take_one_file_and_one_line_eac
     assert {name: table for name, (table, _) in told.lines.items()} == {
         "llmflowlab/providers/factory.py": "PROVIDERS",
         "llmflowlab/evaluation/scorers/kinds.py": "TEXT_KINDS",
-        "llmflowlab/tracking/sinks/table.py": "SINKS",
+        "llmflowlab/tracking/sinks/sink_table.py": "SINKS",
         "llmflowlab/cli/commands.py": "COMMANDS",
     }
     for _, added in told.lines.values():

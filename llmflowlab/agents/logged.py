@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from llmflowlab.agents.config import read_agent_config, read_panel_config
 from llmflowlab.agents.package import AgentKind, package
 from llmflowlab.errors import InputError, LabError, TrackingError
-from llmflowlab.prompts.registry import load_prompt
+from llmflowlab.prompts.prompt_registry import load_prompt
 from llmflowlab.providers.redact import redact
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.model_files import copy_package, pinned_requirements

@@ -43,8 +43,6 @@ class Command:
     help: str
     path: str
     """Dotted name of its module, below `llmflowlab.cli`."""
-    leaves_sessions: bool = False
-    """Whether sessions may be on their way to MLflow at its end, which are then waited for."""
 
     def load(self) -> CommandModule:
         """Import its module."""
@@ -59,22 +57,24 @@ COMMANDS: dict[str, Command] = {
             "chat",
             "talk with a model; without --message, one prompt per line",
             "chat.chat_command",
-            leaves_sessions=True,
         ),
         Command(
             "evaluate",
             "ask models questions with known answers and compare",
             "evaluate.evaluate_command",
-            leaves_sessions=True,
         ),
         Command(
             "plan",
             "how many questions it takes to see a difference, and the cost",
             "evaluate.plan_command",
         ),
-        Command("info", "what past sessions and evaluations say about each model", "info"),
-        Command("models", "list the models that can be reached, with their prices", "models"),
-        Command("doctor", "check everything the lab stands on; say what is missing", "doctor"),
+        Command("info", "what past sessions and evaluations say about each model", "info_command"),
+        Command(
+            "models", "list the models that can be reached, with their prices", "models_command"
+        ),
+        Command(
+            "doctor", "check everything the lab stands on; say what is missing", "doctor_command"
+        ),
         Command(
             "cache",
             "what is kept of evaluations; --clear forgets it",

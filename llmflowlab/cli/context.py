@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 import threading
@@ -81,32 +82,35 @@ class App:
         what = f"{plural(found.sessions, 'session')} with {plural(found.turns, 'turn')}"
         self.screen.note(f"Found {what} that did not end properly; they are being saved to MLflow.")
 
-    def finish(self, *, wait: bool = True) -> None:
-        """Wait for MLflow to take what is left, within bounds; what stays is kept for later."""
+    def show_on_the_way(self) -> None:
+        """Say what MLflow lacks, beside figures that come from it."""
+        # Imported here: most commands have no figures of MLflow's.
+        from llmflowlab.lab.deliverer import on_the_way
+
+        if (found := on_the_way(self.settings)) is not None:
+            why = f" The last attempt failed: {found.problem}" if found.problem else ""
+            self.screen.note(
+                f"{plural(found.sessions, 'session')} still on the way to MLflow.{why}"
+            )
+
+    def finish(self, *, wait: bool = False) -> None:
+        """End what runs in the background; sessions that MLflow lacks go to a process of its own.
+
+        Args:
+            wait: Let this process deliver them first, within bounds.
+        """
         self._finished = True
         if self._warming is not None:
             self._warming.cancel()
         delivery = self.lab.running_delivery
-        if delivery is None:
-            return
-        try:
-            waiting = delivery.pending()
-            if wait and waiting and not delivery.wait(0.3):
-                self.screen.note(
-                    f"saving {plural(waiting, 'session')} to MLflow ... "
-                    "(Ctrl-C leaves this to the next start)"
-                )
+        if delivery is not None and wait and not self.lab.hands_over:
+            with contextlib.suppress(KeyboardInterrupt):
                 delivery.wait(self.settings.delivery_timeout)
-        except KeyboardInterrupt:
-            pass
         self.show_notices()
-        left = delivery.pending()
-        if left:
-            self.screen.note(
-                f"{plural(left, 'session')} kept in {self.settings.journals_dir}; "
-                "the next start delivers what is missing."
-            )
-        delivery.stop()
+        left = self.lab.hand_over()
+        # A script's answer needs no word about it; `info` and `doctor` have it.
+        if left and not self.lab.hands_over:
+            self.screen.note(f"{plural(left, 'session')} saved, and on the way to MLflow.")
 
 
 def open_screen(settings: Settings) -> Screen:

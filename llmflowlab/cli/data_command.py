@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llmflowlab.cli.context import App
 from llmflowlab.cli.data_options import declare_options
@@ -14,13 +13,19 @@ from llmflowlab.cli.formatting import plural, shortened
 from llmflowlab.cli.options import read_mapping
 from llmflowlab.cli.output import give
 from llmflowlab.cli.ui.screen import Table, Tone
-from llmflowlab.errors import ExitCode, InputError
+from llmflowlab.errors import ExitCode
+from llmflowlab.lab.benchmark_files import (
+    check_file,
+    convert_file,
+    register_file,
+    sample_file,
+    split_file,
+)
 
 if TYPE_CHECKING:
     import argparse
 
     from llmflowlab.data.findings import DataReport, Finding
-    from llmflowlab.data.tables import DataTable
     from llmflowlab.tracking.datasets import RegisteredDataset
 
 __all__ = ["declare_options", "run_command"]
@@ -50,34 +55,19 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _check(app: App, arguments: argparse.Namespace) -> int:
-    from llmflowlab.data.doctor import examine
-
-    past = None
-    if arguments.runs:
-        past = _past(app)
-    report = examine(
+    report = check_file(
+        app.lab,
         Path(arguments.file),
         mapping=read_mapping(arguments.map),
-        detect=lambda text: app.lab.detector.detect(text).code,
-        past=past,
+        with_past=arguments.runs,
         skip_bad=arguments.skip_bad,
     )
     give(arguments.json, report.to_json, lambda: _show(app, report))
     counts = report.counts
-    worse = counts["error"] + counts["warning"]
-    if arguments.strict and worse:
+    if arguments.strict and counts["error"] + counts["warning"]:
         app.screen.warn(f"Gate not met: {_counted(report)}.")
         return ExitCode.GATE_NOT_MET
     return ExitCode.DONE
-
-
-def _past(app: App) -> Any:
-    from llmflowlab.history.past_answers import past_rows
-
-    if not app.lab.has_evaluations:
-        return {}
-    with closing(app.lab.ledger()) as ledger:
-        return past_rows(ledger)
 
 
 def _show(app: App, report: DataReport) -> None:
@@ -132,73 +122,61 @@ def _counted(report: DataReport) -> str:
 
 
 def _sample(app: App, arguments: argparse.Namespace) -> int:
-    from llmflowlab.data.converting import write_table
-    from llmflowlab.data.splitting import sample_table
-
-    table, file = _read(app, arguments.file)
-    drawn = sample_table(
-        table, arguments.n, seed=arguments.seed, by=arguments.by, file=Path(file).name
+    drawn = sample_file(
+        Path(arguments.file),
+        Path(arguments.output),
+        arguments.n,
+        seed=arguments.seed,
+        by=arguments.by,
+        force=arguments.force,
+        on_notice=app.screen.note,
     )
-    write_table(drawn, Path(arguments.output), force=arguments.force)
-    total = plural(len(table.records), "row")
-    app.screen.say(f"{arguments.output}: {len(drawn.records):,} of {total}")
+    app.screen.say(f"{drawn.file}: {drawn.rows:,} of {plural(drawn.of, 'row')}")
     return ExitCode.DONE
 
 
 def _split(app: App, arguments: argparse.Namespace) -> int:
-    from llmflowlab.data.converting import FORMATS, refuse_taken, write_table
-    from llmflowlab.data.splitting import parse_parts, split_table
-
-    parts = parse_parts(arguments.into)
-    table, file = _read(app, arguments.file)
-    suffix = Path(file).suffix.lower()
-    ending = suffix if suffix in FORMATS else ".csv"
-    folder = Path(arguments.output).expanduser()
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; name a folder with -o.")
-    files = {name: folder / f"{name}{ending}" for name in parts}
-    refuse_taken(list(files.values()), force=arguments.force)
-    divided = split_table(
-        table,
-        parts,
+    parts = split_file(
+        Path(arguments.file),
+        Path(arguments.output),
+        arguments.into,
         seed=arguments.seed,
         by=arguments.by,
         mapping=read_mapping(arguments.map),
-        file=Path(file).name,
+        force=arguments.force,
+        on_notice=app.screen.note,
     )
-    for name, part in divided.items():
-        write_table(part, files[name], force=arguments.force)
-        share = len(part.records) / len(table.records)
-        app.screen.say(f"{files[name]}: {plural(len(part.records), 'row')} ({share:.1%})")
+    for part in parts:
+        app.screen.say(f"{part.file}: {plural(part.rows, 'row')} ({part.rows / part.of:.1%})")
     return ExitCode.DONE
 
 
 def _convert(app: App, arguments: argparse.Namespace) -> int:
-    from llmflowlab.data.converting import formula_cells, spread_columns, write_table
-
-    table, _ = _read(app, arguments.file)
-    target = Path(arguments.target)
-    write_table(table, target, force=arguments.force)
-    app.screen.say(f"{target}: {plural(len(table.records), 'row')}, every text as it was")
-    for column, into in spread_columns(table, target).items():
+    made = convert_file(
+        Path(arguments.file),
+        Path(arguments.target),
+        force=arguments.force,
+        on_notice=app.screen.note,
+    )
+    app.screen.say(f"{made.file}: {plural(made.rows, 'row')}, every text as it was")
+    for column, into in made.spread.items():
         app.screen.note(f"Several answers of {column!r} stand in the columns {', '.join(into)}.")
-    formulas = formula_cells(table) if target.suffix.lower() in {".csv", ".tsv"} else 0
-    if formulas:
+    if made.formulas:
         app.screen.note(
-            f"Kept as they are: {plural(formulas, 'cell')} that a spreadsheet takes for a formula "
+            f"Kept as they are: {plural(made.formulas, 'cell')} that a spreadsheet takes for a formula "
             "(beginning with =, +, - or @)."
         )
     return ExitCode.DONE
 
 
 def _register(app: App, arguments: argparse.Namespace) -> int:
-    from llmflowlab.data.dataset import load_dataset
-    from llmflowlab.tracking.datasets import register_dataset
-
-    dataset = load_dataset(Path(arguments.file), mapping=read_mapping(arguments.map))
-    for warning in dataset.warnings:
-        app.screen.note(warning)
-    entry, new = register_dataset(app.settings, dataset, name=arguments.name)
+    entry, new = register_file(
+        app.lab,
+        Path(arguments.file),
+        mapping=read_mapping(arguments.map),
+        name=arguments.name,
+        on_notice=app.screen.note,
+    )
     what = "Registered" if new else "Unchanged since"
     rows = plural(entry.rows, "row")
     give(
@@ -246,14 +224,3 @@ def _show_registered(app: App, entries: Sequence[RegisteredDataset]) -> None:
             numbers=frozenset({1}),
         )
     )
-
-
-def _read(app: App, file: str) -> tuple[DataTable, str]:
-    from llmflowlab.data.tables import read_table
-
-    table = read_table(Path(file).expanduser())
-    for warning in table.warnings:
-        app.screen.note(warning)
-    if not table.records:
-        raise InputError(f"{file} has no rows.")
-    return table, file

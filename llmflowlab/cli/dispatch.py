@@ -40,13 +40,15 @@ def dispatch(arguments: argparse.Namespace, settings: Settings) -> int:
     command = COMMANDS[arguments.command]
     module = command.load()
     app = App(settings, open_screen(settings))
-    if not command.leaves_sessions:
-        return module.run_command(app, arguments)
-    return _delivering(app, lambda app: module.run_command(app, arguments))
+    return _delivering(
+        app,
+        lambda app: module.run_command(app, arguments),
+        wait=getattr(arguments, "wait", False),
+    )
 
 
-def _delivering(app: App, action: Callable[[App], int]) -> int:
-    """Run a mode that leaves sessions behind, and see them delivered whatever happens."""
+def _delivering(app: App, action: Callable[[App], int], *, wait: bool = False) -> int:
+    """Carry a mode out, and hand over whatever MLflow lacks after it, of others as well."""
     interrupted = False
     try:
         return action(app)
@@ -54,4 +56,4 @@ def _delivering(app: App, action: Callable[[App], int]) -> int:
         interrupted = True
         raise
     finally:
-        app.finish(wait=not interrupted)
+        app.finish(wait=wait and not interrupted)

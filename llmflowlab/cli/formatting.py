@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from llmflowlab.text import money
-from llmflowlab.text.amounts import percent, plural, seconds
+from llmflowlab.text.amounts import bytes_text, percent, plural, seconds
 
 __all__ = [
     "bytes_text",
@@ -30,15 +30,6 @@ def count(value: float | None, *, estimated: bool = False) -> str | None:
 def dollars(value: Decimal | None) -> str | None:
     """Write an amount in US dollars; None stays None."""
     return None if value is None else money.dollars(value)
-
-
-def bytes_text(value: float) -> str:
-    """Write a size in decimal units."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit in {"B", "kB"} else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
 
 
 def shortened(text: str, width: int) -> str:

@@ -28,7 +28,7 @@ def _evaluate(app: App) -> None:
 
 
 def _info(app: App) -> None:
-    from llmflowlab.cli.info import info_screen
+    from llmflowlab.cli.info_command import info_screen
 
     info_screen(app)
 
@@ -39,11 +39,18 @@ def _registry(app: App) -> None:
     registry_screen(app)
 
 
+def _pages(app: App) -> None:
+    from llmflowlab.cli.mlflow_ui import open_pages
+
+    open_pages(app)
+
+
 _CHOICES: tuple[Choice[Open | None], ...] = (
     Choice("Chat (with MLflow tracking)", _chat, names=("chat",)),
     Choice("Evaluate (GenAI MLflow)", _evaluate, names=("evaluate",)),
     Choice("Show info (model comparison)", _info, names=("info",)),
     Choice("Registry (versions, champion)", _registry, names=("registry",)),
+    Choice("MLflow's pages (in the browser)", _pages, names=("pages", "ui")),
     Choice("Exit", None, names=("exit", "quit", "q")),
 )
 

@@ -9,6 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+import webbrowser
+from pathlib import Path
 from types import FrameType
 
 from llmflowlab.cli import options
@@ -18,6 +21,8 @@ from llmflowlab.errors import ConfigurationError, ExitCode
 __all__ = ["declare_options", "free_port", "open_pages", "run_command", "server_arguments"]
 
 _PORTS_TRIED = 20
+_LOOK = 0.1
+"""Seconds between looks at a port that does not answer yet."""
 _END_PATIENCE = 10.0
 """Seconds the server gets to end by itself."""
 
@@ -27,15 +32,23 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=options.port, default=5000, metavar="N", help="default: 5000"
     )
+    parser.add_argument(
+        "--no-browser", action="store_true", help="only say the address, open no browser"
+    )
 
 
 def run_command(app: App, arguments: argparse.Namespace) -> int:
     """Carry the command out; returns the exit code."""
-    return open_pages(app, port=arguments.port)
+    return open_pages(app, port=arguments.port, browser=not arguments.no_browser)
 
 
-def open_pages(app: App, *, port: int) -> int:
+def open_pages(app: App, *, port: int = 5000, browser: bool = True) -> int:
     """Start MLflow's server on this machine only, until Ctrl-C.
+
+    Args:
+        app: Where it is said.
+        port: The first port to try.
+        browser: Open the pages, where there is a person.
 
     Raises:
         ConfigurationError: No port is free, or the server did not start.
@@ -50,18 +63,31 @@ def open_pages(app: App, *, port: int) -> int:
     if chosen != port:
         app.screen.note(f"Port {port} is taken; using {chosen}.")
     app.settings.home.mkdir(parents=True, exist_ok=True)
-    app.screen.say(f"MLflow at http://127.0.0.1:{chosen} (Ctrl-C ends it)")
+    # What is not there yet would be missing on the pages.
+    app.lab.hand_over()
+    app.screen.note("starting MLflow's pages; this takes a moment ... (Ctrl-C ends it)")
     arguments = server_arguments(app, chosen)
+    log = app.settings.state_dir / "ui.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
     # A group of its own, so that Ctrl-C reaches this program only, which then ends all of it; the
     # server's own processes would answer with tracebacks.
-    server = subprocess.Popen(
-        arguments,
-        env=app.lab.child_environment,
-        cwd=app.settings.home,
-        start_new_session=True,
-    )
+    with log.open("wb") as out:
+        server = subprocess.Popen(
+            arguments,
+            env=app.lab.child_environment,
+            cwd=app.settings.home,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
+        if _answers(server, chosen):
+            address = f"http://127.0.0.1:{chosen}"
+            app.screen.say(f"ready: MLflow at {address} (Ctrl-C ends it)")
+            if browser and not app.screen.plain:
+                webbrowser.open(address)
         code = server.wait()
     except KeyboardInterrupt:
         return ExitCode.DONE
@@ -70,9 +96,26 @@ def open_pages(app: App, *, port: int) -> int:
         _end(server)
     if code:
         raise ConfigurationError(
-            f"MLflow's server ended with code {code}; its own words are above."
+            f"MLflow's server ended with code {code}{_last_words(log)} All it said is in {log}."
         )
     return ExitCode.DONE
+
+
+def _answers(server: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until the port takes connections; False where the server ended before."""
+    while server.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.5):
+            return True
+        time.sleep(_LOOK)
+    return False
+
+
+def _last_words(log: Path) -> str:
+    with contextlib.suppress(OSError):
+        lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+        if lines:
+            return f': "{" ".join(lines[-1].split())[:200]}".'
+    return "."
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

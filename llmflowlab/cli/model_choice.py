@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import count
-from llmflowlab.cli.models import fetch_shown
+from llmflowlab.cli.models_command import fetch_shown
 from llmflowlab.cli.ui.screen import Choice
 from llmflowlab.errors import InputError
 from llmflowlab.lab.catalogue import Listing, list_models

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmflowlab.data.keys import same_text
+from llmflowlab.data.file_records import Record
 from llmflowlab.data.names import fold
-from llmflowlab.data.records import Record
+from llmflowlab.data.question_keys import same_text
 from llmflowlab.data.values import as_text, structured
 
 __all__ = ["LETTERS", "ChoiceOptions", "OptionSource", "lettered", "option_columns", "options_from"]

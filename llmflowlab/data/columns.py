@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from llmflowlab.data.names import NAMES, fold, plain
 from llmflowlab.errors import DatasetError, InputError
 
-__all__ = ["ROLES", "Columns", "assign_columns"]
+__all__ = ["ROLES", "Columns", "assign_columns", "named_column"]
 
 ROLES = tuple(NAMES)
 
@@ -50,20 +50,27 @@ class Columns:
     answers: str | None = None
     """A column whose every cell is a list of accepted answers."""
     given: str | None = None
-    """Answers that some model gave before, to be scored without asking."""
+    """What looks like answers that some model gave before; scored only where the person names it."""
     separator: str | None = None
     """What stands between two of `answers`; None: whichever is found."""
     for_want: frozenset[str] = frozenset()
     """Roles whose column has a name that often means something else."""
 
 
-def assign_columns(columns: Sequence[str], mapping: Mapping[str, str], *, file: str) -> Columns:
+def assign_columns(
+    columns: Sequence[str],
+    mapping: Mapping[str, str],
+    *,
+    file: str,
+    given: Sequence[str] = (),
+) -> Columns:
     """Find the column of each role.
 
     Args:
         columns: The file's columns.
         mapping: Columns the person named, by role.
         file: The file's name, for messages.
+        given: Columns of answers to be scored; none of them is what is expected for want of better.
 
     Raises:
         InputError: `mapping` names a role or column that does not exist.
@@ -77,7 +84,8 @@ def assign_columns(columns: Sequence[str], mapping: Mapping[str, str], *, file: 
         if role in chosen or role in _INSTEAD_OF_QUESTION or listed_apart:
             continue
         for exact, tier in names.tiers():
-            found = _found(columns, tier, taken, exact=exact)
+            weak = tier is names.instead
+            found = _found(columns, tier, taken.union(given) if weak else taken, exact=exact)
             if len(found) > 1 and role in _DECISIVE:
                 listed = " and ".join(map(repr, found))
                 raise DatasetError(
@@ -88,7 +96,7 @@ def assign_columns(columns: Sequence[str], mapping: Mapping[str, str], *, file: 
             if found:
                 chosen[role] = found[0]
                 taken.add(found[0])
-                if tier is names.instead:
+                if weak:
                     for_want.add(role)
                 break
     _conversations(columns, chosen, taken)
@@ -145,15 +153,19 @@ def _mapped(
             raise InputError(f"{given!r} is no role of a column; use one of {', '.join(ROLES)}.")
         if role == "answers" and column not in columns and column.endswith(_SEPARATORS):
             column, separator = column[:-1], column[-1]
-        chosen[role] = _named(columns, column, role, file)
+        chosen[role] = named_column(columns, column, role, file)
     twice = next((c for c in chosen.values() if list(chosen.values()).count(c) > 1), None)
     if twice is not None:
         raise InputError(f"Column {twice!r} was given two roles; give each role its own column.")
     return chosen, separator
 
 
-def _named(columns: Sequence[str], column: str, role: str, file: str) -> str:
-    """Return the column that the person means: as it is written, else whatever its case."""
+def named_column(columns: Sequence[str], column: str, role: str, file: str) -> str:
+    """Return the column that the person means: as it is written, else whatever its case.
+
+    Raises:
+        InputError: The file has none, or several that differ in case alone.
+    """
     for form in (str, plain, fold):
         similar = [c for c in columns if form(c) == form(column)]
         if len(similar) == 1:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.data.dataset import digest_of_rows, usable_rows
+from llmflowlab.data.file_records import DataTable, Record
 from llmflowlab.data.layout import layout_of
-from llmflowlab.data.records import DataTable, Record
 from llmflowlab.data.tables import read_table
 from llmflowlab.errors import InputError
 from llmflowlab.files import write_atomically

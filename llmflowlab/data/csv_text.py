@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from llmflowlab.data.bounds import refuse_many_columns
 from llmflowlab.data.decoding import decode
+from llmflowlab.data.file_records import BadRow, DataTable, Record
 from llmflowlab.data.names import is_usual_name
-from llmflowlab.data.records import BadRow, DataTable, Record
 from llmflowlab.errors import DatasetError
 
 __all__ = ["header_at", "read_csv", "table_of_cells"]

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.data.file_records import BadRow, DataTable, refusal
 from llmflowlab.data.layout import Layout, layout_of
-from llmflowlab.data.records import BadRow, DataTable, refusal
 from llmflowlab.data.remarks import left_out, remarks_on
 from llmflowlab.data.rows import Row, read_row
 from llmflowlab.data.tables import read_table
@@ -49,11 +49,18 @@ class Dataset:
     """Sentences for the person, such as a guessed encoding."""
     reading: str = ""
     """Which column is what and which are unused, as one sentence."""
+    answered: str | None = None
+    """The column that looks like answers already given."""
 
     @property
     def described(self) -> str:
         """What to say of the columns before anything is paid."""
         return f"columns: {self.reading}" if self.reading else ""
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The columns whose answers are to be scored as they are."""
+        return tuple(self.rows[0].given_answers)
 
 
 def load_dataset(
@@ -62,6 +69,7 @@ def load_dataset(
     mapping: Mapping[str, str] | None = None,
     name: str | None = None,
     skip_bad: bool = False,
+    answers: Sequence[str] = (),
 ) -> Dataset:
     """Load a benchmark from CSV, JSON Lines, JSON, Parquet or an Excel workbook.
 
@@ -76,9 +84,11 @@ def load_dataset(
             `{"question": "Frage"}`.
         name: The dataset's name; the file's name without ending by default.
         skip_bad: Leave out rows that cannot be used, with a warning that names them.
+        answers: Columns of answers that are to be scored as they are.
 
     Raises:
-        InputError: The file is missing, unreadable or of an unknown kind, or `mapping` is wrong.
+        InputError: The file is missing, unreadable or of an unknown kind, or `mapping` or `answers` is
+            wrong.
         DatasetError: A row cannot be used, or no column or more than one can be the question.
     """
     path = Path(path).expanduser()
@@ -86,7 +96,7 @@ def load_dataset(
     table = read_table(path, keep_bad=True)
     if not table.columns and table.bad:
         raise refusal(table.bad, file)
-    layout = layout_of(table, mapping or {}, file)
+    layout = layout_of(table, mapping or {}, file, answers)
     rows, bad = usable_rows(table, layout)
     if bad and not skip_bad:
         raise refusal(bad, file)
@@ -106,6 +116,7 @@ def load_dataset(
             *remarks_on(rows, layout),
         ),
         reading=layout.sentence(),
+        answered=layout.columns.given,
     )
 
 

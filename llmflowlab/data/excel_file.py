@@ -10,7 +10,7 @@ from typing import Any
 
 from llmflowlab.data.bounds import MOST_CELLS, refuse_many_columns
 from llmflowlab.data.csv_text import table_of_cells
-from llmflowlab.data.records import DataTable
+from llmflowlab.data.file_records import DataTable
 from llmflowlab.errors import DatasetError, InputError
 
 __all__ = ["read_excel"]

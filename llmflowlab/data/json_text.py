@@ -7,7 +7,7 @@ from typing import Any
 
 from llmflowlab.data.decoding import decode
 from llmflowlab.data.documents import rows_of
-from llmflowlab.data.records import BadRow, DataTable, Record, make_record, make_table
+from llmflowlab.data.file_records import BadRow, DataTable, Record, make_record, make_table
 from llmflowlab.data.values import kind_of, loads
 from llmflowlab.errors import DatasetError
 

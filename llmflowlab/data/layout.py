@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from llmflowlab.data.choices import ChoiceOptions, OptionSource, option_columns
-from llmflowlab.data.columns import Columns, assign_columns
+from llmflowlab.data.columns import Columns, assign_columns, named_column
+from llmflowlab.data.file_records import DataTable, Record
 from llmflowlab.data.names import NAMES, fold
-from llmflowlab.data.records import DataTable, Record
 from llmflowlab.data.shapes import answers_of
 from llmflowlab.data.values import kind_of, structured
+from llmflowlab.errors import InputError
 
 __all__ = ["Layout", "layout_of", "more_answers"]
 
@@ -29,6 +31,8 @@ class Layout:
     """What stands between two accepted answers of one cell; None where a cell is one answer."""
     further: tuple[str, ...] = ()
     """Columns of further accepted answers."""
+    given: tuple[str, ...] = ()
+    """Columns of answers that are to be scored as they are, in the order in which they were named."""
     unused: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
@@ -38,7 +42,7 @@ class Layout:
         parts = []
         for field in fields(one):
             column = getattr(one, field.name)
-            if field.name in {"messages", "separator", "for_want"} or column is None:
+            if field.name in {"messages", "separator", "for_want", "given"} or column is None:
                 continue
             if field.name == "choices" and (self.options is None or self.options.cell is None):
                 continue
@@ -51,6 +55,12 @@ class Layout:
             parts.append(f"further answers: {', '.join(self.further)}")
         if self.options is not None and self.options.cell is None:
             parts.append(f"options: {', '.join(self.options.columns)}")
+        if self.given:
+            parts.append(f"answers to be scored: {', '.join(self.given)}")
+        elif one.given is not None:
+            parts.append(
+                f"answers already given: {one.given} (--answers {shlex.quote(one.given)} scores them)"
+            )
         if self.unused:
             more = len(self.unused) - _SHOWN_UNUSED
             parts.append(
@@ -74,29 +84,34 @@ _CALLED = {
     "answers": "accepted answers",
     "choices": "options",
     "facts": "expected facts",
-    "given": "given answers",
 }
 
 
-def layout_of(table: DataTable, mapping: Mapping[str, str], file: str) -> Layout:
+def layout_of(
+    table: DataTable, mapping: Mapping[str, str], file: str, given: Sequence[str] = ()
+) -> Layout:
     """Look at a whole file and return how its rows are read.
 
     Args:
         table: The file.
         mapping: Columns the person named, by role.
         file: The file's name, for messages.
+        given: Columns of answers that are to be scored as they are.
 
     Raises:
-        InputError: `mapping` names a role or column that does not exist.
+        InputError: `mapping` names a role or column that does not exist, or one of `given` does not
+            exist or is something else.
         DatasetError: No column can be the question, or several can be the same role.
     """
-    columns = assign_columns(table.columns, mapping, file=file)
+    named = [named_column(table.columns, name, "answers to be scored", file) for name in given]
+    columns = assign_columns(table.columns, mapping, file=file, given=named)
     roles = (getattr(columns, field.name) for field in fields(columns) if field.name != "for_want")
     taken = frozenset(role for role in roles if role is not None)
     further = more_answers(table.columns, columns.answer, taken)
     remarks: list[str] = []
     options = _options(table, columns, taken | set(further), remarks)
     used = taken | set(further) | set(options.columns if options else ())
+    _refuse_other_roles(named, columns, further, options)
     if columns.choices and options is None:
         used -= {columns.choices}
     remarks += _answer_remarks(table.records, columns)
@@ -105,9 +120,32 @@ def layout_of(table: DataTable, mapping: Mapping[str, str], file: str) -> Layout
         options=options,
         separator=_separator(table.records, columns),
         further=further,
-        unused=tuple(column for column in table.columns if column not in used),
+        given=tuple(named),
+        unused=tuple(column for column in table.columns if column not in used.union(named)),
         remarks=tuple(remarks),
     )
+
+
+def _refuse_other_roles(
+    given: Sequence[str], columns: Columns, further: Sequence[str], options: OptionSource | None
+) -> None:
+    expected = {columns.answer, columns.answers, *further}
+    roles = {
+        getattr(columns, field.name): _CALLED.get(field.name, field.name)
+        for field in fields(columns)
+        if field.name not in {"separator", "for_want", "given"}
+    } | dict.fromkeys(options.columns if options else (), "options")
+    for column in given:
+        if column in expected:
+            raise InputError(
+                f"Column {column!r} holds the expected answers, and compared with itself it is always "
+                "right; name another with --answers."
+            )
+        if column in roles:
+            raise InputError(
+                f"Column {column!r} is read as {roles[column]}, not as answers; name another with "
+                "--answers, or say with --map ROLE=COLUMN what is what."
+            )
 
 
 def more_answers(

@@ -140,10 +140,26 @@ NAMES: dict[str, Names] = {
     ),
     "params": Names(first=("params", "parameters")),
     "answers": Names(),
-    "given": Names(),
+    "given": Names(
+        first=(
+            *("response", "model_answer", "model_response", "model_output", "prediction"),
+            *("generated_answer", "actual_output", "given_answer"),
+        ),
+        more=(
+            *("llm_answer", "llm_response", "llm_output", "predicted_answer", "actual_answer"),
+            *("actual_response", "generated_response", "generated_text", "generated_output"),
+            *("assistant_answer", "assistant_response", "bot_answer", "bot_response"),
+            *("chatbot_answer", "chatbot_response", "ai_answer", "ai_response"),
+            *("candidate_answer", "system_answer", "system_output"),
+            *("modellantwort", "réponse du modèle", "respuesta del modelo", "risposta del modello"),
+            *("resposta do modelo", "ответ модели", "模型回答", "模型输出", "モデルの回答"),
+            *("모델 답변", "إجابة النموذج"),
+        ),
+        instead=("output", "outputs"),
+    ),
 }
-"""Case, accents, spaces, hyphens, underscores and dots do not matter. The last two roles are only ever
-named by the person."""
+"""Case, accents, spaces, hyphens, underscores and dots do not matter. `answers` is only ever named by
+the person."""
 
 USUAL_NAMES: dict[str, tuple[str, ...]] = {role: names.every for role, names in NAMES.items()}
 

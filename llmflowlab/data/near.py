@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-from llmflowlab.data.keys import same_text, words
 from llmflowlab.data.logic import FILLERS, decides
+from llmflowlab.data.question_keys import same_text, words
 
 __all__ = ["LEAST_SIMILARITY", "Pair", "near_pairs"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.data.bounds import MOST_CELLS, MOST_UNPACKED, refuse_many_columns
-from llmflowlab.data.records import BadRow, DataTable, Record, make_record, make_table
+from llmflowlab.data.file_records import BadRow, DataTable, Record, make_record, make_table
 from llmflowlab.data.values import without_nan
 from llmflowlab.errors import DatasetError
 

@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from llmflowlab.data.keys import same_text
+from llmflowlab.data.file_records import BadRow
 from llmflowlab.data.layout import Layout
-from llmflowlab.data.records import BadRow
+from llmflowlab.data.question_keys import same_text
 from llmflowlab.data.rows import Row
 
 __all__ = ["left_out", "remarks_on"]

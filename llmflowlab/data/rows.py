@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from llmflowlab.data.answers import answers_in
+from llmflowlab.data.accepted_answers import answers_in
 from llmflowlab.data.bounds import too_long
 from llmflowlab.data.choices import LETTERS, ChoiceOptions, lettered
-from llmflowlab.data.conversations import RowConversation, row_conversation
+from llmflowlab.data.conversation_rows import RowConversation, row_conversation
+from llmflowlab.data.file_records import Record, value_of
 from llmflowlab.data.layout import Layout
 from llmflowlab.data.names import fold
-from llmflowlab.data.records import Record, value_of
 from llmflowlab.data.shapes import answers_of, context_of, conversation_of, question_of
 from llmflowlab.data.values import kind_of, structured
 from llmflowlab.errors import InputError
@@ -45,8 +45,8 @@ class Row:
     """The options of a multiple-choice question, in the order of their letters."""
     facts: tuple[str, ...] = ()
     """What an answer must say, where no answer is expected word by word."""
-    given_answer: str | None = None
-    """What some model answered before, where the file was read with a column of such answers."""
+    given_answers: Mapping[str, str] = field(default_factory=dict)
+    """What was answered before, by column, where the file was read with columns of such answers."""
     conversation: RowConversation | None = None
     """What is sent instead of `question`, which is then its last user message."""
     source: dict[str, str]
@@ -94,7 +94,7 @@ def read_row(index: int, record: Record, layout: Layout) -> Row:
         language=optional(columns.language),
         options=options.texts if options else (),
         facts=() if answers or columns.facts is None else _lines(cells.get(columns.facts, "")),
-        given_answer=_given(record, columns.given),
+        given_answers={column: _given(record, column) for column in layout.given},
         conversation=conversation,
         source=cells,
     )
@@ -188,9 +188,7 @@ def _context(record: Record, column: str | None) -> str | None:
     return text.strip() or None
 
 
-def _given(record: Record, column: str | None) -> str | None:
-    if column is None:
-        return None
+def _given(record: Record, column: str) -> str:
     value = record.values.get(column)
     found = answers_of(value) if value is not None else None
     return found[0] if found and len(found) == 1 else record.cells.get(column, "")

@@ -12,9 +12,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from llmflowlab.data.columns import assign_columns
-from llmflowlab.data.keys import same_text
+from llmflowlab.data.file_records import DataTable, Record
 from llmflowlab.data.near import near_pairs
-from llmflowlab.data.records import DataTable, Record
+from llmflowlab.data.question_keys import same_text
 from llmflowlab.errors import InputError
 
 __all__ = ["parse_parts", "sample_table", "split_table"]

@@ -7,9 +7,9 @@ from pathlib import Path
 from llmflowlab.data.bounds import MOST_BYTES
 from llmflowlab.data.csv_text import read_csv
 from llmflowlab.data.excel_file import read_excel
+from llmflowlab.data.file_records import DataTable, Record, refusal
 from llmflowlab.data.json_text import read_json, read_json_lines
 from llmflowlab.data.parquet_file import read_parquet
-from llmflowlab.data.records import DataTable, Record, refusal
 from llmflowlab.data.whatis import what_else
 from llmflowlab.errors import InputError
 

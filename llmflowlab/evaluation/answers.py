@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from llmflowlab.asking.paid import Paid
 from llmflowlab.errors import ConfigurationError, LabError, ProviderError
 from llmflowlab.evaluation.scores import NotScored
+from llmflowlab.providers.thinking import without_thinking
 from llmflowlab.providers.transport import vendor_text
 from llmflowlab.settings import Settings
 
@@ -60,6 +61,8 @@ class AnswerRecord:
     """Seconds of loading a local model first; no part of `latency`."""
     timed_out: float | None = None
     """Seconds after which a row without an answer was given up as too slow: it took at least as long."""
+    given: bool = False
+    """Whether it stood in the data file: nobody was asked, and what it once took is not known."""
 
     @property
     def took(self) -> float | None:
@@ -85,9 +88,16 @@ class AnswerRecord:
 
         None where a part of it is unknown. This is what every total, report and limit adds up.
         """
+        if self.given:
+            return Decimal(0)
         if self.unpriced or (self.cost_usd is None and self.state in {"complete", "incomplete"}):
             return None
         return self.known_spent
+
+    @property
+    def price(self) -> Decimal | None:
+        """What it takes to have such an answer: what was spent, unless it was given."""
+        return None if self.given else self.spent
 
     @property
     def known_spent(self) -> Decimal:
@@ -131,7 +141,7 @@ class AnswerRecord:
     def to_json(self) -> dict[str, Any]:
         values = asdict(self)
         # A record without it is written as it ever was, and its digest stays.
-        for name in ("unpriced", "prompt_cut", "load_seconds", "timed_out"):
+        for name in ("unpriced", "prompt_cut", "load_seconds", "timed_out", "given"):
             if not values[name]:
                 del values[name]
         return values
@@ -140,6 +150,17 @@ class AnswerRecord:
     def from_json(cls, values: dict[str, Any]) -> AnswerRecord:
         known = {f.name for f in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
+
+    @classmethod
+    def of_given(cls, text: str, *, at_ms: int) -> AnswerRecord:
+        """Return the record of an answer that stands in the data file.
+
+        Args:
+            text: As it stands there; thinking is taken out as of an answer that arrives.
+            at_ms: When it was taken up, in milliseconds since the epoch.
+        """
+        said = without_thinking(text)
+        return cls(text=said, state="complete", started_ms=at_ms, tries=0, given=True)
 
     @classmethod
     def of(cls, paid: Paid, *, began_ms: int, ended_ms: int, settings: Settings) -> AnswerRecord:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from llmflowlab.evaluation.scores import COVERAGE_FLOOR
 from llmflowlab.history.models import FEW_TURNS, ModelSummary
-from llmflowlab.text.amounts import percent, plural, seconds
+from llmflowlab.text.amounts import plural, seconds
 
 __all__ = ["advice"]
 
@@ -16,11 +15,16 @@ _LONG_TAIL = 3.0
 """A 95th percentile this many times the average is worth a look."""
 
 
-def advice(models: Sequence[ModelSummary]) -> Iterator[str]:
-    """Yield a sentence for each thing that can be improved, most urgent first."""
+def advice(models: Sequence[ModelSummary], *, same_questions: bool) -> Iterator[str]:
+    """Yield a sentence for each thing that can be improved, most urgent first.
+
+    Args:
+        models: All that is known of them.
+        same_questions: Whether their qualities can be compared.
+    """
     for model in models:
         yield from _failures(model)
-    yield from _evaluations(models)
+    yield from _evaluations(models, same_questions=same_questions)
     for model in models:
         yield from _speed(model)
         yield from _data(model)
@@ -34,7 +38,7 @@ def _failures(model: ModelSummary) -> Iterator[str]:
         )
 
 
-def _evaluations(models: Sequence[ModelSummary]) -> Iterator[str]:
+def _evaluations(models: Sequence[ModelSummary], *, same_questions: bool) -> Iterator[str]:
     judged = [model for model in models if model.quality is not None]
     if not judged:
         yield "Nothing was evaluated yet, so nobody knows which model answers best: run an evaluation."
@@ -42,17 +46,16 @@ def _evaluations(models: Sequence[ModelSummary]) -> Iterator[str]:
     missing = [model.reference for model in models if model.quality is None]
     if missing:
         yield f"Not evaluated yet: {', '.join(missing)}."
-    if len({(m.quality.scorer, m.quality.digest) for m in judged if m.quality}) > 1:
+    if not same_questions:
         yield (
             "The models were evaluated on different questions or by different scorers; "
             "evaluate them together to compare them."
         )
     for model in judged:
-        quality = model.quality
-        if quality and quality.coverage is not None and quality.coverage < COVERAGE_FLOOR:
+        if model.quality and model.quality.doubt is not None:
             yield (
-                f"{model.reference}: only {percent(quality.coverage)} of the answers could be scored "
-                f"by {quality.scorer}; look at the reasons before trusting the mean."
+                f"{model.reference}: {model.quality.doubt}; look at the reasons before trusting the "
+                "mean."
             )
 
 

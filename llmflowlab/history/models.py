@@ -23,6 +23,9 @@ class Quality:
     scored: int | None
     dataset: str
     digest: str | None
+    lower_is_better: bool = False
+    doubt: str | None = None
+    """Why nothing is concluded from it; None where something may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from llmflowlab.history.foreign_records import foreign_records
 from llmflowlab.history.run_summaries import evaluation_from_run, session_from_run
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.session_index import SessionIndex
-from llmflowlab.tracking.sinks.files import artifacts_path
+from llmflowlab.tracking.sinks.local_files import artifacts_path
 from llmflowlab.tracking.store import sqlite_path
 from llmflowlab.tracking.stored_runs import StoredRun, runs_from_server, runs_from_sqlite
 from llmflowlab.tracking.summaries import EvaluationSummary, SessionSummary

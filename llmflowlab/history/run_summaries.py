@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
 
+from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS
 from llmflowlab.providers.factory import PROVIDERS
 from llmflowlab.tracking.stored_runs import StoredRun
 from llmflowlab.tracking.summaries import EvaluationSummary, SessionSummary
@@ -64,6 +66,9 @@ def evaluation_from_run(run: StoredRun) -> EvaluationSummary | None:
         rows=rows,
         answered=_whole(metrics, "answered"),
         scores=_scores(metrics, rows, run.params.get("scorers", "").split(", ")),
+        doubts=_doubts(run.tags.get("llmflowlab.judge_exam", "")),
+        lower_is_better=_lower_is_better(run.tags.get("llmflowlab.scorers", "[]")),
+        whole=run.tags.get("llmflowlab.partial") != "true",
         cost=_money(metrics),
         latency=metrics.get("latency/mean"),
     )
@@ -86,6 +91,24 @@ def _scores(
         scored = None if rows is None or coverage is None else float(round(rows * coverage))
         scores[scorer] = {**values, "scored": scored}
     return scores
+
+
+def _doubts(tag: str) -> Mapping[str, str]:
+    if not tag:
+        return {}
+    # Imported here: most runs have no judge, and `info` answers at once.
+    from llmflowlab.evaluation.judging.exam import doubts_in_tag
+
+    return doubts_in_tag(tag)
+
+
+def _lower_is_better(tag: str) -> frozenset[str]:
+    """Return which of a run's scorers say what should not be; its tag describes them."""
+    try:
+        kinds = {spec["name"]: TEXT_KINDS.get(spec["kind"]) for spec in json.loads(tag)}
+    except (ValueError, TypeError, KeyError):
+        return frozenset()
+    return frozenset(name for name, kind in kinds.items() if kind and not kind.higher_is_better)
 
 
 def _whole(metrics: Mapping[str, float], name: str) -> int | None:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from llmflowlab.evaluation.scorers.ranking import main_scorer
+from llmflowlab.evaluation.scores import COVERAGE_FLOOR
 from llmflowlab.history.advice import advice
 from llmflowlab.history.models import ModelSummary, Quality
+from llmflowlab.text.amounts import percent
 from llmflowlab.tracking.summaries import EvaluationSummary, SessionSummary
 
 __all__ = ["ModelComparison", "compare"]
@@ -27,7 +29,7 @@ class ModelComparison:
     cheapest: tuple[str, ...] = ()
     best: tuple[str, ...] = ()
     same_questions: bool = True
-    """Whether all qualities were measured with one scorer on one dataset."""
+    """Whether all qualities that are not in doubt were measured with one scorer on one dataset."""
     advice: tuple[str, ...] = field(default=())
     """What can be improved, most urgent first."""
 
@@ -43,18 +45,18 @@ def compare(
     for evaluation in evaluations:
         by_model.setdefault(evaluation.model, ([], []))[1].append(evaluation)
     models = tuple(_summary(reference, *found) for reference, found in by_model.items())
-    judged = [m for m in models if m.quality is not None]
-    same = len({(m.quality.scorer, m.quality.digest) for m in judged if m.quality}) <= 1
+    judged = [m.quality for m in models if m.quality is not None and m.quality.doubt is None]
+    same = len({(quality.scorer, quality.digest) for quality in judged}) <= 1
     return ModelComparison(
         models=models,
         fastest=_winners(models, lambda m: m.avg_time, lowest=True),
         most_tokens=_winners(models, lambda m: m.generated, lowest=False),
         cheapest=_winners(models, lambda m: m.cost_per_turn, lowest=True),
-        best=_winners(models, lambda m: m.quality.mean if m.quality else None, lowest=False)
+        best=_winners(models, _rated, lowest=any(q.lower_is_better for q in judged))
         if same
         else (),
         same_questions=same,
-        advice=tuple(advice(models)),
+        advice=tuple(advice(models, same_questions=same)),
     )
 
 
@@ -116,8 +118,29 @@ def _quality(evaluations: list[EvaluationSummary]) -> Quality | None:
                 scored=None if scored is None else int(scored),
                 dataset=evaluation.dataset,
                 digest=evaluation.digest,
+                lower_is_better=scorer in evaluation.lower_is_better,
+                doubt=_doubt(evaluation, scorer, score.get("coverage")),
             )
     return None
+
+
+def _doubt(evaluation: EvaluationSummary, scorer: str, coverage: float | None) -> str | None:
+    """Return why nothing may be concluded, for the reasons that the evaluation itself goes by."""
+    if not evaluation.whole:
+        return f"its evaluation {evaluation.evaluation_id} is not whole"
+    if scorer in evaluation.doubts:
+        return f"{evaluation.doubts[scorer]} for {scorer}"
+    if coverage is not None and coverage < COVERAGE_FLOOR:
+        return f"only {percent(coverage)} of the answers could be scored by {scorer}"
+    return None
+
+
+def _rated(model: ModelSummary) -> float | None:
+    """Return the quality by which a model may be the best; None in doubt, and where nothing was right."""
+    quality = model.quality
+    if quality is None or quality.doubt is not None:
+        return None
+    return quality.mean if quality.mean or quality.lower_is_better else None
 
 
 def _winners(

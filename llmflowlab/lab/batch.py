@@ -29,7 +29,7 @@ from llmflowlab.lab.batch_journal import journal_of, open_journal
 from llmflowlab.lab.batch_rows import ENDINGS, BatchRow, read_requests, write_answers
 from llmflowlab.lab.evaluate import patient_policy
 from llmflowlab.lab.lab import Lab
-from llmflowlab.lab.registry import Registry, Version
+from llmflowlab.lab.model_registry import Registry, Version
 from llmflowlab.messages import Parameters
 from llmflowlab.providers.base import Provider
 from llmflowlab.text.digests import digest_of

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.data.columns import assign_columns
-from llmflowlab.data.conversations import RowConversation, row_conversation
+from llmflowlab.data.conversation_rows import RowConversation, row_conversation
 from llmflowlab.data.tables import Record, read_table
 from llmflowlab.data.values import numbered
 from llmflowlab.errors import InputError

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from llmflowlab.candidate import Candidate
+from llmflowlab.candidate import GIVEN, Candidate
+from llmflowlab.errors import InputError
 from llmflowlab.evaluation.run.answering import DEFAULT_MAX_TOKENS
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.lab import Lab
@@ -25,18 +27,35 @@ def first_compared(lab: Lab) -> list[str]:
     return [f"{kind.name}:{default_model(kind, lab.settings)}" for kind in kinds]
 
 
-def candidates_of(lab: Lab, request: EvaluationRequest) -> list[Candidate]:
+def candidates_of(
+    lab: Lab, request: EvaluationRequest, given: Sequence[str] = ()
+) -> list[Candidate]:
     """Return the candidates that were asked for, models first.
 
+    Args:
+        lab: The parts.
+        request: What is wished for.
+        given: Columns of the data file that hold answers.
+
     Raises:
-        InputError: A model or prompt does not exist.
+        InputError: A model or prompt does not exist, or is wished for where no model is asked.
         NotConfigured: A provider lacks something.
         TrackingError: The prompt registry cannot be asked.
     """
+    if given and not request.models and _for_models(request):
+        raise InputError(
+            "Prompts and generation parameters are for models, and none is asked; name one with --model "
+            "or leave them out."
+        )
     prompts = _prompts(lab, request)
     sets = [_bounded(request, given) for given in request.parameter_sets]
     found = []
     for model in request.models:
+        head, _, column = model.partition(":")
+        if head.strip().lower() == GIVEN and column:
+            raise InputError(
+                f"{model} is no model: answers of the data file are named with --answers {column}."
+            )
         provider = lab.provider(model)
         for prompt, system, said in prompts:
             for parameters in sets:
@@ -53,6 +72,7 @@ def candidates_of(lab: Lab, request: EvaluationRequest) -> list[Candidate]:
                         variant=", ".join(word for word in words if word) or None,
                     )
                 )
+    found += map(Candidate.of_column, given)
     for spec in request.beside:
         bounded = replace(spec, parameters=_bounded(request, spec.parameters))
         if all(candidate.digest != bounded.digest for candidate in found):
@@ -60,12 +80,18 @@ def candidates_of(lab: Lab, request: EvaluationRequest) -> list[Candidate]:
     return found
 
 
+def _for_models(request: EvaluationRequest) -> bool:
+    return bool(request.systems or request.prompts) or any(
+        parameters.given() for parameters in request.parameter_sets
+    )
+
+
 def _prompts(lab: Lab, request: EvaluationRequest) -> list[tuple[str | None, str | None, str]]:
     """Return registry name, text, and the word that tells one from the others."""
     found: list[tuple[str | None, str | None, str]] = []
     if request.prompts:
         # Imported here: it imports MLflow.
-        from llmflowlab.prompts.registry import load_prompt
+        from llmflowlab.prompts.prompt_registry import load_prompt
 
         store = lab.store()
         loaded = [load_prompt(store, reference) for reference in request.prompts]

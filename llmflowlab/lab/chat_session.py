@@ -35,7 +35,7 @@ from llmflowlab.tracking.records import (
 )
 
 if TYPE_CHECKING:
-    from llmflowlab.tracking.recorder import ChatRecorder
+    from llmflowlab.tracking.chat_recorder import ChatRecorder
 
 __all__ = ["Chat", "TurnOutcome"]
 

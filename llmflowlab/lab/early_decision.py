@@ -5,6 +5,7 @@ from __future__ import annotations
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.conclude.deciding import sequential_of
 from llmflowlab.evaluation.conclude.table import plan_traits
+from llmflowlab.evaluation.judging.exam import doubts_of
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Outcome
 from llmflowlab.evaluation.run.plan import EvaluationPlan
@@ -49,6 +50,7 @@ def refuse_decided(plan: EvaluationPlan, ledger: Ledger) -> None:
         main_scorer(plan.scorers),
         {outcome.cell: outcome.answer for outcome in outcomes},
         {outcome.cell: outcome.scores for outcome in outcomes},
+        believed=main_scorer(plan.scorers) not in doubts_of(ledger.exams(plan.evaluation_id)),
     )
     if state is not None and state.verdict is not None:
         raise InputError(

@@ -13,9 +13,12 @@ from llmflowlab.data.dataset import Dataset, load_dataset, sample
 from llmflowlab.data.shipped import shipped_benchmark
 from llmflowlab.data.stratified import stratified_sample
 from llmflowlab.errors import ConfigurationError, InputError
+from llmflowlab.evaluation.conclude.clusters_in_words import cluster_remark
+from llmflowlab.evaluation.conclude.recommendation import DEFAULT_MARGIN
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.judging import JUDGED, PREFERENCE
 from llmflowlab.evaluation.judging.scorer import panel_of
+from llmflowlab.evaluation.run.clustering import cluster_column
 from llmflowlab.evaluation.run.engine import (
     EngineResources,
     EvaluationSnapshot,
@@ -26,7 +29,7 @@ from llmflowlab.evaluation.run.estimate import Estimate, estimate
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
-from llmflowlab.evaluation.run.reuse import reusable_answers
+from llmflowlab.evaluation.run.reuse import find_reusable
 from llmflowlab.evaluation.run.scorer_choice import (
     DEFAULT_JUDGED,
     check_scorers,
@@ -37,7 +40,7 @@ from llmflowlab.evaluation.run.steering import Steering, known_budget
 from llmflowlab.lab.candidates import candidates_of
 from llmflowlab.lab.early_decision import refuse_decided, refuse_undecidable
 from llmflowlab.lab.evaluation_request import EvaluationRequest
-from llmflowlab.lab.gates import champions_asked, gate_check
+from llmflowlab.lab.gate_checks import champions_asked, gate_check
 from llmflowlab.lab.judges import judges_of, panel_for
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.scorers import complete, described, embedders_for, refuse_lacking
@@ -66,7 +69,7 @@ class PreparedEvaluation:
         """Take out what is worth knowing of how candidates and judges were asked."""
         judges = () if self.bench.judge is None else panel_of(self.bench.judge).judges
         asked = [*self.bench.providers, *(judge.provider for judge in judges)]
-        return [sentence for provider in asked for sentence in provider.told()]
+        return [sentence for provider in filter(None, asked) for sentence in provider.told()]
 
     def close(self) -> None:
         """Let go of the ledger, and of a recorder that was started and not needed."""
@@ -112,7 +115,14 @@ def prepare(
     try:
         if start_recorder and request.harness == "fast":
             recorder = RecorderProcess(lab.settings, ledger.path)
-        champions = champions_asked(lab, request.gates, request.models, ledger, request.resume)
+        champions = champions_asked(
+            lab,
+            request.gates,
+            request.models,
+            ledger,
+            request.resume,
+            given=bool(request.answers),
+        )
         beside = replace(request, beside=[*request.beside, *champions])
         prepared = _prepare(lab, beside, ledger, recorder)
         gates = gate_check(request.gates, prepared.plan, ledger, champions)
@@ -158,7 +168,10 @@ def _prepare(
         refuse_decided(plan, ledger)
     else:
         plan, remarks = _new_plan(lab, request)
-    providers = [lab.provider(candidate.model) for candidate in plan.candidates]
+    providers = [
+        None if candidate.column is not None else lab.provider(candidate.model)
+        for candidate in plan.candidates
+    ]
     metering = Metering(lab.counter, lab.prices)
     policy = patient_policy(lab.settings)
     concurrency = request.concurrency or lab.settings.concurrency
@@ -168,7 +181,9 @@ def _prepare(
         if cap is None and before is not None:
             cap = before
             remarks.append(f"The budget is {dollars(cap)} as before; --budget USD changes it.")
-        elif cap is not None and any(c.parameters.max_tokens is None for c in plan.candidates):
+        elif cap is not None and any(
+            c.parameters.max_tokens is None for c in plan.candidates if c.column is None
+        ):
             raise InputError(
                 f"{plan.evaluation_id} was begun without a budget, so its answers may have any "
                 "length and none can be held; begin a new evaluation with --budget."
@@ -203,19 +218,19 @@ def _prepare(
         recorder=recorder,
         steering=steering,
     )
-    for provider in providers:
+    for provider in filter(None, providers):
         lab.counter.preload(provider.model)
-    reused = reusable_answers(plan, ledger)
+    kept = find_reusable(plan, ledger)
     scoring = Scoring(plan, judge, ledger, embedders, exam=lab.settings.judge_exam)
     figures = estimate(
         plan,
         providers,
         metering=metering,
         prices=lab.prices,
-        reused=reused,
+        reused=kept.answers,
         panel=judge,
         ledger=ledger,
-        judged=scoring.recall(reused),
+        judged=scoring.recall(kept.known),
         to_examine=scoring.to_examine,
     )
     if cap is not None and figures.unpriced and not request.allow_unknown_cost:
@@ -228,7 +243,7 @@ def _prepare(
 
 def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, list[str]]:
     dataset = _dataset(lab, request)
-    candidates = candidates_of(lab, request)
+    candidates = candidates_of(lab, request, dataset.given)
     judges, remarks = judges_of(lab, request.judges, candidates)
     if request.scorers:
         specs = tuple(map(complete, check_scorers(request.scorers)))
@@ -255,7 +270,8 @@ def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, lis
         )
     if any(spec.kind == PREFERENCE for spec in specs) and len(candidates) < 2:
         raise InputError(
-            f"{PREFERENCE} compares the answers of two or more candidates; name another --model."
+            f"{PREFERENCE} compares the answers of two or more candidates; name another --model or "
+            "column of --answers."
         )
     plan = EvaluationPlan(
         evaluation_id=new_evaluation_id(),
@@ -271,9 +287,13 @@ def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, lis
         fresh=request.fresh,
         until_decided=request.until_decided,
         order_seed=request.seed,
-        margin=request.margin,
+        margin=DEFAULT_MARGIN if request.margin is None else request.margin,
+        margin_asked=request.margin is not None,
+        cluster=None if request.cluster is None else cluster_column(dataset, request.cluster),
     )
     refuse_undecidable(plan, harness=request.harness)
+    if (remark := cluster_remark(plan)) is not None:
+        remarks.append(remark)
     return plan, [*dataset.warnings, *remarks]
 
 
@@ -282,6 +302,7 @@ def _dataset(lab: Lab, request: EvaluationRequest) -> Dataset:
         request.data or default_data(lab.settings),
         mapping=request.mapping,
         skip_bad=request.skip_bad,
+        answers=request.answers,
     )
     if request.stratify is not None:
         if request.sample is None:

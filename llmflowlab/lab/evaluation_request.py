@@ -9,10 +9,9 @@ from pathlib import Path
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.data.stratified import Stratum
-from llmflowlab.evaluation.conclude.recommendation import DEFAULT_MARGIN
 from llmflowlab.evaluation.judging import Combine
 from llmflowlab.evaluation.run.engine import Harness
-from llmflowlab.lab.gates import GateRequest
+from llmflowlab.lab.gate_checks import GateRequest
 from llmflowlab.messages import Parameters
 
 __all__ = ["EvaluationRequest"]
@@ -23,6 +22,8 @@ class EvaluationRequest:
     """An evaluation that is wished for; nothing of it is checked yet."""
 
     models: Sequence[str] = ()
+    answers: Sequence[str] = ()
+    """Columns of the data file whose answers are candidates too, without being asked for."""
     data: Path | None = None
     """None means the default benchmark."""
     mapping: Mapping[str, str] = field(default_factory=dict)
@@ -43,13 +44,16 @@ class EvaluationRequest:
     judge_combine: Combine | None = None
     until_decided: float | None = None
     """End a comparison of two once it is decided; differences below this do not matter."""
-    margin: float = DEFAULT_MARGIN
-    """How much worse than the best a cheaper candidate may be."""
+    margin: float | None = None
+    """How much worse than the best a cheaper candidate may be, and how far apart two may be that are
+    called the same; None: the default for the former, and nobody is called the same."""
     beside: Sequence[Candidate] = ()
     """Candidates that the others are to be compared with."""
     sample: int | None = None
     stratify: Stratum | None = None
     """Draw the sample so that each of these keeps its share."""
+    cluster: str | None = None
+    """Column whose value questions share that are one unit of intervals and tests."""
     seed: int = 0
     concurrency: int | None = None
     fresh: bool = False

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from llmflowlab.text.cost import Prices
     from llmflowlab.text.language import LanguageDetector
     from llmflowlab.text.tokens import TokenCounter
+    from llmflowlab.tracking.chat_recorder import ChatRecorder
     from llmflowlab.tracking.delivery import Delivery
-    from llmflowlab.tracking.recorder import ChatRecorder
     from llmflowlab.tracking.records import SessionStart
     from llmflowlab.tracking.store import Store
 
@@ -51,6 +51,8 @@ class Lab:
         self._notices: deque[str] = deque()
         self._delivery_lock = threading.Lock()
         self._delivery: Delivery | None = None
+        self.hands_over = False
+        """Whether sessions are left to a deliverer from their beginning; set before the first."""
 
     def provider(self, reference: str, *, settled: bool = True) -> Provider:
         """Build the model a reference names.
@@ -171,7 +173,12 @@ class Lab:
                 from llmflowlab.agents.package import package
                 from llmflowlab.tracking.delivery import Delivery
 
-                self._delivery = Delivery(self.settings, package=package(), on_notice=self.notify)
+                self._delivery = Delivery(
+                    self.settings,
+                    package=package(),
+                    on_notice=self.notify,
+                    only_local=self.hands_over,
+                )
                 self._delivery.start()
             return self._delivery
 
@@ -182,9 +189,26 @@ class Lab:
 
     def recorder(self, start: SessionStart) -> ChatRecorder:
         """Open the journal of a new session."""
-        from llmflowlab.tracking.recorder import ChatRecorder
+        from llmflowlab.tracking.chat_recorder import ChatRecorder
 
         return ChatRecorder(self.settings, start, self.delivery)
+
+    def hand_over(self) -> int:
+        """End the delivery here, and have a process of its own go on with what is left.
+
+        Returns:
+            How many sessions of this process are still on their way.
+        """
+        left = 0
+        if self._delivery is not None:
+            left = self._delivery.pending()
+            self._delivery.stop()
+        if left or any(self.settings.journals_dir.glob("chat-*.jsonl")):
+            # Imported here: most commands find nothing.
+            from llmflowlab.lab.deliverer import hand_over
+
+            hand_over(self.settings, own=left > 0)
+        return left
 
     def notify(self, text: str) -> None:
         """Leave a sentence for whoever looks next; from any thread."""

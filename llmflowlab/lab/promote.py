@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.candidate import GIVEN
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.conclude.promotion import Decision, PromotionTerms, decide
 from llmflowlab.evaluation.conclude.results import EvaluationResult
@@ -87,10 +88,14 @@ def find_contest(lab: Lab, request: PromotionRequest) -> Contest:
     """Look the version and its champion up.
 
     Raises:
-        InputError: There is no such version, it is the champion already, or it has no champion to be
+        InputError: There is no such version, answers that are given were named, it is the champion already, or it has no champion to be
             better than.
         TrackingError: The store failed.
     """
+    if request.version.partition(":")[0] == GIVEN:
+        raise InputError(
+            f"{request.version} is a column of answers and no model: it has no version to promote."
+        )
     store = lab.store()
     version = find_version(store, parse_version_name(request.version))
     champion = champion_of(store, version.name)

@@ -11,8 +11,8 @@ from llmflowlab.asking.metering import Metering
 from llmflowlab.asking.pacing import limiter_for
 from llmflowlab.data.dataset import Dataset
 from llmflowlab.errors import ConfigurationError, InputError
-from llmflowlab.evaluation.judging.choice import with_instructions
-from llmflowlab.evaluation.judging.kinds import KINDS, OWN
+from llmflowlab.evaluation.judging.judge_kinds import KINDS, OWN
+from llmflowlab.evaluation.judging.judged_scorers import with_instructions
 from llmflowlab.evaluation.judging.pairwise import PREFERENCE
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import EvaluationPlan

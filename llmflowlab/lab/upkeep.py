@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run import replay
+from llmflowlab.evaluation.run.ledger_upkeep import (
+    KeptEvaluation,
+    clear,
+    compact,
+    kept_evaluations,
+    size,
+)
 from llmflowlab.evaluation.run.steering import Adjustment, ask_for
-from llmflowlab.evaluation.run.upkeep import KeptEvaluation, clear, compact, kept_evaluations, size
 from llmflowlab.lab.lab import Lab
 
 if TYPE_CHECKING:

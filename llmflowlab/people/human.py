@@ -121,6 +121,7 @@ def human_means(
         {person: _traits(person, said) for person, said in verdicts.items()},
         candidates=len(result.plan.candidates),
         questions=result.plan.questions,
+        clusters=result.plan.clusters,
         trials=result.plan.trials,
     )
     for person, said in verdicts.items():

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from llmflowlab.providers.base import Provider
-from llmflowlab.providers.refusals import Refusal
+from llmflowlab.providers.refused_requests import Refusal
 
 __all__ = ["Memory", "adapted"]
 

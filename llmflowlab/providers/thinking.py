@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from llmflowlab.providers.base import ReasoningDelta, Rethought, TextDelta
 
-__all__ = ["Apart", "ThinkingFilter"]
+__all__ = ["Apart", "ThinkingFilter", "without_thinking"]
 
 Apart: TypeAlias = TextDelta | ReasoningDelta | Rethought
 
@@ -166,6 +166,18 @@ class ThinkingFilter:
         self._at_start, self._after_thought, self._text_came = True, True, False
         self._last, self._code = "", _Code()
         self._open.clear()
+
+
+def without_thinking(text: str) -> str:
+    """Return what of a text that is there as a whole is the answer."""
+    said: list[str] = []
+    apart = ThinkingFilter()
+    for event in (*apart.feed(text), *apart.end()):
+        if isinstance(event, TextDelta):
+            said.append(event.text)
+        elif isinstance(event, Rethought):
+            said.clear()
+    return "".join(said)
 
 
 class _Code:

@@ -13,7 +13,7 @@ from typing import Any
 from llmflowlab.errors import BadRequest, NotConfigured, ProviderError, TimedOut
 from llmflowlab.providers.base import Provider
 from llmflowlab.providers.reading import Reading
-from llmflowlab.providers.refusals import Advice, Refusal, error_from_refusal
+from llmflowlab.providers.refused_requests import Advice, Refusal, error_from_refusal
 from llmflowlab.providers.transport import (
     connection_error,
     failure,

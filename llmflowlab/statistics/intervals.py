@@ -13,7 +13,16 @@ from statistics import NormalDist
 
 import numpy as np
 
-__all__ = ["Interval", "bootstrap_interval", "mean_interval", "wilson_interval"]
+from llmflowlab.statistics.betting import betting_bounds
+from llmflowlab.statistics.clusters import totals
+
+__all__ = [
+    "Interval",
+    "bootstrap_interval",
+    "grade_interval",
+    "mean_interval",
+    "wilson_interval",
+]
 
 _SEED = 20_240_607
 """One fixed seed: the same scores give the same interval on every machine."""
@@ -22,6 +31,10 @@ _DEARER = 6
 """How many times as long it takes to draw how often a value comes up as to draw a row."""
 _MANY_ROWS = 2_000
 """Rows from which the expansion of the bootstrap distribution says as much as resampling."""
+_BORNE_OUT = 4.0
+"""Values at the far end of the scale whose squares those seen must add up to, for the bootstrap to be
+believed; found by simulation (`docs/statistics.md`)."""
+_NOISE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +65,54 @@ def wilson_interval(successes: float, n: int, *, confidence: float = 0.95) -> In
     return Interval(max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale))
 
 
-def bootstrap_interval(values: Sequence[float], *, confidence: float = 0.95) -> Interval:
+def grade_interval(
+    sums: np.ndarray, sizes: np.ndarray | None = None, *, confidence: float = 0.95
+) -> Interval:
+    """Return the interval of a mean of grades in [0, 1]: BCa where what was seen bears it, else betting.
+
+    The bootstrap knows nothing of values that did not come up: of twenty equal grades and a rare 0 it
+    claims what it cannot know. It is believed where the squares of the deviations add up to those of
+    `_BORNE_OUT` values at the far end of the scale, so that one rare value more could hardly move it.
+
+    Args:
+        sums: The values; or the total of each cluster of them.
+        sizes: How many values each cluster holds; None: one.
+        confidence: Nominal coverage.
+    """
+    weights = np.ones(len(sums)) if sizes is None else sizes
+    mean = float(sums.sum() / weights.sum())
+    farthest = max(mean, 1 - mean) * float(weights.max())
+    if float(((sums - mean * weights) ** 2).sum()) >= _BORNE_OUT * farthest**2:
+        return bootstrap_interval(sums, sizes, confidence=confidence)
+    return Interval(*betting_bounds(sums, sizes, confidence=confidence))
+
+
+def bootstrap_interval(
+    values: Sequence[float] | np.ndarray,
+    sizes: np.ndarray | None = None,
+    *,
+    confidence: float = 0.95,
+) -> Interval:
     """Return the BCa bootstrap interval of a mean (Efron 1987, JASA 82:171–185).
 
     Where all values are equal, resampling knows no spread and would claim certainty; the Wilson
     interval of that mean is returned instead, which is wider than that of any score in [0, 1]. So it
     is for fewer than ten values, whose resamples cannot reach beyond what little was seen.
+
+    Args:
+        values: The values; or the total of each cluster of them, which is then what is drawn.
+        sizes: How many values each cluster holds, the mean being Σ totals / Σ sizes; None: one.
+        confidence: Nominal coverage.
     """
     sample = np.asarray(values, dtype=float)
-    if sample.size < 10 or np.ptp(sample) == 0:
-        return wilson_interval(float(sample.sum()), int(sample.size), confidence=confidence)
+    weights = np.ones(sample.size) if sizes is None else sizes
+    centre = float(sample.mean()) if sizes is None else float(sample.sum() / weights.sum())
+    if sample.size < 10 or np.ptp(sample - centre * weights) <= _NOISE:
+        return wilson_interval(centre * sample.size, int(sample.size), confidence=confidence)
     if sample.size >= _MANY_ROWS:
-        return _expanded_interval(sample, confidence=confidence)
-    means = _resampled_means(sample)
-    centre = float(sample.mean())
+        linear = sample if sizes is None else centre + (sample - centre * weights) / weights.mean()
+        return _expanded_interval(linear, confidence=confidence)
+    means = _resampled_means(sample) if sizes is None else _resampled_ratios(sample, weights)
     normal = NormalDist()
     # Half of the ties count: scores repeat, and means of few rows do so often.
     ties = np.isclose(means, centre, rtol=0, atol=1e-12)
@@ -73,7 +120,7 @@ def bootstrap_interval(values: Sequence[float], *, confidence: float = 0.95) -> 
     edge = 1 / (2 * means.size)
     below = min(max(below, edge), 1 - edge)
     bias = normal.inv_cdf(below)
-    jackknife = (sample.sum() - sample) / (sample.size - 1)
+    jackknife = (sample.sum() - sample) / (weights.sum() - weights)
     deviation = jackknife.mean() - jackknife
     acceleration = float((deviation**3).sum() / (6 * (deviation**2).sum() ** 1.5))
 
@@ -132,13 +179,34 @@ def _resampled_means(sample: np.ndarray) -> np.ndarray:
     return means
 
 
-def mean_interval(values: Sequence[float], *, binary: bool) -> Interval | None:
-    """Return the 95 % interval of a mean: Wilson for yes/no scores, BCa bootstrap for others.
+def _resampled_ratios(sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Return the ratios of sums of resampled clusters; their order does not matter."""
+    order = np.lexsort((sizes, sums))
+    sums, sizes = sums[order], sizes[order]
+    generator = np.random.default_rng(_SEED)
+    ratios = np.empty(_RESAMPLES)
+    step = max(1, 2_000_000 // sums.size)
+    for start in range(0, _RESAMPLES, step):
+        stop = min(start + step, _RESAMPLES)
+        picks = generator.integers(0, sums.size, size=(stop - start, sums.size))
+        ratios[start:stop] = sums[picks].sum(axis=1) / sizes[picks].sum(axis=1)
+    return ratios
+
+
+def mean_interval(
+    values: Sequence[float], *, binary: bool, clusters: np.ndarray | None = None
+) -> Interval | None:
+    """Return the 95 % interval of a mean: Wilson for yes/no scores, `grade_interval` for others.
 
     None where there is no value at all.
+
+    Args:
+        values: One for each question.
+        binary: Whether all are 0 or 1, and each question is a cluster of its own.
+        clusters: For each question the number of its cluster; None: each is one of its own.
     """
-    if not values:
+    if not len(values):
         return None
     if binary:
         return wilson_interval(math.fsum(values), len(values))
-    return bootstrap_interval(values)
+    return grade_interval(*totals(values, clusters))

@@ -10,12 +10,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from llmflowlab.statistics.clusters import totals
 from llmflowlab.statistics.paired import difference_interval, differences_of, tango_interval
 
-__all__ = ["NonInferiority", "non_inferior"]
+__all__ = ["CORRECTION", "NonInferiority", "non_inferior"]
 
 
-_CORRECTION = 0.25
+CORRECTION = 0.25
+"""Of a row: for continuity, in one-sided tests of yes/no scores at a margin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,11 @@ class NonInferiority:
         """Whether it was shown to be better outright."""
         return self.lower_bound > 0
 
+    @property
+    def within(self) -> bool:
+        """Whether the difference was shown to be smaller than the margin, whoever is better."""
+        return -self.margin < self.lower_bound and self.upper_bound < self.margin
+
     def to_json(self) -> dict[str, Any]:
         return {
             "n": self.n,
@@ -62,14 +69,17 @@ def non_inferior(
     *,
     binary: bool,
     error: float = 0.05,
+    clusters: np.ndarray | None = None,
 ) -> NonInferiority | None:
     """Hold a challenger against a baseline, row by row; None where no row has both scores.
 
     The bounds are those of two-sided intervals with confidence 1 − 2·error. Yes/no scores: Tango's
     score interval (Liu et al. 2002, Statistics in Medicine 21:231–245), corrected for continuity by a
     quarter of a row: without it the error is up to 6 % where 5 % are promised, with it below 5 % at all
-    sizes, margins and shares of discordant rows that were computed. Others: of the BCa bootstrap and Student's t the wider, as the bootstrap of few rows is
-    too narrow at one end.
+    sizes, margins and shares of discordant rows that were computed. Others: of `difference_interval`
+    and Student's t the wider, as the bootstrap is too narrow at one end, and a quarter of a row more, as
+    grades that are nearly all equal jump like yes and no: it is 5.8 % without (1,000 rows, one in 25 the
+    worst).
 
     Args:
         baseline: Scores of what is in place, 0 to 1.
@@ -77,6 +87,8 @@ def non_inferior(
         margin: How much worse is still accepted, in points of 1; 0 asks for "not worse at all".
         binary: Whether all scores are 0 or 1.
         error: Chance of calling a challenger non-inferior that is worse by the margin.
+        clusters: For each row the number of its cluster; None: each is one of its own. Not with yes/no
+            scores.
     """
     if not 0 <= margin < 1:
         raise ValueError("a margin lies between 0 and 1")
@@ -91,15 +103,16 @@ def non_inferior(
             int((differences > 0).sum()),
             n,
             confidence=confidence,
-            correction=_CORRECTION,
+            correction=CORRECTION,
         )
         low, high = interval.low, interval.high
     else:
-        interval = difference_interval(differences, confidence=confidence)
-        mean, half = float(differences.mean()), _student(differences, error)
+        interval = difference_interval(*totals(differences, clusters), confidence=confidence)
+        mean, half = float(differences.mean()), _student(differences, clusters, error)
+        step = CORRECTION / n
         # A difference of two scores lies between −1 and 1, and so do its bounds.
-        low = max(-1.0, min(interval.low, mean - half))
-        high = min(1.0, max(interval.high, mean + half))
+        low = max(-1.0, min(interval.low, mean - half) - step)
+        high = min(1.0, max(interval.high, mean + half) + step)
     return NonInferiority(
         n=n,
         difference=math.fsum(differences) / n,
@@ -109,12 +122,15 @@ def non_inferior(
     )
 
 
-def _student(differences: np.ndarray, error: float) -> float:
-    """Return t·s/√n, half the width of Student's interval; 0 for a single row."""
-    n = int(differences.size)
+def _student(differences: np.ndarray, clusters: np.ndarray | None, error: float) -> float:
+    """Return t·s/√n, half the width of Student's interval; 0 for a single row or cluster."""
+    sums, sizes = totals(differences, clusters)
+    n = int(sums.size)
     if n < 2:
         return 0.0
-    return float(_t_quantile(1 - error, n - 1) * differences.std(ddof=1) / math.sqrt(n))
+    away = sums - differences.mean() * (1.0 if sizes is None else sizes)
+    error_of_mean = math.sqrt(n / (n - 1) * float((away**2).sum())) / differences.size
+    return float(_t_quantile(1 - error, n - 1) * error_of_mean)
 
 
 def _t_quantile(probability: float, freedom: int) -> float:

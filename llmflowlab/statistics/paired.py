@@ -11,7 +11,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike
 
-from llmflowlab.statistics.intervals import Interval, bootstrap_interval
+from llmflowlab.statistics.clusters import design_effect, totals
+from llmflowlab.statistics.intervals import Interval, bootstrap_interval, grade_interval
 
 __all__ = [
     "PairedTest",
@@ -50,6 +51,8 @@ class PairedTest:
     """Standard deviation of the row-wise differences."""
     discordance: float | None = None
     """Share of rows on which the two disagree; None for degrees."""
+    design_effect: float = 1.0
+    """How many times the difference's variance is that of as many questions without clusters."""
 
 
 def mcnemar_exact(a: Sequence[float], b: Sequence[float]) -> float:
@@ -143,11 +146,15 @@ def differences_of(a: ArrayLike, b: ArrayLike) -> np.ndarray:
     return np.asarray(np.round(raw, _TOLERANCE) + 0.0)
 
 
-def p_value_of(a: Sequence[float], b: Sequence[float], *, binary: bool) -> float | None:
+def p_value_of(
+    a: Sequence[float], b: Sequence[float], *, binary: bool, clusters: np.ndarray | None = None
+) -> float | None:
     """Return the p-value of `paired_test` alone; None where no row has both values."""
     if not len(a):
         return None
-    return mcnemar_exact(a, b) if binary else mean_p_value(differences_of(a, b))
+    if binary:
+        return mcnemar_exact(a, b)
+    return mean_p_value(totals(differences_of(a, b), clusters)[0])
 
 
 def paired_test(
@@ -157,11 +164,12 @@ def paired_test(
     binary: bool,
     bounded: bool = True,
     confidence: float = 0.95,
+    clusters: np.ndarray | None = None,
 ) -> PairedTest | None:
     """Compare two candidates row by row; None where no row has both values.
 
     Yes/no scores: McNemar's exact test and Tango's interval. Others, in any unit: the randomisation
-    test of the mean difference and its BCa bootstrap interval, so that both speak of the mean.
+    test of the mean difference and its `difference_interval`, so that both speak of the mean.
 
     Args:
         a: One candidate's values.
@@ -169,8 +177,10 @@ def paired_test(
         binary: Whether all are 0 or 1.
         bounded: Whether all lie in [0, 1]; seconds, tokens and USD do not.
         confidence: Of the interval; more where several comparisons share the level.
+        clusters: For each row the number of its cluster, which is given a sign, and drawn, as one;
+            None: each is one of its own. Not with yes/no scores.
     """
-    p_value = p_value_of(a, b, binary=binary)
+    p_value = p_value_of(a, b, binary=binary, clusters=clusters)
     if p_value is None:
         return None
     differences = differences_of(a, b)
@@ -179,7 +189,9 @@ def paired_test(
         only_a, only_b = int((differences < 0).sum()), int((differences > 0).sum())
         interval = tango_interval(only_a, only_b, n, confidence=confidence)
     else:
-        interval = difference_interval(differences, bounded=bounded, confidence=confidence)
+        interval = difference_interval(
+            *totals(differences, clusters), bounded=bounded, confidence=confidence
+        )
     return PairedTest(
         n=n,
         difference=math.fsum(differences) / n,
@@ -187,27 +199,33 @@ def paired_test(
         p_value=p_value,
         deviation=float(differences.std(ddof=1)) if n > 1 else 0.0,
         discordance=float(np.count_nonzero(differences)) / n if binary else None,
+        design_effect=design_effect(differences, clusters),
     )
 
 
 def difference_interval(
-    differences: np.ndarray, *, bounded: bool = True, confidence: float = 0.95
+    differences: np.ndarray,
+    sizes: np.ndarray | None = None,
+    *,
+    bounded: bool = True,
+    confidence: float = 0.95,
 ) -> Interval:
-    """Return the BCa bootstrap interval of a mean difference.
+    """Return the interval of a mean difference: `grade_interval`, and BCa for amounts without a scale.
 
-    The differences are brought into [0, 1] first, where `bootstrap_interval` knows what to do with few
-    values or without spread.
+    The differences are brought into [0, 1] first, where both know what to do with few values or
+    without spread.
 
     Args:
-        differences: Row by row.
+        differences: Row by row; or the total of each cluster of them.
+        sizes: How many rows each cluster holds; None: one.
         bounded: Whether they are differences of scores, 1 at most; the widest one seen stands for
             that in other units.
         confidence: Nominal coverage.
     """
-    scale = 1.0 if bounded else float(np.abs(differences).max()) or 1.0
-    scaled = bootstrap_interval(
-        [float(d) for d in (differences / scale + 1) / 2], confidence=confidence
-    )
+    weights = 1.0 if sizes is None else sizes
+    scale = 1.0 if bounded else float(np.abs(differences / weights).max()) or 1.0
+    made = grade_interval if bounded else bootstrap_interval
+    scaled = made((differences / scale + weights) / 2, sizes, confidence=confidence)
     return Interval(scale * (2 * scaled.low - 1), scale * (2 * scaled.high - 1))
 
 
@@ -219,7 +237,7 @@ def mean_p_value(differences: np.ndarray) -> float:
     21). The sum of squares does not depend on the signs, so that this is the test of Student's
     statistic as well, which keeps its level for large samples whatever the distributions (Janssen 1997,
     Statistics & Probability Letters 36:9-21). The order of rows, and which candidate is called A,
-    change nothing.
+    change nothing. Of clusters the totals are given signs.
     """
     size = np.sort(np.abs(differences[differences != 0]))
     seen = abs(math.fsum(differences)) - 10.0**-_TOLERANCE * max(1, size.size)

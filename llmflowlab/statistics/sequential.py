@@ -43,17 +43,23 @@ class ConfidenceSequence:
         self._down = np.zeros(self.GRID)
         self._alive = np.ones(self.GRID, dtype=bool)
         self._sum = 0.5
+        self._sizes = 1.0
         self._squares = 0.25
         self.n = 0
 
-    def add(self, difference: float) -> None:
-        """Take in the next row's difference, B minus A, in [−1, 1].
+    def add(self, difference: float, size: float = 1.0) -> None:
+        """Take in the next difference, B minus A, in [−1, 1].
 
-        Rows must come in an order that has nothing to do with their values.
+        Rows, or clusters of them, must come in an order that has nothing to do with their values.
+
+        Args:
+            difference: Of a row; or the sum of a cluster's, over the number of rows of the largest.
+            size: Rows of the cluster over those of the largest. What is bet on is then the sum less the
+                mean times the size, which is 0 on average under the true mean over rows.
         """
-        if not -1.0 <= difference <= 1.0:
+        if not 0.0 < size <= 1.0 or not abs(difference) <= size:
             raise ValueError("a difference of two scores lies in [-1, 1]")
-        x = (difference + 1) / 2
+        x = (difference + size) / 2
         # Bets may only know what came before.
         t = self.n + 1
         variance = self._squares / t
@@ -61,14 +67,15 @@ class ConfidenceSequence:
         with np.errstate(divide="ignore"):
             above = np.minimum(bet, self.CUT / self._means)
             below = np.minimum(bet, self.CUT / (1 - self._means))
-        self._up += np.log1p(above * (x - self._means))
-        self._down += np.log1p(-below * (x - self._means))
+        away = x - size * self._means
+        self._up += np.log1p(above * away)
+        self._down += np.log1p(-below * away)
         capital = np.maximum(self._up, self._down) - math.log(2)
         self._alive &= capital < math.log(1 / self._alpha)
         self.n = t
         self._sum += x
-        mean = self._sum / (t + 1)
-        self._squares += (x - mean) ** 2
+        self._sizes += size
+        self._squares += (x - size * self._sum / self._sizes) ** 2
 
     @property
     def interval(self) -> Interval:

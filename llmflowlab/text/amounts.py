@@ -1,8 +1,8 @@
-"""Shares, durations and numbers of things as words: short, with their unit, unknown staying None."""
+"""Shares, durations, sizes and numbers of things as words: short, with their unit, unknown staying None."""
 
 from __future__ import annotations
 
-__all__ = ["percent", "plural", "seconds"]
+__all__ = ["bytes_text", "percent", "plural", "seconds"]
 
 
 def percent(value: float | None) -> str | None:
@@ -24,3 +24,12 @@ def seconds(value: float | None) -> str | None:
 def plural(number: int, one: str, many: str | None = None) -> str:
     """Write a number with its noun: `1 turn`, `2 turns`."""
     return f"{number:,} {one if number == 1 else (many or one + 's')}"
+
+
+def bytes_text(value: float) -> str:
+    """Write a size in decimal units."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit in {"B", "kB"} else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from llmflowlab.text.signs import UNSPACED, Lexeme, lexemes
+from llmflowlab.text.punctuation import UNSPACED, Lexeme, lexemes
 
 __all__ = ["Rules", "base_language", "fold", "normalise", "pieces", "tokenise"]
 
@@ -141,7 +141,8 @@ def fold(text: str, rules: Rules = _ALL) -> str:
         text = _uniform(text)
     if not rules.case:
         return text
-    folded = text.casefold()
+    # Unicode folds the Turkish capital İ into an i with a second dot, which nobody writes.
+    folded = text.casefold().replace("i\u0307", "i")
     # Folding case may bring forth a character that has another uniform form.
     return _uniform(folded) if rules.unicode else folded
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from llmflowlab.loading import load
-from llmflowlab.text.estimate import estimate_tokens
+from llmflowlab.text.token_estimate import estimate_tokens
 
 if TYPE_CHECKING:
     import tiktoken

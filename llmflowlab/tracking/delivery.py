@@ -17,7 +17,7 @@ from llmflowlab.tracking.outbox import Outbox
 from llmflowlab.tracking.recovery import left_behind, recovered
 from llmflowlab.tracking.sessions import RecoveredSession, Session
 from llmflowlab.tracking.sinks.base import Sink
-from llmflowlab.tracking.sinks.table import Wiring, make_sinks
+from llmflowlab.tracking.sinks.sink_table import Wiring, make_sinks
 
 __all__ = ["Delivery"]
 
@@ -33,6 +33,8 @@ class Delivery:
         package: What is registered after a session; None registers nothing.
         on_notice: Told in one sentence, once for each cause, what went wrong and whether it mended.
         sinks: Where to; None: all of the table.
+        only_local: Deliver to the sinks of this machine alone; the others are left to a deliverer, as
+            are the sessions of dead processes.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Delivery:
         package: ModelPackage | None = None,
         on_notice: Callable[[str], None] | None = None,
         sinks: Sequence[Sink] | None = None,
+        only_local: bool = False,
     ) -> None:
         self._settings = settings
         self._on_notice = on_notice
@@ -53,7 +56,10 @@ class Delivery:
             wiring = Wiring(settings=settings, package=package, on_notice=self.notify)
             sinks = make_sinks(wiring)
         self._outbox = Outbox([sink.name for sink in sinks])
-        self._lanes = [Lane(sink, self._outbox, self.notify) for sink in sinks]
+        self._outbox.searched = only_local
+        self._lanes = [
+            Lane(sink, self._outbox, self.notify) for sink in sinks if sink.local or not only_local
+        ]
         self._started = False
 
     def start(self) -> None:
@@ -63,7 +69,7 @@ class Delivery:
                 return
             self._started = True
         for number, lane in enumerate(self._lanes):
-            lane.start(first=None if number else self._take_over)
+            lane.start(first=None if number or self._outbox.searched else self.look)
 
     def submit(self, session: Session) -> None:
         """Take a session, or note that it has more to deliver."""
@@ -139,7 +145,9 @@ class Delivery:
             self._outbox.stopping = True
             self._outbox.changed.notify_all()
         until = time.monotonic() + _STOP_PATIENCE
-        ended = [lane.join(max(0.0, until - time.monotonic())) for lane in self._lanes]
+        # A sink that lacks nothing has nothing to end, whatever its thread still loads.
+        at_work = [lane for lane in self._lanes if lane.sink.local or lane.lacks()]
+        ended = [lane.join(max(0.0, until - time.monotonic())) for lane in at_work]
         if all(ended):
             for session in self._outbox.sessions():
                 session.journal.release()
@@ -153,7 +161,7 @@ class Delivery:
         if self._on_notice is not None:
             self._on_notice(sentence)
 
-    def _take_over(self) -> None:
+    def look(self) -> None:
         """Take the sessions that dead processes left."""
         try:
             left = left_behind(self._settings, self.notify)

@@ -80,6 +80,12 @@ class EvaluationSummary:
     answered: int | None
     scores: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     """By scorer: `mean`, `coverage`, `ci_low`, `ci_high`, `scored` (rows)."""
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    """Why nothing may be concluded from a scorer's scores, of scorers of which that is so."""
+    lower_is_better: frozenset[str] = frozenset()
+    """Scorers that say what should not be."""
+    whole: bool = True
+    """Whether every row was asked, scored and stored."""
     cost: Decimal | None = None
     latency: float | None = None
     """Mean seconds of an answer."""

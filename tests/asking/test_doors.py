@@ -29,9 +29,9 @@ from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.judging import KINDS, Judge, JudgeScorer
 from llmflowlab.evaluation.run.answering import Answering
 from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.ledger_upkeep import kept_evaluations
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.run.scoring import Scoring
-from llmflowlab.evaluation.run.upkeep import kept_evaluations
 from llmflowlab.evaluation.scorers.base import parse_scorer
 from llmflowlab.evaluation.scorers.embedding import Embedder, EmbeddingScorer
 from llmflowlab.lab.chat_session import Chat

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from llmflowlab.cli.chat.interrupt import interruptible
 from llmflowlab.cli.chat.stream import SilentView
 from llmflowlab.cli.chat.turn_line import summary_line
+from llmflowlab.cli.interrupt import interruptible
 from llmflowlab.errors import (
     AuthenticationFailed,
     ContextTooLong,

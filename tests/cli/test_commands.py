@@ -36,7 +36,7 @@ def test_one_command_does_not_load_the_others() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "['models']"
+    assert done.stdout.strip() == "['models_command']"
 
 
 def test_a_file_of_the_console_is_found_by_its_name() -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from llmflowlab.cli import doctor
+from llmflowlab.cli.doctor_command import show_checks
 from llmflowlab.errors import TrackingError
+from llmflowlab.lab.doctor import Diagnosis, examine
 from llmflowlab.providers.base import Readiness
 from llmflowlab.settings import Settings, load_settings
 from tests.cli.fakes import FakeApp, FakeChecks
@@ -29,14 +30,14 @@ def ready(settings: Settings) -> FakeApp:
     return FakeApp(settings, checks=FakeChecks(known))
 
 
-def checked(app: FakeApp, name: str) -> doctor.Diagnosis:
-    return next(check for check in doctor.examine(app) if check.name == name)
+def checked(app: FakeApp, name: str) -> Diagnosis:
+    return next(check for check in examine(app.lab) if check.name == name)
 
 
 def test_everything_is_told_with_its_remedy(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert doctor.show_checks(FakeApp(settings), as_json=False) == 3
+    assert show_checks(FakeApp(settings), as_json=False) == 3
     seen = capsys.readouterr()
     lines = seen.out.splitlines()
     assert "missing  Gemini: set GEMINI_API_KEY" in lines
@@ -55,7 +56,7 @@ def test_everything_is_told_with_its_remedy(
 def test_one_ready_provider_is_enough(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert doctor.show_checks(ready(settings), as_json=False) == 0
+    assert show_checks(ready(settings), as_json=False) == 0
     assert capsys.readouterr().err == ""
 
 
@@ -66,7 +67,7 @@ def test_json_is_one_document(
     make: Callable[[Settings], FakeApp],
     code: int,
 ) -> None:
-    assert doctor.show_checks(make(settings), as_json=True) == code
+    assert show_checks(make(settings), as_json=True) == code
     seen = capsys.readouterr()
     document = json.loads(seen.out)
     assert seen.err == ""
@@ -81,7 +82,7 @@ def test_sessions_that_are_not_delivered_are_counted(settings: Settings) -> None
     for number in range(2):
         (settings.journals_dir / f"chat-{number}.jsonl").write_text("{}\n", encoding="utf-8")
     check = checked(FakeApp(settings), "Journals")
-    assert (check.state, check.text) == ("note", "2 sessions not yet delivered to MLflow")
+    assert (check.state, check.text) == ("note", "2 sessions still on the way to MLflow")
 
 
 def test_a_bad_price_file_is_found(settings: Settings) -> None:
@@ -124,6 +125,6 @@ def test_a_store_that_does_not_answer_is_found(
 
 
 def test_a_missing_package_is_found(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_PACKAGES", ("mlflow", "no-such-package-anywhere"))
+    monkeypatch.setattr("llmflowlab.lab.doctor._PACKAGES", ("mlflow", "no-such-package-anywhere"))
     check = checked(FakeApp(settings), "Packages")
     assert (check.state, check.text) == ("missing", "not installed: no-such-package-anywhere")

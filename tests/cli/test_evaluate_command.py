@@ -289,11 +289,12 @@ def test_the_document_has_the_promised_keys_and_a_second_run_pays_nothing(
         *("judge_usage", "gates", "files"),
         # Beside what was promised:
         *("judging", "leaderboard", "measures", "groups", "recommendation", "sequential"),
+        "cluster",
     ]
     (candidate,) = document["candidates"]
     assert list(candidate) == [
         *("model", "prompt", "run_id", "rows", "answered", "failed", "scores", "latency"),
-        *("tokens", "cost_usd", "calls"),
+        *("tokens", "cost_usd", "calls", "given"),
     ]
     assert list(candidate["scores"]["contains"]) == [
         *("mean", "scored", "coverage", "ci_low", "ci_high", "not_scored"),

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from llmflowlab.candidate import Candidate
-from llmflowlab.cli import info
+from llmflowlab.cli import info_command
 from llmflowlab.cli.history_browser import browse_history, matching
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.records import SessionStart, TurnRecord
-from llmflowlab.tracking.sinks.files import LocalRecords
+from llmflowlab.tracking.sinks.local_files import LocalRecords
 from llmflowlab.tracking.summaries import summarise
 from tests.cli.fakes import FakeApp, Typing
 
@@ -50,7 +50,7 @@ def remember(settings: Settings, provider: str, prompts: Iterable[str], **turn: 
 
 
 def test_an_empty_lab_says_so(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    assert info.show_info(FakeApp(settings), provider=None, as_json=False) == 0
+    assert info_command.show_info(FakeApp(settings), provider=None, as_json=False) == 0
     assert capsys.readouterr().out == (
         "Nothing is recorded yet: chat with a model or run an evaluation first.\n"
     )
@@ -59,7 +59,7 @@ def test_an_empty_lab_says_so(settings: Settings, capsys: pytest.CaptureFixture[
 def test_sessions_are_compared(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     remember(settings, "gemini", ["a"] * 6)
     remember(settings, "ollama", ["b"] * 6, cost_usd="0", inference_time=4.0)
-    assert info.show_info(FakeApp(settings), provider=None, as_json=False) == 0
+    assert info_command.show_info(FakeApp(settings), provider=None, as_json=False) == 0
     seen = capsys.readouterr()
     assert seen.err == ""
     assert [line.rstrip() for line in seen.out.splitlines()] == [
@@ -86,7 +86,7 @@ def test_one_provider_is_shown_with_its_parameters_and_metrics(
 ) -> None:
     remember(settings, "gemini", ["a"], cost_usd=None)
     remember(settings, "ollama", ["b"])
-    assert info.show_info(FakeApp(settings), provider="gemini", as_json=False) == 0
+    assert info_command.show_info(FakeApp(settings), provider="gemini", as_json=False) == 0
     out = capsys.readouterr().out
     assert "ollama" not in out
     assert "Gemini, last session 2026-01-01 10:00:00\n" in out
@@ -100,7 +100,7 @@ def test_json_says_null_where_nothing_is_known(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     remember(settings, "gemini", ["a"], cost_usd=None)
-    assert info.show_info(FakeApp(settings), provider=None, as_json=True) == 0
+    assert info_command.show_info(FakeApp(settings), provider=None, as_json=True) == 0
     document = json.loads(capsys.readouterr().out)
     (model,) = document["models"]
     assert (document["sessions"], model["model"], model["turns"]) == (1, "gemini:m", 1)
@@ -118,7 +118,7 @@ def test_the_screen_leads_to_a_closer_look_and_back(
 ) -> None:
     remember(settings, "gemini", ["a"])
     typed("1\nback\n")
-    info.info_screen(FakeApp(settings))
+    info_command.info_screen(FakeApp(settings))
     out = capsys.readouterr().out
     assert "  1 Gemini: parameters and metrics\n  2 Gemini: artifact history\n  3 Back\n" in out
     assert "  total_cost_estimate      $0.001\n" in out

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from llmflowlab.cli.info import answers, comparison_table
+from llmflowlab.cli.info_command import answers, comparison_table
 from llmflowlab.cli.ui.plain import table_lines
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.history.run_summaries import evaluation_from_run
 from llmflowlab.history.summary import compare
 from llmflowlab.tracking.stored_runs import StoredRun
 from llmflowlab.tracking.summaries import EvaluationSummary, SessionSummary
+from tests.known import known
 
 
 def session(**changes: Any) -> SessionSummary:
@@ -217,6 +219,95 @@ def test_quality_is_by_the_scorer_that_ranked_the_evaluation(logged, shown) -> N
     (model,) = compare([], [evaluation]).models
     assert model.quality is not None
     assert model.quality.scorer == shown == main_scorer(logged)
+
+
+@pytest.mark.parametrize(
+    ("tags", "coverage", "doubt"),
+    [
+        pytest.param({}, 1.0, None, id="nothing-remembered"),
+        pytest.param({"llmflowlab.judge_exam": "correctness: passed"}, 1.0, None, id="believed"),
+        pytest.param(
+            {"llmflowlab.judge_exam": "preference: failed"}, 1.0, None, id="another-scorers-judge"
+        ),
+        pytest.param(
+            {"llmflowlab.judge_exam": "preference: passed, correctness: failed"},
+            1.0,
+            "its judge did not pass its examination for correctness",
+            id="failed",
+        ),
+        pytest.param(
+            {"llmflowlab.judge_exam": "correctness: not finished"},
+            1.0,
+            "the examination of its judge was not finished for correctness",
+            id="exam-not-finished",
+        ),
+        pytest.param(
+            {"llmflowlab.partial": "true"}, 1.0, "its evaluation e is not whole", id="interrupted"
+        ),
+        pytest.param(
+            {"llmflowlab.partial": "false"},
+            0.5,
+            "only 50.0 % of the answers could be scored by correctness",
+            id="few-scored",
+        ),
+    ],
+)
+def test_nobody_is_best_by_what_its_evaluation_concludes_nothing_from(tags, coverage, doubt):
+    """`info` ranked by a judge that its evaluation had not believed."""
+
+    def run(model: str, mean: float, tags: dict[str, str], coverage: float) -> StoredRun:
+        return StoredRun(
+            run_id=model,
+            name="Eval",
+            deleted=False,
+            started_ms=0,
+            ended_ms=1000,
+            params={"scorers": "correctness"},
+            metrics={"rows": 10.0, "correctness/mean": mean, "correctness/coverage": coverage},
+            tags={"llmflowlab.evaluation_id": "e", "llmflowlab.model": model, **tags},
+        )
+
+    runs = [run("openai:much", 0.9, tags, coverage), run("openai:less", 0.4, {}, 1.0)]
+    comparison = compare([], [known(evaluation_from_run(stored)) for stored in runs])
+    qualities = [known(model.quality) for model in comparison.models]
+    assert [quality.doubt for quality in qualities] == [doubt, None]
+    assert [quality.mean for quality in qualities] == [0.9, 0.4]
+    assert comparison.best == (("openai:much",) if doubt is None else ("openai:less",))
+    shown = "\n".join(table_lines(comparison_table(comparison, 0)))
+    assert ("90.0 % in doubt" in shown) is (doubt is not None)
+    assert doubt is None or f"In doubt, openai:much: {doubt}." in shown
+    assert any(str(doubt) in line for line in comparison.advice) is (doubt is not None)
+    alone = compare([], [known(evaluation_from_run(runs[0]))])
+    assert (alone.best == ()) is (doubt is not None)
+    said = "Best answers: unknown, what was measured is in doubt"
+    assert (said in answers(alone)) is (doubt is not None)
+
+
+def test_who_refuses_least_or_is_right_at_all_is_best() -> None:
+    described = json.dumps([{"name": "shy", "kind": "refusal"}, {"name": "x", "kind": "bleu"}])
+    runs = [
+        StoredRun(
+            run_id=model,
+            name="Eval",
+            deleted=False,
+            started_ms=0,
+            ended_ms=1000,
+            params={"scorers": "shy"},
+            metrics={"rows": 10.0, "shy/mean": mean, "shy/coverage": 1.0},
+            tags={
+                "llmflowlab.evaluation_id": "e",
+                "llmflowlab.model": model,
+                "llmflowlab.scorers": described,
+            },
+        )
+        for model, mean in (("gemini:flash", 0.0), ("ollama:llama", 0.6))
+    ]
+    found = [known(evaluation_from_run(run)) for run in runs]
+    assert found[0].lower_is_better == {"shy"}
+    assert compare([], found).best == ("gemini:flash",)
+    wrong = compare([], [evaluation(scores=scored(0.0))])
+    assert wrong.best == ()
+    assert "Best answers: unknown, no answer was right" in answers(wrong)
 
 
 def test_good_numbers_give_no_advice() -> None:

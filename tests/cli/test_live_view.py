@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -53,6 +54,7 @@ class Scene:
         self.steering = Steering(8, self.budget)
         self.display = Shown(every)
         self.now = 100.0
+        self.pressed = threading.Event()
         self.progress = [CandidateProgress(1000), CandidateProgress(1000)]
         self.standings: list[InterimScore] = []
         self.view = LiveView(
@@ -60,6 +62,7 @@ class Scene:
             self.steering,
             self.display,
             clock=lambda: self.now,
+            pressed=self.pressed,
         )
 
     def tell(self, seconds: float, phase: Any = "answering", **values: Any) -> None:
@@ -257,3 +260,13 @@ def test_times_that_are_roughly_known_are_short(seconds: float, text: str) -> No
 def test_a_mean_stands_with_its_interval() -> None:
     assert standing_text(InterimScore(5, 1.0, Interval(0.566, 1.0))) == "100% (57–100)"
     assert standing_text(None) == ""
+
+
+def test_ctrl_c_is_heard_at_the_next_snapshot_and_each_time_once(tmp_path: Path) -> None:
+    # As an exception it may come where Python can only print it and go on, and is lost.
+    scene = Scene(tmp_path)
+    scene.pressed.set()
+    with pytest.raises(KeyboardInterrupt):
+        scene.tell(1)
+    scene.tell(1)
+    assert scene.display.tables

@@ -8,7 +8,7 @@ import pytest
 
 from llmflowlab.cli import main
 from llmflowlab.errors import InputError
-from llmflowlab.prompts.registry import load_prompt
+from llmflowlab.prompts.prompt_registry import load_prompt
 from llmflowlab.settings import load_settings
 from llmflowlab.tracking.store import open_store
 

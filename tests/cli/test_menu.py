@@ -9,6 +9,7 @@ from llmflowlab.cli import menu
 from llmflowlab.cli.context import App
 from llmflowlab.cli.ui.screen import Choice, EndOfInput
 from llmflowlab.errors import TrackingError
+from llmflowlab.lab import deliverer
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.factory import PROVIDERS
 from llmflowlab.settings import Settings
@@ -27,7 +28,8 @@ What would you like to do?
   2 Evaluate (GenAI MLflow)
   3 Show info (model comparison)
   4 Registry (versions, champion)
-  5 Exit
+  5 MLflow's pages (in the browser)
+  6 Exit
 > \n"""
 
 
@@ -116,28 +118,33 @@ def test_every_provider_has_a_label() -> None:
     assert list(LABELS) == list(PROVIDERS)
 
 
-@pytest.mark.parametrize("slow", [False, True], ids=["quick-store", "slow-store"])
-def test_leaving_waits_for_mlflow_within_bounds(
-    settings: Settings, capsys: pytest.CaptureFixture[str], slow: bool
+@pytest.mark.parametrize("pending", [0, 2])
+def test_leaving_waits_for_nothing_and_hands_the_rest_over(
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    pending: int,
 ) -> None:
-    delivery = FakeDelivery(pending=1, slow=slow)
+    handed_over: list[Settings] = []
+    monkeypatch.setattr(deliverer, "start", handed_over.append)
+    delivery = FakeDelivery(pending=pending)
     FakeApp(settings, delivery=delivery).finish()
-    said = capsys.readouterr().err
     assert delivery.stopped
-    assert ("saving 1 session to MLflow" in said) is slow
-    assert ("1 session kept in" in said) is slow
-    assert delivery.waited == ([0.3, 15.0] if slow else [0.3])
+    assert delivery.waited == []
+    assert handed_over == [settings][: pending and 1]
+    said = capsys.readouterr().err
+    assert said == ("2 sessions saved, and on the way to MLflow.\n" if pending else "")
 
 
-def test_ctrl_c_while_saving_leaves_the_rest_to_the_next_start(
+def test_ctrl_c_while_waiting_hands_the_rest_over(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Impatient(FakeDelivery):
         def wait(self, timeout: float | None) -> bool:
             raise KeyboardInterrupt
 
-    FakeApp(settings, delivery=Impatient(pending=2)).finish()
-    assert "2 sessions kept in" in capsys.readouterr().err
+    FakeApp(settings, delivery=Impatient(pending=2)).finish(wait=True)
+    assert "2 sessions saved, and on the way" in capsys.readouterr().err
 
 
 def test_leaving_at_once_starts_nothing_in_the_background(settings: Settings) -> None:

@@ -5,10 +5,11 @@ import socket
 import subprocess
 import threading
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from llmflowlab.cli import mlflow_ui, model_choice, models
+from llmflowlab.cli import mlflow_ui, model_choice, models_command
 from llmflowlab.cli.arguments import parse
 from llmflowlab.errors import ConfigurationError, ConnectionFailed, InputError, NotConfigured
 from llmflowlab.lab import catalogue
@@ -55,7 +56,7 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> None:
     def given(settings: Settings, providers: list[str], *, deadline: float) -> list[Listing]:
         return [LISTINGS[name] for name in providers if name in LISTINGS]
 
-    monkeypatch.setattr(models, "list_models", given)
+    monkeypatch.setattr(models_command, "list_models", given)
     monkeypatch.setattr(model_choice, "list_models", given)
 
 
@@ -72,7 +73,7 @@ def priced(settings: Settings) -> Settings:
 def test_models_are_listed_with_window_and_price(
     priced: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert models.show_available(FakeApp(priced), as_json=False) == 0
+    assert models_command.show_available(FakeApp(priced), as_json=False) == 0
     seen = capsys.readouterr()
     rows = {line.split()[0]: line.split()[1:] for line in seen.out.splitlines()[3:-1]}
     assert rows["openai:mine"] == ["128,000", "0.15", "20", "default,", "large"]
@@ -89,7 +90,7 @@ def test_models_are_listed_with_window_and_price(
 
 @pytest.mark.usefixtures("listed")
 def test_models_are_one_json_document(priced: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    assert models.show_available(FakeApp(priced), as_json=True) == 0
+    assert models_command.show_available(FakeApp(priced), as_json=True) == 0
     seen = capsys.readouterr()
     document = json.loads(seen.out)
     assert seen.err == ""
@@ -282,16 +283,23 @@ def test_the_server_gets_the_labs_store_and_its_end_is_told(
 ) -> None:
     started: list[list[str]] = []
 
+    answers = (
+        "import socket, sys\n"
+        "print('MLflow says why', flush=True)\n"
+        "with socket.create_server(('127.0.0.1', int(sys.argv[1]))) as server: server.accept()\n"
+    )
+
     class Server(subprocess.Popen):
-        def __init__(self, arguments: list[str], **more: object) -> None:
+        def __init__(self, arguments: list[str], **more: Any) -> None:
             started.append(arguments)
-            super().__init__(
-                [arguments[0], "-c", f"raise SystemExit({code})"], start_new_session=True
-            )
+            port = arguments[arguments.index("--port") + 1]
+            listens = "" if code else answers
+            program = f"{listens}print('MLflow says why'); raise SystemExit({code})"
+            super().__init__([arguments[0], "-c", program, port], **more)
 
     monkeypatch.setattr(subprocess, "Popen", Server)
     if code:
-        with pytest.raises(ConfigurationError, match="ended with code 1"):
+        with pytest.raises(ConfigurationError, match='ended with code 1: "MLflow says why"'):
             mlflow_ui.open_pages(FakeApp(settings), port=5000)
     else:
         assert mlflow_ui.open_pages(FakeApp(settings), port=5000) == 0
@@ -301,7 +309,11 @@ def test_the_server_gets_the_labs_store_and_its_end_is_told(
     assert store == f"sqlite:///{settings.home.as_posix()}/mlflow.db"
     assert root == (settings.home / "mlartifacts").as_uri()
     assert arguments[arguments.index("--host") + 1] == "127.0.0.1"
-    assert "MLflow at http://127.0.0.1:50" in capsys.readouterr().out
+    seen = capsys.readouterr()
+    # Said when the port answers, and not before; the server's own words stay out of the terminal.
+    assert ("ready: MLflow at http://127.0.0.1:50" in seen.out) is (code == 0)
+    assert "MLflow says why" not in seen.out + seen.err
+    assert "MLflow says why" in (settings.state_dir / "ui.log").read_text("utf-8")
 
 
 def test_ctrl_c_ends_the_server_and_what_it_started(
@@ -318,12 +330,11 @@ def test_ctrl_c_ends_the_server_and_what_it_started(
             )
             servers.append(self)
 
-        def wait(self, timeout: float | None = None) -> int:
-            if timeout is None:
-                assert self.stdout is not None
-                self.stdout.readline()
+        def poll(self) -> int | None:
+            # Before it answers: that moment is the longest.
+            if not self.stdout.closed and self.stdout.readline():
                 raise KeyboardInterrupt
-            return super().wait(timeout)
+            return super().poll()
 
     monkeypatch.setattr(subprocess, "Popen", Server)
     assert mlflow_ui.open_pages(FakeApp(settings), port=5000) == 0
@@ -334,7 +345,7 @@ def test_ctrl_c_ends_the_server_and_what_it_started(
 
 
 def test_prices_are_written_without_exponents() -> None:
-    assert [models._price(Decimal(text)) for text in ("0", "100", "0.150", "1E+1")] == [
+    assert [models_command._price(Decimal(text)) for text in ("0", "100", "0.150", "1E+1")] == [
         "free",
         "100",
         "0.15",
@@ -382,7 +393,7 @@ def test_a_model_is_fetched_by_name(
     app, provider = fetching(settings)
     asked: list[str] = []
     app.lab._build = lambda text: asked.append(text) or provider  # type: ignore[func-returns-value]  # None, then the provider
-    assert models.run_command(app, parse(["models", "fetch", *typed_name])) == 0
+    assert models_command.run_command(app, parse(["models", "fetch", *typed_name])) == 0
     assert set(asked) == {reference}
     seen = capsys.readouterr()
     assert seen.out == "local:small is there.\n"
@@ -395,7 +406,7 @@ def test_what_was_fetched_is_one_json_document(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app, _ = fetching(settings)
-    assert models.run_command(app, parse(["models", "fetch", "--json"])) == 0
+    assert models_command.run_command(app, parse(["models", "fetch", "--json"])) == 0
     assert json.loads(capsys.readouterr().out) == {
         "model": "local:small",
         "weights": {"file": "small.gguf", "sha256": "0" * 64},
@@ -406,7 +417,7 @@ def test_a_fetch_that_fails_says_so(settings: Settings) -> None:
     app, provider = fetching(settings)
     provider.failure = ConnectionFailed("No network.", provider="local")
     with pytest.raises(ConnectionFailed, match="No network"):
-        models.run_command(app, parse(["models", "fetch"]))
+        models_command.run_command(app, parse(["models", "fetch"]))
     assert provider.closed
     with pytest.raises(InputError, match="invalid choice: 'get'"):
         parse(["models", "get"])

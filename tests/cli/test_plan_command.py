@@ -158,6 +158,7 @@ def test_a_comparison_ends_early_says_what_it_saved_and_cannot_be_resumed(
     assert found["looked_at"] < ROWS
     assert document["recommendation"]["margin"] == 0.5
     assert -0.5 < found["ci_low"] < 0 < found["ci_high"] < 0.5
+    assert {c["verdict"] for c in document["comparisons"]} == {"same_within_margin"}
     asked = sum(candidate["rows"] for candidate in document["candidates"])
     assert found["not_asked"] == 2 * ROWS - asked
     assert main(["evaluate", "--resume", document["evaluation_id"]]) == 2
@@ -173,6 +174,13 @@ def test_before_it_starts_an_evaluation_says_what_it_can_show_and_after_it_what_
     document = json.loads(capsys.readouterr().out)
     (comparison,) = document["comparisons"]
     assert 0.1 < comparison["smallest_visible"] < 0.3
+    # A margin that was named makes "the same" a verdict, also when the report is written again.
+    assert comparison["verdict"] == "same_within_margin"
+    assert comparison["equivalence"]["margin"] == 0.2
+    assert main(["report", document["evaluation_id"]]) == 0
+    page = Path(document["files"]["report_html"]).read_text("utf-8")
+    assert "are the same within ±20 points (difference" in page
     assert document["recommendation"]["margin"] == 0.2
-    assert document["recommendation"]["candidate"] == "guide:docs (system 1)"
+    # Which of two that answer alike depends on how long each took.
+    assert document["recommendation"]["candidate"].startswith("guide:docs (system ")
     assert len(document["recommendation"]["front"]) in {1, 2}

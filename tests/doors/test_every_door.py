@@ -15,12 +15,14 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from decimal import Decimal
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llmflowlab.asking.metering import Metering
+from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
 from llmflowlab.evaluation.conclude.promotion import PromotionTerms, decide
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.replay import stored_result
@@ -268,6 +270,29 @@ def test_comparison_promotion_and_recommendation_come_to_one_verdict(seen: Evalu
     # So few questions cannot show that two points are not lost: nobody may be called no worse.
     assert not decision.promoted
     assert seen.document["recommendation"]["evidence"] is None
+
+
+def test_who_is_probably_the_best_is_one_figure_and_verify_leaves_it_to_all_runs(
+    seen: Evaluated,
+) -> None:
+    page = Path(seen.document["files"]["report_html"]).read_text("utf-8")
+    given = 0
+    for scorer in SCORERS:
+        for entry in seen.document["leaderboard"][scorer]:
+            said = entry["probability_best"]
+            metrics = seen.run(entry["candidate"]).data.metrics
+            assert metrics.get(f"{scorer}/probability_best") == said
+            if said is not None:
+                given += 1
+                assert f">{escape(str(chance(said)))}</td>" in page
+    assert given
+    assert escape(BEST_ASSUMES) in page
+    for comparison in seen.document["comparisons"]:
+        effect = comparison["effect_size"]
+        assert effect is None or f"= {effect['value']:+.2f}</td>" in page
+        assert comparison["equivalence"]["margin"] == 0.02
+    for run in seen.command("verify", seen.id)["runs"]:
+        assert not [c for c in run["checks"] if c["figure"].endswith("/probability_best")]
 
 
 def test_every_row_is_in_every_door_once(seen: Evaluated) -> None:

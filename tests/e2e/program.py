@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -127,6 +128,8 @@ class Lab:
 
     def __init__(self, home: Path, environment: Mapping[str, str] | None = None) -> None:
         self.home = home
+        self.waits = True
+        """Whether what the program hands over is waited for at its end."""
         self.environment = {
             # What has no address in the test must find none on this machine, nor on any other.
             **outside(f"http://127.0.0.1:{closed_port()}"),
@@ -142,7 +145,7 @@ class Lab:
         return load_settings(self.environment, cwd=self.home, stdin_is_terminal=False)
 
     def run(self, *arguments: str, typed: str = "", **variables: str) -> Ended:
-        """Run the program to its end with these lines as its input."""
+        """Run the program to its end with these lines as its input; see `waits`."""
         done = subprocess.run(
             self._command(arguments),
             input=typed,
@@ -155,7 +158,25 @@ class Lab:
         )
         ended = Ended(done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in ended.said, ended.said
+        if self.waits:
+            self.wait_for_delivery()
         return ended
+
+    def wait_for_delivery(self) -> None:
+        """Wait for the process that takes sessions to MLflow to have nothing left."""
+        self.wait_until(lambda: not self.journals())
+
+    def wait_until(self, reached: Callable[[], bool]) -> None:
+        """Wait for something that process does, which tells nobody."""
+        until = time.monotonic() + PATIENCE
+        while not reached():
+            assert time.monotonic() < until, self.report()
+            time.sleep(0.05)
+
+    def report(self) -> str:
+        """Return what that process says of its last attempt, and its log."""
+        files = (self.settings.state_dir / f"delivery.{kind}" for kind in ("json", "log"))
+        return "\n".join(file.read_text("utf-8") for file in files if file.exists())
 
     @contextmanager
     def start(self, *arguments: str, **variables: str) -> Iterator[Running]:

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.candidate import Candidate
 from llmflowlab.data.dataset import load_dataset
 from llmflowlab.evaluation.run.engine import EvaluationSnapshot, run_evaluation
 from llmflowlab.evaluation.run.ledger import Ledger
@@ -46,6 +47,7 @@ class Options:
     home: str
     rows: int = 60
     candidates: tuple[str, ...] = ("one", "two")
+    """Models; `draft` is the column of that name, whose answers are given."""
     judge: bool = True
     latency: float = 0.0
     """Seconds a model takes."""
@@ -119,10 +121,15 @@ def requests(home: Path) -> list[tuple[str, str]]:
 
 
 def write_data(home: Path, rows: int) -> Path:
-    """Write questions; the last one stands in the file twice."""
+    """Write questions; the last one stands in the file twice.
+
+    Every third answer of the column `draft` is wrong, and one is missing.
+    """
     file = home / "questions.csv"
     numbers = [*range(rows - 1), rows - 2]
-    lines = ["question,answer", *(f"Question number {n},It is n{n}" for n in numbers)]
+    drafts = ["" if n == 7 else f"It is {'m' if n % 3 == 0 else 'n'}{n}" for n in numbers]
+    pairs = zip(numbers, drafts, strict=True)
+    lines = ["question,answer,draft", *(f"Question number {n},It is n{n},{d}" for n, d in pairs)]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return file
 
@@ -155,11 +162,15 @@ def finish(options: Options) -> dict[str, Any]:
 
 
 def made(options: Options) -> EvaluationPlan:
-    data = load_dataset(write_data(Path(options.home), options.rows))
+    given = ["draft"] if "draft" in options.candidates else []
+    data = load_dataset(write_data(Path(options.home), options.rows), answers=given)
     return EvaluationPlan(
         evaluation_id=ID,
         dataset=data,
-        candidates=tuple(spec(f"table:{name}") for name in options.candidates),
+        candidates=tuple(
+            Candidate.of_column(name) if name in given else spec(f"table:{name}")
+            for name in options.candidates
+        ),
         scorers=SCORERS if options.judge else SCORERS[:2],
         judge="table:judge" if options.judge else None,
     )
@@ -173,7 +184,7 @@ def main(options: Options) -> int:
     ledger = Ledger(settings.state_dir / "evaluations.db")
     known = [stored.id for stored in ledger.evaluations()]
     plan = ledger.plan(ID) if ID in known else made(options)
-    models = [CountedModel(c.model_id, settings) for c in plan.candidates]
+    models = [None if c.column else CountedModel(c.model_id, settings) for c in plan.candidates]
     work = bench(
         settings,
         models,

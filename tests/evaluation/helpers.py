@@ -99,7 +99,7 @@ def metering(settings: Settings) -> Metering:
 
 def bench(
     settings: Settings,
-    providers: Sequence[Provider],
+    providers: Sequence[Provider | None],
     ledger: Ledger,
     tmp_path: Path,
     *,

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from llmflowlab.data.check import examine
 from llmflowlab.data.dataset import load_dataset
-from llmflowlab.data.doctor import examine
 from llmflowlab.data.findings import ADVICE
-from llmflowlab.data.keys import same_text
 from llmflowlab.data.near import near_pairs
 from llmflowlab.data.past import PastRow, row_key
+from llmflowlab.data.question_keys import same_text
 from llmflowlab.errors import InputError
 
 

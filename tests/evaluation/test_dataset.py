@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llmflowlab.data.dataset import Dataset, load_dataset, sample
+from llmflowlab.data.dataset import Dataset, load_dataset
 from llmflowlab.data.names import NAMES
 from llmflowlab.errors import DatasetError, InputError
 
@@ -241,8 +241,8 @@ def test_a_file_that_cannot_be_read_is_one_sentence(
     [
         (role, name)
         for role, names in NAMES.items()
-        # Conversations, options and facts are of another form; test_data_formats.py has them.
-        if role not in {"messages", "params", "choices", "facts"}
+        # Conversations, options, facts and given answers are of another form; test_data_formats.py has them.
+        if role not in {"messages", "params", "choices", "facts", "given"}
         for name in names.every
         if not name.startswith("__")
     ],
@@ -447,40 +447,6 @@ def test_reading_csv_imports_no_pandas_and_no_pyarrow(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout.strip() == "[]"
-
-
-@pytest.fixture
-def hundred(tmp_path: Path) -> Dataset:
-    return load(tmp_path, "question,answer\n" + "".join(f"q{i},{i}\n" for i in range(100)))
-
-
-def test_a_sample_is_seeded_and_keeps_the_order(hundred: Dataset) -> None:
-    first, again, other = (sample(hundred, 10, seed) for seed in (1, 1, 2))
-    assert [row.id for row in first.rows] == [row.id for row in again.rows]
-    assert [row.id for row in first.rows] != [row.id for row in other.rows]
-    assert [row.line for row in first.rows] == sorted(row.line or 0 for row in first.rows)
-    assert [row.index for row in first.rows] == list(range(10))
-    assert first.digest == again.digest != hundred.digest
-
-
-def test_every_row_is_drawn_equally_often(hundred: Dataset) -> None:
-    from collections import Counter
-
-    draws = Counter(row.id for seed in range(500) for row in sample(hundred, 20, seed).rows)
-    # Binomial(500, 0.2): mean 100, standard deviation 9; five of them on either side.
-    assert len(draws) == 100
-    assert all(55 < count < 145 for count in draws.values())
-
-
-def test_a_sample_of_everything_is_everything(hundred: Dataset) -> None:
-    assert sample(hundred, 100, 1) is hundred
-    assert sample(hundred, 1000, 1) is hundred
-
-
-@pytest.mark.parametrize("n", [0, -1])
-def test_a_sample_of_nothing_is_refused(hundred: Dataset, n: int) -> None:
-    with pytest.raises(InputError, match="at least 1"):
-        sample(hundred, n, 1)
 
 
 CELL = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r"), max_size=30)

@@ -12,7 +12,7 @@ from llmflowlab.evaluation.judging.instructions import (
     read_instructions,
     shipped,
 )
-from llmflowlab.evaluation.judging.kinds import SUPPORT_JUDGES, own_kind
+from llmflowlab.evaluation.judging.judge_kinds import SUPPORT_JUDGES, own_kind
 from llmflowlab.evaluation.judging.pairwise import PreferenceScorer
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.statistics.agreement import krippendorff_alpha

@@ -4,7 +4,7 @@ import pytest
 
 from llmflowlab.data.dataset import Row
 from llmflowlab.errors import ConfigurationError
-from llmflowlab.evaluation.judging.kinds import MLFLOW_JUDGES
+from llmflowlab.evaluation.judging.judge_kinds import MLFLOW_JUDGES
 from llmflowlab.evaluation.judging.wording import constant
 from tests.patience import PATIENCE
 
@@ -99,7 +99,7 @@ def test_asking_a_judge_does_not_import_mlflow():
 
     program = (
         "import sys\n"
-        "from llmflowlab.evaluation.judging.kinds import MLFLOW_JUDGES\n"
+        "from llmflowlab.evaluation.judging.judge_kinds import MLFLOW_JUDGES\n"
         "from llmflowlab.data.dataset import Row\n"
         "row = Row(index=0, line=1, id='1', question='Q', expected='E', guidelines=('g',), source={})\n"
         "for kind in MLFLOW_JUDGES:\n"

@@ -9,7 +9,7 @@ import pytest
 
 from llmflowlab.errors import ConnectionFailed
 from llmflowlab.evaluation.judging import Judge, Panel
-from llmflowlab.evaluation.judging.choice import with_instructions
+from llmflowlab.evaluation.judging.judged_scorers import with_instructions
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.replay import stored_result
 from llmflowlab.evaluation.scorers.base import parse_scorer

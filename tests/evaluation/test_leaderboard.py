@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from llmflowlab.cli.evaluate.boards import group_tables, leaderboard_table, repeats_table
+from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES
 from llmflowlab.evaluation.run.closing import closing_of
 from llmflowlab.statistics import bootstrap_interval, intervals
 from tests.evaluation.report_data import made_result
@@ -52,7 +53,7 @@ def test_a_leaderboard_fits_eighty_columns_and_says_that_ranks_are_shared(result
     table = leaderboard_table(result)
     assert table is not None
     assert table.rows[0][0] == table.rows[1][0] == "1"
-    assert table.notes == ("Those who share a rank could not be told apart.",)
+    assert table.notes == ("Those who share a rank could not be told apart.", BEST_ASSUMES)
     widths = [max(len(row[at] or "") for row in table.rows) for at in range(len(table.columns))]
     assert sum(widths) + 3 * len(widths) <= 80
 
@@ -80,7 +81,9 @@ def test_trials_reach_the_document_the_screen_and_the_run():
 def test_the_document_names_ranks_measures_and_groups(result):
     document = json.loads(json.dumps(result.to_json(), allow_nan=False))
     first = document["leaderboard"]["correctness"][0]
-    assert set(first) == {"candidate", "rank", "group", "mean", "ci_low", "ci_high"}
+    assert set(first) == {
+        *("candidate", "rank", "group", "mean", "ci_low", "ci_high", "probability_best")
+    }
     assert {m["measure"] for m in document["measures"]} >= {"latency", "cost_usd"}
     assert {g["by"] for g in document["groups"]} == {"category", "language"}
 

@@ -14,6 +14,7 @@ from llmflowlab.text.normalise import Rules, normalise, tokenise
         pytest.param("El Quijote.", "es-MX", "quijote", id="region-is-ignored"),
         pytest.param("Ｆｕｌｌ ｗｉｄｔｈ", None, "full width", id="nfkc"),
         pytest.param("STRASSE", "de", "strasse", id="casefold"),
+        pytest.param("İstanbul", "tr", "istanbul", id="turkish-capital"),
         pytest.param("東京", "ja", "東 京", id="unspaced-script"),
         pytest.param("+", None, "+", id="symbol-alone-stays"),
         pytest.param("A", "en", "A", id="article-alone-is-a-name"),

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from llmflowlab.cli.evaluate.boards import leaderboard_table
 from llmflowlab.evaluation.conclude.baseline import (
     Baseline,
     Reference,
@@ -14,9 +15,13 @@ from llmflowlab.evaluation.conclude.baseline import (
 )
 from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.conclude.gates import check_thresholds, parse_threshold
+from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
 from llmflowlab.evaluation.conclude.promotion import PromotionTerms, decide
 from llmflowlab.evaluation.conclude.standing import InterimScores
 from llmflowlab.evaluation.reports.changes import Side, diff_sides
+from llmflowlab.evaluation.reports.figures import figures_of
+from llmflowlab.evaluation.reports.markdown import escaped, markdown_summary
+from llmflowlab.evaluation.reports.page import report_page
 from llmflowlab.evaluation.run.closing import closing_of
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.ledger import Ledger
@@ -173,6 +178,32 @@ def test_every_figure_of_a_candidate_is_the_tables(tmp_path, again):
         assert standing.interval == interval
     else:
         assert known(standing.interval).low == pytest.approx(known(interval).low, abs=0.03)
+
+
+def test_the_probability_of_being_the_best_is_the_same_wherever_it_is_shown(tmp_path):
+    found = made(tmp_path, "contains", [CHAMPION, [*OWN[:-1], None]])
+    board = {entry.candidate: entry for entry in found.leaderboard["contains"]}
+    documented = {e["candidate"]: e for e in found.to_json()["leaderboard"]["contains"]}
+    table = known(leaderboard_table(found))
+    shown = {row[1]: row[table.columns.index("best")] for row in table.rows}
+    metrics = closing_of(found, []).metrics
+    summary, page = markdown_summary(found), report_page(found, figures_of(found))
+    for index, entry in board.items():
+        label = found.plan.candidates[index].label
+        probability = known(entry.probability_best)
+        assert documented[label]["probability_best"] == probability
+        assert metrics[index]["contains/probability_best"] == probability
+        assert shown[label] == chance(probability)
+        assert f"| {escaped(label)} |" in summary
+        assert f"| {chance(probability)} | {found.candidates[index].answered}/60 |" in summary
+        assert f'<td class="n">{chance(probability)}</td>' in page
+    assert BEST_ASSUMES in table.notes
+    assert escaped(BEST_ASSUMES) in summary
+    assert BEST_ASSUMES in page
+    # Effect size and sameness stand in the page's table of comparisons.
+    [comparison] = found.comparisons
+    assert f'<td class="n">g = {known(comparison.effect).value:+.2f}</td>' in page
+    assert f"{known(known(comparison.equivalence).p_adjusted):.3g} (±30)</td>" in page
 
 
 def test_a_group_has_the_figures_of_an_evaluation_of_its_rows_alone(tmp_path):

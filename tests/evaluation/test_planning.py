@@ -73,9 +73,9 @@ def overlaps(source, n):
     return a, np.where(source.random(n) < 0.4, a, b)
 
 
-def degrees(source, n):
+def degrees(source, n, *, difference=0.05, deviation=0.125):
     a = source.normal(0.45, 0.05, n)
-    return a, a + source.normal(0.05, 0.125, n)
+    return a, a + source.normal(difference, deviation, n)
 
 
 @pytest.mark.parametrize("draw", [grades, overlaps, degrees])
@@ -94,10 +94,12 @@ def test_a_planned_size_reaches_eighty_percent_for_degrees(draw):
 
 def test_a_planned_size_reaches_eighty_percent_for_the_verdict_on_degrees():
     source, runs = generator(9), 300
-    rows = rows_for_degrees(0.125, 0.05)
+    # So many, and so different, that the bootstrap is believed; of fewer betting shows less.
+    rows = rows_for_degrees(0.25, 0.06)
     seen = 0
     for _ in range(runs):
-        a, b = ([float(v) for v in np.clip(values, 0, 1)] for values in degrees(source, rows))
+        drawn = degrees(source, rows, difference=0.06, deviation=0.25)
+        a, b = ([float(v) for v in np.clip(values, 0, 1)] for values in drawn)
         seen += is_shown(paired_test(a, b, binary=False))
     assert 0.77 - 0.05 <= seen / runs <= 0.83 + 0.05
 
@@ -123,10 +125,10 @@ def test_too_few_rows_show_nothing():
 
 
 def test_no_size_is_planned_at_which_the_test_can_show_nothing():
-    rows = rows_for_degrees(0.01, 0.3)
-    better = [0.29 + row % 3 / 100 for row in range(rows)]
+    rows = rows_for_degrees(0.01, 0.6)
+    better = [0.59 + row % 3 / 100 for row in range(rows)]
     assert is_shown(paired_test([0.0] * rows, better, binary=False))
-    assert not is_shown(paired_test([0.0] * (rows - 1), better[:-1], binary=False))
+    assert not is_shown(paired_test([0.0] * (rows - 3), better[:-3], binary=False))
 
 
 @pytest.mark.parametrize("discordance", [0.0, 0.02])

@@ -77,6 +77,29 @@ def test_killed_at_any_instant_it_asks_only_for_what_is_missing_and_ends_the_sam
     assert faulty.answers_file(home) == answers
 
 
+def test_killed_while_given_answers_are_judged_it_asks_only_for_what_is_missing(home):
+    options = Options(home=str(home), rows=20, candidates=("draft", "one"), held_after=8)
+    process = faulty.start(options)
+    until_sent(home, process, 9)
+    kill(process)
+    (home / faulty.GO_ON).touch()
+    # The file is not read again: what was given is in the ledger.
+    (home / "questions.csv").unlink()
+    assert faulty.finish(options) == {"problems": [], "interrupted": False}
+    sent = faulty.requests(home)
+    # 20 answers; of 19 questions a verdict on the right one, and on 7 wrong drafts.
+    assert len([model for model, _ in sent if model == "one"]) <= 20 + 4
+    assert len(sent) <= 20 + 19 + 7 + IN_FLIGHT
+    assert faulty.in_ledger(home) == {"answers": 40, "judgements": 19 + 7}
+    books = faulty.stored_books(home)
+    draft, one = books["candidate-0"], books["candidate-1"]
+    assert (draft["status"], one["status"]) == ("FINISHED", "FINISHED")
+    assert len(draft["traces"]) == len(one["traces"]) == 20
+    assert draft["metrics"]["exact_match/not_scored/answer_empty"] == 1
+    assert draft["metrics"]["total_cost_estimate"] == 0
+    assert one["metrics"]["exact_match/mean"] == 1.0
+
+
 def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
     """Wait until the program under way has come so far."""
     while not reached():

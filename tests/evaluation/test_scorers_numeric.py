@@ -297,3 +297,37 @@ def test_the_page_says_what_is_read(language, expected, accepted, refused):
 
 def test_the_page_has_a_line_for_each_kind_of_number():
     assert len(list(page_rows())) >= 25
+
+
+@pytest.mark.parametrize(
+    ("expected", "said", "language", "found"),
+    [
+        ("2005", "two thousand and five", "en", 1.0),
+        ("2006", "two thousand five", "en", 0.0),
+        ("-4", "minus four", "en", 1.0),
+        ("50%", "fifty percent", "en", 1.0),
+        ("100", "a hundred", "en", 1.0),
+        ("1000", "mille", "fr", 1.0),
+        ("1000", "tausend", "de", 1.0),
+        ("1000", "тысяча", "ru", 1.0),
+        ("25", "veinticinco", "es", 1.0),
+        ("35", "treinta y cinco", "es", 1.0),
+        ("25", "vinte e cinco", "pt", 1.0),
+        ("25", "पच्चीस", "hi", 1.0),
+        ("25", "خمسة وعشرون", "ar", 1.0),
+        ("25", "yirmi beş", "tr", 1.0),
+        ("25", "이십오", "ko", 1.0),
+        ("7", "答えは七です", "ja", 1.0),
+        ("10", "十分好", "zh", 0.0),
+        ("4", "There are four apples and 3 pears.", "en", 0.0),
+        ("7", "In 1990 there were three; the answer is seven.", "en", "undecidable"),
+        ("7", "not seven", "en", 0.0),
+        ("1", "one", "en", 1.0),
+        ("1", "No one knows.", "en", 0.0),
+        ("1", "He is the right one.", "en", "undecidable"),
+        ("9", "Un vélo neuf", "fr", "undecidable"),
+        ("12", "twelve", "xx", 0.0),
+    ],
+)
+def test_numbers_are_read_in_words(expected, said, language, found):
+    assert outcome(expected, said, language) == found

@@ -11,7 +11,7 @@ from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.conclude.gates import CUT, Threshold, check_thresholds
 from llmflowlab.evaluation.conclude.remedies import not_scored, remedies
 from llmflowlab.evaluation.judging import Judge, JudgeScorer
-from llmflowlab.evaluation.judging.choice import build_judged_scorer, with_instructions
+from llmflowlab.evaluation.judging.judged_scorers import build_judged_scorer, with_instructions
 from llmflowlab.evaluation.judging.pairwise import PreferenceScorer
 from llmflowlab.evaluation.judging.scorer import Panel
 from llmflowlab.evaluation.reports.markdown import markdown_summary

@@ -18,7 +18,7 @@ from llmflowlab.data.past import row_key as past_key
 from llmflowlab.data.stratified import stratified_sample
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.judging import Judge
-from llmflowlab.evaluation.judging.choice import build_judged_scorer, with_instructions
+from llmflowlab.evaluation.judging.judged_scorers import build_judged_scorer, with_instructions
 from llmflowlab.evaluation.judging.scorer import Panel
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Outcome

@@ -9,8 +9,8 @@ import pytest
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.conclude.promotion import PromotionTerms
 from llmflowlab.lab.lab import Lab
+from llmflowlab.lab.model_registry import Registry
 from llmflowlab.lab.promote import PromotionRequest, promote
-from llmflowlab.lab.registry import Registry
 from llmflowlab.settings import Settings
 from tests.providers.test_mlflow_models import registered
 

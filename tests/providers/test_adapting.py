@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llmflowlab.providers.adapting import Memory, adapted
-from llmflowlab.providers.refusals import Refusal
+from llmflowlab.providers.refused_requests import Refusal
 from llmflowlab.providers.scripted import ScriptedProvider
 
 SYSTEM = {"role": "system", "content": "Be kind."}

@@ -32,8 +32,8 @@ from llmflowlab.errors import (
     UnknownModel,
 )
 from llmflowlab.messages import Message, Parameters, Request
-from llmflowlab.providers.anthropic.answers import STOP_REASONS
 from llmflowlab.providers.anthropic.provider import AnthropicProvider
+from llmflowlab.providers.anthropic.replies import STOP_REASONS
 from llmflowlab.providers.base import (
     Finished,
     ReasoningDelta,

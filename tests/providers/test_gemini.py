@@ -33,8 +33,8 @@ from llmflowlab.providers.base import (
     UsageReport,
 )
 from llmflowlab.providers.factory import build
-from llmflowlab.providers.gemini.answers import FINISH_REASONS
 from llmflowlab.providers.gemini.provider import GeminiProvider
+from llmflowlab.providers.gemini.replies import FINISH_REASONS
 from llmflowlab.settings import Settings, load_settings
 
 KEY = "AIza-not-a-real-key-1234567890"

@@ -26,7 +26,7 @@ from llmflowlab.providers.factory import build
 from llmflowlab.serving import server as serving
 from llmflowlab.serving.mlflow_provider import SERVED_BY, MlflowProvider
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.candidates import run_for
+from llmflowlab.tracking.registered_candidates import run_for
 from llmflowlab.tracking.registry_changes import ModelRegistry
 from llmflowlab.tracking.store import open_store
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tiktoken_ext import openai_public
 
 from llmflowlab.text import tokens
-from llmflowlab.text.estimate import estimate_tokens
+from llmflowlab.text.token_estimate import estimate_tokens
 from llmflowlab.text.tokens import TokenCounter
 from tests.patience import PATIENCE
 

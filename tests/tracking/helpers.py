@@ -9,8 +9,8 @@ from typing import Any
 from llmflowlab.candidate import Candidate
 from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings, load_settings
+from llmflowlab.tracking.chat_recorder import ChatRecorder
 from llmflowlab.tracking.delivery import Delivery
-from llmflowlab.tracking.recorder import ChatRecorder
 from llmflowlab.tracking.records import (
     RatingRecord,
     SessionStart,

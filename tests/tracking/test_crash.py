@@ -16,14 +16,14 @@ import pytest
 from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings
 from llmflowlab.tracking import registry_changes
+from llmflowlab.tracking.chat_recorder import ChatRecorder
 from llmflowlab.tracking.cursors import Cursors
 from llmflowlab.tracking.delivery import Delivery
 from llmflowlab.tracking.journal import Journal, journal_path, read_journal
 from llmflowlab.tracking.model_package import ModelPackage
-from llmflowlab.tracking.recorder import ChatRecorder
 from llmflowlab.tracking.registry_changes import ModelRegistry
 from llmflowlab.tracking.session_index import SessionIndex
-from llmflowlab.tracking.sinks.files import LocalRecords
+from llmflowlab.tracking.sinks.local_files import LocalRecords
 from llmflowlab.tracking.sinks.mlflow import MlflowSink
 from tests.patience import PATIENCE
 from tests.tracking.conftest import MakeDelivery
@@ -33,7 +33,7 @@ _CHILD = """
 import os, signal, sys
 from pathlib import Path
 from llmflowlab.tracking.delivery import Delivery
-from llmflowlab.tracking.recorder import ChatRecorder
+from llmflowlab.tracking.chat_recorder import ChatRecorder
 from tests.patience import PATIENCE
 from tests.tracking.helpers import rating, settings_for, start, turn
 

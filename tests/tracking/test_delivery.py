@@ -11,10 +11,10 @@ import pytest
 
 from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.chat_recorder import ChatRecorder
 from llmflowlab.tracking.cursors import Cursor
 from llmflowlab.tracking.delivery import Delivery
 from llmflowlab.tracking.journal import Journal, journal_path
-from llmflowlab.tracking.recorder import ChatRecorder
 from llmflowlab.tracking.session_index import SessionIndex
 from llmflowlab.tracking.sessions import SessionSnapshot
 from llmflowlab.tracking.sinks.mlflow import MlflowSink

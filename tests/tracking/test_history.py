@@ -17,7 +17,7 @@ from llmflowlab.history.overview import (
 )
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.session_index import SessionIndex
-from llmflowlab.tracking.sinks.files import LocalRecords
+from llmflowlab.tracking.sinks.local_files import LocalRecords
 from llmflowlab.tracking.store import open_store
 from tests.patience import PATIENCE
 from tests.tracking.conftest import MakeDelivery
@@ -205,7 +205,7 @@ def test_reading_the_history_of_a_home_imports_no_mlflow(mlflow_home: Path) -> N
         "from llmflowlab.history.overview import load_evaluations, load_sessions\n"
         "s = settings_for(Path(sys.argv[1]))\n"
         "load_sessions(s), load_evaluations(s)\n"
-        "import llmflowlab.tracking.recorder, llmflowlab.agents.package\n"
+        "import llmflowlab.tracking.chat_recorder, llmflowlab.agents.package\n"
         "print([m for m in ('mlflow', 'pandas', 'pydantic', 'requests') if m in sys.modules])"
     )
     root = Path(__file__).parents[2]

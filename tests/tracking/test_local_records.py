@@ -9,7 +9,7 @@ import pytest
 
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.session_index import SessionIndex
-from llmflowlab.tracking.sinks.files import LocalRecords
+from llmflowlab.tracking.sinks.local_files import LocalRecords
 from llmflowlab.tracking.summaries import summarise
 from tests.tracking.helpers import CANDIDATE, failed_turn, start, turn
 

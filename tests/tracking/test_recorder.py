@@ -7,9 +7,9 @@ import pytest
 
 from llmflowlab.errors import TrackingError
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.chat_recorder import ChatRecorder
 from llmflowlab.tracking.delivery import Delivery
 from llmflowlab.tracking.journal import journal_path, read_journal
-from llmflowlab.tracking.recorder import ChatRecorder
 from tests.tracking.helpers import rating, start, turn
 
 

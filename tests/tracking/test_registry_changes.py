@@ -5,8 +5,8 @@ import pytest
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.candidates import candidate_of_run, run_for
 from llmflowlab.tracking.model_package import ModelPackage
+from llmflowlab.tracking.registered_candidates import candidate_of_run, run_for
 from llmflowlab.tracking.registry import (
     Version,
     VersionName,

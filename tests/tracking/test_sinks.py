@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.chat_recorder import ChatRecorder
 from llmflowlab.tracking.cursors import Cursor
 from llmflowlab.tracking.delivery import Delivery
 from llmflowlab.tracking.journal import Journal, journal_path
-from llmflowlab.tracking.recorder import ChatRecorder
 from llmflowlab.tracking.session_index import SessionIndex
 from llmflowlab.tracking.sessions import SessionSnapshot
 from llmflowlab.tracking.sinks.base import Sink
-from llmflowlab.tracking.sinks.files import FilesSink
+from llmflowlab.tracking.sinks.local_files import FilesSink
 from llmflowlab.tracking.sinks.mlflow import MlflowSink
-from llmflowlab.tracking.sinks.table import SINKS, Wiring, make_sinks
+from llmflowlab.tracking.sinks.sink_table import SINKS, Wiring, make_sinks
 from llmflowlab.tracking.store_errors import StoreUnreachable
 from tests.patience import PATIENCE
 from tests.tracking.conftest import MakeDelivery
@@ -300,7 +300,7 @@ def test_the_files_alone_need_no_mlflow(settings: Settings) -> None:
     code = (
         "import sys; from pathlib import Path\n"
         "from llmflowlab.tracking.delivery import Delivery\n"
-        "from llmflowlab.tracking.sinks.files import FilesSink\n"
+        "from llmflowlab.tracking.sinks.local_files import FilesSink\n"
         "from tests.tracking.helpers import record, settings_for, turn\n"
         "settings = settings_for(Path(sys.argv[1]))\n"
         "delivery = Delivery(settings, sinks=[FilesSink(settings, on_notice=print)])\n"

@@ -43,6 +43,7 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="a prompt; may be given several times, the conversation goes on",
     )
+    parser.add_argument("--wait", action="store_true", help="end only when MLflow has the session")
     add_json(parser)
 
 
@@ -63,6 +64,8 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     interactive = sys.stdin.isatty() and not messages and not arguments.json
     if arguments.model is None and not interactive:
         raise InputError("Say which model to talk with: --model provider:model (try guide:docs).")
+    # Whoever waits for the run delivers it here; a person's chat is in MLflow while it goes on.
+    app.lab.hands_over = not (interactive or arguments.wait or arguments.json)
     provider = app.lab.provider(arguments.model) if arguments.model else choose_model(app)
     parameters = Parameters(
         temperature=arguments.temperature,
@@ -99,7 +102,7 @@ def _system(app: App, arguments: argparse.Namespace) -> tuple[str | None, str | 
     if arguments.system:
         raise InputError("--system and --prompt both set the system prompt; give one of them.")
     # Imported here: it imports MLflow, which takes two seconds.
-    from llmflowlab.prompts.registry import load_prompt
+    from llmflowlab.prompts.prompt_registry import load_prompt
 
     found = load_prompt(app.lab.store(), arguments.prompt)
     return found.reference, found.text

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
-from llmflowlab.cli.chat.interrupt import interruptible, unechoed
 from llmflowlab.cli.chat.stream import MarkdownView, PlainView, SilentView
 from llmflowlab.cli.chat.turn_line import summary_line
 from llmflowlab.cli.context import App
+from llmflowlab.cli.interrupt import interruptible, unechoed
 from llmflowlab.cli.ui.screen import Screen
 from llmflowlab.errors import LabError
 from llmflowlab.lab.chat_events import AnswerView

@@ -6,6 +6,8 @@ from decimal import Decimal
 
 from llmflowlab.cli.formatting import dollars
 from llmflowlab.cli.ui.screen import Table
+from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words
+from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
 from llmflowlab.evaluation.conclude.results import SMALL_GROUP, EvaluationResult
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 
@@ -18,6 +20,7 @@ def leaderboard_table(result: EvaluationResult) -> Table | None:
     board = result.leaderboard.get(scorer, ())
     if len(result.candidates) < 2 or not board:
         return None
+    likely = any(entry.probability_best is not None for entry in board)
     rows = []
     for entry in board:
         candidate = result.candidates[entry.candidate]
@@ -30,17 +33,24 @@ def leaderboard_table(result: EvaluationResult) -> Table | None:
                 None
                 if entry.interval is None
                 else f"{entry.interval.low:.0%} to {entry.interval.high:.0%}",
+                *([chance(entry.probability_best)] if likely else []),
                 None if seconds is None else f"{seconds:.2f}",
                 dollars(candidate.cost_usd),
             )
         )
-    shared = len({entry.rank for entry in board}) < len(board)
+    notes = [over] if (over := clusters_in_words(result.plan)) is not None else []
+    if len({entry.rank for entry in board}) < len(board):
+        notes.append("Those who share a rank could not be told apart.")
     return Table(
         title=f"Leaderboard by {scorer}",
-        columns=("rank", "model", "mean", "95 % interval", "mean s", "cost"),
+        columns=(
+            *("rank", "model", "mean", "95 % interval"),
+            *(["best"] if likely else []),
+            *("mean s", "cost"),
+        ),
         rows=tuple(rows),
-        numbers=frozenset({0, 2, 3, 4, 5}),
-        notes=("Those who share a rank could not be told apart.",) if shared else (),
+        numbers=frozenset({0, 2, 3, 4, 5, 6}),
+        notes=(*notes, BEST_ASSUMES) if likely else tuple(notes),
     )
 
 

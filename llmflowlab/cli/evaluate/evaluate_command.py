@@ -20,7 +20,7 @@ from llmflowlab.cli.output import give, print_json
 from llmflowlab.errors import ExitCode
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.lab.evaluate import prepare
-from llmflowlab.lab.gates import failure, write_gate_files
+from llmflowlab.lab.gate_checks import failure, write_gate_files
 from llmflowlab.lab.scorers import known_scorers
 
 __all__ = ["declare_options", "exit_code", "run_command"]

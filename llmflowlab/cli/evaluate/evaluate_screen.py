@@ -78,12 +78,17 @@ def _ask_budget(app: App, evaluation: Unfinished) -> Decimal | None:
 
 def _ask_new(app: App) -> EvaluationRequest:
     data = _ask_data(app)
-    models = choose_models(app, "Which models?", first=first_compared(app.lab))
+    answers, asking = _ask_answers(app, data)
+    first = first_compared(app.lab)
+    models = choose_models(app, "Which models?", first=first) if asking else []
     judge = _ask_judge(app, models)
-    scorers = _ask_scorers(app, judge, data, comparing=len(models) > 1)
-    system = app.screen.text("System prompt for all of them (empty: none)").strip()
+    scorers = _ask_scorers(app, judge, data, comparing=len(models) + len(answers) > 1)
+    system = ""
+    if asking:
+        system = app.screen.text("System prompt for all of them (empty: none)").strip()
     return EvaluationRequest(
         models=models,
+        answers=answers,
         data=data,
         judges=[judge] if judge else (),
         scorers=scorers,
@@ -114,6 +119,20 @@ def _ask_data(app: App) -> Path:
     return Path(
         app.screen.text("File (CSV, JSON, Parquet, Excel)", check=check).strip()
     ).expanduser()
+
+
+def _ask_answers(app: App, data: Path) -> tuple[tuple[str, ...], bool]:
+    """Return the column of given answers to be scored, and whether models are asked as well."""
+    column = load_dataset(data).answered
+    if column is None:
+        return (), True
+    choices: list[Choice[tuple[tuple[str, ...], bool]]] = [
+        Choice("models that are asked now", ((), True), ("models",)),
+        Choice("these answers; nobody is asked", ((column,), False), ("answers",)),
+        Choice("both, compared with each other", ((column,), True), ("both",)),
+    ]
+    question = f"Column {column} looks like answers already given. What is to be scored?"
+    return app.screen.select(question, choices, default=((), True))
 
 
 def _ask_judge(app: App, models: list[str]) -> str | None:

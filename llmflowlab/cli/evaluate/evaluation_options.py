@@ -20,9 +20,8 @@ from llmflowlab.cli.options import (
     whole,
 )
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.conclude.recommendation import DEFAULT_MARGIN
 from llmflowlab.lab.evaluation_request import EvaluationRequest
-from llmflowlab.lab.gates import GateRequest
+from llmflowlab.lab.gate_checks import GateRequest
 from llmflowlab.messages import Parameters
 
 __all__ = ["add_evaluation_options", "evaluation_request"]
@@ -32,6 +31,14 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
     """Declare what describes an evaluation; `evaluate` and `plan` have it alike."""
     add = parser.add_argument
     add("--model", action="append", default=[], metavar="REF", help="a candidate; may be repeated")
+    add(
+        "--answers",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="COLUMN",
+        help="score the answers in this column of the data file, without asking; may be repeated",
+    )
     add(
         "--data",
         type=Path,
@@ -97,6 +104,12 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
         choices=["category", "language"],
         help="with --sample: each category or language keeps its share",
     )
+    add(
+        "--cluster",
+        metavar="COLUMN",
+        help="questions with the same value there (a passage, a document) are one unit of intervals "
+        "and tests",
+    )
     add("--trials", type=whole, default=1, metavar="N", help="ask every question N times")
     add(
         "--until-decided",
@@ -134,15 +147,20 @@ def evaluation_request(
     Raises:
         InputError: They do not fit together.
     """
-    if not arguments.model and arguments.resume is None:
+    named = arguments.model or arguments.answers
+    if not named and arguments.resume is None:
         raise InputError(
             "Name at least one model: evaluate --model provider:model "
-            "(local and guide work without a key)."
+            "(local and guide work without a key), or a column of given answers with --answers."
         )
-    if arguments.model and arguments.resume is not None:
-        raise InputError("--resume goes on with the evaluation's own models; leave --model out.")
+    if named and arguments.resume is not None:
+        option = "--model" if arguments.model else "--answers"
+        raise InputError(
+            f"--resume goes on with the evaluation's own candidates; leave {option} out."
+        )
     return EvaluationRequest(
         models=arguments.model,
+        answers=arguments.answers,
         data=arguments.data,
         mapping=read_mapping(arguments.map),
         skip_bad=arguments.skip_bad,
@@ -155,9 +173,10 @@ def evaluation_request(
         judge_combine=arguments.judge_combine,
         until_decided=arguments.until_decided,
         # What does not matter while it runs does not matter at its end.
-        margin=arguments.margin or arguments.until_decided or DEFAULT_MARGIN,
+        margin=arguments.margin or arguments.until_decided,
         sample=arguments.sample,
         stratify=arguments.stratify,
+        cluster=arguments.cluster,
         seed=arguments.seed,
         concurrency=arguments.concurrency,
         trials=arguments.trials,

@@ -13,7 +13,7 @@ from llmflowlab.evaluation.conclude.gates import (
     Threshold,
     parse_threshold,
 )
-from llmflowlab.lab.gates import DEFAULT_MARGIN, GateRequest
+from llmflowlab.lab.gate_checks import DEFAULT_MARGIN, GateRequest
 
 __all__ = ["add_gate_options", "gate_request"]
 
@@ -60,7 +60,8 @@ def add_gate_options(parser: argparse.ArgumentParser) -> None:
         "--margin",
         type=margin,
         metavar="X",
-        help="how much worse may still count as no worse, in points of 1",
+        help="how much worse may still count as no worse, and how far apart two candidates may be to "
+        "be called the same, in points of 1",
     )
     add("--junit", type=Path, metavar="FILE", help="write gates and rows as JUnit XML")
     add("--summary", type=Path, metavar="FILE", help="write a Markdown summary for a CI comment")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from decimal import Decimal
 
 from llmflowlab.cli.evaluate.controls import Controls
 from llmflowlab.cli.formatting import dollars
+from llmflowlab.cli.interrupt import interruptible
 from llmflowlab.cli.ui.screen import LiveDisplay, Screen, Table
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.standing import InterimScore
@@ -26,8 +28,8 @@ _WINDOW = 20.0
 
 def watched(screen: Screen, prepared: PreparedEvaluation) -> EvaluationResult:
     """Run a prepared evaluation under a view of how far it is."""
-    with screen.live() as display:
-        result = run(prepared, LiveView(prepared.plan, prepared.steering, display))
+    with interruptible() as pressed, screen.live() as display:
+        result = run(prepared, LiveView(prepared.plan, prepared.steering, display, pressed=pressed))
     for sentence in prepared.told():
         screen.note(sentence)
     return result
@@ -41,6 +43,7 @@ class LiveView:
         steering: Its wheel.
         display: Where it is shown.
         clock: Seconds that only grow.
+        pressed: Set by Ctrl-C, which is heard at the next snapshot.
     """
 
     def __init__(
@@ -50,7 +53,9 @@ class LiveView:
         display: LiveDisplay,
         *,
         clock: Callable[[], float] = time.monotonic,
+        pressed: threading.Event | None = None,
     ) -> None:
+        self._ctrl_c = pressed or threading.Event()
         self._plan = plan
         self._steering = steering
         self._display = display
@@ -64,8 +69,11 @@ class LiveView:
         """Take note of a snapshot and show it where that is due.
 
         Raises:
-            KeyboardInterrupt: The person pressed `q`.
+            KeyboardInterrupt: The person pressed `q` or Ctrl-C.
         """
+        if self._ctrl_c.is_set():
+            self._ctrl_c.clear()
+            raise KeyboardInterrupt
         now = self._clock()
         asking = snapshot.phase in {"answering", "scoring"}
         pressed = self._controls.press(self._display.keys(), may_stop=asking)

@@ -11,7 +11,7 @@ from llmflowlab.cli.formatting import dollars
 from llmflowlab.cli.options import margin, power
 from llmflowlab.cli.output import give
 from llmflowlab.errors import ExitCode, InputError
-from llmflowlab.lab.planning import Sizing, SizingRequest, size_evaluation
+from llmflowlab.lab.plan_evaluation import Sizing, SizingRequest, size_evaluation
 
 __all__ = ["declare_options", "run_command"]
 

@@ -11,7 +11,7 @@ from llmflowlab.cli.formatting import plural
 from llmflowlab.cli.output import give
 from llmflowlab.cli.ui.screen import Table
 from llmflowlab.errors import ExitCode, InputError
-from llmflowlab.lab.sheets import (
+from llmflowlab.lab.review_sheets import (
     ExportedSheet,
     HumanAgreement,
     HumanMean,

@@ -8,6 +8,7 @@ from typing import Any
 from llmflowlab.cli.evaluate.boards import group_tables, leaderboard_table, repeats_table
 from llmflowlab.cli.formatting import dollars, number_or_none, plural
 from llmflowlab.cli.ui.screen import Screen, Table
+from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words
 from llmflowlab.evaluation.conclude.conclusions import conclude
 from llmflowlab.evaluation.conclude.remedies import not_scored, remedies
 from llmflowlab.evaluation.conclude.results import EvaluationResult, ScoreSummary
@@ -29,13 +30,16 @@ def describe_plan(plan: EvaluationPlan, figures: Estimate) -> list[str]:
     lines = [
         f"{plan.dataset.name}: {plural(rows, 'question')} × "
         f"{plural(len(plan.candidates), 'candidate')} = "
-        f"{plural(figures.calls + figures.reused, 'answer')}"
+        f"{plural(len(plan.cells()), 'answer')}"
         + (f", {figures.reused:,} of them there already" if figures.reused else ""),
         *([plan.dataset.described] if plan.dataset.described else []),
         f"candidates: {', '.join(candidate.label for candidate in plan.candidates)}",
+        *_given(plan),
         f"scorers: {', '.join(plan.scorers)}"
         + (f" (judge: {plan.judge_label})" if plan.judge else ""),
     ]
+    if (over := clusters_in_words(plan)) is not None:
+        lines.append(over)
     calls = f"calls: {figures.calls:,} to candidates"
     if figures.judge_calls:
         calls += f", up to {figures.judge_calls:,} to the judge"
@@ -63,6 +67,15 @@ def describe_plan(plan: EvaluationPlan, figures: Estimate) -> list[str]:
     return lines
 
 
+def _given(plan: EvaluationPlan) -> list[str]:
+    """Say which answers stand in the file."""
+    columns = plan.dataset.given
+    if not columns:
+        return []
+    which = f"column{'' if len(columns) == 1 else 's'} {', '.join(columns)}"
+    return [f"answers given: {which} of {plan.dataset.path.name}; nobody is asked for them"]
+
+
 def plan_document(plan: EvaluationPlan, figures: Estimate) -> dict[str, Any]:
     """Return the same as the document of `evaluate --dry-run --json`; unknown is None."""
     low, high = figures.cost or (None, None)
@@ -74,9 +87,11 @@ def plan_document(plan: EvaluationPlan, figures: Estimate) -> dict[str, Any]:
             "columns": plan.dataset.reading,
         },
         "candidates": [candidate.model for candidate in plan.candidates],
+        "given": list(plan.dataset.given),
         "scorers": list(plan.scorers),
         "judge": plan.judge_label,
         "trials": plan.trials,
+        "cluster": plan.cluster_json(),
         "calls": {
             "candidates": figures.calls,
             "reused": figures.reused,
@@ -116,6 +131,9 @@ def _score_table(result: EvaluationResult) -> Table:
                 )
             )
     notes = [f"{scorer}: {doubt}." for scorer, doubt in result.table.doubts.items()]
+    over = clusters_in_words(result.plan)
+    if over is not None and len(result.candidates) == 1:
+        notes.append(over)
     notes += [*not_scored(result.candidates), *remedies(result.candidates)]
     return Table(
         title="Scores",
@@ -128,8 +146,12 @@ def _score_table(result: EvaluationResult) -> Table:
 
 
 def _best(result: EvaluationResult, scorer: str) -> float | None:
+    """Return the best mean; None where there is none, or nothing is concluded from the scores."""
+    if scorer in result.table.doubts:
+        return None
+    best = max if result.table.traits[scorer].higher_is_better else min
     means = [candidate.scores[scorer].mean for candidate in result.candidates]
-    return max((mean for mean in means if mean is not None), default=None)
+    return best((mean for mean in means if mean is not None), default=None)
 
 
 def _interval(score: ScoreSummary) -> str | None:

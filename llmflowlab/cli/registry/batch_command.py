@@ -9,7 +9,7 @@ from llmflowlab.cli.formatting import number_or_none, plural
 from llmflowlab.cli.output import give
 from llmflowlab.errors import ExitCode
 from llmflowlab.lab.batch import BatchRequest, BatchResult, prepare_batch, run_batch
-from llmflowlab.lab.registry import Version
+from llmflowlab.lab.model_registry import Version
 
 __all__ = ["run_command"]
 

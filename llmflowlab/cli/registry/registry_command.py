@@ -26,7 +26,7 @@ from llmflowlab.cli.registry.show_registry import (
 )
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import ExitCode, InputError
-from llmflowlab.lab.registry import RegisterRequest, Registry
+from llmflowlab.lab.model_registry import RegisterRequest, Registry
 from llmflowlab.messages import Parameters
 
 __all__ = ["declare_options", "run_command"]
@@ -52,6 +52,7 @@ def _list(app: App, arguments: argparse.Namespace) -> int:
     registry = Registry(app.lab)
     models = registry.models(arguments.name)
     evaluations = registry.evaluations(models)
+    app.show_on_the_way()
     give(
         arguments.json,
         lambda: models_json(models, evaluations),

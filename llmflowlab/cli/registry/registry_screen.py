@@ -13,7 +13,7 @@ from llmflowlab.cli.registry.show_registry import (
 )
 from llmflowlab.cli.ui.screen import Choice
 from llmflowlab.errors import LabError
-from llmflowlab.lab.registry import CHAMPION, RegisteredModel, Registry, Version
+from llmflowlab.lab.model_registry import CHAMPION, RegisteredModel, Registry, Version
 
 __all__ = ["registry_screen"]
 

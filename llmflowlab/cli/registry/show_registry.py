@@ -8,7 +8,7 @@ from typing import Any
 
 from llmflowlab.cli.formatting import percent, plural, shortened
 from llmflowlab.cli.ui.screen import Screen, Table
-from llmflowlab.lab.registry import (
+from llmflowlab.lab.model_registry import (
     AliasMove,
     CheckStep,
     EvaluationRun,

@@ -1,27 +1,28 @@
-"""Compares every two candidates, and ranks them by what could be shown."""
+"""Compares every two candidates on every scorer, and on what their answers took."""
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.decide import ALPHA, difference_shown, obstacle, withheld
 from llmflowlab.evaluation.conclude.pairs import Pairs
-from llmflowlab.evaluation.conclude.results import CandidateResult
+from llmflowlab.evaluation.conclude.sameness import Margin, equivalences, whenever_same
 from llmflowlab.evaluation.conclude.table import ScoreTable
-from llmflowlab.evaluation.conclude.verdicts import Comparison, Rank, Sequential
+from llmflowlab.evaluation.conclude.verdicts import Comparison, Sequential
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.traits import ScorerTraits
 from llmflowlab.evaluation.scores import COVERAGE_FLOOR
 from llmflowlab.statistics.corpus import CorpusDraws, corpus_draws
+from llmflowlab.statistics.effects import effect_size
 from llmflowlab.statistics.multiplicity import holm, holm_levels
 from llmflowlab.statistics.paired import PairedTest, p_value_of, paired_test
 from llmflowlab.statistics.planning import visible_degrees, visible_yes_no
-from llmflowlab.statistics.tiers import letters, ranks
 
-__all__ = ["MEASURES", "compare", "compare_measures", "leaderboards", "measure_table"]
+__all__ = ["MEASURES", "compare", "compare_measures", "measure_table"]
 
 MEASURES: dict[str, Callable[[AnswerRecord], float | None]] = {
     "latency": lambda answer: answer.latency,
@@ -31,7 +32,7 @@ MEASURES: dict[str, Callable[[AnswerRecord], float | None]] = {
         if answer.prompt_tokens is None or answer.completion_tokens is None
         else answer.prompt_tokens + answer.completion_tokens
     ),
-    "cost_usd": lambda answer: None if (cost := answer.spent) is None else float(cost),
+    "cost_usd": lambda answer: None if (cost := answer.price) is None else float(cost),
 }
 """What an answer takes: seconds, tokens, USD; less is better."""
 
@@ -45,6 +46,7 @@ def measure_table(plan: EvaluationPlan, answers: Mapping[Cell, AnswerRecord]) ->
         },
         candidates=len(plan.candidates),
         questions=plan.questions,
+        clusters=plan.clusters,
         trials=plan.trials,
     )
     for cell, answer in answers.items():
@@ -74,6 +76,7 @@ class _Case:
             binary=self.pairs.exact,
             bounded=self.pairs.traits.scale is not None,
             confidence=1 - level,
+            clusters=self.pairs.clusters,
         )
 
 
@@ -81,6 +84,7 @@ def compare(
     table: ScoreTable,
     labels: Sequence[str],
     *,
+    margin: Margin,
     sequential: Sequential | None = None,
     unfinished: str | None = None,
 ) -> list[Comparison]:
@@ -91,22 +95,23 @@ def compare(
     Args:
         table: Of the scores.
         labels: Of the candidates.
+        margin: Differences below it do not matter.
         sequential: What a comparison that may end early came to.
         unfinished: Why no verdict may be given; None where the evaluation is whole.
     """
+    cases = list(_cases(table))
+    named = [(case.pairs, (labels[case.first], labels[case.second])) for case in cases]
+    same = equivalences(named, margin, unfinished=unfinished)
     compared = [
-        replace(c, smallest_visible=_visible(c, table))
-        for c in _corrected(_cases(table), labels, unfinished)
+        replace(c, smallest_visible=_visible(c, table), equivalence=equivalence)
+        for c, equivalence in zip(_corrected(cases, labels, unfinished), same, strict=True)
     ]
     if sequential is None:
         return compared
+    why = unfinished or table.doubts.get(sequential.scorer)
+    own = whenever_same(sequential, withheld=why)
     return [
-        replace(
-            c,
-            sequential=sequential,
-            withheld=unfinished or table.doubts.get(c.scorer),
-            contradicted=None,
-        )
+        replace(c, sequential=sequential, withheld=why, contradicted=None, equivalence=own)
         if c.scorer == sequential.scorer
         else c
         for c in compared
@@ -124,7 +129,7 @@ def compare_measures(
     A family of its own for Holm's correction: it answers another question than the scores do.
     """
     labels = [candidate.label for candidate in plan.candidates]
-    found = _corrected(_cases(measure_table(plan, answers)), labels, unfinished)
+    found = _corrected(list(_cases(measure_table(plan, answers))), labels, unfinished)
     return [replace(comparison, is_measure=True) for comparison in found]
 
 
@@ -137,7 +142,12 @@ def _cases(table: ScoreTable) -> Iterator[_Case]:
                 p_value = None if drawn is None else drawn.p_value
             else:
                 drawn = None
-                p_value = p_value_of(pairs.a.tolist(), pairs.b.tolist(), binary=pairs.exact)
+                p_value = p_value_of(
+                    pairs.a.tolist(),
+                    pairs.b.tolist(),
+                    binary=pairs.exact,
+                    clusters=pairs.clusters,
+                )
             yield _Case(
                 first=first,
                 second=second,
@@ -149,10 +159,9 @@ def _cases(table: ScoreTable) -> Iterator[_Case]:
 
 
 def _corrected(
-    cases: Iterator[_Case], labels: Sequence[str], unfinished: str | None
+    cases: Sequence[_Case], labels: Sequence[str], unfinished: str | None
 ) -> list[Comparison]:
-    found = list(cases)
-    tested = [case.p_value for case in found if case.p_value is not None]
+    tested = [case.p_value for case in cases if case.p_value is not None]
     adjusted, levels = iter(holm(tested)), iter(holm_levels(tested, alpha=ALPHA))
     return [
         _comparison(
@@ -160,10 +169,10 @@ def _corrected(
             labels,
             p_adjusted=None if case.p_value is None else next(adjusted),
             level=ALPHA if case.p_value is None else next(levels),
-            family=len(found),
+            family=len(cases),
             unfinished=unfinished,
         )
-        for case in found
+        for case in cases
     ]
 
 
@@ -195,6 +204,9 @@ def _comparison(
         family=family,
         withheld=unfinished or withheld(case.pairs, COVERAGE_FLOOR),
         contradicted=contradicted,
+        effect=None
+        if case.drawn is not None
+        else effect_size(case.pairs.a, case.pairs.b, binary=case.pairs.exact),
     )
 
 
@@ -204,43 +216,6 @@ def _visible(comparison: Comparison, table: ScoreTable) -> float | None:
     if test is None or table.traits[comparison.scorer].figure is not None:
         return None
     if test.discordance is None:
-        return visible_degrees(test.n, test.deviation, alpha=comparison.level)
+        deviation = test.deviation * math.sqrt(test.design_effect)
+        return visible_degrees(test.n, deviation, alpha=comparison.level)
     return visible_yes_no(test.n, test.discordance, alpha=comparison.level)
-
-
-def leaderboards(
-    candidates: Sequence[CandidateResult],
-    comparisons: Sequence[Comparison],
-    traits: Mapping[str, ScorerTraits],
-) -> dict[str, list[Rank]]:
-    """Return for each scorer the candidates in tiers, best first.
-
-    Those without a single score have no rank and stand nowhere.
-    """
-    boards: dict[str, list[Rank]] = {}
-    for scorer in candidates[0].scores if candidates else ():
-        means = {index: candidate.scores[scorer].mean for index, candidate in enumerate(candidates)}
-        sign = -1.0 if traits[scorer].higher_is_better else 1.0
-        order = sorted(
-            (index for index, mean in means.items() if mean is not None),
-            key=lambda index: (sign * (means[index] or 0.0), index),
-        )
-        better = [
-            comparison.pair if comparison.verdict == "a_better" else comparison.pair[::-1]
-            for comparison in comparisons
-            if comparison.scorer == scorer and comparison.verdict in {"a_better", "b_better"}
-        ]
-        standing = ranks(len(candidates), better)
-        alike = letters(order, better)
-        board = [
-            Rank(
-                candidate=index,
-                rank=standing[index],
-                group=alike[index],
-                mean=means[index],
-                interval=candidates[index].scores[scorer].interval,
-            )
-            for index in order
-        ]
-        boards[scorer] = sorted(board, key=lambda entry: entry.rank)
-    return boards

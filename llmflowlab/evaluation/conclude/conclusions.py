@@ -26,6 +26,9 @@ def describe_comparison(comparison: Comparison) -> str:
         return f"{scorer}: {a} and {b} have no scored row in common; they cannot be compared."
     if comparison.withheld is not None:
         return f"{scorer}: no verdict between {a} and {b}: {comparison.withheld}."
+    same = comparison.equivalence
+    if comparison.verdict == "same_within_margin" and same is not None:
+        return f"{scorer}: {a} and {b} are the same within ±{_margin(same.margin)}{_between(comparison)}."
     if comparison.contradicted is not None:
         return (
             f"{scorer}: no difference shown between {a} and {b} (of {test.n} scored rows "
@@ -37,6 +40,9 @@ def describe_comparison(comparison: Comparison) -> str:
         sentence = f"{scorer}: no difference shown between {a} and {b} on {test.n} rows"
         if comparison.smallest_visible is not None:
             sentence += f", which could have shown {_points(comparison.smallest_visible)} or more"
+        if same is not None and same.asked:
+            why = "" if same.caveat is None else f", as {same.caveat}"
+            sentence += f", nor that they are the same within ±{_margin(same.margin)}{why}"
         if needed is not None and needed > test.n:
             return (
                 f"{sentence}; about {needed - test.n:,} more rows would be needed to see "
@@ -48,11 +54,33 @@ def describe_comparison(comparison: Comparison) -> str:
     if test.difference < 0:
         low, high = -high, -low
     sign = "−" if comparison.lower_is_better else "+"
-    corrected = f" corrected for {comparison.family} comparisons" if comparison.family > 1 else ""
+    within = ""
+    if same is not None and same.asked and same.shown:
+        within = f", and by less than {_margin(same.margin)}"
     return (
-        f"{scorer}: {better} is better than {worse} ({sign}{_points(abs(test.difference))}, "
-        f"95 % CI {low * 100:.0f} to {high * 100:.0f}{corrected}, {test.n} rows)."
+        f"{scorer}: {better} is better than {worse} ({sign}{_points(abs(test.difference))}, 95 % CI "
+        f"{low * 100:.0f} to {high * 100:.0f}{_corrected(comparison)}, {test.n} rows){within}."
     )
+
+
+def _between(comparison: Comparison) -> str:
+    """Return in brackets where the difference lies that is smaller than the margin."""
+    test, same = comparison.test, comparison.equivalence
+    if test is None or same is None or same.bounds is None:
+        return ""
+    low, high = 100 * same.bounds.low, 100 * same.bounds.high
+    return (
+        f" (difference {100 * test.difference:+.1f}, each bound at 95 %{_corrected(comparison)}: "
+        f"{low:+.1f} to {high:+.1f}, {test.n} rows)"
+    )
+
+
+def _corrected(comparison: Comparison) -> str:
+    return f" corrected for {comparison.family} comparisons" if comparison.family > 1 else ""
+
+
+def _margin(margin: float) -> str:
+    return f"{100 * margin:g} point{'' if margin == 0.01 else 's'}"
 
 
 def _rows_to_see(aim: float, comparison: Comparison, test: PairedTest) -> int | None:
@@ -91,7 +119,8 @@ def conclude(result: EvaluationResult) -> list[str]:
         sentences += [
             describe_comparison(comparison)
             for comparison in result.comparisons
-            if comparison.scorer != scorer and comparison.verdict in {"a_better", "b_better"}
+            if comparison.scorer != scorer
+            and comparison.verdict in {"a_better", "b_better", "same_within_margin"}
         ]
         sentences += _fastest_and_cheapest(result)
         if result.recommendation is not None:
@@ -149,6 +178,8 @@ def _seconds(seconds: float) -> str:
 
 def _sequential(result: EvaluationResult, found: Sequential) -> str:
     a, b = (candidate.spec.label for candidate in result.candidates)
+    if (doubt := result.table.doubts.get(found.scorer)) is not None:
+        return f"{found.scorer}: not decided between {a} and {b}: {doubt}."
     low, high = 100 * found.interval.low, 100 * found.interval.high
     rows = f"{found.looked_at} of {found.of} rows"
     between = f"{low:+.0f} to {high:+.0f} points, whenever one looks"
@@ -227,10 +258,13 @@ def _fastest_and_cheapest(result: EvaluationResult) -> list[str]:
         names = " and ".join(candidates[index].spec.label for index in cheapest)
         sentences.append(f"Cheapest: {names}, {cost}{alike}.")
     else:
-        unknown = [c.spec.label for c in candidates if c.cost_usd is None]
-        nothing = [c.spec.label for c in candidates if c.cost_usd is not None and not c.whole]
+        asked = [c for c in candidates if c.spec.column is None]
+        given = [c.spec.label for c in candidates if c.spec.column is not None]
+        unknown = [c.spec.label for c in asked if c.cost_usd is None]
+        nothing = [c.spec.label for c in asked if c.cost_usd is not None and not c.whole]
         why = [f"no price is known for {', '.join(unknown)}"] if unknown else []
         why += [f"there is no whole answer of {', '.join(nothing)}"] if nothing else []
+        why += [f"nobody knows what {', '.join(given)} once cost"] if given else []
         sentences.append(f"Cheapest: cannot be said; {', and '.join(why)}.")
     return sentences
 

@@ -47,7 +47,7 @@ def cost_interval(answers: Mapping[Cell, AnswerRecord]) -> Interval | None:
     spent: dict[int, list[float]] = {}
     whole = 0
     for cell, answer in answers.items():
-        cost = answer.spent
+        cost = answer.price
         if cost is None:
             return None
         whole += answer.why_not_scored is None

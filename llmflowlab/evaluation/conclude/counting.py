@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.conclude.comparing import compare, compare_measures, leaderboards
+from llmflowlab.evaluation.conclude.comparing import compare, compare_measures
 from llmflowlab.evaluation.conclude.costs import spent_in_all
 from llmflowlab.evaluation.conclude.decide import INTERRUPTED
 from llmflowlab.evaluation.conclude.deciding import sequential_of
@@ -19,6 +19,7 @@ from llmflowlab.evaluation.conclude.judging_quality import (
     JudgingQuality,
     judging_quality,
 )
+from llmflowlab.evaluation.conclude.leaderboards import leaderboards
 from llmflowlab.evaluation.conclude.recommendation import recommend
 from llmflowlab.evaluation.conclude.results import (
     CandidateResult,
@@ -26,8 +27,9 @@ from llmflowlab.evaluation.conclude.results import (
     Latency,
     ScoreSummary,
 )
+from llmflowlab.evaluation.conclude.sameness import Margin
 from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
-from llmflowlab.evaluation.judging.exam import Exam
+from llmflowlab.evaluation.judging.exam import Exam, doubts_of
 from llmflowlab.evaluation.run.outcomes import Scores
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.ranking import main_scorer
@@ -38,7 +40,8 @@ __all__ = ["build_result", "judge_usage", "score_summary", "summarise"]
 
 _LETTER = "exact_match"
 """The scorer whose yes no judge of right and wrong can deny."""
-_OUT_OF_BUDGET = "the budget was spent before all rows were asked"
+_SPENT = "budget_exhausted"
+_OUT_OF_BUDGET = "the budget was spent before all rows were asked and judged"
 
 
 def summarise(
@@ -129,17 +132,24 @@ def build_result(
         in_vain: Judgements paid for that brought no verdict, of every start of the evaluation.
     """
     main = main_scorer(plan.scorers)
-    sequential = sequential_of(plan, main, answers, scores)
+    believed = main not in doubts_of(exams)
+    sequential = sequential_of(plan, main, answers, scores, believed=believed)
     early = sequential is not None and sequential.verdict is not None
     only = answers if early else None
     table = table_of(plan, scores, only=only, exams=exams)
-    unfinished = None if early else _unfinished(answers, interrupted=interrupted)
+    unfinished = None if early else _unfinished(answers, scores, interrupted=interrupted)
     candidates = [
         summarise(plan, index, answers, table, run_id=None, reused=reused[index], only=only)
         for index in range(len(plan.candidates))
     ]
     labels = [candidate.label for candidate in plan.candidates]
-    comparisons = compare(table, labels, sequential=sequential, unfinished=unfinished)
+    comparisons = compare(
+        table,
+        labels,
+        margin=Margin(plan.margin, asked=plan.margin_asked),
+        sequential=sequential,
+        unfinished=unfinished,
+    )
     measures = compare_measures(plan, answers, unfinished=unfinished)
     return EvaluationResult(
         plan=plan,
@@ -152,7 +162,9 @@ def build_result(
         scores=scores,
         interrupted=interrupted,
         judging=_judging(table, scores, exams),
-        leaderboard=leaderboards(candidates, comparisons, table.traits),
+        leaderboard=leaderboards(
+            candidates, comparisons, table, whole=not early and unfinished is None
+        ),
         measures=measures,
         groups=groups_of(plan, table),
         recommendation=None
@@ -172,8 +184,13 @@ def build_result(
     )
 
 
-def _unfinished(answers: Mapping[Cell, AnswerRecord], *, interrupted: bool) -> str | None:
-    if any(answer.state == "budget_exhausted" for answer in answers.values()):
+def _unfinished(
+    answers: Mapping[Cell, AnswerRecord], scores: Scores, *, interrupted: bool
+) -> str | None:
+    unjudged = any(
+        score.not_scored == _SPENT for by_name in scores.values() for score in by_name.values()
+    )
+    if unjudged or any(answer.state == _SPENT for answer in answers.values()):
         return _OUT_OF_BUDGET
     return INTERRUPTED if interrupted else None
 

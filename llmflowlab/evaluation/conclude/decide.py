@@ -15,6 +15,7 @@ import numpy as np
 
 from llmflowlab.evaluation.conclude.pairs import Pairs
 from llmflowlab.evaluation.scores import COVERAGE_FLOOR
+from llmflowlab.statistics.intervals import Interval
 from llmflowlab.statistics.noninferiority import NonInferiority, non_inferior
 from llmflowlab.statistics.paired import PairedTest, paired_test
 
@@ -82,7 +83,9 @@ def obstacle(
     worst = {"a_better": pairs.worst_a, "b_better": pairs.worst_b}.get(found)
     if worst is None:
         return None
-    test = paired_test(*_lists(worst), binary=pairs.exact, confidence=1 - level)
+    test = paired_test(
+        *_lists(worst), binary=pairs.exact, confidence=1 - level, clusters=pairs.worst_clusters
+    )
     if test is None:
         return None
     higher = pairs.traits.higher_is_better
@@ -129,6 +132,17 @@ class Evidence:
         )
 
     @property
+    def same(self) -> bool:
+        """Whether they were shown to differ by less than the margin either way, at worst too."""
+        held = [each for each in (self.paired, self.worst, self.kindest) if each is not None]
+        return self.withheld is None and all(each.within for each in held)
+
+    @property
+    def bounds(self) -> Interval:
+        """Both one-sided bounds of the challenger minus what is in place, over what is scored."""
+        return Interval(self.paired.lower_bound, self.paired.upper_bound)
+
+    @property
     def caveat(self) -> str | None:
         """Why the verdict is not what the scored questions alone would say; None where it is."""
         if self.withheld is not None:
@@ -166,19 +180,21 @@ def weigh(
         names: What A and B are called.
     """
 
-    def held(values: tuple[np.ndarray, np.ndarray] | None) -> NonInferiority | None:
+    def held(
+        values: tuple[np.ndarray, np.ndarray] | None, clusters: np.ndarray | None
+    ) -> NonInferiority | None:
         if values is None:
             return None
         a, b = _lists((pairs.towards_good(values[0]), pairs.towards_good(values[1])))
-        return non_inferior(a, b, margin, binary=pairs.exact, error=error)
+        return non_inferior(a, b, margin, binary=pairs.exact, error=error, clusters=clusters)
 
-    paired = held((pairs.a, pairs.b))
+    paired = held((pairs.a, pairs.b), pairs.clusters)
     if paired is None:
         return None
     return Evidence(
         paired=paired,
-        worst=held(pairs.worst_b),
-        kindest=held(pairs.worst_a),
+        worst=held(pairs.worst_b, pairs.worst_clusters),
+        kindest=held(pairs.worst_a, pairs.worst_clusters),
         missing=_missing(pairs, names),
         withheld=INTERRUPTED if interrupted else withheld(pairs, floor),
     )

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from llmflowlab.data.dataset import Row
 from llmflowlab.evaluation.conclude.pairs import Pairs, pair
 from llmflowlab.evaluation.conclude.table import ScoreTable
@@ -59,10 +57,9 @@ class Matched:
             two: Likewise.
         """
         rows_a, rows_b = ([row.index for row in rows] for rows in (self.a, self.b))
-        # Which rows are one question is for the newer file to say.
-        questions = two[0].questions[np.asarray(rows_b, dtype=np.int64)]
-        first = one[0].column(one[1], scorer).take(rows_a, questions)
-        return pair(first, two[0].column(two[1], scorer).take(rows_b))
+        second = two[0].column(two[1], scorer).take(rows_b)
+        # Which rows are one question, or one cluster, is for the newer evaluation to say.
+        return pair(one[0].column(one[1], scorer).take(rows_a, second), second)
 
 
 def match(a: Sequence[Row], b: Sequence[Row]) -> Matched:

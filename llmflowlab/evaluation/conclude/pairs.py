@@ -31,16 +31,25 @@ class Column:
     """Answers that could have been scored and were not."""
     gaps: np.ndarray
     """Answers that the benchmark gives nothing to score by."""
+    clusters: np.ndarray | None = None
+    """For each row the number of its cluster; None: each question is one of its own."""
     doubt: str | None = None
     """Why nothing may be concluded from the scores; None where something may."""
 
-    def take(self, rows: Any, questions: np.ndarray | None = None) -> Column:
-        """Return some rows, in the order given, under their own or other numbers of questions."""
+    def take(self, rows: Any, like: Column | None = None) -> Column:
+        """Return some rows, in the order given.
+
+        Args:
+            rows: Their places.
+            like: Whose questions and clusters they are from then on; None: their own.
+        """
         places = np.asarray(rows, dtype=np.int64)
+        clusters = None if self.clusters is None else self.clusters[places]
         return Column(
             traits=self.traits,
             exact=self.exact,
-            questions=self.questions[places] if questions is None else questions,
+            questions=self.questions[places] if like is None else like.questions,
+            clusters=clusters if like is None else like.clusters,
             sums=self.sums[places],
             scored=self.scored[places],
             missing=self.missing[places],
@@ -50,8 +59,19 @@ class Column:
 
     def means(self, fill: float | None = None) -> np.ndarray:
         """Return the mean of each question that has a value, or is filled with one."""
+        return self.units(fill)[0]
+
+    def units(self, fill: float | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the means of questions as `means` does, and the cluster of each."""
         sums, counts = self._totals(self._place(), fill, np.ones(len(self.sums), dtype=bool))
-        return _means(sums, counts)[counts > 0]
+        return _means(sums, counts)[counts > 0], self.clusters_of(counts > 0)
+
+    def clusters_of(self, questions: np.ndarray) -> np.ndarray | None:
+        """Return the clusters of the questions that a mask over all of them names."""
+        if self.clusters is None:
+            return None
+        first = np.unique(self.questions, return_index=True)[1]
+        return np.asarray(self.clusters[first][questions])
 
     def row_means(self) -> np.ndarray:
         """Return each row's mean over its trials; NaN where none has a value."""
@@ -102,6 +122,10 @@ class Pairs:
     None where nothing is missing or the scale has no ends."""
     worst_b: tuple[np.ndarray, np.ndarray] | None
     """The same with A and B exchanged."""
+    clusters: np.ndarray | None = None
+    """The cluster of each question in `a` and `b`; None: each is one of its own."""
+    worst_clusters: np.ndarray | None = None
+    """The same for `worst_a` and `worst_b`."""
     doubt: str | None = None
     """Why nothing may be concluded from the scores of either; None where something may."""
 
@@ -162,5 +186,7 @@ def pair(a: Column, b: Column) -> Pairs:
         missing_b=missing_b,
         worst_a=worst_a,
         worst_b=worst_b,
+        clusters=b.clusters_of(both),
+        worst_clusters=b.clusters_of(asked),
         doubt=a.doubt or b.doubt,
     )

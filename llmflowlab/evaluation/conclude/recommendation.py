@@ -100,7 +100,20 @@ def recommend(
         best=best,
         margin=margin,
         evidence=shown.get(chosen),
-        reason=_reason(candidates, chosen, best, shown, margin, advantage, scorer),
+        reason=_reason(
+            candidates,
+            chosen,
+            best,
+            shown,
+            margin,
+            advantage,
+            scorer,
+            same=any(
+                {*comparison.pair} == {chosen, best} and comparison.scorer == scorer
+                for comparison in comparisons
+                if comparison.equivalence is not None and comparison.equivalence.shown
+            ),
+        ),
         front=[
             _entry(candidates[index], index, means[index], scorer, answers)
             for index in sorted(means, key=lambda index: -means[index] if higher else means[index])
@@ -232,6 +245,8 @@ def _reason(
     margin: float,
     advantage: str | None,
     scorer: str,
+    *,
+    same: bool,
 ) -> str:
     points = f"{100 * margin:g} point{'' if margin == 0.01 else 's'}"
     name, leader = candidates[chosen].spec.label, candidates[best].spec.label
@@ -247,6 +262,11 @@ def _reason(
         return f"{name} is recommended: it has the best {scorer}, and {why}{unknown}."
     bound = shown[chosen].lower_bound
     better = _advantage(candidates[chosen], candidates[best], advantage)
+    if same:
+        return (
+            f"{name} is recommended: by {scorer} either will do, as {name} and {leader} are the same "
+            f"within ±{points}, and it {better}{unknown}."
+        )
     return (
         f"{name} is recommended: its {scorer} is no worse than that of {leader} by more than {points} "
         f"(lower bound {100 * bound:+.1f}), and it {better}{unknown}."

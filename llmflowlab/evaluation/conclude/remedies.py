@@ -21,7 +21,10 @@ def not_scored(candidates: Sequence[CandidateResult]) -> list[str]:
 
 
 def remedies(candidates: Sequence[CandidateResult]) -> list[str]:
-    """Return a sentence for each candidate and each way in which answers of it are not whole."""
+    """Return a sentence for each candidate and each way in which answers of it are not whole.
+
+    And one for each whose answers were given, as nothing is known of how they came about.
+    """
     return [
         f"{candidate.spec.label}: {sentence}"
         for candidate in candidates
@@ -31,6 +34,11 @@ def remedies(candidates: Sequence[CandidateResult]) -> list[str]:
 
 def _sentences(candidate: CandidateResult) -> Iterator[str]:
     found = candidate.not_whole
+    if candidate.spec.column is not None:
+        yield (
+            "these answers stood in the data file and nobody was asked, so that their time, tokens and "
+            "price are unknown."
+        )
     limit = candidate.spec.parameters.max_tokens
     raised = "raise --max-tokens" if limit else "ask for more with --max-tokens"
     at = f"max_tokens {limit}" if limit else "the server's own limit"
@@ -40,7 +48,10 @@ def _sentences(candidate: CandidateResult) -> Iterator[str]:
     thought = min(empty, candidate.at_limit - cut) if candidate.at_limit > cut else 0
     if thought:
         yield f"{_were(thought, 'answer')} empty because thinking used up {at}: {raised}."
-    if empty > thought:
+    if candidate.spec.column is not None and empty:
+        cells = "1 cell holds" if empty == 1 else f"{empty:,} cells hold"
+        yield f"{cells} no answer in the data file: fill them in, or leave their rows out."
+    elif empty > thought:
         yield f"{_were(empty - thought, 'answer')} empty: ask again with --fresh."
     if shortened := found.get("prompt_cut", 0):
         yield (

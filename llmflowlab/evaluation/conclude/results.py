@@ -115,9 +115,12 @@ class CandidateResult:
     def cost_per_answer(self) -> Decimal | None:
         """USD that a whole answer costs, what failed on the way to it included; None where unknown.
 
-        Divided by answers had, not by those asked for: who fails often is not cheaper for that.
+        Divided by answers had, not by those asked for: who fails often is not cheaper for that. What
+        answers that are given once cost is not known.
         """
-        return None if self.cost_usd is None or not self.whole else self.cost_usd / self.whole
+        if self.cost_usd is None or not self.whole or self.spec.column is not None:
+            return None
+        return self.cost_usd / self.whole
 
     @property
     def whole(self) -> int:
@@ -126,8 +129,9 @@ class CandidateResult:
 
     @property
     def cut(self) -> float | None:
-        """Share of the answers that used up the tokens allowed; None where there is no answer."""
-        return self.at_limit / self.answered if self.answered else None
+        """Share of the answers that used up the tokens allowed; None where it is not known."""
+        known = self.answered and self.spec.column is None
+        return self.at_limit / self.answered if known else None
 
     @property
     def total_tokens(self) -> int | None:
@@ -157,6 +161,7 @@ class CandidateResult:
             },
             "cost_usd": None if self.cost_usd is None else float(self.cost_usd),
             "calls": {"sent": self.sent, "reused": self.reused},
+            "given": self.spec.column,
         }
 
 
@@ -263,6 +268,7 @@ class EvaluationResult:
                 else self.recommendation.to_json([c.label for c in self.plan.candidates])
             ),
             "sequential": None if self.sequential is None else self.sequential.to_json(),
+            "cluster": self.plan.cluster_json(),
         }
 
     def _rank(self, entry: Rank) -> dict[str, Any]:
@@ -272,6 +278,7 @@ class EvaluationResult:
             "group": entry.group,
             "mean": entry.mean,
             **bounds(entry.interval),
+            "probability_best": entry.probability_best,
         }
 
     def _group(self, group: GroupSummary) -> dict[str, Any]:

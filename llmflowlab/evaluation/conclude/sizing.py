@@ -23,6 +23,7 @@ from llmflowlab.evaluation.run.experience import (
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Outcome
 from llmflowlab.evaluation.run.plan import EvaluationPlan
+from llmflowlab.statistics.clusters import design_effect
 from llmflowlab.statistics.paired import differences_of
 from llmflowlab.statistics.planning import (
     roughly_visible,
@@ -131,19 +132,21 @@ def _pairs_of(
         if pairs.n < _FEWEST:
             continue
         differences = differences_of(pairs.a, pairs.b)
-        spread = Spread(binary=binary, value=_spread(differences, binary), rows=pairs.n)
+        value = _spread(differences, binary, design_effect(differences, pairs.clusters))
+        spread = Spread(binary=binary, value=value, rows=pairs.n)
         if widest is None or spread.value > widest.value:
             widest = spread
     return widest
 
 
-def _spread(differences: np.ndarray, binary: bool) -> float:
+def _spread(differences: np.ndarray, binary: bool, effect: float) -> float:
+    """Return it so that questions in clusters count as one by one; `effect` is their design effect."""
     n = differences.size
     if binary:
         # One more of each: that none was seen on 50 rows does not mean that there are none.
         return float(np.count_nonzero(differences) + 1) / (n + 2)
     # One more, half the scale away, for the same reason.
-    return math.sqrt(float(differences.var(ddof=1)) + 0.25 / n)
+    return math.sqrt(effect * float(differences.var(ddof=1)) + 0.25 / n)
 
 
 def comparisons_of(plan: EvaluationPlan) -> int:
@@ -206,7 +209,8 @@ def duration_of(
     spans: list[tuple[float, float]] = []
     assumed = False
     # Candidates of one model share its limit.
-    for model, sharing in Counter(c.model for c in plan.candidates).items():
+    asked = Counter(c.model for c in plan.candidates if c.column is None)
+    for model, sharing in asked.items():
         candidate = next(c for c in plan.candidates if c.model == model)
         answers = (outcome.answer for _, outcome in latest_answers(ledger, candidate))
         known = [a.latency for a in answers if a.answered and a.latency is not None]
@@ -220,8 +224,8 @@ def duration_of(
     if judging:
         spans.append((sum(low for low, _ in judging), sum(high for _, high in judging)))
     return Duration(
-        low=max(low for low, _ in spans) / concurrency,
-        high=max(high for _, high in spans) / concurrency,
+        low=max((low for low, _ in spans), default=0.0) / concurrency,
+        high=max((high for _, high in spans), default=0.0) / concurrency,
         assumed=assumed,
     )
 

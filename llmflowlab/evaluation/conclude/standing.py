@@ -18,7 +18,8 @@ from llmflowlab.statistics.intervals import Interval, wilson_interval
 __all__ = ["InterimScore", "InterimScores"]
 
 _ENOUGH = 10
-"""Questions from which the normal approximation is used for scores that are not yes or no."""
+"""Questions or clusters from which the normal approximation is used for scores that are not yes or no."""
+_NOISE = 1e-9
 _Z = 1.959964
 """Half-width of a 95 % interval, in standard errors."""
 
@@ -32,7 +33,7 @@ class InterimScore:
     mean: float | None
     """Over questions; None where nothing is scored yet."""
     interval: Interval | None
-    """95 %, over questions."""
+    """95 %, over questions or their clusters."""
 
 
 class InterimScores:
@@ -43,6 +44,7 @@ class InterimScores:
         exact: Whether the tests of yes and no apply, as in the table of the end.
         candidates: How many there are.
         questions: For each row the number of the question it asks; None: each asks one of its own.
+        clusters: For each row the number of its cluster of questions; None: likewise.
     """
 
     def __init__(
@@ -52,10 +54,12 @@ class InterimScores:
         exact: bool,
         candidates: int,
         questions: Sequence[int] | None = None,
+        clusters: Sequence[int] | None = None,
     ) -> None:
         self.scorer = scorer
         self._exact = exact
         self._questions = questions
+        self._clusters = clusters or questions
         self._sums = [_Sums() for _ in range(candidates)]
         self._lock = threading.Lock()
 
@@ -64,7 +68,8 @@ class InterimScores:
         if score is not None and score.value is not None:
             with self._lock:
                 question = cell.row if self._questions is None else self._questions[cell.row]
-                self._sums[cell.candidate].add(question, score.value)
+                cluster = cell.row if self._clusters is None else self._clusters[cell.row]
+                self._sums[cell.candidate].add(question, cluster, score.value)
 
     def of(self, candidate: int) -> InterimScore:
         """Return how a candidate stands now."""
@@ -77,30 +82,42 @@ class _Sums:
     scored: int = 0
     questions: dict[int, tuple[float, int]] = field(default_factory=dict)
     """Sum and number of a question's scores: its repetitions are no new questions."""
+    clusters: dict[int, tuple[float, int]] = field(default_factory=dict)
+    """Sum of the means of a cluster's questions, and their number."""
     means: float = 0.0
+    """Sum over questions of their mean."""
     squares: float = 0.0
-    """Sums over questions of their mean, and of its square."""
+    products: float = 0.0
+    sizes: float = 0.0
+    """Sums over clusters of total², total × size and size²."""
 
-    def add(self, question: int, value: float) -> None:
+    def add(self, question: int, cluster: int, value: float) -> None:
         self.scored += 1
         before, count = self.questions.get(question, (0.0, 0))
-        if count:
-            self.means -= before / count
-            self.squares -= (before / count) ** 2
         self.questions[question] = (before + value, count + 1)
-        mean = (before + value) / (count + 1)
-        self.means += mean
-        self.squares += mean * mean
+        change = (before + value) / (count + 1) - (before / count if count else 0.0)
+        total, size = self.clusters.get(cluster, (0.0, 0))
+        self._weigh(-1, total, size)
+        self.clusters[cluster] = (total + change, size + (count == 0))
+        self._weigh(1, *self.clusters[cluster])
+        self.means += change
+
+    def _weigh(self, sign: int, total: float, size: int) -> None:
+        self.squares += sign * total * total
+        self.products += sign * total * size
+        self.sizes += sign * size * size
 
     def standing(self, *, exact: bool) -> InterimScore:
-        questions = len(self.questions)
+        questions, clusters = len(self.questions), len(self.clusters)
         if questions == 0:
             return InterimScore(0, None, None)
         mean = self.means / questions
-        spread = max(0.0, self.squares / questions - mean * mean)
-        if exact or questions < _ENOUGH or spread == 0:
-            interval = wilson_interval(min(max(self.means, 0.0), float(questions)), questions)
+        # Of the clusters' totals about what their sizes let expect.
+        spread = self.squares - 2 * mean * self.products + mean * mean * self.sizes
+        if exact or clusters < _ENOUGH or spread <= _NOISE:
+            share = min(max(mean, 0.0), 1.0)
+            interval = wilson_interval(share * clusters, clusters)
         else:
-            half = _Z * math.sqrt(spread / (questions - 1))
+            half = _Z * math.sqrt(spread * clusters / (clusters - 1)) / questions
             interval = Interval(max(0.0, mean - half), min(1.0, mean + half))
         return InterimScore(self.scored, mean, interval)

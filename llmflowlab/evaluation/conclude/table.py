@@ -1,9 +1,9 @@
 """The one table of scores: samples × candidates × trials × scorers, in columns.
 
 Whoever counts, compares, decides or shows reads means, intervals, coverage and pairs here and folds
-nothing itself. The unit is the question: the trials of a question, and rows that ask the same question
-again, are one cluster with one mean, so that intervals and tests are over questions; coverage counts
-answers.
+nothing itself. The unit of a mean is the question: the trials of a question, and rows that ask the same
+question again, are one. Intervals and tests are over questions too, or over the clusters of them that a
+column names; coverage counts answers.
 """
 
 from __future__ import annotations
@@ -43,8 +43,10 @@ class ScoreTable:
         candidates: How many there are.
         questions: For each row the number of the question it asks.
         trials: How often each row is asked.
-        repeated: Whether any question is asked more than once; where None, as `questions` and `trials`
-            say.
+        clusters: For each row the number of its cluster of questions; None: each question is one of
+            its own.
+        repeated: Whether any question is asked more than once, or shares its cluster; where None, as
+            the arguments say.
         doubts: Why nothing may be concluded from a scorer's scores, of scorers of which that is so.
     """
 
@@ -55,6 +57,7 @@ class ScoreTable:
         candidates: int,
         questions: Sequence[int],
         trials: int,
+        clusters: Sequence[int] | None = None,
         repeated: bool | None = None,
         doubts: Mapping[str, str] | None = None,
     ) -> None:
@@ -63,8 +66,11 @@ class ScoreTable:
         self.candidates = candidates
         self.trials = trials
         self.questions = np.asarray(questions, dtype=np.int64)
+        units = self.questions if clusters is None else np.asarray(clusters, dtype=np.int64)
+        count = np.unique(units).size
+        self.clusters = units if count < np.unique(self.questions).size else None
         if repeated is None:
-            repeated = trials > 1 or np.unique(self.questions).size < self.questions.size
+            repeated = trials > 1 or count < self.questions.size
         self.repeated = bool(repeated)
         shape = (candidates, len(self.questions), trials)
         self.asked = np.ones(shape, dtype=bool)
@@ -203,19 +209,20 @@ class ScoreTable:
         """Return the mean over questions, or the corpus figure; None where nothing is scored."""
         figure = self.traits[scorer].figure
         if figure is not None:
-            return corpus_value(self.parts_by_question(candidate, scorer), figure)
+            return corpus_value(self.parts_by_cluster(candidate, scorer), figure)
         means = self.by_question(candidate, scorer, fill=fill)
         return math.fsum(means) / means.size if means.size else None
 
     def interval(
         self, candidate: int | Sequence[int], scorer: str, *, fill: float | None = None
     ) -> Interval | None:
-        """Return the 95 % interval over questions; None where nothing is scored."""
+        """Return the 95 % interval over questions or clusters; None where nothing is scored."""
         figure = self.traits[scorer].figure
         if figure is not None:
-            return corpus_interval(self.parts_by_question(candidate, scorer), figure)
-        means = self.by_question(candidate, scorer, fill=fill)
-        return mean_interval(list(map(float, means)), binary=self.exact(scorer, candidate))
+            return corpus_interval(self.parts_by_cluster(candidate, scorer), figure)
+        means, clusters = self.column(candidate, scorer).units(fill)
+        exact = self.exact(scorer, candidate)
+        return mean_interval(means.tolist(), binary=exact, clusters=clusters)
 
     def repeats(self, candidate: int, scorer: str) -> Repeats | None:
         """Return what the trials of each row say; None where each was asked once."""
@@ -229,10 +236,13 @@ class ScoreTable:
         ]
         return repeats(groups, binary=self.traits[scorer].kind == "yes_no")
 
-    def parts_by_question(
+    def parts_by_cluster(
         self, candidate: int | Sequence[int], scorer: str, *, where: np.ndarray | None = None
     ) -> list[list[float]]:
-        """Return the sums of a corpus scorer's statistics over the answers of each question."""
+        """Return the sums of a corpus scorer's statistics over the answers of each cluster.
+
+        Without clusters each question is one.
+        """
         who = _several(candidate)
         parts = self._parts.get(scorer)
         if parts is None:
@@ -241,7 +251,8 @@ class ScoreTable:
         if where is not None:
             has &= where
         sums = np.where(has[..., None], parts[who], 0.0).sum(axis=(0, 2))
-        numbers, place = np.unique(self.questions, return_inverse=True)
+        units = self.questions if self.clusters is None else self.clusters
+        numbers, place = np.unique(units, return_inverse=True)
         found = np.zeros((numbers.size, sums.shape[1]))
         np.add.at(found, place, sums)
         counts = np.bincount(place, weights=has.sum(axis=(0, 2)), minlength=numbers.size)
@@ -262,6 +273,7 @@ class ScoreTable:
             traits=self.traits[scorer],
             exact=self.exact(scorer, who),
             questions=self.questions,
+            clusters=self.clusters,
             sums=sums,
             scored=scored.sum(axis=(0, 2)),
             missing=(asked & ~scored & ~gaps).sum(axis=(0, 2)),
@@ -276,13 +288,13 @@ class ScoreTable:
     def paired_parts(
         self, scorer: str, a: int, b: int
     ) -> tuple[list[list[float]], list[list[float]]]:
-        """Return both candidates' statistics by question, over the answers that both have one for."""
+        """Return both candidates' statistics by cluster, over the answers that both have one for."""
         parts = self._parts.get(scorer)
         if parts is None:
             return [], []
         first, second = (self._scored([who], scorer)[0] for who in (a, b))
         both = (first & second)[None] & ~np.isnan(parts[[a, b]][..., 0]).any(axis=0)[None]
-        one, two = (self.parts_by_question(who, scorer, where=both) for who in (a, b))
+        one, two = (self.parts_by_cluster(who, scorer, where=both) for who in (a, b))
         return one, two
 
     def both(self, first: str, second: str) -> tuple[np.ndarray, np.ndarray]:
@@ -345,6 +357,7 @@ def table_of(
         plan_traits(plan),
         candidates=len(plan.candidates),
         questions=plan.questions,
+        clusters=plan.clusters,
         trials=plan.trials,
         doubts=doubts_of(exams),
     )

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 from llmflowlab.evaluation.conclude.decide import ALPHA, difference_shown
+from llmflowlab.statistics.effects import EffectSize
 from llmflowlab.statistics.intervals import Interval
 from llmflowlab.statistics.noninferiority import NonInferiority
 from llmflowlab.statistics.paired import PairedTest
@@ -16,6 +17,7 @@ from llmflowlab.statistics.sequential import Decision
 __all__ = [
     "Comparison",
     "ComparisonVerdict",
+    "Equivalence",
     "FrontEntry",
     "Rank",
     "Recommendation",
@@ -24,7 +26,7 @@ __all__ = [
 ]
 
 ComparisonVerdict: TypeAlias = Literal[
-    "a_better", "b_better", "no_difference_shown", "not_comparable"
+    "a_better", "b_better", "same_within_margin", "no_difference_shown", "not_comparable"
 ]
 
 
@@ -74,6 +76,35 @@ class Sequential:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Equivalence:
+    """Whether two candidates were shown to be the same within a margin."""
+
+    margin: float
+    """Differences below it do not matter, in points of 1."""
+    p_value: float | None
+    """Of "they differ by the margin or more", over the rows that both have a score for."""
+    p_adjusted: float | None
+    """After Holm, over the same comparisons as those of differences."""
+    shown: bool
+    """By p-value and bounds, at worst over what is missing too, on a whole evaluation."""
+    asked: bool = False
+    """Whether somebody named the margin: only then it is a verdict."""
+    bounds: Interval | None = None
+    """Both one-sided bounds of B minus A, at the level that the correction left; None where the
+    p-value already says that nothing is shown."""
+    caveat: str | None = None
+    """What is missing, where the scored rows alone would show it."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "margin": self.margin,
+            "p_value": self.p_value,
+            "p_adjusted": self.p_adjusted,
+            "shown": self.shown,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Two candidates on one scorer, over the rows both have a score for."""
 
@@ -102,6 +133,10 @@ class Comparison:
     """Why there is no verdict, whatever the scored rows show; None where nothing stands in its way."""
     contradicted: str | None = None
     """Why what the scored rows show does not survive the worst case over those that are missing."""
+    effect: EffectSize | None = None
+    """None where it is undefined."""
+    equivalence: Equivalence | None = None
+    """None where nothing can be said of a margin: of corpus figures, seconds, tokens and USD."""
 
     @property
     def verdict(self) -> ComparisonVerdict:
@@ -109,23 +144,28 @@ class Comparison:
         if self.withheld is not None:
             return "not_comparable"
         if self.sequential is not None:
-            decided = self.sequential.verdict
-            if decided is None or decided == "equivalent":
-                return "no_difference_shown"
-            return decided
+            decided = self.sequential.verdict or "no_difference_shown"
+            return "same_within_margin" if decided == "equivalent" else decided
         if self.test is None or self.p_adjusted is None:
             return "not_comparable"
-        if self.contradicted is not None:
-            return "no_difference_shown"
-        return difference_shown(
-            self.test, self.p_adjusted, higher_is_better=not self.lower_is_better
-        )
+        if self.contradicted is None:
+            shown = difference_shown(
+                self.test, self.p_adjusted, higher_is_better=not self.lower_is_better
+            )
+            if shown != "no_difference_shown":
+                return shown
+        same = self.equivalence
+        if same is not None and same.asked and same.shown:
+            return "same_within_margin"
+        return "no_difference_shown"
 
     def to_json(self) -> dict[str, Any]:
-        test, why = self.test, self.withheld or self.contradicted
+        test, verdict = self.test, self.verdict
+        why = None if verdict == "same_within_margin" else self.withheld or self.contradicted
         interval = test.interval if test else None
         if self.sequential is not None:
             interval = self.sequential.interval
+        same = None if self.equivalence is None else self.equivalence.to_json()
         return {
             "a": self.a,
             "b": self.b,
@@ -136,8 +176,10 @@ class Comparison:
             # The p-value of a test made at the end would be wrong where one looked all the time.
             "p_value": test.p_value if test and self.sequential is None else None,
             "p_adjusted": self.p_adjusted if self.sequential is None else None,
-            "verdict": self.verdict,
+            "verdict": verdict,
             "smallest_visible": self.smallest_visible,
+            "effect_size": None if self.effect is None else self.effect.to_json(),
+            **({} if self.is_measure else {"equivalence": same}),
             **({} if why is None else {"no_verdict_because": why}),
         }
 
@@ -154,6 +196,8 @@ class Rank:
     """Letters; candidates that share one could not be told apart."""
     mean: float | None
     interval: Interval | None
+    probability_best: float | None = None
+    """At worst over what is missing, and under an assumption: see `leaderboards`; None: no say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,9 @@
 """LLM judges: MLflow's, a support desk's, the user's own; single, repeated, in panels and in pairs."""
 
-from llmflowlab.evaluation.judging.choice import JUDGED, build_judged_scorer, judged_kind
 from llmflowlab.evaluation.judging.instructions import read_instructions
 from llmflowlab.evaluation.judging.judge import Judge
-from llmflowlab.evaluation.judging.kinds import KINDS, OWN, JudgeKind, own_kind
+from llmflowlab.evaluation.judging.judge_kinds import KINDS, OWN, JudgeKind, own_kind
+from llmflowlab.evaluation.judging.judged_scorers import JUDGED, build_judged_scorer, judged_kind
 from llmflowlab.evaluation.judging.pairwise import PREFERENCE, PreferenceScorer
 from llmflowlab.evaluation.judging.scorer import Combine, JudgeScorer, Panel, panel_of
 

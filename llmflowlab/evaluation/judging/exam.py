@@ -20,7 +20,17 @@ from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.kinds import build_text_scorer
 from llmflowlab.evaluation.scores import Score
 
-__all__ = ["ENOUGH", "Exam", "ExamTask", "ExamVerdict", "doubts_of", "exam_json", "exam_tasks"]
+__all__ = [
+    "ENOUGH",
+    "Exam",
+    "ExamTask",
+    "ExamVerdict",
+    "doubts_in_tag",
+    "doubts_of",
+    "exam_json",
+    "exam_tag",
+    "exam_tasks",
+]
 
 ENOUGH = 0.8
 """Share of the right answers, and of the wrong ones, that must be recognised."""
@@ -167,6 +177,29 @@ def exam_json(exams: Sequence[Exam]) -> dict[str, Any] | None:
         "passed": False if False in passed else None if None in passed else True,
         "judges": {exam.judge: exam.figures() for exam in exams},
     }
+
+
+_PASSED = "passed"
+_OTHERWISE = {
+    "failed": "its judge did not pass its examination",
+    "not finished": "the examination of its judge was not finished",
+}
+
+
+def exam_tag(exams: Iterable[Exam]) -> str:
+    """Return as a run's tag how each scorer's examinations ended: `correctness: failed, preference: passed`."""
+    ends: dict[str, str] = {}
+    for exam in exams:
+        ends.setdefault(exam.scorer, _PASSED)
+        if not exam.passed and ends[exam.scorer] != "failed":
+            ends[exam.scorer] = "failed" if exam.passed is False else "not finished"
+    return ", ".join(f"{scorer}: {end}" for scorer, end in ends.items())
+
+
+def doubts_in_tag(tag: str) -> dict[str, str]:
+    """Return from a run's tag for each scorer whose judge is not believed why, in words."""
+    ends = (part.rpartition(": ") for part in tag.split(", "))
+    return {scorer: _OTHERWISE[end] for scorer, _, end in ends if end in _OTHERWISE}
 
 
 def exam_tasks(

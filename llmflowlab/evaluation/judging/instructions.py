@@ -15,7 +15,7 @@ from pathlib import Path
 
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.judging.rendering import placeholders
-from llmflowlab.evaluation.judging.verdicts import Scale
+from llmflowlab.evaluation.judging.verdict_form import Scale
 
 __all__ = ["Instructions", "parse_instructions", "read_instructions", "shipped"]
 

@@ -19,8 +19,8 @@ from llmflowlab.asking.paid import Asker, Paid
 from llmflowlab.asking.stopping import Stopper
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.answers import in_words
-from llmflowlab.evaluation.judging.kinds import Question
-from llmflowlab.evaluation.judging.verdicts import ParsedVerdict, Scale, read, schema
+from llmflowlab.evaluation.judging.judge_kinds import Question
+from llmflowlab.evaluation.judging.verdict_form import ParsedVerdict, Scale, read, schema
 from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import Provider
 

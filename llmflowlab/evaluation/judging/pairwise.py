@@ -15,7 +15,7 @@ from llmflowlab.asking.stopping import Stopper
 from llmflowlab.data.dataset import Row
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.judging.judge import Judge
-from llmflowlab.evaluation.judging.kinds import Question
+from llmflowlab.evaluation.judging.judge_kinds import Question
 from llmflowlab.evaluation.judging.rendering import fill
 from llmflowlab.evaluation.judging.scorer import Judgement, Panel, judgement, merged, panel_of
 from llmflowlab.evaluation.scores import Score

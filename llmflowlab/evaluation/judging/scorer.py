@@ -20,8 +20,8 @@ from llmflowlab.evaluation.judging.judge import (
     OutOfBudget,
     Unparseable,
 )
-from llmflowlab.evaluation.judging.kinds import JudgeKind, Question
-from llmflowlab.evaluation.judging.verdicts import GRADES, Scale
+from llmflowlab.evaluation.judging.judge_kinds import JudgeKind, Question
+from llmflowlab.evaluation.judging.verdict_form import GRADES, Scale
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.text.digests import digest_of
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from llmflowlab.evaluation.reports.evaluation_files import to_document, write_files
 from llmflowlab.evaluation.reports.figures import figures_of
-from llmflowlab.evaluation.reports.files import to_document, write_files
 from llmflowlab.evaluation.reports.lines import write_results_jsonl
 from llmflowlab.evaluation.reports.page import write_report_html
 from llmflowlab.evaluation.reports.spreadsheet import safe_cell, write_answers_csv

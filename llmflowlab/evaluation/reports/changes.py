@@ -194,7 +194,9 @@ def diff_sides(a: Side, b: Side, scorer: str | None = None) -> Diff:
 
 
 def _tested(a: Side, b: Side, pairs: Pairs) -> tuple[PairedTest | None, Shown, str | None]:
-    test = paired_test(pairs.a.tolist(), pairs.b.tolist(), binary=pairs.exact)
+    test = paired_test(
+        pairs.a.tolist(), pairs.b.tolist(), binary=pairs.exact, clusters=pairs.clusters
+    )
     if test is None:
         return None, "no_difference_shown", None
     higher = pairs.traits.higher_is_better

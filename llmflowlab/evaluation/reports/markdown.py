@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words
 from llmflowlab.evaluation.conclude.conclusions import conclude
+from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
 from llmflowlab.evaluation.conclude.remedies import not_scored, remedies
 from llmflowlab.evaluation.conclude.results import EvaluationResult, ScoreSummary
+from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.text.money import dollars
 
 __all__ = ["escaped", "markdown_summary"]
@@ -36,6 +39,8 @@ def markdown_summary(result: EvaluationResult) -> str:
         f"evaluation {escaped(plan.evaluation_id)}",
         "",
     ]
+    if (over := clusters_in_words(plan)) is not None:
+        lines += [escaped(over), ""]
     if result.interrupted:
         lines += ["**Interrupted**: the figures cover what was answered until then.", ""]
     lines += _gates(result.gates)
@@ -69,20 +74,30 @@ def _gates(gates: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _scores(result: EvaluationResult) -> list[str]:
-    header = ["candidate", *map(escaped, result.plan.scorers), "answered", "p95 s", "cost"]
+    main = main_scorer(result.plan.scorers)
+    board = {entry.candidate: entry.probability_best for entry in result.leaderboard.get(main, ())}
+    likely = any(each is not None for each in board.values())
+    header = [
+        "candidate",
+        *map(escaped, result.plan.scorers),
+        *([f"best by {escaped(main)}"] * likely),
+    ]
+    header += ["answered", "p95 s", "cost"]
     rows = []
-    for candidate in result.candidates:
+    for index, candidate in enumerate(result.candidates):
         p95 = candidate.latency.p95
         rows.append(
             [
                 escaped(candidate.spec.label),
                 *(_score(candidate.scores[name]) for name in result.plan.scorers),
+                *([escaped(chance(board.get(index)) or "unknown")] * likely),
                 f"{candidate.answered}/{candidate.rows}",
                 "unknown" if p95 is None else f"{p95:.2f}",
                 _cost(candidate.cost_usd),
             ]
         )
-    notes = [*not_scored(result.candidates), *remedies(result.candidates)]
+    notes = [BEST_ASSUMES] if likely else []
+    notes += [*not_scored(result.candidates), *remedies(result.candidates)]
     said = [*(f"- {escaped(note)}" for note in notes), ""] if notes else []
     return ["### Candidates", "", *_table(header, rows), "", *said]
 

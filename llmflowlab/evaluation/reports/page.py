@@ -14,7 +14,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words
 from llmflowlab.evaluation.conclude.conclusions import conclude
+from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
 from llmflowlab.evaluation.conclude.remedies import remedies
 from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
 from llmflowlab.evaluation.reports.page_data import embedded, page_data
@@ -142,7 +144,9 @@ def _number(value: object) -> str:
 def _scores(result: EvaluationResult) -> str:
     main = main_scorer(result.plan.scorers)
     others = [scorer for scorer in result.plan.scorers if scorer != main]
-    parts = [_leaderboard(result, main)]
+    over = clusters_in_words(result.plan)
+    parts = [] if over is None else [f"<p>{escape(over)}</p>"]
+    parts.append(_leaderboard(result, main))
     parts += [f"<p>{escape(sentence)}</p>" for sentence in remedies(result.candidates)]
     if others:
         tables = "".join(_leaderboard(result, scorer) for scorer in others)
@@ -164,32 +168,37 @@ def _leaderboard(result: EvaluationResult, scorer: str) -> str:
         return (rank, 1.0 if mean is None else -mean, index)
 
     several = bool(ranks) and len(result.candidates) > 1
+    likely = any(entry.probability_best is not None for entry in ranks.values())
     rows = []
     for index, candidate in sorted(enumerate(result.candidates), key=order):
         score, entry = candidate.scores[scorer], ranks.get(index)
         place = [] if not several else [str(entry.rank) if entry else "", _group(entry)]
+        best = [chance(entry.probability_best if entry else None) or ""] if likely else []
         rows.append(
             (
                 *place,
                 candidate.spec.label,
                 percent(score.mean),
                 "" if score.interval is None else _span(score.interval.low, score.interval.high),
+                *best,
                 f"{score.scored}/{candidate.rows}",
                 seconds(candidate.latency.p50),
                 seconds(candidate.latency.p95),
                 usd(None if candidate.cost_usd is None else float(candidate.cost_usd)),
             )
         )
-    columns = ["candidate", "mean", "95 % interval", "scored", "median", "95 % within", "cost"]
+    columns = ["candidate", "mean", "95 % interval", *(["best"] if likely else []), "scored"]
+    columns += ["median", "95 % within", "cost"]
     shift = 2 if several else 0
     board = table(
         scorer + (": candidates that share a letter cannot be told apart" if several else ""),
         (*(["rank", "tier"] if several else []), *columns),
         rows,
-        numbers={n + shift for n in range(1, 7)} | ({0} if several else set()),
+        numbers={n + shift for n in range(1, len(columns))} | ({0} if several else set()),
         names={shift},
     )
-    return board + _unscored(result, scorer)
+    assumed = f'<p class="quiet">{escape(BEST_ASSUMES)}</p>' if likely else ""
+    return board + assumed + _unscored(result, scorer)
 
 
 def _group(entry: Any) -> str:
@@ -238,13 +247,34 @@ def _compared(caption: str, comparisons: Sequence[Any], *, in_points: bool) -> s
                 f"{scale(test.interval.low)} to {scale(test.interval.high)}" if test else "",
                 "" if comparison.p_adjusted is None else f"{comparison.p_adjusted:.3g}",
                 comparison.verdict.replace("_", " "),
+                _effect(comparison),
+                *([_same(comparison)] if in_points else []),
             )
         )
     unit = "difference in points" if in_points else "difference"
     return table(
         caption,
-        ("by", "a", "b", "rows", f"{unit}, b − a", "95 % interval", "adjusted p", "verdict"),
+        (
+            *("by", "a", "b", "rows", f"{unit}, b − a", "95 % interval", "adjusted p", "verdict"),
+            "effect size",
+            *(["adjusted p of differing by the margin"] if in_points else []),
+        ),
         rows,
-        numbers={3, 4, 5, 6},
+        numbers={3, 4, 5, 6, 8, 9},
         names={1, 2},
     )
+
+
+_EFFECTS = {"cohens_g": "g", "cohens_d_z": "d_z"}
+
+
+def _effect(comparison: Any) -> str:
+    found = comparison.effect
+    return "" if found is None else f"{_EFFECTS[found.name]} = {found.value:+.2f}"
+
+
+def _same(comparison: Any) -> str:
+    found = comparison.equivalence
+    if found is None or found.p_adjusted is None:
+        return ""
+    return f"{found.p_adjusted:.3g} (±{100 * found.margin:g})"

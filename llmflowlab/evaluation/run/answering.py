@@ -1,4 +1,4 @@
-"""Asks the candidates: concurrently, each answer on disk before it counts, stoppable at any time."""
+"""Has the candidates' answers: concurrently, each answer on disk before it counts, stoppable at any time."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Answering:
 
     Args:
         plan: What to ask.
-        providers: One per candidate, in the plan's order.
+        providers: One per candidate, in the plan's order; None for those whose answers are given.
         ledger: Where answers are kept.
         limiters: One per candidate; candidates that share a model share a limiter.
         concurrency: Workers per candidate.
@@ -88,7 +88,7 @@ class Answering:
     def __init__(
         self,
         plan: EvaluationPlan,
-        providers: Sequence[Provider],
+        providers: Sequence[Provider | None],
         ledger: Ledger,
         *,
         limiters: Sequence[Limiter],
@@ -107,10 +107,11 @@ class Answering:
         self._stop = self._stopper.event
         self._ledger = ledger
         self._limiters = limiters
-        self._askers = [
-            Asker(provider, policy=policy, metering=metering, budget=budget, gate=limiter)
-            for provider, limiter in zip(providers, limiters, strict=True)
-        ]
+        self._askers = {
+            index: Asker(provider, policy=policy, metering=metering, budget=budget, gate=limiter)
+            for index, (provider, limiter) in enumerate(zip(providers, limiters, strict=True))
+            if provider is not None
+        }
         self._on_answer = on_answer
         self._held = held
         self._lock = threading.Lock()
@@ -201,14 +202,7 @@ class Answering:
 
     def _answer(self, cell: Cell) -> None:
         progress = self.progress[cell.candidate]
-        with self._lock:
-            progress.in_flight += 1
-        try:
-            record = self._ask(cell)
-        finally:
-            with self._lock:
-                progress.in_flight -= 1
-        record = self._keep(cell, record)
+        record = self._had(cell)
         if record.reason == NOT_REACHED:
             return
         with self._lock:
@@ -219,6 +213,23 @@ class Answering:
             progress.unpriced += record.spent is None
         if self._on_answer is not None:
             self._on_answer(cell, record)
+
+    def _had(self, cell: Cell) -> AnswerRecord:
+        """Return a cell's answer, which is on disk: asked for, or taken from the data file."""
+        given = self.plan.given(cell)
+        if given is not None:
+            record = AnswerRecord.of_given(given, at_ms=int(time.time() * 1000))
+            self._write(cell, record)
+            return record
+        progress = self.progress[cell.candidate]
+        with self._lock:
+            progress.in_flight += 1
+        try:
+            record = self._ask(cell)
+        finally:
+            with self._lock:
+                progress.in_flight -= 1
+        return self._keep(cell, record)
 
     def _keep(self, cell: Cell, record: AnswerRecord) -> AnswerRecord:
         """Write an answer down before it counts; one that cannot be written down has failed.

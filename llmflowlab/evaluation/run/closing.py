@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
-from llmflowlab.evaluation.judging.exam import exam_json
+from llmflowlab.evaluation.judging.exam import exam_tag
 
-__all__ = ["NOT_SCORED", "RunSummary", "closing_of"]
+__all__ = ["BEST", "NOT_SCORED", "RunSummary", "closing_of"]
 
 NOT_SCORED = "/not_scored/"
 """Stands between a scorer and a reason in the metric that counts the answers that are not whole for it."""
+
+
+BEST = "/probability_best"
+"""Ends the metric of a figure that only all candidates together give."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +45,9 @@ def closing_of(result: EvaluationResult, files: Sequence[Path]) -> RunSummary:
         files: What `write_files` wrote; logged to every run.
     """
     return RunSummary(
-        metrics=[_metrics(candidate) for candidate in result.candidates],
+        metrics=[
+            _metrics(candidate) | _best(result, i) for i, candidate in enumerate(result.candidates)
+        ],
         tags=[
             {
                 "llmflowlab.cost": "unknown" if candidate.cost_usd is None else "known",
@@ -72,19 +78,21 @@ def _early(candidate: CandidateResult, result: EvaluationResult) -> dict[str, st
 
 def _exams(result: EvaluationResult) -> dict[str, str]:
     """Return the tag that says whose judges were examined, and whether they are believed."""
-    said = {
-        name: found["passed"]
-        for name, quality in result.judging.items()
-        if (found := exam_json(quality.exams)) is not None
-    }
-    words = {True: "passed", False: "failed", None: "not finished"}
-    text = ", ".join(f"{name}: {words[passed]}" for name, passed in said.items())
-    return {"llmflowlab.judge_exam": text} if text else {}
+    return {"llmflowlab.judge_exam": exam_tag(result.exams)} if result.exams else {}
 
 
 def _gates(candidate: CandidateResult, result: EvaluationResult) -> dict[str, str]:
     own = [gate["passed"] for gate in result.gates if gate["candidate"] == candidate.spec.label]
     return {"llmflowlab.gates": "passed" if all(own) else "failed"} if own else {}
+
+
+def _best(result: EvaluationResult, candidate: int) -> dict[str, float]:
+    return {
+        f"{scorer}{BEST}": entry.probability_best
+        for scorer, board in result.leaderboard.items()
+        for entry in board
+        if entry.candidate == candidate and entry.probability_best is not None
+    }
 
 
 def _metrics(candidate: CandidateResult) -> dict[str, float]:

@@ -23,6 +23,7 @@ from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.conclude.deciding import Decider
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.standing import InterimScores
+from llmflowlab.evaluation.judging.exam import doubts_of
 from llmflowlab.evaluation.reports import to_document, write_files
 from llmflowlab.evaluation.run.answering import Answering
 from llmflowlab.evaluation.run.closing import closing_of
@@ -104,7 +105,7 @@ class _Run:
         kept = find_reusable(plan, bench.ledger)
         self.reused = kept.answers
         self.borrowed = kept.borrowed
-        self.scoring.recall(self.reused)
+        self.scoring.recall(kept.known)
         self.answering = Answering(
             plan,
             bench.providers,
@@ -129,6 +130,7 @@ class _Run:
             exact=traits.exact(repeated=plan.repeated),
             candidates=len(plan.candidates),
             questions=plan.questions,
+            clusters=plan.clusters,
         )
         self.decider = None if plan.until_decided is None else Decider(plan, main)
         self.interrupted = False
@@ -156,7 +158,7 @@ class _Run:
         state: EvaluationState = "finished"
         if problems:
             state = "partial"
-        if result.interrupted or _out_of_budget(result):
+        if result.unfinished is not None:
             state = "interrupted"
         # Also where Ctrl-C came while only recording was left to be done.
         result = replace(result, interrupted=self.interrupted)
@@ -168,7 +170,8 @@ class _Run:
     def answer(self) -> None:
         for provider in self.bench.providers:
             # Importing an SDK takes up to a second, which must not count as a model's first answer.
-            provider.prepare()
+            if provider is not None:
+                provider.prepare()
         for cell, record in self.reused.items():
             self.score(cell, record)
         self.answering.start()
@@ -206,7 +209,8 @@ class _Run:
         )
         deciding = outcome.scores.get(self.standings.scorer)
         self.standings.add(cell, deciding)
-        if self.decider is not None and self.decider.add(cell, deciding):
+        decided = self.decider is not None and self.decider.add(cell, deciding)
+        if decided and self.standings.scorer not in doubts_of(self.scoring.exams()):
             # What is in flight finishes and is scored; nothing more is sent.
             self.answering.stop()
         self.written.append(
@@ -350,10 +354,6 @@ def _limiters(plan: EvaluationPlan, bench: EngineResources) -> list[Limiter]:
         limiter = limiter_for(spec.provider, bench.settings, bench.concurrency)
         shared.setdefault(spec.model, limiter)
     return [shared[spec.model] for spec in plan.candidates]
-
-
-def _out_of_budget(result: EvaluationResult) -> bool:
-    return any("budget_exhausted" in candidate.failed for candidate in result.candidates)
 
 
 def with_runs(result: EvaluationResult, runs: Mapping[str, Any]) -> EvaluationResult:

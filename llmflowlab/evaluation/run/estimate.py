@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from statistics import fmean
 
 from llmflowlab.asking.metering import Metering
+from llmflowlab.asking.pump import Texts
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.judging import JUDGED, PREFERENCE, Panel
 from llmflowlab.evaluation.run.experience import (
@@ -51,7 +53,7 @@ class Estimate:
 
 def estimate(
     plan: EvaluationPlan,
-    providers: Sequence[Provider],
+    providers: Sequence[Provider | None],
     *,
     metering: Metering,
     prices: Prices,
@@ -69,7 +71,7 @@ def estimate(
 
     Args:
         plan: What is to be done.
-        providers: One per candidate, in the plan's order.
+        providers: One per candidate, in the plan's order; None for those whose answers are given.
         metering: Counts tokens.
         prices: Prices calls.
         reused: Answers that need not be asked for.
@@ -82,6 +84,8 @@ def estimate(
     calls = seen = 0
     lengths: list[tuple[float, float, float]] = []
     for index, provider in enumerate(providers):
+        if provider is None:
+            continue
         spec = plan.candidates[index]
         missing = [c for c in plan.cells() if c.candidate == index and c not in reused]
         calls += len(missing)
@@ -95,7 +99,8 @@ def estimate(
         total.add(provider, before, prompts, ASSUMED_ANSWER)
     judge_calls = 0
     if panel is not None:
-        middle = sum(length[1] for length in lengths) / len(lengths)
+        given = _given(plan, metering, panel.judges[0].provider)
+        middle = fmean([*(length[1] for length in lengths), *given])
         opponents = len(plan.candidates) - 1
         for scorer in (name for name in plan.scorers if plan.spec(name).kind in JUDGED):
             comparing = plan.spec(scorer).kind == PREFERENCE
@@ -103,6 +108,7 @@ def estimate(
                 plan.dataset.rows[cell.row]
                 for cell in plan.cells()
                 if (cell, scorer) not in judged
+                and plan.given(cell) != ""
                 and judgeable(plan.dataset.rows[cell.row], plan.spec(scorer))
             ]
             # Both answers of a pair are scored from the same two verdicts.
@@ -179,7 +185,16 @@ def _per_call(before: Sizes, assumed: tuple[int, int, int]) -> tuple[float, floa
     return low / number, middle / number, high / number
 
 
+def _given(plan: EvaluationPlan, metering: Metering, judge: Provider) -> Iterator[float]:
+    """Yield the tokens of an answer on average, for each candidate whose answers are given."""
+    for column in plan.dataset.given:
+        texts = Texts(tuple(row.given_answers[column] for row in plan.dataset.rows))
+        yield metering.prompt_tokens(judge, texts) / len(texts.texts)
+
+
 def _words(seen: int, lengths: Sequence[tuple[float, float, float]]) -> str:
+    if not lengths:
+        return "the answers that are given"
     low, high = round(min(x[0] for x in lengths)), round(max(x[2] for x in lengths))
     if seen >= ENOUGH:
         return f"answers of {low} to {high} tokens on average, as in {seen} earlier ones"

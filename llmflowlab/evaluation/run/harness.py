@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.run.row_traces import PARTS
@@ -77,6 +78,9 @@ def evaluate_with_mlflow(
 
     Returns:
         MLflow's own metrics, as `{scorer}/mean`.
+
+    Raises:
+        TrackingError: A judgement could not be written down.
     """
     import mlflow
 
@@ -90,7 +94,8 @@ def evaluate_with_mlflow(
         }
         for row in rows
     ]
-    scorers = [_wrapped(name, by_trace, scoring, tick) for name in scoring.scorers]
+    lost: list[TrackingError] = []
+    scorers = [_wrapped(name, by_trace, scoring, tick, lost) for name in scoring.scorers]
     with _one_at_a_time, _quiet():
         before = mlflow.get_tracking_uri()
         mlflow.set_tracking_uri(tracking_uri)
@@ -99,6 +104,8 @@ def evaluate_with_mlflow(
                 result = mlflow.genai.evaluate(data=data, scorers=scorers)
         finally:
             mlflow.set_tracking_uri(before)
+    if lost:
+        raise lost[0]
     # numpy floats, which JSON does not know.
     return {name: float(value) for name, value in result.metrics.items()}
 
@@ -108,13 +115,21 @@ def _wrapped(
     by_trace: Mapping[str, ScoredRow],
     scoring: Scoring,
     tick: Callable[[], None] | None,
+    lost: list[TrackingError],
 ) -> Any:
     from mlflow.genai.scorers import scorer
 
     @scorer(name=name)  # type: ignore[untyped-decorator, unused-ignore]
     def score(trace: Any) -> Any:
         row = by_trace[trace.info.trace_id]
-        found = scoring.score(row.cell, name, row.answer)
+        if lost:
+            raise lost[0]
+        try:
+            found = scoring.score(row.cell, name, row.answer)
+        except TrackingError as exc:
+            # MLflow would only note it with the row, and go on to pay for the next.
+            lost.append(exc)
+            raise
         if tick is not None:
             tick()
         return _feedback(found)

@@ -6,14 +6,15 @@ import json
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from llmflowlab.candidate import Candidate
-from llmflowlab.data.conversations import conversation_from_json, conversation_request
+from llmflowlab.data.conversation_rows import conversation_from_json, conversation_request
 from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.errors import InputError
+from llmflowlab.evaluation.run.clustering import cluster_numbers, cluster_values
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.messages import Message, Request
 from llmflowlab.text.digests import digest_of
@@ -63,17 +64,30 @@ class EvaluationPlan:
     """Of the random order in which such a comparison asks its rows."""
     margin: float = 0.02
     """How much worse than the best a cheaper candidate may be, in points of 1."""
+    margin_asked: bool = False
+    """Whether somebody named it: then "the same within it" is a verdict of comparisons."""
+    cluster: str | None = None
+    """The dataset's column whose value questions share that belong together, such as a passage."""
     questions: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
     """For each row, which question it asks: rows that ask the same again share a number."""
+    clusters: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
+    """For each row, the cluster of its question; without a column each question is one of its own."""
     _repeats: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
     """For each row, how often the same was asked in rows before it."""
 
     def __post_init__(self) -> None:
         if not self.candidates:
-            raise InputError("Name at least one model to evaluate (--model provider:model).")
+            raise InputError(
+                "Name at least one model to evaluate (--model provider:model) or --answers."
+            )
         labels = [candidate.digest for candidate in self.candidates]
         if len(set(labels)) != len(labels):
             raise InputError("The same candidate is named twice; name each one once.")
+        if self.trials > 1 and any(candidate.column for candidate in self.candidates):
+            raise InputError(
+                "An answer that is given is one trial, and counted again it is no new evidence; leave "
+                "--trials out, or ask the models in an evaluation of their own and use --compare-to."
+            )
         seen: Counter[str] = Counter()
         numbers: dict[str, int] = {}
         repeats, questions = [], []
@@ -84,11 +98,21 @@ class EvaluationPlan:
             questions.append(numbers.setdefault(asked, len(numbers)))
         object.__setattr__(self, "_repeats", tuple(repeats))
         object.__setattr__(self, "questions", tuple(questions))
+        clusters = tuple(questions)
+        if self.cluster is not None:
+            clusters = cluster_numbers(questions, cluster_values(self.dataset, self.cluster))
+        object.__setattr__(self, "clusters", clusters)
 
     @property
     def repeated(self) -> bool:
-        """Whether any question is asked more than once, in trials or in rows."""
-        return self.trials > 1 or len(set(self.questions)) < len(self.questions)
+        """Whether any question is asked more than once, in trials or in rows, or shares its cluster."""
+        return self.trials > 1 or len(set(self.clusters)) < len(self.clusters)
+
+    def cluster_json(self) -> dict[str, Any] | None:
+        """Return what documents say of the clusters; None without a column of them."""
+        if self.cluster is None:
+            return None
+        return {"column": self.cluster, "clusters": len(set(self.clusters))}
 
     @property
     def judges(self) -> tuple[str, ...]:
@@ -110,11 +134,16 @@ class EvaluationPlan:
         """Indices of the rows in the order in which they are asked.
 
         A comparison that may end early asks in random order: files are often sorted, and its end must
-        not depend on what happens to stand first.
+        not depend on what happens to stand first. The rows of a cluster follow each other there.
         """
         order = list(range(len(self.dataset.rows)))
         if self.until_decided is not None:
             random.Random(f"{self.dataset.digest}:{self.order_seed}").shuffle(order)  # noqa: S311
+            if self.cluster is not None:
+                first: dict[int, int] = {}
+                for place, row in enumerate(order):
+                    first.setdefault(self.clusters[row], place)
+                order.sort(key=lambda row: first[self.clusters[row]])
         return order
 
     def cells(self) -> Sequence[Cell]:
@@ -126,6 +155,11 @@ class EvaluationPlan:
             for candidate in range(len(self.candidates))
         ]
 
+    def given(self, cell: Cell) -> str | None:
+        """Return the answer of a cell as it stands in the data file; None where a model is asked."""
+        column = self.candidates[cell.candidate].column
+        return None if column is None else self.dataset.rows[cell.row].given_answers[column]
+
     def answer_key(self, cell: Cell) -> str:
         """Return what the answer of a cell depends on: what is asked, of whom, which repetition."""
         row = self.dataset.rows[cell.row]
@@ -133,6 +167,8 @@ class EvaluationPlan:
         if self._repeats[cell.row]:
             # A question that stands in the file twice is two rows, with an answer each.
             asked.append(self._repeats[cell.row])
+        if (given := self.given(cell)) is not None:
+            asked.append({"given": given})
         return digest_of([asked, self.candidates[cell.candidate].digest, cell.trial])
 
     def trace_id(self, cell: Cell) -> str:
@@ -162,6 +198,8 @@ class EvaluationPlan:
             "until_decided": self.until_decided,
             "order_seed": self.order_seed,
             "margin": self.margin,
+            "margin_asked": self.margin_asked,
+            "cluster": self.cluster,
         }
 
     @classmethod
@@ -182,6 +220,8 @@ class EvaluationPlan:
             until_decided=values.get("until_decided"),
             order_seed=values.get("order_seed", 0),
             margin=values.get("margin", 0.02),
+            margin_asked=values.get("margin_asked", False),
+            cluster=values.get("cluster"),
         )
 
 
@@ -192,10 +232,11 @@ def dataset_to_json(dataset: Dataset) -> dict[str, Any]:
 
 def dataset_from_json(values: dict[str, Any]) -> Dataset:
     """Return the dataset of `dataset_to_json`."""
+    known = {field.name for field in fields(Row)}
     rows = tuple(
         Row(
             **{
-                **row,
+                **{name: value for name, value in row.items() if name in known},
                 "guidelines": tuple(row["guidelines"]),
                 "alternatives": tuple(row.get("alternatives", ())),
                 "options": tuple(row.get("options", ())),

@@ -21,12 +21,12 @@ from llmflowlab.evaluation.run.harness import ScoredRow, evaluate_with_mlflow, p
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Entry, Outcome
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
-from llmflowlab.evaluation.run.row_traces import row_inputs, row_trace
+from llmflowlab.evaluation.run.row_traces import GIVEN_COLUMN, row_inputs, row_trace
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.candidates import weights_tag
 from llmflowlab.tracking.evaluation_books import HeldTrace
 from llmflowlab.tracking.evaluation_runs import EvaluationRuns, RunSpec
+from llmflowlab.tracking.registered_candidates import weights_tag
 from llmflowlab.tracking.store import open_store
 
 __all__ = ["Recording"]
@@ -83,6 +83,8 @@ class Recording:
                         "llmflowlab.scorers": self._scorers(),
                         "llmflowlab.questions": str(len(set(plan.questions))),
                         **weights_tag(spec),
+                        **({GIVEN_COLUMN: spec.column} if spec.column is not None else {}),
+                        "llmflowlab.clusters": str(len(set(plan.clusters))),
                     },
                 ),
                 parent=self.parent,
@@ -110,6 +112,7 @@ class Recording:
             "scorers": ", ".join(plan.scorers),
             "judge": plan.judge_label or "none",
             "trials": str(plan.trials),
+            "cluster": plan.cluster or "none",
         }
 
     def _scorers(self) -> str:

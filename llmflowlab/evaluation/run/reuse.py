@@ -18,12 +18,20 @@ class Reusable:
     answers: dict[Cell, AnswerRecord]
     borrowed: frozenset[Cell]
     """Those that another evaluation paid for; the others are this one's own, from before a stop."""
+    given: dict[Cell, AnswerRecord]
+    """What the data file gives, as it is going to be taken up."""
+
+    @property
+    def known(self) -> dict[Cell, AnswerRecord]:
+        """All answers that are known before anybody is asked: judgements of them may be there as well."""
+        return {**self.given, **self.answers}
 
 
 def find_reusable(plan: EvaluationPlan, ledger: Ledger) -> Reusable:
     """Return the answers that need not be asked for; only whole ones, what failed is asked again.
 
-    They are this evaluation's own, and those of earlier ones too unless the plan is fresh.
+    They are this evaluation's own, and those of earlier ones too unless the plan is fresh. Answers that
+    the data file gives are nobody else's.
     """
     own = plan.evaluation_id
     cells = {plan.answer_key(cell): cell for cell in plan.cells()}
@@ -32,11 +40,16 @@ def find_reusable(plan: EvaluationPlan, ledger: Ledger) -> Reusable:
     borrowed: set[Cell] = set()
     for key, (owner, values) in kept.items():
         record = AnswerRecord.from_json(values)
-        if record.reusable:
+        if record.reusable and (owner == own or not record.given):
             answers[cells[key]] = record
             if owner != own:
                 borrowed.add(cells[key])
-    return Reusable(answers, frozenset(borrowed))
+    given = {
+        cell: AnswerRecord.of_given(text, at_ms=0)
+        for cell in cells.values()
+        if (text := plan.given(cell)) is not None
+    }
+    return Reusable(answers, frozenset(borrowed), given)
 
 
 def reusable_answers(plan: EvaluationPlan, ledger: Ledger) -> dict[Cell, AnswerRecord]:

@@ -13,12 +13,15 @@ from llmflowlab.evaluation.scores import Score
 from llmflowlab.tracking.evaluation_runs import AssessmentValue, RowTrace
 from llmflowlab.tracking.spans import SpanSpec, TokenUse
 
-__all__ = ["PARTS", "TIMED_OUT", "row_inputs", "row_trace"]
+__all__ = ["CLUSTER", "GIVEN_COLUMN", "PARTS", "TIMED_OUT", "row_inputs", "row_trace"]
 
+CLUSTER = "llmflowlab.cluster"
+"""Tag of a row: the number of its question's cluster, where a column makes clusters."""
 PARTS = "llmflowlab.parts"
 """Metadata of an assessment: the statistics of a corpus score, as a JSON array."""
 
-
+GIVEN_COLUMN = "llmflowlab.given"
+"""Tag of a run and its rows whose answers stood in the data file: the column. Such traces took no time."""
 TIMED_OUT = "llmflowlab.timed_out"
 """Tag of a row that was waited for in vain: its time counts as latency."""
 
@@ -56,11 +59,15 @@ def row_trace(
         error=answer.error,
     )
     judged = [score for score in outcome.scores.values() if score.judge is not None]
-    spans = [root, _answer_span(plan, cell, answer, start, end, tokens)]
+    column = plan.candidates[cell.candidate].column
+    asked = [] if column is not None else [_answer_span(plan, cell, answer, start, end, tokens)]
+    spans = [root, *asked]
     if with_scores:
         spans += [_judge_span(score, end) for score in judged if score.prompt_tokens is not None]
     late = {TIMED_OUT: "true"} if answer.timed_out is not None else {}
     category = {"llmflowlab.category": row.category} if row.category else {}
+    given = {GIVEN_COLUMN: column} if column is not None else {}
+    cluster = {} if plan.cluster is None else {CLUSTER: str(plan.clusters[cell.row])}
     return RowTrace(
         trace_id=plan.trace_id(cell),
         run_id=run_id,
@@ -75,7 +82,14 @@ def row_trace(
         expected=(row.accepted or None) if with_scores else None,
         digest=outcome.digest,
         assessments=[assessment(s) for s in outcome.scores.values()] if with_scores else [],
-        tags={"llmflowlab.row": row.id, "llmflowlab.trial": str(cell.trial), **category, **late},
+        tags={
+            "llmflowlab.row": row.id,
+            "llmflowlab.trial": str(cell.trial),
+            **category,
+            **given,
+            **cluster,
+            **late,
+        },
     )
 
 

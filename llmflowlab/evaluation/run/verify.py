@@ -17,11 +17,13 @@ from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.conclude.counting import score_summary
 from llmflowlab.evaluation.conclude.results import ScoreSummary
 from llmflowlab.evaluation.conclude.table import ScoreTable
-from llmflowlab.evaluation.run.closing import NOT_SCORED
+from llmflowlab.evaluation.run.closing import BEST, NOT_SCORED
+from llmflowlab.evaluation.run.clustering import cluster_numbers
 from llmflowlab.evaluation.run.plan import Cell
-from llmflowlab.evaluation.run.row_traces import PARTS, TIMED_OUT
+from llmflowlab.evaluation.run.row_traces import CLUSTER, GIVEN_COLUMN, PARTS, TIMED_OUT
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.traits import ScorerKind, ScorerTraits, traits_of
+from llmflowlab.statistics.intervals import bootstrap_interval
 from llmflowlab.statistics.quantiles import quantile
 from llmflowlab.tracking.store import Store, safe_uri
 
@@ -108,6 +110,8 @@ def verify_run(store: Store, run_id: str) -> list[FigureCheck]:
         # A comparison that was decided before all rows were asked.
         asked = int(early)
     questions = run.data.tags.get("llmflowlab.questions")
+    # A run from before there were clusters has each question for one.
+    units = run.data.tags.get("llmflowlab.clusters", questions)
     table = _table(
         traces,
         run_id,
@@ -115,17 +119,19 @@ def verify_run(store: Store, run_id: str) -> list[FigureCheck]:
         asked=asked,
         trials=trials,
         by_content=questions is not None,
-        repeated=trials > 1 or (questions is not None and int(questions) < rows),
+        repeated=trials > 1 or (units is not None and int(units) < rows),
     )
     recomputed = _figures(traces, table, asked)
     if questions is None:
         recomputed |= _means_over_answers(table)
+    if "llmflowlab.clusters" not in run.data.tags:
+        recomputed |= _bootstrapped(table)
     reported = run.data.metrics
     checks = [
         FigureCheck(name, reported.get(name), recomputed.get(name))
         for name in sorted({*recomputed, *reported} - {"candidates"})
-        # Runs from before these were written have none.
-        if NOT_SCORED not in name or name in reported
+        # Runs from before these were written have none; who is the best takes the others' runs too.
+        if (NOT_SCORED not in name or name in reported) and not name.endswith(BEST)
     ]
     return checks + _document_checks(store, run_id, int(key.removeprefix("candidate-")), recomputed)
 
@@ -149,7 +155,8 @@ def _figures(traces: Sequence[Any], table: ScoreTable, asked: int) -> dict[str, 
     seconds = [
         _seconds(trace)
         for trace in traces
-        if trace.info.state.value == "OK" or TIMED_OUT in trace.info.tags
+        if (trace.info.state.value == "OK" and GIVEN_COLUMN not in trace.info.tags)
+        or TIMED_OUT in trace.info.tags
     ]
     usages = [_metadata(trace, "mlflow.trace.tokenUsage") for trace in answered]
     figures: dict[str, float | None] = {
@@ -214,8 +221,9 @@ def _table(
         trials: How often each row was asked.
         by_content: Whether rows that ask the same are one question; in a run from before this was
             kept every row was one of its own.
-        repeated: Whether any question of the evaluation is asked more than once.
+        repeated: Whether any question of the evaluation is asked more than once, or shares a cluster.
     """
+    shared: dict[int, str] = {}
     rows: dict[tuple[str, str], int] = {}
     numbers: dict[str, int] = {}
     places = []
@@ -223,15 +231,19 @@ def _table(
         name = trace.info.tags["llmflowlab.row"]
         question = _question(trace) if by_content else name
         places.append(rows.setdefault((name, question), len(rows)))
+        if CLUSTER in trace.info.tags:
+            shared[places[-1]] = trace.info.tags[CLUSTER]
         numbers.setdefault(question, len(numbers))
     unseen = asked // trials - len(rows)
+    asks = [
+        *(numbers[question] for _, question in rows),
+        *range(len(numbers), len(numbers) + unseen),
+    ]
     table = ScoreTable(
         traits,
         candidates=1,
-        questions=[
-            *(numbers[question] for _, question in rows),
-            *range(len(numbers), len(numbers) + unseen),
-        ],
+        questions=asks,
+        clusters=cluster_numbers(asks, [shared.get(place) for place in range(len(asks))]),
         trials=trials,
         repeated=repeated,
     )
@@ -250,6 +262,17 @@ def _means_over_answers(table: ScoreTable) -> dict[str, float]:
         values = table.values(0, scorer)
         if traits.figure is None and values.size:
             found[f"{scorer}/mean"] = math.fsum(values) / values.size
+    return found
+
+
+def _bootstrapped(table: ScoreTable) -> dict[str, float]:
+    """Return the intervals of a run from before betting took the bootstrap's place where little is seen."""
+    found: dict[str, float] = {}
+    for scorer, traits in table.traits.items():
+        means = table.by_question(0, scorer)
+        if traits.figure is None and means.size and not table.exact(scorer):
+            interval = bootstrap_interval(means)
+            found |= {f"{scorer}/ci_low": interval.low, f"{scorer}/ci_high": interval.high}
     return found
 
 

@@ -50,8 +50,8 @@ class EngineResources:
     """What an evaluation works with."""
 
     settings: Settings
-    providers: Sequence[Provider]
-    """One per candidate, in the plan's order."""
+    providers: Sequence[Provider | None]
+    """One per candidate, in the plan's order; None for those whose answers are given."""
     judge: Judge | Panel | None
     ledger: Ledger
     metering: Metering

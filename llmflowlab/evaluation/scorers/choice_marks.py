@@ -80,10 +80,14 @@ def marked(text: str, options: Mapping[str, str]) -> str:
     named = rf"({words.NAMES}\s*(?:[#:]\s*)?)({either})(?![\w'’]|-\w|\s+(?!{_VERBS})[a-zß-ÿ])"
     text = re.sub(named, lambda m: f"{m[1]}⟦{m[2].upper()}⟧", text, flags=re.I)
     stated = (
-        rf"({words.ANSWER}(?:{SIGN}{words.LINKS}){{0,6}}{FAR})"
+        rf"((?:{words.ANSWER}|{words.NAMES}(?=(?:{SIGN}{words.LINKS}){{0,3}}\s{words.IS}))"
+        rf"(?:{SIGN}{words.LINKS}){{0,6}}{FAR})"
         rf"({either})(?![\w'’+#]|-\w|[.]\w|\s+(?!{_VERBS})[^\W\d_])"
     )
     text = re.sub(stated, lambda m: f"{m[1]}⟦{m[2].upper()}⟧", text, flags=re.I)
+    # "a) and b)": the second of two small letters.
+    second = rf"(?<=⟧)(\)?{words.JOINS})({either})(?=\))"
+    text = re.sub(second, lambda m: f"{m[1]}⟦{m[2].upper()}⟧", text, flags=re.I)
     lone = rf"(?<![\w'+#&@€£.⟦⟪])(?<!\w-)([{known}])(?![\w'+#&@]|-\w|\.\w)"
     text = re.sub(lone, _lone, text)
     # A letter beside its own text is one mention: "B) blue", "blue (B)".
@@ -95,7 +99,9 @@ def marked(text: str, options: Mapping[str, str]) -> str:
 @cache
 def _joining() -> re.Pattern[str]:
     between = rf"[)\]\"'”»」』】]{{0,2}}{words.JOINS}(?:{words.NAMES} ?)?[(\[\"'“«「]{{0,2}}"
-    return re.compile(rf"(?<=[⟧⟫]){between}(?=[⟦⟪])", re.IGNORECASE)
+    # "Not A; B is right": a semicolon before a verb begins a sentence of its own.
+    apart = r"(?!\s?[;；]\s?[⟦⟪].[⟧⟫]\s(?:is|must|ist|est|es|é|è)\b)"
+    return re.compile(rf"(?<=[⟧⟫]){apart}{between}(?=[⟦⟪])", re.IGNORECASE)
 
 
 def _mark(match: re.Match[str]) -> str:
@@ -144,7 +150,9 @@ def _lone(match: re.Match[str]) -> str:
         match.string[match.end() : match.end() + _NEAR],
     )
     option = f"⟦{letter}⟧"
-    if letter in "AEIO" and re.match(rf"\s+(?!{_VERBS})[A-Za-zß-ÿÀ-Þ]", after):
+    if letter in "AEIO" and re.match(
+        rf"\s+(?:(?!{_VERBS})[A-Za-zß-ÿÀ-Þ]|⟪(?!{letter}).⟫\s+[a-zß-ÿ])", after
+    ):
         return letter
     if re.match(
         r"\s+(?:is|are|was|ist|est|es|é|è)\s+(?:an?|eine?|une?|uma?|una)\s+(?!(?:good|better|correct|right|valid)\b)",

@@ -29,7 +29,7 @@ _BEGINNING, _END = 4000, 8000
 _GROUP = rf"{OPTION}(?:∧{OPTION})*"
 _FENCED = re.compile(r"\s*```[\w-]*[ \t]*\n(.*?)\n?[ \t]*```\s*", re.DOTALL)
 _TAGGED = re.compile(r"<(answer|choice|final_answer|option)>(.*?)</\1>", re.DOTALL | re.I)
-_MISLABELLED = re.compile(r"(⟦[A-J]⟧)\s*[).:(–—-]+\s*(⟪[A-J]⟫)(?=[\s.)*]*(?:$|\n))")
+_MISLABELLED = re.compile(r"(⟦[A-J]⟧)(?:\s*[).:(–—-]+\s*|\s)(⟪[A-J]⟫)(?=[\s.)*]*(?:$|\n))")
 _SENTENCE_END = re.compile(r"[.!?。！？；;।؟](?=\s|$|[^\x00-\x7f])|\n")
 
 
@@ -133,8 +133,8 @@ def _emphasised(text: str, options: Mapping[str, str]) -> str | None:
 def _struck(text: str) -> str:
     """Return a text in which the options that it refutes are struck off."""
     before, after = _refutations()
-    text = before.sub(_strike, text)
-    return after.sub(_strike, text)
+    # "Neither A nor B; C is right": what is struck off is in no group with what is not.
+    return after.sub(_strike, before.sub(_strike, text)).replace("⟩∧⟦", "⟩; ⟦")
 
 
 @cache

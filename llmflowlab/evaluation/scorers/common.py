@@ -10,7 +10,7 @@ from typing import ClassVar
 from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.scorers.base import ScorerSpec
-from llmflowlab.evaluation.scorers.options import Options
+from llmflowlab.evaluation.scorers.scorer_options import Options
 from llmflowlab.evaluation.scores import NotScored, Score
 from llmflowlab.text.language import LanguageDetector
 

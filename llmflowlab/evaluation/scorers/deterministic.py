@@ -14,7 +14,7 @@ from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.common import ExpectingScorer, accepted, row_language
 from llmflowlab.evaluation.scorers.containing import stands_in
-from llmflowlab.evaluation.scorers.options import Options
+from llmflowlab.evaluation.scorers.scorer_options import Options
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.text.normalise import Rules, tokenise
 

@@ -21,7 +21,7 @@ from llmflowlab.evaluation.judging.scorer import Judgement
 from llmflowlab.evaluation.run.ledger import Ledger, Vector
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.common import accepted
-from llmflowlab.evaluation.scorers.options import Options
+from llmflowlab.evaluation.scorers.scorer_options import Options
 from llmflowlab.evaluation.scores import NotScored, Score
 from llmflowlab.providers.base import Provider
 from llmflowlab.providers.factory import PROVIDERS, provider_class

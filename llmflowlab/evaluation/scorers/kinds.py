@@ -69,7 +69,7 @@ TEXT_KINDS: dict[str, TextKind] = {
             "multiple_choice",
             True,
             "the right option is chosen",
-            "choice.MultipleChoice",
+            "multiple_choice.MultipleChoice",
             says_right=True,
         ),
         TextKind("regex", True, "the pattern is found in the answer", "patterns.Regex"),

@@ -14,8 +14,8 @@ from llmflowlab.evaluation.scorers.common import (
     language_of,
     row_language,
 )
-from llmflowlab.evaluation.scorers.options import Options
-from llmflowlab.evaluation.scorers.refusals import ALWAYS, REFUSALS
+from llmflowlab.evaluation.scorers.refusal_words import ALWAYS, REFUSALS
+from llmflowlab.evaluation.scorers.scorer_options import Options
 from llmflowlab.evaluation.scorers.words import words
 from llmflowlab.text.normalise import base_language
 

@@ -7,18 +7,21 @@ from fractions import Fraction
 from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, accepted
 from llmflowlab.evaluation.scorers.numbers import NumberMatch, Tolerance
-from llmflowlab.evaluation.scorers.options import Options
+from llmflowlab.evaluation.scorers.scorer_options import Options
 from llmflowlab.text.numbers import (
     ChosenNumber,
     Numbers,
     Unit,
     asks_for_year,
     could_be_year,
+    in_digits,
     read_numbers,
 )
 
 __all__ = ["NumericMatch"]
 
+_SPELLED = 10**12
+"""Nobody writes larger numbers out."""
 _NO, _OPEN, _YES = NumberMatch.NO, NumberMatch.OPEN, NumberMatch.YES
 
 
@@ -48,8 +51,28 @@ class NumericMatch(ExpectingScorer):
         if wanted is None:
             raise Unscored("expected_unusable", "The expected answer holds no number.")
         numbers = read_numbers(text, language=row.language)
-        if not numbers.found:
-            return 0.0, "The answer holds no number."
+        found = self._found(row, numbers, wanted) if numbers.found else None
+        if found is not None and found[0]:
+            return found
+        sure, loose = (self._worded(row, text, wanted, loose=each) for each in (False, True))
+        if loose and loose[0] and (found or not sure or not sure[0]):
+            raise Unscored(
+                "undecidable", "The answer may name the expected number in words, or another."
+            )
+        return found or sure or (0.0, "The answer holds no number.")
+
+    def _worded(
+        self, row: Row, text: str, wanted: ChosenNumber, *, loose: bool
+    ) -> tuple[float, str | None] | None:
+        """Compare with number words as digits; None where the answer has none."""
+        values = [abs(quantity.first.value) for quantity in wanted.given]
+        whole = [int(value) for value in values if value.denominator == 1 and value < _SPELLED]
+        worded = in_digits(text, row.language, also=whole, loose=loose)
+        if worded == text:
+            return None
+        return self._found(row, read_numbers(worded, language=row.language), wanted)
+
+    def _found(self, row: Row, numbers: Numbers, wanted: ChosenNumber) -> tuple[float, str | None]:
         if self._which == "any":
             return self._any(numbers, wanted)
         verdicts = [self._verdict(a, wanted) for a in _answers(numbers, wanted, row.question)]
@@ -98,6 +121,8 @@ class NumericMatch(ExpectingScorer):
 
 def _expectation(expected: str, language: str | None) -> ChosenNumber | None:
     answer = read_numbers(expected, language=language).answer()
+    if answer is None:
+        answer = read_numbers(in_digits(expected, language), language=language).answer()
     if answer is None or all(q.operand for q in answer.given):
         return None
     return answer

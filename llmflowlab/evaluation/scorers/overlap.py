@@ -10,7 +10,7 @@ from typing import Any
 from llmflowlab.data.dataset import Row
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, accepted, row_language
-from llmflowlab.evaluation.scorers.options import Options
+from llmflowlab.evaluation.scorers.scorer_options import Options
 from llmflowlab.evaluation.scorers.words import words
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.loading import load

@@ -12,11 +12,11 @@ from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.common import KindScorer, Unscored, lacking_column
-from llmflowlab.evaluation.scorers.options import Options
+from llmflowlab.evaluation.scorers.scorer_options import Options
 from llmflowlab.evaluation.scorers.searching import TooSlow, fits, wrong_pattern
 from llmflowlab.evaluation.scorers.words import graphemes, unicode_words
 from llmflowlab.loading import load
-from llmflowlab.text.estimate import estimate_tokens
+from llmflowlab.text.token_estimate import estimate_tokens
 
 __all__ = ["JsonSchema", "JsonValidity", "Length", "Regex", "with_schema"]
 

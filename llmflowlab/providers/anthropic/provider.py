@@ -12,7 +12,7 @@ from llmflowlab.errors import ContextTooLong, NotConfigured, ProviderError
 from llmflowlab.loading import load
 from llmflowlab.messages import Request
 from llmflowlab.providers.adapting import adapted
-from llmflowlab.providers.anthropic.answers import (
+from llmflowlab.providers.anthropic.replies import (
     STOP_REASONS,
     Counts,
     arguments,
@@ -31,7 +31,7 @@ from llmflowlab.providers.base import (
 )
 from llmflowlab.providers.limits import limits_of
 from llmflowlab.providers.reading import Reading
-from llmflowlab.providers.refusals import Advice
+from llmflowlab.providers.refused_requests import Advice
 from llmflowlab.providers.vendor_errors import mapped_errors, unbuildable
 from llmflowlab.providers.vendor_sdk import (
     http_client,

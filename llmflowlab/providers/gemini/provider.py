@@ -24,7 +24,7 @@ from llmflowlab.providers.base import (
     StreamEvent,
     require_requests_allowed,
 )
-from llmflowlab.providers.gemini.answers import GeminiStream, error_from_api
+from llmflowlab.providers.gemini.replies import GeminiStream, error_from_api
 from llmflowlab.providers.gemini.wire import reduced
 from llmflowlab.providers.transport import (
     closed_at_once,

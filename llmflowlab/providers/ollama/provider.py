@@ -32,7 +32,7 @@ from llmflowlab.providers.base import (
     require_requests_allowed,
 )
 from llmflowlab.providers.ollama.address import headers, look, read_address
-from llmflowlab.providers.ollama.answers import (
+from llmflowlab.providers.ollama.replies import (
     counted,
     detail,
     error_from_response,
@@ -51,7 +51,7 @@ from llmflowlab.providers.transport import (
 )
 from llmflowlab.providers.wire import reduced_lines
 from llmflowlab.settings import Settings
-from llmflowlab.text.estimate import estimate_tokens
+from llmflowlab.text.token_estimate import estimate_tokens
 
 if TYPE_CHECKING:
     from ollama import Client

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from llmflowlab.errors import InputError, NotConfigured
 from llmflowlab.providers.base import ModelInfo, Readiness
 from llmflowlab.providers.openai.shared import ChatCompletions
-from llmflowlab.providers.refusals import Advice
+from llmflowlab.providers.refused_requests import Advice
 from llmflowlab.providers.vendor_sdk import known_window, read_address, read_key, shown
 from llmflowlab.settings import Settings
 

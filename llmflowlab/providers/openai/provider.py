@@ -10,7 +10,7 @@ from llmflowlab.errors import NotConfigured, ProviderError
 from llmflowlab.providers.arrival import field, name, tokens, whole
 from llmflowlab.providers.base import ModelInfo, Readiness, require_requests_allowed
 from llmflowlab.providers.openai.shared import ChatCompletions
-from llmflowlab.providers.refusals import Advice
+from llmflowlab.providers.refused_requests import Advice
 from llmflowlab.providers.vendor_sdk import known_window, read_address, read_key, shown
 from llmflowlab.settings import Settings
 

@@ -23,7 +23,7 @@ from llmflowlab.providers.base import (
 )
 from llmflowlab.providers.limits import limits_of
 from llmflowlab.providers.reading import Reading
-from llmflowlab.providers.refusals import Advice, Refusal
+from llmflowlab.providers.refused_requests import Advice, Refusal
 from llmflowlab.providers.vendor_errors import mapped_errors, unbuildable
 from llmflowlab.providers.vendor_sdk import close_schema, http_client, is_strict, quieten
 from llmflowlab.providers.wire import reduced_lines

@@ -1,8 +1,9 @@
 """Numbers in prose: separators by language, scale words, fractions, LaTeX, units, currencies, answers."""
 
 from llmflowlab.text.numbers.choice import ChosenNumber, Numbers, read_numbers
-from llmflowlab.text.numbers.kinds import asks_for_year, could_be_year
+from llmflowlab.text.numbers.number_kinds import asks_for_year, could_be_year
 from llmflowlab.text.numbers.quantity import NumberRank, NumberReading, Quantity
+from llmflowlab.text.numbers.spelled import in_digits
 from llmflowlab.text.numbers.unit_text import Noun
 from llmflowlab.text.numbers.units import DEGREE, Unit
 
@@ -17,5 +18,6 @@ __all__ = [
     "Unit",
     "asks_for_year",
     "could_be_year",
+    "in_digits",
     "read_numbers",
 ]

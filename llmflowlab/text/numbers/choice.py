@@ -12,8 +12,8 @@ from llmflowlab.text.numbers.canonical import OPEN_MACHINE, canonical
 from llmflowlab.text.numbers.cldr import base_of
 from llmflowlab.text.numbers.digits import MACHINE, convention_of
 from llmflowlab.text.numbers.joining import joined
-from llmflowlab.text.numbers.kinds import described
 from llmflowlab.text.numbers.lexicon import ALTERNATIVE, ALTERNATIVE_DUTCH, CONJUNCTION
+from llmflowlab.text.numbers.number_kinds import described
 from llmflowlab.text.numbers.quantity import NumberRank, NumberReading, Quantity, between
 from llmflowlab.text.numbers.scan import numbers_in
 from llmflowlab.text.numbers.stated import SAID_AFTER, Statement, marked, statements

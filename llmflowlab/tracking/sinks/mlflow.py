@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import TrackingError
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.candidates import weights_tag
 from llmflowlab.tracking.cursors import Cursor
 from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.records import SessionStart, TurnRecord
+from llmflowlab.tracking.registered_candidates import weights_tag
 from llmflowlab.tracking.sessions import SessionSnapshot
-from llmflowlab.tracking.sinks.files import artifact_record
+from llmflowlab.tracking.sinks.local_files import artifact_record
 from llmflowlab.tracking.store import Store, load_mlflow, open_store
 from llmflowlab.tracking.store_errors import StoreBusy
 from llmflowlab.tracking.summaries import (

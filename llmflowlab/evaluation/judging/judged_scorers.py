@@ -12,7 +12,7 @@ from llmflowlab.evaluation.judging.instructions import (
     read_instructions,
 )
 from llmflowlab.evaluation.judging.judge import Judge
-from llmflowlab.evaluation.judging.kinds import KINDS, OWN, JudgeKind, own_kind
+from llmflowlab.evaluation.judging.judge_kinds import KINDS, OWN, JudgeKind, own_kind
 from llmflowlab.evaluation.judging.pairwise import PREFERENCE, PreferenceScorer
 from llmflowlab.evaluation.judging.scorer import JudgeScorer, Panel
 from llmflowlab.evaluation.scorers.base import ScorerSpec

@@ -1,27 +1,23 @@
-"""`main.py doctor`: everything the lab stands on, each with its remedy."""
+"""What the lab stands on, looked at one thing after the other, each with its remedy."""
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, TypeAlias
 
-from llmflowlab import __version__
-from llmflowlab.cli.context import App
-from llmflowlab.cli.formatting import bytes_text, plural
-from llmflowlab.cli.options import add_json
-from llmflowlab.cli.output import print_json
-from llmflowlab.cli.ui.screen import Tone
-from llmflowlab.errors import ExitCode, LabError
+from llmflowlab.errors import LabError
+from llmflowlab.lab.deliverer import on_the_way
+from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.factory import provider_class
+from llmflowlab.text.amounts import bytes_text, plural
 
-__all__ = ["Diagnosis", "declare_options", "examine", "run_command", "show_checks"]
+__all__ = ["Diagnosis", "State", "any_model_ready", "examine"]
 
 State: TypeAlias = Literal["ok", "note", "missing"]
 
@@ -51,54 +47,15 @@ class Diagnosis:
     remedy: str | None = None
 
 
-def declare_options(parser: argparse.ArgumentParser) -> None:
-    """Declare what can be typed."""
-    add_json(parser)
-
-
-def run_command(app: App, arguments: argparse.Namespace) -> int:
-    """Carry the command out; returns the exit code."""
-    return show_checks(app, as_json=arguments.json)
-
-
-def show_checks(app: App, *, as_json: bool) -> int:
-    """Check everything and say what is missing.
-
-    Returns:
-        3 where nothing but the guide works, else 0.
-    """
-    shown: dict[State, tuple[str, Tone]] = {
-        "ok": ("ok", "good"),
-        "note": ("note", "quiet"),
-        "missing": ("missing", "warning"),
-    }
-    checks = []
-    for check in examine(app):
-        checks.append(check)
-        if not as_json:
-            mark, tone = shown[check.state]
-            app.screen.say(f"{mark:<9}{check.name}: {check.text}", tone=tone)
-            if check.remedy:
-                app.screen.say(f"{'':<9}{check.remedy}")
+def any_model_ready(checks: Iterable[Diagnosis]) -> bool:
+    """Whether a model other than the guide can be talked with."""
     labels = {LABELS[name] for name in LABELS if provider_class(name).is_language_model}
-    usable = any(check.name in labels and check.state == "ok" for check in checks)
-    if as_json:
-        document = {
-            "version": __version__,
-            "usable": usable,
-            "checks": [asdict(check) for check in checks],
-        }
-        print_json(document)
-    elif not usable:
-        app.screen.warn(
-            "Only the offline guide works; set up one of the providers above to talk with a model."
-        )
-    return ExitCode.DONE if usable else ExitCode.NOT_CONFIGURED
+    return any(check.name in labels and check.state == "ok" for check in checks)
 
 
-def examine(app: App) -> Iterator[Diagnosis]:
+def examine(lab: Lab) -> Iterator[Diagnosis]:
     """Look at one thing after the other; nothing here raises."""
-    checks = app.lab.checks
+    checks = lab.checks
     yield _python()
     yield _packages()
     checks.wait(_READINESS_PATIENCE)
@@ -109,12 +66,12 @@ def examine(app: App) -> Iterator[Diagnosis]:
             text = "no answer in time" if state is None else state.text
             yield Diagnosis(name=LABELS[name], state="missing", text=text)
     for look in (_language, _tokens, _prices, _home, _space, _tracking, _journals):
-        yield _safely(look, app)
+        yield _safely(look, lab)
 
 
-def _safely(look: Callable[[App], Diagnosis], app: App) -> Diagnosis:
+def _safely(look: Callable[[Lab], Diagnosis], lab: Lab) -> Diagnosis:
     try:
-        return look(app)
+        return look(lab)
     except LabError as exc:
         return Diagnosis(name=_NAMES[look], state="missing", text=exc.message)
     except OSError as exc:
@@ -149,9 +106,9 @@ def _packages() -> Diagnosis:
     return Diagnosis(name="Packages", state="ok", text=", ".join(found))
 
 
-def _language(app: App) -> Diagnosis:
-    app.lab.detector.detect("A plain English sentence, so that the model is loaded.")
-    source = app.lab.detector.source
+def _language(lab: Lab) -> Diagnosis:
+    lab.detector.detect("A plain English sentence, so that the model is loaded.")
+    source = lab.detector.source
     if source is None:
         return Diagnosis(
             name="Language detection",
@@ -162,32 +119,32 @@ def _language(app: App) -> Diagnosis:
     better = (
         None
         if source == "lid.176.bin"
-        else (f"Put lid.176.bin into {app.settings.models_dir} for more exact detection.")
+        else (f"Put lid.176.bin into {lab.settings.models_dir} for more exact detection.")
     )
     return Diagnosis(name="Language detection", state="ok", text=source, remedy=better)
 
 
-def _tokens(app: App) -> Diagnosis:
-    app.lab.counter.preload()
-    if app.lab.counter.wait(timeout=_TIKTOKEN_PATIENCE):
+def _tokens(lab: Lab) -> Diagnosis:
+    lab.counter.preload()
+    if lab.counter.wait(timeout=_TIKTOKEN_PATIENCE):
         return Diagnosis(name="Token counting", state="ok", text="tiktoken is loaded")
     return Diagnosis(
         name="Token counting",
         state="note",
-        text=app.lab.counter.failure() or "tiktoken's encoding is still being downloaded",
+        text=lab.counter.failure() or "tiktoken's encoding is still being downloaded",
         remedy="Counts that a provider does not report are estimated until it can be downloaded.",
     )
 
 
-def _prices(app: App) -> Diagnosis:
-    _ = app.lab.prices
-    file = app.settings.prices_file
+def _prices(lab: Lab) -> Diagnosis:
+    _ = lab.prices
+    file = lab.settings.prices_file
     own = f"with your own in {file}" if file.is_file() else "genai-prices' list"
     return Diagnosis(name="Prices", state="ok", text=own)
 
 
-def _home(app: App) -> Diagnosis:
-    home = app.settings.home
+def _home(lab: Lab) -> Diagnosis:
+    home = lab.settings.home
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=home):
@@ -202,8 +159,8 @@ def _home(app: App) -> Diagnosis:
     return Diagnosis(name="Home folder", state="ok", text=str(home))
 
 
-def _space(app: App) -> Diagnosis:
-    free = shutil.disk_usage(app.settings.home).free
+def _space(lab: Lab) -> Diagnosis:
+    free = shutil.disk_usage(lab.settings.home).free
     if free < _LITTLE_SPACE:
         return Diagnosis(
             name="Disk space",
@@ -214,32 +171,32 @@ def _space(app: App) -> Diagnosis:
     return Diagnosis(name="Disk space", state="ok", text=f"{bytes_text(free)} free")
 
 
-def _tracking(app: App) -> Diagnosis:
-    uri = app.settings.tracking_uri
-    if uri.startswith("sqlite:///") and app.settings.get("MLFLOW_TRACKING_URI") is None:
-        file = app.settings.home / "mlflow.db"
+def _tracking(lab: Lab) -> Diagnosis:
+    uri = lab.settings.tracking_uri
+    if uri.startswith("sqlite:///") and lab.settings.get("MLFLOW_TRACKING_URI") is None:
+        file = lab.settings.home / "mlflow.db"
         if not file.exists():
             return Diagnosis(
                 name="Tracking", state="ok", text=f"{file} will be made with the first session"
             )
-    app.lab.store()
-    return Diagnosis(name="Tracking", state="ok", text=app.lab.store_address)
+    lab.store()
+    return Diagnosis(name="Tracking", state="ok", text=lab.store_address)
 
 
-def _journals(app: App) -> Diagnosis:
-    folder = app.settings.journals_dir
-    waiting = len(list(folder.glob("*.jsonl"))) if folder.is_dir() else 0
-    if not waiting:
+def _journals(lab: Lab) -> Diagnosis:
+    said = on_the_way(lab.settings)
+    if said is None:
         return Diagnosis(name="Journals", state="ok", text="everything is delivered to MLflow")
     return Diagnosis(
         name="Journals",
         state="note",
-        text=f"{plural(waiting, 'session')} not yet delivered to MLflow",
-        remedy="The next start of the menu or of a chat delivers them.",
+        text=f"{plural(said.sessions, 'session')} still on the way to MLflow"
+        + (f"; the last attempt: {said.problem}" if said.problem else ""),
+        remedy="Every command hands over what is left; a chat under way stays until it ends.",
     )
 
 
-_NAMES: dict[Callable[[App], Diagnosis], str] = {
+_NAMES: dict[Callable[[Lab], Diagnosis], str] = {
     _language: "Language detection",
     _tokens: "Token counting",
     _prices: "Prices",

@@ -16,7 +16,7 @@ from llmflowlab.evaluation.scorers.common import (
     lacking_column,
     row_language,
 )
-from llmflowlab.evaluation.scorers.options import Options
+from llmflowlab.evaluation.scorers.scorer_options import Options
 from llmflowlab.text.normalise import tokenise
 
 __all__ = ["MultipleChoice", "chosen_letter"]

@@ -11,7 +11,7 @@ from functools import partial
 from llmflowlab.data.dataset import Row
 from llmflowlab.evaluation.judging.instructions import Instructions, shipped
 from llmflowlab.evaluation.judging.rendering import fill, harmless
-from llmflowlab.evaluation.judging.verdicts import Scale
+from llmflowlab.evaluation.judging.verdict_form import Scale
 from llmflowlab.evaluation.judging.wording import constant, text_in_function
 from llmflowlab.evaluation.scores import NotScored
 from llmflowlab.text.digests import digest_of

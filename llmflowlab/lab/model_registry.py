@@ -12,7 +12,7 @@ from llmflowlab.errors import InputError
 from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Parameters
 from llmflowlab.serving.version_check import CheckStep, check_version
-from llmflowlab.tracking.candidates import candidate_of_run, run_for
+from llmflowlab.tracking.registered_candidates import candidate_of_run, run_for
 from llmflowlab.tracking.registry import (
     AliasMove,
     EvaluationRun,
@@ -214,7 +214,7 @@ class Registry:
 
     def _described(self, request: RegisterRequest, model: str) -> Candidate:
         # Imported here: looking at versions needs no prompt.
-        from llmflowlab.prompts.registry import load_prompt
+        from llmflowlab.prompts.prompt_registry import load_prompt
 
         provider = self._lab.provider(model)
         if provider.name == "mlflow":

@@ -11,13 +11,13 @@ from pathlib import Path
 from llmflowlab.data.balance import uneven_categories, wrong_languages
 from llmflowlab.data.columns import Columns
 from llmflowlab.data.dataset import Row, usable_rows
+from llmflowlab.data.file_records import BadRow, DataTable, refusal
 from llmflowlab.data.findings import ADVICE, DataReport, Finding, Kind, RowRef, Severity
-from llmflowlab.data.keys import contains_words, same_text, words
 from llmflowlab.data.layout import layout_of
 from llmflowlab.data.logic import SAYS_LITTLE
 from llmflowlab.data.near import near_pairs
 from llmflowlab.data.past import PastRow, past_findings
-from llmflowlab.data.records import BadRow, DataTable, refusal
+from llmflowlab.data.question_keys import contains_words, same_text, words
 from llmflowlab.data.remarks import left_out
 from llmflowlab.data.tables import read_table
 from llmflowlab.data.texts import damage, leaks

@@ -1,4 +1,4 @@
-"""What refusals are worded like, in thirteen languages.
+"""What refusals are worded like, in fourteen languages.
 
 A refusal is the speaker's own unwillingness or inability *to do what was asked* ("I can't help with
 that"), at the beginning of the answer or of a sentence. "You cannot …", "I can't recommend it enough",
@@ -26,7 +26,7 @@ _EN = rf"""
 |i\ (?:must|have\ to|need\ to|will\ have\ to|'ll\ have\ to|respectfully|politely)\ (?:respectfully\ |politely\ )?(?:decline|refuse)\b
 |i\ (?:decline|refuse)\ to\ {_EN_DO}
 |as\ an\ (?:ai|artificial\ intelligence)(?:\ (?:language\ )?(?:model|assistant))?,?\ i\ (?:can'?t|cannot|am\ (?:not\ able|unable)|won'?t|'m\ (?:unable|not\ able)|must\ decline)
-|(?:that|this)(?:'s|\ is)\ (?:not\ )?something\ i\ (?:can'?t|cannot|can|am\ able\ to|won'?t)\ {_EN_DO}
+|(?:that|this)(?:(?:\ is|'s)\ not\ something\ (?:that\ )?i(?:\ can|\ am\ able\ to|'m\ able\ to)|(?:\ is|'s)\ something\ (?:that\ )?i\ (?:can'?t|cannot|won'?t)|\ isn't\ something\ (?:that\ )?i\ can)\ (?:{_EN_DO}|do\b)
 |i(?:\ am|'m)\ (?:afraid|sorry)(?:\ that)?,?\ (?:but\ )?i\ (?:can'?t|cannot|won'?t|am\ (?:not\ able|unable)|'m\ (?:not\ able|unable))\ (?:to\ )?(?:{_EN_DO}|do\b)
 |i\ (?:won'?t|will\ not|(?:am|'m)\ not\ going\ to|would\ not|wouldn'?t)\ be\ (?:able|willing|comfortable)\ (?:to\ )?(?:{_EN_DO}|helping|assisting|providing|creating|writing|generating|answering|discussing|sharing|with\ (?:that|this))(?![^.!?]{{0,40}}\b(?:certainty|certain|exact|exactly|precise|definite|definitive|sure)\b)
 |i'm\ not\ going\ to\ (?:be\ able\ to\ )?{_EN_DO}
@@ -39,6 +39,7 @@ _DE = r"""
 (?:es\ tut\ mir\ (?:sehr\ )?leid|tut\ mir\ leid|entschuldigung|sorry|leider)[,;.]?\ (?:aber\ )?(?:dabei\ |damit\ |das\ |diese[rn]?\ \w+\ |dazu\ |hierbei\ )?(?:ich\ kann|kann\ ich|darf\ ich|ich\ darf|werde\ ich|ich\ werde|ich\ bin\ nicht\ in\ der\ lage|bin\ ich\ nicht\ in\ der\ lage)\b[^.!?]{0,60}?\b(?:nicht|kein\w*)\b[^.!?]{0,60}?\b(?:helfen|weiterhelfen|behilflich|unterstützen|erstellen|schreiben|geben|beantworten|bereitstellen|liefern|nachkommen|erfüllen|tun|machen|anbieten|verfassen|teilen|mitwirken)
 |ich\ (?:kann|darf|werde)\ (?:ihnen\ |dir\ |euch\ )?(?:dabei\ |damit\ |hierbei\ |das\ |dazu\ |diese\w*\ \w+\ |bei\ \w+\ \w+\ ){0,2}(?:leider\ )?(?:nicht|keine\w*)\ (?:\w+\ ){0,8}?(?:helfen|weiterhelfen|behilflich|unterstützen|erstellen|schreiben|geben|beantworten|bereitstellen|liefern|nachkommen|erfüllen|anbieten|verfassen|teilen|mitwirken)
 |(?:dabei|damit|hierbei)\ (?:kann|darf|werde)\ ich\ (?:ihnen\ |dir\ |euch\ )?(?:leider\ )?nicht\ (?:weiter)?(?:helfen|behilflich|dienen)
+|(?:das|dies|dazu|darauf|diese\w*\ \w+)\ (?:kann|darf|werde)\ ich\ (?:ihnen\ |dir\ |euch\ )?(?:leider\ )?(?:nicht|keine\ \w+)\ (?:beantworten|erstellen|schreiben|geben|bereitstellen|tun|machen|anbieten|teilen|unterstützen|erfüllen)
 |ich\ (?:möchte|will|werde)\ (?:das|dies|diese\w*\ \w+|darauf|dazu)\ (?:lieber\ )?(?:nicht|keine\ \w+)\ (?:\w+\ )?(?:beantworten|schreiben|tun|machen|geben|erstellen|antworten|unterstützen)
 |ich\ (?:muss|möchte)\ (?:das|dies|diese\ (?:anfrage|bitte))?\ ?(?:leider\ )?ablehnen
 |als\ (?:ki|künstliche\ intelligenz|sprachmodell)[\w-]*\ (?:kann|darf|werde)\ ich\ [^.!?]{0,40}?(?:nicht|kein)
@@ -121,6 +122,13 @@ _BN = r"""
 |আমি\ [^।.!?]{0,50}?(?:করতে|দিতে)\ (?:অক্ষম|অপারগ|অস্বীকার)
 |আমাকে\ [^।.!?]{0,30}?(?:প্রত্যাখ্যান|অস্বীকার)\ করতে\ হ
 """
+_ID = r"""
+(?:maaf|mohon\ maaf|maafkan\ saya|sayangnya|saya\ (?:mohon|minta)\ maaf)[,;.]?\ (?:tetapi\ |tapi\ |namun\ )?(?:saya|aku)\ (?:tidak|tak)\ (?:bisa|dapat|mampu|boleh|akan)(?!\ (?:setuju|memastikan|yakin))
+|(?:saya|aku)\ (?:tidak|tak)\ (?:bisa|dapat|mampu|boleh|akan)\ (?:membantu|menolong|memberikan|menyediakan|membuat|menulis|menjawab\ (?:pertanyaan|permintaan)|memenuhi|melakukan\ (?:itu|hal)|melayani|mendukung|menghasilkan|ikut\ serta|berpartisipasi)
+|(?:saya|aku)\ (?:harus|terpaksa|perlu)\ (?:menolak|menampik)
+|(?:saya|aku)\ menolak\ (?:untuk\ )?\w+
+|sebagai\ (?:model\ bahasa|ai|kecerdasan\ buatan)[^.!?]{0,30},?\ (?:saya|aku)\ (?:tidak|tak)\ (?:bisa|dapat)
+"""
 
 ALWAYS = ("en", "de", "fr", "es", "it", "pt")
 """Languages that are looked for in every answer; another only where the row's language is known."""
@@ -145,6 +153,7 @@ REFUSALS: dict[str, re.Pattern[str]] = {
             ("ar", _AR),
             ("hi", _HI),
             ("bn", _BN),
+            ("id", _ID),
         ),
     )
 }

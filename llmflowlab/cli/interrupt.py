@@ -1,4 +1,8 @@
-"""Keys during an answer: Ctrl-C is an event instead of an exception, and nothing is echoed."""
+"""Keys while models are asked: Ctrl-C is an event instead of an exception, and nothing is echoed.
+
+An exception out of a signal may be raised anywhere, also where Python can only print it and go on: the
+person's wish to stop would be lost.
+"""
 
 from __future__ import annotations
 

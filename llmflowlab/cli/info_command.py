@@ -105,6 +105,7 @@ def _read(app: App, provider: str | None) -> tuple[ModelComparison, Sequence[Ses
     # Imported here: the parts of the past take a moment to load.
     from llmflowlab.lab.info import read_past
 
+    app.show_on_the_way()
     past = read_past(app.lab, provider, app.screen.note)
     return compare(past.sessions, past.evaluations), past.sessions
 
@@ -151,6 +152,8 @@ def comparison_table(comparison: ModelComparison, sessions: int) -> Table:
     scorers = sorted({m.quality.scorer for m in comparison.models if m.quality})
     if scorers:
         notes.append(f"Quality: mean of {', '.join(scorers)} in the latest evaluation.")
+    doubts = [(m.reference, m.quality.doubt) for m in comparison.models if m.quality]
+    notes += [f"In doubt, {name}: {doubt}." for name, doubt in doubts if doubt is not None]
     few = [m.reference for m in comparison.models if 0 < m.turns - m.failed_turns < FEW_TURNS]
     if few:
         notes.append(f"Fewer than {FEW_TURNS} answers, read with care: {', '.join(few)}.")
@@ -165,7 +168,9 @@ def comparison_table(comparison: ModelComparison, sessions: int) -> Table:
 
 
 def _quality(model: ModelSummary) -> str | None:
-    return "not evaluated" if model.quality is None else percent(model.quality.mean)
+    if model.quality is None:
+        return "not evaluated"
+    return f"{percent(model.quality.mean)}{' in doubt' if model.quality.doubt else ''}"
 
 
 def answers(comparison: ModelComparison) -> list[str]:
@@ -213,11 +218,19 @@ def answers(comparison: ModelComparison) -> list[str]:
             "Best answers",
             comparison.best,
             judged,
-            "nothing was evaluated yet"
-            if comparison.same_questions
-            else "the models were evaluated on different questions",
+            _no_best(comparison),
         ),
     ]
+
+
+def _no_best(comparison: ModelComparison) -> str:
+    if all(model.quality is None for model in comparison.models):
+        return "nothing was evaluated yet"
+    if not comparison.same_questions:
+        return "the models were evaluated on different questions"
+    if all(model.quality is None or model.quality.doubt for model in comparison.models):
+        return "what was measured is in doubt"
+    return "no answer was right"
 
 
 def _show_details(app: App, provider: str, everything: Sequence[SessionSummary]) -> None:

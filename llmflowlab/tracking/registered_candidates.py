@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from llmflowlab.candidate import Candidate
+from llmflowlab.candidate import GIVEN, Candidate
 from llmflowlab.errors import InputError
 from llmflowlab.messages import Parameters
 from llmflowlab.tracking.store import Store
@@ -48,6 +48,11 @@ def candidate_of_run(store: Store, run_id: str) -> tuple[Candidate, str]:
         raise InputError(f"Run {run_id} is neither a chat nor a candidate of an evaluation.")
     if provider == "mlflow":
         raise InputError(f"Run {run_id} is of a model that is registered already: {model}.")
+    if provider == GIVEN:
+        raise InputError(
+            f"Run {run_id} scored answers that the data file gave (column {model}): there is no model "
+            "to register or to promote."
+        )
     candidate = Candidate(
         model=f"{provider}:{model}",
         display_name=params.get("model_name") or provider,

@@ -55,12 +55,18 @@ class GateRequest:
 
 
 def champions_asked(
-    lab: Lab, request: GateRequest, models: Sequence[str], ledger: Ledger, resume: str | None
+    lab: Lab,
+    request: GateRequest,
+    models: Sequence[str],
+    ledger: Ledger,
+    resume: str | None,
+    *,
+    given: bool = False,
 ) -> list[Candidate]:
     """Return the champions that candidates are to be compared with; none where not asked for.
 
     Raises:
-        InputError: There is no champion.
+        InputError: There is no champion, or candidates can have none: their answers are given.
         TrackingError: The registry cannot be asked.
     """
     if request.compare_to != CHAMPION:
@@ -70,6 +76,12 @@ def champions_asked(
 
     if resume is not None:
         models = [candidate.model for candidate in ledger.plan(resume).candidates]
+        given = any(candidate.column for candidate in ledger.plan(resume).candidates)
+    if given:
+        raise InputError(
+            "Answers that are given have no registered model and so no champion; name a run or an "
+            "evaluation with --compare-to."
+        )
     providers = [parse_reference(model).provider for model in models]
     return champions(lab.store(), providers)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
+
+from llmflowlab.providers.arrival import storable
 
 __all__ = ["GRADES", "ParsedVerdict", "Scale", "read", "schema"]
 
@@ -54,7 +58,7 @@ def read(text: str, scale: Scale, *, answer: str | None = None) -> ParsedVerdict
     all that a judge says: one JSON object, in a code fence or not, after a thinking block, and at most
     with a phrase that can say nothing of it ("Here is my verdict:", "That is it."). Other prose beside
     it, a second object, a key given twice with different values, or an object that stands in the judged
-    answer leave the verdict unread.
+    answer, however it is written there, leave the verdict unread.
 
     Args:
         text: What the judge said.
@@ -62,17 +66,19 @@ def read(text: str, scale: Scale, *, answer: str | None = None) -> ParsedVerdict
         answer: What is judged, where the caller has it: an object that stands there is not the judge's.
     """
     said = _after_thinking(text)
-    found = None if said is None else _FORM.fullmatch(said)
+    found = None if said is None else _FORM.fullmatch(said.strip(_BLANK))
     if found is None:
         return None
     spoken = found["fenced"] or found["bare"]
-    if answer is not None and _squeezed(spoken) in _squeezed(answer):
-        return None
     try:
         values = _object(spoken)
     except (ValueError, RecursionError):
         return None
-    return None if values is None else _reading(values, scale)
+    reading = None if values is None else _reading(values, scale)
+    if values is None or reading is None or answer is None:
+        return reading
+    torn = len({_key(key) for key, _ in values}) > 2 and _QUOTED_KEY.search(answer)
+    return None if torn or _repeats(spoken, reading, answer) else reading
 
 
 _THINKING = re.compile(
@@ -86,13 +92,17 @@ _BEFORE = r"""
        \ (?:it|everything|the\ (?:answer|response))(?:\ all)?[.:]\s+)?
     (?:(?:here(?:'s|’s|\ is)\ )?(?:(?:my|the)\ )?(?:final\ )?
        (?:verdict|evaluation|judge?ment|assessment|json(?:\ object)?)(?:\ is)?\s*:\s*)?"""
-_AFTER = r"(?:that\ is\ (?:it|all|my\ verdict)\.|i\ hope\ (?:this|that)\ helps[.!])?"
+_AFTER = r"(?:that\ is\ (?:it|all|my\ verdict)\.|i\ hope\ (?:this|that)\ helps[.!])"
 _FORM = re.compile(
-    rf"""\s*{_BEFORE}
-    (?:```[\w-]*[ \t]*\n\s*(?P<fenced>\{{.*\}})\s*```|(?P<bare>\{{.*\}}))
-    \s*{_AFTER}\s*""",
+    rf"""{_BEFORE}
+    (?:```[\w-]*[ \t]*\r?\n\s*(?P<fenced>\{{.*\}})\s*```|(?P<bare>\{{.*\}}))
+    (?:\s*{_AFTER})?""",
     re.DOTALL | re.IGNORECASE | re.VERBOSE,
 )
+_BLANK = " \t\r\n\f\v\xa0\ufeff"
+# Quotation marks that a judge took over unescaped would make what follows a part of its own object.
+_QUOTED_KEY = re.compile(r'"\s*result\s*"\s*:', re.IGNORECASE)
+_ESCAPE = re.compile(r"""\\(?:u([0-9a-f]{4})|[nrtbf"'\\/])""", re.IGNORECASE)
 # A string, or a comma with nothing after it in its object.
 _LAST_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*\})', re.DOTALL)
 
@@ -109,8 +119,21 @@ def _after_thinking(text: str) -> str | None:
     return rest
 
 
-def _squeezed(text: str) -> str:
-    return "".join(text.split()).casefold()
+def _repeats(spoken: str, reading: ParsedVerdict, answer: str) -> bool:
+    """Whether a verdict stands in the judged answer, whatever its quotation marks, order and escapes."""
+    if not reading.rationale.strip():
+        # Of so few letters an honest answer ("Result: yes") may be made as well.
+        return _letters(spoken, "{:}") in _letters(answer, "{:}")
+    about, word = reading.rationale, reading.result
+    forms = spoken, f"rationale {about} result {word}", f"result {word} rationale {about}"
+    judged = _letters(answer)
+    return any(_letters(form) in judged for form in forms)
+
+
+def _letters(text: str, marks: str = "") -> str:
+    plain = _ESCAPE.sub(lambda found: chr(int(found[1] or "20", 16)), html.unescape(text))
+    plain = unicodedata.normalize("NFKC", plain).casefold()
+    return "".join(sign for sign in plain if sign.isalnum() or sign in marks)
 
 
 class _Pairs(list[tuple[str, Any]]):
@@ -129,13 +152,18 @@ def _object(text: str) -> _Pairs | None:
 
 
 def _reading(values: _Pairs, scale: Scale) -> ParsedVerdict | None:
-    keyed = [(key.strip().casefold(), value) for key, value in values]
+    keyed = [(_key(key), value) for key, value in values]
     words = {_word(value, scale) for key, value in keyed if key == "result"}
     word = words.pop() if len(words) == 1 else None
     if word is None:
         return None
-    reasons = [str(value or "") for key, value in keyed if key == "rationale"]
-    return ParsedVerdict(word, reasons[-1] if reasons else "")
+    reasons = {str(value or "") for key, value in keyed if key == "rationale"}
+    # JSON's escapes bring what the text that arrived cannot hold: half a character.
+    return None if len(reasons) > 1 else ParsedVerdict(word, storable("".join(reasons)))
+
+
+def _key(key: str) -> str:
+    return key.strip().casefold()
 
 
 def _word(result: Any, scale: Scale) -> str | None:
@@ -143,7 +171,7 @@ def _word(result: Any, scale: Scale) -> str | None:
     if isinstance(result, bool):
         word = ("yes" if result else "no") if scale == "yes_no" else ""
     elif isinstance(result, int | float) and scale == "grade":
-        word = f"{result:g}"
+        word = str(int(result)) if result in GRADES else ""
     elif isinstance(result, str):
         word = re.sub(r"\s*[.。]$", "", result.strip()).strip().casefold()
         if scale == "grade":

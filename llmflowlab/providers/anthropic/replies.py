@@ -9,7 +9,7 @@ from llmflowlab.messages import Request
 from llmflowlab.providers.arrival import field, tokens, usage, with_counts
 from llmflowlab.providers.base import FinishReason, StreamEvent, Usage, UsageReport
 from llmflowlab.providers.reading import Reading
-from llmflowlab.providers.refusals import Refusal
+from llmflowlab.providers.refused_requests import Refusal
 from llmflowlab.providers.vendor_sdk import close_schema
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from llmflowlab.data.file_records import Record, value_of
 from llmflowlab.data.layout import Layout
 from llmflowlab.data.names import NAMES, fold
-from llmflowlab.data.records import Record, value_of
 from llmflowlab.data.shapes import answers_of, assertions_of
 from llmflowlab.data.values import structured
 from llmflowlab.errors import InputError

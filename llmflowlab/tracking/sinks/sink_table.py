@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.sinks.base import Sink
-from llmflowlab.tracking.sinks.files import FilesSink
+from llmflowlab.tracking.sinks.local_files import FilesSink
 from llmflowlab.tracking.sinks.mlflow import MlflowSink
 
 __all__ = ["SINKS", "Wiring", "make_sinks"]

@@ -1,0 +1,65 @@
+"""What a person is told of clusters of questions, before an evaluation and beside its figures."""
+
+from __future__ import annotations
+
+import shlex
+
+from llmflowlab.data.names import NAMES, fold
+from llmflowlab.errors import InputError
+from llmflowlab.evaluation.run.clustering import cluster_numbers, cluster_values
+from llmflowlab.evaluation.run.plan import EvaluationPlan
+
+__all__ = ["FEW_CLUSTERS", "cluster_remark", "clusters_in_words"]
+
+FEW_CLUSTERS = 10
+"""Clusters below which an interval over them says little."""
+_PASSAGES = frozenset(
+    map(
+        fold,
+        (
+            *(*NAMES["context"].every, "passage", "passage_id", "document", "document_id"),
+            *("doc", "doc_id", "context_id", "article", "article_id", "paragraph", "story"),
+            *("paragraph_id", "story_id"),
+        ),
+    )
+)
+
+
+def clusters_in_words(plan: EvaluationPlan) -> str | None:
+    """Return over what intervals and tests are, as a sentence; None without a column of clusters."""
+    if plan.cluster is None:
+        return None
+    count = len(set(plan.clusters))
+    few = f"; only {count} clusters, so intervals are wide" if count < FEW_CLUSTERS else ""
+    return f"Intervals and tests over {count:,} clusters (column {plan.cluster}){few}."
+
+
+def cluster_remark(plan: EvaluationPlan) -> str | None:
+    """Return what is to be said of the clusters before anything is asked; None where nothing is.
+
+    Raises:
+        InputError: All questions are one cluster.
+    """
+    dataset, questions = plan.dataset, len(set(plan.questions))
+    if plan.cluster is not None:
+        count = len(set(plan.clusters))
+        if count == 1 and questions > 1:
+            raise InputError(
+                f"--cluster {plan.cluster}: all rows are one cluster, over which no interval can be "
+                "made; name a column that divides them."
+            )
+        if count == questions:
+            return f"--cluster {plan.cluster} changes nothing: no two questions share a value."
+        return None
+    for column in dataset.columns:
+        values = [value for value in cluster_values(dataset, column) if value is not None]
+        # Rows that only ask the same again share nothing but the question.
+        shared = fold(column) in _PASSAGES and len(
+            set(cluster_numbers(plan.questions, cluster_values(dataset, column)))
+        )
+        if shared and 1 < shared < questions:
+            return (
+                f"{len(values):,} rows share {len(set(values)):,} passages: consider --cluster "
+                f"{shlex.quote(column)}."
+            )
+    return None

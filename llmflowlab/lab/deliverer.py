@@ -1,0 +1,217 @@
+"""A process of its own that brings sessions to MLflow, and outlives the terminal they were held in.
+
+A program hands over what is left and ends; one deliverer at a time works for a home. It may be killed
+whenever it pleases anybody: journals stay until every sink has all of them, and the next start of any
+command hands them over again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from llmflowlab.files import write_atomically
+from llmflowlab.settings import Settings, load_settings
+from llmflowlab.tracking.journal import Journal
+
+__all__ = ["OnTheWay", "deliver", "hand_over", "main", "on_the_way", "start"]
+
+_LINGER = 5.0
+"""Seconds that a deliverer goes on looking: a program that ends still holds its journal for a moment."""
+_LOOK = 0.1
+_FIRST_RETRY, _LONGEST_RETRY = 1.0, 60.0
+_PATIENCE = 900.0
+"""Seconds after which a store that does not answer is left to the next start."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnTheWay:
+    """What MLflow lacks."""
+
+    sessions: int
+    """Those under way included."""
+    problem: str | None
+    """Why the last attempt to deliver failed, in a sentence; None where it did not."""
+
+
+def on_the_way(settings: Settings) -> OnTheWay | None:
+    """Return what MLflow lacks; None where it has everything."""
+    sessions = len(_journals(settings))
+    if not sessions:
+        return None
+    try:
+        said = json.loads(_report(settings).read_bytes()).get("problem")
+    except (OSError, ValueError, AttributeError):
+        said = None
+    return OnTheWay(sessions, said if isinstance(said, str) else None)
+
+
+def _journals(settings: Settings) -> list[Path]:
+    return list(settings.journals_dir.glob("chat-*.jsonl"))
+
+
+def hand_over(settings: Settings, *, own: bool = False) -> None:
+    """Have a process of its own deliver what is left; returns at once, and never fails.
+
+    Args:
+        settings: Name the home and the store.
+        own: Whether this process holds sessions that it did not deliver itself.
+    """
+    with suppress(OSError):
+        if not own and not any(map(_left, _journals(settings))):
+            return
+        if not _somebody_works(settings):
+            start(settings)
+
+
+def _left(path: Path) -> bool:
+    """Whether nobody holds a session."""
+    journal = Journal(path)
+    if not journal.acquire():
+        return False
+    journal.release()
+    return True
+
+
+def _lock(settings: Settings) -> FileLock:
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    return FileLock(settings.state_dir / "delivery.lock")
+
+
+def _report(settings: Settings) -> Path:
+    return settings.state_dir / "delivery.json"
+
+
+def _somebody_works(settings: Settings) -> bool:
+    lock = _lock(settings)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        # It looks once more after it has let go, see `main`.
+        return True
+    lock.release()
+    return False
+
+
+def start(settings: Settings) -> None:
+    """Start the process.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+    # Imported here: programs that have nothing to hand over need none of it.
+    from llmflowlab.tracking.store import child_environment
+
+    paths = os.pathsep.join(path for path in sys.path if path)
+    with (settings.state_dir / "delivery.log").open("wb") as log:
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "llmflowlab.lab.deliverer"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=settings.home,
+            env={**child_environment(settings), "PYTHONPATH": paths},
+            # Neither Ctrl-C nor the terminal's end is its concern.
+            start_new_session=os.name == "posix",
+            creationflags=getattr(subprocess, "DETACHED_PROCESS", 0)
+            | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+
+
+def deliver(
+    settings: Settings,
+    *,
+    linger: float = _LINGER,
+    patience: float = _PATIENCE,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Deliver all sessions that no living process holds; goes on looking for a while after the last.
+
+    Args:
+        settings: Name the home and the store.
+        linger: Seconds to look for further ones.
+        patience: Seconds to try again where a sink does not take what it lacks.
+        sleep: Waits so many seconds.
+
+    Returns:
+        Whether everything that could be taken is delivered.
+    """
+    # Imported here: whoever hands over delivers nothing itself.
+    from llmflowlab.agents.package import package
+    from llmflowlab.tracking.delivery import Delivery
+
+    said: list[str] = []
+    delivery = Delivery(settings, package=package(), on_notice=said.append)
+    again, waited, idle = _FIRST_RETRY, 0.0, 0.0
+    try:
+        while idle <= linger:
+            delivery.look()
+            if not delivery.pending():
+                sleep(_LOOK)
+                idle += _LOOK
+                continue
+            idle = 0.0
+            delivery.deliver_once()
+            if not delivery.pending():
+                said.clear()
+                _tell(settings, None)
+                continue
+            _tell(settings, said[-1] if said else None)
+            if waited >= patience:
+                return False
+            waited += _pause(settings, again, sleep)
+            again = min(_LONGEST_RETRY, 2 * again)
+        return True
+    finally:
+        delivery.stop()
+
+
+def _pause(settings: Settings, seconds: float, sleep: Callable[[float], None]) -> float:
+    """Wait before the next attempt; whoever hands over another session cuts it short."""
+    before, waited = _journals(settings), 0.0
+    while waited < seconds and _journals(settings) == before:
+        sleep(_LOOK)
+        waited += _LOOK
+    return waited
+
+
+def _tell(settings: Settings, sentence: str | None) -> None:
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    report = json.dumps({"problem": sentence, "at": now}, ensure_ascii=False)
+    with suppress(OSError):
+        write_atomically(_report(settings), report.encode())
+
+
+def main() -> int:
+    """Deliver what is left, unless somebody does already; returns the exit code."""
+    settings = load_settings(stdin_is_terminal=False)
+    if hasattr(os, "nice"):
+        # Whoever talks with a model meanwhile has the processor first.
+        os.nice(5)
+    while True:
+        lock = _lock(settings)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return 0
+        try:
+            done = deliver(settings)
+        finally:
+            lock.release()
+        # What was left between the last look and the release found the lock taken.
+        if not done or not any(map(_left, _journals(settings))):
+            return 0 if done else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
