@@ -373,8 +373,9 @@ def test_texts_become_vectors_in_their_order(settings: Settings, server: FakeSer
     found = model.embed(["a", "b"])
     assert found.vectors == ((1.0, 2.0), (3.0, 4.0))
     assert found.usage.prompt_tokens == 5
-    server.embedded = {"error": {**TOO_LONG, "n_ctx": 8192}}
-    with pytest.raises(ContextTooLong):
+    told = "input (6001 tokens) is too large to process. increase the physical batch size"
+    server.embedded = {"error": {"type": "server_error", "message": told}}
+    with pytest.raises(ContextTooLong, match="A text is too long for vectors: input"):
         model.embed(["a"])
     model.close()
 

@@ -283,6 +283,9 @@ class LocalProvider(Provider):
                 f"The conversation is {needed} tokens long, and {self.model} reads {window} here; "
                 f"shorten it, or {self._larger(window)}.",
             )
+        if "too large to process" in said:
+            # What llama.cpp says of a text to embed.
+            return self._error(ContextTooLong, f"A text is too long for {self.model}{said}")
         if kind in {"invalid_request_error", "not_supported_error"}:
             return self._error(BadRequest, f"llama.cpp refused the request{said}")
         if kind == "unavailable_error":
