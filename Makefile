@@ -3,12 +3,15 @@ PYTHON ?= python3
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 UV := $(shell command -v uv 2>/dev/null)
 INSTALL = $(if $(UV),"$(UV)" pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
-LOCK = uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --no-annotate -q
+LOCK = uv pip compile pyproject.toml --extra local --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --no-annotate -q
 # pip wants a hash for a package both with its extra and without it, where different others ask for either.
 WITHOUT_EXTRAS = awk 'function flush() { if (twin) print twin; twin = "" } /^ / { print; if (twin) twin = twin "\n" $$0; next } { flush(); print } /^[^ ]+\[/ { twin = $$0; sub(/\[[^]]*\]/, "", twin) } END { flush() }'
 
+# The small model of provider `local`; where it cannot be fetched, everything goes on without it.
+MODEL := models/SmolLM2-135M-Instruct.Q4_1.gguf
+
 .DEFAULT_GOAL := help
-.PHONY: help run install dev test test-busy check lint format types imports unit bench lock clean
+.PHONY: help run install dev model test test-busy check lint format types imports unit bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +35,12 @@ install: .venv/.run-installed ## make .venv and install the pinned requirements
 
 dev: .venv/.dev-installed ## ... and the development tools
 
-run: install ## install what is missing and start the lab
+$(MODEL): | .venv/.run-installed
+	@LLMFLOWLAB_HOME="$(CURDIR)" $(BIN)/python main.py models fetch || echo "going on without the model; 'make model' tries again"
+
+model: $(MODEL) ## ... and the small language model for provider local (98 MB)
+
+run: install model ## install what is missing and start the lab
 	@$(BIN)/python main.py
 
 test: check unit ## everything CI runs
@@ -49,10 +57,10 @@ types: dev
 imports: dev
 	@$(BIN)/lint-imports
 
-unit: dev
+unit: dev model
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
 
-test-busy: dev ## run the tests beside a busy loop on every core: none may hang on time
+test-busy: dev model ## run the tests beside a busy loop on every core: none may hang on time
 	@$(BIN)/python -m tests.busy -n 2 --dist worksteal
 
 format: dev ## put the code in shape

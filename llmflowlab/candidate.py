@@ -37,6 +37,8 @@ class Candidate:
     prompt: str | None = None
     """`NAME@VERSION` where `system` came from the prompt registry."""
     parameters: Parameters = Parameters()
+    weights: Mapping[str, str] | None = None
+    """Name and SHA-256 of the model's file, where the reference alone does not tell which it is."""
     variant: str | None = None
     """What tells it from others of the same model: `system 2`, `temperature 0.2`."""
 
@@ -64,7 +66,8 @@ class Candidate:
     @property
     def digest(self) -> str:
         """Changes whenever another answer could come out; answers are kept under it."""
-        return digest_of([self.model, self.system, asdict(self.parameters)])
+        weights = [] if self.weights is None else [dict(self.weights)]
+        return digest_of([self.model, self.system, asdict(self.parameters), *weights])
 
     @property
     def version_digest(self) -> str:
@@ -83,6 +86,8 @@ class Candidate:
         }
         if self.prompt is not None:
             config["prompt"] = self.prompt
+        if self.weights is not None:
+            config["weights"] = dict(self.weights)
         # Named although it is the default: MLflow lets whoever loads a model change only what is there.
         return {**config, "tracing": True}
 
@@ -105,6 +110,7 @@ class Candidate:
             "model_id": self.model_id,
             "system_prompt": self.system,
             "prompt_version": self.prompt,
+            **({} if self.weights is None else {"weights": dict(self.weights)}),
             **asdict(self.parameters),
         }
 
@@ -117,5 +123,6 @@ class Candidate:
             supplier=values["supplier"],
             system=values.get("system_prompt"),
             prompt=values.get("prompt_version"),
+            weights=values.get("weights"),
             parameters=Parameters(**{name: values.get(name) for name in _PARAMETERS}),
         )

@@ -39,7 +39,12 @@ SDKS = {
     "openai": "providers.openai",
     "anthropic": "providers.anthropic",
 }
-SQL_MODULES = {"evaluation.run.ledger_file", "tracking.registry_file", "tracking.stored_runs"}
+SQL_MODULES = {
+    "evaluation.run.ledger_file",
+    "tracking.registry_file",
+    "tracking.store_file",
+    "tracking.stored_runs",
+}
 """They open a SQLite file."""
 SQL_TEXTS = {*SQL_MODULES, "evaluation.run.ledger"}
 """They hold statements."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
+
 import pytest
 
 from llmflowlab.candidate import Candidate
@@ -36,6 +38,7 @@ def test_its_digests_are_those_of_the_first_release() -> None:
         pytest.param({"system": "Be brief."}, True, True, id="the system prompt"),
         pytest.param({"parameters": Parameters(seed=7)}, True, True, id="a parameter"),
         pytest.param({"model": "ollama:llama3.2:1b"}, True, True, id="the model"),
+        pytest.param({"weights": {"file": "a", "sha256": "b"}}, True, True, id="the model's file"),
     ],
 )
 def test_what_changes_its_answers_and_what_its_version(
@@ -45,6 +48,13 @@ def test_what_changes_its_answers_and_what_its_version(
     other = Candidate(**{**values, **changed})
     assert (other.digest != CANDIDATE.digest) == answers
     assert (other.version_digest != CANDIDATE.version_digest) == versions
+
+
+def test_the_file_of_a_model_is_part_of_what_is_kept_of_it() -> None:
+    found = replace(CANDIDATE, weights={"file": "a.gguf", "sha256": "b"})
+    assert found.model_config()["weights"] == {"file": "a.gguf", "sha256": "b"}
+    assert Candidate.from_record(found.to_record()).weights == found.weights
+    assert Candidate.from_json(asdict(found)) == found
 
 
 def test_a_journal_keeps_it_flat_as_the_first_release_did() -> None:

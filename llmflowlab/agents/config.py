@@ -47,7 +47,7 @@ HANDOVER = (
 """What a role is told about the answer of the one before it; `{role}` becomes that one's name."""
 
 _AGENT_KEYS = frozenset(
-    {"provider", "model", "system_prompt", "prompt", "parameters", "key_file", "tracing"}
+    {"provider", "model", "system_prompt", "prompt", "parameters", "weights", "key_file", "tracing"}
 )
 _JSON_KEYS = _AGENT_KEYS | {"concurrency"}
 _PANEL_KEYS = frozenset({"roles", "handover", "key_file", "tracing"})
@@ -64,6 +64,8 @@ class AgentConfig:
     prompt: str | None = None
     """`NAME@VERSION` where `system_prompt` came from the prompt registry."""
     parameters: Parameters = Parameters()
+    weights: Mapping[str, str] | None = None
+    """Name and SHA-256 of the file that the model has to be, of provider `local`."""
     key_file: str | None = None
     tracing: bool = True
     concurrency: int = _DEFAULT_CONCURRENCY
@@ -196,6 +198,7 @@ def read_agent_config(config: Mapping[str, Any] | None, *, tabular: bool = False
         system_prompt=_text(values, "system_prompt"),
         prompt=_text(values, "prompt"),
         parameters=read_parameters(parameters),
+        weights=_weights(values),
         key_file=_text(values, "key_file"),
         tracing=_flag(values, "tracing"),
         concurrency=concurrency,
@@ -263,6 +266,15 @@ def _text(values: Mapping[str, Any], name: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise InputError(f"model_config: {name} must be a text.")
     return value or None
+
+
+def _weights(values: Mapping[str, Any]) -> Mapping[str, str] | None:
+    found = values.get("weights")
+    if found is None:
+        return None
+    if not isinstance(found, Mapping) or not {"file", "sha256"} <= found.keys():
+        raise InputError("model_config: weights must be an object with a file and its sha256.")
+    return {name: str(found[name]) for name in ("file", "sha256")}
 
 
 def _flag(values: Mapping[str, Any], name: str) -> bool:

@@ -16,7 +16,7 @@ from llmflowlab.asking.metering import Metering, Tokens
 from llmflowlab.asking.pacing import Gate
 from llmflowlab.asking.paid import Asker, Paid
 from llmflowlab.conversations import Conversation, Wishes, filled, overlaid
-from llmflowlab.errors import AuthenticationFailed, InputError
+from llmflowlab.errors import AuthenticationFailed, InputError, NotConfigured
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import FinishReason, Provider, Rethought, StreamEvent, TextDelta
 from llmflowlab.providers.factory import is_free
@@ -58,7 +58,18 @@ class AgentCore:
         self.live = live or LiveProvider(config.reference, key_file=config.key_file)
         self._metering = _metering(self.live.settings)
         # Here, where a server still starts, and not in its first request.
-        self.live.use(lambda provider: provider.prepare())
+        self.live.use(self._prepare)
+
+    def _prepare(self, provider: Provider) -> None:
+        wanted = self.config.weights
+        if wanted is not None and provider.weights != wanted:
+            raise NotConfigured(
+                f"This model was made of {wanted['file']} with the SHA-256 {wanted['sha256']}, and "
+                f"the file of that name in {provider.settings.models_dir} is another one; put the "
+                "right one there.",
+                provider=provider.name,
+            )
+        provider.prepare()
 
     def request(
         self, conversation: Conversation, wishes: Wishes, *, system: str | None = None

@@ -21,6 +21,7 @@ from typing import Protocol
 
 from llmflowlab.asking.waiting import THREADS, Changes, Stop, Waits, run
 from llmflowlab.errors import InputError, Overloaded, ProviderError, RateLimited
+from llmflowlab.providers.factory import PROVIDERS, provider_class
 from llmflowlab.settings import Settings
 
 __all__ = ["Gate", "Limiter", "Pacer", "PacerState", "limiter_for"]
@@ -272,7 +273,7 @@ class Limiter:
 
 
 def limiter_for(provider: str, settings: Settings, concurrency: int) -> Limiter:
-    """Return a limiter that knows what the person configured for a provider.
+    """Return a limiter that knows what the person configured for a provider, and what that can do.
 
     `LLMFLOWLAB_<PROVIDER>_RPM` and `LLMFLOWLAB_<PROVIDER>_TPM`: requests and tokens a minute.
 
@@ -280,9 +281,10 @@ def limiter_for(provider: str, settings: Settings, concurrency: int) -> Limiter:
         InputError: One of them is no number above 0.
     """
     name = provider.upper()
+    most = provider_class(provider).most_at_once if provider in PROVIDERS else None
     return Limiter(
         Pacer(
-            concurrency,
+            concurrency if most is None else min(concurrency, most),
             requests_per_minute=_per_minute(settings, f"LLMFLOWLAB_{name}_RPM"),
             tokens_per_minute=_per_minute(settings, f"LLMFLOWLAB_{name}_TPM"),
         )

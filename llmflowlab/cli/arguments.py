@@ -18,7 +18,7 @@ Without a command it opens the menu."""
 
 _EPILOG = """\
 A model REF is provider:model, as in gemini:gemini-2.5-flash, ollama:llama3.2, azure:DEPLOYMENT,
-guide:docs; a bare provider name means its default model. `models` lists what can be reached,
+local:NAME, guide:docs; a bare provider name means its default model. `models` lists what can be reached,
 `doctor` says what is missing.
 
 exit codes: 0 done, 1 unexpected, 2 bad input or usage, 3 something must be configured first,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmflowlab.cli.context import App
-from llmflowlab.cli.formatting import bytes_text, count
+from llmflowlab.cli.formatting import count
+from llmflowlab.cli.models_command import fetch_shown
 from llmflowlab.cli.ui.screen import Choice
 from llmflowlab.errors import InputError
 from llmflowlab.lab.catalogue import Listing, list_models
@@ -39,11 +40,16 @@ def choose_reference(app: App, message: str) -> str:
             )
     choices.append(Choice("Type a model reference", None, names=("type", "other")))
     for name, state in known.items():
-        if state is None or not state.ready:
+        if state is not None and state.to_pull and not state.ready:
+            choices.append(Choice(f"{LABELS[name]}: fetch {state.to_pull}", name, names=(name,)))
+        elif state is None or not state.ready:
             why = "no answer yet" if state is None else state.text
             choices.append(Choice(LABELS[name], name, disabled=why))
     provider = app.screen.select(message, choices)
-    return _typed(app) if provider is None else _model_of(app, provider)
+    if provider is None:
+        return _typed(app)
+    state = known[provider]
+    return _fetched(app, provider) if state and not state.ready else _model_of(app, provider)
 
 
 def choose_models(
@@ -53,6 +59,7 @@ def choose_models(
     several: bool = True,
     language_models_only: bool = False,
     without: Sequence[str] = (),
+    first: Sequence[str] = (),
     optional: str | None = None,
 ) -> list[str]:
     """Ask for one or several of all models that the ready providers can reach.
@@ -63,6 +70,7 @@ def choose_models(
         several: Whether more than one may be taken.
         language_models_only: Leave out what cannot serve as a judge.
         without: References that are not offered.
+        first: Those that are taken unless the person chooses, where all of them are there.
         optional: The line that means none; without it at least one must be taken.
 
     Returns:
@@ -84,8 +92,9 @@ def choose_models(
             return []
         return [one or _typed(app)]
     while True:
-        only = [reference.value for reference in references] if len(references) == 1 else []
-        chosen = app.screen.checkbox(message, [*references, typed], default=only)
+        there = [reference.value for reference in references]
+        usual = there if len(there) == 1 else [name for name in first if set(first) <= set(there)]
+        chosen = app.screen.checkbox(message, [*references, typed], default=usual)
         if "" in chosen:
             chosen = [*(reference for reference in chosen if reference), _typed(app)]
         if chosen or optional:
@@ -165,19 +174,20 @@ def _pull(app: App, listing: Listing) -> str:
     if default is not None:
         choices.insert(0, Choice(f"Download {default}", default, names=(default, "yes", "y")))
     name = app.screen.select(
-        f"{LABELS[listing.provider]} answers but holds no model yet. Download one?", choices
+        f"{LABELS[listing.provider]} holds no model yet. Download one?", choices
     )
     if not name:
         name = _typed(app, prefix).removeprefix(prefix)
-    reference = prefix + name
+    return _fetched(app, prefix + name)
+
+
+def _fetched(app: App, reference: str) -> str:
+    """Download a model; return its reference with the model named.
+
+    Raises:
+        ProviderError: The download failed.
+    """
+    fetch_shown(app, reference)
     provider = app.lab.provider(reference)
-    try:
-        with app.screen.progress(f"downloading {name}") as shown:
-            for step in provider.pull():
-                size = "" if step.total is None else f" of {bytes_text(step.total)}"
-                text = f"{step.status}{size}" if step.status else f"downloading {name}{size}"
-                shown.update(text, step.completed, step.total)
-    finally:
-        provider.close()
-    app.screen.note(f"{name} is there.")
-    return reference
+    app.screen.note(f"{provider.model} is there.")
+    return provider.reference

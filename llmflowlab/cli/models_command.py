@@ -1,4 +1,4 @@
-"""`main.py models`: what can be reached, at what price."""
+"""`main.py models`: what can be reached, at what price; and fetching one."""
 
 from __future__ import annotations
 
@@ -7,30 +7,55 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.cli.context import App
-from llmflowlab.cli.formatting import count, number_or_none
+from llmflowlab.cli.formatting import bytes_text, count, number_or_none
 from llmflowlab.cli.options import add_json
 from llmflowlab.cli.output import give
 from llmflowlab.cli.ui.screen import Table
 from llmflowlab.errors import ExitCode, NotConfigured
 from llmflowlab.lab.catalogue import Listing, list_models
+from llmflowlab.lab.fetch import fetch_model, to_fetch
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.base import ModelInfo
 
 if TYPE_CHECKING:
     from llmflowlab.text.cost import Rates
 
-__all__ = ["declare_options", "run_command", "show_available"]
+__all__ = ["declare_options", "fetch_shown", "run_command", "show_available"]
 
 _DEADLINE = 10.0
 
 
 def declare_options(parser: argparse.ArgumentParser) -> None:
     """Declare what can be typed."""
+    parser.add_argument(
+        "action", nargs="?", choices=["fetch"], metavar="fetch", help="download a model"
+    )
+    parser.add_argument(
+        "name",
+        nargs="?",
+        metavar="NAME",
+        help="which one (default: the small one of provider local); ollama:NAME as well",
+    )
     add_json(parser)
 
 
 def run_command(app: App, arguments: argparse.Namespace) -> int:
-    """Carry the command out; returns the exit code."""
+    """Carry the command out; returns the exit code.
+
+    Raises:
+        LabError: The model cannot be fetched.
+    """
+    if arguments.action == "fetch":
+        reference = to_fetch(arguments.name)
+        fetch_shown(app, reference)
+        provider = app.lab.provider(reference)
+        document = {"model": provider.reference, "weights": provider.weights}
+        give(
+            arguments.json,
+            lambda: document,
+            lambda: app.screen.say(f"{provider.reference} is there."),
+        )
+        return ExitCode.DONE
     return show_available(app, as_json=arguments.json)
 
 
@@ -39,6 +64,20 @@ def show_available(app: App, *, as_json: bool) -> int:
     listings = list_models(app.settings, list(LABELS), deadline=_DEADLINE)
     give(as_json, lambda: _document(app, listings), lambda: _show(app, listings))
     return ExitCode.DONE
+
+
+def fetch_shown(app: App, reference: str) -> None:
+    """Download a model, showing how far it is.
+
+    Raises:
+        LabError: It cannot be fetched.
+    """
+    name = reference.partition(":")[2] or reference
+    with app.screen.progress(f"fetching {name}") as shown:
+        for step in fetch_model(app.lab, reference):
+            size = "" if step.total is None else f" of {bytes_text(step.total)}"
+            text = f"{step.status}{size}" if step.status else f"fetching {name}{size}"
+            shown.update(text, step.completed, step.total)
 
 
 def _document(app: App, listings: Sequence[Listing]) -> dict[str, Any]:

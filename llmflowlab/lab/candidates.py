@@ -11,8 +11,20 @@ from llmflowlab.evaluation.run.answering import DEFAULT_MAX_TOKENS
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Parameters
+from llmflowlab.providers.factory import default_model, provider_class
 
-__all__ = ["candidates_of"]
+__all__ = ["candidates_of", "first_compared"]
+
+
+def first_compared(lab: Lab) -> list[str]:
+    """Return the models that a home's first evaluation compares unless others are chosen.
+
+    The small model inside and the guide need no key, so that the first result is a comparison.
+    """
+    if lab.has_evaluations:
+        return []
+    kinds = (provider_class("local"), provider_class("guide"))
+    return [f"{kind.name}:{default_model(kind, lab.settings)}" for kind in kinds]
 
 
 def candidates_of(
@@ -55,6 +67,7 @@ def candidates_of(
                         supplier=provider.supplier,
                         system=system,
                         prompt=prompt,
+                        weights=provider.weights,
                         parameters=parameters,
                         variant=", ".join(word for word in words if word) or None,
                     )

@@ -269,6 +269,7 @@ class Chat:
             supplier=provider.supplier,
             system=self.system,
             prompt=self.prompt_version,
+            weights=provider.weights,
             parameters=self.parameters,
         )
 

@@ -54,8 +54,12 @@ class Lab:
         self.hands_over = False
         """Whether sessions are left to a deliverer from their beginning; set before the first."""
 
-    def provider(self, reference: str) -> Provider:
+    def provider(self, reference: str, *, settled: bool = True) -> Provider:
         """Build the model a reference names.
+
+        Args:
+            reference: The model.
+            settled: Whether it must be there; one that is to be fetched is not yet.
 
         Raises:
             InputError: The reference is malformed.
@@ -65,7 +69,7 @@ class Lab:
             return self._build(reference)
         from llmflowlab.providers.factory import build
 
-        return build(reference, self.settings)
+        return build(reference, self.settings, settled=settled)
 
     @cached_property
     def checks(self) -> ReadinessChecks:
@@ -75,6 +79,11 @@ class Lab:
         checks = ReadinessChecks(self.settings)
         checks.start()
         return checks
+
+    def look_again(self, provider: str) -> None:
+        """Look again whether a provider is ready, where anybody has looked at all."""
+        if "checks" in vars(self):
+            self.checks.look_again(provider)
 
     @cached_property
     def prices(self) -> Prices:

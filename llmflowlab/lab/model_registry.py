@@ -226,6 +226,7 @@ class Registry:
             supplier=provider.supplier,
             system=prompt.text if prompt else request.system or None,
             prompt=prompt.reference if prompt else None,
+            weights=provider.weights,
             parameters=request.parameters,
         )
         provider.close()

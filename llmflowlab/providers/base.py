@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
@@ -150,6 +150,8 @@ class Readiness:
 
     ready: bool
     text: str
+    to_pull: str | None = None
+    """What `pull` would download to make it ready, with its size; None where that is not what it lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,8 @@ class Provider(ABC):
     """Whether `embed` is to be had."""
     can_pull: ClassVar[bool] = False
     """Whether `pull` downloads a model."""
+    most_at_once: ClassVar[int | None] = None
+    """Calls that it works on at the same time; None where that is to be found out."""
 
     def __init__(self, model: str, settings: Settings) -> None:
         self.model = model
@@ -217,6 +221,11 @@ class Provider(ABC):
     def priced_as(self) -> tuple[str, str]:
         """Provider and model whose prices hold; another pair only where a model wraps one."""
         return self.name, self.model
+
+    @property
+    def weights(self) -> Mapping[str, str] | None:
+        """The model's file and its SHA-256, where the reference does not tell which weights it means."""
+        return None
 
     @classmethod
     @abstractmethod

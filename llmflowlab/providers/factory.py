@@ -19,6 +19,7 @@ __all__ = [
     "ModelReference",
     "ProviderEntry",
     "build",
+    "default_model",
     "is_free",
     "parse_reference",
     "provider_class",
@@ -47,6 +48,7 @@ PROVIDERS: Mapping[str, ProviderEntry] = {
     "anthropic": ProviderEntry(
         _HERE + "anthropic.provider:AnthropicProvider", "Claude", ("claude",)
     ),
+    "local": ProviderEntry(_HERE + "local.provider:LocalProvider", "Local"),
     "guide": ProviderEntry(_HERE + "guide.provider:GuideProvider", "Guide"),
     "mlflow": ProviderEntry("llmflowlab.serving.mlflow_provider:MlflowProvider", "MLflow"),
 }
@@ -113,8 +115,13 @@ def is_free(name: str) -> bool:
 Factory = Callable[[str, Settings], Provider]
 
 
-def build(reference: str | ModelReference, settings: Settings) -> Provider:
+def build(reference: str | ModelReference, settings: Settings, *, settled: bool = True) -> Provider:
     """Build the provider a reference names.
+
+    Args:
+        reference: The model.
+        settings: The configuration.
+        settled: Whether it must be there; one that is to be fetched is not yet.
 
     Raises:
         InputError: The reference is malformed, or a bare name has no default model.
@@ -130,7 +137,8 @@ def build(reference: str | ModelReference, settings: Settings) -> Provider:
             f"(`python main.py models` lists them)."
         )
     provider = cls(model, settings)
-    provider.settle()
+    if settled:
+        provider.settle()
     return provider
 
 

@@ -34,9 +34,13 @@ class ReadinessChecks:
         """Start looking; returns at once."""
         self._deadline = time.monotonic() + self._timeout + _GRACE
         for name in PROVIDERS:
-            threading.Thread(
-                target=self._look, args=(name,), name=f"readiness-{name}", daemon=True
-            ).start()
+            self.look_again(name)
+
+    def look_again(self, name: str) -> None:
+        """Start looking at one provider, of which something was changed; returns at once."""
+        threading.Thread(
+            target=self._look, args=(name,), name=f"readiness-{name}", daemon=True
+        ).start()
 
     def snapshot(self) -> dict[str, Readiness | None]:
         """Return what is known now, in the order of `PROVIDERS`; None while a look is under way."""

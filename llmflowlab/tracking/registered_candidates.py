@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +11,17 @@ from llmflowlab.errors import InputError
 from llmflowlab.messages import Parameters
 from llmflowlab.tracking.store import Store
 
-__all__ = ["EXPERIMENT", "candidate_of_run", "run_for"]
+__all__ = ["EXPERIMENT", "candidate_of_run", "run_for", "weights_tag"]
 
 EXPERIMENT = "LLMS_Agents"
 """Where the runs of candidates stand that were registered without a chat."""
+
+_WEIGHTS = "llmflowlab.weights"
+
+
+def weights_tag(candidate: Candidate) -> dict[str, str]:
+    """Return the tag that says which file a model is, where its reference does not."""
+    return {} if candidate.weights is None else {_WEIGHTS: json.dumps(dict(candidate.weights))}
 
 
 def candidate_of_run(store: Store, run_id: str) -> tuple[Candidate, str]:
@@ -50,6 +58,7 @@ def candidate_of_run(store: Store, run_id: str) -> tuple[Candidate, str]:
         display_name=params.get("model_name") or provider,
         supplier=params.get("supplier") or provider,
         system=params.get("system_prompt") or None,
+        weights=json.loads(tags[_WEIGHTS]) if _WEIGHTS in tags else None,
         prompt=params.get("prompt") or tags.get("llmflowlab.prompt") or None,
         parameters=Parameters(
             temperature=_number(params.get("temperature"), float),
@@ -82,6 +91,7 @@ def run_for(store: Store, candidate: Candidate) -> tuple[str, str]:
             tags={
                 "llmflowlab.provider": candidate.provider,
                 "llmflowlab.model": candidate.model,
+                **weights_tag(candidate),
             },
         )
         run_id = str(run.info.run_id)

@@ -21,7 +21,8 @@ from llmflowlab.errors import TrackingError
 from llmflowlab.files import exclusive
 from llmflowlab.loading import load
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.store_errors import safe_uri, translate, unreachable
+from llmflowlab.tracking.store_errors import StoreBusy, safe_uri, translate, unreachable
+from llmflowlab.tracking.store_file import make_file, set_aside_if_empty
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -196,18 +197,51 @@ def open_store(settings: Settings) -> Store:
     load_mlflow(settings)
     _require_listener(settings.tracking_uri)
     with _opening:
-        if sqlite_path(settings.tracking_uri) is None:
+        file = sqlite_path(settings.tracking_uri)
+        if file is None:
             return Store(settings)
         try:
             settings.home.mkdir(parents=True, exist_ok=True)
             # Two processes that both make the tables of a fresh database disturb each other.
             with exclusive(settings, "mlflow.db", patience=60.0):
-                return Store(settings)
+                return _opened(settings, file)
         except OSError as exc:
             raise TrackingError(
                 f"{settings.home} cannot be written ({exc.strerror}); "
                 "set LLMFLOWLAB_HOME to a folder that can."
             ) from exc
+
+
+def _opened(settings: Settings, file: Path) -> Store:
+    """Open a store that is a file here, made where it is not there yet.
+
+    Raises:
+        TrackingError: It cannot be opened.
+    """
+    try:
+        _make(settings, file)
+        return Store(settings)
+    except StoreBusy:
+        raise
+    except TrackingError:
+        # The making of the tables was cut short, by a version that did not rename.
+        if not set_aside_if_empty(file):
+            raise
+    _make(settings, file)
+    return Store(settings)
+
+
+def _make(settings: Settings, file: Path) -> None:
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    # A folder that is not there is the person's to make: its name may be mistyped.
+    if file.exists() or not file.parent.is_dir():
+        return
+    try:
+        make_file(file)
+    except (MlflowException, SQLAlchemyError) as exc:
+        raise translate(exc, settings.tracking_uri) from exc
 
 
 def load_mlflow(settings: Settings, *modules: str) -> None:

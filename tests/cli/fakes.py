@@ -43,6 +43,9 @@ class FakeChecks:
     def ended(self) -> bool:
         return self.done
 
+    def look_again(self, name: str) -> None:
+        self.known[name] = Readiness(True, "looked at again")
+
     def wait(self, seconds: float) -> bool:
         self.waits.append(seconds)
         return self.done

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from llmflowlab.cli import mlflow_ui, model_choice, models_command
-from llmflowlab.errors import ConfigurationError, ConnectionFailed, NotConfigured
+from llmflowlab.cli.arguments import parse
+from llmflowlab.errors import ConfigurationError, ConnectionFailed, InputError, NotConfigured
 from llmflowlab.lab import catalogue
+from llmflowlab.lab.candidates import first_compared
 from llmflowlab.lab.catalogue import Listing, list_models
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.base import ModelInfo, PullProgress, Readiness
@@ -164,7 +166,7 @@ def test_ollama_without_a_model_offers_to_download_one(
     app = FakeApp(settings, providers=[provider], checks=READY)
     assert model_choice.choose_reference(app, "Which?") == "ollama:llama3.2"
     assert capsys.readouterr().err.splitlines() == [
-        "downloading llama3.2 ...",
+        "fetching llama3.2 ...",
         "pulling manifest",
         "pulling 1a2b of 1.0 GB: 0 %",
         "pulling 1a2b of 1.0 GB: 100 %",
@@ -352,3 +354,104 @@ def test_prices_are_written_without_exponents() -> None:
         "0.15",
         "10",
     ]
+
+
+class Fetched(ScriptedProvider):
+    """A model of provider `local` whose file comes from nowhere."""
+
+    name = "local"
+    weights = {"file": "small.gguf", "sha256": "0" * 64}
+    failure: Exception | None = None
+
+    def pull(self):
+        yield PullProgress("from example.org", 0, 2_000_000)
+        if self.failure is not None:
+            raise self.failure
+        yield PullProgress("done", 2_000_000, 2_000_000)
+
+
+def fetching(settings: Settings, checks: FakeChecks | None = None) -> tuple[FakeApp, Fetched]:
+    app = FakeApp(settings, checks=checks)
+    provider = Fetched(settings=settings, model="small")
+    app.lab._build = lambda reference: provider
+    return app, provider
+
+
+@pytest.mark.parametrize(
+    ("typed_name", "reference"),
+    [
+        ([], "local"),
+        (["small"], "local:small"),
+        (["local:small"], "local:small"),
+        (["ollama:llama3.2"], "ollama:llama3.2"),
+        (["ollama"], "ollama"),
+    ],
+)
+def test_a_model_is_fetched_by_name(
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+    typed_name: list[str],
+    reference: str,
+) -> None:
+    app, provider = fetching(settings)
+    asked: list[str] = []
+    app.lab._build = lambda text: asked.append(text) or provider  # type: ignore[func-returns-value]  # None, then the provider
+    assert models_command.run_command(app, parse(["models", "fetch", *typed_name])) == 0
+    assert set(asked) == {reference}
+    seen = capsys.readouterr()
+    assert seen.out == "local:small is there.\n"
+    assert "from example.org of 2.0 MB: 0 %" in seen.err
+    assert app.lab.checks.snapshot()["local"] == Readiness(True, "looked at again")
+    assert provider.closed
+
+
+def test_what_was_fetched_is_one_json_document(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app, _ = fetching(settings)
+    assert models_command.run_command(app, parse(["models", "fetch", "--json"])) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "model": "local:small",
+        "weights": {"file": "small.gguf", "sha256": "0" * 64},
+    }
+
+
+def test_a_fetch_that_fails_says_so(settings: Settings) -> None:
+    app, provider = fetching(settings)
+    provider.failure = ConnectionFailed("No network.", provider="local")
+    with pytest.raises(ConnectionFailed, match="No network"):
+        models_command.run_command(app, parse(["models", "fetch"]))
+    assert provider.closed
+    with pytest.raises(InputError, match="invalid choice: 'get'"):
+        parse(["models", "get"])
+
+
+def test_the_menu_offers_to_fetch_the_small_model(
+    settings: Settings, typed: Typing, listed: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = Readiness(False, "not there", to_pull="small, 2 MB")
+    app, _ = fetching(settings, FakeChecks({"local": missing}))
+    typed("local\n")
+    assert model_choice.choose_reference(app, "Which?") == "local:small"
+    seen = capsys.readouterr()
+    assert "  2 Local: fetch small, 2 MB\n" in seen.out
+    assert "small is there." in seen.err
+
+
+def test_a_first_evaluation_compares_the_small_model_with_the_guide(
+    settings: Settings, typed: Typing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = ["local:SmolLM2-135M-Instruct.Q4_1", "guide:docs"]
+    app = FakeApp(
+        settings, checks=FakeChecks({"local": Readiness(True, ""), "guide": Readiness(True, "")})
+    )
+    assert first_compared(app.lab) == usual
+    guide = Listing("guide", (ModelInfo("docs"),), "docs")
+    both = [Listing("local", (ModelInfo(usual[0].partition(":")[2]),), None), guide]
+    for there, chosen in ((both, usual), ([guide], ["guide:docs"])):
+        monkeypatch.setattr(model_choice, "list_models", lambda *a, there=there, **k: there)
+        typed("\n")
+        assert model_choice.choose_models(app, "Which?", first=usual) == chosen
+    settings.state_dir.mkdir()
+    (settings.state_dir / "evaluations.db").touch()
+    assert first_compared(app.lab) == []

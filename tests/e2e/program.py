@@ -89,12 +89,16 @@ class Running:
     def wait_for(self, text: str, *, times: int = 1) -> None:
         """Wait until a text has been said so many times, on either stream."""
 
-        def said() -> bool:
-            return (self.out + self.err).count(text) >= times
+        self._until(lambda: (self.out + self.err).count(text) >= times, text)
 
+    def wait_for_match(self, pattern: str) -> None:
+        """Wait until something was said that has this form, on either stream."""
+        self._until(lambda: re.search(pattern, self.out + self.err) is not None, pattern)
+
+    def _until(self, said: Callable[[], bool], what: str) -> None:
         with self._changed:
             self._changed.wait_for(lambda: said() or not self._alive(), PATIENCE)
-        assert said(), f"{text!r} was not said:\n{self.out}\n{self.err}"
+        assert said(), f"{what!r} was not said:\n{self.out}\n{self.err}"
 
     def _alive(self) -> bool:
         return any(reader.is_alive() for reader in self._readers)
@@ -197,6 +201,12 @@ class Lab:
         file = self.settings.artifacts_dir / f"{provider}_artifacts.json"
         found: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
         return found
+
+    def unfinished(self) -> str:
+        """Return the id of the evaluation as the menu offers it."""
+        ended = self.run(typed="2\n")
+        (line,) = [line for line in ended.out.splitlines() if "Go on with" in line]
+        return line.split("Go on with ")[1].split(" ")[0]
 
     def journals(self) -> list[Path]:
         return sorted(self.settings.journals_dir.glob("*.jsonl"))

@@ -113,7 +113,7 @@ def test_an_evaluation_killed_in_the_middle_is_resumed_without_paying_twice(
     answers.release()
     assert len(loopback.chats()) == 5 + AT_ONCE
 
-    evaluation = _unfinished(connected)
+    evaluation = connected.unfinished()
     ended = connected.run("evaluate", "--resume", evaluation, "--json")
     assert ended.code == 0, ended.err
     (candidate,) = ended.document["candidates"]
@@ -154,10 +154,3 @@ def test_ctrl_c_finishes_what_is_in_flight_and_records_it(
     (run,) = stored.evaluations()
     assert run.data.tags["llmflowlab.interrupted"] == "true"
     assert len(stored.traces_of(run)) == 5 + AT_ONCE
-
-
-def _unfinished(lab: Lab) -> str:
-    """Return the id of the evaluation as the menu offers it."""
-    ended = lab.run(typed="2\n")
-    (line,) = [line for line in ended.out.splitlines() if "Go on with" in line]
-    return line.split("Go on with ")[1].split(" ")[0]

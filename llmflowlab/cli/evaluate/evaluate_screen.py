@@ -18,6 +18,7 @@ from llmflowlab.errors import InputError, LabError
 from llmflowlab.evaluation.judging import JUDGED, KINDS, OWN, PREFERENCE
 from llmflowlab.evaluation.run.scorer_choice import DEFAULT_JUDGED, default_text_scorers
 from llmflowlab.evaluation.scorers.deterministic import DETERMINISTIC
+from llmflowlab.lab.candidates import first_compared
 from llmflowlab.lab.evaluate import default_data, prepare
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.unfinished import Unfinished, unfinished_evaluations
@@ -78,7 +79,8 @@ def _ask_budget(app: App, evaluation: Unfinished) -> Decimal | None:
 def _ask_new(app: App) -> EvaluationRequest:
     data = _ask_data(app)
     answers, asking = _ask_answers(app, data)
-    models = choose_models(app, "Which models?") if asking else []
+    first = first_compared(app.lab)
+    models = choose_models(app, "Which models?", first=first) if asking else []
     judge = _ask_judge(app, models)
     scorers = _ask_scorers(app, judge, data, comparing=len(models) + len(answers) > 1)
     system = ""

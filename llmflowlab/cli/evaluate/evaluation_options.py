@@ -151,7 +151,7 @@ def evaluation_request(
     if not named and arguments.resume is None:
         raise InputError(
             "Name at least one model: evaluate --model provider:model "
-            "(guide:docs works without a key), or a column of given answers with --answers."
+            "(local and guide work without a key), or a column of given answers with --answers."
         )
     if named and arguments.resume is not None:
         option = "--model" if arguments.model else "--answers"

@@ -55,6 +55,7 @@ def champions(store: Store, providers: Sequence[str]) -> list[Candidate]:
                 supplier=kind.supplier,
                 system=config.get("system_prompt"),
                 parameters=Parameters(**(config.get("parameters") or {})),
+                weights=config.get("weights"),
                 variant=f"champion, version {version.version}",
             )
         )

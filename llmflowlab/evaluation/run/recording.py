@@ -26,6 +26,7 @@ from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.evaluation_books import HeldTrace
 from llmflowlab.tracking.evaluation_runs import EvaluationRuns, RunSpec
+from llmflowlab.tracking.registered_candidates import weights_tag
 from llmflowlab.tracking.store import open_store
 
 __all__ = ["Recording"]
@@ -81,6 +82,7 @@ class Recording:
                         "llmflowlab.dataset_digest": plan.dataset.digest,
                         "llmflowlab.scorers": self._scorers(),
                         "llmflowlab.questions": str(len(set(plan.questions))),
+                        **weights_tag(spec),
                         **({GIVEN_COLUMN: spec.column} if spec.column is not None else {}),
                         "llmflowlab.clusters": str(len(set(plan.clusters))),
                     },

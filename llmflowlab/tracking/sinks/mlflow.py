@@ -19,6 +19,7 @@ from llmflowlab.settings import Settings
 from llmflowlab.tracking.cursors import Cursor
 from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.records import SessionStart, TurnRecord
+from llmflowlab.tracking.registered_candidates import weights_tag
 from llmflowlab.tracking.sessions import SessionSnapshot
 from llmflowlab.tracking.sinks.local_files import artifact_record
 from llmflowlab.tracking.store import Store, load_mlflow, open_store
@@ -172,6 +173,7 @@ class MlflowSink:
             "llmflowlab.candidate": candidate.version_digest,
             "mlflow.source.name": "llmflowlab chat",
             "mlflow.source.type": "LOCAL",
+            **weights_tag(candidate),
         }
         if start.continues:
             tags["llmflowlab.continues"] = start.continues

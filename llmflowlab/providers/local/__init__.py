@@ -1,0 +1,1 @@
+"""`local`: language models inside the program, run by llama.cpp in this process."""

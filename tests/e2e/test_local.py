@@ -1,0 +1,247 @@
+"""The real language model of `make model`, in the program and in this process."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from llmflowlab.errors import BadRequest, ContextTooLong, NotConfigured
+from llmflowlab.messages import Message, Parameters, Request
+from llmflowlab.providers.base import Finished, StreamEvent, TextDelta, UsageReport
+from llmflowlab.providers.factory import build
+from llmflowlab.providers.local.provider import LocalProvider
+from llmflowlab.providers.local.shelf import DEFAULT, SHELF
+from llmflowlab.settings import load_settings
+from tests.agents.test_serving import server
+from tests.cli.pseudo_terminal import MAIN
+from tests.e2e.program import Lab
+from tests.e2e.stored import Everything
+from tests.loopback.server import closed_port
+from tests.patience import PATIENCE
+
+MODEL = Path(__file__).parents[2] / "models" / f"{DEFAULT}.gguf"
+pytestmark = [
+    pytest.mark.skipif(not MODEL.is_file(), reason=f"{MODEL.name} is not there: run `make model`"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("xllamacpp") is None, reason="xllamacpp has no wheel here"
+    ),
+    # One of them at a time keeps the processor for the others.
+    pytest.mark.xdist_group("local"),
+]
+REFERENCE = f"local:{DEFAULT}"
+# Other tests keep the other cores busy.
+THREADS = {"LLMFLOWLAB_LOCAL_THREADS": "1"}
+
+
+def put_model(home: Path) -> None:
+    (home / "models").mkdir()
+    (home / "models" / MODEL.name).symlink_to(MODEL)
+
+
+@pytest.fixture
+def lab(mlflow_home: Path) -> Lab:
+    put_model(mlflow_home)
+    return Lab(mlflow_home, THREADS)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalProvider]:
+    home = tmp_path_factory.mktemp("local")
+    put_model(home)
+    found = build("local", load_settings(THREADS, cwd=home))
+    assert isinstance(found, LocalProvider)
+    yield found
+    found.close()
+
+
+def asked(text: str, **more: object) -> Request:
+    parameters = Parameters(**{"max_tokens": 12, **more})  # type: ignore[arg-type]  # a test's own
+    return Request(messages=(Message("user", text),), parameters=parameters)
+
+
+def said(events: list[StreamEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+def test_it_answers_with_its_own_counts_under_the_template_of_its_file(
+    model: LocalProvider,
+) -> None:
+    events = list(model.stream(asked("What is the capital of Australia?", temperature=0)))
+    assert "Canberra" in said(events)
+    counted = [event.usage for event in events if isinstance(event, UsageReport)][-1]
+    # The template adds a system prompt of its own where there is none.
+    assert counted.prompt_tokens == 37
+    assert counted.completion_tokens
+    last = events[-1]
+    assert isinstance(last, Finished)
+    assert last.model_version == f"{MODEL.name}@{SHELF[DEFAULT].file_sha256[:12]}"
+
+
+def test_the_same_seed_gives_the_same_answer(model: LocalProvider) -> None:
+    request = asked("Tell me a story.", temperature=1.0, seed=11)
+    first = said(list(model.stream(request)))
+    list(model.stream(asked("Something else.")))
+    assert said(list(model.stream(request))) == first
+
+
+def test_the_length_of_an_answer_is_kept_and_said(model: LocalProvider) -> None:
+    *_, counted, last = model.stream(asked("Tell me a story.", max_tokens=3))
+    assert isinstance(counted, UsageReport)
+    assert counted.usage.completion_tokens == 3
+    assert isinstance(last, Finished)
+    assert last.reason == "length"
+
+
+def test_a_schema_holds_it_to_a_form(model: LocalProvider) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"result": {"type": "string", "enum": ["yes", "no"]}},
+        "required": ["result"],
+        "additionalProperties": False,
+    }
+    request = Request(messages=(Message("user", "Is it so?"),), response_schema=schema)
+    assert "".join(said(list(model.stream(request))).split()) in {
+        '{"result":"yes"}',
+        '{"result":"no"}',
+    }
+    with pytest.raises(BadRequest, match="llama.cpp refused the request: .*schema"):  # noqa: RUF043
+        list(
+            model.stream(
+                Request(messages=(Message("user", "x"),), response_schema={"type": "strange"})
+            )
+        )
+
+
+def test_a_prompt_over_the_window_is_refused_and_never_cut(model: LocalProvider) -> None:
+    with pytest.raises(ContextTooLong, match=r"tokens long, and .* reads 4096 here"):
+        list(model.stream(asked("word " * 5000)))
+
+
+def test_an_answer_that_is_given_up_makes_room_at_once(model: LocalProvider) -> None:
+    stream = model.stream(asked("Tell me a very long story.", max_tokens=3000))
+    while not isinstance(next(stream), TextDelta):
+        pass
+    stream.close()  # type: ignore[attr-defined]  # it is a generator
+    assert said(list(model.stream(asked("Hello"))))
+
+
+def test_it_makes_no_embeddings(model: LocalProvider) -> None:
+    with pytest.raises(BadRequest, match="makes no embeddings"):
+        model.embed(["a"])
+
+
+def test_a_file_that_is_cut_off_is_told(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    with MODEL.open("rb") as whole:
+        (tmp_path / "models" / "cut.gguf").write_bytes(whole.read(3_000_000))
+    cut = build("local:cut", load_settings(THREADS, cwd=tmp_path))
+    with pytest.raises(NotConfigured, match=r"llama\.cpp cannot load .*cut\.gguf"):
+        cut.prepare()
+
+
+def test_a_chat_is_recorded_registered_and_its_version_served(lab: Lab) -> None:
+    chat = ("chat", "--model", "local", "--temperature", "0", "--max-tokens", "8")
+    ended = lab.run(*chat, "--message", "What is the capital of Australia?", "--json")
+    assert ended.code == 0, ended.err
+    (turn,) = lab.records("local")
+    assert (turn["model"], turn["cost_usd"]) == (REFERENCE, 0)
+    assert turn["prompt_tokens"] == 37
+    assert not turn["tokens_estimated"]
+    stored = Everything(lab.settings)
+    (run,) = stored.runs()
+    assert run.info.run_name == "Chat_Local"
+    assert run.data.params["supplier"] == "llama.cpp"
+    assert run.data.metrics["total_cost_estimate"] == 0
+    (version,) = stored.versions("llm_local_chat")
+    assert version.current_stage == "Staging"
+    held = [file.read_text("utf-8") for file in lab.home.rglob("MLmodel")]
+    assert any(SHELF[DEFAULT].file_sha256 in text and MODEL.name in text for text in held)
+    assert not list((lab.home / "mlartifacts").rglob("*.gguf"))
+
+    # What was registered is asked as a model of the registry, and behind a server.
+    ended = lab.run(
+        *("chat", "--model", "mlflow:llm_local_chat@staging", "--json"),
+        *("--message", "What is the capital of Australia?"),
+    )
+    assert ended.code == 0, ended.err
+    assert ended.document["turns"][0]["answer"] == turn["answer"]
+    port = closed_port()
+    command = [str(MAIN), "registry", "serve", "llm_local_chat@staging", "--port", str(port)]
+    environment = {**os.environ, **lab._environment({})}
+    with server(command, port, lab.home, environment) as address:
+        body = b'{"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 5}'
+        request = urllib.request.Request(
+            f"{address}/invocations", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            assert b'"completion_tokens"' in answer.read()
+
+
+QUESTIONS = "".join(f"What is {n} plus {n}?,{2 * n}\n" for n in range(1, 11))
+
+
+def test_two_system_prompts_are_compared_and_what_was_killed_goes_on(lab: Lab) -> None:
+    file = lab.home / "ten.csv"
+    file.write_text("question,expected\n" + QUESTIONS, encoding="utf-8")
+    with lab.start(
+        *("evaluate", "--model", "local", "--data", str(file), "--max-tokens", "24"),
+        *("--system", "Answer with a number only.", "--system", "Answer in a sentence."),
+    ) as running:
+        running.wait_for_match(r"[1-9]\d*/10 answers")
+        running.kill()
+    ended = lab.run("evaluate", "--resume", lab.unfinished(), "--json")
+    assert ended.code == 0, ended.err
+    candidates = ended.document["candidates"]
+    assert [candidate["answered"] for candidate in candidates] == [10, 10]
+    assert {candidate["cost_usd"] for candidate in candidates} == {0}
+    # All of the evaluation's calls, from before it was killed too: none was answered twice.
+    assert [candidate["calls"]["sent"] for candidate in candidates] == [10, 10]
+    assert {c["scorer"] for c in ended.document["comparisons"]} >= {"exact_match", "contains"}
+    assert all(candidate["latency"]["mean"] > 0 for candidate in candidates)
+    stored = Everything(lab.settings)
+    assert [run.info.status for run in stored.evaluations()] == ["FINISHED"] * 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another thing there")
+def test_ctrl_c_ends_the_answer_and_keeps_what_came(lab: Lab) -> None:
+    message = "Tell me a very long story about the sea."
+    with lab.start(
+        *("chat", "--model", "local", "--max-tokens", "3000", "--message", message)
+    ) as running:
+        running.wait_for_match(r"\w+ \w+ \w+")
+        running.process.send_signal(signal.SIGINT)
+        ended = running.end()
+    assert ended.code == 130, ended.said
+    assert "Traceback" not in ended.said
+    (turn,) = lab.records("local")
+    assert turn["answer"]
+    assert turn["finish_reason"] != "stop"
+
+
+def test_a_process_that_ends_in_the_middle_of_an_answer_ends_cleanly(lab: Lab) -> None:
+    code = (
+        "from llmflowlab.settings import load_settings\n"
+        "from llmflowlab.providers.factory import build\n"
+        "from llmflowlab.messages import Message, Request\n"
+        "stream = build('local', load_settings()).stream("
+        "Request(messages=(Message('user', 'Tell me a long story.'),)))\n"
+        "print(next(stream))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=lab.home,
+        env={**lab._environment({}), "PYTHONPATH": str(MAIN.parent)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
