@@ -8,7 +8,7 @@ LOCK = uv pip compile pyproject.toml --universal --python-version 3.10 --generat
 WITHOUT_EXTRAS = awk 'function flush() { if (twin) print twin; twin = "" } /^ / { print; if (twin) twin = twin "\n" $$0; next } { flush(); print } /^[^ ]+\[/ { twin = $$0; sub(/\[[^]]*\]/, "", twin) } END { flush() }'
 
 .DEFAULT_GOAL := help
-.PHONY: help run install dev test test-busy check lint format types imports unit bench lock clean
+.PHONY: help run install dev test test-busy check lint format types imports unit bench simulate lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ format: dev ## put the code in shape
 
 bench: dev ## run the measuring programs under benchmarks/
 	@$(BIN)/python -m benchmarks
+
+simulate: dev ## hold what is concluded against worlds whose truth is known (a quarter of an hour)
+	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.simulations
 
 lock: ## compile requirements.txt and requirements-dev.txt from pyproject.toml (needs uv)
 	$(LOCK) -o requirements.txt

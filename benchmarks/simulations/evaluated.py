@@ -23,6 +23,8 @@ from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.verdicts import Comparison, Rank, Recommendation, Sequential
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scores import Score
+from llmflowlab.statistics.paired import differences_of
+from llmflowlab.statistics.pilots import Pilot
 
 __all__ = ["Evaluated"]
 
@@ -142,6 +144,11 @@ class Evaluated:
             self.result, [gate], min_coverage=DEFAULT_MIN_COVERAGE, exempt=others
         )
         return found.passed
+
+    def pilot(self, a: int, b: int) -> Pilot:
+        """Return what `plan` would learn of two candidates."""
+        pairs = self.table.pairs(self.scorer, a, b)
+        return Pilot(differences_of(pairs.a, pairs.b), yes_no=pairs.exact)
 
     def looked_at_always(self) -> Sequential:
         """Return what it came to by looking after every row, in the plan's order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.simulations.evaluated import Evaluated
 from benchmarks.simulations.worlds import SHAPES, Loss, Shape, silent_on_errors, worse
+from llmflowlab.evaluation.conclude.sizing import Spread, rows_for
 
 __all__ = ["EXPERIMENTS", "PROMISES", "SIZES", "Experiment", "Promise"]
 
@@ -60,14 +61,9 @@ PROMISES = {
         bound=0.05,
         side="at most",
     ),
-    "promoted": Promise(
-        title="One that is worse by the margin is promoted", bound=0.05, side="at most"
-    ),
-    "gate": Promise(
-        title="One that is worse by the margin passes `--compare-to`", bound=0.05, side="at most"
-    ),
-    "recommended": Promise(
-        title="A cheaper one that is worse than the best by the margin is recommended",
+    "no worse": Promise(
+        title="One that is worse by the margin is promoted, passes `--compare-to` or, being cheaper, is "
+        "recommended",
         bound=0.05,
         side="at most",
     ),
@@ -88,6 +84,11 @@ PROMISES = {
         title="`--until-decided`: two that are the margin apart are called alike",
         bound=0.05,
         side="at most",
+    ),
+    "power": Promise(
+        title="The size that `plan` names, from a pilot of n questions, for 80 % power shows the difference",
+        bound=0.8,
+        side="at least",
     ),
 }
 
@@ -158,17 +159,14 @@ def margin_apart(
         world = silent_on_errors(source, world, 0.15, candidates=range(1, 2))
     found = Evaluated(world)
     advice = found.recommended(margin)
-    shown = {
-        "promoted": found.promotion(margin).promoted,
-        "gate": found.no_worse_than_first(margin),
-        "recommended": advice is not None and advice.candidate == 1 and advice.best == 0,
-    }
-    if not silent:
-        test = found.comparisons[0].test
-        shown["difference"] = (
-            test is not None and test.interval.low <= -margin <= test.interval.high
-        )
-    return {name: float(value) for name, value in shown.items()}
+    accepted = (
+        found.promotion(margin).promoted
+        or found.no_worse_than_first(margin)
+        or (advice is not None and advice.candidate == 1 and advice.best == 0)
+    )
+    test = found.comparisons[0].test
+    held = test is not None and test.interval.low <= -margin <= test.interval.high
+    return {"no worse": float(accepted), "difference": float(held)}
 
 
 def silent(shape: Shape, share: float, source: np.random.Generator, questions: int) -> Found:
@@ -193,110 +191,114 @@ def always(
     return {"early": float(verdict in {"a_better", "b_better"})}
 
 
+def planned(
+    shape: Shape,
+    candidates: int,
+    by: float,
+    loss: Loss,
+    source: np.random.Generator,
+    questions: int,
+) -> Found:
+    """Plan from a pilot with the truth in it, and make the evaluation that was planned several times."""
+
+    def drawn(size: int) -> Evaluated:
+        last = range(candidates - 1, candidates)
+        return Evaluated(worse(source, shape.world(source, candidates, size), last, by, loss))
+
+    pilot = drawn(questions).pilot(0, candidates - 1)
+    comparisons = candidates * (candidates - 1) // 2
+    spread = Spread(binary=shape.yes_no, value=pilot.spread, rows=pilot.rows, pilot=pilot)
+    rows = rows_for(spread, by, power=0.8, comparisons=comparisons)
+    return {"power": float(np.mean([(0, candidates - 1) in drawn(rows).better for _ in range(8)]))}
+
+
 def _experiments() -> Iterator[Experiment]:
-    for shape in SHAPES.values():
-        heavy = 1 if shape.yes_no else 2
-        for n in SIZES:
-            slow = heavy * (2 if n == SIZES[-1] else 1)
-            yield Experiment(
-                name=shape.name,
-                questions=n,
-                promises=("mean", "difference", "better", "floor"),
-                look=partial(equals, shape),
-                weight=slow,
-            )
-            for loss in ("rare",) if shape.yes_no else ("rare", "even"):
-                for margin in (MARGIN,) if shape.yes_no or loss == "even" else (MARGIN, 0.02):
-                    how = "" if shape.yes_no else f", {loss} losses"
-                    yield Experiment(
-                        name=f"{shape.name}{how}, {100 * margin:g} points",
-                        questions=n,
-                        promises=("promoted", "gate", "recommended", "difference"),
-                        look=partial(margin_apart, shape, margin, loss, False),
-                        weight=slow,
-                    )
-    yield from _leagues()
-    yield from _missing()
-    yield from _early()
-
-
-def _leagues() -> Iterator[Experiment]:
-    for name in (
-        "skewed difficulty",
-        "correlated candidates",
-        "grades, 85 % equal",
-        "grades, unlike shapes",
-        "3 trials, 4 % failed",
+    for name, shape in SHAPES.items():
+        yield from _at(
+            SIZES, name, ("mean", "difference", "better", "floor"), partial(equals, shape)
+        )
+    for name, candidates, sizes in (
+        ("skewed difficulty", 5, SIZES),
+        ("grades, 85 % equal", 5, (20, 50, 200)),
+        ("grades, unlike shapes", 5, (20, 50, 200)),
+        ("3 trials, 4 % failed", 5, (20, 50, 200)),
+        ("correlated candidates", 8, SIZES),
+        ("grades, 85 % equal", 8, (20, 50)),
     ):
-        shape = SHAPES[name]
-        for candidates in (5, 8):
-            for n in (10, 20, 50, 200, 1000) if shape.yes_no else (10, 20, 50, 200):
-                slow = max(1, candidates * n // 400)
-                yield Experiment(
-                    name=f"{name}, {candidates} candidates",
-                    questions=n,
-                    promises=("better",),
-                    look=partial(league, shape, candidates),
-                    weight=slow,
-                )
-                if candidates == 8:
-                    continue
-                yield Experiment(
-                    name=f"{name}, 3 of 6 worse by 10 points",
-                    questions=n,
-                    promises=("rank",),
-                    look=partial(mixed, shape, 6),
-                    weight=2 * slow,
-                )
-
-
-def _missing() -> Iterator[Experiment]:
-    for name in (
-        "skewed difficulty",
-        "correlated candidates",
-        "grades, 1 in 50 the worst",
-        "grades, 85 % equal",
-        "3 trials, 4 % failed",
+        look = partial(league, SHAPES[name], candidates)
+        yield from _at(
+            sizes, f"{name}, {candidates} candidates", ("better",), look, weight=candidates - 1
+        )
+    for name in ("correlated candidates", "grades, 85 % equal"):
+        look = partial(mixed, SHAPES[name], 6)
+        yield from _at(
+            (20, 50, 200), f"{name}, 3 of 6 worse by 10 points", ("rank",), look, weight=5
+        )
+    losses: tuple[tuple[str, float, Loss], ...] = (
+        ("skewed difficulty", MARGIN, "rare"),
+        ("ceiling, 98 % right", MARGIN, "rare"),
+        ("correlated candidates", MARGIN, "rare"),
+        ("grades, 85 % equal", MARGIN, "rare"),
+        ("grades, 85 % equal", 0.02, "rare"),
+        ("grades, few bad", 0.02, "rare"),
+        ("overlap, 40 % full", MARGIN, "even"),
+        ("3 trials, 4 % failed", MARGIN, "rare"),
+    )
+    for name, margin, loss in losses:
+        worlds = f"{name}, {100 * margin:g} points in {loss} losses"
+        look = partial(margin_apart, SHAPES[name], margin, loss, False)
+        yield from _at(SIZES, worlds, ("no worse", "difference"), look, weight=2)
+    for name in ("skewed difficulty", "grades, 85 % equal"):
+        worlds = f"{name}, 10 points in rare losses, silent on 15 % of its errors"
+        look = partial(margin_apart, SHAPES[name], MARGIN, "rare", True)
+        yield from _at(SIZES, worlds, ("no worse",), look, weight=2)
+    for name, share in (
+        ("skewed difficulty", 0.15),
+        ("skewed difficulty", 0.8),
+        ("grades, 1 in 50 the worst", 0.8),
+        ("3 trials, 4 % failed", 0.15),
     ):
-        shape = SHAPES[name]
-        for n in SIZES:
-            for share in (0.15, 0.8):
-                yield Experiment(
-                    name=f"{name}, silent on {share:.0%} of its errors",
-                    questions=n,
-                    promises=("silence", "gain"),
-                    look=partial(silent, shape, share),
-                    weight=1 if n < SIZES[-1] else 2,
-                )
-            yield Experiment(
-                name=f"{name}, silent on 15 % of its errors, 10 points",
-                questions=n,
-                promises=("promoted", "gate", "recommended"),
-                look=partial(margin_apart, shape, MARGIN, "rare", True),
-                weight=2,
-            )
+        worlds = f"{name}, silent on {100 * share:.0f} % of its errors"
+        look = partial(silent, SHAPES[name], share)
+        yield from _at(SIZES, worlds, ("silence", "gain"), look)
+    for name, shape in SHAPES.items():
+        if shape.name in {"grades, few bad", "grades, unlike shapes"} or not shape.once:
+            continue
+        worlds = f"{name}, silent on 15 % of its errors"
+        for apart, promise in ((False, "early"), (True, "alike")):
+            look = partial(always, shape, apart, 0.15)
+            yield from _at(SIZES[-1:], worlds, (promise,), look, weight=3)
+
+    power: tuple[tuple[str, int, float, Loss], ...] = (
+        ("skewed difficulty", 2, 0.1, "rare"),
+        ("skewed difficulty", 4, 0.1, "rare"),
+        ("ceiling, 98 % right", 2, 0.05, "rare"),
+        ("grades, 85 % equal", 2, 0.1, "rare"),
+        ("grades, 85 % equal", 2, 0.1, "even"),
+        ("grades, few bad", 2, 0.05, "even"),
+        ("grades, 1 in 50 the worst", 2, 0.05, "rare"),
+    )
+    for name, candidates, by, loss in power:
+        worlds = f"{name}, {candidates} candidates, {100 * by:g} points in {loss} losses"
+        look = partial(planned, SHAPES[name], candidates, by, loss)
+        # Sizes for grades are planned by simulation, which takes a second each.
+        sizes, weight = ((20, 50, 200), 3) if SHAPES[name].yes_no else ((20, 50), 10)
+        yield from _at(sizes, worlds, ("power",), look, weight=weight)
 
 
-def _early() -> Iterator[Experiment]:
-    for name in (
-        "skewed difficulty",
-        "correlated candidates",
-        "ceiling, 98 % right",
-        "grades, 85 % equal",
-        "grades, 1 in 50 the worst",
-        "overlap, 40 % full",
-    ):
-        for share in (0.0, 0.15):
-            quiet = f", silent on {share:.0%} of its errors" if share else ""
-            for n in (200, 1000):
-                for apart, promise in ((False, "early"), (True, "alike")):
-                    yield Experiment(
-                        name=f"{name}{quiet}",
-                        questions=n,
-                        promises=(promise,),
-                        look=partial(always, SHAPES[name], apart, share),
-                        weight=1 if n == 200 else 3,
-                    )
+def _at(
+    sizes: Sequence[int],
+    name: str,
+    promises: tuple[str, ...],
+    look: Callable[[np.random.Generator, int], Found],
+    *,
+    weight: int = 1,
+) -> Iterator[Experiment]:
+    for n in sizes:
+        slower = 1 + (n >= 200) + 2 * (n >= 1000)
+        yield Experiment(
+            name=name, questions=n, promises=promises, look=look, weight=weight * slower
+        )
 
 
 EXPERIMENTS: tuple[Experiment, ...] = tuple(_experiments())

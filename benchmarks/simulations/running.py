@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from benchmarks.simulations.worlds import generator
 
 __all__ = ["Share", "run", "run_all"]
 
-_FEWEST = 10
+_FEWEST = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +76,9 @@ def run_all(runs: int, *, promise: str | None = None) -> Iterator[list[Share]]:
     # The longest first, so that no process is left with one of them at the end.
     places.sort(key=lambda place: -EXPERIMENTS[place].questions)
     with ProcessPoolExecutor(2) as pool:
-        yield from pool.map(_run_at, places, [runs] * len(places))
+        for done in as_completed([pool.submit(_run_at, place, runs) for place in places]):
+            yield done.result()
 
 
 def _run_at(place: int, runs: int) -> list[Share]:
     return run(EXPERIMENTS[place], runs)
-
-

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from benchmarks.simulations.properties import EXPERIMENTS, PROMISES, SIZES
 from benchmarks.simulations.running import Share
 
-__all__ = ["BEGIN", "END", "tables", "written"]
+__all__ = ["BEGIN", "END", "HEADINGS", "tables", "written"]
 
 BEGIN = "<!-- written by `make simulate`; do not edit -->"
 END = "<!-- end of the simulations -->"

@@ -46,6 +46,8 @@ class Shape:
     mean: float
     draw: Callable[[np.random.Generator, int, int], np.ndarray]
     """Candidates × questions × trials × times that a question stands in the file."""
+    once: bool = True
+    """Whether each question is asked once."""
     uneven: bool = False
     """Whether the questions stand in the file once to as often as there are times."""
 
@@ -179,7 +181,20 @@ SHAPES = {
         Shape(name="grades, few bad", yes_no=False, mean=0.935, draw=_few_bad),
         Shape(name="overlap, 40 % full", yes_no=False, mean=0.7, draw=_overlap),
         Shape(name="grades, unlike shapes", yes_no=False, mean=0.8, draw=_unlike),
-        Shape(name="3 trials, 4 % failed", yes_no=True, mean=0.8, draw=_trials_with_failures),
-        Shape(name="repeated questions", yes_no=True, mean=0.7, draw=_repeated, uneven=True),
+        Shape(
+            name="3 trials, 4 % failed",
+            yes_no=True,
+            mean=0.8,
+            draw=_trials_with_failures,
+            once=False,
+        ),
+        Shape(
+            name="repeated questions",
+            yes_no=True,
+            mean=0.7,
+            draw=_repeated,
+            once=False,
+            uneven=True,
+        ),
     )
 }

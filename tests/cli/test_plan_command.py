@@ -97,16 +97,16 @@ def test_a_plan_learns_from_the_evaluation_before_and_from_the_one_that_is_named
         # No row told them apart; that is not to say that none ever will.
         assert document["spread"] == {
             "yes_no": True,
-            "value": pytest.approx(1 / (ROWS + 2)),
+            "value": pytest.approx(1 / (ROWS + 1)),
             "seen_on": ROWS,
         }
         assert document["speed_assumed"] is False
     assert plan(data, "--scorer", "token_f1", "--json") == 0
     spread = json.loads(capsys.readouterr().out)["spread"]
-    # As if of one row more, on which they were half the scale apart.
+    # As if of one row more, on which they were as far apart as can be.
     assert spread == {
         "yes_no": False,
-        "value": pytest.approx((0.25 / ROWS) ** 0.5),
+        "value": pytest.approx((1 / (ROWS + 1)) ** 0.5),
         "seen_on": ROWS,
     }
     assert plan(data, "--scorer", "exact_match", "--paired-from", evaluation) == 2
