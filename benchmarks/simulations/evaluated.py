@@ -13,13 +13,15 @@ from llmflowlab.candidate import Candidate
 from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.baseline import Baseline, Reference, check_baseline
-from llmflowlab.evaluation.conclude.comparing import compare, compare_measures, leaderboards
+from llmflowlab.evaluation.conclude.comparing import compare, compare_measures
 from llmflowlab.evaluation.conclude.counting import summarise
 from llmflowlab.evaluation.conclude.deciding import Decider
 from llmflowlab.evaluation.conclude.gates import DEFAULT_MIN_COVERAGE, Threshold, check_thresholds
+from llmflowlab.evaluation.conclude.leaderboards import leaderboards
 from llmflowlab.evaluation.conclude.promotion import Decision, PromotionTerms, decide
 from llmflowlab.evaluation.conclude.recommendation import recommend
 from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.conclude.sameness import Margin
 from llmflowlab.evaluation.conclude.verdicts import Comparison, Rank, Recommendation, Sequential
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scores import Score
@@ -44,10 +46,14 @@ class Evaluated:
 
     Args:
         world: Its scores.
+        margin: Differences below it do not matter.
         until_decided: Margin of a comparison that is looked at after every row.
     """
 
-    def __init__(self, world: World, *, until_decided: float | None = None) -> None:
+    def __init__(
+        self, world: World, *, margin: float = 0.02, until_decided: float | None = None
+    ) -> None:
+        self._margin = Margin(margin, asked=True)
         candidates, _, trials = world.values.shape
         setting = _setting(world.yes_no, candidates, trials, world.questions, until_decided)
         self.scorer = setting.plan.scorers[0]
@@ -92,7 +98,8 @@ class Evaluated:
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
-        return compare(self.table, [candidate.label for candidate in self._bare.plan.candidates])
+        labels = [candidate.label for candidate in self._bare.plan.candidates]
+        return compare(self.table, labels, margin=self._margin)
 
     @property
     def better(self) -> list[tuple[int, int]]:
@@ -105,7 +112,7 @@ class Evaluated:
 
     @property
     def leaderboard(self) -> list[Rank]:
-        boards = leaderboards(self.result.candidates, self.comparisons, self.table.traits)
+        boards = leaderboards(self.result.candidates, self.comparisons, self.table, whole=True)
         return boards[self.scorer]
 
     def recommended(self, margin: float) -> Recommendation | None:

@@ -67,6 +67,11 @@ PROMISES = {
         bound=0.05,
         side="at most",
     ),
+    "same": Promise(
+        title="Two that are the margin apart are called the same within it",
+        bound=0.05,
+        side="at most",
+    ),
     "silence": Promise(
         title="One that fails on its would-be errors is called better than its equal",
         bound=0.05,
@@ -157,7 +162,7 @@ def margin_apart(
     world = worse(source, shape.world(source, 2, questions), range(1, 2), margin, loss)
     if silent:
         world = silent_on_errors(source, world, 0.15, candidates=range(1, 2))
-    found = Evaluated(world)
+    found = Evaluated(world, margin=margin)
     advice = found.recommended(margin)
     accepted = (
         found.promotion(margin).promoted
@@ -166,7 +171,8 @@ def margin_apart(
     )
     test = found.comparisons[0].test
     held = test is not None and test.interval.low <= -margin <= test.interval.high
-    return {"no worse": float(accepted), "difference": float(held)}
+    same = found.comparisons[0].verdict == "same_within_margin"
+    return {"no worse": float(accepted), "difference": float(held), "same": float(same)}
 
 
 def silent(shape: Shape, share: float, source: np.random.Generator, questions: int) -> Found:
@@ -247,11 +253,11 @@ def _experiments() -> Iterator[Experiment]:
     for name, margin, loss in losses:
         worlds = f"{name}, {100 * margin:g} points in {loss} losses"
         look = partial(margin_apart, SHAPES[name], margin, loss, False)
-        yield from _at(SIZES, worlds, ("no worse", "difference"), look, weight=2)
+        yield from _at(SIZES, worlds, ("no worse", "difference", "same"), look, weight=2)
     for name in ("skewed difficulty", "grades, 85 % equal"):
         worlds = f"{name}, 10 points in rare losses, silent on 15 % of its errors"
         look = partial(margin_apart, SHAPES[name], MARGIN, "rare", True)
-        yield from _at(SIZES, worlds, ("no worse",), look, weight=2)
+        yield from _at(SIZES, worlds, ("no worse", "same"), look, weight=2)
     for name, share in (
         ("skewed difficulty", 0.15),
         ("skewed difficulty", 0.8),

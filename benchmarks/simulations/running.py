@@ -50,16 +50,16 @@ def run(experiment: Experiment, runs: int) -> list[Share]:
     shares = []
     for promise in experiment.promises:
         values = np.array([each[promise] for each in found])
-        # One more of each, or a share that happened to be 0 would seem to be known exactly.
-        kept = (values.sum() + 1) / (runs + 2)
-        error = max(float(values.std()), (kept * (1 - kept)) ** 0.5) / runs**0.5
+        # One more of each, or a share that was always the same would seem to be known exactly.
+        smoothed = (float(values.sum()) + 1) / (runs + 2)
+        deviation = float(values.std()) or (smoothed * (1 - smoothed)) ** 0.5
         shares.append(
             Share(
                 promise=promise,
                 name=experiment.name,
                 questions=experiment.questions,
                 share=float(values.mean()),
-                error=error,
+                error=deviation / runs**0.5,
             )
         )
     return shares

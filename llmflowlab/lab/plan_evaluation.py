@@ -78,8 +78,6 @@ class Sizing:
                 "seen_on": self.spread.rows,
             },
             "assumption": self.spread.words(),
-            "trials": self.trials,
-            "trials_design_effect": self.spread.trials_effect,
             "rows_needed": self.rows_needed,
             "rows_there": self.rows_there,
             "smallest_visible": self.smallest_visible,
@@ -87,6 +85,8 @@ class Sizing:
             "unpriced": list(self.unpriced),
             "minutes": {"low": self.duration.low / 60, "high": self.duration.high / 60},
             "speed_assumed": self.duration.assumed,
+            "trials": self.trials,
+            "trials_design_effect": self.spread.trials_effect,
         }
 
 

@@ -87,7 +87,7 @@ def _critical(alpha: float, most: int) -> np.ndarray:
     while True:
         less = (k >= 0) & (2 * bdtr(np.maximum(k, 0), pairs, 0.5) > alpha)
         if not less.any():
-            return k
+            return np.asarray(k)
         k = k - less
 
 

@@ -10,8 +10,12 @@ from scipy.special import ndtr
 from scipy.stats import binom
 
 from benchmarks.simulations.worlds import generator
+from llmflowlab.errors import InputError
+from llmflowlab.evaluation.conclude.sizing import rows_for, spread_of, visible
+from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.statistics.pilots import Pilot
 from llmflowlab.statistics.planning import mcnemar_power, rows_for_yes_no
+from tests.evaluation.helpers import TableModel, bench, dataset, plan, spec
 from tests.known import known
 
 
@@ -96,3 +100,44 @@ def test_rows_that_agreed_throughout_still_leave_something_open():
     assert Pilot([1.0] * 40, yes_no=True).rows_for(0.1) == pytest.approx(
         rows_for_yes_no(1.0, 0.1), rel=0.02
     )
+
+
+# Of an evaluation
+
+
+def evaluated(home, ledger, tmp_path, rows, trials):
+    """Evaluate one who knows every answer beside one who gets a quarter wrong, always the same."""
+    data = dataset(
+        tmp_path, "question,answer\n" + "".join(f"q{i:03},a{i:03}\n" for i in range(rows))
+    )
+    right = {f"q{i:03}": f"a{i:03}" for i in range(rows)}
+    wrong = right | {f"q{i:03}": "no" for i in range(0, rows, 4)}
+    models = [TableModel("good", home, right), TableModel("bad", home, wrong)]
+    made = plan(
+        data,
+        candidates=[spec(model.reference) for model in models],
+        scorers=("contains",),
+        trials=trials,
+    )
+    run_evaluation(made, bench(home, models, ledger, tmp_path))
+    return made
+
+
+def test_trials_that_always_say_the_same_are_worth_one(home, ledger, tmp_path):
+    made = evaluated(home, ledger, tmp_path, 40, 3)
+    found = spread_of(made, "contains", ledger, binary=False, source=made.evaluation_id)
+    assert found.trials_effect == pytest.approx(3.0)
+    assert found.rows == 40
+    assert found.value == pytest.approx(math.sqrt(11 / 41))
+    needed = rows_for(found, 0.2, power=0.8, comparisons=1)
+    assert needed < rows_for(found, 0.2, power=0.8, comparisons=6)
+    assert known(visible(found, needed, power=0.8, comparisons=1)) == pytest.approx(0.2, rel=0.15)
+    assert "as on 40 earlier ones and one more" in found.words()
+
+
+def test_a_pilot_of_too_few_questions_plans_nothing(home, ledger, tmp_path):
+    made = evaluated(home, ledger, tmp_path, 19, 1)
+    with pytest.raises(InputError, match="on the same 20 questions: too few to plan from"):
+        spread_of(made, "contains", ledger, binary=True, source=made.evaluation_id)
+    # Nor is it taken where none was named.
+    assert spread_of(made, "contains", ledger, binary=True).pilot is None
