@@ -20,9 +20,9 @@ CELLS = [
     ("skewed difficulty", 20, 150),
     ("correlated candidates", 200, 100),
     ("ceiling, 98 % right", 10, 150),
-    ("grades, 85 % equal", 20, 150),
+    ("grades, 85 % equal", 20, 100),
     ("grades, few bad", 10, 150),
-    ("overlap, 40 % full", 20, 100),
+    ("overlap, 40 % full", 20, 60),
     ("repeated questions", 20, 60),
     ("3 trials, 4 % failed", 20, 60),
     ("correlated candidates, 8 candidates", 20, 200),
@@ -59,17 +59,19 @@ def test_a_promise_that_is_broken_is_found():
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_worlds_truth_is_what_its_many_rows_come_to(name):
     shape, source = SHAPES[name], generator(1)
-    world = shape.world(source, 3, 40_000)
-    by_question = [
-        np.bincount(world.questions, weights=np.nanmean(values, axis=1))
-        / np.bincount(world.questions)
-        for values in world.values[:, : len(world.questions)]
-        if not np.isnan(values).all(axis=1).any()
-    ]
-    for means in by_question:
-        assert np.mean(means) == pytest.approx(shape.mean, abs=0.012)
+    world = shape.world(source, 3, 15_000)
+    for values in world.values:
+        # Those who failed on every trial of a question left no mean of it.
+        means = np.array(
+            [v[~np.isnan(v)].mean() if (~np.isnan(v)).any() else np.nan for v in values]
+        )
+        kept = ~np.isnan(means)
+        asked = np.asarray(world.questions)[kept]
+        counts = np.bincount(asked)
+        by_question = np.bincount(asked, weights=means[kept])[counts > 0] / counts[counts > 0]
+        assert by_question.mean() == pytest.approx(shape.mean, abs=0.02)
     lost = worse(source, world, range(2, 3), 0.1)
-    assert np.nanmean(lost.values[2]) == pytest.approx(np.nanmean(world.values[2]) - 0.1, abs=0.012)
+    assert np.nanmean(lost.values[2]) == pytest.approx(np.nanmean(world.values[2]) - 0.1, abs=0.02)
     assert list(lost.means) == pytest.approx([shape.mean, shape.mean, shape.mean - 0.1])
 
 
