@@ -11,7 +11,7 @@ from benchmarks.simulations.running import Share, run_all
 from benchmarks.simulations.tables import tables, written
 
 RUNS = 400
-QUICK = 10
+QUICK = 8
 PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
 
 

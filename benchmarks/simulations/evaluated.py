@@ -55,7 +55,9 @@ class Evaluated:
     ) -> None:
         self._margin = Margin(margin, asked=True)
         candidates, _, trials = world.values.shape
-        setting = _setting(world.yes_no, candidates, trials, world.questions, until_decided)
+        setting = _setting(
+            world.yes_no, candidates, trials, world.questions, world.passage, until_decided
+        )
         self.scorer = setting.plan.scorers[0]
         scores = {}
         for place in product(*map(range, world.values.shape)):
@@ -174,6 +176,7 @@ def _setting(
     candidates: int,
     trials: int,
     questions: tuple[int, ...],
+    passage: int,
     until_decided: float | None,
 ) -> _Setting:
     rows = tuple(
@@ -183,14 +186,18 @@ def _setting(
             id=str(index + 1),
             question=f"q{question}",
             expected=f"a{question}",
-            source={},
+            source={"passage": str(question // passage)},
         )
         for index, question in enumerate(questions)
     )
     plan = EvaluationPlan(
         evaluation_id="20260101-000000-abcd",
         dataset=Dataset(
-            name="world", rows=rows, digest="world", path=Path("world.csv"), columns=("question",)
+            name="world",
+            rows=rows,
+            digest="world",
+            path=Path("world.csv"),
+            columns=("question", "passage"),
         ),
         candidates=tuple(
             Candidate(model=f"table:{index}", display_name="Table", supplier="Nobody")
@@ -200,6 +207,7 @@ def _setting(
         judge=None,
         trials=trials,
         until_decided=until_decided,
+        cluster="passage" if passage > 1 else None,
     )
     answers = {
         cell: AnswerRecord(

@@ -249,6 +249,7 @@ def _experiments() -> Iterator[Experiment]:
         ("grades, few bad", 0.02, "rare"),
         ("overlap, 40 % full", MARGIN, "even"),
         ("3 trials, 4 % failed", MARGIN, "rare"),
+        ("passages of 5 questions", MARGIN, "rare"),
     )
     for name, margin, loss in losses:
         worlds = f"{name}, {100 * margin:g} points in {loss} losses"

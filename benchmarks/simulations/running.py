@@ -14,7 +14,7 @@ from benchmarks.simulations.worlds import generator
 
 __all__ = ["Share", "run", "run_all"]
 
-_FEWEST = 4
+_FEWEST = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,8 @@ class World:
     """Each candidate's true mean over questions."""
     questions: tuple[int, ...]
     """For each row the number of the question it asks."""
+    passage: int = 1
+    """Questions that share a passage, which is their cluster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,8 @@ class Shape:
     mean: float
     draw: Callable[[np.random.Generator, int, int], np.ndarray]
     """Candidates × questions × trials × times that a question stands in the file."""
+    passage: int = 1
+    """Questions that share a passage, which is their cluster."""
     once: bool = True
     """Whether each question is asked once."""
     uneven: bool = False
@@ -64,6 +68,7 @@ class Shape:
             values=np.ascontiguousarray(rows),
             means=(self.mean,) * candidates,
             questions=tuple(int(question) for question in np.nonzero(kept)[0]),
+            passage=self.passage,
         )
 
 
@@ -163,6 +168,13 @@ def _trials_with_failures(source: np.random.Generator, candidates: int, n: int) 
     return values[..., None]
 
 
+def _passages(source: np.random.Generator, candidates: int, n: int) -> np.ndarray:
+    """Return questions of five a passage, which a candidate often has all right or all wrong."""
+    known = np.repeat(source.random((candidates, -(-n // 5))) < 0.7, 5, axis=1)[:, :n]
+    own = source.random((candidates, n)) < 0.7
+    return _once(np.where(source.random((candidates, n)) < 0.6, known, own).astype(float))
+
+
 def _repeated(source: np.random.Generator, candidates: int, n: int) -> np.ndarray:
     """Return up to five rows of a question, nearly always with the same outcome."""
     outcome = source.random((candidates, n, 1, 1)) < 0.7
@@ -186,6 +198,14 @@ SHAPES = {
             yes_no=True,
             mean=0.8,
             draw=_trials_with_failures,
+            once=False,
+        ),
+        Shape(
+            name="passages of 5 questions",
+            yes_no=True,
+            mean=0.7,
+            draw=_passages,
+            passage=5,
             once=False,
         ),
         Shape(

@@ -87,6 +87,7 @@ class Sizing:
             "speed_assumed": self.duration.assumed,
             "trials": self.trials,
             "trials_design_effect": self.spread.trials_effect,
+            "clusters_design_effect": self.spread.clusters_effect,
         }
 
 

@@ -24,6 +24,7 @@ from llmflowlab.statistics.planning import MOST_ROWS, fewest_rows, yes_no_power
 __all__ = ["Pilot"]
 
 _SEED = 20_240_607
+_SURE = 0.98
 _WEIGHINGS = 200
 _QUANTILES = 15
 _TRIED = 50
@@ -69,16 +70,22 @@ class Pilot:
         if self.yes_no:
             return _smallest(lambda n: self._share_power(n, difference, alpha) >= power)
         tilted = _tilted(self._apart, self._weights, difference)
-        fewest, rows, lost = fewest_rows(alpha), 0, 0.0
-        for _ in range(3):
-            wanted = min(power + lost, 1 - (1 - power) / 10)
-            found = max(fewest, _smallest(lambda n: self._mean_power(n, tilted, alpha) >= wanted))  # noqa: B023
-            if found <= rows:
-                break
-            rows = found
-            lost = self._lost(rows, tilted, alpha)
-            if self._mean_power(rows, tilted, alpha) - lost >= power:
-                break
+
+        def reckoned(wanted: float) -> int:
+            return _smallest(lambda n: self._mean_power(n, tilted, alpha) >= wanted)
+
+        def short(n: int) -> float:
+            return power - self._mean_power(n, tilted, alpha) + self._lost(n, tilted, alpha)
+
+        # Of few rows the test may show nothing, whatever the normal approximation says.
+        rows = max(fewest_rows(alpha), reckoned(power))
+        enough_from = rows
+        while rows < MOST_ROWS and (lacking := short(rows)) > 0:
+            enough_from = rows + 1
+            rows = max(math.ceil(1.25 * rows), reckoned(min(power + lacking, _SURE)))
+        while rows - enough_from > rows // 10:
+            middle = (enough_from + rows) // 2
+            enough_from, rows = (enough_from, middle) if short(middle) <= 0 else (middle + 1, rows)
         return min(rows, MOST_ROWS)
 
     def visible(self, n: int, *, power: float = 0.8, alpha: float = 0.05) -> float | None:

@@ -54,7 +54,7 @@ def test_the_document_of_a_plan_has_intervals_and_null_for_what_is_unknown(
     assert list(document) == [
         *("scorer", "candidates", "difference", "power", "comparisons", "spread", "assumption"),
         *("rows_needed", "rows_there", "smallest_visible", "cost_usd", "unpriced", "minutes"),
-        *("speed_assumed", "trials", "trials_design_effect"),
+        *("speed_assumed", "trials", "trials_design_effect", "clusters_design_effect"),
     ]
     assert (document["difference"], document["power"]) == (0.2, 0.9)
     assert document["spread"] == {"yes_no": True, "value": 0.25, "seen_on": 0}

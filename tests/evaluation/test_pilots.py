@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from benchmarks.simulations.worlds import generator
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.conclude.sizing import rows_for, spread_of, visible
 from llmflowlab.evaluation.run.engine import run_evaluation
+from llmflowlab.statistics.paired import paired_test
 from llmflowlab.statistics.pilots import Pilot
 from llmflowlab.statistics.planning import mcnemar_power, rows_for_yes_no
 from tests.evaluation.helpers import TableModel, bench, dataset, plan, spec
@@ -65,8 +67,23 @@ def test_sizes_for_degrees_reach_their_power_where_large_differences_are_rare(sh
 
 def test_a_larger_pilot_of_the_same_differences_plans_fewer_questions():
     few, many = [0.0] * 17 + [0.25] * 3, ([0.0] * 17 + [0.25] * 3) * 20
-    sizes = [Pilot(seen, yes_no=False).rows_for(0.05) for seen in (few, many)]
+    # So many rows that the test is the normal one.
+    sizes = [Pilot(seen, yes_no=False).rows_for(0.005) for seen in (few, many)]
     assert sizes[1] < 0.6 * sizes[0]
+    seen = [0.0] * 20 + [1.0] * 5
+    assert Pilot(seen * 5, yes_no=True).rows_for(0.1) < Pilot(seen, yes_no=True).rows_for(0.1)
+
+
+def test_a_size_at_which_the_interval_is_still_too_wide_is_not_enough():
+    # Of 30 rows, of which the variance would do, four or five differ: no interval makes much of them.
+    pilot = Pilot([0.0] * 340 + [0.25] * 60, yes_no=False)
+    size, shown = pilot.rows_for(0.05), 0
+    source = generator(9)
+    for _ in range(60):
+        apart = source.choice([0.0, 0.25, -0.25], size, p=[0.76, 0.22, 0.02])
+        test = known(paired_test([0.0] * size, apart.tolist(), binary=False))
+        shown += test.p_value < 0.05 and test.interval.low > 0
+    assert shown / 60 >= 0.7
 
 
 @pytest.mark.parametrize("yes_no", [True, False])
@@ -105,26 +122,25 @@ def test_rows_that_agreed_throughout_still_leave_something_open():
 # Of an evaluation
 
 
-def evaluated(home, ledger, tmp_path, rows, trials):
-    """Evaluate one who knows every answer beside one who gets a quarter wrong, always the same."""
-    data = dataset(
-        tmp_path, "question,answer\n" + "".join(f"q{i:03},a{i:03}\n" for i in range(rows))
-    )
+def evaluated(home, ledger, tmp_path, rows, *, wrong=lambda i: i % 4 == 0, **options):
+    """Evaluate one who knows every answer beside one who gets some wrong, always the same."""
+    lines = [f"q{i:03},a{i:03},{i // 4}" for i in range(rows)]
+    data = dataset(tmp_path, "\n".join(["question,answer,passage", *lines]) + "\n")
     right = {f"q{i:03}": f"a{i:03}" for i in range(rows)}
-    wrong = right | {f"q{i:03}": "no" for i in range(0, rows, 4)}
-    models = [TableModel("good", home, right), TableModel("bad", home, wrong)]
+    other = right | {f"q{i:03}": "no" for i in range(rows) if wrong(i)}
+    models = [TableModel("good", home, right), TableModel("bad", home, other)]
     made = plan(
         data,
         candidates=[spec(model.reference) for model in models],
         scorers=("contains",),
-        trials=trials,
+        **options,
     )
     run_evaluation(made, bench(home, models, ledger, tmp_path))
     return made
 
 
 def test_trials_that_always_say_the_same_are_worth_one(home, ledger, tmp_path):
-    made = evaluated(home, ledger, tmp_path, 40, 3)
+    made = evaluated(home, ledger, tmp_path, 40, trials=3)
     found = spread_of(made, "contains", ledger, binary=False, source=made.evaluation_id)
     assert found.trials_effect == pytest.approx(3.0)
     assert found.rows == 40
@@ -135,8 +151,24 @@ def test_trials_that_always_say_the_same_are_worth_one(home, ledger, tmp_path):
     assert "as on 40 earlier ones and one more" in found.words()
 
 
+def test_questions_of_a_passage_that_go_wrong_together_are_worth_one(home, ledger, tmp_path):
+    # Of ten passages three are wrong throughout.
+    made = evaluated(
+        home, ledger, tmp_path, 40, wrong=lambda i: i // 4 in {1, 4, 8}, cluster="passage"
+    )
+    found = spread_of(made, "contains", ledger, binary=False, source=made.evaluation_id)
+    # Four, and the tenth by which ten passages say less of their own spread.
+    assert known(found.clusters_effect) == pytest.approx(4 * 39 / 40 * 10 / 9)
+    assert "4.3 questions of a cluster tell as much as one by itself" in found.words()
+    alone = replace(found, clusters_effect=None)
+    needed = [rows_for(spread, 0.3, power=0.8, comparisons=1) for spread in (alone, found)]
+    assert needed[1] == math.ceil(needed[0] * known(found.clusters_effect))
+    seen = [visible(spread, 200, power=0.8, comparisons=1) for spread in (alone, found)]
+    assert known(seen[0]) < 0.6 * known(seen[1])
+
+
 def test_a_pilot_of_too_few_questions_plans_nothing(home, ledger, tmp_path):
-    made = evaluated(home, ledger, tmp_path, 19, 1)
+    made = evaluated(home, ledger, tmp_path, 19)
     with pytest.raises(InputError, match="on the same 20 questions: too few to plan from"):
         spread_of(made, "contains", ledger, binary=True, source=made.evaluation_id)
     # Nor is it taken where none was named.

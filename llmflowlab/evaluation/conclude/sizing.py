@@ -84,7 +84,9 @@ class Spread:
         if not self.pilot.differing:
             seen += "; no earlier one told them apart, so fewer may be enough"
         if self.clusters_effect is not None:
-            seen += f"; {self.clusters_effect:.1f} questions of a cluster tell as much as one by itself"
+            seen += (
+                f"; {self.clusters_effect:.1f} questions of a cluster tell as much as one by itself"
+            )
         return f"{what}, as on {seen}"
 
 
