@@ -11,7 +11,7 @@ WITHOUT_EXTRAS = awk 'function flush() { if (twin) print twin; twin = "" } /^ / 
 MODEL := models/SmolLM2-135M-Instruct.Q4_1.gguf
 
 .DEFAULT_GOAL := help
-.PHONY: help run install dev model test test-busy check lint format types imports unit bench lock clean
+.PHONY: help run install dev model test test-busy check lint format types imports unit bench simulate lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ format: dev ## put the code in shape
 
 bench: dev ## run the measuring programs under benchmarks/
 	@$(BIN)/python -m benchmarks
+
+simulate: dev ## hold what is concluded against worlds whose truth is known (a quarter of an hour)
+	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.simulations
 
 lock: ## compile requirements.txt and requirements-dev.txt from pyproject.toml (needs uv)
 	$(LOCK) -o requirements.txt

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from benchmarks import (
     coverage,
     data_check,
-    decisions,
     evaluation,
     faults,
     first_token,
@@ -33,7 +32,6 @@ PROGRAMS: dict[str, Callable[[], None]] = {
     "data_check": data_check.main,
     "faults": faults.main,
     "coverage": coverage.main,
-    "decisions": decisions.main,
     "growth": growth.main,
 }
 

@@ -52,7 +52,10 @@ class Sizing:
     comparisons: int
     spread: Spread
     rows_needed: int
+    """Questions; trials and rows that ask the same again are no further ones."""
     rows_there: int
+    """Questions of the file."""
+    trials: int
     smallest_visible: float | None
     """What the rows there can show; None where they show nothing."""
     cost: tuple[float, float] | None
@@ -82,6 +85,9 @@ class Sizing:
             "unpriced": list(self.unpriced),
             "minutes": {"low": self.duration.low / 60, "high": self.duration.high / 60},
             "speed_assumed": self.duration.assumed,
+            "trials": self.trials,
+            "trials_design_effect": self.spread.trials_effect,
+            "clusters_design_effect": self.spread.clusters_effect,
         }
 
 
@@ -113,7 +119,7 @@ def size_evaluation(lab: Lab, request: SizingRequest) -> Sizing:
         comparisons = comparisons_of(plan)
         rows = rows_for(spread, request.difference, power=request.power, comparisons=comparisons)
         figures = prepared.estimate
-        there = len(plan.dataset.rows)
+        there = len(set(plan.questions))
         duration = duration_of(
             plan,
             ledger,
@@ -121,6 +127,10 @@ def size_evaluation(lab: Lab, request: SizingRequest) -> Sizing:
             judge_calls=math.ceil(figures.judge_calls / there * rows),
             concurrency=prepared.bench.concurrency,
         )
+    smallest = visible(spread, there, power=request.power, comparisons=comparisons)
+    if rows > there and smallest is not None:
+        # Both are reckoned to a few per cent, and must not contradict each other.
+        smallest = max(smallest, request.difference)
     cost = None
     if figures.cost is not None:
         low, high = (float(amount) / there * rows for amount in figures.cost)
@@ -134,7 +144,8 @@ def size_evaluation(lab: Lab, request: SizingRequest) -> Sizing:
         spread=spread,
         rows_needed=rows,
         rows_there=there,
-        smallest_visible=visible(spread, there, power=request.power, comparisons=comparisons),
+        trials=plan.trials,
+        smallest_visible=smallest,
         cost=cost,
         unpriced=figures.unpriced,
         duration=duration,

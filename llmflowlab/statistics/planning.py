@@ -7,15 +7,23 @@ randomisation test of the mean, whose power is that of Student's, for degrees.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = [
+    "MOST_ROWS",
+    "fewest_rows",
     "mcnemar_power",
     "roughly_visible",
     "rows_for_degrees",
     "rows_for_yes_no",
     "visible_degrees",
     "visible_yes_no",
+    "yes_no_power",
 ]
 
 MOST_ROWS = 10_000_000
@@ -34,7 +42,7 @@ def mcnemar_power(n: int, discordance: float, difference: float, *, alpha: float
         alpha: Two-sided level.
     """
     import numpy as np
-    from scipy.stats import binom
+    from scipy.special import bdtr
 
     if not 0 < difference <= discordance <= 1:
         raise ValueError("a difference lies above 0 and within the share of rows that differ")
@@ -42,11 +50,45 @@ def mcnemar_power(n: int, discordance: float, difference: float, *, alpha: float
     low, high = max(0, int(n * discordance - spread)), min(n, int(n * discordance + spread))
     share = (discordance + difference) / (2 * discordance)
     pairs = np.arange(low, high + 1)
-    # The largest k with 2·P(X ≤ k) ≤ α under a fair coin; below 0 where even k = 0 is too likely.
-    k = binom.ppf(alpha / 2, pairs, 0.5)
-    k = np.where(2 * binom.cdf(k, pairs, 0.5) > alpha, k - 1, k)
-    found = np.where(k >= 0, binom.cdf(k, pairs, 1 - share), 0.0)
-    return float((binom.pmf(pairs, n, discordance) * found).sum())
+    k = _critical(alpha, 1 << high.bit_length())[low : high + 1]
+    found = np.where(k >= 0, bdtr(np.maximum(k, 0), pairs, 1 - share), 0.0)
+    # The chance of just so many discordant rows, from that of so many at most.
+    upto = bdtr(np.arange(low - 1, high + 1).clip(0), n, discordance)
+    upto[0] = upto[0] if low else 0.0
+    return float((np.diff(upto) * found).sum())
+
+
+def yes_no_power(n: int, discordance: float, difference: float, *, alpha: float = 0.05) -> float:
+    """Return `mcnemar_power`, of many rows by Connor's approximation."""
+    if n <= _EXACT_UP_TO:
+        return mcnemar_power(n, discordance, difference, alpha=alpha)
+    z = NormalDist().inv_cdf(1 - alpha / 2)
+    spread = max(discordance - difference**2, 1e-12)
+    # The exact test is conservative by about one discordant pair.
+    root = math.sqrt(n - 1 / difference) if n > 1 / difference else 0.0
+    return NormalDist().cdf((difference * root - z * math.sqrt(discordance)) / math.sqrt(spread))
+
+
+@lru_cache(maxsize=32)
+def _critical(alpha: float, most: int) -> np.ndarray:
+    """Return for 0 to `most` discordant rows the largest k with 2·P(X ≤ k) ≤ α; −1 where none has."""
+    import numpy as np
+    from scipy.special import bdtr
+
+    pairs = np.arange(most + 1)
+    # About half of them less 1.96 standard errors; then up or down to the edge.
+    z = NormalDist().inv_cdf(1 - alpha / 2)
+    k = np.maximum(np.floor((pairs - z * np.sqrt(pairs)) / 2) - 2, -1)
+    while True:
+        more = 2 * bdtr(np.minimum(k + 1, pairs), pairs, 0.5) <= alpha
+        if not more.any():
+            break
+        k = k + more
+    while True:
+        less = (k >= 0) & (2 * bdtr(np.maximum(k, 0), pairs, 0.5) > alpha)
+        if not less.any():
+            return np.asarray(k)
+        k = k - less
 
 
 def rows_for_yes_no(
@@ -109,10 +151,10 @@ def rows_for_degrees(
     normal = NormalDist()
     z = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)
     rows = math.ceil((z * deviation / difference) ** 2) + 2
-    return min(max(rows, _fewest(alpha)), MOST_ROWS)
+    return min(max(rows, fewest_rows(alpha)), MOST_ROWS)
 
 
-def _fewest(alpha: float) -> int:
+def fewest_rows(alpha: float) -> int:
     """Return with how many rows a difference is first shown.
 
     All pointing one way, for the randomisation test; and with ten for the bootstrap, without which the
@@ -154,7 +196,7 @@ def visible_degrees(
     n: int, deviation: float, *, power: float = 0.8, alpha: float = 0.05
 ) -> float | None:
     """Return the smallest mean difference between degrees that n rows show; None for too few."""
-    if n < _fewest(alpha) or deviation <= 0:
+    if n < fewest_rows(alpha) or deviation <= 0:
         return None
     return roughly_visible(n - 2, deviation, power=power, alpha=alpha)
 

@@ -54,7 +54,7 @@ def test_the_document_of_a_plan_has_intervals_and_null_for_what_is_unknown(
     assert list(document) == [
         *("scorer", "candidates", "difference", "power", "comparisons", "spread", "assumption"),
         *("rows_needed", "rows_there", "smallest_visible", "cost_usd", "unpriced", "minutes"),
-        "speed_assumed",
+        *("speed_assumed", "trials", "trials_design_effect", "clusters_design_effect"),
     ]
     assert (document["difference"], document["power"]) == (0.2, 0.9)
     assert document["spread"] == {"yes_no": True, "value": 0.25, "seen_on": 0}
@@ -97,16 +97,16 @@ def test_a_plan_learns_from_the_evaluation_before_and_from_the_one_that_is_named
         # No row told them apart; that is not to say that none ever will.
         assert document["spread"] == {
             "yes_no": True,
-            "value": pytest.approx(1 / (ROWS + 2)),
+            "value": pytest.approx(1 / (ROWS + 1)),
             "seen_on": ROWS,
         }
         assert document["speed_assumed"] is False
     assert plan(data, "--scorer", "token_f1", "--json") == 0
     spread = json.loads(capsys.readouterr().out)["spread"]
-    # As if of one row more, on which they were half the scale apart.
+    # As if of one row more, on which they were as far apart as can be.
     assert spread == {
         "yes_no": False,
-        "value": pytest.approx((0.25 / ROWS) ** 0.5),
+        "value": pytest.approx((1 / (ROWS + 1)) ** 0.5),
         "seen_on": ROWS,
     }
     assert plan(data, "--scorer", "exact_match", "--paired-from", evaluation) == 2
@@ -184,3 +184,26 @@ def test_before_it_starts_an_evaluation_says_what_it_can_show_and_after_it_what_
     # Which of two that answer alike depends on how long each took.
     assert document["recommendation"]["candidate"].startswith("guide:docs (system ")
     assert len(document["recommendation"]["front"]) in {1, 2}
+
+
+def test_trials_count_as_one_question_and_it_is_said_what_they_are_worth(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(data, "--scorer", "token_f1", "--trials", "3", "--json") == 0
+    evaluation = json.loads(capsys.readouterr().out)["evaluation_id"]
+    options = ["--scorer", "token_f1", "--paired-from", evaluation]
+    documents = []
+    for trials in ("1", "3"):
+        assert plan(data, *options, "--trials", trials, "--json") == 0
+        documents.append(json.loads(capsys.readouterr().out))
+    once, thrice = documents
+    assert (once["trials"], once["trials_design_effect"]) == (1, None)
+    assert thrice["trials"] == 3
+    # Nothing told the two apart, so that nothing is known of what trials are worth.
+    assert thrice["trials_design_effect"] is None
+    assert once["rows_needed"] == thrice["rows_needed"]
+    assert once["rows_there"] == thrice["rows_there"] == ROWS
+    assert plan(data, *options, "--trials", "3") == 0
+    said = capsys.readouterr().out
+    assert "each asked 3 times" in said
+    assert "The 3 trials of a question count as one question" in said

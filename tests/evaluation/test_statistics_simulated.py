@@ -12,14 +12,12 @@ from statsmodels.stats.multitest import multipletests
 
 from llmflowlab.evaluation.conclude.results import Comparison
 from llmflowlab.statistics import (
-    bootstrap_interval,
     corpus_interval,
     corpus_test,
     corpus_value,
     holm,
     letters,
     mcnemar_exact,
-    mean_interval,
     paired_test,
     ranks,
     repeats,
@@ -53,26 +51,6 @@ def test_wilson_covers_as_it_says_on_average_over_proportions(n):
     assert 0.93 <= np.mean(covered) <= 0.97
 
 
-GRADED = {
-    "beta": (lambda g, n: g.beta(2, 2, n), 0.5),
-    "skewed": (lambda g, n: g.beta(5, 1, n), 5 / 6),
-    "u-shaped": (lambda g, n: g.beta(0.5, 0.5, n), 0.5),
-    "three-valued": (lambda g, n: g.choice([0.0, 0.5, 1.0], n, p=[0.2, 0.3, 0.5]), 0.65),
-}
-
-
-@pytest.mark.parametrize("n", [20, 50, 200])
-@pytest.mark.parametrize("shape", GRADED)
-def test_the_bootstrap_covers_as_it_says(shape, n):
-    draw, truth = GRADED[shape]
-    source = generator(n, len(shape))
-    covered = 0
-    for _ in range(RUNS):
-        interval = bootstrap_interval(list(map(float, draw(source, n))))
-        covered += interval.low <= truth <= interval.high
-    assert 0.93 - ERROR <= covered / RUNS <= 0.97 + ERROR
-
-
 @pytest.mark.parametrize("n", [20, 50, 200])
 def test_the_paired_score_interval_covers_as_it_says(n):
     source = generator(n)
@@ -93,40 +71,6 @@ def shown(test, p):
         "a_better",
         "b_better",
     }
-
-
-@pytest.mark.parametrize("n", [20, 50, 200])
-@pytest.mark.parametrize("binary", [True, False], ids=["yes-no", "graded"])
-def test_a_true_null_is_rejected_in_five_percent_at_most(n, binary):
-    source = generator(n, int(binary))
-    wrong = 0
-    for _ in range(RUNS):
-        hard = source.random(n)
-        if binary:
-            a, b = (map(float, source.random(n) < hard) for _ in range(2))
-        else:
-            # Many ties, as token F1 has them: half of the answers agree exactly.
-            same = source.random(n) < 0.5
-            one = np.round(source.beta(2, 2, n), 1)
-            a, b = one, np.where(same, one, np.round(source.beta(2, 2, n), 1))
-        test = paired_test(list(map(float, a)), list(map(float, b)), binary=binary)
-        assert test is not None
-        wrong += shown(test, test.p_value)
-    assert wrong / RUNS <= 0.05 + ERROR
-
-
-def test_in_a_league_of_equals_a_false_better_is_rare():
-    source = generator(4)
-    leagues, rows, candidates = 1000, 60, 4
-    false = 0
-    for _ in range(leagues):
-        hard = source.random(rows)
-        answers = [list(map(float, source.random(rows) < hard)) for _ in range(candidates)]
-        tests = [paired_test(a, b, binary=True) for a, b in itertools.combinations(answers, 2)]
-        adjusted = holm([test.p_value for test in tests if test is not None])
-        false += any(shown(test, p) for test, p in zip(tests, adjusted, strict=True))
-    error = 2.6 * (0.05 * 0.95 / leagues) ** 0.5
-    assert false / leagues <= 0.05 + error
 
 
 def test_better_is_never_said_with_an_interval_that_contains_zero():
@@ -156,7 +100,7 @@ def test_mcnemar_equals_statsmodels(table):
     assert mcnemar_exact(a_wins, b_wins) == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize("n", [12, 40, 3000])
+@pytest.mark.parametrize("n", [12, 40, 2000])
 def test_the_test_of_the_mean_equals_scipys_randomisation_test(n):
     # All signs, a draw of them, and the normal limit.
     source = generator(6, n)
@@ -164,9 +108,9 @@ def test_the_test_of_the_mean_equals_scipys_randomisation_test(n):
     test = paired_test(list(map(float, a)), list(map(float, b)), binary=False)
     assert test is not None
     expected = stats.permutation_test(
-        (b - a,), np.mean, permutation_type="samples", n_resamples=20_000, rng=1
+        (b - a,), np.mean, permutation_type="samples", n_resamples=8_000, rng=1
     ).pvalue
-    assert test.p_value == pytest.approx(expected, abs=1e-9 if n == 12 else 0.012)
+    assert test.p_value == pytest.approx(expected, abs=1e-9 if n == 12 else 0.02)
 
 
 def test_holm_equals_statsmodels():
@@ -236,19 +180,6 @@ def test_pass_at_k_is_unbiased(k):
     p, trials = 0.3, 5
     found = [pass_at_k(trials, int(source.binomial(trials, p)), k) for _ in range(20_000)]
     assert np.mean(found) == pytest.approx(1 - (1 - p) ** k, abs=0.01)
-
-
-def test_repetitions_of_questions_do_not_narrow_the_interval():
-    source = generator(11)
-    truth, covered = 0.6, 0
-    for _ in range(200):
-        # Questions differ much, trials of one hardly: 30 questions say as much as 30, not 150.
-        chance = source.beta(0.6, 0.4, 30)
-        means = [float(np.mean(source.random(5) < p)) for p in chance]
-        interval = mean_interval(means, binary=False)
-        assert interval is not None
-        covered += interval.low <= truth <= interval.high
-    assert covered / 200 >= 0.95 - 2.6 * (0.05 * 0.95 / 200) ** 0.5 - 0.02
 
 
 # Tiers

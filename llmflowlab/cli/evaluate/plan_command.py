@@ -82,11 +82,19 @@ def _lines(found: Sizing) -> list[str]:
     minutes = _minutes(found.duration.low / 60, found.duration.high / 60)
     lines = [
         f"To see {_points(found.difference)} of {found.scorer} in {found.power:.0%} of cases you "
-        f"need about {rows:,} questions: {price}, "
+        f"need about {rows:,} questions{_asked(found.trials)}: {price}, "
         f"{minutes}{' (assumed speed)' if found.duration.assumed else ''}.",
         f"Reckoned with: {found.spread.words()}; "
         f"{found.comparisons} comparison{'s' if found.comparisons > 1 else ''}.",
     ]
+    if found.trials > 1:
+        effect = found.spread.trials_effect
+        worth = (
+            ""
+            if effect is None
+            else f": they tell as much as {found.trials / effect:.1f} asked once"
+        )
+        lines.append(f"The {found.trials} trials of a question count as one question{worth}.")
     smallest = found.smallest_visible
     if rows <= there:
         lines.append(f"The file has {there:,}: that is enough (--sample {rows} draws them).")
@@ -97,6 +105,10 @@ def _lines(found: Sizing) -> list[str]:
             f"The file has {there:,}: they show differences from about {_points(smallest)}."
         )
     return lines
+
+
+def _asked(trials: int) -> str:
+    return "" if trials == 1 else f", each asked {trials} times"
 
 
 def _points(difference: float) -> str:

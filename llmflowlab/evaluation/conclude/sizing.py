@@ -8,12 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.conclude.decide import ALPHA
-from llmflowlab.evaluation.conclude.table import table_of
+from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
 from llmflowlab.evaluation.run.experience import (
     ENOUGH,
     latest_answers,
@@ -25,6 +23,7 @@ from llmflowlab.evaluation.run.outcomes import Outcome
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.statistics.clusters import design_effect
 from llmflowlab.statistics.paired import differences_of
+from llmflowlab.statistics.pilots import Pilot
 from llmflowlab.statistics.planning import (
     roughly_visible,
     rows_for_degrees,
@@ -48,11 +47,11 @@ __all__ = [
 ASSUMED_DISCORDANCE = 0.25
 """Share of rows on which two candidates nobody has compared are taken to disagree."""
 ASSUMED_DEVIATION = 0.35
-"""Standard deviation of the row-wise differences of degrees, likewise."""
+"""Root of the mean square of row-wise differences of degrees, likewise."""
 ASSUMED_SECONDS = (1.0, 4.0)
 """Of an answer or judgement of a model nobody has timed: low and high."""
 _FEWEST = 20
-"""Common rows below which an earlier comparison tells too little."""
+"""Common questions below which an earlier comparison tells too little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,19 +60,34 @@ class Spread:
 
     binary: bool
     value: float
-    """Share of rows on which they disagree (yes/no), or the standard deviation of differences."""
+    """Share of rows on which they disagree (yes/no), or the root of the mean square of differences."""
     rows: int
-    """Rows it was seen on; 0 for an assumption."""
+    """Questions it was seen on; 0 for an assumption."""
+    pilot: Pilot | None = None
+    """The differences that were seen; None for an assumption."""
+    trials_effect: float | None = None
+    """Design effect of the trials: how many answers to one question tell as much as one answer to
+    another; None where each is asked once, or nothing is known of it."""
+    clusters_effect: float | None = None
+    """Design effect of the clusters: how many questions in them tell as much as one by itself; None
+    without clusters, or where nothing is known of it."""
 
     def words(self) -> str:
         what = (
             f"the two disagree on {self.value:.0%} of the rows"
             if self.binary
-            else f"row-wise differences have a standard deviation of {self.value:.2f}"
+            else f"row-wise differences have a root mean square of {self.value:.2f}"
         )
-        if self.rows:
-            return f"{what}, as on {self.rows:,} earlier ones"
-        return f"{what} (an assumption; --paired-from takes it from an evaluation)"
+        if self.pilot is None:
+            return f"{what} (an assumption; --paired-from takes it from an evaluation)"
+        seen = f"{self.rows:,} earlier ones and one more, as far apart as can be"
+        if not self.pilot.differing:
+            seen += "; no earlier one told them apart, so fewer may be enough"
+        if self.clusters_effect is not None:
+            seen += (
+                f"; {self.clusters_effect:.1f} questions of a cluster tell as much as one by itself"
+            )
+        return f"{what}, as on {seen}"
 
 
 def spread_of(
@@ -93,10 +107,11 @@ def spread_of(
         InputError: The evaluation named has no two candidates with scores of this scorer.
     """
     if source is not None:
-        found = _pairs_of(ledger.plan(source), ledger, scorer, None, binary)
+        found = _pairs_of(ledger.plan(source), ledger, scorer, None, binary, plan.trials)
         if found is None:
             raise InputError(
-                f"{source} has no two candidates with {scorer} on the same {_FEWEST} rows; name "
+                f"{source} has no two candidates with {scorer} on the same {_FEWEST} questions: too few "
+                "to plan from; name "
                 "another evaluation with --paired-from."
             )
         return found
@@ -107,7 +122,8 @@ def spread_of(
         earlier = ledger.plan(stored.id)
         if earlier.spec(scorer) != plan.spec(scorer):
             continue
-        found = _pairs_of(earlier, ledger, scorer, {c.model for c in plan.candidates}, binary)
+        models = {candidate.model for candidate in plan.candidates}
+        found = _pairs_of(earlier, ledger, scorer, models, binary, plan.trials)
         if found is not None:
             return found
     assumed = ASSUMED_DISCORDANCE if binary else ASSUMED_DEVIATION
@@ -119,34 +135,67 @@ def _same(planned: Sequence[Candidate], known: Sequence[Candidate]) -> bool:
 
 
 def _pairs_of(
-    plan: EvaluationPlan, ledger: Ledger, scorer: str, models: set[str] | None, binary: bool
+    plan: EvaluationPlan,
+    ledger: Ledger,
+    scorer: str,
+    models: set[str] | None,
+    binary: bool,
+    trials: int,
 ) -> Spread | None:
     if scorer not in plan.scorers:
         return None
     outcomes = [Outcome.from_json(v) for _, v in ledger.outcomes(plan.evaluation_id)]
     table = table_of(plan, {outcome.cell: outcome.scores for outcome in outcomes})
+    # The mean of more answers than will be had to a question would vary too little.
+    asked = _asked(plan, table, range(min(trials, plan.trials)))
     places = [i for i, c in enumerate(plan.candidates) if models is None or c.model in models]
     widest: Spread | None = None
     for first, second in itertools.combinations(places, 2):
-        pairs = table.pairs(scorer, first, second)
+        pairs = asked.pairs(scorer, first, second)
         if pairs.n < _FEWEST:
             continue
         differences = differences_of(pairs.a, pairs.b)
-        value = _spread(differences, binary, design_effect(differences, pairs.clusters))
-        spread = Spread(binary=binary, value=value, rows=pairs.n)
-        if widest is None or spread.value > widest.value:
-            widest = spread
+        pilot = Pilot(differences, yes_no=binary)
+        if widest is None or pilot.spread > widest.value:
+            effect = _trials_effect(plan, table, scorer, (first, second), pilot, trials)
+            widest = Spread(
+                binary=binary,
+                value=pilot.spread,
+                rows=pairs.n,
+                pilot=pilot,
+                trials_effect=effect,
+                # What is below 1 by chance is no reason to ask fewer questions.
+                clusters_effect=None
+                if pairs.clusters is None
+                else max(1.0, design_effect(differences, pairs.clusters)),
+            )
     return widest
 
 
-def _spread(differences: np.ndarray, binary: bool, effect: float) -> float:
-    """Return it so that questions in clusters count as one by one; `effect` is their design effect."""
-    n = differences.size
-    if binary:
-        # One more of each: that none was seen on 50 rows does not mean that there are none.
-        return float(np.count_nonzero(differences) + 1) / (n + 2)
-    # One more, half the scale away, for the same reason.
-    return math.sqrt(effect * float(differences.var(ddof=1)) + 0.25 / n)
+def _asked(plan: EvaluationPlan, table: ScoreTable, trials: range) -> ScoreTable:
+    """Return a table with some trials only."""
+    if len(trials) == plan.trials:
+        return table
+    return table.only({cell for cell in plan.cells() if cell.trial in trials})
+
+
+def _trials_effect(
+    plan: EvaluationPlan,
+    table: ScoreTable,
+    scorer: str,
+    pair: tuple[int, int],
+    pilot: Pilot,
+    trials: int,
+) -> float | None:
+    """Return trials · mean square of the differences of their means / that of single answers'."""
+    if trials == 1 or plan.trials < trials:
+        return None
+    squares = []
+    for trial in range(trials):
+        alone = _asked(plan, table, range(trial, trial + 1)).pairs(scorer, *pair)
+        squares += [float(d) ** 2 for d in differences_of(alone.a, alone.b)]
+    single = math.fsum(squares) / len(squares) if squares else 0.0
+    return trials * pilot.mean_square / single if single else None
 
 
 def comparisons_of(plan: EvaluationPlan) -> int:
@@ -158,6 +207,9 @@ def comparisons_of(plan: EvaluationPlan) -> int:
 def rows_for(spread: Spread, difference: float, *, power: float, comparisons: int) -> int:
     """Return how many questions show a difference, in points of 1, with the power asked for."""
     alpha = ALPHA / comparisons
+    if spread.pilot is not None:
+        rows = spread.pilot.rows_for(difference, power=power, alpha=alpha)
+        return math.ceil(rows * (spread.clusters_effect or 1.0))
     if spread.binary:
         return rows_for_yes_no(spread.value, difference, power=power, alpha=alpha)
     return rows_for_degrees(spread.value, difference, power=power, alpha=alpha)
@@ -166,6 +218,9 @@ def rows_for(spread: Spread, difference: float, *, power: float, comparisons: in
 def visible(spread: Spread, rows: int, *, power: float, comparisons: int) -> float | None:
     """Return the smallest difference that so many questions show; None if none."""
     alpha = ALPHA / comparisons
+    if spread.pilot is not None:
+        worth = int(rows / (spread.clusters_effect or 1.0))
+        return spread.pilot.visible(worth, power=power, alpha=alpha)
     if spread.binary:
         return visible_yes_no(rows, spread.value, power=power, alpha=alpha)
     return visible_degrees(rows, spread.value, power=power, alpha=alpha)
