@@ -89,10 +89,10 @@ def test_a_size_at_which_the_interval_is_still_too_wide_is_not_enough():
 @pytest.mark.parametrize("yes_no", [True, False])
 def test_more_power_a_stricter_level_and_a_smaller_difference_need_more(yes_no):
     pilot = Pilot([0.0] * 30 + [1.0] * 8, yes_no=yes_no)
-    size = pilot.rows_for(0.3)
-    assert size < pilot.rows_for(0.3, power=0.9)
-    assert size < pilot.rows_for(0.3, alpha=0.05 / 6)
-    assert size < pilot.rows_for(0.2)
+    size = pilot.rows_for(0.5)
+    assert size < pilot.rows_for(0.5, power=0.9)
+    assert size < pilot.rows_for(0.5, alpha=0.05 / 6)
+    assert size < pilot.rows_for(0.4)
 
 
 @pytest.mark.parametrize("yes_no", [True, False])
@@ -107,7 +107,7 @@ def test_what_a_size_shows_is_about_what_it_was_planned_for(yes_no):
 def test_neither_order_nor_who_was_ahead_changes_a_plan(yes_no):
     seen = [0.0] * 30 + [1.0] * 5
     turned = [-value for value in seen[::-1]]
-    plans = [Pilot(values, yes_no=yes_no).rows_for(0.3) for values in (seen, turned)]
+    plans = [Pilot(values, yes_no=yes_no).rows_for(0.5) for values in (seen, turned)]
     assert plans[0] == plans[1]
 
 
