@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from llmflowlab import __version__
 from llmflowlab.cli.commands import COMMANDS, Command
 from llmflowlab.errors import InputError
+from llmflowlab.program import program_name
 
 __all__ = ["add_command", "build_parser", "parse"]
 
@@ -44,7 +45,7 @@ class _Parser(argparse.ArgumentParser):
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser; a command's options join it when that command is met."""
     parser = _Parser(
-        prog="main.py",
+        prog=program_name(),
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -21,6 +21,7 @@ from llmflowlab.lab.benchmark_files import (
     sample_file,
     split_file,
 )
+from llmflowlab.program import program_name
 
 if TYPE_CHECKING:
     import argparse
@@ -205,7 +206,9 @@ def _show_registered(app: App, entries: Sequence[RegisteredDataset]) -> None:
     from datetime import datetime
 
     if not entries:
-        app.screen.note("No dataset is registered; `data register FILE` registers one.")
+        app.screen.note(
+            f"No dataset is registered; `{program_name()} data register FILE` registers one."
+        )
         return
 
     def when(milliseconds: int | None) -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from llmflowlab.errors import InputError
+from llmflowlab.program import program_name
 from llmflowlab.providers.base import Provider
 from llmflowlab.settings import Settings
 
@@ -127,7 +128,7 @@ def build(reference: str | ModelReference, settings: Settings) -> Provider:
     if model is None:
         raise InputError(
             f"{cls.display_name} has no default model; write {parsed.provider}:MODEL "
-            f"(`python main.py models` lists them)."
+            f"(`{program_name()} models` lists them)."
         )
     provider = cls(model, settings)
     provider.settle()

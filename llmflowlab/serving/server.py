@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import ConfigurationError, InputError, LabError, TrackingError
+from llmflowlab.program import program_name
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.registry import Version, VersionName, find_version
 from llmflowlab.tracking.store import child_environment, open_store
@@ -118,7 +119,7 @@ class ModelServer:
         late = f"did not answer within {seconds:g} s" if line is None and self.alive else "ended"
         raise TrackingError(
             f"{self.version.reference} cannot be served: its server {late}; "
-            f"`registry check {self.version.reference}` says more."
+            f"`{program_name()} registry check {self.version.reference}` says more."
         )
 
     @property

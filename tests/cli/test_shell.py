@@ -124,7 +124,7 @@ def test_bad_usage_is_one_line_and_code_2(
 @pytest.mark.parametrize("command", ["chat", "info", "models", "doctor", "ui"])
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert cli.main([command, "--help"]) == 0
-    assert f"usage: main.py {command}" in capsys.readouterr().out
+    assert f"usage: python main.py {command}" in capsys.readouterr().out
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

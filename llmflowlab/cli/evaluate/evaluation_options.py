@@ -23,6 +23,7 @@ from llmflowlab.errors import InputError
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.gate_checks import GateRequest
 from llmflowlab.messages import Parameters
+from llmflowlab.program import program_name
 
 __all__ = ["add_evaluation_options", "evaluation_request"]
 
@@ -150,7 +151,7 @@ def evaluation_request(
     named = arguments.model or arguments.answers
     if not named and arguments.resume is None:
         raise InputError(
-            "Name at least one model: evaluate --model provider:model "
+            f"Name at least one model: {program_name()} evaluate --model provider:model "
             "(guide:docs works without a key), or a column of given answers with --answers."
         )
     if named and arguments.resume is not None:

@@ -7,6 +7,7 @@ import argparse
 from llmflowlab.cli.context import App
 from llmflowlab.errors import ExitCode
 from llmflowlab.lab.upkeep import evaluation_named, repair
+from llmflowlab.program import program_name
 
 __all__ = ["declare_options", "run_command"]
 
@@ -39,5 +40,7 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
         app.screen.warn("MLflow still lacks something; try again when it is well.")
         return ExitCode.PROVIDER_FAILED
     if result.interrupted:
-        app.screen.note(f"Some rows were not asked yet; go on with: evaluate --resume {evaluation}")
+        app.screen.note(
+            f"Some rows were not asked yet; go on with: {program_name()} evaluate --resume {evaluation}"
+        )
     return ExitCode.DONE
