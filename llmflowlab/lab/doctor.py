@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, TypeAlias
 
 from llmflowlab.errors import LabError
+from llmflowlab.files import require_home
 from llmflowlab.lab.deliverer import on_the_way
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.labels import LABELS
@@ -144,19 +144,10 @@ def _prices(lab: Lab) -> Diagnosis:
 
 
 def _home(lab: Lab) -> Diagnosis:
-    home = lab.settings.home
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=home):
-            pass
-    except OSError as exc:
-        return Diagnosis(
-            name="Home folder",
-            state="missing",
-            text=f"{home} cannot be written ({exc.strerror})",
-            remedy="Set LLMFLOWLAB_HOME to a folder of yours.",
-        )
-    return Diagnosis(name="Home folder", state="ok", text=str(home))
+    require_home(lab.settings)
+    return Diagnosis(
+        name="Home folder", state="ok", text=str(lab.settings.home), remedy=lab.settings.home_note
+    )
 
 
 def _space(lab: Lab) -> Diagnosis:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
-from llmflowlab.errors import InputError
+from llmflowlab.errors import InputError, NotConfigured
 from llmflowlab.program import program_name
 from llmflowlab.providers.base import Provider
 from llmflowlab.settings import Settings
@@ -125,6 +125,12 @@ def build(reference: str | ModelReference, settings: Settings) -> Provider:
     parsed = parse_reference(reference) if isinstance(reference, str) else reference
     cls = provider_class(parsed.provider)
     model = parsed.model or default_model(cls, settings)
+    if model is None and cls.default_model_variable is not None:
+        raise NotConfigured(
+            f"{cls.display_name} has no default model: set {cls.default_model_variable}, or write "
+            f"{parsed.provider}:MODEL.",
+            provider=cls.name,
+        )
     if model is None:
         raise InputError(
             f"{cls.display_name} has no default model; write {parsed.provider}:MODEL "

@@ -99,8 +99,7 @@ def test_a_home_that_cannot_be_made_is_found(tmp_path: Path) -> None:
     )
     check = checked(FakeApp(settings), "Home folder")
     assert check.state == "missing"
-    assert check.remedy is not None
-    assert "LLMFLOWLAB_HOME" in check.remedy
+    assert "LLMFLOWLAB_HOME" in check.text
 
 
 def test_little_space_is_noted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
