@@ -42,8 +42,8 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; see `{self.prog} --help`.")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Build the parser; a command's options join it when that command is met."""
+def build_parser(*, whole: bool = False) -> argparse.ArgumentParser:
+    """Build the parser; a command's options join it when that command is met, if not all are wanted."""
     parser = _Parser(
         prog=program_name(),
         description=_DESCRIPTION,
@@ -56,7 +56,10 @@ def build_parser() -> argparse.ArgumentParser:
     for command in COMMANDS.values():
         made = add_command(commands, command.name, command.help)
         assert isinstance(made, _Parser)
-        made.declare = _declaring(command)
+        if whole:
+            command.load().declare_options(made)
+        else:
+            made.declare = _declaring(command)
     return parser
 
 

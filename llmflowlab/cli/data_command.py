@@ -15,6 +15,7 @@ from llmflowlab.cli.output import give
 from llmflowlab.cli.ui.screen import Table, Tone
 from llmflowlab.errors import ExitCode
 from llmflowlab.lab.benchmark_files import (
+    Sampled,
     check_file,
     convert_file,
     register_file,
@@ -132,7 +133,11 @@ def _sample(app: App, arguments: argparse.Namespace) -> int:
         force=arguments.force,
         on_notice=app.screen.note,
     )
-    app.screen.say(f"{drawn.file}: {drawn.rows:,} of {plural(drawn.of, 'row')}")
+    give(
+        arguments.json,
+        lambda: _part(drawn),
+        lambda: app.screen.say(f"{drawn.file}: {drawn.rows:,} of {plural(drawn.of, 'row')}"),
+    )
     return ExitCode.DONE
 
 
@@ -147,9 +152,17 @@ def _split(app: App, arguments: argparse.Namespace) -> int:
         force=arguments.force,
         on_notice=app.screen.note,
     )
-    for part in parts:
-        app.screen.say(f"{part.file}: {plural(part.rows, 'row')} ({part.rows / part.of:.1%})")
+
+    def words() -> None:
+        for part in parts:
+            app.screen.say(f"{part.file}: {plural(part.rows, 'row')} ({part.rows / part.of:.1%})")
+
+    give(arguments.json, lambda: {"files": [_part(part) for part in parts]}, words)
     return ExitCode.DONE
+
+
+def _part(drawn: Sampled) -> dict[str, object]:
+    return {"file": str(drawn.file), "rows": drawn.rows, "of": drawn.of}
 
 
 def _convert(app: App, arguments: argparse.Namespace) -> int:
@@ -159,7 +172,16 @@ def _convert(app: App, arguments: argparse.Namespace) -> int:
         force=arguments.force,
         on_notice=app.screen.note,
     )
-    app.screen.say(f"{made.file}: {plural(made.rows, 'row')}, every text as it was")
+    give(
+        arguments.json,
+        lambda: {
+            "file": str(made.file),
+            "rows": made.rows,
+            "spread": {column: list(into) for column, into in made.spread.items()},
+            "formulas": made.formulas,
+        },
+        lambda: app.screen.say(f"{made.file}: {plural(made.rows, 'row')}, every text as it was"),
+    )
     for column, into in made.spread.items():
         app.screen.note(f"Several answers of {column!r} stand in the columns {', '.join(into)}.")
     if made.formulas:

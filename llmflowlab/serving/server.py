@@ -317,6 +317,7 @@ def serve(
     *,
     every: float,
     tell: Callable[[str], None],
+    ready: Callable[[str, str], None],
 ) -> None:
     """Serve until Ctrl-C or SIGTERM; requests under way are answered before it returns.
 
@@ -327,6 +328,7 @@ def serve(
         listening: The front's own socket.
         every: Seconds between two looks at the alias.
         tell: Told what happens, a sentence at a time, from whichever thread.
+        ready: Told once which version answers, and at which address.
 
     Raises:
         ConfigurationError: The model lacks a key or an address.
@@ -339,7 +341,7 @@ def serve(
     try:
         first.wait()
         host, port = listening.getsockname()[:2]
-        tell(f"{version.reference} answers at http://{host}:{port}/invocations; Ctrl-C ends it.")
+        ready(version.reference, f"http://{host}:{port}/invocations")
         config = uvicorn.Config(
             front.app(), log_level="error", access_log=False, timeout_graceful_shutdown=30
         )

@@ -6,6 +6,7 @@ import argparse
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 import llmflowlab
 from llmflowlab.cli import options
+from llmflowlab.cli.arguments import build_parser
 from llmflowlab.cli.commands import COMMANDS
 from llmflowlab.cli.output import print_json
 
@@ -74,3 +76,21 @@ def test_a_reader_takes_what_fits_and_says_what_does_not(
 def test_nan_is_no_json() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         print_json({"x": float("nan")})
+
+
+def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Yield the parser of every command, and of every action of one."""
+    inner = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    for action in inner:
+        for sub in action.choices.values():
+            yield from leaves(sub)
+    if not inner:
+        yield parser
+
+
+LEAVES = [pytest.param(leaf, id=leaf.prog) for leaf in leaves(build_parser(whole=True))]
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_every_command_takes_json(leaf: argparse.ArgumentParser) -> None:
+    assert "--json" in leaf.format_help()

@@ -217,6 +217,11 @@ def _serve(app: App, arguments: argparse.Namespace) -> int:
         port=arguments.port,
         every=arguments.every,
         tell=app.screen.note,
+        ready=lambda version, address: give(
+            arguments.json,
+            lambda: {"version": version, "address": address},
+            lambda: app.screen.note(f"{version} answers at {address}; Ctrl-C ends it."),
+        ),
     )
     return ExitCode.DONE
 
