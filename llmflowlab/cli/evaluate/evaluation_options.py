@@ -30,7 +30,7 @@ __all__ = ["add_evaluation_options", "evaluation_request"]
 
 def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
     """Declare what describes an evaluation; `evaluate` and `plan` have it alike."""
-    add = parser.add_argument
+    add = parser.add_argument_group("who answers").add_argument
     add("--model", action="append", default=[], metavar="REF", help="a candidate; may be repeated")
     add(
         "--answers",
@@ -40,20 +40,6 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         help="score the answers in this column of the data file, without asking; may be repeated",
     )
-    add(
-        "--data",
-        type=Path,
-        metavar="FILE",
-        help="CSV, JSON, Parquet or Excel; default: benchmark.csv",
-    )
-    add(
-        "--map",
-        action="append",
-        default=[],
-        metavar="ROLE=COLUMN",
-        help="which column is the question, expected, context, ... (question=Frage)",
-    )
-    add("--skip-bad", action="store_true", help="go on without the rows that cannot be used")
     add(
         "--system",
         action="append",
@@ -78,26 +64,21 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
             metavar=metavar(name),
             help=f"{name}; several make several candidates of each model",
         )
+    add = parser.add_argument_group("what is asked").add_argument
     add(
-        "--scorer",
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="CSV, JSON, Parquet or Excel; default: benchmark.csv",
+    )
+    add(
+        "--map",
         action="append",
         default=[],
-        metavar="NAME",
-        help="may be repeated; list shows all; KIND:option=value and NAME=KIND:... as well",
+        metavar="ROLE=COLUMN",
+        help="which column is the question, expected, context, ... (question=Frage)",
     )
-    add(
-        "--judge",
-        action="append",
-        default=[],
-        metavar="REF",
-        help="the model behind the judged scorers; several make a panel",
-    )
-    add("--judge-runs", type=whole, default=1, metavar="N", help="ask each judge N times")
-    add(
-        "--judge-combine",
-        choices=["majority", "mean"],
-        help="how several verdicts become one (default: majority of yes/no, mean of grades)",
-    )
+    add("--skip-bad", action="store_true", help="go on without the rows that cannot be used")
     add("--sample", type=whole, metavar="N", help="only N questions, drawn at random")
     add("--seed", type=int, default=0, metavar="N", help="of that draw (default 0)")
     add(
@@ -118,6 +99,28 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
         metavar="MARGIN",
         help="of two candidates: stop once one is shown to be better, or both to be within MARGIN",
     )
+    add = parser.add_argument_group("how it is scored").add_argument
+    add(
+        "--scorer",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="may be repeated; list shows all; KIND:option=value and NAME=KIND:... as well",
+    )
+    add(
+        "--judge",
+        action="append",
+        default=[],
+        metavar="REF",
+        help="the model behind the judged scorers; several make a panel",
+    )
+    add("--judge-runs", type=whole, default=1, metavar="N", help="ask each judge N times")
+    add(
+        "--judge-combine",
+        choices=["majority", "mean"],
+        help="how several verdicts become one (default: majority of yes/no, mean of grades)",
+    )
+    add = parser.add_argument_group("money and pace").add_argument
     add("--budget", type=usd, metavar="USD", help="never spend more, judges included")
     add(
         "--allow-unknown-cost",
@@ -130,13 +133,14 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="calls in flight per candidate (default 8)",
     )
+    add = parser.add_argument_group("what is kept").add_argument
     add("--resume", metavar="ID", help="go on with an evaluation; sends only what is missing")
     add("--fresh", action="store_true", help="reuse no earlier answers")
     add("--harness", choices=["fast", "mlflow"], default="fast", help="who writes the scores")
     add("--output", type=Path, metavar="DIR", help="folder for answers and report")
-    add_gate_options(parser)
-    add_sheet_options(parser)
-    add("--dry-run", action="store_true", help="say what it would take, and stop")
+    add_gate_options(parser.add_argument_group("gates, and files for CI"))
+    add_sheet_options(parser.add_argument_group("sheets for people"))
+    parser.add_argument("--dry-run", action="store_true", help="say what it would take, and stop")
     add_json(parser)
 
 

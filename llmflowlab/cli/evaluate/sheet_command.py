@@ -25,7 +25,7 @@ from llmflowlab.program import program_name
 __all__ = ["add_sheet_options", "run_sheet", "wants_sheet"]
 
 
-def add_sheet_options(parser: argparse.ArgumentParser) -> None:
+def add_sheet_options(parser: argparse._ActionsContainer) -> None:
     """Declare the options of sheets."""
     add = parser.add_argument
     add(
