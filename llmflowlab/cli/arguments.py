@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any, NoReturn
 
 from llmflowlab import __version__
 from llmflowlab.cli.commands import COMMANDS, Command
+from llmflowlab.cli.options import meant
 from llmflowlab.errors import InputError
 from llmflowlab.program import program_name
 
-__all__ = ["add_command", "build_parser", "meant", "parse"]
+__all__ = ["add_command", "build_parser", "parse"]
 
 _DESCRIPTION = """\
 A laboratory for language models: chat, evaluate, compare; every step in MLflow.
@@ -36,7 +37,12 @@ class _Parser(argparse.ArgumentParser):
         if self.declare is not None:
             declare, self.declare = self.declare, None
             declare(self)
-        return super().parse_known_args(args, namespace)
+        found, unknown = super().parse_known_args(args, namespace)
+        if "--config" in self._option_string_actions and found.config is not None:
+            from llmflowlab.cli.evaluate.config_file import with_config
+
+            found = with_config(self, args, found.config)
+        return found, unknown
 
     def error(self, message: str) -> NoReturn:
         wrong = _CHOICE.fullmatch(message)
@@ -75,15 +81,6 @@ class _Program(_Parser):
 _CHOICE = re.compile(
     r"(?P<said>.*invalid choice: '(?P<typed>.*)') \(choose from (?P<known>.*)\)", re.DOTALL
 )
-
-
-def meant(typed: str, known: Iterable[str]) -> str:
-    """Return " (did you mean ...?)" where something known is close to what was typed; else nothing."""
-    # Imported here: hardly anybody mistypes.
-    from difflib import get_close_matches
-
-    close = get_close_matches(typed, list(known), n=1, cutoff=0.7)
-    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def build_parser(*, whole: bool = False) -> _Parser:
@@ -131,6 +128,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         if any("\ud800" <= character <= "\udfff" for character in argument):
             raise InputError("An argument is not valid UTF-8 text; give it in UTF-8.")
     parser = build_parser()
+    arguments: argparse.Namespace
     arguments, unknown = parser.parse_known_args(list(argv))
     if unknown:
         _named(parser, arguments).refuse(unknown)

@@ -30,6 +30,12 @@ __all__ = ["add_evaluation_options", "evaluation_request"]
 
 def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
     """Declare what describes an evaluation; `evaluate` and `plan` have it alike."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="an evaluation file (YAML): these options, one a line; what is typed beside it wins",
+    )
     add = parser.add_argument_group("who answers").add_argument
     add("--model", action="append", default=[], metavar="REF", help="a candidate; may be repeated")
     add(
