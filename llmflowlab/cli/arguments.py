@@ -83,9 +83,9 @@ _CHOICE = re.compile(
 )
 
 
-def build_parser(*, whole: bool = False) -> _Parser:
+def build_parser(*, whole: bool = False, name: str | None = None) -> _Parser:
     """Build the parser; a command's options join it when that command is met, if not all are wanted."""
-    parser = _Program(prog=program_name(), allow_abbrev=False)
+    parser = _Program(prog=name or program_name(), allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"LLMFlowLab {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for command in COMMANDS.values():

@@ -176,5 +176,12 @@ COMMANDS: dict[str, Command] = {
             _LAB,
             ("ui", "ui --port 8080 --no-browser"),
         ),
+        Command(
+            "completion",
+            "the script with which a shell completes commands and options",
+            "completion_command",
+            _LAB,
+            ("completion bash", "completion fish --json"),
+        ),
     )
 }
