@@ -4,7 +4,8 @@ LabError                          1
 ├── InputError                    2   the person or script gave something unusable
 │   └── DatasetError              2   a benchmark file has a bad row or no usable columns
 ├── ConfigurationError            3   something must be set, started or installed first
-│   └── NotConfigured             3   a provider has no key, address or package
+│   ├── NotConfigured             3   a provider has no key, address or package
+│   └── HomeUnwritable            3   the home folder cannot be written; a TrackingError as well
 ├── ProviderError                 4   a model's provider failed
 │   ├── ConnectionFailed              nothing answered, or the line broke before the answer began
 │   ├── AuthenticationFailed          the key was refused
@@ -39,6 +40,7 @@ __all__ = [
     "DatasetError",
     "ExitCode",
     "GateNotMet",
+    "HomeUnwritable",
     "InputError",
     "Interrupted",
     "LabError",
@@ -251,6 +253,10 @@ class TrackingError(LabError):
     """MLflow's store failed, refused or cannot be reached."""
 
     exit_code = ExitCode.PROVIDER_FAILED
+
+
+class HomeUnwritable(ConfigurationError, TrackingError):
+    """The home folder cannot be made or written; whoever can go on without it does, as without a store."""
 
 
 class GateNotMet(LabError):

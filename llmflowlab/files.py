@@ -11,10 +11,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from llmflowlab.errors import TrackingError
+from llmflowlab.errors import HomeUnwritable, TrackingError
 from llmflowlab.settings import Settings
 
-__all__ = ["exclusive", "set_aside", "sync_folder", "write_atomically"]
+__all__ = ["exclusive", "require_home", "set_aside", "sync_folder", "write_atomically"]
 
 _PATIENCE = 30.0
 """Seconds to wait for another process that writes the same file; a write takes milliseconds."""
@@ -46,6 +46,23 @@ def exclusive(settings: Settings, name: str, *, patience: float = _PATIENCE) -> 
         yield
     finally:
         lock.release()
+
+
+def require_home(settings: Settings) -> None:
+    """Make the home where it is not there, and see that it takes files.
+
+    Raises:
+        HomeUnwritable: It does not.
+    """
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.home):
+            pass
+    except OSError as exc:
+        raise HomeUnwritable(
+            f"The home folder {settings.home} cannot be written ({exc.strerror or exc}); set "
+            "LLMFLOWLAB_HOME to a folder of yours."
+        ) from exc
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llmflowlab.errors import InputError
+from llmflowlab.program import checkout
 
 __all__ = ["Settings", "load_settings"]
 
@@ -24,6 +25,8 @@ class Settings:
     """Folder of `mlflow.db`, `artifacts/`, `info_by_model/`, `models/` and `.llmflowlab/`; absolute."""
     environment: Mapping[str, str] = field(repr=False)
     """The environment over the `.env` file, empty values left out. Holds keys: never print it."""
+    home_note: str | None = None
+    """Why the home is not the current folder though nobody named another; None where it is, or was."""
     plain: bool = False
     """Line by line, without menus and colours."""
     debug: bool = False
@@ -108,12 +111,16 @@ def load_settings(
     merged = {name: value for name, value in merged.items() if value}
     if stdin_is_terminal is None:
         stdin_is_terminal = bool(sys.stdin) and sys.stdin.isatty()
-    home = Path(merged.get("LLMFLOWLAB_HOME") or folder).expanduser()
+    named = merged.get("LLMFLOWLAB_HOME")
+    home = Path(named).expanduser() if named else _default_home(folder)
     if home.exists() and not home.is_dir():
         raise InputError(f"LLMFLOWLAB_HOME is {str(home)!r}, which is a file; name a folder.")
     return Settings(
         home=home.resolve(),
         environment=merged,
+        home_note=None
+        if named or home == folder
+        else f"{folder} cannot be written, so everything is kept in {home}; LLMFLOWLAB_HOME names another.",
         plain=_flag(merged, "LLMFLOWLAB_PLAIN")
         or merged.get("TERM") == "dumb"
         or not stdin_is_terminal,
@@ -129,6 +136,20 @@ def load_settings(
         delivery_timeout=_number(merged, "LLMFLOWLAB_DELIVERY_TIMEOUT", 15.0),
         concurrency=int(_number(merged, "LLMFLOWLAB_CONCURRENCY", 8)),
     )
+
+
+def _default_home(folder: Path) -> Path:
+    """Return the current folder; the platform's own for data where that cannot become a home.
+
+    A home, and a checkout, are taken as they are: what was kept there must not seem to be lost.
+    """
+    kept = any((folder / name).exists() for name in (".llmflowlab", "mlflow.db"))
+    if kept or checkout() is not None or os.access(folder, os.W_OK | os.X_OK):
+        return folder
+    # Imported here: hardly anybody starts in a folder that cannot be written.
+    from platformdirs import user_data_path
+
+    return user_data_path("llmflowlab", appauthor=False)
 
 
 def _read_dotenv(file: Path) -> dict[str, str]:

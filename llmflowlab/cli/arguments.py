@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any, NoReturn
 
 from llmflowlab import __version__
 from llmflowlab.cli.commands import COMMANDS, Command
+from llmflowlab.cli.options import meant
 from llmflowlab.errors import InputError
+from llmflowlab.program import program_name
 
 __all__ = ["add_command", "build_parser", "parse"]
 
@@ -33,29 +37,64 @@ class _Parser(argparse.ArgumentParser):
         if self.declare is not None:
             declare, self.declare = self.declare, None
             declare(self)
-        return super().parse_known_args(args, namespace)
+        found, unknown = super().parse_known_args(args, namespace)
+        if "--config" in self._option_string_actions and found.config is not None:
+            from llmflowlab.cli.evaluate.config_file import with_config
+
+            found = with_config(self, args, found.config)
+        return found, unknown
 
     def error(self, message: str) -> NoReturn:
-        # argparse speaks of "argument COMMAND: invalid choice: 'x' (choose from ...)".
-        message = message.removeprefix("argument COMMAND: ")
+        wrong = _CHOICE.fullmatch(message)
+        if wrong is not None:
+            message = wrong["said"].removeprefix("argument COMMAND: invalid choice: ")
+            if message != wrong["said"]:
+                message = f"there is no command {message}"
+            message += meant(wrong["typed"], re.findall(r"[^\s,']+", wrong["known"]))
         raise InputError(f"{message}; see `{self.prog} --help`.")
 
+    def refuse(self, unknown: Sequence[str]) -> NoReturn:
+        """Say that there are no such options.
 
-def build_parser() -> argparse.ArgumentParser:
-    """Build the parser; a command's options join it when that command is met."""
-    parser = _Parser(
-        prog="main.py",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+        Raises:
+            InputError: It says so.
+        """
+        guess = meant(unknown[0].partition("=")[0], self._option_string_actions)
+        self.error(f"unrecognized arguments: {' '.join(unknown)}{guess}")
+
+
+class _Program(_Parser):
+    def format_help(self) -> str:
+        """List the commands under their headings, which argparse cannot."""
+        width = max(len(name) for name in (*COMMANDS, "--version")) + 2
+        parts = [self.format_usage(), f"{_DESCRIPTION}\n"]
+        for group, commands in groupby(COMMANDS.values(), key=lambda command: command.group):
+            lines = [f"  {command.name:<{width}}{command.help}\n" for command in commands]
+            parts.append(f"{group}:\n{''.join(lines)}")
+        parts.append(
+            f"options:\n  {'--help':<{width}}of the program, or after a command of that\n"
+            f"  {'--version':<{width}}which one this is\n"
+        )
+        return "\n".join([*parts, f"{_EPILOG}\n"])
+
+
+_CHOICE = re.compile(
+    r"(?P<said>.*invalid choice: '(?P<typed>.*)') \(choose from (?P<known>.*)\)", re.DOTALL
+)
+
+
+def build_parser(*, whole: bool = False, name: str | None = None) -> _Parser:
+    """Build the parser; a command's options join it when that command is met, if not all are wanted."""
+    parser = _Program(prog=name or program_name(), allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"LLMFlowLab {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for command in COMMANDS.values():
-        made = add_command(commands, command.name, command.help)
+        made = add_command(commands, command.name, command.help, command.examples)
         assert isinstance(made, _Parser)
-        made.declare = _declaring(command)
+        if whole:
+            command.load().declare_options(made)
+        else:
+            made.declare = _declaring(command)
     return parser
 
 
@@ -64,11 +103,17 @@ def _declaring(command: Command) -> Callable[[argparse.ArgumentParser], None]:
 
 
 def add_command(
-    commands: argparse._SubParsersAction[Any], name: str, text: str
+    commands: argparse._SubParsersAction[Any], name: str, text: str, examples: Sequence[str] = ()
 ) -> argparse.ArgumentParser:
     """Add a command, or an action of one, with the line that help says of it."""
+    shown = "".join(f"\n  {program_name()} {example}" for example in examples)
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=f"examples:{shown}" if examples else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     return parser
 
@@ -82,4 +127,18 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     for argument in argv:
         if any("\ud800" <= character <= "\udfff" for character in argument):
             raise InputError("An argument is not valid UTF-8 text; give it in UTF-8.")
-    return build_parser().parse_args(list(argv))
+    parser = build_parser()
+    arguments: argparse.Namespace
+    arguments, unknown = parser.parse_known_args(list(argv))
+    if unknown:
+        _named(parser, arguments).refuse(unknown)
+    return arguments
+
+
+def _named(parser: _Parser, arguments: argparse.Namespace) -> _Parser:
+    """Return the parser of the command, or of its action, that was typed."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            inner = action.choices.get(getattr(arguments, action.dest) or "")
+            return parser if inner is None else _named(inner, arguments)
+    return parser

@@ -43,12 +43,21 @@ class Command:
     help: str
     path: str
     """Dotted name of its module, below `llmflowlab.cli`."""
+    group: str = "more"
+    """Under which heading help lists it, beside its neighbours."""
+    examples: tuple[str, ...] = ()
+    """Lines that can be typed after the program's name."""
 
     def load(self) -> CommandModule:
         """Import its module."""
         module = importlib.import_module(f"llmflowlab.cli.{self.path}")
         return cast("CommandModule", module)
 
+
+_ASK = "ask models"
+_PAST = "look again at what was evaluated"
+_THINGS = "questions and models"
+_LAB = "the lab itself"
 
 COMMANDS: dict[str, Command] = {
     command.name: command
@@ -57,64 +66,122 @@ COMMANDS: dict[str, Command] = {
             "chat",
             "talk with a model; without --message, one prompt per line",
             "chat.chat_command",
+            _ASK,
+            ("chat --model gemini", 'chat --model guide --message "What is a token?" --json'),
         ),
         Command(
             "evaluate",
             "ask models questions with known answers and compare",
             "evaluate.evaluate_command",
+            _ASK,
+            (
+                "evaluate --model gemini --model ollama:llama3.2 --sample 30 --budget 1",
+                "evaluate --model gemini --scorer exact_match --fail-under exact_match=0.8",
+            ),
         ),
         Command(
             "plan",
             "how many questions it takes to see a difference, and the cost",
             "evaluate.plan_command",
-        ),
-        Command("info", "what past sessions and evaluations say about each model", "info_command"),
-        Command(
-            "models", "list the models that can be reached, with their prices", "models_command"
-        ),
-        Command(
-            "doctor", "check everything the lab stands on; say what is missing", "doctor_command"
+            _ASK,
+            (
+                "plan --model gemini --model ollama:llama3.2 --difference 0.05",
+                "plan --model openai:gpt-4.1-mini --data questions.csv --json",
+            ),
         ),
         Command(
-            "cache",
-            "what is kept of evaluations; --clear forgets it",
-            "evaluate.cache_command",
-        ),
-        Command(
-            "adjust",
-            "change an evaluation that is running elsewhere",
-            "evaluate.adjust_command",
-        ),
-        Command(
-            "repair",
-            "deliver an evaluation to MLflow again; asks no model",
-            "evaluate.repair_command",
+            "info",
+            "what past sessions and evaluations say about each model",
+            "info_command",
+            _PAST,
+            ("info", "info --provider gemini --json"),
         ),
         Command(
             "report",
             "write an evaluation's files again, plots included",
             "evaluate.report_command",
+            _PAST,
+            ("report EVALUATION_ID", "report RUN_ID --output reports"),
         ),
         Command(
             "diff",
             "which rows got better or worse between two evaluations",
             "evaluate.diff_command",
+            _PAST,
+            ("diff EVALUATION_ID EVALUATION_ID:2", "diff RUN_ID RUN_ID --scorer contains"),
         ),
         Command(
             "verify",
             "recompute every figure of a run from MLflow's traces",
             "evaluate.verify_command",
+            _PAST,
+            ("verify RUN_ID", "verify EVALUATION_ID --json"),
+        ),
+        Command(
+            "repair",
+            "deliver an evaluation to MLflow again; asks no model",
+            "evaluate.repair_command",
+            _PAST,
+            ("repair EVALUATION_ID", "repair RUN_ID --json"),
+        ),
+        Command(
+            "adjust",
+            "change an evaluation that is running elsewhere",
+            "evaluate.adjust_command",
+            _PAST,
+            ("adjust EVALUATION_ID --concurrency 20", "adjust EVALUATION_ID --budget 5"),
+        ),
+        Command(
+            "cache",
+            "what is kept of evaluations; --clear forgets it",
+            "evaluate.cache_command",
+            _PAST,
+            ("cache", "cache --clear EVALUATION_ID --yes"),
         ),
         Command(
             "data",
             "check, sample, split, convert and register benchmark files",
             "data_command",
+            _THINGS,
+            ("data check questions.csv --strict", "data sample questions.csv -n 30 -o thirty.csv"),
+        ),
+        Command(
+            "models",
+            "list the models that can be reached, with their prices",
+            "models_command",
+            _THINGS,
+            ("models", "models --json"),
         ),
         Command(
             "registry",
             "model versions: compare, check, promote, serve",
             "registry.registry_command",
+            _THINGS,
+            (
+                "registry list",
+                "registry promote llm_gemini_chat@staging --benchmark questions.csv",
+            ),
         ),
-        Command("ui", "open MLflow's pages on the lab's store", "mlflow_ui"),
+        Command(
+            "doctor",
+            "check everything the lab stands on; say what is missing",
+            "doctor_command",
+            _LAB,
+            ("doctor", "doctor --strict --json"),
+        ),
+        Command(
+            "ui",
+            "open MLflow's pages on the lab's store",
+            "mlflow_ui",
+            _LAB,
+            ("ui", "ui --port 8080 --no-browser"),
+        ),
+        Command(
+            "completion",
+            "the script with which a shell completes commands and options",
+            "completion_command",
+            _LAB,
+            ("completion bash", "completion fish --json"),
+        ),
     )
 }

@@ -15,12 +15,14 @@ from llmflowlab.cli.output import give
 from llmflowlab.cli.ui.screen import Table, Tone
 from llmflowlab.errors import ExitCode
 from llmflowlab.lab.benchmark_files import (
+    Sampled,
     check_file,
     convert_file,
     register_file,
     sample_file,
     split_file,
 )
+from llmflowlab.program import program_name
 
 if TYPE_CHECKING:
     import argparse
@@ -131,7 +133,11 @@ def _sample(app: App, arguments: argparse.Namespace) -> int:
         force=arguments.force,
         on_notice=app.screen.note,
     )
-    app.screen.say(f"{drawn.file}: {drawn.rows:,} of {plural(drawn.of, 'row')}")
+    give(
+        arguments.json,
+        lambda: _part(drawn),
+        lambda: app.screen.say(f"{drawn.file}: {drawn.rows:,} of {plural(drawn.of, 'row')}"),
+    )
     return ExitCode.DONE
 
 
@@ -146,9 +152,17 @@ def _split(app: App, arguments: argparse.Namespace) -> int:
         force=arguments.force,
         on_notice=app.screen.note,
     )
-    for part in parts:
-        app.screen.say(f"{part.file}: {plural(part.rows, 'row')} ({part.rows / part.of:.1%})")
+
+    def words() -> None:
+        for part in parts:
+            app.screen.say(f"{part.file}: {plural(part.rows, 'row')} ({part.rows / part.of:.1%})")
+
+    give(arguments.json, lambda: {"files": [_part(part) for part in parts]}, words)
     return ExitCode.DONE
+
+
+def _part(drawn: Sampled) -> dict[str, object]:
+    return {"file": str(drawn.file), "rows": drawn.rows, "of": drawn.of}
 
 
 def _convert(app: App, arguments: argparse.Namespace) -> int:
@@ -158,7 +172,16 @@ def _convert(app: App, arguments: argparse.Namespace) -> int:
         force=arguments.force,
         on_notice=app.screen.note,
     )
-    app.screen.say(f"{made.file}: {plural(made.rows, 'row')}, every text as it was")
+    give(
+        arguments.json,
+        lambda: {
+            "file": str(made.file),
+            "rows": made.rows,
+            "spread": {column: list(into) for column, into in made.spread.items()},
+            "formulas": made.formulas,
+        },
+        lambda: app.screen.say(f"{made.file}: {plural(made.rows, 'row')}, every text as it was"),
+    )
     for column, into in made.spread.items():
         app.screen.note(f"Several answers of {column!r} stand in the columns {', '.join(into)}.")
     if made.formulas:
@@ -205,7 +228,9 @@ def _show_registered(app: App, entries: Sequence[RegisteredDataset]) -> None:
     from datetime import datetime
 
     if not entries:
-        app.screen.note("No dataset is registered; `data register FILE` registers one.")
+        app.screen.note(
+            f"No dataset is registered; `{program_name()} data register FILE` registers one."
+        )
         return
 
     def when(milliseconds: int | None) -> str | None:

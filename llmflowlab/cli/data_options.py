@@ -21,7 +21,6 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--skip-bad", action="store_true", help="look only at the rows that can be used"
     )
-    add_json(check)
     sample = add_command(actions, "sample", "draw rows, the same for the same seed")
     sample.add_argument("-n", type=int, required=True, metavar="N", help="how many rows")
     split = add_command(actions, "split", "divide rows; near duplicates stay together")
@@ -31,9 +30,9 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
     convert = add_command(actions, "convert", "write a file in another format, every text as it is")
     register = add_command(actions, "register", "keep a version of a benchmark in MLflow")
     register.add_argument("--name", metavar="NAME", help="default: the file's name")
-    add_json(register)
     for action in (check, sample, split, convert, register):
         action.add_argument("file", metavar="FILE")
+        add_json(action)
     convert.add_argument(
         "target", metavar="OUT", help="ends in .csv, .tsv, .jsonl, .json, .parquet"
     )

@@ -62,6 +62,8 @@ def run_menu(app: App) -> None:
         KeyboardInterrupt: Ctrl-C was pressed in the menu itself.
     """
     app.screen.say(f"LLMFlowLab {__version__}", tone="heading")
+    if app.settings.home_note is not None:
+        app.screen.note(app.settings.home_note)
     status = ProviderStatus(app.lab.checks)
     app.warm_up()
     while True:

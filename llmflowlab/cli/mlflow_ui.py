@@ -16,6 +16,7 @@ from types import FrameType
 
 from llmflowlab.cli import options
 from llmflowlab.cli.context import App
+from llmflowlab.cli.output import give
 from llmflowlab.errors import ConfigurationError, ExitCode
 
 __all__ = ["declare_options", "free_port", "open_pages", "run_command", "server_arguments"]
@@ -35,28 +36,37 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-browser", action="store_true", help="only say the address, open no browser"
     )
+    options.add_json(parser)
 
 
 def run_command(app: App, arguments: argparse.Namespace) -> int:
     """Carry the command out; returns the exit code."""
-    return open_pages(app, port=arguments.port, browser=not arguments.no_browser)
+    return open_pages(
+        app, port=arguments.port, browser=not arguments.no_browser, as_json=arguments.json
+    )
 
 
-def open_pages(app: App, *, port: int = 5000, browser: bool = True) -> int:
+def open_pages(app: App, *, port: int = 5000, browser: bool = True, as_json: bool = False) -> int:
     """Start MLflow's server on this machine only, until Ctrl-C.
 
     Args:
         app: Where it is said.
         port: The first port to try.
         browser: Open the pages, where there is a person.
+        as_json: Give the address as a document, for a script.
 
     Raises:
         ConfigurationError: No port is free, or the server did not start.
     """
     uri = app.settings.tracking_uri
     if uri.startswith(("http://", "https://")):
-        app.screen.say(
-            f"The lab's runs are on a tracking server; open {app.lab.store_address} in a browser."
+        there = app.lab.store_address
+        give(
+            as_json,
+            lambda: {"address": there, "started": False},
+            lambda: app.screen.say(
+                f"The lab's runs are on a tracking server; open {there} in a browser."
+            ),
         )
         return ExitCode.DONE
     chosen = free_port(port)
@@ -85,8 +95,12 @@ def open_pages(app: App, *, port: int = 5000, browser: bool = True) -> int:
     try:
         if _answers(server, chosen):
             address = f"http://127.0.0.1:{chosen}"
-            app.screen.say(f"ready: MLflow at {address} (Ctrl-C ends it)")
-            if browser and not app.screen.plain:
+            give(
+                as_json,
+                lambda: {"address": address, "started": True},
+                lambda: app.screen.say(f"ready: MLflow at {address} (Ctrl-C ends it)"),
+            )
+            if browser and not as_json and not app.screen.plain:
                 webbrowser.open(address)
         code = server.wait()
     except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ __all__ = [
     "argument",
     "concurrency",
     "margin",
+    "meant",
     "parameter",
     "port",
     "power",
@@ -220,3 +221,12 @@ def read_mapping(pairs: Sequence[str]) -> Mapping[str, str]:
             raise InputError(f"--map {pair!r} is not ROLE=COLUMN, as in question=Frage.")
         mapping[role.strip()] = column
     return mapping
+
+
+def meant(typed: str, known: Iterable[str]) -> str:
+    """Return " (did you mean ...?)" where something known is close to what was typed; else nothing."""
+    # Imported here: hardly anybody mistypes.
+    from difflib import get_close_matches
+
+    close = get_close_matches(typed, list(known), n=1, cutoff=0.7)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -79,7 +79,7 @@ def refusal(bad: tuple[BadRow, ...], file: str) -> DatasetError:
         listed = "; ".join(f"{one.where}: {one.reason.rstrip('.')}" for one in others[:_LISTED])
         more = f"; and {len(others) - _LISTED:,} more" if len(others) > _LISTED else ""
         reason += f" Also {listed}{more}."
-    reason += f" (evaluate --skip-bad goes on without {'them' if others else 'it'}.)"
+    reason += f" (--skip-bad goes on without {'them' if others else 'it'}.)"
     return DatasetError(reason, file=file, line=first.line)
 
 

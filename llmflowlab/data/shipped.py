@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from llmflowlab.program import checkout
+
 __all__ = ["shipped_benchmark"]
 
 
@@ -17,7 +19,7 @@ def shipped_benchmark() -> Path | None:
     packaged = here.with_name("benchmark.csv")
     if packaged.is_file():
         return packaged
-    root = here.parents[2]
-    checkout = root / "benchmark.csv"
-    # In an installation the root is site-packages, whose files are somebody else's.
-    return checkout if (root / "pyproject.toml").is_file() and checkout.is_file() else None
+    root = checkout()
+    if root is None or not (root / "benchmark.csv").is_file():
+        return None
+    return root / "benchmark.csv"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from llmflowlab.history.models import FEW_TURNS, ModelSummary
+from llmflowlab.program import program_name
 from llmflowlab.text.amounts import plural, seconds
 
 __all__ = ["advice"]
@@ -34,7 +35,7 @@ def _failures(model: ModelSummary) -> Iterator[str]:
     if model.failed_turns:
         yield (
             f"{model.reference}: {model.failed_turns} of {plural(model.turns, 'turn')} failed; "
-            "`doctor` checks the provider."
+            f"`{program_name()} doctor` checks the provider."
         )
 
 

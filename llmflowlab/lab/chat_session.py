@@ -13,6 +13,7 @@ from llmflowlab.asking.metering import Metering
 from llmflowlab.asking.paid import Asker, Paid
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import ContextTooLong, LabError, ProviderError
+from llmflowlab.files import require_home
 from llmflowlab.lab.chat_events import (
     AnswerView,
     ExchangesDropped,
@@ -63,6 +64,7 @@ class Chat:
 
     Raises:
         InputError: The person's own price file cannot be used.
+        HomeUnwritable: Nothing could be kept.
     """
 
     def __init__(
@@ -88,7 +90,9 @@ class Chat:
         self._start: SessionStart | None = None
         self._session_turns = 0
         self._continues: str | None = None
-        # Built here rather than after an answer, because a bad price file must not cost a turn.
+        # Done here rather than after an answer: neither a home that takes nothing nor a bad price file
+        # must cost a turn.
+        require_home(lab.settings)
         lab.build_text_room()
         self._prepare()
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, TypeAlias
 
 from llmflowlab.errors import LabError
+from llmflowlab.files import require_home
 from llmflowlab.lab.deliverer import on_the_way
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.factory import provider_class
 from llmflowlab.text.amounts import bytes_text, plural
 
-__all__ = ["Diagnosis", "State", "any_model_ready", "examine"]
+__all__ = ["Diagnosis", "State", "any_model_ready", "examine", "nothing_to_configure"]
 
 State: TypeAlias = Literal["ok", "note", "missing"]
 
@@ -51,6 +51,14 @@ def any_model_ready(checks: Iterable[Diagnosis]) -> bool:
     """Whether a model other than the guide can be talked with."""
     labels = {LABELS[name] for name in LABELS if provider_class(name).is_language_model}
     return any(check.name in labels and check.state == "ok" for check in checks)
+
+
+def nothing_to_configure(checks: Sequence[Diagnosis]) -> bool:
+    """Whether a model can be talked with and nothing else is missing; one provider is enough."""
+    providers = set(LABELS.values())
+    return any_model_ready(checks) and not any(
+        check.state == "missing" for check in checks if check.name not in providers
+    )
 
 
 def examine(lab: Lab) -> Iterator[Diagnosis]:
@@ -144,19 +152,10 @@ def _prices(lab: Lab) -> Diagnosis:
 
 
 def _home(lab: Lab) -> Diagnosis:
-    home = lab.settings.home
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=home):
-            pass
-    except OSError as exc:
-        return Diagnosis(
-            name="Home folder",
-            state="missing",
-            text=f"{home} cannot be written ({exc.strerror})",
-            remedy="Set LLMFLOWLAB_HOME to a folder of yours.",
-        )
-    return Diagnosis(name="Home folder", state="ok", text=str(home))
+    require_home(lab.settings)
+    return Diagnosis(
+        name="Home folder", state="ok", text=str(lab.settings.home), remedy=lab.settings.home_note
+    )
 
 
 def _space(lab: Lab) -> Diagnosis:

@@ -37,6 +37,7 @@ from llmflowlab.evaluation.run.scorer_choice import (
 )
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.steering import Steering, known_budget
+from llmflowlab.files import require_home
 from llmflowlab.lab.candidates import candidates_of
 from llmflowlab.lab.early_decision import refuse_decided, refuse_undecidable
 from llmflowlab.lab.evaluation_request import EvaluationRequest
@@ -109,7 +110,9 @@ def prepare(
     Raises:
         InputError: A file, model, scorer or number cannot be used.
         NotConfigured: A provider lacks its key, address or package.
+        HomeUnwritable: Nothing could be kept.
     """
+    require_home(lab.settings)
     ledger = lab.ledger()
     recorder = None
     try:

@@ -24,6 +24,7 @@ def serve_version(
     port: int,
     every: float,
     tell: Callable[[str], None],
+    ready: Callable[[str, str], None],
 ) -> None:
     """Answer `/invocations` with a version until Ctrl-C.
 
@@ -34,6 +35,7 @@ def serve_version(
         port: Likewise.
         every: Seconds between two looks at the alias.
         tell: Hears what happens, in sentences.
+        ready: Hears once which version answers, and at which address.
 
     Raises:
         InputError: There is no such version, or the port is taken.
@@ -46,7 +48,7 @@ def serve_version(
         version = find_version(store, wanted)
         _require_configured(lab, model_config_of(store, version)["config"])
         tell(f"Loading {version.reference} ...")
-        serve(lab.settings, wanted, version, listening, every=every, tell=tell)
+        serve(lab.settings, wanted, version, listening, every=every, tell=tell, ready=ready)
 
 
 def _require_configured(lab: Lab, config: dict[str, Any]) -> None:

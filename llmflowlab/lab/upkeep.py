@@ -20,6 +20,7 @@ from llmflowlab.evaluation.run.ledger_upkeep import (
 )
 from llmflowlab.evaluation.run.steering import Adjustment, ask_for
 from llmflowlab.lab.lab import Lab
+from llmflowlab.program import program_name
 
 if TYPE_CHECKING:
     from llmflowlab.evaluation.run.verify import FigureCheck
@@ -78,7 +79,9 @@ def named_evaluations(lab: Lab, what: str) -> list[KeptEvaluation]:
         kept = kept_evaluations(ledger)
     chosen = [entry for entry in kept if what in {"all", entry.stored.id}]
     if not chosen and what != "all":
-        raise InputError(f"There is no evaluation {what!r} here; `cache` lists those there are.")
+        raise InputError(
+            f"There is no evaluation {what!r} here; `{program_name()} cache` lists those there are."
+        )
     running = [entry.stored.id for entry in chosen if entry.state == "running"]
     if running:
         raise InputError(f"{running[0]} is running; stop it or wait for its end.")
@@ -150,7 +153,9 @@ def runs_of(lab: Lab, name: str) -> list[str] | None:
         return None
     runs: list[str] = found[0].runs.get("candidates") or []
     if not runs:
-        raise TrackingError(f"MLflow has no run of {name} yet; deliver it with: repair {name}")
+        raise TrackingError(
+            f"MLflow has no run of {name} yet; deliver it with: {program_name()} repair {name}"
+        )
     return runs
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from llmflowlab.errors import InputError
+from llmflowlab.program import program_name
 from llmflowlab.tracking.store import Store
 
 __all__ = ["RegisteredPrompt", "load_prompt"]
@@ -42,7 +43,7 @@ def load_prompt(store: Store, reference: str) -> RegisteredPrompt:
                 raise
     if found is None:
         raise InputError(
-            f"The prompt registry has no {reference!r}; MLflow's page lists the prompts (main.py ui)."
+            f"The prompt registry has no {reference!r}; MLflow's page lists the prompts ({program_name()} ui)."
         )
     if not isinstance(found.template, str):
         raise InputError(

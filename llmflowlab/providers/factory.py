@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
-from llmflowlab.errors import InputError
+from llmflowlab.errors import InputError, NotConfigured
+from llmflowlab.program import program_name
 from llmflowlab.providers.base import Provider
 from llmflowlab.settings import Settings
 
@@ -131,10 +132,16 @@ def build(reference: str | ModelReference, settings: Settings, *, settled: bool 
     parsed = parse_reference(reference) if isinstance(reference, str) else reference
     cls = provider_class(parsed.provider)
     model = parsed.model or default_model(cls, settings)
+    if model is None and cls.default_model_variable is not None:
+        raise NotConfigured(
+            f"{cls.display_name} has no default model: set {cls.default_model_variable}, or write "
+            f"{parsed.provider}:MODEL.",
+            provider=cls.name,
+        )
     if model is None:
         raise InputError(
             f"{cls.display_name} has no default model; write {parsed.provider}:MODEL "
-            f"(`python main.py models` lists them)."
+            f"(`{program_name()} models` lists them)."
         )
     provider = cls(model, settings)
     if settled:

@@ -23,6 +23,7 @@ from llmflowlab.errors import (
     UnknownModel,
 )
 from llmflowlab.loading import load
+from llmflowlab.program import program_name
 from llmflowlab.providers.base import Provider, require_requests_allowed
 from llmflowlab.providers.transport import (
     because,
@@ -147,7 +148,7 @@ class RemoteModel:
     def _mapped(self, exc: Exception, *, begun: bool) -> Exception:
         unreachable = (
             f"Nothing answers at {shown(self.address)}; start it with "
-            "`python main.py registry serve NAME@ALIAS`."
+            f"`{program_name()} registry serve NAME@ALIAS`."
         )
         return failure(exc, provider=self._provider, begun=begun, unreachable=unreachable) or exc
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import ConfigurationError, InputError, LabError, TrackingError
+from llmflowlab.program import program_name
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.registry import Version, VersionName, find_version
 from llmflowlab.tracking.store import child_environment, open_store
@@ -118,7 +119,7 @@ class ModelServer:
         late = f"did not answer within {seconds:g} s" if line is None and self.alive else "ended"
         raise TrackingError(
             f"{self.version.reference} cannot be served: its server {late}; "
-            f"`registry check {self.version.reference}` says more."
+            f"`{program_name()} registry check {self.version.reference}` says more."
         )
 
     @property
@@ -316,6 +317,7 @@ def serve(
     *,
     every: float,
     tell: Callable[[str], None],
+    ready: Callable[[str, str], None],
 ) -> None:
     """Serve until Ctrl-C or SIGTERM; requests under way are answered before it returns.
 
@@ -326,6 +328,7 @@ def serve(
         listening: The front's own socket.
         every: Seconds between two looks at the alias.
         tell: Told what happens, a sentence at a time, from whichever thread.
+        ready: Told once which version answers, and at which address.
 
     Raises:
         ConfigurationError: The model lacks a key or an address.
@@ -338,7 +341,7 @@ def serve(
     try:
         first.wait()
         host, port = listening.getsockname()[:2]
-        tell(f"{version.reference} answers at http://{host}:{port}/invocations; Ctrl-C ends it.")
+        ready(version.reference, f"http://{host}:{port}/invocations")
         config = uvicorn.Config(
             front.app(), log_level="error", access_log=False, timeout_graceful_shutdown=30
         )

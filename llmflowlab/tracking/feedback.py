@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import TrackingError
+from llmflowlab.program import program_name
 from llmflowlab.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def write_feedback(store: Store, person: str, given: Sequence[HumanFeedback]) ->
     lacking = sum(feedback.trace_id not in held for feedback in given)
     if lacking:
         raise TrackingError(
-            f"{lacking} of the judged answers are not in MLflow; deliver the evaluation with `repair`, "
-            "then import the sheet again."
+            f"{lacking} of the judged answers are not in MLflow; deliver the evaluation with "
+            f"`{program_name()} repair`, then import the sheet again."
         )
     counts = {"new": 0, "changed": 0, "as_before": 0}
     source = AssessmentSource(source_type="HUMAN", source_id=person)

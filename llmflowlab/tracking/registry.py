@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.messages import Parameters
+from llmflowlab.program import program_name
 from llmflowlab.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -165,7 +166,9 @@ def list_models(store: Store, name: str | None = None) -> list[RegisteredModel]:
         found = _all(lambda token: store.client.search_registered_models(None, _PAGE, None, token))
         models = [model for model in found if name is None or model.name == name]
         if name is not None and not models:
-            raise InputError(f"There is no registered model {name!r}; `registry list` shows all.")
+            raise InputError(
+                f"There is no registered model {name!r}; `{program_name()} registry list` shows all."
+            )
         return [_model(store, model) for model in sorted(models, key=lambda m: str(m.name))]
 
 
@@ -190,7 +193,8 @@ def find_version(store: Store, wanted: VersionName) -> Version:
             if exc.error_code not in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
                 raise
             raise InputError(
-                f"There is no model version {wanted}; `registry list` shows those there are."
+                f"There is no model version {wanted}; `{program_name()} registry list` shows those "
+                "there are."
             ) from exc
     return _version(found, aliases)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.files import exclusive
+from llmflowlab.program import program_name
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.model_files import write_model
 from llmflowlab.tracking.model_package import ModelPackage
@@ -255,7 +256,8 @@ def set_alias(settings: Settings, store: Store, version: Version, alias: str) ->
     if alias == CHAMPION:
         raise InputError(
             "Alias champion moves by evidence only: "
-            f"registry promote {version.reference} --benchmark FILE, or registry rollback."
+            f"{program_name()} registry promote {version.reference} --benchmark FILE, or "
+            f"{program_name()} registry rollback {version.name}."
         )
     with exclusive(settings, _LOCK, patience=_PATIENCE):
         return _move(store, version.name, alias, version.version, "set by hand")
@@ -387,7 +389,7 @@ def _holder(store: Store, name: str, alias: str) -> Version | None:
             if exc.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             raise InputError(
-                f"There is no registered model {name!r}; `registry list` shows all."
+                f"There is no registered model {name!r}; `{program_name()} registry list` shows all."
             ) from exc
     if alias not in aliases:
         return None

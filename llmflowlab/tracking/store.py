@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llmflowlab.errors import TrackingError
-from llmflowlab.files import exclusive
+from llmflowlab.files import exclusive, require_home
 from llmflowlab.loading import load
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.store_errors import StoreBusy, safe_uri, translate, unreachable
@@ -200,8 +200,8 @@ def open_store(settings: Settings) -> Store:
         file = sqlite_path(settings.tracking_uri)
         if file is None:
             return Store(settings)
+        require_home(settings)
         try:
-            settings.home.mkdir(parents=True, exist_ok=True)
             # Two processes that both make the tables of a fresh database disturb each other.
             with exclusive(settings, "mlflow.db", patience=60.0):
                 return _opened(settings, file)

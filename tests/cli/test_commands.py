@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 import llmflowlab
-from llmflowlab.cli import options
+from llmflowlab.cli import main, options
+from llmflowlab.cli.arguments import build_parser, parse
 from llmflowlab.cli.commands import COMMANDS
 from llmflowlab.cli.output import print_json
 
@@ -74,3 +77,46 @@ def test_a_reader_takes_what_fits_and_says_what_does_not(
 def test_nan_is_no_json() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         print_json({"x": float("nan")})
+
+
+def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Yield the parser of every command, and of every action of one."""
+    inner = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    for action in inner:
+        for sub in action.choices.values():
+            yield from leaves(sub)
+    if not inner:
+        yield parser
+
+
+LEAVES = [pytest.param(leaf, id=leaf.prog) for leaf in leaves(build_parser(whole=True))]
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_every_command_takes_json(leaf: argparse.ArgumentParser) -> None:
+    assert "--json" in leaf.format_help()
+
+
+def test_help_lists_every_command_once_under_a_heading(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for command in COMMANDS.values():
+        assert f"{command.group}:" in lines
+        assert [line.split(maxsplit=1) for line in lines].count([command.name, command.help]) == 1
+    # A heading that came twice would part a group.
+    assert len({line for line in lines if line.endswith(":")}) == sum(
+        line.endswith(":") for line in lines
+    )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_s_help_has_two_examples_that_can_be_typed(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name, "--help"]) == 0
+    shown = capsys.readouterr().out.partition("\nexamples:\n")[2].splitlines()
+    assert len(shown) == 2
+    for line in shown:
+        assert line.startswith(f"  python main.py {name}")
+        assert len(line) <= 90
+        assert parse(shlex.split(line)[2:]).command == name

@@ -70,6 +70,20 @@ def test_strict_is_a_gate(file, capsys):
     assert "Nothing was found." in capsys.readouterr().out
 
 
+def test_what_was_written_is_a_document_for_a_script(file, tmp_path, capsys):
+    def said(*arguments):
+        capsys.readouterr()
+        assert main(["data", *arguments, "--json"]) == ExitCode.DONE
+        return json.loads(capsys.readouterr().out)
+
+    drawn = said("sample", str(file), "-n", "2", "-o", "two.jsonl")
+    assert (drawn["file"], drawn["rows"]) == ("two.jsonl", 2)
+    split = said("split", str(file), "--into", "a=0.5,b=0.5", "-o", "parts")["files"]
+    assert sum(part["rows"] for part in split) == drawn["of"] == split[0]["of"]
+    made = said("convert", str(file), "q.parquet")
+    assert made == {"file": "q.parquet", "rows": drawn["of"], "spread": {}, "formulas": 0}
+
+
 def test_sample_split_and_convert_write_files(file, tmp_path):
     assert main(["data", "sample", str(file), "-n", "2", "-o", "two.jsonl"]) == ExitCode.DONE
     assert len((tmp_path / "two.jsonl").read_text("utf-8").splitlines()) == 2

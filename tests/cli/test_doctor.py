@@ -77,6 +77,21 @@ def test_json_is_one_document(
     assert {"Python", "Packages", "Home folder", "Disk space", "Tracking"} <= set(by_name)
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_strict_ends_with_3_until_nothing_is_left_to_configure(
+    settings: Settings, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    assert show_checks(FakeApp(settings), as_json=as_json, strict=True) == 3
+    assert show_checks(ready(settings), as_json=as_json, strict=True) == 0
+    settings.prices_file.write_text("{", encoding="utf-8")
+    assert show_checks(ready(settings), as_json=as_json) == 0
+    capsys.readouterr()
+    assert show_checks(ready(settings), as_json=as_json, strict=True) == 3
+    if as_json:
+        document = json.loads(capsys.readouterr().out)
+        assert (document["usable"], document["configured"]) == (True, False)
+
+
 def test_sessions_that_are_not_delivered_are_counted(settings: Settings) -> None:
     settings.journals_dir.mkdir(parents=True)
     for number in range(2):
@@ -99,8 +114,7 @@ def test_a_home_that_cannot_be_made_is_found(tmp_path: Path) -> None:
     )
     check = checked(FakeApp(settings), "Home folder")
     assert check.state == "missing"
-    assert check.remedy is not None
-    assert "LLMFLOWLAB_HOME" in check.remedy
+    assert "LLMFLOWLAB_HOME" in check.text
 
 
 def test_little_space_is_noted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

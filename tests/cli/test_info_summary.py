@@ -139,7 +139,7 @@ def test_correctness_stands_for_quality_where_it_was_judged() -> None:
         pytest.param(
             [session(failed_turns=3)],
             [evaluation()],
-            "gemini:flash: 3 of 10 turns failed; `doctor` checks the provider.",
+            "gemini:flash: 3 of 10 turns failed; `python main.py doctor` checks the provider.",
             id="failures",
         ),
         pytest.param([session()], [], "Nothing was evaluated yet", id="no-evaluation"),

@@ -269,18 +269,21 @@ def test_a_tracking_server_is_only_pointed_at(
         cwd=settings.home,
         stdin_is_terminal=False,
     )
-    assert mlflow_ui.open_pages(FakeApp(remote), port=5000) == 0
-    said = capsys.readouterr().out
-    assert "lab.example:5000" in said
-    assert "secret" not in said
+    for as_json in (False, True):
+        assert mlflow_ui.open_pages(FakeApp(remote), port=5000, as_json=as_json) == 0
+        said = capsys.readouterr().out
+        assert "lab.example:5000" in said
+        assert "secret" not in said
+    assert json.loads(said)["started"] is False
 
 
-@pytest.mark.parametrize("code", [0, 1])
+@pytest.mark.parametrize(("code", "as_json"), [(0, False), (0, True), (1, False)])
 def test_the_server_gets_the_labs_store_and_its_end_is_told(
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     code: int,
+    as_json: bool,
 ) -> None:
     started: list[list[str]] = []
 
@@ -305,7 +308,7 @@ def test_the_server_gets_the_labs_store_and_its_end_is_told(
         with pytest.raises(ConfigurationError, match='ended with code 1: "MLflow says why"'):
             mlflow_ui.open_pages(FakeApp(settings), port=5000)
     else:
-        assert mlflow_ui.open_pages(FakeApp(settings), port=5000) == 0
+        assert mlflow_ui.open_pages(FakeApp(settings), port=5000, as_json=as_json) == 0
     (arguments,) = started
     store = arguments[arguments.index("--backend-store-uri") + 1]
     root = arguments[arguments.index("--default-artifact-root") + 1]
@@ -314,7 +317,10 @@ def test_the_server_gets_the_labs_store_and_its_end_is_told(
     assert arguments[arguments.index("--host") + 1] == "127.0.0.1"
     seen = capsys.readouterr()
     # Said when the port answers, and not before; the server's own words stay out of the terminal.
-    assert (f"ready: MLflow at http://127.0.0.1:{port} " in seen.out) is (code == 0)
+    if as_json:
+        assert json.loads(seen.out)["address"] == f"http://127.0.0.1:{port}"
+    else:
+        assert (f"ready: MLflow at http://127.0.0.1:{port} " in seen.out) is (code == 0)
     assert "MLflow says why" not in seen.out + seen.err
     assert "MLflow says why" in (settings.state_dir / "ui.log").read_text("utf-8")
 

@@ -100,8 +100,22 @@ def test_a_bad_setting_is_one_sentence(
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        pytest.param(["nonsense"], "invalid choice: 'nonsense'", id="unknown-command"),
-        pytest.param(["chat", "--nonsense"], "--nonsense", id="unknown-option"),
+        pytest.param(["nonsense"], "there is no command 'nonsense'; see", id="unknown-command"),
+        pytest.param(["evalute"], "'evalute' (did you mean evaluate?); see", id="command"),
+        pytest.param(["data", "chek", "x"], "'chek' (did you mean check?); see", id="action"),
+        pytest.param(["chat", "--nonsense"], "--nonsense; see", id="unknown-option"),
+        pytest.param(
+            ["evaluate", "--modell=x"],
+            "unrecognized arguments: --modell=x (did you mean --model?); "
+            "see `python main.py evaluate --help`.",
+            id="option",
+        ),
+        pytest.param(
+            ["data", "check", "x", "--strikt"],
+            "(did you mean --strict?); see `python main.py data check --help`.",
+            id="option-of-an-action",
+        ),
+        pytest.param(["evaluate", "--harness", "fsat"], "(did you mean fast?)", id="choice"),
         pytest.param(["chat", "--temperature", "3"], "from 0 to 2", id="out-of-range"),
         pytest.param(["chat", "--max-tokens", "x"], "a whole number", id="not-a-number"),
         pytest.param(["chat", "--message"], "expected one argument", id="missing-value"),
@@ -124,7 +138,7 @@ def test_bad_usage_is_one_line_and_code_2(
 @pytest.mark.parametrize("command", ["chat", "info", "models", "doctor", "ui"])
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert cli.main([command, "--help"]) == 0
-    assert f"usage: main.py {command}" in capsys.readouterr().out
+    assert f"usage: python main.py {command}" in capsys.readouterr().out
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

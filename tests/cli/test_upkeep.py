@@ -117,6 +117,16 @@ def test_a_deleted_trace_is_noticed_and_delivered_again(
     assert shown[1] == f"table:one: 4 of 4 answers with their scores, run {run_id}"
     assert victim in {trace.info.trace_id for trace in traces(mlflow_home, run_id)}
     assert main(["verify", run_id]) == 0
+    capsys.readouterr()
+    assert main(["repair", run_id, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["delivered"], document["problems"]) == (True, [])
+    assert document["candidates"][0] == {
+        "model": "table:one",
+        "run_id": run_id,
+        "rows": 4,
+        "recorded": 4,
+    }
 
 
 def test_what_cannot_be_delivered_is_partial_still(
@@ -129,6 +139,19 @@ def test_what_cannot_be_delivered_is_partial_still(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     assert main(["repair", evaluation]) == 4
     assert "MLflow at http://127.0.0.1:9 does not answer." in capsys.readouterr().err
+
+
+def test_an_adjustment_is_a_document_for_a_script(
+    ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(ledger, tmp_path, FIRST)
+    with held(ledger, FIRST):
+        assert main(["adjust", FIRST, "--concurrency", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "evaluation_id": FIRST,
+        "concurrency": 3,
+        "budget_usd": None,
+    }
 
 
 @pytest.mark.parametrize("command", ["repair", "verify"])

@@ -468,7 +468,7 @@ def test_all_bad_rows_are_named_at_once(tmp_path: Path) -> None:
 
 
 def test_the_list_of_bad_rows_is_bounded(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"and 89 more. \(evaluate --skip-bad") as caught:
+    with pytest.raises(DatasetError, match=r"and 89 more. \(--skip-bad") as caught:
         load(tmp_path, "question,answer\n" + ",x\n" * 100, "d.csv")
     assert len(caught.value.message) < 1_000
 

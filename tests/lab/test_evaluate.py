@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import llmflowlab
+from llmflowlab import program
 from llmflowlab.data import shipped
 from llmflowlab.data.shipped import shipped_benchmark
 from llmflowlab.errors import InputError, TrackingError
@@ -92,6 +93,7 @@ def test_an_installation_has_its_benchmark_and_takes_nobody_elses(
     module = packages / "llmflowlab" / "data" / "shipped.py"
     module.parent.mkdir(parents=True)
     monkeypatch.setattr(shipped, "__file__", str(module))
+    monkeypatch.setattr(program, "__file__", str(packages / "llmflowlab" / "program.py"))
     (packages / "benchmark.csv").write_text("somebody else's", encoding="utf-8")
     assert shipped_benchmark() is None
     module.with_name("benchmark.csv").write_text("question\nx\n", encoding="utf-8")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from llmflowlab.cli.context import App
-from llmflowlab.cli.formatting import dollars
-from llmflowlab.cli.options import concurrency, usd
+from llmflowlab.cli.formatting import dollars, number_or_none
+from llmflowlab.cli.options import add_json, concurrency, usd
+from llmflowlab.cli.output import give
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.lab.upkeep import Adjustment, adjust
 
@@ -20,6 +21,7 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
         "--concurrency", type=concurrency, metavar="N", help="calls in flight per model"
     )
     parser.add_argument("--budget", type=usd, metavar="USD", help="the new ceiling")
+    add_json(parser)
 
 
 def run_command(app: App, arguments: argparse.Namespace) -> int:
@@ -37,5 +39,15 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
         parts.append(f"concurrency {change.concurrency}")
     if change.budget is not None:
         parts.append(f"a budget of {dollars(change.budget)}")
-    app.screen.say(f"{arguments.evaluation} goes on with {' and '.join(parts)} in about a second.")
+    give(
+        arguments.json,
+        lambda: {
+            "evaluation_id": arguments.evaluation,
+            "concurrency": change.concurrency,
+            "budget_usd": number_or_none(change.budget),
+        },
+        lambda: app.screen.say(
+            f"{arguments.evaluation} goes on with {' and '.join(parts)} in about a second."
+        ),
+    )
     return ExitCode.DONE

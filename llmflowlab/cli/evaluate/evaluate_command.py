@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from contextlib import closing
+from pathlib import Path
 
 from llmflowlab.cli.context import App
+from llmflowlab.cli.evaluate.config_file import save_config
 from llmflowlab.cli.evaluate.evaluation_options import add_evaluation_options, evaluation_request
 from llmflowlab.cli.evaluate.gate_options import gate_request
 from llmflowlab.cli.evaluate.live_view import watched
@@ -22,10 +25,18 @@ from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.lab.evaluate import prepare
 from llmflowlab.lab.gate_checks import failure, write_gate_files
 from llmflowlab.lab.scorers import known_scorers
+from llmflowlab.program import program_name
 
 __all__ = ["declare_options", "exit_code", "run_command"]
 
-declare_options = add_evaluation_options
+
+def declare_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what can be typed."""
+    add_evaluation_options(parser)
+    parser.add_argument(
+        "--save-config", type=Path, metavar="FILE", help="write these options to an evaluation file"
+    )
+    parser.set_defaults(parser=parser)
 
 
 def run_command(app: App, arguments: argparse.Namespace) -> int:
@@ -42,6 +53,10 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
         _list_scorers(app, as_json=arguments.json)
         return ExitCode.DONE
     request = evaluation_request(arguments, gates)
+    if arguments.save_config is not None:
+        save_config(arguments.parser, arguments, arguments.save_config)
+        again = f"{program_name()} evaluate --config {shlex.quote(str(arguments.save_config))}"
+        app.screen.note(f"The options are saved; again with: {again}")
     with closing(prepare(app.lab, request, start_recorder=not arguments.dry_run)) as prepared:
         for remark in prepared.remarks:
             app.screen.note(remark)

@@ -23,13 +23,20 @@ from llmflowlab.errors import InputError
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.gate_checks import GateRequest
 from llmflowlab.messages import Parameters
+from llmflowlab.program import program_name
 
 __all__ = ["add_evaluation_options", "evaluation_request"]
 
 
 def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
     """Declare what describes an evaluation; `evaluate` and `plan` have it alike."""
-    add = parser.add_argument
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="an evaluation file (YAML): these options, one a line; what is typed beside it wins",
+    )
+    add = parser.add_argument_group("who answers").add_argument
     add("--model", action="append", default=[], metavar="REF", help="a candidate; may be repeated")
     add(
         "--answers",
@@ -39,20 +46,6 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         help="score the answers in this column of the data file, without asking; may be repeated",
     )
-    add(
-        "--data",
-        type=Path,
-        metavar="FILE",
-        help="CSV, JSON, Parquet or Excel; default: benchmark.csv",
-    )
-    add(
-        "--map",
-        action="append",
-        default=[],
-        metavar="ROLE=COLUMN",
-        help="which column is the question, expected, context, ... (question=Frage)",
-    )
-    add("--skip-bad", action="store_true", help="go on without the rows that cannot be used")
     add(
         "--system",
         action="append",
@@ -77,26 +70,21 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
             metavar=metavar(name),
             help=f"{name}; several make several candidates of each model",
         )
+    add = parser.add_argument_group("what is asked").add_argument
     add(
-        "--scorer",
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="CSV, JSON, Parquet or Excel; default: benchmark.csv",
+    )
+    add(
+        "--map",
         action="append",
         default=[],
-        metavar="NAME",
-        help="may be repeated; list shows all; KIND:option=value and NAME=KIND:... as well",
+        metavar="ROLE=COLUMN",
+        help="which column is the question, expected, context, ... (question=Frage)",
     )
-    add(
-        "--judge",
-        action="append",
-        default=[],
-        metavar="REF",
-        help="the model behind the judged scorers; several make a panel",
-    )
-    add("--judge-runs", type=whole, default=1, metavar="N", help="ask each judge N times")
-    add(
-        "--judge-combine",
-        choices=["majority", "mean"],
-        help="how several verdicts become one (default: majority of yes/no, mean of grades)",
-    )
+    add("--skip-bad", action="store_true", help="go on without the rows that cannot be used")
     add("--sample", type=whole, metavar="N", help="only N questions, drawn at random")
     add("--seed", type=int, default=0, metavar="N", help="of that draw (default 0)")
     add(
@@ -117,6 +105,28 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
         metavar="MARGIN",
         help="of two candidates: stop once one is shown to be better, or both to be within MARGIN",
     )
+    add = parser.add_argument_group("how it is scored").add_argument
+    add(
+        "--scorer",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="may be repeated; list shows all; KIND:option=value and NAME=KIND:... as well",
+    )
+    add(
+        "--judge",
+        action="append",
+        default=[],
+        metavar="REF",
+        help="the model behind the judged scorers; several make a panel",
+    )
+    add("--judge-runs", type=whole, default=1, metavar="N", help="ask each judge N times")
+    add(
+        "--judge-combine",
+        choices=["majority", "mean"],
+        help="how several verdicts become one (default: majority of yes/no, mean of grades)",
+    )
+    add = parser.add_argument_group("money and pace").add_argument
     add("--budget", type=usd, metavar="USD", help="never spend more, judges included")
     add(
         "--allow-unknown-cost",
@@ -129,13 +139,14 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="calls in flight per candidate (default 8)",
     )
+    add = parser.add_argument_group("what is kept").add_argument
     add("--resume", metavar="ID", help="go on with an evaluation; sends only what is missing")
     add("--fresh", action="store_true", help="reuse no earlier answers")
     add("--harness", choices=["fast", "mlflow"], default="fast", help="who writes the scores")
     add("--output", type=Path, metavar="DIR", help="folder for answers and report")
-    add_gate_options(parser)
-    add_sheet_options(parser)
-    add("--dry-run", action="store_true", help="say what it would take, and stop")
+    add_gate_options(parser.add_argument_group("gates, and files for CI"))
+    add_sheet_options(parser.add_argument_group("sheets for people"))
+    parser.add_argument("--dry-run", action="store_true", help="say what it would take, and stop")
     add_json(parser)
 
 
@@ -150,7 +161,7 @@ def evaluation_request(
     named = arguments.model or arguments.answers
     if not named and arguments.resume is None:
         raise InputError(
-            "Name at least one model: evaluate --model provider:model "
+            f"Name at least one model: {program_name()} evaluate --model provider:model "
             "(local and guide work without a key), or a column of given answers with --answers."
         )
     if named and arguments.resume is not None:

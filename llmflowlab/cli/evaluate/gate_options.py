@@ -18,7 +18,7 @@ from llmflowlab.lab.gate_checks import DEFAULT_MARGIN, GateRequest
 __all__ = ["add_gate_options", "gate_request"]
 
 
-def add_gate_options(parser: argparse.ArgumentParser) -> None:
+def add_gate_options(parser: argparse._ActionsContainer) -> None:
     """Declare the options of gates and of the files that CI systems read."""
     add = parser.add_argument
     add(

@@ -12,6 +12,7 @@ from llmflowlab.cli.output import give
 from llmflowlab.errors import ExitCode
 from llmflowlab.lab.report import Report, write_report
 from llmflowlab.lab.upkeep import evaluation_named
+from llmflowlab.program import program_name
 
 __all__ = ["declare_options", "run_command"]
 
@@ -52,5 +53,5 @@ def _show(app: App, report: Report) -> None:
     if not report.whole:
         app.screen.note(
             "Not every row was asked or scored; the report covers those that were. "
-            f"Go on with: evaluate --resume {report.evaluation_id}"
+            f"Go on with: {program_name()} evaluate --resume {report.evaluation_id}"
         )

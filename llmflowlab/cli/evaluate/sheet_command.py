@@ -20,11 +20,12 @@ from llmflowlab.lab.review_sheets import (
     export_sheet,
     import_sheet,
 )
+from llmflowlab.program import program_name
 
 __all__ = ["add_sheet_options", "run_sheet", "wants_sheet"]
 
 
-def add_sheet_options(parser: argparse.ArgumentParser) -> None:
+def add_sheet_options(parser: argparse._ActionsContainer) -> None:
     """Declare the options of sheets."""
     add = parser.add_argument
     add(
@@ -89,7 +90,7 @@ def _show_written(app: App, sheet: ExportedSheet) -> None:
     app.screen.say(f"{plural(sheet.answers, 'answer')} to judge: {sheet.file}")
     app.screen.say(
         "Fill the column verdict with yes or no (or 1 to 5), comment as you like, save as CSV, "
-        f"then: evaluate --import-sheet {sheet.file} --judge-name NAME"
+        f"then: {program_name()} evaluate --import-sheet {sheet.file} --judge-name NAME"
     )
 
 

@@ -20,6 +20,7 @@ from llmflowlab.evaluation.conclude.sizing import (
 )
 from llmflowlab.evaluation.run.estimate import Estimate
 from llmflowlab.evaluation.run.plan import EvaluationPlan
+from llmflowlab.program import program_name
 
 __all__ = ["describe_plan", "plan_document", "result_tables", "show_gates", "show_result"]
 
@@ -62,7 +63,7 @@ def describe_plan(plan: EvaluationPlan, figures: Estimate) -> list[str]:
         )
         lines.append(
             f"These {rows:,} questions can show differences from about {points:.0f} points "
-            "(`plan` reckons it out)."
+            f"(`{program_name()} plan` reckons it out)."
         )
     return lines
 
@@ -224,7 +225,7 @@ def show_result(screen: Screen, result: EvaluationResult) -> None:
     if result.problems:
         screen.warn(
             "MLflow does not hold all of it yet; nothing is lost. "
-            f"Deliver it with: evaluate --resume {result.plan.evaluation_id}"
+            f"Deliver it with: {program_name()} evaluate --resume {result.plan.evaluation_id}"
         )
 
 

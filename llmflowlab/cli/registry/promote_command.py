@@ -19,6 +19,7 @@ from llmflowlab.lab.promote import (
     find_contest,
     prepare_promotion,
 )
+from llmflowlab.program import program_name
 
 __all__ = ["run_command"]
 
@@ -99,7 +100,7 @@ def _say(app: App, promotion: Promotion, decision: Decision) -> None:
     reasons = "; ".join(decision.reasons)
     if decision.promoted:
         app.screen.say(f"{version.reference} is the champion now: {reasons}.", tone="good")
-        app.screen.note(f"`registry rollback {version.name}` takes it back.")
+        app.screen.note(f"`{program_name()} registry rollback {version.name}` takes it back.")
     else:
         stays = f"{champion.reference} stays the champion" if champion else "no champion yet"
         app.screen.warn(f"{version.reference} is not promoted, {stays}: {reasons}.")

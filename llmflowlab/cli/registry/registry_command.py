@@ -28,6 +28,7 @@ from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.lab.model_registry import RegisterRequest, Registry
 from llmflowlab.messages import Parameters
+from llmflowlab.program import program_name
 
 __all__ = ["declare_options", "run_command"]
 
@@ -178,7 +179,9 @@ _DESCRIBED = ("system", "prompt", "temperature", "top_p", "max_tokens", "seed")
 
 def _register(app: App, arguments: argparse.Namespace) -> int:
     if bool(arguments.runs) == (arguments.model is not None):
-        raise InputError("Name runs (registry register RUN_ID), or a model with --model REF.")
+        raise InputError(
+            f"Name runs ({program_name()} registry register RUN_ID), or a model with --model REF."
+        )
     if arguments.runs and any(getattr(arguments, name) is not None for name in _DESCRIBED):
         raise InputError("A run says itself what its candidate is; leave the other options out.")
     if arguments.system is not None and arguments.prompt is not None:
@@ -214,6 +217,11 @@ def _serve(app: App, arguments: argparse.Namespace) -> int:
         port=arguments.port,
         every=arguments.every,
         tell=app.screen.note,
+        ready=lambda version, address: give(
+            arguments.json,
+            lambda: {"version": version, "address": address},
+            lambda: app.screen.note(f"{version} answers at {address}; Ctrl-C ends it."),
+        ),
     )
     return ExitCode.DONE
 

@@ -25,10 +25,9 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
     """Declare the commands; without one the screen opens."""
     commands = parser.add_subparsers(dest="action", metavar="ACTION", title="actions")
 
-    def command(name: str, text: str, *, as_json: bool = True) -> argparse.ArgumentParser:
+    def command(name: str, text: str) -> argparse.ArgumentParser:
         made = add_command(commands, name, text)
-        if as_json:
-            add_json(made)
+        add_json(made)
         return made
 
     one = command("list", "models, versions, stages, aliases, and the evaluations behind each")
@@ -56,7 +55,7 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
         help="in a fresh environment with its own requirements; needs the package index",
     )
     _promote(command("promote", "make a version the champion if an evaluation bears it out"))
-    _serve(command("serve", "answer /invocations with a version, follow its alias", as_json=False))
+    _serve(command("serve", "answer /invocations with a version, follow its alias"))
     _batch(command("batch", "answer a file of requests with a version"))
 
 

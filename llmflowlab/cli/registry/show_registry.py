@@ -16,6 +16,7 @@ from llmflowlab.lab.model_registry import (
     Version,
     VersionDetail,
 )
+from llmflowlab.program import program_name
 
 __all__ = [
     "comparison_json",
@@ -236,7 +237,7 @@ def show_comparison(screen: Screen, first: VersionDetail, second: VersionDetail)
             numbers=frozenset({1, 2}),
             notes=(
                 "Means of their own evaluations, perhaps on different rows; "
-                "`registry promote` compares on the same.",
+                f"`{program_name()} registry promote` compares on the same.",
             ),
         )
     )

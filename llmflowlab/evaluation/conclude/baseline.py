@@ -21,6 +21,7 @@ from llmflowlab.evaluation.run.ledger import Ledger, StoredEvaluation
 from llmflowlab.evaluation.run.outcomes import Outcome
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.scorers.ranking import main_scorer
+from llmflowlab.program import program_name
 
 __all__ = ["Baseline", "Earlier", "Reference", "check_baseline", "earlier_baseline"]
 
@@ -97,7 +98,7 @@ def _find(ledger: Ledger, named: str) -> tuple[StoredEvaluation, int | None]:
             return stored, None
     raise InputError(
         f"--compare-to {named!r} is neither a run nor an evaluation of this home "
-        f"({ledger.path.parent}); `cache` lists them."
+        f"({ledger.path.parent}); `{program_name()} cache` lists them."
     )
 
 

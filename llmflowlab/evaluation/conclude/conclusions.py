@@ -9,6 +9,7 @@ from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationRe
 from llmflowlab.evaluation.conclude.verdicts import Comparison, Recommendation, Sequential
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scores import COVERAGE_FLOOR
+from llmflowlab.program import program_name
 from llmflowlab.statistics import Interval, PairedTest
 from llmflowlab.statistics.planning import rows_for_degrees, rows_for_yes_no
 from llmflowlab.text.money import dollars
@@ -104,7 +105,7 @@ def conclude(result: EvaluationResult) -> list[str]:
     if result.interrupted:
         sentences.append(
             "Interrupted: the figures cover what was answered until then. "
-            f"Go on with: evaluate --resume {result.plan.evaluation_id}"
+            f"Go on with: {program_name()} evaluate --resume {result.plan.evaluation_id}"
         )
     sentences += _judges(result)
     sentences += _coverage_warnings(result)

@@ -14,6 +14,7 @@ from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Outcome
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.evaluation.run.running import held
+from llmflowlab.program import program_name
 from llmflowlab.settings import Settings
 
 __all__ = ["evaluation_behind", "repair", "stored_result"]
@@ -44,7 +45,9 @@ def stored_result(ledger: Ledger, evaluation: str) -> EvaluationResult:
     plan = ledger.plan(evaluation)
     outcomes = [Outcome.from_json(values) for _, values in ledger.outcomes(evaluation)]
     if not outcomes:
-        raise InputError(f"No row of {evaluation} is finished yet; go on with evaluate --resume.")
+        raise InputError(
+            f"No row of {evaluation} is finished yet; go on with {program_name()} evaluate --resume {evaluation}."
+        )
     reused = [
         sum(1 for outcome in outcomes if outcome.reused and outcome.cell.candidate == index)
         for index in range(len(plan.candidates))

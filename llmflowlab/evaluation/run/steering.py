@@ -16,6 +16,7 @@ from llmflowlab.asking.budget import Budget
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.running import is_running
+from llmflowlab.program import program_name
 
 __all__ = ["Adjustment", "AdjustmentFollower", "Steering", "ask_for", "known_budget"]
 
@@ -131,7 +132,7 @@ def ask_for(ledger: Ledger, evaluation: str, wish: Adjustment) -> None:
     ledger.evaluation(evaluation)
     if not is_running(ledger, evaluation):
         raise InputError(
-            f"{evaluation} is not running; go on with it by evaluate --resume {evaluation}, "
+            f"{evaluation} is not running; go on with it by {program_name()} evaluate --resume {evaluation}, "
             "which takes --concurrency and --budget too."
         )
     if wish.budget is not None and known_budget(ledger, evaluation) is None:

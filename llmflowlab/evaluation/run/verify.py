@@ -23,6 +23,7 @@ from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.run.row_traces import CLUSTER, GIVEN_COLUMN, PARTS, TIMED_OUT
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.traits import ScorerKind, ScorerTraits, traits_of
+from llmflowlab.program import program_name
 from llmflowlab.statistics.intervals import bootstrap_interval
 from llmflowlab.statistics.quantiles import quantile
 from llmflowlab.tracking.store import Store, safe_uri
@@ -100,7 +101,7 @@ def verify_run(store: Store, run_id: str) -> list[FigureCheck]:
     key = run.data.tags.get(_RUN_KEY, "")
     if not key.startswith("candidate-"):
         raise InputError(
-            f"{run_id} is not the evaluation run of a candidate; `info` and MLflow's page "
+            f"{run_id} is not the evaluation run of a candidate; `{program_name()} info` and MLflow's page "
             "list those (a parent run holds no figures of its own)."
         )
     traces = _traces(store, run.info.experiment_id, run_id)

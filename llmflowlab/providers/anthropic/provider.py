@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from llmflowlab.errors import ContextTooLong, NotConfigured, ProviderError
 from llmflowlab.loading import load
 from llmflowlab.messages import Request
+from llmflowlab.program import program_name
 from llmflowlab.providers.adapting import adapted
 from llmflowlab.providers.anthropic.replies import (
     STOP_REASONS,
@@ -186,7 +187,7 @@ class AnthropicProvider(Provider):
         return Advice(
             key="Check ANTHROPIC_API_KEY at https://platform.claude.com/settings/keys.",
             address="Check ANTHROPIC_BASE_URL where it is set.",
-            model=f"Claude has no model {self.model!r} for this key; `python main.py models` lists "
+            model=f"Claude has no model {self.model!r} for this key; `{program_name()} models` lists "
             "those it has.",
             quota="See https://platform.claude.com/settings/billing.",
         )

@@ -20,6 +20,7 @@ from llmflowlab.errors import (
     TimedOut,
     UnknownModel,
 )
+from llmflowlab.program import program_name
 from llmflowlab.providers.arrival import UNREADABLE, name, pieces, tokens, usage
 from llmflowlab.providers.base import (
     Finished,
@@ -224,7 +225,7 @@ def error_from_api(exc: APIError, provider: Provider) -> ProviderError:
         return error(
             UnknownModel,
             f"Gemini has no model {provider.model!r} for this key; "
-            "`python main.py models` lists those it has.",
+            f"`{program_name()} models` lists those it has.",
         )
     if code == 404:
         return error(

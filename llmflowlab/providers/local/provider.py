@@ -21,6 +21,7 @@ from llmflowlab.errors import (
     StreamInterrupted,
 )
 from llmflowlab.messages import Request
+from llmflowlab.program import program_name
 from llmflowlab.providers.arrival import field, pieces, usage, vectors
 from llmflowlab.providers.base import (
     Embeddings,
@@ -99,7 +100,7 @@ class LocalProvider(Provider):
         size = SHELF[DEFAULT].megabytes
         return Readiness(
             False,
-            f"`python main.py models fetch` brings a small model ({size} MB)",
+            f"`{program_name()} models fetch` brings a small model ({size} MB)",
             to_pull=f"{DEFAULT}, {size} MB",
         )
 

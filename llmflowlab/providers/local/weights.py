@@ -10,6 +10,7 @@ from pathlib import Path
 
 from llmflowlab.errors import NotConfigured
 from llmflowlab.files import write_atomically
+from llmflowlab.program import program_name
 from llmflowlab.providers.local.gguf import NotGguf, Paper, read_paper
 from llmflowlab.settings import Settings
 
@@ -110,7 +111,7 @@ def _missing(name: str, settings: Settings) -> str:
     from llmflowlab.providers.local.shelf import SHELF
 
     if name in SHELF:
-        remedy = f"`python main.py models fetch` brings it ({SHELF[name].megabytes} MB)"
+        remedy = f"`{program_name()} models fetch` brings it ({SHELF[name].megabytes} MB)"
     else:
         remedy = "put the GGUF file there"
     others = [path.name.removesuffix(ENDING) for path in _files(settings)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from llmflowlab.errors import NotConfigured, ProviderError
+from llmflowlab.program import program_name
 from llmflowlab.providers.arrival import field, name, tokens, whole
 from llmflowlab.providers.base import ModelInfo, Readiness, require_requests_allowed
 from llmflowlab.providers.openai.shared import ChatCompletions
@@ -118,10 +119,10 @@ class OpenAIProvider(ChatCompletions):
         return Advice(
             key=key,
             address=address,
-            model=f"OpenAI has no model {self.model!r} for this key; `python main.py models` lists "
+            model=f"OpenAI has no model {self.model!r} for this key; `{program_name()} models` lists "
             "those it has."
             if self._official
-            else f"The server at {where} has no model {self.model!r}; `python main.py models` lists "
+            else f"The server at {where} has no model {self.model!r}; `{program_name()} models` lists "
             "those it has.",
             quota="See https://platform.openai.com/settings/organization/billing.",
         )
