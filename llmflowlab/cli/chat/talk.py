@@ -6,6 +6,7 @@ from contextlib import nullcontext
 
 from llmflowlab.cli.chat.stream import MarkdownView, PlainView, SilentView
 from llmflowlab.cli.chat.turn_line import summary_line
+from llmflowlab.cli.chat.waiting import sign_for
 from llmflowlab.cli.context import App
 from llmflowlab.cli.interrupt import interruptible, unechoed
 from llmflowlab.cli.ui.screen import Screen
@@ -59,7 +60,7 @@ class Talk:
         from llmflowlab.cli.ui.terminal import TerminalScreen
 
         assert isinstance(self.screen, TerminalScreen)
-        return MarkdownView(self.screen, name, self.screen.console())
+        return MarkdownView(self.screen, name, self.screen.console(), sign=sign_for(name))
 
     def _conclude(self, record: TurnRecord) -> None:
         if record.state == "failed":

@@ -76,6 +76,7 @@ class GuideProvider(Provider):
     free: ClassVar[bool] = True
     reports_usage: ClassVar[bool] = False
     is_language_model: ClassVar[bool] = False
+    examples: ClassVar[tuple[str, str, str]] = INTRODUCTIONS["en"].examples
 
     @classmethod
     def readiness(cls, settings: Settings, timeout: float) -> Readiness:
