@@ -9,7 +9,7 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from llmflowlab.cli.status import ProviderStatus
-from llmflowlab.cli.ui.screen import Choice, Tone
+from llmflowlab.cli.ui.screen import Choice, EndOfInput, GoBack, Tone
 from llmflowlab.cli.ui.terminal import TerminalScreen, wrapped
 from llmflowlab.providers.base import Readiness
 from llmflowlab.settings import Settings
@@ -17,6 +17,7 @@ from tests.cli.fakes import FakeChecks
 
 DOWN = "\x1b[B"
 CTRL_C = "\x03"
+CTRL_D = "\x04"
 CHOICES: list[Choice[str | None]] = [
     Choice("Chat", "chat"),
     Choice("Azure", "azure", disabled="no"),
@@ -155,3 +156,25 @@ def test_no_status_line_is_wider_than_the_terminal(width: int) -> None:
 )
 def test_long_lines_break_between_words(text: str, lines: list[str]) -> None:
     assert wrapped(text, 12).split("\n") == lines
+
+
+@pytest.mark.parametrize("key", ["\x1b", CTRL_C, CTRL_D])
+@pytest.mark.parametrize("kind", ["select", "checkbox", "text", "confirm"])
+def test_esc_goes_back_and_ctrl_d_leaves_at_every_question(
+    keys: PipeInput, screen: TerminalScreen, kind: str, key: str
+) -> None:
+    ask = {
+        "select": lambda: screen.select("What?", CHOICES, numbered=True),
+        "checkbox": lambda: screen.checkbox("What?", CHOICES),
+        "text": lambda: screen.text("What?"),
+        "confirm": lambda: screen.confirm("What?"),
+    }[kind]
+    keys.send_text(key)
+    with pytest.raises((KeyboardInterrupt, EndOfInput)) as raised:
+        ask()
+    assert raised.type is {"\x1b": GoBack, CTRL_C: KeyboardInterrupt, CTRL_D: EndOfInput}[key]
+
+
+def test_keys_that_begin_with_esc_do_not_go_back(keys: PipeInput, screen: TerminalScreen) -> None:
+    keys.send_text("one two\x1bb\x1b[DX\r")
+    assert screen.text("Name?") == "oneX two"

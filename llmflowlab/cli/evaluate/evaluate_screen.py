@@ -10,6 +10,7 @@ from llmflowlab.cli.context import App
 from llmflowlab.cli.evaluate.live_view import watched
 from llmflowlab.cli.evaluate.show_evaluation import describe_plan, show_result
 from llmflowlab.cli.formatting import dollars
+from llmflowlab.cli.going_back import going_back
 from llmflowlab.cli.model_choice import choose_models
 from llmflowlab.cli.options import read_usd
 from llmflowlab.cli.ui.screen import Choice
@@ -26,8 +27,9 @@ __all__ = ["evaluate_screen"]
 
 
 def evaluate_screen(app: App) -> None:
-    """Lead through one evaluation; Ctrl-C leads back to the menu."""
-    with closing(prepare(app.lab, _ask_resume(app) or _ask_new(app))) as prepared:
+    """Lead through one evaluation; Esc leads back a question, Ctrl-C to the menu."""
+    request = going_back(app, lambda: _ask_resume(app) or _ask_new(app))
+    with closing(prepare(app.lab, request)) as prepared:
         for remark in prepared.remarks:
             app.screen.note(remark)
         for line in describe_plan(prepared.plan, prepared.estimate):

@@ -14,6 +14,7 @@ from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 __all__ = [
     "Choice",
     "EndOfInput",
+    "GoBack",
     "LiveDisplay",
     "Progress",
     "Screen",
@@ -29,7 +30,11 @@ Tone: TypeAlias = Literal["plain", "quiet", "good", "warning", "heading"]
 
 
 class EndOfInput(Exception):
-    """Standard input ended: everything in progress is finished and the lab leaves with code 0."""
+    """Standard input ended, or Ctrl-D was pressed: everything in progress is finished and the lab leaves with code 0."""
+
+
+class GoBack(KeyboardInterrupt):
+    """Esc in a question: one step back, where Ctrl-C gives all of them up."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,8 @@ class LiveDisplay(Protocol):
 class Screen(Protocol):
     """Asks questions and shows values.
 
-    Questions raise `KeyboardInterrupt` on Ctrl-C and `EndOfInput` when standard input has ended.
+    Questions raise `GoBack` on Esc, `KeyboardInterrupt` on Ctrl-C, and `EndOfInput` on Ctrl-D and when
+    standard input has ended.
     Answers go to standard output; notes and warnings go to standard error.
     """
 

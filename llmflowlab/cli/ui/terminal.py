@@ -21,6 +21,7 @@ from questionary.prompts.common import InquirerControl
 from llmflowlab.cli.formatting import shortened
 from llmflowlab.cli.ui.colour import Palette
 from llmflowlab.cli.ui.keys import in_foreground
+from llmflowlab.cli.ui.leaving import with_ways_out
 from llmflowlab.cli.ui.live_table import LineDisplay, table_display
 from llmflowlab.cli.ui.screen import (
     Choice,
@@ -51,6 +52,7 @@ _STYLE = questionary.Style(
         ("pointer", "fg:ansicyan bold"),
         ("highlighted", "fg:ansicyan bold"),
         ("disabled", "fg:ansibrightblack"),
+        ("hint", "fg:ansibrightblack"),
         ("status-plain", ""),
         ("status-quiet", "fg:ansibrightblack"),
         ("status-good", "fg:ansigreen"),
@@ -61,7 +63,7 @@ _STYLE = questionary.Style(
 
 
 class TerminalScreen:
-    """Menus with arrow keys; Ctrl-C raises `KeyboardInterrupt`."""
+    """Menus with arrow keys."""
 
     plain = False
 
@@ -194,11 +196,8 @@ class TerminalScreen:
         sys.stdout.flush()
         sys.stderr.flush()
         try:
-            return question.unsafe_ask()
+            return with_ways_out(question).unsafe_ask()
         except EOFError as exc:
-            if sys.stdin.isatty():
-                # Ctrl-D in a text field: the person turns back; the terminal is still there.
-                raise KeyboardInterrupt from exc
             raise EndOfInput from exc
 
     @contextmanager
