@@ -22,8 +22,8 @@ def test_the_menu_opens_and_is_left_with_arrow_keys(tmp_path: Path, width: int) 
         "2 Evaluate (GenAI MLflow)",
         "3 Show info (model comparison)",
         "6 Exit",
-        "Gemini: set GEMINI_API_KEY",
-        "Ollama: nothing answers at http://127.0.0.1:1; install it or set OLLAMA_HOST",
+        "6 not set up: Gemini, Ollama, OpenAI, Azure, Claude, MLflow",
+        "Esc goes back · Ctrl-D leaves",
     ):
         terminal.wait_for(line)
     terminal.type(DOWN * 5)

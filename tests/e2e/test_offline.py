@@ -23,7 +23,7 @@ QUESTIONS = (
 def test_without_any_key_everything_works_in_a_terminal(lab: Lab) -> None:
     (lab.home / "benchmark.csv").write_text(QUESTIONS, encoding="utf-8")
     terminal = PseudoTerminal(lab.home, environment=lab.environment)
-    terminal.wait_for("Gemini: set GEMINI_API_KEY")
+    terminal.wait_for("not set up: Gemini")
     _chat(terminal)
     _evaluate(terminal)
     _info(terminal)

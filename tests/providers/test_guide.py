@@ -199,7 +199,7 @@ def test_it_says_of_itself_what_it_is(settings: Settings) -> None:
     )
     ready = GuideProvider.readiness(settings, 1.0)
     assert ready.ready
-    assert "not a language model" in ready.text
+    assert "no language model" in ready.text
     assert [model.name for model in provider.list_models()] == ["docs"]
     assert "not a language model" in ask(settings, "what is the guide")
 

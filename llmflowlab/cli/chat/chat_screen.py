@@ -7,7 +7,6 @@ from llmflowlab.cli.chat.slash_commands import run_command
 from llmflowlab.cli.chat.stats import farewell
 from llmflowlab.cli.chat.talk import Talk
 from llmflowlab.cli.context import App
-from llmflowlab.cli.going_back import going_back
 from llmflowlab.cli.model_choice import choose_model
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import LabError
@@ -25,7 +24,7 @@ def chat_screen(app: App) -> None:
     Raises:
         EndOfInput: Standard input ended; the session is closed.
     """
-    chat = Chat(app.lab, going_back(app, lambda: choose_model(app)))
+    chat = Chat(app.lab, choose_model(app))
     try:
         converse(Talk(app, chat), prompt_reader(app))
     finally:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from llmflowlab.asking.calling import WaitNotice
 from llmflowlab.cli.chat.blocks import BlockSplitter, PieceCleaner
-from llmflowlab.cli.chat.waiting import WaitingSign
+from llmflowlab.cli.chat.waiting_sign import WaitingSign
 from llmflowlab.cli.formatting import count, plural
 from llmflowlab.cli.ui.screen import Screen
 from llmflowlab.lab.chat_events import ChatNotice, ExchangesDropped, PromptShortened, RequestChanged

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 from llmflowlab.cli.chat.stream import MarkdownView, PlainView, SilentView
 from llmflowlab.cli.chat.turn_line import summary_line
-from llmflowlab.cli.chat.waiting import sign_for
+from llmflowlab.cli.chat.waiting_sign import sign_for
 from llmflowlab.cli.context import App
 from llmflowlab.cli.interrupt import interruptible, unechoed
 from llmflowlab.cli.ui.screen import Screen

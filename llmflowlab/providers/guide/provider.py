@@ -81,7 +81,7 @@ class GuideProvider(Provider):
     @classmethod
     def readiness(cls, settings: Settings, timeout: float) -> Readiness:
         """Always ready: everything it needs ships with the lab."""
-        return Readiness(True, "offline help desk, needs no key (a search, not a language model)")
+        return Readiness(True, "offline help desk, needs no key (a search, no language model)")
 
     def stream(self, request: Request) -> Iterator[StreamEvent]:
         """Answer the last user message, word by word.
