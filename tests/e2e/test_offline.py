@@ -64,6 +64,9 @@ def _evaluate(terminal: PseudoTerminal) -> None:
     terminal.type("y")
     terminal.wait_for("Conclusion")
     terminal.wait_for("guide:docs: contains 50% (95 % CI 9% to 91%) on 2 scored rows.")
+    terminal.wait_for("Show all tables and comparisons?")
+    terminal.type("y")
+    terminal.wait_for("All comparisons")
     terminal.wait_for(MENU)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llmflowlab.cli.context import App
 from llmflowlab.cli.evaluate.live_view import watched
-from llmflowlab.cli.evaluate.show_evaluation import describe_plan, show_result
+from llmflowlab.cli.evaluate.show_evaluation import describe_plan, show_details, show_result
 from llmflowlab.cli.formatting import dollars
 from llmflowlab.cli.going_back import going_back
 from llmflowlab.cli.model_choice import choose_models
@@ -39,6 +39,9 @@ def evaluate_screen(app: App) -> None:
             return
         result = watched(app.screen, prepared)
     show_result(app.screen, result)
+    # Line by line the answers are a script's, which knows nothing of this question.
+    if not app.screen.plain and app.screen.confirm("Show all tables and comparisons?"):
+        show_details(app.screen, result)
 
 
 def _ask_resume(app: App) -> EvaluationRequest | None:

@@ -135,6 +135,7 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, metavar="DIR", help="folder for answers and report")
     add_gate_options(parser)
     add_sheet_options(parser)
+    add("--details", action="store_true", help="show all tables and comparisons")
     add("--dry-run", action="store_true", help="say what it would take, and stop")
     add_json(parser)
 

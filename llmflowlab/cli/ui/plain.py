@@ -222,4 +222,4 @@ def table_lines(table: Table) -> list[str]:
 
     lines = [table.title] if table.title else []
     lines += [line(table.columns), line(["-" * width for width in widths])]
-    return [*lines, *(line(row) for row in cells), *table.notes]
+    return [*lines, *(line(row) for row in cells), *table.remarks("*")]

@@ -60,8 +60,15 @@ class Table:
     """Indices of the columns that are set flush right."""
     marked: frozenset[tuple[int, int]] = frozenset()
     """Cells (row, column) that stand out: the winners."""
+    mark_means: str = ""
+    """What it says of a cell that it stands out; told under the table where one does."""
     notes: tuple[str, ...] = field(default=())
     """Lines under the table."""
+
+    def remarks(self, mark: str) -> tuple[str, ...]:
+        """Return the lines under the table, with what the mark of a winner means."""
+        explained = self.marked and self.mark_means
+        return (*([f"{mark} {self.mark_means}"] if explained else []), *self.notes)
 
 
 class StatusSource(Protocol):
