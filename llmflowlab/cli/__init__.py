@@ -25,6 +25,7 @@ def main(argv: Sequence[str]) -> int:
         argv: The arguments after the program's name; none opens the menu.
     """
     from llmflowlab.cli.ui.colour import prepare_streams
+    from llmflowlab.cli.ui.screen import EndOfInput
     from llmflowlab.errors import ExitCode, LabError
 
     prepare_streams()
@@ -52,6 +53,8 @@ def main(argv: Sequence[str]) -> int:
             _traceback()
         _complain(exc.message)
         return int(exc.exit_code)
+    except EndOfInput:
+        return int(ExitCode.DONE)
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import plural, shortened
-from llmflowlab.cli.ui.screen import Choice
+from llmflowlab.cli.ui.screen import Choice, GoBack
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.text.sanitize import neutralise
 
@@ -43,10 +44,12 @@ def browse_history(app: App, provider: str) -> None:
         elif action == "previous":
             start -= _PAGE
         elif action == "read":
-            _read_one(app, page, start)
+            with suppress(GoBack):
+                _read_one(app, page, start)
         elif action == "search":
-            wanted = app.screen.text("Words in the prompt or the answer")
-            records, start = matching(everything, wanted), 0
+            with suppress(GoBack):
+                wanted = app.screen.text("Words in the prompt or the answer")
+                records, start = matching(everything, wanted), 0
         elif action == "all":
             records, start, wanted = everything, 0, ""
         else:

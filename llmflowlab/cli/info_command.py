@@ -163,6 +163,7 @@ def comparison_table(comparison: ModelComparison, sessions: int) -> Table:
         rows=tuple(rows),
         numbers=frozenset({1, 2, 3, 4, 5}),
         marked=frozenset(marked),
+        mark_means="the best of its column",
         notes=tuple(notes),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from llmflowlab import __version__
 from llmflowlab.cli.context import App
 from llmflowlab.cli.status import ProviderStatus
-from llmflowlab.cli.ui.screen import Choice, EndOfInput
+from llmflowlab.cli.ui.screen import Choice, EndOfInput, GoBack
 from llmflowlab.errors import LabError
 
 __all__ = ["run_menu"]
@@ -70,9 +70,7 @@ def run_menu(app: App) -> None:
         app.show_recovered()
         app.show_notices()
         try:
-            chosen = app.screen.select(
-                "What would you like to do?", _CHOICES, status=status, numbered=True
-            )
+            chosen = _choose(app, status)
             if chosen is None:
                 return
             _run(app, chosen)
@@ -80,11 +78,21 @@ def run_menu(app: App) -> None:
             return
 
 
+def _choose(app: App, status: ProviderStatus) -> Open | None:
+    try:
+        return app.screen.select(
+            "What would you like to do?", _CHOICES, status=status, numbered=True
+        )
+    except GoBack:
+        # Before the menu was the shell.
+        return None
+
+
 def _run(app: App, screen: Open) -> None:
     try:
         screen(app)
     except KeyboardInterrupt:
-        # Ctrl-C inside a screen goes back one level: here.
+        # Ctrl-C inside a screen, or Esc in its first question, goes back one level: here.
         app.screen.say()
     except LabError as exc:
         app.screen.warn(exc.message)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import count
+from llmflowlab.cli.going_back import going_back
 from llmflowlab.cli.models_command import fetch_shown
 from llmflowlab.cli.ui.screen import Choice
 from llmflowlab.errors import InputError
@@ -26,7 +27,8 @@ def choose_model(app: App) -> Provider:
     Raises:
         NotConfigured: The chosen provider lacks something.
     """
-    return app.lab.provider(choose_reference(app, "Which model would you like to talk with?"))
+    question = "Which model would you like to talk with?"
+    return app.lab.provider(going_back(app, lambda: choose_reference(app, question)))
 
 
 def choose_reference(app: App, message: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from llmflowlab.cli.context import App
-from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import InputError
 
 __all__ = ["said_yes"]
@@ -17,7 +16,4 @@ def said_yes(app: App, question: str, *, as_json: bool, refusal: str) -> bool:
     """
     if app.screen.plain or as_json:
         raise InputError(refusal)
-    try:
-        return app.screen.confirm(question)
-    except EndOfInput as exc:
-        raise InputError(refusal) from exc
+    return app.screen.confirm(question)

@@ -1,15 +1,20 @@
-"""The start screen's view of the providers: which are ready, what is missing for the others."""
+"""The start screen's view of the providers: which are ready, and how many are not."""
 
 from __future__ import annotations
 
-import textwrap
+from collections.abc import Sequence
 from typing import Protocol
 
+from llmflowlab.cli.formatting import shortened
 from llmflowlab.cli.ui.screen import Tone
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.base import Readiness
 
 __all__ = ["Checks", "ProviderStatus"]
+
+_READY = "  ready  "
+_NEAR = "  to fetch  "
+_HOW = "`doctor` says how"
 
 
 class Checks(Protocol):
@@ -48,25 +53,28 @@ class ProviderStatus:
         self._checks.wait(seconds)
 
     def lines(self, width: int) -> list[tuple[Tone, str]]:
-        """Return a line for each provider, the ready ones first."""
+        """Return a line for each provider that is ready or one command away, and one for all others."""
         known = self._checks.snapshot()
         ready = [(n, r) for n, r in known.items() if r is not None and r.ready]
-        looking = [n for n, r in known.items() if r is None]
-        missing = [(n, r) for n, r in known.items() if r is not None and not r.ready]
-        lines: list[tuple[Tone, str]] = []
-        for name, state in ready:
-            lines += _entry("good", "ready", f"{LABELS[name]}: {state.text}", width)
-        for name in looking:
-            lines += _entry("quiet", "...", f"{LABELS[name]}: looking", width)
-        for name, state in missing:
-            lines += _entry("quiet", "not yet", f"{LABELS[name]}: {state.text}", width)
+        looking = [LABELS[n] for n, r in known.items() if r is None]
+        waiting = {n: r for n, r in known.items() if r is not None and not r.ready}
+        near = {n: r for n, r in waiting.items() if r.to_pull is not None}
+        missing = [LABELS[n] for n in waiting if n not in near]
+        lines: list[tuple[Tone, str]] = [
+            ("good", _READY + shortened(f"{LABELS[name]}: {state.text}", width - len(_READY)))
+            for name, state in ready
+        ]
+        for name, state in near.items():
+            said = f"{LABELS[name]}: {state.to_pull} (Chat offers it)"
+            lines.append(("quiet", _NEAR + shortened(said, width - len(_NEAR))))
+        if looking:
+            lines.append(("quiet", _folded("  looking at ", looking, " ...", width)))
+        if missing:
+            begin = f"  {len(missing)} not set up: "
+            lines.append(("quiet", _folded(begin, missing, f" · {_HOW}", width)))
         return lines
 
 
-def _entry(tone: Tone, mark: str, text: str, width: int) -> list[tuple[Tone, str]]:
-    margin = f"  {mark:<9}"
-    wrapped = textwrap.wrap(text, max(width - len(margin), 20), break_on_hyphens=False)
-    return [
-        (tone, (margin if number == 0 else " " * len(margin)) + line)
-        for number, line in enumerate(wrapped)
-    ]
+def _folded(begin: str, names: Sequence[str], end: str, width: int) -> str:
+    """Set names between a beginning and an end that stay whole."""
+    return begin + shortened(", ".join(names), width - len(begin) - len(end)) + end

@@ -197,6 +197,12 @@ class Provider(ABC):
     """Distributions that must be installed where it is used, beside the lab's own."""
     key_variables: ClassVar[tuple[str, ...]] = ()
     """Names of the variable that holds its key, the first to be looked at first; empty without a key."""
+    examples: ClassVar[tuple[str, str, str]] = (
+        "What is overfitting, in two sentences?",
+        "Write a haiku about a language model.",
+        "List three risks of judging answers by a model.",
+    )
+    """Things to ask it, for who does not know how to begin."""
     can_embed: ClassVar[bool] = False
     """Whether `embed` is to be had."""
     can_pull: ClassVar[bool] = False

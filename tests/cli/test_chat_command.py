@@ -167,3 +167,44 @@ def test_a_person_at_a_plain_terminal_talks_until_the_end_of_input(
     assert run_command(app, arguments()) == 0
     assert capsys.readouterr().out == "You: You: one\nYou: "
     assert app.recorders[0].closed
+
+
+def prompts_of(app: FakeApp) -> list[str]:
+    return [turn.prompt for recorder in app.recorders for turn in recorder.turns]
+
+
+def test_a_piped_document_goes_before_the_first_message(settings: Settings, typed: Typing) -> None:
+    # Until 0.2.0 it was dropped without a word.
+    app = lab(settings, "one", "two")
+    typed("First line.\n/second line\n")
+    assert run_command(app, arguments("--message", "Sum it up.", "--message", "Shorter.")) == 0
+    assert prompts_of(app) == ["First line.\n/second line\n\nSum it up.", "Shorter."]
+
+
+def test_an_empty_pipe_adds_nothing_to_a_message(settings: Settings, typed: Typing) -> None:
+    app = lab(settings, "one")
+    typed(" \n")
+    assert run_command(app, arguments("--message", "Why?")) == 0
+    assert prompts_of(app) == ["Why?"]
+
+
+def test_the_whole_input_is_one_prompt_where_that_is_asked(
+    settings: Settings, typed: Typing
+) -> None:
+    app = lab(settings, "one")
+    typed("/exit\nis the first line.\n\nexit\n")
+    assert run_command(app, arguments("--whole")) == 0
+    assert prompts_of(app) == ["/exit\nis the first line.\n\nexit"]
+
+
+def test_no_input_to_take_whole_is_refused(settings: Settings, typed: Typing) -> None:
+    typed("\n")
+    with pytest.raises(InputError, match="Standard input is empty"):
+        run_command(lab(settings, "one"), arguments("--whole"))
+
+
+def test_a_line_that_says_exit_is_a_prompt_in_a_script(settings: Settings, typed: Typing) -> None:
+    app = lab(settings, "one", "two")
+    typed("exit\nquit\n")
+    assert run_command(app, arguments()) == 0
+    assert prompts_of(app) == ["exit", "quit"]

@@ -313,4 +313,7 @@ def test_the_document_has_the_promised_keys_and_a_second_run_pays_nothing(
     shown = capsys.readouterr().out
     assert "3 answers, 3 of them there already" in shown
     assert "calls: 0 to candidates" in shown
-    assert "3 answers were taken from earlier evaluations, not paid for again." in shown
+    assert (
+        "Cost: candidates free; 3 answers taken from earlier evaluations, not paid for again."
+        in shown
+    )

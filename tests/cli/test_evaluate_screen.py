@@ -189,9 +189,11 @@ def test_the_same_with_the_keys_of_a_terminal(
     app = App(home, TerminalScreen(home))
     app.lab.checks = FakeChecks()  # type: ignore[assignment]
     # Data, the only model (marked), no judge, all scorers (marked), no system prompt, yes.
-    keys.send_text("\r" * 5 + "y")
+    # And no to all tables.
+    keys.send_text("\r" * 5 + "y" + "n")
     evaluate_screen(app)
     shown = capsys.readouterr()
+    assert "All comparisons" not in shown.out
     assert "scorers: exact_match, contains, token_f1" in shown.out
     assert "Conclusion" in shown.out
     assert "guide:docs: 2/2 answers, free" in shown.err

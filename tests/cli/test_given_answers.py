@@ -117,7 +117,7 @@ def test_given_answers_are_scored_without_a_provider_and_what_they_took_is_unkno
 def test_given_answers_beside_a_model_that_is_asked(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert evaluate("--model", "guide:docs", "--answers", "response") == 0
+    assert evaluate("--model", "guide:docs", "--answers", "response", "--details") == 0
     shown = capsys.readouterr().out
     assert "q: 3 questions × 2 candidates = 6 answers" in shown
     assert "answers given: column response of q.csv; nobody is asked for them" in shown

@@ -68,6 +68,7 @@ def test_sessions_are_compared(settings: Settings, capsys: pytest.CaptureFixture
         "--------  -----  --------  ------  ------  -------------",
         "gemini:m      6   1.0 s *   120 *  $0.001  not evaluated",
         "ollama:m      6     4.0 s   120 *  free *  not evaluated",
+        "* the best of its column",
         "From 2 sessions. Tokens: generated. Cost: per answered turn.",
         "",
         "Lowest average latency: gemini:m, 1.0 s",

@@ -323,6 +323,7 @@ def test_the_comparison_is_shown_with_winners_and_what_is_missing() -> None:
         "------------  -----  --------  -------  -------  -------------",
         "gemini:flash     10     1.0 s    100 *  unknown       80.0 % *",
         "ollama:llama      2  250 ms *  unknown   free *  not evaluated",
+        "* the best of its column",
         "From 2 sessions. Tokens: generated. Cost: per answered turn.",
         "Quality: mean of contains in the latest evaluation.",
         "Fewer than 5 answers, read with care: ollama:llama.",

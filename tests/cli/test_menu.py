@@ -16,12 +16,8 @@ from llmflowlab.settings import Settings
 from tests.cli.fakes import FakeApp, FakeDelivery, Typing
 
 MENU = """\
-  ready    Guide: answers from the lab's documentation, offline
-  not yet  Gemini: set GEMINI_API_KEY
-  not yet  Ollama: nothing answers at http://localhost:11434; install it or set OLLAMA_HOST
-  not yet  OpenAI: set OPENAI_API_KEY
-  not yet  Azure: set AZURE_OPENAI_ENDPOINT
-  not yet  Claude: set ANTHROPIC_API_KEY
+  ready  Guide: answers from the lab's documentation, offline
+  5 not set up: Gemini, Ollama, OpenAI, Azure, Claude · `doctor` says how
 
 What would you like to do?
   1 Chat (with MLflow tracking)

@@ -21,13 +21,14 @@ def test_the_menu_opens_and_is_left_with_arrow_keys(tmp_path: Path, width: int) 
         "1 Chat (with MLflow tracking)",
         "2 Evaluate (GenAI MLflow)",
         "3 Show info (model comparison)",
-        "5 Exit",
-        "Gemini: set GEMINI_API_KEY",
-        "Ollama: nothing answers at http://127.0.0.1:1; install it or set OLLAMA_HOST",
+        "6 Exit",
+        "to fetch  Local: SmolLM2-135M-Instruct.Q4_1, 98 MB (Chat offers it)",
+        "6 not set up: Gemini, Ollama, OpenAI, Azure, Claude, MLflow",
+        "Esc goes back · Ctrl-D leaves",
     ):
         terminal.wait_for(line)
-    terminal.type(DOWN * 4)
-    terminal.wait_for("❯ 5 Exit")
+    terminal.type(DOWN * 5)
+    terminal.wait_for("❯ 6 Exit")
     terminal.type("\r")
     assert terminal.exit_code() == 0
     assert "Traceback" not in terminal.everything
@@ -65,16 +66,35 @@ def test_a_chat_from_the_menu_and_back(mlflow_home: Path) -> None:
     terminal.wait_for("tokens · free ·")
     assert "perplexity" in terminal.everything.lower().replace("what is perplexity?", "")
     terminal.type(CTRL_C)
-    terminal.wait_for("(Ctrl-D or /exit leaves the chat)")
+    terminal.wait_for("(exit or Ctrl-D leaves the chat)")
     terminal.type("/rate 5 helpful\r")
     terminal.wait_for("Noted.")
     terminal.type(CTRL_D)
+    terminal.wait_for("1 turn · cost: free · kept in")
     terminal.wait_for("❯ 1 Chat")
-    terminal.type("5")
+    terminal.type("6")
     assert terminal.exit_code() == 0
     assert "Traceback" not in terminal.everything
     artifacts = (mlflow_home / "artifacts" / "guide_artifacts.json").read_text(encoding="utf-8")
     assert "What is perplexity?" in artifacts
+
+
+def test_a_sign_turns_until_the_first_token_and_leaves_nothing(
+    mlflow_home: Path, loopback: LoopbackServer
+) -> None:
+    loopback.fail(Fault("hang"))
+    terminal = PseudoTerminal(
+        mlflow_home, "chat", "--model", "openai:gpt-4.1-mini", environment=loopback.environment()
+    )
+    terminal.wait_for("You ›")
+    terminal.type("count\r")
+    terminal.wait_for("OpenAI · 1 s (Ctrl-C stops)")
+    terminal.type(CTRL_C)
+    terminal.wait_for("(stopped: nothing had come yet; /retry asks again)")
+    assert "(Ctrl-C stops)" not in terminal.everything
+    terminal.type("quit\r")
+    terminal.wait_for("1 turn · cost:")
+    assert terminal.exit_code() == 0
 
 
 def test_ctrl_c_stops_an_answer_and_leaves_the_display_whole(

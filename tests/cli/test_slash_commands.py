@@ -8,6 +8,7 @@ import pytest
 from llmflowlab.cli.chat.chat_screen import converse
 from llmflowlab.cli.chat.prompt import LineReader
 from llmflowlab.cli.chat.slash_commands import COMMANDS, SlashCommand, run_command
+from llmflowlab.cli.chat.stats import farewell
 from llmflowlab.cli.chat.talk import Talk
 from llmflowlab.cli.ui.plain import PlainScreen
 from llmflowlab.cli.ui.screen import EndOfInput
@@ -56,9 +57,12 @@ def test_a_whole_talk_line_by_line(
     seen = capsys.readouterr()
     assert seen.out == ("You: \nHello!\nYou: \nYou: \nTwo\nlines.\nYou: \n...: \nJoined.\nYou: \n")
     errors = seen.err.splitlines()
-    assert errors[0] == "Talking with scripted:model. /help lists the commands."
-    assert errors[1].startswith("1 + 1 tokens · free · ")
-    assert errors[2] == (
+    assert (
+        errors[0] == "Talking with scripted:model. /help lists the commands; exit or Ctrl-D leaves."
+    )
+    assert errors[1] == "Ask for example: " + " · ".join(ScriptedProvider.examples)
+    assert errors[2].startswith("1 + 1 tokens · free · ")
+    assert errors[3] == (
         "/hlep is no command; did you mean /help? (// begins a prompt with a slash.)"
     )
     assert [r.messages[-1].content for r in lab.provider.requests] == [
@@ -66,6 +70,24 @@ def test_a_whole_talk_line_by_line(
         "/not a command",
         "first \nsecond",
     ]
+
+
+@pytest.mark.parametrize("word", ["exit", "quit", "Exit"])
+def test_a_bare_word_leaves_the_chat(settings: Settings, typed: Typing, word: str) -> None:
+    lab = Lab(settings, "Hello!")
+    typed(f"hi\n{word}\nnever\n")
+    lab.read()
+    assert [turn.prompt for turn in lab.chat.turns] == ["hi"]
+
+
+def test_leaving_says_turns_cost_and_where_they_are_kept(settings: Settings) -> None:
+    lab = Lab(settings, "one", "two")
+    assert farewell(lab.chat.turns, settings) is None
+    lab.run("a", "b")
+    assert farewell(lab.chat.turns, settings) == (
+        f"2 turns · cost: free · kept in {settings.artifacts_dir} and in MLflow's experiment "
+        "LLMS_Text_Generation"
+    )
 
 
 def test_the_end_of_input_ends_a_talk(settings: Settings, typed: Typing) -> None:

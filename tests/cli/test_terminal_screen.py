@@ -9,7 +9,7 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from llmflowlab.cli.status import ProviderStatus
-from llmflowlab.cli.ui.screen import Choice, Tone
+from llmflowlab.cli.ui.screen import Choice, EndOfInput, GoBack, Tone
 from llmflowlab.cli.ui.terminal import TerminalScreen, wrapped
 from llmflowlab.providers.base import Readiness
 from llmflowlab.settings import Settings
@@ -17,6 +17,7 @@ from tests.cli.fakes import FakeChecks
 
 DOWN = "\x1b[B"
 CTRL_C = "\x03"
+CTRL_D = "\x04"
 CHOICES: list[Choice[str | None]] = [
     Choice("Chat", "chat"),
     Choice("Azure", "azure", disabled="no"),
@@ -96,13 +97,16 @@ def test_the_status_is_redrawn_while_the_menu_is_open(
         def lines(self, width: int) -> list[tuple[Tone, str]]:
             lines = super().lines(width)
             drawn.append([line for _, line in lines])
-            if any("GEMINI_API_KEY" in line for _, line in lines) and not redrawn.is_set():
+            if any("not set up" in line for _, line in lines) and not redrawn.is_set():
                 redrawn.set()
                 keys.send_text("\r")
             return lines
 
     assert screen.select("What?", CHOICES, status=Watched(checks)) == "chat"
-    assert drawn[-1] == ["  ready    Guide: offline", "  not yet  Gemini: set GEMINI_API_KEY"]
+    assert drawn[-1] == [
+        "  ready  Guide: offline",
+        "  1 not set up: Gemini · `doctor` says how",
+    ]
 
 
 def test_a_look_that_is_late_is_shown_while_the_menu_is_open(
@@ -118,29 +122,50 @@ def test_a_look_that_is_late_is_shown_while_the_menu_is_open(
     class Late(ProviderStatus):
         def wait(self, seconds: float) -> None:
             if shown.is_set():
-                checks.known["gemini"] = Readiness(False, "set GEMINI_API_KEY")
+                checks.known["gemini"] = Readiness(True, "gemini-2.5-flash")
                 checks.ended = True
 
         def lines(self, width: int) -> list[tuple[Tone, str]]:
             lines = super().lines(width)
             shown.set()
-            if "GEMINI_API_KEY" in lines[0][1]:
+            if "gemini-2.5-flash" in lines[0][1]:
                 keys.send_text("\r")
             return lines
 
     assert screen.select("What?", CHOICES, status=Late(checks)) == "chat"
 
 
-@pytest.mark.parametrize("width", [80, 120])
-def test_no_status_line_is_wider_than_the_terminal(width: int) -> None:
-    lines = ProviderStatus(FakeChecks()).lines(width)
-    assert lines[0] == (
-        "good",
-        "  ready    Guide: answers from the lab's documentation, offline",
-    )
-    assert max(len(line) for _, line in lines) <= width
-    whole = " ".join(" ".join(line for _, line in lines).split())
-    assert "http://localhost:11434; install it or set OLLAMA_HOST" in whole
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (
+            79,
+            [
+                ("good", "  ready  Guide: answers from the lab's documentation, offline"),
+                (
+                    "quiet",
+                    "  5 not set up: Gemini, Ollama, OpenAI, Azure, Claude · `doctor` says how",
+                ),
+            ],
+        ),
+        (
+            50,
+            [
+                ("good", "  ready  Guide: answers from the lab's documentat…"),
+                ("quiet", "  5 not set up: Gemini, Ollam… · `doctor` says how"),
+            ],
+        ),
+    ],
+)
+def test_a_status_has_a_line_for_what_is_ready_and_one_for_the_rest(
+    width: int, lines: list[tuple[str, str]]
+) -> None:
+    assert ProviderStatus(FakeChecks()).lines(width) == lines
+
+
+def test_what_is_still_looked_at_stands_in_one_line() -> None:
+    checks = FakeChecks({"gemini": None, "ollama": None, "guide": Readiness(True, "offline")})
+    assert ProviderStatus(checks).lines(79)[1:] == [("quiet", "  looking at Gemini, Ollama ...")]
 
 
 @pytest.mark.parametrize(
@@ -155,3 +180,25 @@ def test_no_status_line_is_wider_than_the_terminal(width: int) -> None:
 )
 def test_long_lines_break_between_words(text: str, lines: list[str]) -> None:
     assert wrapped(text, 12).split("\n") == lines
+
+
+@pytest.mark.parametrize("key", ["\x1b", CTRL_C, CTRL_D])
+@pytest.mark.parametrize("kind", ["select", "checkbox", "text", "confirm"])
+def test_esc_goes_back_and_ctrl_d_leaves_at_every_question(
+    keys: PipeInput, screen: TerminalScreen, kind: str, key: str
+) -> None:
+    ask = {
+        "select": lambda: screen.select("What?", CHOICES, numbered=True),
+        "checkbox": lambda: screen.checkbox("What?", CHOICES),
+        "text": lambda: screen.text("What?"),
+        "confirm": lambda: screen.confirm("What?"),
+    }[kind]
+    keys.send_text(key)
+    with pytest.raises((KeyboardInterrupt, EndOfInput)) as raised:
+        ask()
+    assert raised.type is {"\x1b": GoBack, CTRL_C: KeyboardInterrupt, CTRL_D: EndOfInput}[key]
+
+
+def test_keys_that_begin_with_esc_do_not_go_back(keys: PipeInput, screen: TerminalScreen) -> None:
+    keys.send_text("one two\x1bb\x1b[DX\r")
+    assert screen.text("Name?") == "oneX two"

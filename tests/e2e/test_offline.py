@@ -23,11 +23,11 @@ QUESTIONS = (
 def test_without_any_key_everything_works_in_a_terminal(lab: Lab) -> None:
     (lab.home / "benchmark.csv").write_text(QUESTIONS, encoding="utf-8")
     terminal = PseudoTerminal(lab.home, environment=lab.environment)
-    terminal.wait_for("Gemini: set GEMINI_API_KEY")
+    terminal.wait_for("not set up: Gemini")
     _chat(terminal)
     _evaluate(terminal)
     _info(terminal)
-    terminal.type("5")
+    terminal.type("6")
     assert terminal.exit_code() == 0
     assert "Traceback" not in terminal.everything
     _assert_stored(lab)
@@ -64,6 +64,9 @@ def _evaluate(terminal: PseudoTerminal) -> None:
     terminal.type("y")
     terminal.wait_for("Conclusion")
     terminal.wait_for("guide:docs: contains 50% (95 % CI 9% to 91%) on 2 scored rows.")
+    terminal.wait_for("Show all tables and comparisons?")
+    terminal.type("y")
+    terminal.wait_for("All comparisons")
     terminal.wait_for(MENU)
 
 

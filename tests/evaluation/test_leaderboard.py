@@ -7,7 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from llmflowlab.cli.evaluate.boards import group_tables, leaderboard_table, repeats_table
+from llmflowlab.cli.evaluate.boards import group_tables, leaderboard_table, ranked, repeats_table
+from llmflowlab.cli.evaluate.show_evaluation import show_result
+from llmflowlab.cli.ui.terminal import TerminalScreen
 from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES
 from llmflowlab.evaluation.run.closing import closing_of
 from llmflowlab.statistics import bootstrap_interval, intervals
@@ -98,3 +100,31 @@ def test_with_many_rows_the_interval_is_that_of_the_resampling_it_spares(shape, 
     width = slow.high - slow.low
     assert quick.low == pytest.approx(slow.low, abs=0.03 * width)
     assert quick.high == pytest.approx(slow.high, abs=0.03 * width)
+
+
+def test_a_result_fits_one_screen_of_24_rows(settings, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    show_result(TerminalScreen(settings), made_result(120))
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) <= 24
+    assert max(map(len, shown)) <= 80
+    assert any(line.startswith("Cost: candidates $0.143, judge ") for line in shown)
+    assert any("is recommended" in line for line in shown)
+
+
+def test_groups_are_a_matrix_in_the_order_of_the_leaderboard(result):
+    labels = tuple(result.candidates[i].spec.label for i in ranked(result))
+    for table in group_tables(result):
+        assert table.columns[2:] == labels
+        assert len({row[0] for row in table.rows}) == len(table.rows)
+
+
+@pytest.mark.parametrize("columns", ["80", "40", "20"])
+def test_numbers_of_a_table_are_never_cut(settings, capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    table = leaderboard_table(made_result(120))
+    assert table is not None
+    TerminalScreen(settings).table(table)
+    shown = capsys.readouterr().out.split()
+    for row in table.rows:
+        assert all(part in shown for c in table.numbers for part in (row[c] or "").split())

@@ -21,6 +21,7 @@ from llmflowlab.providers.base import Finished, TextDelta
 from llmflowlab.providers.factory import build, parse_reference
 from llmflowlab.providers.guide import pages as guide_pages
 from llmflowlab.providers.guide import provider as guide
+from llmflowlab.providers.guide.introduction import INTRODUCTIONS
 from llmflowlab.providers.guide.pages import corpus_digest, load_passages, parse_page
 from llmflowlab.providers.guide.provider import DOES_NOT_KNOW, GuideProvider
 from llmflowlab.providers.guide.search import words
@@ -69,6 +70,15 @@ def ask(settings: Settings, *conversation: str, **options: object) -> str:
         ("How do I limit the cost of an evaluation?", "lab, Limit the cost", "--budget"),
         ("What does exit code 5 mean for a gate?", "lab, Exit code of a failed gate", "5"),
         ("hello", "lab, What the guide is", "not a language model"),
+        ("who are you?", "lab, What the guide is", "not a language model"),
+        ("Hello, what is perplexity?", "glossary, perplexity", "cross-entropy"),
+        ("Guten Tag! Wer bist du?", "lab, What the guide is", "kein Sprachmodell"),
+        ("Qui êtes-vous ?", "lab, What the guide is", "pas un modèle de langage"),
+        ("¡Hola!", "lab, What the guide is", "no soy un modelo"),
+        ("Buongiorno, chi sei?", "lab, What the guide is", "non sono un modello"),
+        ("Olá, quem é você?", "lab, What the guide is", "não sou um modelo"),
+        ("O que é alucinação?", "glossary, hallucination", "false"),
+        ("My run was killed, how do I resume it?", "lab, After a crash", "next start"),
         ("Wie beende ich den Chat?", "lab, End a chat", "/exit"),
     ],
 )
@@ -90,6 +100,16 @@ def test_questions_about_the_lab_and_its_terms_are_answered_with_their_source(
         "Wie hoch ist der Mont Blanc?",
         "Quelle heure est-il à Tokyo ?",
         "How many seconds are there in an hour?",
+        "what time is it",
+        "How many people live in China?",
+        "write a python function that sorts a list",
+        "how old are you",
+        "what is the price of gold",
+        "Erzähl mir einen Witz",
+        "Écris un poème sur la mer",
+        "cuéntame un chiste",
+        "raccontami una barzelletta",
+        "Escreva um poema",
         "asdf",
         "你好",
         "",
@@ -100,6 +120,26 @@ def test_questions_about_the_lab_and_its_terms_are_answered_with_their_source(
 )
 def test_it_says_plainly_when_it_does_not_know(settings: Settings, question: str) -> None:
     assert ask(settings, question) == DOES_NOT_KNOW
+
+
+@pytest.mark.parametrize(
+    "example", [each for known in INTRODUCTIONS.values() for each in known.examples]
+)
+def test_what_it_proposes_to_ask_is_answered(settings: Settings, example: str) -> None:
+    assert "\n\nFrom: " in ask(settings, example)
+
+
+@pytest.mark.parametrize("language", INTRODUCTIONS)
+def test_every_greeting_and_question_about_itself_is_answered_in_its_language(
+    settings: Settings, language: str
+) -> None:
+    known = INTRODUCTIONS[language]
+    for said in [*known.greetings.split(","), *known.questions.split(",")]:
+        assert ask(settings, said.capitalize() + "!").startswith(known.text), said
+
+
+def test_not_knowing_names_three_things_to_ask() -> None:
+    assert all(example in DOES_NOT_KNOW for example in INTRODUCTIONS["en"].examples)
 
 
 def test_without_a_question_it_does_not_know(settings: Settings) -> None:
@@ -159,7 +199,7 @@ def test_it_says_of_itself_what_it_is(settings: Settings) -> None:
     )
     ready = GuideProvider.readiness(settings, 1.0)
     assert ready.ready
-    assert "not a language model" in ready.text
+    assert "no language model" in ready.text
     assert [model.name for model in provider.list_models()] == ["docs"]
     assert "not a language model" in ask(settings, "what is the guide")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from llmflowlab.cli.chat.chat_screen import converse
+from llmflowlab.cli.chat.chat_screen import converse, say_farewell
 from llmflowlab.cli.chat.prompt import LineReader, prompt_reader
 from llmflowlab.cli.chat.slash_commands import run_command as run_slash_command
 from llmflowlab.cli.chat.talk import Talk
@@ -25,6 +26,9 @@ from llmflowlab.tracking.records import TurnRecord
 
 __all__ = ["declare_options", "run_command"]
 
+_STDIN_PATIENCE = 3.0
+"""Seconds after which it is said that a pipe is being waited for."""
+
 
 def declare_options(parser: argparse.ArgumentParser) -> None:
     """Declare what can be typed."""
@@ -41,7 +45,11 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="TEXT",
-        help="a prompt; may be given several times, the conversation goes on",
+        help="a prompt; may be given several times, the conversation goes on; what is piped in goes "
+        "before the first",
+    )
+    parser.add_argument(
+        "--whole", action="store_true", help="take all of standard input as one prompt"
     )
     parser.add_argument("--wait", action="store_true", help="end only when MLflow has the session")
     add_json(parser)
@@ -61,11 +69,13 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     messages: list[str] = arguments.message
     if any(not message.strip() for message in messages):
         raise InputError("A --message is empty; give it some text.")
-    interactive = sys.stdin.isatty() and not messages and not arguments.json
+    interactive = sys.stdin.isatty() and not messages and not arguments.json and not arguments.whole
     if arguments.model is None and not interactive:
         raise InputError("Say which model to talk with: --model provider:model (try guide:docs).")
     # Whoever waits for the run delivers it here; a person's chat is in MLflow while it goes on.
     app.lab.hands_over = not (interactive or arguments.wait or arguments.json)
+    if messages or arguments.whole:
+        messages = _with_document(app, messages, whole=arguments.whole)
     provider = app.lab.provider(arguments.model) if arguments.model else choose_model(app)
     parameters = Parameters(
         temperature=arguments.temperature,
@@ -90,6 +100,8 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     finally:
         chat.close(interrupted=interrupted)
         provider.close()
+        if interactive:
+            say_farewell(app, chat)
     if arguments.json:
         _print_json(app, chat)
     return code
@@ -115,6 +127,37 @@ def _interactive(talk: Talk) -> None:
         converse(talk, prompt_reader(talk.app))
     except EndOfInput:
         return
+
+
+def _with_document(app: App, messages: list[str], *, whole: bool) -> list[str]:
+    """Put what standard input holds before the first message, or let it be the only prompt.
+
+    Raises:
+        InputError: `--whole` was given and there is nothing.
+    """
+    document = "" if sys.stdin.isatty() and not whole else _everything(app)
+    if whole and not document:
+        raise InputError("Standard input is empty; pipe a text into --whole, or give --message.")
+    if not document:
+        return messages
+    first, *others = messages or [""]
+    return [f"{document}\n\n{first}".strip(), *others]
+
+
+def _everything(app: App) -> str:
+    """Return all of standard input, stripped; nothing where it is closed."""
+    hint = threading.Timer(
+        _STDIN_PATIENCE,
+        lambda: app.screen.note("(reading standard input to its end; `< /dev/null` gives none)"),
+    )
+    hint.daemon = True
+    hint.start()
+    try:
+        return sys.stdin.read().strip()
+    except (OSError, ValueError):
+        return ""
+    finally:
+        hint.cancel()
 
 
 def _lines(app: App) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llmflowlab.cli.chat.prompt import PromptReader, prompt_reader
 from llmflowlab.cli.chat.slash_commands import run_command
+from llmflowlab.cli.chat.stats import farewell
 from llmflowlab.cli.chat.talk import Talk
 from llmflowlab.cli.context import App
 from llmflowlab.cli.model_choice import choose_model
@@ -11,7 +12,10 @@ from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import LabError
 from llmflowlab.lab.chat_session import Chat, TurnOutcome
 
-__all__ = ["chat_screen", "converse"]
+__all__ = ["chat_screen", "converse", "say_farewell"]
+
+_LEAVING = frozenset({"exit", "quit"})
+"""Words that leave the chat, as in most other prompts; `/exit` does too."""
 
 
 def chat_screen(app: App) -> None:
@@ -26,6 +30,13 @@ def chat_screen(app: App) -> None:
     finally:
         chat.close()
         chat.provider.close()
+        say_farewell(app, chat)
+
+
+def say_farewell(app: App, chat: Chat) -> None:
+    """Say what the chat took and where it is kept."""
+    if (said := farewell(chat.turns, app.settings)) is not None:
+        app.screen.note(said)
 
 
 def converse(talk: Talk, reader: PromptReader, *, greet: bool = True) -> TurnOutcome | None:
@@ -35,7 +46,11 @@ def converse(talk: Talk, reader: PromptReader, *, greet: bool = True) -> TurnOut
         EndOfInput: Standard input ended.
     """
     if greet:
-        talk.screen.note(f"Talking with {talk.chat.provider.reference}. /help lists the commands.")
+        provider = talk.chat.provider
+        talk.screen.note(
+            f"Talking with {provider.reference}. /help lists the commands; exit or Ctrl-D leaves."
+        )
+        talk.screen.note("Ask for example: " + " · ".join(provider.examples))
     outcome: TurnOutcome | None = None
     while not talk.leaving:
         talk.app.show_recovered()
@@ -43,9 +58,9 @@ def converse(talk: Talk, reader: PromptReader, *, greet: bool = True) -> TurnOut
         try:
             line = reader.read()
         except KeyboardInterrupt:
-            talk.screen.note("(Ctrl-D or /exit leaves the chat)")
+            talk.screen.note("(exit or Ctrl-D leaves the chat)")
             continue
-        if line is None:
+        if line is None or line.lower() in _LEAVING:
             break
         if line:
             outcome = _take(talk, line) or outcome

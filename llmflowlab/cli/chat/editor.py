@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
+from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.styles import Style
@@ -39,7 +41,8 @@ class SlashCompleter(Completer):
 class PromptEditor:
     """Reads a prompt.
 
-    Enter sends; Alt-Enter, or a backslash before Enter, begins a new line; Ctrl-C empties the line.
+    Enter sends; Alt-Enter, or a backslash before Enter, begins a new line; Ctrl-C empties the line;
+    Esc or Ctrl-D at an empty one leaves.
     """
 
     def __init__(self, screen: Screen, settings: Settings) -> None:
@@ -56,7 +59,7 @@ class PromptEditor:
         )
 
     def read(self) -> str | None:
-        """Return the next prompt, stripped; None where the person leaves with Ctrl-D.
+        """Return the next prompt, stripped; None where the person leaves.
 
         Raises:
             EndOfInput: Standard input ended.
@@ -87,6 +90,10 @@ def _keys() -> KeyBindings:
     @keys.add("escape", "enter")
     def _new_line(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
+
+    @keys.add("escape", filter=Condition(lambda: not get_app().current_buffer.text))
+    def _leave(event: KeyPressEvent) -> None:
+        event.app.exit(exception=EOFError)
 
     @keys.add("c-c")
     def _empty(event: KeyPressEvent) -> None:

@@ -15,7 +15,7 @@ class PromptReader(Protocol):
     """Where prompts come from."""
 
     def read(self) -> str | None:
-        """Return the next prompt, stripped; None where the person leaves with Ctrl-D.
+        """Return the next prompt, stripped; None where the person leaves.
 
         Raises:
             EndOfInput: Standard input ended.

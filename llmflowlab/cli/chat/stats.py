@@ -8,9 +8,11 @@ from statistics import fmean
 
 from llmflowlab.cli.chat.turn_line import cost_text
 from llmflowlab.cli.formatting import count, plural, seconds
+from llmflowlab.settings import Settings
 from llmflowlab.tracking.records import TurnRecord
+from llmflowlab.tracking.sinks.mlflow import EXPERIMENT
 
-__all__ = ["cost_lines", "stats_lines"]
+__all__ = ["cost_lines", "farewell", "stats_lines"]
 
 
 def stats_lines(turns: Sequence[TurnRecord], reference: str) -> list[str]:
@@ -40,17 +42,31 @@ def stats_lines(turns: Sequence[TurnRecord], reference: str) -> list[str]:
     return [*lines, *cost_lines(turns)]
 
 
+def farewell(turns: Sequence[TurnRecord], settings: Settings) -> str | None:
+    """Say what a chat took and where it is kept; None where nothing was said."""
+    if not turns:
+        return None
+    return (
+        f"{plural(len(turns), 'turn')} · cost: {_cost(turns)} · kept in {settings.artifacts_dir} "
+        f"and in MLflow's experiment {EXPERIMENT}"
+    )
+
+
 def cost_lines(turns: Sequence[TurnRecord]) -> list[str]:
     """Return what a chat has cost, unknown parts said in words."""
+    return [f"  cost       {_cost(turns)}"]
+
+
+def _cost(turns: Sequence[TurnRecord]) -> str:
     # A failed turn counts where its tries were paid for.
     answered = [turn for turn in turns if turn.state != "failed" or turn.wasted]
     known = [turn for turn in answered if turn.cost is not None]
     unpriced = len(answered) - len(known)
     if not answered:
-        return ["  cost       nothing yet"]
+        return "nothing yet"
     if not known:
-        return [f"  cost       unknown: no price is known for {plural(unpriced, 'turn')}"]
+        return f"unknown: no price is known for {plural(unpriced, 'turn')}"
     total = sum((turn.cost or Decimal(0) for turn in known), Decimal(0))
     estimated = any(turn.tokens_estimated for turn in known)
-    line = f"  cost       {cost_text(total, estimated=estimated)}"
-    return [line + (f", and {plural(unpriced, 'turn')} without a known price" if unpriced else "")]
+    without = f", and {plural(unpriced, 'turn')} without a known price" if unpriced else ""
+    return cost_text(total, estimated=estimated) + without

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from llmflowlab.asking.calling import WaitNotice
 from llmflowlab.cli.chat.blocks import BlockSplitter, PieceCleaner
+from llmflowlab.cli.chat.waiting_sign import WaitingSign
 from llmflowlab.cli.formatting import count, plural
 from llmflowlab.cli.ui.screen import Screen
 from llmflowlab.lab.chat_events import ChatNotice, ExchangesDropped, PromptShortened, RequestChanged
@@ -144,9 +145,20 @@ class MarkdownView:
         screen: For waits.
         display_name: The provider's name.
         console: Where the answer is drawn.
+        sign: Shown until something of the answer is there; None for none.
     """
 
-    def __init__(self, screen: Screen, display_name: str, console: Console) -> None:
+    def __init__(
+        self,
+        screen: Screen,
+        display_name: str,
+        console: Console,
+        *,
+        sign: WaitingSign | None = None,
+    ) -> None:
+        self._sign = sign
+        if sign is not None:
+            sign.start()
         self._screen = screen
         self._name = display_name
         self._console = console
@@ -159,6 +171,8 @@ class MarkdownView:
         self._drawing = threading.Lock()
 
     def event(self, event: StreamEvent) -> None:
+        if isinstance(event, ReasoningDelta | TextDelta | Rethought):
+            self._end_waiting()
         if isinstance(event, ReasoningDelta):
             self._commit()
             self._reasoning.write(event.text)
@@ -170,14 +184,25 @@ class MarkdownView:
             self._screen.note(_RETHOUGHT)
 
     def wait(self, notice: WaitNotice) -> None:
+        self._end_waiting()
         self._screen.note(wait_text(notice, self._name))
+        if self._sign is not None:
+            self._sign.start()
 
     def notice(self, notice: ChatNotice) -> None:
+        # Some come while the answer is awaited, some after it.
+        waiting = self._end_waiting()
         self._screen.note(notice_text(notice))
+        if waiting and self._sign is not None:
+            self._sign.start()
 
     def close(self) -> None:
+        self._end_waiting()
         self._reasoning.end()
         self._commit()
+
+    def _end_waiting(self) -> bool:
+        return self._sign is not None and self._sign.stop()
 
     def _text(self, text: str) -> None:
         # The painter must not redraw between a block's leaving the end and its being printed.

@@ -8,6 +8,7 @@ from llmflowlab.asking.interruption import interruptible
 from llmflowlab.cli.chat.echo import unechoed
 from llmflowlab.cli.chat.stream import MarkdownView, PlainView, SilentView
 from llmflowlab.cli.chat.turn_line import summary_line
+from llmflowlab.cli.chat.waiting_sign import sign_for
 from llmflowlab.cli.context import App
 from llmflowlab.cli.ui.screen import Screen
 from llmflowlab.errors import LabError
@@ -60,7 +61,7 @@ class Talk:
         from llmflowlab.cli.ui.terminal import TerminalScreen
 
         assert isinstance(self.screen, TerminalScreen)
-        return MarkdownView(self.screen, name, self.screen.console())
+        return MarkdownView(self.screen, name, self.screen.console(), sign=sign_for(name))
 
     def _conclude(self, record: TurnRecord) -> None:
         if record.state == "failed":

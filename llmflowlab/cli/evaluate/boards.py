@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from llmflowlab.cli.formatting import dollars
 from llmflowlab.cli.ui.screen import Table
 from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words
 from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
-from llmflowlab.evaluation.conclude.results import SMALL_GROUP, EvaluationResult
+from llmflowlab.evaluation.conclude.results import SMALL_GROUP, EvaluationResult, GroupSummary
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 
-__all__ = ["group_tables", "leaderboard_table", "repeats_table"]
+__all__ = ["group_tables", "leaderboard_table", "ranked", "repeats_table"]
+
+
+def ranked(result: EvaluationResult) -> list[int]:
+    """Return the candidates' places in the plan, in the order in which every table has them."""
+    board = result.leaderboard.get(main_scorer(result.plan.scorers), ())
+    first = [entry.candidate for entry in board]
+    return [*first, *(i for i in range(len(result.candidates)) if i not in first)]
 
 
 def leaderboard_table(result: EvaluationResult) -> Table | None:
@@ -57,7 +65,7 @@ def leaderboard_table(result: EvaluationResult) -> Table | None:
 def repeats_table(result: EvaluationResult) -> Table | None:
     """Return what repeated trials tell of each candidate; None where each row was asked once."""
     rows = []
-    for candidate in result.candidates:
+    for candidate in (result.candidates[index] for index in ranked(result)):
         for scorer, score in candidate.scores.items():
             found = score.repeats
             if found is None:
@@ -92,36 +100,51 @@ def _deviation(variance: float | None) -> str | None:
 
 
 def group_tables(result: EvaluationResult) -> list[Table]:
-    """Return for each way to divide the rows how the candidates fare in each part."""
+    """Return for each way to divide the rows a matrix: its parts, and how each candidate fares in them."""
     scorer = main_scorer(result.plan.scorers)
-    tables = []
-    for by in dict.fromkeys(group.by for group in result.groups):
-        groups = [g for g in result.groups if g.by == by and g.scorer == scorer]
-        rows = [
-            (
-                group.value[:40],
-                "all" if group.candidate is None else result.candidates[group.candidate].spec.label,
-                None if group.mean is None else f"{group.mean:.0%}",
-                None
-                if group.interval is None
-                else f"{group.interval.low:.0%} to {group.interval.high:.0%}",
-                f"{group.scored}/{group.rows}" + (" few" if group.small else ""),
-            )
-            for group in groups
-        ]
-        few = any(group.small for group in groups)
-        tables.append(
-            Table(
-                title=f"{scorer} by {by}",
-                columns=(by, "model", "mean", "95 % interval", "scored"),
-                rows=tuple(rows),
-                numbers=frozenset({2, 3, 4}),
-                notes=(
-                    f"few: fewer than {SMALL_GROUP} questions; differences between such groups are "
-                    "mostly chance.",
-                )
-                if few
-                else (),
-            )
+    return [
+        _matrix(result, scorer, by, [g for g in result.groups if (g.by, g.scorer) == (by, scorer)])
+        for by in dict.fromkeys(group.by for group in result.groups)
+    ]
+
+
+def _matrix(
+    result: EvaluationResult, scorer: str, by: str, groups: Sequence[GroupSummary]
+) -> Table:
+    # Of a part by prompt all candidates that share it are put together.
+    members: list[int | None] = [None]
+    if any(group.candidate is not None for group in groups):
+        members = [*ranked(result)]
+    found = {(group.value, group.candidate): group for group in groups}
+    rows, small, partial = [], False, False
+    for value in dict.fromkeys(group.value for group in groups):
+        part = [found[value, member] for member in members]
+        few = any(group.small for group in part)
+        small, partial = small or few, partial or any(g.scored < g.rows for g in part)
+        asked = " few" if few else ""
+        rows.append((value[:40], f"{part[0].rows}{asked}", *(_share(group) for group in part)))
+    labels = ["all" if i is None else result.candidates[i].spec.label for i in members]
+    notes = []
+    if small:
+        notes.append(
+            f"few: fewer than {SMALL_GROUP} questions; differences between such groups are mostly "
+            "chance."
         )
-    return tables
+    if partial:
+        notes.append("In brackets: how many of the answers were scored, where not all were.")
+    return Table(
+        title=f"{scorer} by {by}",
+        columns=(by, "answers", *labels),
+        rows=tuple(rows),
+        numbers=frozenset(range(1, len(labels) + 2)),
+        notes=tuple(notes),
+    )
+
+
+def _share(group: GroupSummary) -> str | None:
+    """Return the mean with its interval."""
+    if group.mean is None or group.interval is None:
+        return None if group.mean is None else f"{group.mean:.0%}"
+    of = "" if group.scored == group.rows else f" ({group.scored})"
+    low, high = 100 * group.interval.low, 100 * group.interval.high
+    return f"{group.mean:.0%} [{low:.0f}–{high:.0f}]{of}"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from llmflowlab.cli.context import App
 from llmflowlab.cli.evaluate.live_view import watched
-from llmflowlab.cli.evaluate.show_evaluation import describe_plan, show_result
+from llmflowlab.cli.evaluate.show_evaluation import describe_plan, show_details, show_result
 from llmflowlab.cli.formatting import dollars
+from llmflowlab.cli.going_back import going_back
 from llmflowlab.cli.model_choice import choose_models
 from llmflowlab.cli.options import read_usd
 from llmflowlab.cli.ui.screen import Choice
@@ -27,8 +28,9 @@ __all__ = ["evaluate_screen"]
 
 
 def evaluate_screen(app: App) -> None:
-    """Lead through one evaluation; Ctrl-C leads back to the menu."""
-    with closing(prepare(app.lab, _ask_resume(app) or _ask_new(app))) as prepared:
+    """Lead through one evaluation; Esc leads back a question, Ctrl-C to the menu."""
+    request = going_back(app, lambda: _ask_resume(app) or _ask_new(app))
+    with closing(prepare(app.lab, request)) as prepared:
         for remark in prepared.remarks:
             app.screen.note(remark)
         for line in describe_plan(prepared.plan, prepared.estimate):
@@ -38,6 +40,9 @@ def evaluate_screen(app: App) -> None:
             return
         result = watched(app.screen, prepared)
     show_result(app.screen, result)
+    # Line by line the answers are a script's, which knows nothing of this question.
+    if not app.screen.plain and app.screen.confirm("Show all tables and comparisons?"):
+        show_details(app.screen, result)
 
 
 def _ask_resume(app: App) -> EvaluationRequest | None:

@@ -146,6 +146,7 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, metavar="DIR", help="folder for answers and report")
     add_gate_options(parser.add_argument_group("gates, and files for CI"))
     add_sheet_options(parser.add_argument_group("sheets for people"))
+    parser.add_argument("--details", action="store_true", help="show all tables and comparisons")
     parser.add_argument("--dry-run", action="store_true", help="say what it would take, and stop")
     add_json(parser)
 

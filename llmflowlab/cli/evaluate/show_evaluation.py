@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from llmflowlab.cli.evaluate.boards import group_tables, leaderboard_table, repeats_table
+from llmflowlab.cli.evaluate.boards import (
+    group_tables,
+    leaderboard_table,
+    ranked,
+    repeats_table,
+)
 from llmflowlab.cli.formatting import dollars, number_or_none, plural
 from llmflowlab.cli.ui.screen import Screen, Table
 from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words
-from llmflowlab.evaluation.conclude.conclusions import conclude
+from llmflowlab.evaluation.conclude.conclusions import conclude, headline
 from llmflowlab.evaluation.conclude.remedies import not_scored, remedies
 from llmflowlab.evaluation.conclude.results import EvaluationResult, ScoreSummary
 from llmflowlab.evaluation.conclude.sizing import (
@@ -22,7 +28,18 @@ from llmflowlab.evaluation.run.estimate import Estimate
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.program import program_name
 
-__all__ = ["describe_plan", "plan_document", "result_tables", "show_gates", "show_result"]
+__all__ = [
+    "describe_plan",
+    "plan_document",
+    "result_tables",
+    "show_details",
+    "show_gates",
+    "show_result",
+]
+
+_MOST_ROWS = 8
+_MOST_LINES = 2
+"""So that the first screen of a result fits into 24 rows of 80 columns."""
 
 
 def describe_plan(plan: EvaluationPlan, figures: Estimate) -> list[str]:
@@ -116,7 +133,7 @@ def _score_table(result: EvaluationResult) -> Table:
     rows: list[tuple[str | None, ...]] = []
     marked: set[tuple[int, int]] = set()
     best = {scorer: _best(result, scorer) for scorer in result.plan.scorers}
-    for candidate in result.candidates:
+    for candidate in (result.candidates[index] for index in ranked(result)):
         for scorer in result.plan.scorers:
             score = candidate.scores[scorer]
             several = len(result.candidates) > 1
@@ -142,6 +159,7 @@ def _score_table(result: EvaluationResult) -> Table:
         rows=tuple(rows),
         numbers=frozenset({2, 3, 4}),
         marked=frozenset(marked),
+        mark_means="the best mean by this scorer",
         notes=tuple(notes),
     )
 
@@ -163,7 +181,7 @@ def _interval(score: ScoreSummary) -> str | None:
 
 def _effort_table(result: EvaluationResult) -> Table:
     rows = []
-    for candidate in result.candidates:
+    for candidate in (result.candidates[index] for index in ranked(result)):
         tokens = candidate.to_json()["tokens"]["total"]
         estimated = "~" if candidate.tokens_estimated else ""
         failed = ", ".join(f"{n} {reason}" for reason, n in candidate.failed.items())
@@ -178,10 +196,9 @@ def _effort_table(result: EvaluationResult) -> Table:
                 dollars(candidate.cost_usd),
             )
         )
-    reused = sum(candidate.reused for candidate in result.candidates)
     notes = []
-    if reused:
-        notes.append(f"{reused} answers were taken from earlier evaluations, not paid for again.")
+    if any(candidate.tokens_estimated for candidate in result.candidates):
+        notes.append("~: counted here, as the provider reports no usage.")
     return Table(
         title="Effort",
         columns=("model", "answered", "failed", "mean s", "p95 s", "tokens", "cost"),
@@ -197,29 +214,24 @@ def _seconds(value: float | None) -> str | None:
     return f"{value:.2f}" if value >= 0.01 else f"{value:.4f}"
 
 
-def show_result(screen: Screen, result: EvaluationResult) -> None:
-    """Print tables, conclusion, files and what is missing."""
-    for exam in result.exams:
-        screen.say(exam.sentence())
-    for table in result_tables(result):
-        screen.table(table)
-    usage = result.judge_usage
-    if result.plan.judge is not None:
-        cost = usage["cost_usd"]
-        price = "cost unknown" if cost is None else dollars(Decimal(str(cost)))
-        screen.say(
-            f"Judge {result.plan.judge_label}: {usage['calls']['sent']} judgements asked, "
-            f"{usage['calls']['reused']} reused, {price}."
-        )
-    for quality in result.judging.values():
-        if (said := quality.sentence()) is not None:
-            screen.say(said)
+def show_result(screen: Screen, result: EvaluationResult, *, details: bool = False) -> None:
+    """Print in one screen who leads, what follows, the money, what is not scored and where all is.
+
+    Args:
+        screen: Where.
+        result: What was found.
+        details: Print the other tables and comparisons after it.
+    """
+    screen.table(_first_table(result))
     screen.say("Conclusion", tone="heading")
-    for sentence in conclude(result):
+    for sentence in headline(result):
         screen.say(sentence)
-    screen.say(f"Answers: {result.files.get('answers_csv')}", tone="quiet")
+    screen.say(_money(result))
+    for line in _not_scored(result):
+        screen.say(line)
     screen.say(f"Report: {result.files.get('report_html')}", tone="quiet")
-    screen.say(f"Evaluation: {result.plan.evaluation_id}", tone="quiet")
+    more = "" if details else "; --details shows all tables and comparisons"
+    screen.say(f"Evaluation: {result.plan.evaluation_id}{more}", tone="quiet")
     for problem in result.problems:
         screen.warn(problem)
     if result.problems:
@@ -227,6 +239,69 @@ def show_result(screen: Screen, result: EvaluationResult) -> None:
             "MLflow does not hold all of it yet; nothing is lost. "
             f"Deliver it with: {program_name()} evaluate --resume {result.plan.evaluation_id}"
         )
+    if details:
+        show_details(screen, result)
+
+
+def show_details(screen: Screen, result: EvaluationResult) -> None:
+    """Print every table, what is said of the judges, and all comparisons."""
+    for exam in result.exams:
+        screen.say(exam.sentence())
+    board = leaderboard_table(result)
+    for table in result_tables(result):
+        if table != board or len(table.rows) > _MOST_ROWS:
+            screen.table(table)
+    usage = result.judge_usage
+    if result.plan.judge is not None:
+        calls = usage["calls"]
+        screen.say(
+            f"Judge {result.plan.judge_label}: {calls['sent']} judgements asked, "
+            f"{calls['reused']} reused."
+        )
+    for quality in result.judging.values():
+        if (said := quality.sentence()) is not None:
+            screen.say(said)
+    screen.say("All comparisons", tone="heading")
+    for sentence in conclude(result):
+        screen.say(sentence)
+    screen.say(f"Answers: {result.files.get('answers_csv')}", tone="quiet")
+
+
+def _first_table(result: EvaluationResult) -> Table:
+    """Return the leaderboard, or the scores of a single candidate, short enough for one screen."""
+    said = {*not_scored(result.candidates), *remedies(result.candidates)}
+    scores = _score_table(result)
+    table = leaderboard_table(result) or replace(
+        scores, notes=tuple(note for note in scores.notes if note not in said)
+    )
+    left = len(table.rows) - _MOST_ROWS
+    if left <= 0:
+        return table
+    notes = (*table.notes, f"{left} more below them: --details.")
+    return replace(table, rows=table.rows[:_MOST_ROWS], notes=notes)
+
+
+def _money(result: EvaluationResult) -> str:
+    costs = [candidate.cost_usd for candidate in result.candidates]
+    known = [cost for cost in costs if cost is not None]
+    candidates = dollars(sum(known, Decimal(0))) if len(known) == len(costs) else "unknown"
+    said = f"Cost: candidates {candidates}"
+    if result.plan.judge is not None:
+        cost = result.judge_usage["cost_usd"]
+        said += f", judge {'unknown' if cost is None else dollars(Decimal(str(cost)))}"
+    reused = sum(candidate.reused for candidate in result.candidates)
+    if reused:
+        said += f"; {plural(reused, 'answer')} taken from earlier evaluations, not paid for again"
+    return f"{said}."
+
+
+def _not_scored(result: EvaluationResult) -> list[str]:
+    """Return why answers are not scored and what can be done, no more than fits beside the rest."""
+    lines = [*not_scored(result.candidates), *remedies(result.candidates)]
+    if not lines:
+        return ["Every answer was scored."]
+    left = len(lines) - _MOST_LINES
+    return [*lines[:_MOST_LINES], *([f"{left} more of this kind: --details."] if left > 0 else [])]
 
 
 def show_gates(screen: Screen, result: EvaluationResult) -> None:

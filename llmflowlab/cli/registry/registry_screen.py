@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from llmflowlab.cli.context import App
 from llmflowlab.cli.registry.show_registry import (
     say_rolled_back,
@@ -11,7 +13,7 @@ from llmflowlab.cli.registry.show_registry import (
     show_models,
     show_step,
 )
-from llmflowlab.cli.ui.screen import Choice
+from llmflowlab.cli.ui.screen import Choice, GoBack
 from llmflowlab.errors import LabError
 from llmflowlab.lab.model_registry import CHAMPION, RegisteredModel, Registry, Version
 
@@ -40,7 +42,8 @@ def registry_screen(app: App) -> None:
         chosen = app.screen.select("Which model?", choices)
         if chosen is None:
             return
-        _model(app, registry, chosen.name)
+        with suppress(GoBack):
+            _model(app, registry, chosen.name)
 
 
 def _summary(model: RegisteredModel) -> str:
@@ -68,7 +71,8 @@ def _model(app: App, registry: Registry, name: str) -> None:
             if isinstance(chosen, str):
                 say_rolled_back(app.screen, name, CHAMPION, registry.roll_back(name))
             else:
-                _version(app, registry, model, chosen)
+                with suppress(GoBack):
+                    _version(app, registry, model, chosen)
         except LabError as exc:
             app.screen.warn(exc.message)
 

@@ -88,17 +88,21 @@ def table_display(console: Console) -> Iterator[TableDisplay]:
 def layout(table: Table, width: int) -> list[str]:
     """Set a table, its title and its columns' names in lines of at most `width` characters.
 
-    The first column gives way: its texts lose their middle.
+    The first column gives way: its texts lose their middle. Where that is not enough, columns are left
+    out from the last one on: numbers are never cut.
     """
     cells = [["unknown" if cell is None else cell for cell in row] for row in table.rows]
     widths = [max(map(len, column)) for column in zip(table.columns, *cells, strict=True)]
-    others = sum(widths[1:]) + len(_GAP) * (len(widths) - 1)
+    while (others := sum(widths[1:]) + len(_GAP) * (len(widths) - 1)) > width - _NARROWEST:
+        if len(widths) == 2:
+            break
+        widths.pop()
     widths[0] = max(min(widths[0], width - others), min(widths[0], _NARROWEST))
 
     def line(values: Sequence[str]) -> str:
         parts = [
             value.rjust(size) if index in table.numbers else value.ljust(size)
-            for index, (value, size) in enumerate(zip(values, widths, strict=True))
+            for index, (value, size) in enumerate(zip(values, widths, strict=False))
         ]
         return _GAP.join(parts).rstrip()[:width]
 

@@ -16,8 +16,8 @@ __all__ = ["PlainScreen", "table_lines"]
 
 T = TypeVar("T")
 
-_STATUS_PATIENCE = 0.15
-"""Seconds to wait for a status that cannot be updated once it is printed."""
+_STATUS_PATIENCE = 2.0
+"""Seconds at the most to wait for a status, which cannot be updated once it is printed."""
 _WIDTH = 100
 
 
@@ -222,4 +222,4 @@ def table_lines(table: Table) -> list[str]:
 
     lines = [table.title] if table.title else []
     lines += [line(table.columns), line(["-" * width for width in widths])]
-    return [*lines, *(line(row) for row in cells), *table.notes]
+    return [*lines, *(line(row) for row in cells), *table.remarks("*")]

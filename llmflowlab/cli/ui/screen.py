@@ -14,6 +14,7 @@ from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 __all__ = [
     "Choice",
     "EndOfInput",
+    "GoBack",
     "LiveDisplay",
     "Progress",
     "Screen",
@@ -29,7 +30,11 @@ Tone: TypeAlias = Literal["plain", "quiet", "good", "warning", "heading"]
 
 
 class EndOfInput(Exception):
-    """Standard input ended: everything in progress is finished and the lab leaves with code 0."""
+    """Standard input ended, or Ctrl-D was pressed: everything in progress is finished and the lab leaves with code 0."""
+
+
+class GoBack(KeyboardInterrupt):
+    """Esc in a question: one step back, where Ctrl-C gives all of them up."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,15 @@ class Table:
     """Indices of the columns that are set flush right."""
     marked: frozenset[tuple[int, int]] = frozenset()
     """Cells (row, column) that stand out: the winners."""
+    mark_means: str = ""
+    """What it says of a cell that it stands out; told under the table where one does."""
     notes: tuple[str, ...] = field(default=())
     """Lines under the table."""
+
+    def remarks(self, mark: str) -> tuple[str, ...]:
+        """Return the lines under the table, with what the mark of a winner means."""
+        explained = self.marked and self.mark_means
+        return (*([f"{mark} {self.mark_means}"] if explained else []), *self.notes)
 
 
 class StatusSource(Protocol):
@@ -102,7 +114,8 @@ class LiveDisplay(Protocol):
 class Screen(Protocol):
     """Asks questions and shows values.
 
-    Questions raise `KeyboardInterrupt` on Ctrl-C and `EndOfInput` when standard input has ended.
+    Questions raise `GoBack` on Esc, `KeyboardInterrupt` on Ctrl-C, and `EndOfInput` on Ctrl-D and when
+    standard input has ended.
     Answers go to standard output; notes and warnings go to standard error.
     """
 

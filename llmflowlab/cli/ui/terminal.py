@@ -21,6 +21,7 @@ from questionary.prompts.common import InquirerControl
 from llmflowlab.cli.formatting import shortened
 from llmflowlab.cli.ui.colour import Palette
 from llmflowlab.cli.ui.keys import in_foreground
+from llmflowlab.cli.ui.leaving import with_ways_out
 from llmflowlab.cli.ui.live_table import LineDisplay, table_display
 from llmflowlab.cli.ui.screen import (
     Choice,
@@ -43,6 +44,9 @@ T = TypeVar("T")
 _FILTER_FROM = 12
 """Menus at least this long can be narrowed by typing."""
 
+_READABLE = 12
+"""Columns of a terminal that a text in a table needs at least; it goes on in the next line."""
+
 _STYLE = questionary.Style(
     [
         ("qmark", "fg:ansicyan bold"),
@@ -51,6 +55,7 @@ _STYLE = questionary.Style(
         ("pointer", "fg:ansicyan bold"),
         ("highlighted", "fg:ansicyan bold"),
         ("disabled", "fg:ansibrightblack"),
+        ("hint", "fg:ansibrightblack"),
         ("status-plain", ""),
         ("status-quiet", "fg:ansibrightblack"),
         ("status-good", "fg:ansigreen"),
@@ -61,7 +66,7 @@ _STYLE = questionary.Style(
 
 
 class TerminalScreen:
-    """Menus with arrow keys; Ctrl-C raises `KeyboardInterrupt`."""
+    """Menus with arrow keys."""
 
     plain = False
 
@@ -97,6 +102,10 @@ class TerminalScreen:
         sys.stderr.flush()
 
     def table(self, table: Table) -> None:
+        width = shutil.get_terminal_size().columns
+        if _least_width(table) > width:
+            self._stacked(table)
+            return
         from rich import box
         from rich.table import Table as RichTable
         from rich.text import Text
@@ -105,14 +114,33 @@ class TerminalScreen:
             title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
         )
         for index, column in enumerate(table.columns):
-            drawn.add_column(Text(column), justify="right" if index in table.numbers else "left")
+            number = index in table.numbers
+            drawn.add_column(
+                Text(column),
+                justify="right" if number else "left",
+                no_wrap=number,
+                overflow="fold",
+            )
         for r, row in enumerate(table.rows):
             drawn.add_row(
                 *(_cell(cell, marked=(r, c) in table.marked) for c, cell in enumerate(row))
             )
         self.console().print(drawn)
-        for note in table.notes:
-            self.say(note, tone="quiet")
+        self._remarks(table)
+
+    def _stacked(self, table: Table) -> None:
+        """Print a table that is too wide as blocks, a row each: its numbers are never cut."""
+        self.say(table.title, tone="heading")
+        for r, row in enumerate(table.rows):
+            for c, (column, cell) in enumerate(zip(table.columns, row, strict=True)):
+                mark = " ★" if (r, c) in table.marked else ""
+                indent = "  " if c else ""
+                self.say(f"{indent}{column}: {'unknown' if cell is None else cell}{mark}")
+        self._remarks(table)
+
+    def _remarks(self, table: Table) -> None:
+        for remark in table.remarks("★"):
+            self.say(remark, tone="quiet")
 
     def select(
         self,
@@ -194,11 +222,8 @@ class TerminalScreen:
         sys.stdout.flush()
         sys.stderr.flush()
         try:
-            return question.unsafe_ask()
+            return with_ways_out(question).unsafe_ask()
         except EOFError as exc:
-            if sys.stdin.isatty():
-                # Ctrl-D in a text field: the person turns back; the terminal is still there.
-                raise KeyboardInterrupt from exc
             raise EndOfInput from exc
 
     @contextmanager
@@ -260,6 +285,19 @@ def wrapped(text: str, width: int | None = None) -> str:
         )
         lines += broken if len(line) > width else [line]
     return "\n".join(lines)
+
+
+def _least_width(table: Table) -> int:
+    """Return the columns of a terminal in which no number of the table is cut and texts stay readable."""
+    total = 0
+    for c, column in enumerate(table.columns):
+        cells = (
+            len(row[c] or "unknown") + 2 * ((r, c) in table.marked)
+            for r, row in enumerate(table.rows)
+        )
+        widest = max(len(column), *cells) if table.rows else len(column)
+        total += widest if c in table.numbers else min(widest, _READABLE)
+    return total + 3 * len(table.columns)
 
 
 def _cell(cell: str | None, *, marked: bool) -> Any:

@@ -14,7 +14,7 @@ from llmflowlab.statistics import Interval, PairedTest
 from llmflowlab.statistics.planning import rows_for_degrees, rows_for_yes_no
 from llmflowlab.text.money import dollars
 
-__all__ = ["conclude", "describe_comparison"]
+__all__ = ["conclude", "describe_comparison", "headline"]
 
 _WORTH_SEEING = 0.03
 """The difference, in points of 1, that plans aim at when none was measured."""
@@ -99,19 +99,20 @@ def _points(difference: float) -> str:
     return f"{text} point{'' if text == '1' else 's'}"
 
 
+def headline(result: EvaluationResult) -> list[str]:
+    """Return what must be known before all else: reservations, and who is recommended or why nobody."""
+    scorer = main_scorer(result.plan.scorers)
+    if len(result.candidates) == 1:
+        return [*_before_all(result), _one(result.candidates[0], scorer)]
+    if result.recommendation is not None:
+        return [*_before_all(result), result.recommendation.reason]
+    return [*_before_all(result), f"Nobody is recommended: {_why_nobody(result, scorer)}."]
+
+
 def conclude(result: EvaluationResult) -> list[str]:
     """Return the conclusion as sentences, the most important first."""
-    sentences: list[str] = []
-    if result.interrupted:
-        sentences.append(
-            "Interrupted: the figures cover what was answered until then. "
-            f"Go on with: {program_name()} evaluate --resume {result.plan.evaluation_id}"
-        )
-    sentences += _judges(result)
-    sentences += _coverage_warnings(result)
+    sentences = _before_all(result)
     scorer = main_scorer(result.plan.scorers)
-    if result.sequential is not None:
-        sentences.append(_sequential(result, result.sequential))
     if len(result.candidates) == 1:
         sentences.append(_one(result.candidates[0], scorer))
     else:
@@ -132,6 +133,20 @@ def conclude(result: EvaluationResult) -> list[str]:
     return sentences
 
 
+def _before_all(result: EvaluationResult) -> list[str]:
+    sentences: list[str] = []
+    if result.interrupted:
+        sentences.append(
+            "Interrupted: the figures cover what was answered until then. "
+            f"Go on with: {program_name()} evaluate --resume {result.plan.evaluation_id}"
+        )
+    sentences += _judges(result)
+    sentences += _coverage_warnings(result)
+    if result.sequential is not None:
+        sentences.append(_sequential(result, result.sequential))
+    return sentences
+
+
 def _judges(result: EvaluationResult) -> list[str]:
     """Return what speaks against the judges."""
     return [sentence for quality in result.judging.values() for sentence in quality.reservations()]
@@ -142,7 +157,9 @@ def _why_nobody(result: EvaluationResult, scorer: str) -> str:
         result.unfinished
         or result.table.doubts.get(scorer)
         or (
-            f"fewer than two candidates have a score by {scorer} for {COVERAGE_FLOOR:.0%} of their answers"
+            f"{scorer} is one figure of all answers together"
+            if result.table.traits[scorer].figure is not None
+            else f"fewer than two candidates have a score by {scorer} for {COVERAGE_FLOOR:.0%} of their answers"
         )
     )
 

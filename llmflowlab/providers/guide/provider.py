@@ -23,22 +23,31 @@ from llmflowlab.providers.base import (
     StreamEvent,
     TextDelta,
 )
+from llmflowlab.providers.guide.introduction import (
+    INTRODUCTIONS,
+    introduction,
+    without_greeting,
+)
 from llmflowlab.providers.guide.pages import Passage, corpus_digest, load_passages
-from llmflowlab.providers.guide.search import Hit, Index, words
+from llmflowlab.providers.guide.search import Hit, Index, passage_words, words
 from llmflowlab.settings import Settings
 
 __all__ = ["DOES_NOT_KNOW", "GuideProvider"]
 
 DOES_NOT_KNOW = (
-    "I do not know: the lab's documentation has no passage about this. I am the offline guide, "
-    "which searches that documentation and its glossary; another model is chosen with /model."
+    "I do not know: the lab's documentation has nothing on that. I am the offline guide, which "
+    "searches it and a glossary; another model is chosen with /model. Ask me for example: "
+    + " · ".join(INTRODUCTIONS["en"].examples)
 )
 
 _MODEL = "docs"
 
 # A passage that holds less of the question's information than this is about something else; tried on
-# the shipped benchmark, where it lets through what the documentation answers and little besides.
+# the shipped benchmark, where it lets through what the documentation answers and little besides. One
+# whose name is not in the question must hold more, and more than one word: any word stands somewhere.
 _LEAST_COVERAGE = 0.55
+_LEAST_COVERAGE_UNNAMED = 0.75
+_LEAST_WORDS_UNNAMED = 2
 _LONGEST_ANSWER = 3
 _CONSIDERED = 50
 # A question of so few words leans on the one before it: "and for Ollama?".
@@ -46,6 +55,7 @@ _SHORT_QUESTION = 2
 _FOLLOW_UP_WEIGHT = 3.0
 _LONGEST_QUESTION = 2_000
 
+_OWN_PASSAGE = "lab, What the guide is"
 _OWN_NAMES = frozenset({"llmflowlab", "lab"})
 
 _building = threading.Lock()
@@ -66,11 +76,12 @@ class GuideProvider(Provider):
     free: ClassVar[bool] = True
     reports_usage: ClassVar[bool] = False
     is_language_model: ClassVar[bool] = False
+    examples: ClassVar[tuple[str, str, str]] = INTRODUCTIONS["en"].examples
 
     @classmethod
     def readiness(cls, settings: Settings, timeout: float) -> Readiness:
         """Always ready: everything it needs ships with the lab."""
-        return Readiness(True, "offline help desk, needs no key (a search, not a language model)")
+        return Readiness(True, "offline help desk, needs no key (a search, no language model)")
 
     def stream(self, request: Request) -> Iterator[StreamEvent]:
         """Answer the last user message, word by word.
@@ -119,19 +130,19 @@ def _version() -> str:
 
 
 def _answer(messages: Sequence[Message]) -> str:
-    asked = _question(messages)
-    hits = [
-        hit for hit in _index().search(asked, limit=_CONSIDERED) if hit.coverage >= _LEAST_COVERAGE
-    ]
+    said = [_text(message) for message in messages if message.role == "user"]
+    if said and (about_itself := introduction(said[-1])) is not None:
+        return f"{about_itself}\n\nFrom: {_OWN_PASSAGE}"
+    asked = _question([without_greeting(text) for text in said])
+    hits = [hit for hit in _index().search(asked, limit=_CONSIDERED) if _fits(hit, asked)]
     if not hits:
         return DOES_NOT_KNOW
     best = max(hits, key=lambda hit: _rank(hit, asked))
     return f"{_excerpt(best.passage, asked)}\n\nFrom: {best.passage.source}"
 
 
-def _question(messages: Sequence[Message]) -> dict[str, float]:
+def _question(texts: Sequence[str]) -> dict[str, float]:
     """Return the words of the last question, and of the one before where it leans on that."""
-    texts = [_text(message) for message in messages if message.role == "user"]
     if not texts:
         return {}
     asked = dict.fromkeys(_telling(words(texts[-1])), 1.0)
@@ -149,6 +160,15 @@ def _telling(asked: list[str]) -> list[str]:
 def _text(message: Message) -> str:
     # Documentation answers the question, not the text that came with it.
     return _CONTEXT.sub("", message.content)[-_LONGEST_QUESTION:]
+
+
+def _fits(hit: Hit, asked: Mapping[str, float]) -> bool:
+    """Tell whether a passage is about the question, not only sharing a word with it."""
+    names = (set(words(name)) for name in (hit.passage.heading, *hit.passage.aliases))
+    if any(name and name <= asked.keys() for name in names):
+        return hit.coverage >= _LEAST_COVERAGE
+    shared = asked.keys() & set(passage_words(hit.passage))
+    return hit.coverage >= _LEAST_COVERAGE_UNNAMED and len(shared) >= _LEAST_WORDS_UNNAMED
 
 
 def _rank(hit: Hit, asked: Mapping[str, float]) -> tuple[int, float]:

@@ -19,7 +19,7 @@ from importlib.resources import files
 
 from llmflowlab.providers.guide.pages import Passage
 
-__all__ = ["Hit", "Index", "words"]
+__all__ = ["Hit", "Index", "passage_words", "words"]
 
 _K1 = 1.2
 _B = 0.75
@@ -82,7 +82,7 @@ class Index:
 
     def __init__(self, passages: Sequence[Passage]) -> None:
         self._passages = passages
-        counts = [Counter(_passage_words(passage)) for passage in passages]
+        counts = [Counter(passage_words(passage)) for passage in passages]
         n = len(passages)
         frequency = Counter(word for count in counts for word in count)
         self._idf = {word: math.log(1 + (n - f + 0.5) / (f + 0.5)) for word, f in frequency.items()}
@@ -126,6 +126,7 @@ class Index:
         return self._idf.get(word, 0.0)
 
 
-def _passage_words(passage: Passage) -> list[str]:
+def passage_words(passage: Passage) -> list[str]:
+    """Return what of a passage is searched, the words of its names repeated by their weight."""
     aliases = [word for alias in passage.aliases for word in words(alias)]
     return _HEADING_WEIGHT * words(passage.heading) + _ALIAS_WEIGHT * aliases + words(passage.text)
