@@ -13,7 +13,7 @@ from llmflowlab.providers.base import Readiness
 __all__ = ["Checks", "ProviderStatus"]
 
 _READY = "  ready  "
-_HOW = "`doctor` says how"
+_HOW = "see `doctor`"
 
 
 class Checks(Protocol):
