@@ -14,7 +14,7 @@ __all__ = ["Checks", "ProviderStatus"]
 
 _READY = "  ready  "
 _NEAR = "  to fetch  "
-_HOW = "`doctor` says how"
+_HOW = "see `doctor`"
 
 
 class Checks(Protocol):

@@ -17,7 +17,7 @@ from tests.cli.fakes import FakeApp, FakeDelivery, Typing
 
 MENU = """\
   ready  Guide: answers from the lab's documentation, offline
-  5 not set up: Gemini, Ollama, OpenAI, Azure, Claude · `doctor` says how
+  5 not set up: Gemini, Ollama, OpenAI, Azure, Claude · see `doctor`
 
 What would you like to do?
   1 Chat (with MLflow tracking)

@@ -105,7 +105,7 @@ def test_the_status_is_redrawn_while_the_menu_is_open(
     assert screen.select("What?", CHOICES, status=Watched(checks)) == "chat"
     assert drawn[-1] == [
         "  ready  Guide: offline",
-        "  1 not set up: Gemini · `doctor` says how",
+        "  1 not set up: Gemini · see `doctor`",
     ]
 
 
@@ -144,7 +144,7 @@ def test_a_look_that_is_late_is_shown_while_the_menu_is_open(
                 ("good", "  ready  Guide: answers from the lab's documentation, offline"),
                 (
                     "quiet",
-                    "  5 not set up: Gemini, Ollama, OpenAI, Azure, Claude · `doctor` says how",
+                    "  5 not set up: Gemini, Ollama, OpenAI, Azure, Claude · see `doctor`",
                 ),
             ],
         ),
@@ -152,7 +152,7 @@ def test_a_look_that_is_late_is_shown_while_the_menu_is_open(
             50,
             [
                 ("good", "  ready  Guide: answers from the lab's documentat…"),
-                ("quiet", "  5 not set up: Gemini, Ollam… · `doctor` says how"),
+                ("quiet", "  5 not set up: Gemini, Ollama, Op… · see `doctor`"),
             ],
         ),
     ],
