@@ -10,7 +10,7 @@ from benchmarks.simulations.properties import EXPERIMENTS, PROMISES
 from benchmarks.simulations.running import Share, run_all
 from benchmarks.simulations.tables import tables, written
 
-RUNS = 400
+RUNS = 300
 QUICK = 8
 PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
 
