@@ -51,6 +51,7 @@ def assert_promised_keys(document: dict[str, Any]) -> None:
             "groups",
             "recommendation",
             "sequential",
+            "cluster",
         ]
     )
     assert _keys(document["dataset"]) == ["digest", "name", "rows"]
@@ -69,6 +70,7 @@ def assert_promised_keys(document: dict[str, Any]) -> None:
                 "tokens",
                 "cost_usd",
                 "calls",
+                "given",
             ]
         )
         assert _keys(candidate["latency"]) == ["mean", "p50", "p95"]
@@ -91,5 +93,7 @@ def assert_promised_keys(document: dict[str, Any]) -> None:
                 "p_adjusted",
                 "verdict",
                 "smallest_visible",
+                "equivalence",
+                "effect_size",
             ]
         )

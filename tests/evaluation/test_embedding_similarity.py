@@ -180,7 +180,7 @@ def test_a_provider_without_vectors_is_refused(settings, ledger):
     guide = build("guide:docs", settings)
     with pytest.raises(
         InputError,
-        match=r"makes no embeddings here; name a model of one of ollama, openai, azure\.",
+        match=r"makes no embeddings here; name a model of one of ollama, openai, azure, local\.",
     ):
         embedder(settings, ledger, guide)
     with pytest.raises(ConfigurationError):
