@@ -25,6 +25,7 @@ from llmflowlab.errors import ExitCode
 from llmflowlab.history.models import FEW_TURNS, ModelSummary
 from llmflowlab.history.summary import ModelComparison, compare
 from llmflowlab.lab.labels import LABELS
+from llmflowlab.text.amounts import marked_few
 from llmflowlab.text.sanitize import neutralise
 
 if TYPE_CHECKING:
@@ -250,7 +251,9 @@ def _show_details(app: App, provider: str, everything: Sequence[SessionSummary])
         "sessions": count(len(sessions)),
         "turns of the last": f"{last.turns} ({last.failed_turns} failed)",
         "avg_inference_time": seconds(last.avg_inference_time),
-        "p95_inference_time": seconds(last.p95_inference_time),
+        "p95_inference_time": marked_few(
+            seconds(last.p95_inference_time), last.turns - last.failed_turns
+        ),
         "avg_time_to_first_token": seconds(last.avg_time_to_first_token),
         "tokens_per_second": count(last.tokens_per_second),
         "total_tokens": count(last.total_tokens),

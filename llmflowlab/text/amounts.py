@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["bytes_text", "percent", "plural", "seconds"]
+__all__ = ["FEW_EXPLAINED", "bytes_text", "marked_few", "percent", "plural", "seconds"]
 
 
 def percent(value: float | None) -> str | None:
@@ -33,3 +33,13 @@ def bytes_text(value: float) -> str:
             return f"{value:.0f} {unit}" if unit in {"B", "kB"} else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+_FEW = 20
+FEW_EXPLAINED = f"few: of fewer than {_FEW} answers, so that p95 is the luck of the slowest one."
+"""What must stand under a table with such a mark."""
+
+
+def marked_few(percentile: str | None, values: int) -> str | None:
+    """Mark a 95th percentile of so few values that not even one of them lies beyond it."""
+    return percentile if percentile is None or values >= _FEW else f"{percentile} few"

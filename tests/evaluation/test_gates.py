@@ -199,6 +199,13 @@ def test_too_few_rows_show_nothing(tmp_path):
     assert "not shown" in gate.reason
 
 
+@pytest.mark.parametrize(("rows", "passed"), [(19, False), (20, True)])
+def test_a_wide_margin_lets_nobody_pass_on_a_handful_of_questions(tmp_path, rows, passed):
+    gate = compared(tmp_path, [1] * rows, [1] * rows, margin=0.5, text=questions(rows))
+    assert gate.passed is passed
+    assert ("20 are the least" in gate.reason) is not passed
+
+
 def test_no_row_in_common_is_not_shown_and_has_no_value(tmp_path):
     gate = compared(tmp_path, [1] * 50, [1] * 50, text=questions(50, first=1000))
     assert (gate.passed, gate.value, gate.details["n"]) == (False, None, 0)

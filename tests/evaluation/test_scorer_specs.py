@@ -202,3 +202,9 @@ def test_alternatives_outlive_the_ledger_and_change_the_digest(tmp_path):
 def test_a_kind_says_itself_whether_it_calls_answers_right_and_which_way_is_up(kind, right, higher):
     assert says_right(kind) is right
     assert traits_of(ScorerSpec.plain(kind)).higher_is_better is higher
+
+
+def test_accuracy_is_a_name_for_exact_match():
+    spec = parse_scorer("accuracy:case=keep")
+    assert (spec.name, spec.kind) == ("accuracy", "exact_match")
+    assert parse_scorer("exact=accuracy").kind == "exact_match"

@@ -362,3 +362,21 @@ def test_any_heap_of_digits_and_signs_can_be_read(text):
     found = score("numeric_match", row("7"), text)
     # A sum not carried out and the like say no number.
     assert found.value in (0.0, 1.0) or found.not_scored in ("undecidable", "answer_empty")
+
+
+@pytest.mark.parametrize(
+    ("expected", "said", "found"),
+    [
+        ("Paris", "Paris", "expected_unusable"),
+        ("4", "4", "expected_unusable"),
+        ("the cat sat down", "the cat sat down", 1.0),
+        ("東京は日本の首都", "東京は日本の首都", 1.0),
+    ],
+)
+def test_bleu_of_short_expected_answers_is_not_scored_rather_than_0(expected, said, found):
+    language = "ja" if expected.startswith("東") else "en"
+    asked = Row(
+        index=0, line=2, id="1", question="Q?", expected=expected, language=language, source={}
+    )
+    score = build_text_scorer(parse_scorer("bleu")).score(asked, answer(said))
+    assert (score.value if score.not_scored is None else score.not_scored) == found

@@ -27,6 +27,7 @@ from llmflowlab.evaluation.conclude.sizing import (
 from llmflowlab.evaluation.run.estimate import Estimate
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.program import program_name
+from llmflowlab.text.amounts import FEW_EXPLAINED, marked_few
 
 __all__ = [
     "describe_plan",
@@ -191,7 +192,7 @@ def _effort_table(result: EvaluationResult) -> Table:
                 f"{candidate.answered}/{candidate.rows}",
                 failed or "0",
                 _seconds(candidate.latency.mean),
-                _seconds(candidate.latency.p95),
+                marked_few(_seconds(candidate.latency.p95), candidate.latency.answers),
                 None if tokens is None else f"{estimated}{tokens:,}",
                 dollars(candidate.cost_usd),
             )
@@ -199,6 +200,8 @@ def _effort_table(result: EvaluationResult) -> Table:
     notes = []
     if any(candidate.tokens_estimated for candidate in result.candidates):
         notes.append("~: counted here, as the provider reports no usage.")
+    if any("few" in (row[4] or "") for row in rows):
+        notes.append(FEW_EXPLAINED)
     return Table(
         title="Effort",
         columns=("model", "answered", "failed", "mean s", "p95 s", "tokens", "cost"),

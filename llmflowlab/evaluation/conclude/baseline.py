@@ -23,7 +23,14 @@ from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.program import program_name
 
-__all__ = ["Baseline", "Earlier", "Reference", "check_baseline", "earlier_baseline"]
+__all__ = [
+    "LEAST_QUESTIONS",
+    "Baseline",
+    "Earlier",
+    "Reference",
+    "check_baseline",
+    "earlier_baseline",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +157,10 @@ def _judging(plan: EvaluationPlan) -> tuple[Any, ...]:
     return plan.judges, plan.judge_runs, plan.judge_combine
 
 
+LEAST_QUESTIONS = 20
+"""In common, for a comparison with an earlier evaluation: below, a wide margin lets anything pass."""
+
+
 def check_baseline(
     result: EvaluationResult,
     baseline: Baseline,
@@ -197,7 +208,8 @@ def _held_against(
     )
     coverage = table.covered(index, scorer)
     itself = reference.index == index
-    passed = itself or (evidence is not None and evidence.verdict == "non_inferior")
+    enough = pairs.n >= LEAST_QUESTIONS
+    passed = itself or (evidence is not None and evidence.verdict == "non_inferior" and enough)
     low = passed and not itself and coverage is not None and coverage < min_coverage
     value = None if evidence is None or itself else evidence.paired.difference
     lower = None if evidence is None or itself else evidence.paired.lower_bound
@@ -208,6 +220,11 @@ def _held_against(
         )
     elif itself:
         reason = f"{name}: it is the champion itself"
+    elif evidence is not None and evidence.verdict == "non_inferior" and not enough:
+        reason = (
+            f"{name}: compared with {against} on {pairs.n} questions only; {LEAST_QUESTIONS} are the "
+            "least on which anybody is called no worse, whatever the margin"
+        )
     else:
         reason = _reason(name, against, scorer, evidence, margin)
     return GateResult(

@@ -85,6 +85,7 @@ def summarise(
             sum(seconds) / len(seconds) if seconds else None,
             quantile(seconds, 0.5),
             quantile(seconds, 0.95),
+            answers=len(seconds),
         ),
         prompt_tokens=sum(prompts) if complete and len(prompts) == len(complete) else None,
         completion_tokens=(

@@ -83,6 +83,8 @@ class Latency:
     mean: float | None
     p50: float | None
     p95: float | None
+    answers: int = 0
+    """How many were timed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

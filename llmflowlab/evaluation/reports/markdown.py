@@ -13,6 +13,7 @@ from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
 from llmflowlab.evaluation.conclude.remedies import not_scored, remedies
 from llmflowlab.evaluation.conclude.results import EvaluationResult, ScoreSummary
 from llmflowlab.evaluation.scorers.ranking import main_scorer
+from llmflowlab.text.amounts import FEW_EXPLAINED, marked_few
 from llmflowlab.text.money import dollars
 
 __all__ = ["escaped", "markdown_summary"]
@@ -92,11 +93,14 @@ def _scores(result: EvaluationResult) -> list[str]:
                 *(_score(candidate.scores[name]) for name in result.plan.scorers),
                 *([escaped(chance(board.get(index)) or "unknown")] * likely),
                 f"{candidate.answered}/{candidate.rows}",
-                "unknown" if p95 is None else f"{p95:.2f}",
+                marked_few(None if p95 is None else f"{p95:.2f}", candidate.latency.answers)
+                or "unknown",
                 _cost(candidate.cost_usd),
             ]
         )
     notes = [BEST_ASSUMES] if likely else []
+    if any("few" in row[-2] for row in rows):
+        notes.append(FEW_EXPLAINED)
     notes += [*not_scored(result.candidates), *remedies(result.candidates)]
     said = [*(f"- {escaped(note)}" for note in notes), ""] if notes else []
     return ["### Candidates", "", *_table(header, rows), "", *said]

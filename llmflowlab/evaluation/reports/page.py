@@ -25,6 +25,7 @@ from llmflowlab.evaluation.reports.plot_files import plot_style
 from llmflowlab.evaluation.reports.tables_html import percent, seconds, table, usd
 from llmflowlab.evaluation.reports.whole import whole_file
 from llmflowlab.evaluation.scorers.ranking import main_scorer
+from llmflowlab.text.amounts import FEW_EXPLAINED, marked_few
 
 __all__ = ["report_page", "write_report_html"]
 
@@ -183,7 +184,9 @@ def _leaderboard(result: EvaluationResult, scorer: str) -> str:
                 *best,
                 f"{score.scored}/{candidate.rows}",
                 seconds(candidate.latency.p50),
-                seconds(candidate.latency.p95),
+                seconds(candidate.latency.p95)
+                if candidate.latency.p95 is None
+                else str(marked_few(seconds(candidate.latency.p95), candidate.latency.answers)),
                 usd(None if candidate.cost_usd is None else float(candidate.cost_usd)),
             )
         )
@@ -197,7 +200,9 @@ def _leaderboard(result: EvaluationResult, scorer: str) -> str:
         numbers={n + shift for n in range(1, len(columns))} | ({0} if several else set()),
         names={shift},
     )
-    assumed = f'<p class="quiet">{escape(BEST_ASSUMES)}</p>' if likely else ""
+    said = [BEST_ASSUMES] if likely else []
+    said += [FEW_EXPLAINED] if any(" few" in row[-2] for row in rows) else []
+    assumed = "".join(f'<p class="quiet">{escape(sentence)}</p>' for sentence in said)
     return board + assumed + _unscored(result, scorer)
 
 

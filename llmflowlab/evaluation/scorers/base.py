@@ -28,6 +28,8 @@ OptionValue: TypeAlias = "str | int | float | bool | None"
 
 # MLflow would take more, but a name is also part of `{scorer}/mean` and of gates (`name.ci_low=0.7`).
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
+_SYNONYMS = {"accuracy": "exact_match"}
+"""What others call a kind; the figures stand under the name that was typed."""
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 _OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)\s*(=?)", re.ASCII)
 _TAKEN = frozenset(
@@ -135,7 +137,7 @@ def parse_scorer(text: str) -> ScorerSpec:
         if option in options:
             raise InputError(f"{text!r} gives {option} twice.")
         options[option] = value
-    return ScorerSpec(name or kind, kind, options)
+    return ScorerSpec(name or kind, _SYNONYMS.get(kind, kind), options)
 
 
 def _options(rest: str, whole: str) -> Iterator[tuple[str, OptionValue]]:

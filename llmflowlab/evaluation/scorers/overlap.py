@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from llmflowlab.data.dataset import Row
+from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, accepted, row_language
 from llmflowlab.evaluation.scorers.scorer_options import Options
@@ -80,9 +80,15 @@ class _Corpus(ExpectingScorer):
             return Score(scorer=self.name, not_scored=reason)
         if not accepted(row):
             return Score(scorer=self.name, not_scored="no_expected_answer")
+        if (why := self.undefined(row)) is not None:
+            return Score(scorer=self.name, not_scored="expected_unusable", rationale=why)
         value, _ = self.measure(row, answer.text)
         parts = self.statistics(row, answer)
         return Score(scorer=self.name, value=value, parts=parts)
+
+    def undefined(self, row: Row) -> str | None:
+        """Return why the figure says nothing of a row, whatever is answered; None where it does."""
+        return None
 
     def statistics(self, row: Row, answer: AnswerRecord) -> tuple[float, ...]:
         references = [[text] for text in accepted(row)]
@@ -117,6 +123,8 @@ class _Corpus(ExpectingScorer):
         """Return the figure, 0 to 100, of summed statistics."""
 
 
+_ORDER = 4
+"""Words of the longest n-grams."""
 _TOKENIZERS = ("auto", "13a", "intl", "zh", "char", "none")
 _BY_LANGUAGE = {"zh": "zh", "ja": "char", "ko": "char", "th": "char", "lo": "char", "my": "char"}
 
@@ -127,6 +135,23 @@ class Bleu(_Corpus):
     def configure(self, options: Options) -> None:
         self._tokenizer = options.choice("tokenize", _TOKENIZERS, "auto")
         self._lower = options.rules("case", default=Rules(case=False)).case
+
+    def lacks(self, dataset: Dataset) -> str | None:
+        if (lacking := super().lacks(dataset)) is not None:
+            return lacking
+        if any(accepted(row) and self.undefined(row) is None for row in dataset.rows):
+            return None
+        return (
+            f"No expected answer of {dataset.name} has {_ORDER} words, which {self.name} counts together; "
+            "take chrf, token_f1 or exact_match."
+        )
+
+    def undefined(self, row: Row) -> str | None:
+        # Of a right answer of two words BLEU would be 0: there is nothing of the highest order to match.
+        tokenizer = self._metric(row).tokenizer
+        if any(len(tokenizer(text).split()) >= _ORDER for text in accepted(row)):
+            return None
+        return f"The expected answer has fewer than {_ORDER} words, which BLEU counts together."
 
     def _tokenize(self, row: Row) -> str:
         if self._tokenizer != "auto":

@@ -8,7 +8,7 @@ from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS
 
 __all__ = ["main_scorer", "ranked", "says_right"]
 
-_FIRST = ("correctness", "contains", "token_f1", "exact_match")
+_FIRST = ("correctness", "contains", "token_f1", "exact_match", "accuracy")
 """A judge's correctness, then the text measures, those that do not punish full sentences first."""
 
 _JUDGES_THAT_SAY_RIGHT = frozenset({"correctness", "equivalence", "support_correctness"})
