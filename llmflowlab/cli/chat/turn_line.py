@@ -6,15 +6,9 @@ from decimal import Decimal
 
 from llmflowlab.cli.formatting import count, dollars, seconds
 from llmflowlab.tracking.records import TurnRecord
+from llmflowlab.tracking.summaries import tokens_per_second
 
-__all__ = ["cost_text", "summary_line", "tokens_per_second"]
-
-
-def tokens_per_second(record: TurnRecord) -> float | None:
-    """Return generated tokens per second of generation, None where it cannot be told."""
-    if not record.completion_tokens or record.inference_time <= 0:
-        return None
-    return record.completion_tokens / record.inference_time
+__all__ = ["cost_text", "summary_line"]
 
 
 def cost_text(cost: Decimal | None, *, estimated: bool = False) -> str:
@@ -34,8 +28,7 @@ def summary_line(record: TurnRecord) -> str:
         cost_text(record.cost, estimated=estimated) + _in_vain(record),
         seconds(record.inference_time) or "",
     ]
-    speed = tokens_per_second(record)
-    if speed is not None:
+    if speed := tokens_per_second([record]):
         parts.append(f"{'~' if estimated else ''}{speed:,.0f} tokens/s")
     parts.append(record.language or "language unknown")
     return " · ".join(parts)
