@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,12 @@ pytest_plugins = (
     if (Path(__file__).parent / "loopback" / "fixtures.py").exists()
     else []
 )
+
+# A shell begins what it runs in the background with Ctrl-C ignored, and `nohup` with the end of the terminal:
+# programs that tests start would inherit that, and hear of neither.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The same examples on every machine: a find of chance must not decide whether a change lands.
 hypothesis.settings.register_profile("suite", derandomize=True)

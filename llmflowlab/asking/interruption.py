@@ -12,23 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["heed_signals", "interruptible", "raising"]
-
-
-def heed_signals() -> None:
-    """Run the handlers of signals that have come; call it between waits.
-
-    Another thread that sets the interpreter's flags at the very instant of a signal can clear the mark
-    that one has come (CPython 3.11, `COMPUTE_EVAL_BREAKER`). Where nothing else happens then, nobody
-    looks again until the next signal: an evaluation whose models were silent went on for ten minutes
-    after Ctrl-C. This looks whatever the mark says.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    else:
-        signal.signal(signal.SIGINT, signal.getsignal(signal.SIGINT))
+__all__ = ["interruptible", "raising"]
 
 
 @contextmanager

@@ -21,8 +21,6 @@ from contextlib import (
 )
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from llmflowlab.asking.interruption import heed_signals
-
 __all__ = [
     "THREADS",
     "AnyOf",
@@ -171,7 +169,6 @@ class _ThreadInbox:
     async def get(self, seconds: float, *, polled: bool) -> Any | None:
         if not self._items:
             self._bell.acquire(timeout=min(seconds, _longest_wait(polled=polled)))
-            heed_signals()
         return self._items.popleft() if self._items else None
 
 
@@ -188,7 +185,6 @@ class _Threads:
         with changes:
             while not isinstance(verdict := look(), bool):
                 changes.wait(timeout=min(verdict, _LOOK))
-                heed_signals()
             return verdict
 
     async def apart(self, work: Callable[[], T]) -> T:
@@ -218,7 +214,6 @@ def pause(stop: threading.Event, seconds: float) -> float:
     longest = _longest_wait(polled=False)
     left = seconds
     while left > 0 and not stop.wait(min(left, longest)):
-        heed_signals()
         left = seconds - (time.monotonic() - begun)
     return time.monotonic() - begun
 

@@ -107,6 +107,8 @@ def load_evaluations(
             raise
         on_notice(f"{exc.message} Evaluations are not shown.")
         return []
+    # By milliseconds, which the summaries do not have: two may end in one second.
+    stored = sorted(stored, key=lambda run: run.ended_ms or 0)
     found = [evaluation_from_run(run) for run in stored if not run.deleted]
     return sorted((e for e in found if e is not None), key=lambda e: e.finished or "")
 

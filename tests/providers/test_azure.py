@@ -70,7 +70,7 @@ def test_a_bare_azure_means_the_deployment_that_the_settings_name(
 
 
 def test_a_bare_azure_without_one_is_refused(tmp_path: Path):
-    with pytest.raises(InputError, match="azure:MODEL"):
+    with pytest.raises(NotConfigured, match="azure:MODEL"):
         build("azure", settings_of(tmp_path, **SET_UP))
 
 

@@ -14,9 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from llmflowlab.asking import waiting
 from llmflowlab.asking.calling import CallPolicy, Cancellation, call
-from llmflowlab.asking.interruption import heed_signals
 from llmflowlab.asking.pump import Arrival, Pump
 from llmflowlab.asking.waiting import run
 from llmflowlab.errors import Overloaded, StreamInterrupted, TimedOut
@@ -197,32 +195,6 @@ def test_a_real_ctrl_c_ends_the_wait_for_a_token(released: threading.Event):
         on_event=lambda event: seen.set(),
     )
     assert (answer.state, answer.text) == ("interrupted", "Hel")
-
-
-def test_a_ctrl_c_whose_mark_got_lost_is_found_between_waits(
-    released: threading.Event, monkeypatch: pytest.MonkeyPatch
-):
-    # The interpreter may forget that a signal has come; whoever waits looks for itself.
-    def found() -> None:
-        raise KeyboardInterrupt
-
-    def lose() -> None:
-        monkeypatch.setattr(waiting, "heed_signals", found)
-
-    script: list[Step] = [TextDelta("Hel"), lose, hang_on(released)]
-    answer = call(ScriptedProvider([script]), HELLO, policy=CallPolicy())
-    assert (answer.state, answer.text) == ("interrupted", "Hel")
-
-
-def test_signals_that_have_come_are_heeded_at_once():
-    heard = []
-    before = signal.signal(signal.SIGINT, lambda *_: heard.append(1))
-    try:
-        signal.raise_signal(signal.SIGINT)
-        heed_signals()
-        assert heard == [1]
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def test_no_first_token_in_time_is_a_timeout_that_names_its_setting(released: threading.Event):

@@ -12,7 +12,6 @@ from decimal import Decimal
 
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.calling import CallPolicy, WaitNotice
-from llmflowlab.asking.interruption import heed_signals
 from llmflowlab.asking.metering import DEFAULT_MAX_TOKENS, Metering
 from llmflowlab.asking.pacing import Limiter
 from llmflowlab.asking.paid import Asker, Paid
@@ -169,7 +168,6 @@ class Answering:
         for thread in self._threads:
             while thread.is_alive():
                 thread.join(timeout=every)
-                heed_signals()
                 if tick is not None:
                     tick()
         if self.failure is not None:

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from llmflowlab.asking.interruption import heed_signals, interruptible, raising
+from llmflowlab.asking.interruption import interruptible, raising
 from llmflowlab.asking.pacing import Limiter, limiter_for
 from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.answers import AnswerRecord
@@ -330,7 +330,6 @@ class _Run:
         ]
 
     def show(self, phase: Phase, detail: str = "") -> None:
-        heed_signals()
         if self.pressed.is_set() and phase != "done":
             self.pressed.clear()
             raise KeyboardInterrupt
