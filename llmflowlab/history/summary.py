@@ -102,7 +102,8 @@ def _weighted(
 
 def _quality(evaluations: list[EvaluationSummary]) -> Quality | None:
     """Return the score that ranked the latest evaluation in which it said anything."""
-    for evaluation in sorted(evaluations, key=lambda e: e.finished or "", reverse=True):
+    # Of those that ended in one second the later in the list is the newer.
+    for evaluation in sorted(evaluations, key=lambda e: e.finished or "")[::-1]:
         if not evaluation.scores:
             continue
         scorer = main_scorer(list(evaluation.scores))

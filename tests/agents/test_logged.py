@@ -300,6 +300,7 @@ def test_it_loads_in_a_fresh_process_without_the_checkout(
             "errors",
             "loading",
             "messages",
+            "program",
             "providers",
         ),
         *("settings", "text"),

@@ -216,6 +216,9 @@ def test_ctrl_c_ends_the_answer_and_keeps_what_came(lab: Lab) -> None:
     with lab.start(
         *("chat", "--model", "local", "--max-tokens", "3000", "--message", message)
     ) as running:
+        # With a message, what is piped in is read to its end before anything is asked.
+        assert running.process.stdin is not None
+        running.process.stdin.close()
         running.wait_for_match(r"\w+ \w+ \w+")
         running.process.send_signal(signal.SIGINT)
         ended = running.end()

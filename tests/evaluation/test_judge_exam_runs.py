@@ -135,7 +135,8 @@ def test_what_a_judge_said_that_is_not_believed_stays_in_doubt_at_every_later_do
     same = replace(sound_one.plan, evaluation_id="again")
     baseline = earlier_baseline(ledger, same, "sound")
     gates = check_baseline(sound_one, baseline, margin=0.3, min_coverage=0.9)
-    assert all(gate.passed for gate in gates)
+    # So few questions let nobody pass, but for another reason.
+    assert not any(reason in gate.reason for gate in gates)
 
 
 def test_rows_are_not_called_unanswerable_by_a_judge_that_is_not_believed(home, ledger, tmp_path):
