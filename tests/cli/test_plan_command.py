@@ -127,7 +127,7 @@ def test_a_file_that_is_large_enough_is_told_so(
         pytest.param(["--difference", "nan"], "2 points are 0.02", id="not a number"),
         pytest.param(["--power", "80"], "no power from 0.5 to 0.99", id="power"),
         pytest.param(["--paired-from", "nothing"], "neither a run nor", id="evaluation"),
-        pytest.param(["--scorer", "bleu"], "of the whole dataset", id="corpus"),
+        pytest.param(["--scorer", "chrf"], "of the whole dataset", id="corpus"),
     ],
 )
 def test_a_plan_that_cannot_be_made_is_refused_in_one_sentence(
