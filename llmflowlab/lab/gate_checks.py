@@ -17,6 +17,7 @@ from llmflowlab.evaluation.conclude.gates import (
     check_thresholds,
     reason_line,
 )
+from llmflowlab.evaluation.conclude.recommendation import DEFAULT_MARGIN
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import EvaluationPlan
@@ -34,8 +35,6 @@ __all__ = [
     "write_gate_files",
 ]
 
-DEFAULT_MARGIN = 0.02
-"""Points of 1 by which a candidate may be worse than its baseline."""
 CHAMPION = "champion"
 
 GateCheck: TypeAlias = Callable[[EvaluationResult], Sequence[Mapping[str, Any]]]
