@@ -57,6 +57,8 @@ _FIXED = {
     "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # Read once, when MLflow's import brings it along: its bars would be drawn over our screens.
+    "TQDM_DISABLE": "1",
 }
 _opening = threading.Lock()
 _importing = threading.Lock()

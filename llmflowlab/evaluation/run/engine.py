@@ -40,6 +40,7 @@ from llmflowlab.evaluation.run.steering import AdjustmentFollower, Steering
 from llmflowlab.evaluation.run.workbench import EngineResources, EvaluationSnapshot, Harness, Phase
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scorers.traits import traits_of
+from llmflowlab.tracking.store import load_mlflow
 
 __all__ = [
     "EngineResources",
@@ -237,14 +238,12 @@ class _Run:
             row.result()
 
     def score_with_mlflow(self) -> list[str]:
-        # Imported here: it imports MLflow, which the fast harness keeps out of this process.
-        from llmflowlab.evaluation.run.harness import prepare_environment
-
-        # Before anything imports MLflow, whose progress bar reads its settings when it is loaded.
-        prepare_environment(self.bench.concurrency)
-        from llmflowlab.evaluation.run.recording import Recording
-
         try:
+            # First: MLflow reads some of its settings, the progress bar's too, when it is imported.
+            load_mlflow(self.bench.settings)
+            # Imported here: it imports MLflow, which the fast harness keeps out of this process.
+            from llmflowlab.evaluation.run.recording import Recording
+
             self.recording = Recording(self.plan, self.bench.settings, self.bench.ledger)
             self.recording.open()
             self.scoring.know(self.answering.answers)
