@@ -21,7 +21,13 @@ from llmflowlab.errors import TrackingError
 from llmflowlab.files import exclusive, require_home
 from llmflowlab.loading import load
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.store_errors import StoreBusy, safe_uri, translate, unreachable
+from llmflowlab.tracking.store_errors import (
+    StoreBusy,
+    is_unknown,
+    safe_uri,
+    translate,
+    unreachable,
+)
 from llmflowlab.tracking.store_file import make_file, set_aside_if_empty
 
 if TYPE_CHECKING:
@@ -87,6 +93,8 @@ class Store:
         self.uri = settings.tracking_uri
         self.local = not self.uri.startswith(("http://", "https://", "databricks"))
         """Whether this process itself writes the database, not a server."""
+        self.lacks: dict[str, None] = {}
+        """What its server was too old for, each in words and once."""
         self._experiments: dict[str, str] = {}
         with self.translated():
             # A process has one store. MLflow's registry looks models up in the one it holds current.
@@ -115,6 +123,24 @@ class Store:
             raise
         except (MlflowException, RequestException, SQLAlchemyError, OSError) as exc:
             raise translate(exc, self.uri) from exc
+
+    @contextlib.contextmanager
+    def if_known(self, what: str) -> Iterator[None]:
+        """Go on without what the server is too old to know; `lacks` says then what that was.
+
+        Args:
+            what: In words, for a sentence.
+
+        Raises:
+            TrackingError: The store failed in any other way.
+        """
+        try:
+            with self.translated():
+                yield
+        except (TrackingError, NotImplementedError) as exc:
+            if not is_unknown(exc):
+                raise
+            self.lacks[what] = None
 
     @contextlib.contextmanager
     def one_transaction(self) -> Iterator[Any]:
