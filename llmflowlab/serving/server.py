@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmflowlab.agents.agent_server import serving_experiment
 from llmflowlab.errors import ConfigurationError, InputError, LabError, TrackingError
 from llmflowlab.program import program_name
 from llmflowlab.settings import Settings
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-__all__ = ["SERVED_BY", "ModelServer", "bound_socket", "serve"]
+__all__ = ["SERVED_BY", "ModelServer", "bound_socket", "serve", "served_environment"]
 
 SERVED_BY = "x-llmflowlab-model"
 """Header that names the version behind an answer."""
@@ -84,7 +85,7 @@ class ModelServer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=child_environment(settings),
+            env=served_environment(settings),
             cwd=settings.home,
             # Ctrl-C in the terminal is the front's, which ends its children in order.
             start_new_session=True,
@@ -155,6 +156,18 @@ class ModelServer:
             for line in self._process.stdout:
                 self._lines.put(line.strip())
         self._lines.put(None)
+
+
+def served_environment(settings: Settings) -> dict[str, str]:
+    """Return the environment of a model that is served: its traces go to an experiment of their own.
+
+    Raises:
+        TrackingError: The store failed.
+    """
+    environment = child_environment(settings)
+    if (experiment := serving_experiment(settings)) is not None:
+        environment["MLFLOW_EXPERIMENT_ID"] = experiment
+    return environment
 
 
 class _Front:

@@ -1,8 +1,9 @@
-"""Dataset versions in MLflow.
+"""Benchmarks as MLflow's evaluation datasets: versions that were registered, and what was evaluated.
 
-A version is an MLflow evaluation dataset named `NAME@VERSION` and tagged with the lab's digest; MLflow's
-own pages and `mlflow.genai.datasets.get_dataset(name=...)` read it. MLflow keeps one record for equal
-inputs, so a repeated question carries the number of its repetition.
+Both are tagged with the lab's digest; MLflow's own pages and `mlflow.genai.datasets.get_dataset(name=...)`
+read them. A version is named `NAME@VERSION`; what an evaluation asked and nobody registered
+`NAME-DIGEST`, once for each digest. MLflow keeps one record for equal inputs, so a repeated question
+carries the number of its repetition.
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ import json
 import re
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.errors import InputError
+from llmflowlab.files import exclusive
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.store import open_store
+from llmflowlab.tracking.store import Store, open_store
 
-__all__ = ["RegisteredDataset", "list_registered", "register_dataset"]
+if TYPE_CHECKING:
+    from mlflow.entities import EvaluationDataset
+
+__all__ = ["RegisteredDataset", "dataset_evaluated", "list_registered", "register_dataset"]
 
 _EXPERIMENT = "LLMS_Evaluation"
 _NAME = "llmflowlab.dataset"
@@ -27,6 +32,8 @@ _DIGEST = "llmflowlab.dataset_digest"
 _ROWS = "llmflowlab.dataset_rows"
 _COMPLETE = "llmflowlab.dataset_complete"
 _BATCH = 1_000
+_PATIENCE = 60.0
+"""Seconds to wait for another evaluation that writes its dataset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +94,7 @@ def register_dataset(
             experiment_id=[store.experiment_id(_EXPERIMENT)],
             tags=tags,
         )
-        records = _records(dataset)
-        for start in range(0, len(records), _BATCH):
-            made.merge_records(records[start : start + _BATCH])
-        # Last: a version that was cut off while it was written is none.
-        store.client.set_dataset_tags(made.dataset_id, {_COMPLETE: "true"})
+        _fill(store, made, dataset)
     entry = RegisteredDataset(
         name=name,
         version=version,
@@ -101,6 +104,45 @@ def register_dataset(
         dataset_id=made.dataset_id,
     )
     return entry, True
+
+
+def dataset_evaluated(settings: Settings, store: Store, dataset: Dataset) -> str:
+    """Return the id of MLflow's dataset with these rows, registered before or made now.
+
+    What an earlier attempt began is gone on with, so a kill leaves no second one.
+
+    Raises:
+        TrackingError: MLflow failed.
+    """
+    with exclusive(settings, "datasets", patience=_PATIENCE), store.translated():
+        experiment = store.experiment_id(_EXPERIMENT)
+        found = store.client.search_datasets(
+            experiment_ids=[experiment], filter_string=f"tags.`{_DIGEST}` = '{dataset.digest}'"
+        )
+        whole = [item for item in found if (item.tags or {}).get(_COMPLETE) == "true"]
+        if whole:
+            return str(whole[0].dataset_id)
+        # A registration that was cut off is the next registration's affair.
+        begun = [item for item in found if _VERSION not in (item.tags or {})]
+        made = (
+            begun[0]
+            if begun
+            else store.client.create_dataset(
+                name=f"{dataset.name}-{dataset.digest[:8]}",
+                experiment_id=[experiment],
+                tags={_NAME: dataset.name, _DIGEST: dataset.digest},
+            )
+        )
+        _fill(store, made, dataset)
+        return str(made.dataset_id)
+
+
+def _fill(store: Store, made: EvaluationDataset, dataset: Dataset) -> None:
+    records = _records(dataset)
+    for start in range(0, len(records), _BATCH):
+        made.merge_records(records[start : start + _BATCH])
+    # Last: one that was cut off while it was written is none.
+    store.client.set_dataset_tags(made.dataset_id, {_COMPLETE: "true"})
 
 
 def list_registered(settings: Settings) -> list[RegisteredDataset]:
@@ -125,7 +167,7 @@ def list_registered(settings: Settings) -> list[RegisteredDataset]:
 
 def _entry(item: Any) -> RegisteredDataset | None:
     tags = item.tags or {}
-    if tags.get(_COMPLETE) != "true":
+    if tags.get(_COMPLETE) != "true" or _VERSION not in tags:
         return None
     return RegisteredDataset(
         name=tags[_NAME],

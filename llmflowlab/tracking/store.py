@@ -93,8 +93,7 @@ class Store:
         self.uri = settings.tracking_uri
         self.local = not self.uri.startswith(("http://", "https://", "databricks"))
         """Whether this process itself writes the database, not a server."""
-        self.lacks: dict[str, None] = {}
-        """What its server was too old for, each in words and once."""
+        self._lacks: dict[str, None] = {}
         self._experiments: dict[str, str] = {}
         with self.translated():
             # A process has one store. MLflow's registry looks models up in the one it holds current.
@@ -126,7 +125,7 @@ class Store:
 
     @contextlib.contextmanager
     def if_known(self, what: str) -> Iterator[None]:
-        """Go on without what the server is too old to know; `lacks` says then what that was.
+        """Go on without what the server is too old to know; `too_old` names it from then on.
 
         Args:
             what: In words, for a sentence.
@@ -140,7 +139,12 @@ class Store:
         except (TrackingError, NotImplementedError) as exc:
             if not is_unknown(exc):
                 raise
-            self.lacks[what] = None
+            self._lacks[what] = None
+
+    def too_old(self) -> list[str]:
+        """Return in a sentence what the server was too old for; empty where it knew everything."""
+        lacks = ", ".join(self._lacks)
+        return [f"MLflow's server is too old for {lacks}: left out there."] if lacks else []
 
     @contextlib.contextmanager
     def one_transaction(self) -> Iterator[Any]:

@@ -77,6 +77,8 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     if arguments.json:
         for problem in result.problems:
             app.screen.warn(problem)
+    for note in result.notes:
+        app.screen.note(note)
     write_gate_files(gates, result)
     code = exit_code(result)
     if code == ExitCode.DONE and (unmet := failure(result)) is not None:

@@ -201,6 +201,8 @@ class EvaluationResult:
     interrupted: bool = False
     problems: Sequence[str] = ()
     """What was not recorded in MLflow, in words; empty when the books balance."""
+    notes: Sequence[str] = ()
+    """What MLflow's server is too old to show, in words; nothing lacks for it."""
     gates: Sequence[Mapping[str, Any]] = ()
     exams: Sequence[Exam] = ()
     """What the judges' examinations said, by scorer and judge."""

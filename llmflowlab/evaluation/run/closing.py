@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.evaluation.conclude.conclusions import headline
 from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
 from llmflowlab.evaluation.judging.exam import exam_tag
+from llmflowlab.evaluation.reports.markdown import markdown_summary
 
 __all__ = ["BEST", "NOT_SCORED", "RunSummary", "closing_of"]
 
@@ -16,6 +19,8 @@ NOT_SCORED = "/not_scored/"
 """Stands between a scorer and a reason in the metric that counts the answers that are not whole for it."""
 
 
+_LABEL = 100
+"""Characters of a candidate's label in a metric's name."""
 BEST = "/probability_best"
 """Ends the metric of a figure that only all candidates together give."""
 
@@ -27,6 +32,12 @@ class RunSummary:
     metrics: Sequence[Mapping[str, float]]
     """One mapping per candidate; what is unknown is not in it."""
     tags: Sequence[Mapping[str, str]]
+    means: Mapping[str, float]
+    """Of all candidates by all scorers, for the run above theirs."""
+    conclusion: str
+    """Who is recommended, or why nobody."""
+    summary: str
+    """The whole in Markdown."""
     files: Sequence[str]
     plots: Sequence[str] = ()
     """Files that stand in a folder of their own in the runs."""
@@ -59,6 +70,9 @@ def closing_of(result: EvaluationResult, files: Sequence[Path]) -> RunSummary:
             }
             for candidate in result.candidates
         ],
+        means=_means(result),
+        conclusion=" ".join(headline(result)),
+        summary=markdown_summary(result),
         files=[str(file) for file in files if file.suffix != ".svg"],
         plots=[str(file) for file in files if file.suffix == ".svg"],
         decided=result.decided_early,
@@ -92,6 +106,20 @@ def _best(result: EvaluationResult, candidate: int) -> dict[str, float]:
         for scorer, board in result.leaderboard.items()
         for entry in board
         if entry.candidate == candidate and entry.probability_best is not None
+    }
+
+
+def _means(result: EvaluationResult) -> dict[str, float]:
+    """Return `{scorer}/mean/{candidate}`, in characters that MLflow takes in a metric's name."""
+    labels: list[str] = []
+    for number, candidate in enumerate(result.candidates, start=1):
+        label = re.sub(r"[^\w.\- :]", "-", candidate.spec.label)[:_LABEL]
+        labels.append(label if label not in labels else f"{label} {number}")
+    return {
+        f"{name}/mean/{label}": float(score.mean)
+        for label, candidate in zip(labels, result.candidates, strict=True)
+        for name, score in candidate.scores.items()
+        if score.mean is not None
     }
 
 

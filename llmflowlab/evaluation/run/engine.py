@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmflowlab.asking.interruption import interruptible, raising
 from llmflowlab.asking.pacing import Limiter, limiter_for
@@ -41,6 +41,9 @@ from llmflowlab.evaluation.run.workbench import EngineResources, EvaluationSnaps
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scorers.traits import traits_of
 from llmflowlab.tracking.store import load_mlflow
+
+if TYPE_CHECKING:
+    from llmflowlab.evaluation.run.recording import Recording
 
 __all__ = [
     "EngineResources",
@@ -140,6 +143,7 @@ class _Run:
         self.decider = None if plan.until_decided is None else Decider(plan, main)
         self.interrupted = False
         self.recorder: RecorderProcess | None = None
+        self.recording: Recording | None = None
         self.written: list[Future[None]] = []
         """Finished rows on their way into the ledger."""
 
@@ -170,7 +174,10 @@ class _Run:
         self.bench.ledger.set_state(self.plan.evaluation_id, state)
         self.show("done")
         runs = self.bench.ledger.evaluation(self.plan.evaluation_id).runs
-        return replace(with_runs(result, runs), problems=tuple(problems))
+        notes = self.recording.notes() if self.recording else []
+        if self.recorder is not None:
+            notes = self.recorder.notes
+        return replace(with_runs(result, runs), problems=tuple(problems), notes=tuple(notes))
 
     def answer(self) -> None:
         for provider in self.bench.providers:
@@ -309,6 +316,7 @@ class _Run:
         closing = closing_of(result, files)
         try:
             if self.recorder is None:
+                assert self.recording is not None
                 return self.recording.close(closing, self.entries())
             try:
                 return self.recorder.close(closing.to_json(), lambda: self.show("recording"))

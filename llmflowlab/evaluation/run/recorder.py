@@ -6,7 +6,7 @@ so a recorder that dies loses nothing, and recording again is all a repair needs
 
 Speaks JSON lines: on standard input `{"begin": ID}`, then `{"close": {…}}` or the end of input, on
 standard output
-`{"runs": …}`, `{"recorded": n}`, and last `{"problems": […]}` or `{"error": "…"}`.
+`{"runs": …}`, `{"recorded": n}`, and last `{"problems": […], "notes": […]}` or `{"error": "…"}`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def main(ledger_file: Path) -> int:
             )
             recorder.follow()
             if orders.close is not None:
-                _tell(problems=recorder.close(RunSummary(**orders.close)))
+                _tell(problems=recorder.close(RunSummary(**orders.close)), notes=recorder.notes())
     except LabError as exc:
         _tell(error=exc.message)
         return int(exc.exit_code)
@@ -199,6 +199,10 @@ class _Recorder:
                 return self._sink.close(order, self._books.values())
             except (StoreBusy, StoreUnreachable):
                 self._pause_or_raise()
+
+    def notes(self) -> list[str]:
+        """Return what the store could do without."""
+        return self._sink.notes()
 
     def _pause_or_raise(self) -> None:
         """Wait before another try; raises the error being handled where patience is at its end."""

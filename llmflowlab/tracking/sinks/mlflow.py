@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,14 +75,23 @@ class MlflowSink:
     Args:
         settings: Names the home and the store.
         package: What is registered after a session; None registers nothing.
+        on_notice: Told in one sentence what the server is too old for.
     """
 
     name = "mlflow"
     place = "MLflow"
     local = False
 
-    def __init__(self, settings: Settings, *, package: ModelPackage | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        package: ModelPackage | None = None,
+        on_notice: Callable[[str], None] | None = None,
+    ) -> None:
         self._settings = settings
+        self._notify = on_notice or (lambda text: None)
+        self._said: list[str] = []
         self._package = package
         self._opened: Store | None = None
         self._runs: dict[str, str] = {}
@@ -148,6 +157,10 @@ class MlflowSink:
         """
         with self._doubting(session):
             self._finish(session, self._runs[session.start.session_id])
+        if self._store.too_old() != self._said:
+            self._said = self._store.too_old()
+            for sentence in self._said:
+                self._notify(sentence)
         return replace(at, closed=True)
 
     @contextlib.contextmanager
@@ -302,7 +315,7 @@ class MlflowSink:
         with self._store.if_known(LOGGED_MODELS):
             made = registry.register(candidate, run_id=run_id, experiment_id=experiment)
             model_id = made.model_id
-        return model_id
+        return model_id  # noqa: RET504 - None where the block was not done
 
     def _write_totals(
         self,
