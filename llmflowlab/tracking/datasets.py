@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -116,14 +117,16 @@ def dataset_evaluated(settings: Settings, store: Store, dataset: Dataset) -> str
     """
     with exclusive(settings, "datasets", patience=_PATIENCE), store.translated():
         experiment = store.experiment_id(_EXPERIMENT)
-        found = store.client.search_datasets(
-            experiment_ids=[experiment], filter_string=f"tags.`{_DIGEST}` = '{dataset.digest}'"
-        )
-        whole = [item for item in found if (item.tags or {}).get(_COMPLETE) == "true"]
+        found = [
+            (item, tags)
+            for item in _datasets(store, experiment)
+            if (tags := item.tags or {}).get(_DIGEST) == dataset.digest
+        ]
+        whole = [item for item, tags in found if tags.get(_COMPLETE) == "true"]
         if whole:
             return str(whole[0].dataset_id)
         # A registration that was cut off is the next registration's affair.
-        begun = [item for item in found if _VERSION not in (item.tags or {})]
+        begun = [item for item, tags in found if _VERSION not in tags]
         made = (
             begun[0]
             if begun
@@ -152,17 +155,21 @@ def list_registered(settings: Settings) -> list[RegisteredDataset]:
         TrackingError: MLflow failed.
     """
     store = open_store(settings)
-    found = []
     with store.translated():
-        experiment = store.experiment_id(_EXPERIMENT)
-        token = None
-        while True:
-            page = store.client.search_datasets(experiment_ids=[experiment], page_token=token)
-            found += [entry for item in page if (entry := _entry(item)) is not None]
-            token = page.token
-            if not token:
-                break
+        items = _datasets(store, store.experiment_id(_EXPERIMENT))
+        found = [entry for item in items if (entry := _entry(item)) is not None]
     return sorted(found, key=lambda entry: (entry.name, -entry.version))
+
+
+def _datasets(store: Store, experiment: str) -> Iterator[EvaluationDataset]:
+    # Looked through here: MLflow finds no tag by a name that is quoted, as it demands elsewhere.
+    token = None
+    while True:
+        page = store.client.search_datasets(experiment_ids=[experiment], page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def _entry(item: Any) -> RegisteredDataset | None:

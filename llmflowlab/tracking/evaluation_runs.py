@@ -121,7 +121,8 @@ class EvaluationRuns:
                 tags["mlflow.parentRunId"] = parent
             run = client.create_run(
                 self.experiment_id,
-                start_time=self._created_ms,
+                # The parent before its children: MLflow's lists take their first columns from the newest.
+                start_time=self._created_ms + (parent is not None),
                 tags=tags,
                 run_name=spec.name,
             )

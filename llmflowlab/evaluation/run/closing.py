@@ -125,19 +125,8 @@ def _means(result: EvaluationResult) -> dict[str, float]:
 
 def _metrics(candidate: CandidateResult) -> dict[str, float]:
     """Return the run's metrics; what is unknown has none."""
-    metrics: dict[str, float | None] = {
-        "rows": candidate.rows,
-        "answered": candidate.answered,
-        "failed": sum(candidate.failed.values()),
-        "latency/mean": candidate.latency.mean,
-        "latency/p50": candidate.latency.p50,
-        "latency/p95": candidate.latency.p95,
-        "prompt_tokens": candidate.prompt_tokens,
-        "completion_tokens": candidate.completion_tokens,
-        "total_cost_estimate": None if candidate.cost_usd is None else float(candidate.cost_usd),
-    }
-    if candidate.prompt_tokens is not None and candidate.completion_tokens is not None:
-        metrics["total_tokens"] = candidate.prompt_tokens + candidate.completion_tokens
+    # Scores first: MLflow's pages keep the order, and show the first few.
+    metrics: dict[str, float | None] = {}
     for name, score in candidate.scores.items():
         metrics[f"{name}/mean"] = score.mean
         metrics[f"{name}/coverage"] = score.coverage
@@ -152,4 +141,17 @@ def _metrics(candidate: CandidateResult) -> dict[str, float]:
             metrics[f"{name}/run_variance"] = score.repeats.run_variance
             for k, passed in score.repeats.pass_k.items():
                 metrics[f"{name}/pass_{k}"] = passed
+    metrics |= {
+        "rows": candidate.rows,
+        "answered": candidate.answered,
+        "failed": sum(candidate.failed.values()),
+        "latency/mean": candidate.latency.mean,
+        "latency/p50": candidate.latency.p50,
+        "latency/p95": candidate.latency.p95,
+        "prompt_tokens": candidate.prompt_tokens,
+        "completion_tokens": candidate.completion_tokens,
+        "total_cost_estimate": None if candidate.cost_usd is None else float(candidate.cost_usd),
+    }
+    if candidate.prompt_tokens is not None and candidate.completion_tokens is not None:
+        metrics["total_tokens"] = candidate.prompt_tokens + candidate.completion_tokens
     return {name: float(value) for name, value in metrics.items() if value is not None}

@@ -16,6 +16,7 @@ from typing import Any
 from llmflowlab.candidate import Candidate
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.table import plan_traits
+from llmflowlab.evaluation.reports.markdown import escaped
 from llmflowlab.evaluation.run.closing import RunSummary
 from llmflowlab.evaluation.run.harness import ScoredRow, evaluate_with_mlflow, prepare_environment
 from llmflowlab.evaluation.run.ledger import Ledger
@@ -270,9 +271,12 @@ class Recording:
         return problems
 
     def _conclusion(self, closing: RunSummary) -> dict[str, str]:
+        """Return the tags of the run that stands for the whole; the page shows the first few lines."""
+        one = self._plan.candidates[0] if self.parent is None else None
+        first = [] if one is None else [candidate_note(one)]
         return {
             "llmflowlab.conclusion": closing.conclusion[:_TAG_LENGTH],
-            **note_of(closing.summary),
+            **note_of("\n\n".join([*first, escaped(closing.conclusion), closing.summary])),
         }
 
     def _partial(self, missing: Sequence[Cell]) -> dict[str, str]:
