@@ -125,10 +125,11 @@ def _means(result: EvaluationResult) -> dict[str, float]:
 
 def _metrics(candidate: CandidateResult) -> dict[str, float]:
     """Return the run's metrics; what is unknown has none."""
-    # Scores first: MLflow's pages keep the order, and show the first few.
-    metrics: dict[str, float | None] = {}
+    # Means first: MLflow's pages keep the order, and show the first few.
+    metrics: dict[str, float | None] = {
+        f"{name}/mean": score.mean for name, score in candidate.scores.items()
+    }
     for name, score in candidate.scores.items():
-        metrics[f"{name}/mean"] = score.mean
         metrics[f"{name}/coverage"] = score.coverage
         metrics[f"{name}/ci_low"] = score.interval.low if score.interval else None
         metrics[f"{name}/ci_high"] = score.interval.high if score.interval else None
