@@ -97,6 +97,28 @@ def test_a_sign_turns_until_the_first_token_and_leaves_nothing(
     assert terminal.exit_code() == 0
 
 
+def test_thinking_is_a_sign_and_one_key_shows_it(
+    mlflow_home: Path, loopback: LoopbackServer
+) -> None:
+    loopback.scenario.answer = lambda question: (
+        "<think>weighing both sides, then all of it once more"
+    )
+    loopback.fail(Fault("hang", after=8))
+    terminal = PseudoTerminal(
+        mlflow_home, "chat", "--model", "openai:gpt-4.1-mini", environment=loopback.environment()
+    )
+    terminal.wait_for("You ›")
+    terminal.type("hm?\r")
+    terminal.wait_for("OpenAI is thinking · ")
+    terminal.type(CTRL_C)
+    terminal.wait_for("Ctrl-T or /thinking shows its thinking")
+    assert "weighing" not in terminal.everything
+    terminal.type("\x14")
+    terminal.wait_for("weighing both")
+    terminal.type("exit\r")
+    assert terminal.exit_code() == 0
+
+
 def test_ctrl_c_stops_an_answer_and_leaves_the_display_whole(
     mlflow_home: Path, loopback: LoopbackServer
 ) -> None:

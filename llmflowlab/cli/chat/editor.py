@@ -42,7 +42,7 @@ class PromptEditor:
     """Reads a prompt.
 
     Enter sends; Alt-Enter, or a backslash before Enter, begins a new line; Ctrl-C empties the line;
-    Esc or Ctrl-D at an empty one leaves.
+    Esc or Ctrl-D at an empty one leaves, Ctrl-T shows the last answer's thinking.
     """
 
     def __init__(self, screen: Screen, settings: Settings) -> None:
@@ -91,7 +91,13 @@ def _keys() -> KeyBindings:
     def _new_line(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
 
-    @keys.add("escape", filter=Condition(lambda: not get_app().current_buffer.text))
+    nothing_typed = Condition(lambda: not get_app().current_buffer.text)
+
+    @keys.add("c-t", filter=nothing_typed)
+    def _thinking(event: KeyPressEvent) -> None:
+        event.app.exit(result="/thinking")
+
+    @keys.add("escape", filter=nothing_typed)
     def _leave(event: KeyPressEvent) -> None:
         event.app.exit(exception=EOFError)
 
