@@ -219,6 +219,7 @@ def _prepare(
         harness=request.harness,
         budget=budget,
         recorder=recorder,
+        waits=request.waits,
         steering=steering,
     )
     for provider in filter(None, providers):

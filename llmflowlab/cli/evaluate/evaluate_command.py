@@ -70,7 +70,7 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
         result = watched(app.screen, prepared)
 
     def words() -> None:
-        show_result(app.screen, result, details=arguments.details)
+        show_result(app.screen, result, details=arguments.details, recorded=request.waits)
         show_gates(app.screen, result)
 
     give(arguments.json, result.to_json, words)

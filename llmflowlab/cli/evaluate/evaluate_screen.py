@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -30,7 +31,7 @@ __all__ = ["evaluate_screen"]
 def evaluate_screen(app: App) -> None:
     """Lead through one evaluation; Esc leads back a question, Ctrl-C to the menu."""
     request = going_back(app, lambda: _ask_resume(app) or _ask_new(app))
-    with closing(prepare(app.lab, request)) as prepared:
+    with closing(prepare(app.lab, replace(request, waits=False))) as prepared:
         for remark in prepared.remarks:
             app.screen.note(remark)
         for line in describe_plan(prepared.plan, prepared.estimate):
@@ -39,7 +40,7 @@ def evaluate_screen(app: App) -> None:
             app.screen.say("Nothing was sent.")
             return
         result = watched(app.screen, prepared)
-    show_result(app.screen, result)
+    show_result(app.screen, result, recorded=False)
     # Line by line the answers are a script's, which knows nothing of this question.
     if not app.screen.plain and app.screen.confirm("Show all tables and comparisons?"):
         show_details(app.screen, result)

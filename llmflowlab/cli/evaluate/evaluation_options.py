@@ -141,6 +141,7 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
     )
     add = parser.add_argument_group("what is kept").add_argument
     add("--resume", metavar="ID", help="go on with an evaluation; sends only what is missing")
+    add("--wait", action="store_true", help="end only when MLflow has the evaluation")
     add("--fresh", action="store_true", help="reuse no earlier answers")
     add("--harness", choices=["fast", "mlflow"], default="fast", help="who writes the scores")
     add("--output", type=Path, metavar="DIR", help="folder for answers and report")
@@ -195,6 +196,7 @@ def evaluation_request(
         budget=arguments.budget,
         allow_unknown_cost=arguments.allow_unknown_cost,
         fresh=arguments.fresh,
+        waits=arguments.wait or arguments.json,
         resume=arguments.resume,
         harness=arguments.harness,
         output=arguments.output,
