@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.cli.evaluate.evaluation_options import add_evaluation_options
 from llmflowlab.cli.options import meant
 from llmflowlab.errors import InputError
 from llmflowlab.files import write_atomically
@@ -54,20 +55,25 @@ def with_config(
 
 
 def _options(parser: argparse.ArgumentParser, without: frozenset[str]) -> dict[str, Any]:
-    """Return every option by its key: `--max-tokens` is `max-tokens`."""
+    """Return every option that help names by its key: `--max-tokens` is `max-tokens`."""
     return {
         option.removeprefix("--"): action
         for action in parser._actions
         for option in action.option_strings
-        if option.startswith("--") and option not in without
+        if option.startswith("--") and option not in without and action.help != argparse.SUPPRESS
     }
 
 
 def _tokens(parser: argparse.ArgumentParser, file: Path) -> Iterator[str]:
-    """Yield the file as it would be typed."""
+    """Yield the file as it would be typed, without what only `evaluate` reads."""
     options = _options(parser, _NEVER)
+    whole = argparse.ArgumentParser()
+    add_evaluation_options(whole)
+    known = _options(whole, _NEVER)
     for key, value in _read(file).items():
         name = key.replace("_", "-")
+        if name not in options and name in known:
+            continue
         if name not in options:
             raise InputError(
                 f"{key!r} is no option of an evaluation{meant(name, options)}; its keys are the "
