@@ -7,6 +7,7 @@ its values go through the options' own readers.
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +17,7 @@ from llmflowlab.cli.evaluate.evaluation_options import add_evaluation_options
 from llmflowlab.cli.options import meant
 from llmflowlab.errors import InputError
 from llmflowlab.files import write_atomically
+from llmflowlab.program import program_name
 
 __all__ = ["save_config", "with_config"]
 
@@ -125,8 +127,8 @@ def _read(file: Path) -> dict[str, Any]:
     return found
 
 
-def save_config(parser: argparse.ArgumentParser, arguments: argparse.Namespace, file: Path) -> None:
-    """Write what differs from the options' defaults, so that `--config` repeats it.
+def save_config(parser: argparse.ArgumentParser, arguments: argparse.Namespace, file: Path) -> str:
+    """Write what differs from the options' defaults; return how `--config` repeats it.
 
     Raises:
         InputError: The file cannot be written.
@@ -145,6 +147,8 @@ def save_config(parser: argparse.ArgumentParser, arguments: argparse.Namespace, 
         raise InputError(
             f"--save-config {file} cannot be written ({exc.strerror or exc}); name another file."
         ) from exc
+    again = f"{program_name()} evaluate --config {shlex.quote(str(file))}"
+    return f"The options are saved; again with: {again}"
 
 
 def _plain(value: Any) -> Any:
