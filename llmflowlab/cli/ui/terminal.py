@@ -207,7 +207,7 @@ class TerminalScreen:
     ) -> str:
         def validate(typed: str) -> bool | str:
             wrong = check(typed.strip()) if check else None
-            return True if wrong is None else wrong
+            return True if wrong is None else wrapped(wrong)
 
         question = questionary.text(
             message, default=default, qmark="›", style=_STYLE, validate=validate
