@@ -52,7 +52,7 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
         _list_scorers(app, as_json=arguments.json)
         return ExitCode.DONE
     if not arguments.model and not arguments.answers and arguments.resume is None:
-        arguments.model = _first_models(app)
+        arguments.model = _first_models(app, whole=arguments.sample is None)
     request = evaluation_request(arguments, gates)
     if arguments.save_config is not None:
         app.screen.note(save_config(arguments.parser, arguments, arguments.save_config))
@@ -83,12 +83,13 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     return code
 
 
-def _first_models(app: App) -> list[str]:
+def _first_models(app: App, *, whole: bool) -> list[str]:
     """Return what is compared where nobody was named, and say so; none but in a new home."""
     first = first_compared(app.lab)
     if first.models:
         compared = " with ".join(first.models)
-        app.screen.note(f"No --model: the first evaluation of a home compares {compared}.")
+        fewer = " (--sample 20 is done sooner)" if whole else ""
+        app.screen.note(f"No --model: the first evaluation of a home compares {compared}{fewer}.")
     elif first.lacking is not None:
         app.screen.note(first.lacking)
     return list(first.models)
