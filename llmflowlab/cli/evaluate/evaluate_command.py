@@ -21,7 +21,7 @@ from llmflowlab.cli.evaluate.show_evaluation import (
 from llmflowlab.cli.output import give, print_json
 from llmflowlab.errors import ExitCode
 from llmflowlab.evaluation.conclude.results import EvaluationResult
-from llmflowlab.lab.candidates import first_compared
+from llmflowlab.lab.candidates import FirstComparison, first_compared
 from llmflowlab.lab.evaluate import prepare
 from llmflowlab.lab.gate_checks import failure, write_gate_files
 from llmflowlab.lab.scorers import known_scorers
@@ -51,9 +51,16 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     if "list" in arguments.scorer:
         _list_scorers(app, as_json=arguments.json)
         return ExitCode.DONE
+    first = FirstComparison()
     if not arguments.model and not arguments.answers and arguments.resume is None:
-        arguments.model = _first_models(app, whole=arguments.sample is None)
-    request = evaluation_request(arguments, gates)
+        first = first_compared(app.lab)
+    if first.models:
+        arguments.model = list(first.models)
+        fewer = " (--sample 20 is done sooner)" if arguments.sample is None else ""
+        app.screen.note(
+            f"No --model: the first evaluation of a home compares {' with '.join(first.models)}{fewer}."
+        )
+    request = evaluation_request(arguments, gates, lacking=first.lacking)
     if arguments.save_config is not None:
         app.screen.note(save_config(arguments.parser, arguments, arguments.save_config))
     with closing(prepare(app.lab, request, start_recorder=not arguments.dry_run)) as prepared:
@@ -81,18 +88,6 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     if code == ExitCode.DONE and (unmet := failure(result)) is not None:
         raise unmet
     return code
-
-
-def _first_models(app: App, *, whole: bool) -> list[str]:
-    """Return what is compared where nobody was named, and say so; none but in a new home."""
-    first = first_compared(app.lab)
-    if first.models:
-        compared = " with ".join(first.models)
-        fewer = " (--sample 20 is done sooner)" if whole else ""
-        app.screen.note(f"No --model: the first evaluation of a home compares {compared}{fewer}.")
-    elif first.lacking is not None:
-        app.screen.note(first.lacking)
-    return list(first.models)
 
 
 def exit_code(result: EvaluationResult) -> int:

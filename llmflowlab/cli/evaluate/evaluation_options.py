@@ -165,9 +165,9 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
 
 
 def evaluation_request(
-    arguments: argparse.Namespace, gates: GateRequest | None = None
+    arguments: argparse.Namespace, gates: GateRequest | None = None, *, lacking: str | None = None
 ) -> EvaluationRequest:
-    """Read the options.
+    """Read the options; `lacking` says why nothing could be taken where no model is named.
 
     Raises:
         InputError: They do not fit together.
@@ -177,6 +177,7 @@ def evaluation_request(
         raise InputError(
             f"Name at least one model: {program_name()} evaluate --model provider:model "
             "(local and guide work without a key), or a column of given answers with --answers."
+            + (f" {lacking}" if lacking else "")
         )
     if named and arguments.resume is not None:
         option = "--model" if arguments.model else "--answers"
