@@ -62,7 +62,12 @@ def test_a_chat_from_the_menu_and_back(mlflow_home: Path) -> None:
     terminal.wait_for("❯ Guide")
     terminal.type("\r")
     terminal.wait_for("You ›")
-    terminal.type("What is perplexity?\r")
+    terminal.wait_for("Esc or Ctrl-D goes back to the menu · Ctrl-C stops an answer · /help")
+    terminal.type("What is perplexity?")
+    terminal.wait_for("Enter sends · Alt-Enter begins a new line · Ctrl-C empties the line")
+    # It is one line, so that it fits: what was wrapped would stand in two.
+    assert "Enter sends · Alt-Enter begins a new line · Ctrl-C empties the line" in terminal.shown
+    terminal.type("\r")
     terminal.wait_for("tokens · free ·")
     assert "perplexity" in terminal.everything.lower().replace("what is perplexity?", "")
     terminal.type(CTRL_C)
