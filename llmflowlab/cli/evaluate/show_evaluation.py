@@ -217,13 +217,16 @@ def _seconds(value: float | None) -> str | None:
     return f"{value:.2f}" if value >= 0.01 else f"{value:.4f}"
 
 
-def show_result(screen: Screen, result: EvaluationResult, *, details: bool = False) -> None:
+def show_result(
+    screen: Screen, result: EvaluationResult, *, details: bool = False, recorded: bool = True
+) -> None:
     """Print in one screen who leads, what follows, the money, what is not scored and where all is.
 
     Args:
         screen: Where.
         result: What was found.
         details: Print the other tables and comparisons after it.
+        recorded: Whether MLflow has everything, where no problem says otherwise.
     """
     screen.table(_first_table(result))
     screen.say("Conclusion", tone="heading")
@@ -233,10 +236,11 @@ def show_result(screen: Screen, result: EvaluationResult, *, details: bool = Fal
     for line in _not_scored(result):
         screen.say(line)
     screen.say(f"Report: {result.files.get('report_html')}", tone="quiet")
+    where = "" if recorded else ", on the way to MLflow"
     more = "" if details else "; --details shows all tables and comparisons"
-    screen.say(f"Evaluation: {result.plan.evaluation_id}{more}", tone="quiet")
-    for problem in result.problems:
-        screen.warn(problem)
+    screen.say(f"Evaluation: {result.plan.evaluation_id}{where}{more}", tone="quiet")
+    for sentence in (*result.problems, *result.notes):
+        screen.warn(sentence)
     if result.problems:
         screen.warn(
             "MLflow does not hold all of it yet; nothing is lost. "
