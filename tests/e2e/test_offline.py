@@ -150,3 +150,11 @@ def test_the_end_of_input_ends_every_question_with_code_0(lab: Lab, typed: str) 
     assert "went wrong" not in ended.err
     assert lab.journals() == []
     assert not (lab.home / "artifacts").exists()
+
+
+def test_mlflows_harness_draws_nothing_over_the_screen(lab: Lab) -> None:
+    (lab.home / "benchmark.csv").write_text(QUESTIONS, encoding="utf-8")
+    ended = lab.run("evaluate", "--model", "guide", "--harness", "mlflow")
+    assert ended.code == 0, ended.said
+    assert "Evaluating" not in ended.said
+    assert "%|" not in ended.said
