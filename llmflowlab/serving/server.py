@@ -22,6 +22,7 @@ from llmflowlab.agents.agent_server import serving_experiment
 from llmflowlab.errors import ConfigurationError, InputError, LabError, TrackingError
 from llmflowlab.program import program_name
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.logged_models import logged_model_of
 from llmflowlab.tracking.registry import Version, VersionName, find_version
 from llmflowlab.tracking.store import child_environment, open_store
 
@@ -85,7 +86,7 @@ class ModelServer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=served_environment(settings),
+            env=served_environment(settings, version),
             cwd=settings.home,
             # Ctrl-C in the terminal is the front's, which ends its children in order.
             start_new_session=True,
@@ -158,8 +159,8 @@ class ModelServer:
         self._lines.put(None)
 
 
-def served_environment(settings: Settings) -> dict[str, str]:
-    """Return the environment of a model that is served: its traces go to an experiment of their own.
+def served_environment(settings: Settings, version: Version) -> dict[str, str]:
+    """Return the environment of a version that is served: its traces name it, in an experiment of theirs.
 
     Raises:
         TrackingError: The store failed.
@@ -167,6 +168,8 @@ def served_environment(settings: Settings) -> dict[str, str]:
     environment = child_environment(settings)
     if (experiment := serving_experiment(settings)) is not None:
         environment["MLFLOW_EXPERIMENT_ID"] = experiment
+    if (model_id := logged_model_of(version.source)) is not None:
+        environment["MLFLOW_ACTIVE_MODEL_ID"] = model_id
     return environment
 
 

@@ -131,7 +131,7 @@ def _predict_clean(settings: Settings, version: Version, example: str, folder: P
     try:
         done = subprocess.run(
             command,
-            env=served_environment(settings),
+            env=served_environment(settings, version),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.files import exclusive
@@ -17,10 +16,15 @@ from llmflowlab.tracking.page_links import candidate_note, note_of, prompt_tag
 from llmflowlab.tracking.registry import registered_name
 from llmflowlab.tracking.store import Store
 
-if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
-
-__all__ = ["CANDIDATE", "PATIENCE", "REGISTRY_LOCK", "SOURCE", "model_of", "model_of_version"]
+__all__ = [
+    "CANDIDATE",
+    "PATIENCE",
+    "REGISTRY_LOCK",
+    "SOURCE",
+    "logged_model_of",
+    "model_of",
+    "model_of_version",
+]
 
 CANDIDATE = "llmflowlab.candidate"
 """Tag with the candidate's `version_digest`."""
@@ -58,7 +62,8 @@ def model_of(
             f"name = '{registered_name(candidate.provider)}' and tags.`{CANDIDATE}` = '{digest}'"
         )
         if versions:
-            return _model_id(max(versions, key=lambda version: int(version.version)))
+            newest = max(versions, key=lambda version: int(version.version))
+            return logged_model_of(str(newest.source))
         found = store.client.search_logged_models(
             [experiment_id], filter_string=f"tags.`{CANDIDATE}` = '{digest}'"
         )
@@ -102,13 +107,13 @@ def model_of_version(store: Store, model_id: str) -> str | None:
         return None
     with store.translated():
         try:
-            return _model_id(store.client.get_model_version(name, number))
+            return logged_model_of(str(store.client.get_model_version(name, number).source))
         except MlflowException as exc:
             if exc.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             return None
 
 
-def _model_id(version: ModelVersion) -> str | None:
-    source = str(version.source)
+def logged_model_of(source: str) -> str | None:
+    """Return the logged model that a version was made of; None where it was made of files."""
     return source.removeprefix(SOURCE) if source.startswith(SOURCE + "m-") else None

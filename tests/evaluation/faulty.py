@@ -233,7 +233,10 @@ def stored_books(home: Path, uri: str | None = None) -> dict[str, Any]:
     """Return all that MLflow holds of the evaluation, without run ids and times."""
     import mlflow
 
-    client = mlflow.MlflowClient(uri or f"sqlite:///{(home / 'mlflow.db').as_posix()}")
+    store = uri or f"sqlite:///{(home / 'mlflow.db').as_posix()}"
+    # A dataset reads its records from the store that the process holds current.
+    mlflow.set_tracking_uri(store)
+    client = mlflow.MlflowClient(store)
     experiment = known(client.get_experiment_by_name("LLMS_Evaluation"))
     runs = client.search_runs(
         [experiment.experiment_id], f"tags.`llmflowlab.evaluation_id` = '{ID}'"
