@@ -233,10 +233,7 @@ def stored_books(home: Path, uri: str | None = None) -> dict[str, Any]:
     """Return all that MLflow holds of the evaluation, without run ids and times."""
     import mlflow
 
-    store = uri or f"sqlite:///{(home / 'mlflow.db').as_posix()}"
-    # A dataset reads its records from the store that the process holds current.
-    mlflow.set_tracking_uri(store)
-    client = mlflow.MlflowClient(store)
+    client = mlflow.MlflowClient(uri or f"sqlite:///{(home / 'mlflow.db').as_posix()}")
     experiment = known(client.get_experiment_by_name("LLMS_Evaluation"))
     runs = client.search_runs(
         [experiment.experiment_id], f"tags.`llmflowlab.evaluation_id` = '{ID}'"
@@ -293,7 +290,7 @@ def _rows_kept(client: Any, experiment_id: str, run: Any) -> list[int]:
     kept = client.search_datasets(experiment_ids=[experiment_id])
     sources = [json.loads(i.dataset.source)["dataset_id"] for i in run.inputs.dataset_inputs[:1]]
     assert [dataset.dataset_id for dataset in kept] == sources
-    return [len(client.get_dataset(dataset.dataset_id).records) for dataset in kept]
+    return [json.loads(dataset.profile)["num_records"] for dataset in kept]
 
 
 def _trace(trace: Any) -> dict[str, Any]:
