@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
+from llmflowlab.evaluation.conclude.clusters_in_words import rows_in_words
 from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
 from llmflowlab.evaluation.conclude.verdicts import Comparison, Recommendation, Sequential
 from llmflowlab.evaluation.scorers.ranking import main_scorer
@@ -38,7 +39,7 @@ def describe_comparison(comparison: Comparison) -> str:
     if comparison.verdict == "no_difference_shown":
         aim = max(abs(test.difference), _WORTH_SEEING)
         needed = _rows_to_see(aim, comparison, test)
-        sentence = f"{scorer}: no difference shown between {a} and {b} on {test.n} rows"
+        sentence = f"{scorer}: no difference shown between {a} and {b} on {rows_in_words(test)}"
         if comparison.smallest_visible is not None:
             sentence += f", which could have shown {_points(comparison.smallest_visible)} or more"
         if same is not None and same.asked:
@@ -60,7 +61,7 @@ def describe_comparison(comparison: Comparison) -> str:
         within = f", and by less than {_margin(same.margin)}"
     return (
         f"{scorer}: {better} is better than {worse} ({sign}{_points(abs(test.difference))}, 95 % CI "
-        f"{low * 100:.0f} to {high * 100:.0f}{_corrected(comparison)}, {test.n} rows){within}."
+        f"{low * 100:.0f} to {high * 100:.0f}{_corrected(comparison)}, {rows_in_words(test)}){within}."
     )
 
 
@@ -72,7 +73,7 @@ def _between(comparison: Comparison) -> str:
     low, high = 100 * same.bounds.low, 100 * same.bounds.high
     return (
         f" (difference {100 * test.difference:+.1f}, each bound at 95 %{_corrected(comparison)}: "
-        f"{low:+.1f} to {high:+.1f}, {test.n} rows)"
+        f"{low:+.1f} to {high:+.1f}, {rows_in_words(test)})"
     )
 
 

@@ -93,6 +93,7 @@ def recommend(
             better.add((comparison.scorer, a, b))
         elif comparison.verdict == "b_better":
             better.add((comparison.scorer, b, a))
+    units = table.units.tolist()
     chosen, advantage = _least(candidates, best, shown, better)
     return Recommendation(
         scorer=scorer,
@@ -115,7 +116,7 @@ def recommend(
             ),
         ),
         front=[
-            _entry(candidates[index], index, means[index], scorer, answers)
+            _entry(candidates[index], index, means[index], scorer, answers, units)
             for index in sorted(means, key=lambda index: -means[index] if higher else means[index])
             if not _beaten(candidates, means, index, scorer, better, higher=higher)
         ],
@@ -224,6 +225,7 @@ def _entry(
     mean: float,
     scorer: str,
     answers: Mapping[Cell, AnswerRecord],
+    units: Sequence[int],
 ) -> FrontEntry:
     own = {cell: answer for cell, answer in answers.items() if cell.candidate == index}
     return FrontEntry(
@@ -231,9 +233,9 @@ def _entry(
         mean=mean,
         interval=candidate.scores[scorer].interval,
         cost_usd=candidate.cost_per_answer,
-        cost_interval=cost_interval(own),
+        cost_interval=cost_interval(own, units),
         latency=candidate.latency.mean,
-        latency_interval=latency_interval(own),
+        latency_interval=latency_interval(own, units),
     )
 
 

@@ -52,7 +52,7 @@ def _scores(result: EvaluationResult, scorer: str) -> dict[str, Any]:
 
 
 def _front(result: EvaluationResult, scorer: str) -> dict[str, Any]:
-    points = []
+    units, points = result.table.units.tolist(), []
     for index, candidate in enumerate(result.candidates):
         score = candidate.scores[scorer]
         own = {cell: a for cell, a in result.answers.items() if cell.candidate == index}
@@ -63,8 +63,8 @@ def _front(result: EvaluationResult, scorer: str) -> dict[str, Any]:
                 "quality": score.mean,
                 "quality_low": score.interval.low if score.interval else None,
                 "quality_high": score.interval.high if score.interval else None,
-                **_mean("cost", cost, cost_interval(own)),
-                **_mean("seconds", candidate.latency.mean, latency_interval(own)),
+                **_mean("cost", cost, cost_interval(own, units)),
+                **_mean("seconds", candidate.latency.mean, latency_interval(own, units)),
             }
         )
     for measure in ("cost", "seconds"):
