@@ -13,9 +13,10 @@ from llmflowlab.evaluation.scores import COVERAGE_FLOOR
 from llmflowlab.program import program_name
 from llmflowlab.statistics import Interval, PairedTest
 from llmflowlab.statistics.planning import rows_for_degrees, rows_for_yes_no
+from llmflowlab.text.amounts import seconds
 from llmflowlab.text.money import dollars
 
-__all__ = ["conclude", "describe_comparison", "headline"]
+__all__ = ["conclude", "describe_comparison", "findings", "headline"]
 
 _WORTH_SEEING = 0.03
 """The difference, in points of 1, that plans aim at when none was measured."""
@@ -101,40 +102,42 @@ def _points(difference: float) -> str:
 
 
 def headline(result: EvaluationResult) -> list[str]:
-    """Return what must be known before all else: reservations, and who is recommended or why nobody."""
+    """Return what must be known before all else: who is recommended or why nobody, and reservations."""
     scorer = main_scorer(result.plan.scorers)
     if len(result.candidates) == 1:
-        return [*_before_all(result), _one(result.candidates[0], scorer)]
+        first = _one(result.candidates[0], scorer)
+    elif result.recommendation is not None:
+        first = result.recommendation.reason
+    else:
+        first = f"Nobody is recommended: {_why_nobody(result, scorer)}."
+    return [first, *_reservations(result)]
+
+
+def findings(result: EvaluationResult) -> list[str]:
+    """Return what else is shown, as sentences, the most important first; nothing of one candidate."""
+    if len(result.candidates) == 1:
+        return []
+    scorer = main_scorer(result.plan.scorers)
+    ranked = [c for c in result.comparisons if c.scorer == scorer and c.sequential is None]
+    sentences = [describe_comparison(comparison) for comparison in ranked]
+    sentences += [
+        describe_comparison(comparison)
+        for comparison in result.comparisons
+        if comparison.scorer != scorer
+        and comparison.verdict in {"a_better", "b_better", "same_within_margin"}
+    ]
+    sentences += _fastest_and_cheapest(result)
     if result.recommendation is not None:
-        return [*_before_all(result), result.recommendation.reason]
-    return [*_before_all(result), f"Nobody is recommended: {_why_nobody(result, scorer)}."]
+        sentences.append(_front(result, result.recommendation))
+    return sentences
 
 
 def conclude(result: EvaluationResult) -> list[str]:
     """Return the conclusion as sentences, the most important first."""
-    sentences = _before_all(result)
-    scorer = main_scorer(result.plan.scorers)
-    if len(result.candidates) == 1:
-        sentences.append(_one(result.candidates[0], scorer))
-    else:
-        ranked = [c for c in result.comparisons if c.scorer == scorer and c.sequential is None]
-        sentences += [describe_comparison(comparison) for comparison in ranked]
-        sentences += [
-            describe_comparison(comparison)
-            for comparison in result.comparisons
-            if comparison.scorer != scorer
-            and comparison.verdict in {"a_better", "b_better", "same_within_margin"}
-        ]
-        sentences += _fastest_and_cheapest(result)
-        if result.recommendation is not None:
-            sentences.append(result.recommendation.reason)
-            sentences.append(_front(result, result.recommendation))
-        elif result.table.traits[scorer].figure is None:
-            sentences.append(f"Nobody is recommended: {_why_nobody(result, scorer)}.")
-    return sentences
+    return [*headline(result), *findings(result)]
 
 
-def _before_all(result: EvaluationResult) -> list[str]:
+def _reservations(result: EvaluationResult) -> list[str]:
     sentences: list[str] = []
     if result.interrupted:
         sentences.append(
@@ -176,7 +179,9 @@ def _front(result: EvaluationResult, recommendation: Recommendation) -> str:
                 )
             )
         if entry.latency is not None:
-            figures.append(_with_interval(entry.latency, entry.latency_interval, _seconds))
+            figures.append(
+                _with_interval(entry.latency, entry.latency_interval, lambda x: seconds(x) or "")
+            )
         label = result.candidates[entry.candidate].spec.label
         entries.append(f"{label} {', '.join(figures)}")
     return (
@@ -189,10 +194,6 @@ def _with_interval(value: float, interval: Interval | None, write: Callable[[flo
     if interval is None or interval.low == interval.high:
         return write(value)
     return f"{write(value)} [{write(interval.low)} to {write(interval.high)}]"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{1000 * seconds:.2g} ms"
 
 
 def _sequential(result: EvaluationResult, found: Sequential) -> str:
@@ -235,7 +236,7 @@ def _one(candidate: CandidateResult, scorer: str) -> str:
 
 def _coverage_warnings(result: EvaluationResult) -> list[str]:
     warnings = []
-    for candidate in result.candidates:
+    for candidate in result.ordered:
         low = [
             f"{name} {score.coverage:.0%}"
             for name, score in candidate.scores.items()
@@ -261,11 +262,9 @@ def _fastest_and_cheapest(result: EvaluationResult) -> list[str]:
     }
     if len(timed) == len(candidates):
         fastest = min(timed, key=lambda index: timed[index])
-        seconds = timed[fastest]
-        shown = _seconds(seconds)
         alike = _not_told_apart(result, "latency", fastest)
         sentences.append(
-            f"Fastest: {candidates[fastest].spec.label}, {shown} an answer on average{alike}."
+            f"Fastest: {candidates[fastest].spec.label}, {seconds(timed[fastest])} an answer on average{alike}."
         )
     priced = {i: each for i, c in enumerate(candidates) if (each := c.cost_per_answer) is not None}
     if len(priced) == len(candidates):

@@ -34,6 +34,7 @@ def recommend(
     scorer: str,
     *,
     margin: float,
+    order: Sequence[int],
     answers: Mapping[Cell, AnswerRecord],
     comparisons: Sequence[Comparison],
     sequential: Sequential | None = None,
@@ -53,6 +54,7 @@ def recommend(
         table: Of the scores.
         scorer: Quality is measured by it.
         margin: How much worse is still accepted, in points of 1.
+        order: Of the candidates, best first.
         answers: Of every cell.
         comparisons: What is shown of quality, cost and latency.
         sequential: Of a comparison that may end early, whose interval takes the place of ordinary ones.
@@ -108,6 +110,7 @@ def recommend(
             shown,
             margin,
             advantage,
+            f"best {scorer}{_of_the_rest(candidates, means, best, scorer, higher=higher)}",
             scorer,
             same=any(
                 {*comparison.pair} == {chosen, best} and comparison.scorer == scorer
@@ -117,8 +120,9 @@ def recommend(
         ),
         front=[
             _entry(candidates[index], index, means[index], scorer, answers, units)
-            for index in sorted(means, key=lambda index: -means[index] if higher else means[index])
-            if not _beaten(candidates, means, index, scorer, better, higher=higher)
+            for index in order
+            if index in means
+            and not _beaten(candidates, means, index, scorer, better, higher=higher)
         ],
     )
 
@@ -239,6 +243,20 @@ def _entry(
     )
 
 
+def _of_the_rest(
+    candidates: Sequence[CandidateResult],
+    means: Mapping[int, float],
+    best: int,
+    scorer: str,
+    *,
+    higher: bool,
+) -> str:
+    """Say among whom the best was looked for, where somebody else has a better mean."""
+    others = (c.scores[scorer].mean for n, c in enumerate(candidates) if n not in means)
+    beaten = any(o is not None and (o > means[best]) == higher and o != means[best] for o in others)
+    return f" of those with {COVERAGE_FLOOR:.0%} of their answers scored" if beaten else ""
+
+
 def _reason(
     candidates: Sequence[CandidateResult],
     chosen: int,
@@ -246,6 +264,7 @@ def _reason(
     shown: Mapping[int, NonInferiority],
     margin: float,
     advantage: str | None,
+    lead: str,
     scorer: str,
     *,
     same: bool,
@@ -261,7 +280,7 @@ def _reason(
             if shown
             else f"no other was shown to be within {points} of it"
         )
-        return f"{name} is recommended: it has the best {scorer}, and {why}{unknown}."
+        return f"{name} is recommended: it has the {lead}, and {why}{unknown}."
     bound = shown[chosen].lower_bound
     better = _advantage(candidates[chosen], candidates[best], advantage)
     if same:

@@ -22,6 +22,7 @@ from llmflowlab.evaluation.conclude.verdicts import (
 from llmflowlab.evaluation.judging.exam import Exam
 from llmflowlab.evaluation.run.outcomes import Scores
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
+from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scores import DATA_GAPS
 from llmflowlab.statistics import Interval, Repeats
 
@@ -231,6 +232,21 @@ class EvaluationResult:
             )
         found: ScoreTable = self._kept["table"]
         return found
+
+    @property
+    def order(self) -> list[int]:
+        """The candidates' places in the plan as everything shows them: best first by the main scorer.
+
+        Those whom it ranks nowhere come last.
+        """
+        board = self.leaderboard.get(main_scorer(self.plan.scorers), ())
+        first = [entry.candidate for entry in board]
+        return [*first, *(i for i in range(len(self.candidates)) if i not in first)]
+
+    @property
+    def ordered(self) -> list[CandidateResult]:
+        """The candidates in that order."""
+        return [self.candidates[index] for index in self.order]
 
     @property
     def decided_early(self) -> bool:
