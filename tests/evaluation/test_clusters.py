@@ -12,7 +12,7 @@ from llmflowlab.errors import InputError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.clusters_in_words import cluster_remark, clusters_in_words
 from llmflowlab.evaluation.conclude.comparing import compare
-from llmflowlab.evaluation.conclude.conclusions import describe_comparison
+from llmflowlab.evaluation.conclude.comparison_words import describe_comparison
 from llmflowlab.evaluation.conclude.costs import cost_interval, latency_interval
 from llmflowlab.evaluation.conclude.deciding import Decider
 from llmflowlab.evaluation.conclude.matching import match

@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 
 from llmflowlab.candidate import Candidate
-from llmflowlab.evaluation.conclude.conclusions import conclude, describe_comparison
+from llmflowlab.evaluation.conclude.comparison_words import describe_comparison
+from llmflowlab.evaluation.conclude.conclusions import conclude
 from llmflowlab.evaluation.conclude.results import (
     CandidateResult,
     Comparison,

@@ -9,6 +9,7 @@ from typing import Any
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.conclude.comparison_words import describe_comparison
 from llmflowlab.evaluation.conclude.judging_quality import JudgingQuality
 from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
 from llmflowlab.evaluation.conclude.verdicts import (
@@ -165,6 +166,7 @@ class CandidateResult:
             "cost_usd": None if self.cost_usd is None else float(self.cost_usd),
             "calls": {"sent": self.sent, "reused": self.reused},
             "given": self.spec.column,
+            "label": self.spec.label,
         }
 
 
@@ -266,7 +268,10 @@ class EvaluationResult:
             },
             "judge": self.plan.judge_label,
             "candidates": [candidate.to_json() for candidate in self.candidates],
-            "comparisons": [comparison.to_json() for comparison in self.comparisons],
+            "comparisons": [
+                comparison.to_json() | {"said": describe_comparison(comparison)}
+                for comparison in self.comparisons
+            ],
             "judge_usage": dict(self.judge_usage),
             "gates": [dict(gate) for gate in self.gates],
             "files": {
