@@ -176,8 +176,8 @@ def _group(figures: dict[str, Any], group: dict[str, Any]) -> str:
         few = " (few rows)" if any(p["small"] for p in entry["points"]) else ""
         rows.append((f"{entry['value']}{few}", *(_share(p) for p in entry["points"])))
     said = table(
-        f"{group['scorer']} by {by}: mean, 95 % interval, scored answers; differences between groups "
-        "of few rows are mostly chance",
+        f"{group['scorer']} by {by}: mean [95 % interval] (scored, where not all are); differences "
+        "between groups of few rows are mostly chance",
         (by, *columns),
         rows,
         numbers=range(1, len(columns) + 1),
@@ -190,11 +190,11 @@ def _group(figures: dict[str, Any], group: dict[str, Any]) -> str:
 
 
 def _share(point: dict[str, Any]) -> str:
-    of = f"({point['scored']}/{point['rows']})"
+    of = "" if point["scored"] == point["rows"] else f" ({point['scored']}/{point['rows']})"
     if point["low"] is None:
-        return f"{percent(point['mean'])} {of}"
+        return f"{percent(point['mean'])}{of}"
     low, high = 100 * point["low"], 100 * point["high"]
-    return f"{percent(point['mean'])} [{low:.0f}–{high:.0f}] {of}"
+    return f"{percent(point['mean'])} [{low:.0f}–{high:.0f}]{of}"
 
 
 def _agreement(agreement: dict[str, Any]) -> str:
