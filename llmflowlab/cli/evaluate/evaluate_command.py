@@ -29,6 +29,10 @@ from llmflowlab.lab.scorers import known_scorers
 __all__ = ["declare_options", "exit_code", "run_command"]
 
 
+_FIRST_SAMPLE = 20
+"""Questions of a first evaluation for which nothing was chosen."""
+
+
 def declare_options(parser: argparse.ArgumentParser) -> None:
     """Declare what can be typed."""
     add_evaluation_options(parser)
@@ -56,9 +60,13 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
         first = first_compared(app.lab)
     if first.models:
         arguments.model = list(first.models)
-        fewer = " (--sample 20 is done sooner)" if arguments.sample is None else ""
+        few = ""
+        if arguments.sample is None:
+            # The model inside takes some seconds a question.
+            arguments.sample = _FIRST_SAMPLE
+            few = f" on {_FIRST_SAMPLE} questions (--sample N takes more)"
         app.screen.note(
-            f"No --model: the first evaluation of a home compares {' with '.join(first.models)}{fewer}."
+            f"No --model: the first evaluation of a home compares {' with '.join(first.models)}{few}."
         )
     request = evaluation_request(arguments, gates, lacking=first.lacking)
     if arguments.save_config is not None:
