@@ -14,12 +14,13 @@ from llmflowlab.cli.commands import COMMANDS
 from tests.patience import PATIENCE
 
 BASH, ZSH, FISH = (shutil.which(shell) for shell in ("bash", "zsh", "fish"))
-COMPLETED = [
-    pytest.param(["eva"], ["evaluate"], id="command"),
-    pytest.param(["evaluate", "--save"], ["--save-config"], id="option"),
-    pytest.param(["registry", "pro"], ["promote"], id="action"),
-    pytest.param(["evaluate", "--harness", "f"], ["fast"], id="choice"),
-]
+COMPLETED = {
+    "command": (["eva"], ["evaluate"]),
+    "option": (["evaluate", "--save"], ["--save-config"]),
+    "action": (["registry", "pro"], ["promote"]),
+    "choice": (["evaluate", "--harness", "f"], ["fast"]),
+}
+each = pytest.mark.parametrize(("typed", "offered"), COMPLETED.values(), ids=COMPLETED)
 
 
 def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -50,7 +51,7 @@ def test_another_shell_is_refused_in_one_sentence(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.skipif(BASH is None, reason="there is no bash")
-@pytest.mark.parametrize(("typed", "offered"), COMPLETED)
+@each
 def test_bash_completes(
     typed: list[str], offered: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -71,7 +72,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 
 
 @pytest.mark.skipif(FISH is None, reason="there is no fish")
-@pytest.mark.parametrize(("typed", "offered"), COMPLETED)
+@each
 def test_fish_completes(
     typed: list[str], offered: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,8 +111,7 @@ def test_zsh_completes_however_the_script_is_loaded(
     shell.sendline(f"{loading}; llmflowlab() {{ print -r -- \"words=<$*>\" }}; print rea''dy")
     shell.expect("ready")
     assert "_arguments" not in shell.before
-    for parameters in COMPLETED:
-        typed, offered = parameters.values
+    for typed, offered in COMPLETED.values():
         shell.send(" ".join(["llmflowlab", *typed]) + "\t\r")
         shell.expect_exact(f"words=<{' '.join([*typed[:-1], *offered])}>")
     shell.close(force=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
+from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.verdicts import Comparison, Recommendation, Sequential
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scores import COVERAGE_FLOOR
@@ -103,7 +103,7 @@ def headline(result: EvaluationResult) -> list[str]:
     """Return what must be known before all else: reservations, and who is recommended or why nobody."""
     scorer = main_scorer(result.plan.scorers)
     if len(result.candidates) == 1:
-        return [*_before_all(result), _one(result.candidates[0], scorer)]
+        return [*_before_all(result), _one(result, scorer)]
     if result.recommendation is not None:
         return [*_before_all(result), result.recommendation.reason]
     return [*_before_all(result), f"Nobody is recommended: {_why_nobody(result, scorer)}."]
@@ -114,7 +114,7 @@ def conclude(result: EvaluationResult) -> list[str]:
     sentences = _before_all(result)
     scorer = main_scorer(result.plan.scorers)
     if len(result.candidates) == 1:
-        sentences.append(_one(result.candidates[0], scorer))
+        sentences.append(_one(result, scorer))
     else:
         ranked = [c for c in result.comparisons if c.scorer == scorer and c.sequential is None]
         sentences += [describe_comparison(comparison) for comparison in ranked]
@@ -220,9 +220,12 @@ def _sequential(result: EvaluationResult, found: Sequential) -> str:
     return f"{found.scorer}: decided after {rows}: {said} ({between}). {left}"
 
 
-def _one(candidate: CandidateResult, scorer: str) -> str:
+def _one(result: EvaluationResult, scorer: str) -> str:
+    (candidate,) = result.candidates
     score = candidate.scores[scorer]
     name = candidate.spec.label
+    if (doubt := result.table.doubts.get(scorer)) is not None:
+        return f"{name}: {scorer} says nothing of it, as {doubt}; take another judge, or score without one."
     if score.mean is None or score.interval is None:
         return f"{name}: no row could be scored by {scorer}, so nothing can be said of it."
     return (
