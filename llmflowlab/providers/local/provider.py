@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,6 +59,8 @@ in circles has no way out."""
 REPEAT_PENALTY = 1.1
 """As Ollama has it: without one, small models say the same sentence until their window is full."""
 _PACKAGE = "xllamacpp"
+_LATER = 0.2
+"""Seconds, as the menu's own loading in the background has them."""
 _FINISH_REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
     "length": "length",
@@ -91,6 +94,9 @@ class LocalProvider(Provider):
 
     @classmethod
     def readiness(cls, settings: Settings, timeout: float) -> Readiness:
+        if _PACKAGE not in sys.modules:
+            # The menu is being drawn, and loading it holds the interpreter.
+            time.sleep(min(_LATER, timeout))
         if (obstacle := _obstacle(settings)) is not None:
             return Readiness(False, obstacle)
         names = [model.name for model in found_in(settings) if not model.paper.embeds]
