@@ -14,6 +14,7 @@ from benchmarks import (
     growth,
     info,
     judged,
+    long_chat,
     mlflow_evaluate,
     pace,
     resume,
@@ -23,6 +24,7 @@ from benchmarks import (
 PROGRAMS: dict[str, Callable[[], None]] = {
     "startup": startup.main,
     "first_token": first_token.main,
+    "chat": long_chat.main,
     "info": info.main,
     "evaluation": evaluation.main,
     "judged": judged.main,

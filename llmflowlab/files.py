@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from llmflowlab.errors import HomeUnwritable, TrackingError
 from llmflowlab.settings import Settings
 
-__all__ = ["exclusive", "require_home", "set_aside", "sync_folder", "write_atomically"]
+__all__ = ["exclusive", "lock_path", "require_home", "set_aside", "sync_folder", "write_atomically"]
 
 _PATIENCE = 30.0
 """Seconds to wait for another process that writes the same file; a write takes milliseconds."""
@@ -33,9 +33,9 @@ def exclusive(settings: Settings, name: str, *, patience: float = _PATIENCE) -> 
         TrackingError: Somebody else held it for too long.
         OSError: The lock file cannot be made.
     """
-    folder = settings.state_dir / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{name}.lock")
+    file = lock_path(settings, name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file)
     try:
         lock.acquire(timeout=patience)
     except Timeout as exc:
@@ -46,6 +46,11 @@ def exclusive(settings: Settings, name: str, *, patience: float = _PATIENCE) -> 
         yield
     finally:
         lock.release()
+
+
+def lock_path(settings: Settings, name: str) -> Path:
+    """Return the file whose lock is the one called `name`."""
+    return settings.state_dir / "locks" / f"{name}.lock"
 
 
 def require_home(settings: Settings) -> None:

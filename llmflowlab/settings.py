@@ -74,6 +74,10 @@ class Settings:
         return self.state_dir / "journals"
 
     @property
+    def ledger_file(self) -> Path:
+        return self.state_dir / "evaluations.db"
+
+    @property
     def prices_file(self) -> Path:
         """The person's own prices, read beside genai-prices; see `docs/providers.md`."""
         return Path(self.get("LLMFLOWLAB_PRICES") or self.home / "prices.json")

@@ -54,12 +54,16 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; see `{self.prog} --help`.")
 
     def refuse(self, unknown: Sequence[str]) -> NoReturn:
-        """Say that there are no such options.
+        """Say that there are no such options, and where one belongs or what was meant by it.
 
         Raises:
             InputError: It says so.
         """
-        guess = meant(unknown[0].partition("=")[0], self._option_string_actions)
+        typed = unknown[0].partition("=")[0]
+        homes = [parser.prog for parser in _commands() if typed in _options_of(parser)]
+        if 0 < len(homes) <= _FEW:
+            self.error(f"{typed} is no option of `{self.prog}` but of `{'` and `'.join(homes)}`")
+        guess = meant(typed, _options_of(self))
         self.error(f"unrecognized arguments: {' '.join(unknown)}{guess}")
 
 
@@ -81,6 +85,29 @@ class _Program(_Parser):
 _CHOICE = re.compile(
     r"(?P<said>.*invalid choice: '(?P<typed>.*)') \(choose from (?P<known>.*)\)", re.DOTALL
 )
+
+
+_FEW = 3
+"""Commands that are named as an option's; one that more have says nothing of where it belongs."""
+
+
+def _options_of(parser: argparse.ArgumentParser) -> list[str]:
+    """Return the options that help names."""
+    return [
+        option
+        for option, action in parser._option_string_actions.items()
+        if action.help != argparse.SUPPRESS
+    ]
+
+
+def _commands() -> list[argparse.ArgumentParser]:
+    """Return the parsers of all commands, without their actions'."""
+    (found,) = (
+        action.choices
+        for action in build_parser(whole=True)._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    return list(found.values())
 
 
 def build_parser(*, whole: bool = False, name: str | None = None) -> _Parser:

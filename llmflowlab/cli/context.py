@@ -89,9 +89,7 @@ class App:
 
         if (found := on_the_way(self.settings)) is not None:
             why = f" The last attempt failed: {found.problem}" if found.problem else ""
-            self.screen.note(
-                f"{plural(found.sessions, 'session')} still on the way to MLflow.{why}"
-            )
+            self.screen.note(f"{found.what} still on the way to MLflow.{why}")
 
     def finish(self, *, wait: bool = False) -> None:
         """End what runs in the background; sessions that MLflow lacks go to a process of its own.

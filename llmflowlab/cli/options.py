@@ -29,6 +29,7 @@ __all__ = [
     "read_mapping",
     "read_parameter",
     "read_usd",
+    "read_whole",
     "seconds",
     "share",
     "usd",
@@ -104,7 +105,12 @@ def read_usd(text: str) -> Decimal:
     return value
 
 
-def _whole(text: str) -> int:
+def read_whole(text: str) -> int:
+    """Read a number of things.
+
+    Raises:
+        InputError: It is no whole number above 0.
+    """
     value = _int(text)
     if value < 1:
         raise InputError(f"{text!r} must be a whole number above 0.")
@@ -172,7 +178,7 @@ def parameter(name: str) -> Callable[[str], float | int]:
     return argument(lambda text: read_parameter(name, text))
 
 
-whole = argument(_whole)
+whole = argument(read_whole)
 usd = argument(read_usd)
 share = argument(_share)
 margin = argument(_margin)

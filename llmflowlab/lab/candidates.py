@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 from llmflowlab.candidate import GIVEN, Candidate
 from llmflowlab.errors import InputError
@@ -13,18 +13,39 @@ from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Parameters
 from llmflowlab.providers.factory import default_model, provider_class
 
-__all__ = ["candidates_of", "first_compared"]
+__all__ = ["FirstComparison", "candidates_of", "first_compared"]
+
+_PATIENCE = 1.0
+"""Seconds to look whether the small model is ready, which asks no network."""
 
 
-def first_compared(lab: Lab) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class FirstComparison:
+    """What a home's first evaluation compares where nobody chose."""
+
+    models: tuple[str, ...] = ()
+    """None where the home has evaluations, or the small model is not ready."""
+    lacking: str | None = None
+    """What the small model lacks, and what to do."""
+
+
+def first_compared(lab: Lab) -> FirstComparison:
     """Return the models that a home's first evaluation compares unless others are chosen.
 
     The small model inside and the guide need no key, so that the first result is a comparison.
     """
     if lab.has_evaluations:
-        return []
-    kinds = (provider_class("local"), provider_class("guide"))
-    return [f"{kind.name}:{default_model(kind, lab.settings)}" for kind in kinds]
+        return FirstComparison()
+    local, guide = provider_class("local"), provider_class("guide")
+    state = local.readiness(lab.settings, _PATIENCE)
+    if not state.ready:
+        return FirstComparison(
+            lacking=f"The model inside is not ready to be compared with the guide: {state.text}."
+        )
+    usual = local(default_model(local, lab.settings) or "", lab.settings)
+    there = [info.name for info in usual.list_models()]
+    model = usual.model if usual.model in there else there[0]
+    return FirstComparison((f"local:{model}", f"guide:{default_model(guide, lab.settings)}"))
 
 
 def candidates_of(

@@ -153,7 +153,7 @@ class Chat:
         )
         self._tell_dropped(fitted, view)
         try:
-            paid, messages = self._call(prompt, fitted, view, cancelled or threading.Event())
+            paid, fitted = self._call(prompt, fitted, view, cancelled or threading.Event())
         finally:
             view.close()
         for sentence in self.provider.told():
@@ -168,7 +168,9 @@ class Chat:
             started_ms=started_ms,
             prompt=prompt,
             answer="",
-            messages=self._sent(messages),
+            messages=self._sent(fitted.untraced),
+            earlier_exchanges=len(fitted.traced),
+            previous_trace=fitted.traced[-1] if fitted.traced else None,
             inference_time=time.monotonic() - started,
             state=paid.state,
             error=None if error is None else error.message,
@@ -178,6 +180,7 @@ class Chat:
         if record.answer:
             self.conversation.add(prompt, record.answer)
         self._record(record, view)
+        self.conversation.traced_by(record.trace_id)
         return TurnOutcome(record, error)
 
     def rate(self, value: int | bool, comment: str | None) -> None:
@@ -213,15 +216,15 @@ class Chat:
 
     def _call(
         self, prompt: str, fitted: Fitted, view: AnswerView, pressed: threading.Event
-    ) -> tuple[Paid, tuple[Message, ...]]:
+    ) -> tuple[Paid, Fitted]:
         paid = self._send(fitted.messages, view, pressed)
         if not isinstance(paid.error, ContextTooLong):
-            return paid, fitted.messages
+            return paid, fitted
         shorter = self.conversation.drop_half(prompt)
         if shorter is None:
-            return paid, fitted.messages
+            return paid, fitted
         self._tell_dropped(shorter, view)
-        return self._send(shorter.messages, view, pressed).after(paid), shorter.messages
+        return self._send(shorter.messages, view, pressed).after(paid), shorter
 
     def _send(
         self, messages: tuple[Message, ...], view: AnswerView, pressed: threading.Event

@@ -2,7 +2,8 @@
 
 A program hands over what is left and ends; one deliverer at a time works for a home. It may be killed
 whenever it pleases anybody: journals stay until every sink has all of them, and the next start of any
-command hands them over again.
+command hands them over again. Evaluations have recorders that go on by themselves; one whose recorder
+did not come to its end is delivered here, from the ledger.
 """
 
 from __future__ import annotations
@@ -13,15 +14,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from llmflowlab.errors import InputError, LabError
+from llmflowlab.evaluation.run.pending import pending_evaluations, recorded, to_record
 from llmflowlab.files import write_atomically
 from llmflowlab.settings import Settings, load_settings
+from llmflowlab.text.amounts import plural
 from llmflowlab.tracking.journal import Journal
 
 __all__ = ["OnTheWay", "deliver", "hand_over", "main", "on_the_way", "start"]
@@ -40,20 +44,34 @@ class OnTheWay:
 
     sessions: int
     """Those under way included."""
+    evaluations: int
+    """Likewise, once they have ended."""
     problem: str | None
     """Why the last attempt to deliver failed, in a sentence; None where it did not."""
+
+    @property
+    def what(self) -> str:
+        """Name it, as in "1 session and 2 evaluations"."""
+        counted = (
+            (plural(self.sessions, "session"), self.sessions),
+            (
+                plural(self.evaluations, "evaluation"),
+                self.evaluations,
+            ),
+        )
+        return " and ".join(words for words, number in counted if number)
 
 
 def on_the_way(settings: Settings) -> OnTheWay | None:
     """Return what MLflow lacks; None where it has everything."""
-    sessions = len(_journals(settings))
-    if not sessions:
+    sessions, evaluations = len(_journals(settings)), len(pending_evaluations(settings))
+    if not sessions and not evaluations:
         return None
     try:
         said = json.loads(_report(settings).read_bytes()).get("problem")
     except (OSError, ValueError, AttributeError):
         said = None
-    return OnTheWay(sessions, said if isinstance(said, str) else None)
+    return OnTheWay(sessions, evaluations, said if isinstance(said, str) else None)
 
 
 def _journals(settings: Settings) -> list[Path]:
@@ -68,10 +86,14 @@ def hand_over(settings: Settings, *, own: bool = False) -> None:
         own: Whether this process holds sessions that it did not deliver itself.
     """
     with suppress(OSError):
-        if not own and not any(map(_left, _journals(settings))):
+        if not own and not _anything_left(settings):
             return
         if not _somebody_works(settings):
             start(settings)
+
+
+def _anything_left(settings: Settings) -> bool:
+    return any(map(_left, _journals(settings))) or bool(to_record(settings))
 
 
 def _left(path: Path) -> bool:
@@ -135,7 +157,7 @@ def deliver(
     patience: float = _PATIENCE,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Deliver all sessions that no living process holds; goes on looking for a while after the last.
+    """Deliver all sessions and evaluations that no living process holds; goes on looking for a while.
 
     Args:
         settings: Name the home and the store.
@@ -156,13 +178,15 @@ def deliver(
     try:
         while idle <= linger:
             delivery.look()
-            if not delivery.pending():
+            if not delivery.pending() and not to_record(settings):
                 sleep(_LOOK)
                 idle += _LOOK
                 continue
             idle = 0.0
-            delivery.deliver_once()
-            if not delivery.pending():
+            if delivery.pending():
+                delivery.deliver_once()
+            said += [why for each in to_record(settings) if (why := _recorded(settings, each))]
+            if not delivery.pending() and not to_record(settings):
                 said.clear()
                 _tell(settings, None)
                 continue
@@ -174,6 +198,23 @@ def deliver(
         return True
     finally:
         delivery.stop()
+
+
+def _recorded(settings: Settings, evaluation: str) -> str | None:
+    """Record an evaluation from the ledger; returns in a sentence why it could not be."""
+    from llmflowlab.evaluation.run.ledger import Ledger
+    from llmflowlab.evaluation.run.replay import repair
+
+    try:
+        with closing(Ledger(settings.ledger_file)) as ledger:
+            repair(ledger, settings, evaluation, tick=lambda: None)
+    except InputError as exc:
+        # It was cleared, or somebody goes on with it and records it then.
+        recorded(settings, evaluation)
+        return exc.message
+    except LabError as exc:
+        return exc.message
+    return None
 
 
 def _pause(settings: Settings, seconds: float, sleep: Callable[[float], None]) -> float:
@@ -209,7 +250,7 @@ def main() -> int:
         finally:
             lock.release()
         # What was left between the last look and the release found the lock taken.
-        if not done or not any(map(_left, _journals(settings))):
+        if not done or not _anything_left(settings):
             return 0 if done else 1
 
 

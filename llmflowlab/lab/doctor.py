@@ -15,7 +15,7 @@ from llmflowlab.lab.deliverer import on_the_way
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.factory import provider_class
-from llmflowlab.text.amounts import bytes_text, plural
+from llmflowlab.text.amounts import bytes_text
 
 __all__ = ["Diagnosis", "State", "any_model_ready", "examine", "nothing_to_configure"]
 
@@ -189,7 +189,7 @@ def _journals(lab: Lab) -> Diagnosis:
     return Diagnosis(
         name="Journals",
         state="note",
-        text=f"{plural(said.sessions, 'session')} still on the way to MLflow"
+        text=f"{said.what} still on the way to MLflow"
         + (f"; the last attempt: {said.problem}" if said.problem else ""),
         remedy="Every command hands over what is left; a chat under way stays until it ends.",
     )

@@ -30,11 +30,7 @@ from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.evaluation.run.reuse import find_reusable
-from llmflowlab.evaluation.run.scorer_choice import (
-    DEFAULT_JUDGED,
-    check_scorers,
-    default_text_scorers,
-)
+from llmflowlab.evaluation.run.scorer_choice import DEFAULT_JUDGED, check_scorers
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.steering import Steering, known_budget
 from llmflowlab.files import require_home
@@ -44,6 +40,7 @@ from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.gate_checks import champions_asked, gate_check
 from llmflowlab.lab.judges import judges_of, panel_for
 from llmflowlab.lab.lab import Lab
+from llmflowlab.lab.scorer_offer import default_scorers
 from llmflowlab.lab.scorers import complete, described, embedders_for, refuse_lacking
 from llmflowlab.settings import Settings
 from llmflowlab.text.money import dollars
@@ -219,6 +216,7 @@ def _prepare(
         harness=request.harness,
         budget=budget,
         recorder=recorder,
+        waits=request.waits,
         steering=steering,
     )
     for provider in filter(None, providers):
@@ -252,9 +250,7 @@ def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, lis
         specs = tuple(map(complete, check_scorers(request.scorers)))
         refuse_lacking(specs, dataset)
     else:
-        specs = check_scorers([*default_text_scorers(dataset), *(DEFAULT_JUDGED if judges else ())])
-        if not any(row.guidelines for row in dataset.rows):
-            specs = tuple(spec for spec in specs if spec.kind != "guidelines")
+        specs = check_scorers(default_scorers(dataset, judged=bool(judges)))
         if not judges:
             remarks.append(
                 f"Left out without a judge: {', '.join(DEFAULT_JUDGED)}. Name one with --judge "

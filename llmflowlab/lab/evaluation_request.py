@@ -64,6 +64,8 @@ class EvaluationRequest:
     """USD for candidates, trials and judges together; None limits nothing."""
     allow_unknown_cost: bool = False
     harness: Harness = "fast"
+    waits: bool = True
+    """Whether to end only when MLflow has everything."""
     output: Path | None = None
     """Folder of the files; None means the evaluation's own in the home."""
     gates: GateRequest = GateRequest()

@@ -142,7 +142,7 @@ class Lab:
     @property
     def has_evaluations(self) -> bool:
         """Whether a ledger of evaluations was ever begun in this home."""
-        return (self.settings.state_dir / "evaluations.db").exists()
+        return self.settings.ledger_file.exists()
 
     def ledger(self) -> Ledger:
         """Open the home's ledger; a home without one gets its file at the first write.
@@ -152,7 +152,7 @@ class Lab:
         """
         from llmflowlab.evaluation.run.ledger import Ledger
 
-        return Ledger(self.settings.state_dir / "evaluations.db")
+        return Ledger(self.settings.ledger_file)
 
     def existing_ledger(self) -> Ledger:
         """Open the ledger of evaluations that were made; a question about nothing makes none.
@@ -203,12 +203,17 @@ class Lab:
         if self._delivery is not None:
             left = self._delivery.pending()
             self._delivery.stop()
-        if left or any(self.settings.journals_dir.glob("chat-*.jsonl")):
+        if left or any(self.settings.journals_dir.glob("chat-*.jsonl")) or self._recordings_left():
             # Imported here: most commands find nothing.
             from llmflowlab.lab.deliverer import hand_over
 
             hand_over(self.settings, own=left > 0)
         return left
+
+    def _recordings_left(self) -> bool:
+        from llmflowlab.evaluation.run.pending import pending_evaluations
+
+        return bool(pending_evaluations(self.settings))
 
     def notify(self, text: str) -> None:
         """Leave a sentence for whoever looks next; from any thread."""

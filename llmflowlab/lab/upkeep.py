@@ -18,6 +18,7 @@ from llmflowlab.evaluation.run.ledger_upkeep import (
     kept_evaluations,
     size,
 )
+from llmflowlab.evaluation.run.pending import pending_evaluations
 from llmflowlab.evaluation.run.steering import Adjustment, ask_for
 from llmflowlab.lab.lab import Lab
 from llmflowlab.program import program_name
@@ -174,8 +175,10 @@ def verify(
 
     Raises:
         InputError: MLflow knows no such run.
-        TrackingError: The store failed.
+        TrackingError: The store failed, or the evaluation is still on its way to it.
     """
+    if name in pending_evaluations(lab.settings):
+        raise TrackingError(f"{name} is still on its way to MLflow; try again in a moment.")
     # Imported here: it imports MLflow.
     from llmflowlab.evaluation.run.verify import candidate_runs, verify_run
 

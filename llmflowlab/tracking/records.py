@@ -68,7 +68,11 @@ class TurnRecord:
     answer: str
     """Empty for a failed turn; what arrived for an interrupted or incomplete one."""
     messages: list[dict[str, str]] = field(default_factory=list)
-    """What was sent, system prompt first, as `{"role", "content"}`."""
+    """What was sent and no earlier trace holds, system prompt first, as `{"role", "content"}`."""
+    earlier_exchanges: int = 0
+    """Exchanges that were sent before these messages and that stand in earlier traces."""
+    previous_trace: str | None = None
+    """The trace of the last of them; each leads to the one before."""
     state: Literal["complete", "interrupted", "incomplete", "failed"] = "complete"
     error: str | None = None
     """Sentence shown to the person, without secrets."""

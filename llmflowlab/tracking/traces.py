@@ -103,6 +103,8 @@ def turn_spans(start: SessionStart, turn: TurnRecord, *, experiment_id: str) -> 
             "llmflowlab.state": turn.state,
             "llmflowlab.error_reason": turn.error_reason,
             "llmflowlab.time_to_first_token": turn.time_to_first_token,
+            "llmflowlab.earlier_exchanges": turn.earlier_exchanges or None,
+            "llmflowlab.previous_trace": turn.previous_trace,
             "llmflowlab.tries": turn.tries,
             "llmflowlab.waited_seconds": turn.waited,
         },

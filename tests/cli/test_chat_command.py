@@ -78,6 +78,7 @@ def test_json_holds_everything_and_standard_output_nothing_else(
     assert set(turn) == {
         "prompt",
         "answer",
+        "reasoning",
         "state",
         "prompt_tokens",
         "completion_tokens",

@@ -17,6 +17,7 @@ from llmflowlab.errors import (
     TrackingError,
 )
 from llmflowlab.lab.chat_session import Chat
+from llmflowlab.lab.conversation import Exchange
 from llmflowlab.messages import Parameters
 from llmflowlab.providers.base import Finished, StreamEvent, TextDelta, Usage, UsageReport
 from llmflowlab.providers.scripted import Script, ScriptedProvider
@@ -185,7 +186,35 @@ def test_a_change_of_the_candidate_begins_a_session_that_continues_the_old_one(
     assert second.start.continues == first.start.session_id
     assert second.start.candidate.parameters.temperature == 0.9
     assert second.turns[0].index == 0
-    assert len(second.turns[0].messages) == 3
+    # What was said before stands in the trace before, once.
+    (turn,) = second.turns
+    assert turn.messages == [{"role": "user", "content": "second"}]
+    assert (turn.earlier_exchanges, turn.previous_trace) == (1, first.turns[0].trace_id)
+    provider = chat.provider
+    assert isinstance(provider, ScriptedProvider)
+    assert [message.content for message in provider.requests[-1].messages] == [
+        "first",
+        "one",
+        "second",
+    ]
+
+
+def test_what_no_trace_holds_yet_is_in_the_next_one(settings: Settings) -> None:
+    app, chat = started(
+        settings, "one", ContextTooLong("Too long.", provider="scripted"), "two", "3"
+    )
+    chat.conversation.replace([Exchange("loaded", "before")])
+    chat.ask("first", view(app))
+    chat.ask("second", view(app))
+    chat.conversation.undo()
+    chat.ask("third", view(app))
+    first, second, third = chat.turns
+    assert [each["content"] for each in first.messages] == ["loaded", "before", "first"]
+    assert (first.earlier_exchanges, first.previous_trace) == (0, None)
+    # The older half was left out.
+    assert [each["content"] for each in second.messages] == ["second"]
+    assert (second.earlier_exchanges, second.previous_trace) == (1, first.trace_id)
+    assert (third.earlier_exchanges, third.previous_trace) == (1, first.trace_id)
 
 
 def test_a_change_before_the_first_turn_leaves_no_empty_session(settings: Settings) -> None:
@@ -229,7 +258,10 @@ def test_a_conversation_called_too_long_is_shortened_and_sent_once_more(
         chat.ask(prompt, view(app))
     record = chat.ask("c", view(app)).record
     assert record.state == "complete"
-    assert [message["content"] for message in record.messages] == ["b", "two", "c"]
+    provider = chat.provider
+    assert isinstance(provider, ScriptedProvider)
+    assert [each.content for each in provider.requests[-1].messages] == ["b", "two", "c"]
+    assert (record.earlier_exchanges, record.previous_trace) == (1, chat.turns[1].trace_id)
     assert capsys.readouterr().err == "(dropped the 1 oldest exchange to fit the model's window)\n"
 
 

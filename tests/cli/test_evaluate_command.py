@@ -11,6 +11,7 @@ import pytest
 
 from llmflowlab.cli import main
 from llmflowlab.evaluation.run.ledger import Ledger
+from tests.providers.local_files import write_gguf
 
 CSV = """question,answer,category
 What is coverage?,scored rows divided by rows,terms
@@ -29,6 +30,30 @@ def data(tmp_path: Path) -> Path:
 
 def evaluate(data: Path, *options: str) -> int:
     return main(["evaluate", "--data", str(data), *options])
+
+
+def test_without_a_model_a_new_home_compares_the_small_model_with_the_guide(
+    data: Path, mlflow_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # A home without the small model says what to type, and refuses as ever.
+    assert evaluate(data, "--dry-run") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Name at least one model")
+    assert "models fetch` brings a small model" in line
+    write_gguf(mlflow_home / "models" / "tiny.gguf")
+    saved = mlflow_home / "first.yaml"
+    assert evaluate(data, "--dry-run", "--save-config", str(saved)) == 0
+    said = capsys.readouterr()
+    assert "compares local:tiny with guide:docs" in said.err
+    assert "terms: 3 questions × 2 candidates = 6 answers" in said.out
+    assert "model:\n- local:tiny\n- guide:docs\n" in saved.read_text("utf-8")
+    assert evaluate(data, "--dry-run", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["candidates"] == ["local:tiny", "guide:docs"]
+    # Once something was evaluated, nobody is guessed.
+    assert evaluate(data, *CANDIDATE, "--json") == 0
+    capsys.readouterr()
+    assert evaluate(data, "--dry-run") == 2
+    assert capsys.readouterr().err.startswith("Name at least one model")
 
 
 @pytest.mark.parametrize(
@@ -294,7 +319,7 @@ def test_the_document_has_the_promised_keys_and_a_second_run_pays_nothing(
     (candidate,) = document["candidates"]
     assert list(candidate) == [
         *("model", "prompt", "run_id", "rows", "answered", "failed", "scores", "latency"),
-        *("tokens", "cost_usd", "calls", "given"),
+        *("tokens", "cost_usd", "calls", "given", "label"),
     ]
     assert list(candidate["scores"]["contains"]) == [
         *("mean", "scored", "coverage", "ci_low", "ci_high", "not_scored"),

@@ -354,7 +354,7 @@ def test_the_menu_offers_the_answers_that_a_file_gives(
     home: Path, settings: Settings, typed: Typing, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (home / "q.csv").rename(home / "benchmark.csv")
-    typed("\nanswers\nnone\nexact_match\ny\n")
+    typed("\n\nanswers\nnone\nexact_match\n\n\ny\n")
     evaluate_screen(App(settings, PlainScreen(settings)))
     shown = capsys.readouterr().out
     assert "Column response looks like answers already given. What is to be scored?" in shown

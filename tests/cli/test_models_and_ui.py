@@ -13,7 +13,7 @@ from llmflowlab.cli import mlflow_ui, model_choice, models_command
 from llmflowlab.cli.arguments import parse
 from llmflowlab.errors import ConfigurationError, ConnectionFailed, InputError, NotConfigured
 from llmflowlab.lab import catalogue
-from llmflowlab.lab.candidates import first_compared
+from llmflowlab.lab.candidates import FirstComparison, first_compared
 from llmflowlab.lab.catalogue import Listing, list_models
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.base import ModelInfo, PullProgress, Readiness
@@ -22,6 +22,7 @@ from llmflowlab.settings import Settings, load_settings
 from tests.cli.fakes import FakeApp, FakeChecks, Typing
 from tests.loopback.server import closed_port
 from tests.patience import PATIENCE
+from tests.providers.local_files import write_gguf
 
 LISTINGS = {
     "gemini": Listing(
@@ -451,7 +452,13 @@ def test_a_first_evaluation_compares_the_small_model_with_the_guide(
     app = FakeApp(
         settings, checks=FakeChecks({"local": Readiness(True, ""), "guide": Readiness(True, "")})
     )
-    assert first_compared(app.lab) == usual
+    lacking = first_compared(app.lab)
+    assert lacking.models == ()
+    assert "models fetch` brings a small model" in (lacking.lacking or "")
+    write_gguf(settings.models_dir / "tiny.gguf")
+    assert first_compared(app.lab) == FirstComparison(("local:tiny", "guide:docs"))
+    write_gguf(settings.models_dir / "SmolLM2-135M-Instruct.Q4_1.gguf", general__name="the usual")
+    assert first_compared(app.lab) == FirstComparison(tuple(usual))
     guide = Listing("guide", (ModelInfo("docs"),), "docs")
     both = [Listing("local", (ModelInfo(usual[0].partition(":")[2]),), None), guide]
     for there, chosen in ((both, usual), ([guide], ["guide:docs"])):
@@ -460,4 +467,4 @@ def test_a_first_evaluation_compares_the_small_model_with_the_guide(
         assert model_choice.choose_models(app, "Which?", first=usual) == chosen
     settings.state_dir.mkdir()
     (settings.state_dir / "evaluations.db").touch()
-    assert first_compared(app.lab) == []
+    assert first_compared(app.lab) == FirstComparison()

@@ -147,6 +147,72 @@ def test_a_plan_for_one_candidate_is_refused(
     assert "name two or more with --model" in capsys.readouterr().err
 
 
+OLD = (
+    *("--fresh", "--show-models", "--dry-run", "--until-decided", "0.05", "--harness", "mlflow"),
+    *("--output", "out", "--fail-under", "contains=0.8", "--fail-over", "failed=3"),
+    *("--min-coverage", "0.9", "--compare-to", "champion", "--margin", "0.02", "--junit", "j.xml"),
+    *(
+        "--summary",
+        "s.md",
+        "--export-sheet",
+        "RUN",
+        "--import-sheet",
+        "s.csv",
+        "--judge-name",
+        "Ann",
+    ),
+)
+"""What 0.1.0's help of `plan` named, and `plan` never read."""
+
+
+def test_what_a_plan_took_and_never_read_is_taken_and_said_and_in_no_help(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(data, *CONTAINS, "--json") == 0
+    alone = capsys.readouterr()
+    assert plan(data, *CONTAINS, "--json", *OLD) == 0
+    said = capsys.readouterr()
+    assert said.out == alone.out
+    options = [option for option in OLD if option.startswith("--")]
+    for option in options:
+        assert option in said.err
+    assert "makes no use of" in said.err
+    assert "makes no use of" not in alone.err
+    assert not Path("j.xml").exists()
+    assert main(["plan", "--help"]) == 0
+    listed = capsys.readouterr().out
+    assert [option for option in options if f"  {option}" in listed] == []
+    assert main(["plan", "--juni", "x"]) == 2
+    assert "did you mean" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--details", "--max-cut", "--resume", "--save-config"])
+def test_an_option_of_evaluate_is_told_where_it_belongs(
+    data: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    assert plan(data, option, "0.5") == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert f"{option} is no option of `" in said.err
+    assert "evaluate`; see `" in said.err
+
+
+def test_an_evaluation_file_with_gates_is_planned_by(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = data.parent / "evaluation.yaml"
+    file.write_text(
+        "fail-under: {contains: 0.8}\nmax-cut: 0.1\nresume: x\ndetails: true\n", "utf-8"
+    )
+    assert plan(data, *CONTAINS, "--config", str(file)) == 0
+    said = capsys.readouterr()
+    assert "To see 3 points of contains" in said.out
+    assert "makes no use of" not in said.err
+    file.write_text("diference: 0.1\n", "utf-8")
+    assert plan(data, "--config", str(file)) == 2
+    assert "(did you mean difference?)" in capsys.readouterr().err
+
+
 def test_a_comparison_ends_early_says_what_it_saved_and_cannot_be_resumed(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

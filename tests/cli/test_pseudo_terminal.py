@@ -62,7 +62,12 @@ def test_a_chat_from_the_menu_and_back(mlflow_home: Path) -> None:
     terminal.wait_for("❯ Guide")
     terminal.type("\r")
     terminal.wait_for("You ›")
-    terminal.type("What is perplexity?\r")
+    terminal.wait_for("Esc or Ctrl-D goes back to the menu · Ctrl-C stops an answer · /help")
+    terminal.type("What is perplexity?")
+    terminal.wait_for("Enter sends · Alt-Enter begins a new line · Ctrl-C empties the line")
+    # It is one line, so that it fits: what was wrapped would stand in two.
+    assert "Enter sends · Alt-Enter begins a new line · Ctrl-C empties the line" in terminal.shown
+    terminal.type("\r")
     terminal.wait_for("tokens · free ·")
     assert "perplexity" in terminal.everything.lower().replace("what is perplexity?", "")
     terminal.type(CTRL_C)
@@ -94,6 +99,28 @@ def test_a_sign_turns_until_the_first_token_and_leaves_nothing(
     assert "(Ctrl-C stops)" not in terminal.everything
     terminal.type("quit\r")
     terminal.wait_for("1 turn · cost:")
+    assert terminal.exit_code() == 0
+
+
+def test_thinking_is_a_sign_and_one_key_shows_it(
+    mlflow_home: Path, loopback: LoopbackServer
+) -> None:
+    loopback.scenario.answer = lambda question: (
+        "<think>weighing both sides, then all of it once more"
+    )
+    loopback.fail(Fault("hang", after=8))
+    terminal = PseudoTerminal(
+        mlflow_home, "chat", "--model", "openai:gpt-4.1-mini", environment=loopback.environment()
+    )
+    terminal.wait_for("You ›")
+    terminal.type("hm?\r")
+    terminal.wait_for("OpenAI is thinking · ")
+    terminal.type(CTRL_C)
+    terminal.wait_for("Ctrl-T or /thinking shows its thinking")
+    assert "weighing" not in terminal.everything
+    terminal.type("\x14")
+    terminal.wait_for("weighing both")
+    terminal.type("exit\r")
     assert terminal.exit_code() == 0
 
 

@@ -14,6 +14,7 @@ from llmflowlab.cli.ui.plain import PlainScreen
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import InputError, RateLimited
 from llmflowlab.lab.chat_session import Chat
+from llmflowlab.providers.base import ReasoningDelta, TextDelta
 from llmflowlab.providers.scripted import Script, ScriptedProvider
 from llmflowlab.settings import Settings
 from tests.cli.fakes import FakeApp, Typing
@@ -251,6 +252,31 @@ def test_a_rating_is_recorded_for_the_last_turn(
     assert rating.value is value or rating.value == value
     assert type(rating.value) is type(value)
     assert rating.comment == comment
+
+
+def test_thinking_is_shown_when_asked_for(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    thought: Script = [ReasoningDelta("2\x1b[2J and 2"), TextDelta("4")]
+    lab = Lab(settings, thought, thought, "plain")
+    with pytest.raises(InputError, match="no answer yet"):
+        lab.run("/thinking")
+    lab.run("sum?")
+    seen = capsys.readouterr()
+    assert seen.out == "4\n"
+    assert "/thinking shows its thinking" in seen.err
+    assert "2 and 2" not in seen.err
+    lab.run("/thinking")
+    assert capsys.readouterr().out == "2␛[2J and 2\n"
+    lab.run("/thinking on", "sum?")
+    seen = capsys.readouterr()
+    assert seen.out == "4\n"
+    assert "[thinking] 2" in seen.err
+    assert "shows its thinking" not in seen.err
+    lab.run("/thinking off", "again?", "/thinking")
+    assert "came without thinking" in capsys.readouterr().err
+    with pytest.raises(InputError, match="takes on, off or nothing"):
+        lab.run("/thinking loud")
 
 
 def test_a_failed_turn_cannot_be_rated(settings: Settings) -> None:

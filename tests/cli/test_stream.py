@@ -108,7 +108,7 @@ def test_plain_text_goes_out_as_it_comes_and_reasoning_stays_off_standard_output
 def test_reasoning_is_harmless_and_ends_before_the_answer(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    view = PlainView(PlainScreen(settings), "Ollama")
+    view = PlainView(PlainScreen(settings), "Ollama", thinking=True)
     for event in (ReasoningDelta("hm\x1b[2J "), TextDelta("42"), ReasoningDelta("again")):
         view.event(event)
     view.close()
@@ -119,10 +119,26 @@ def test_reasoning_is_harmless_and_ends_before_the_answer(
     assert seen.err.endswith("\n[thinking] again\n")
 
 
-def test_reasoning_between_texts_leaves_both_whole(settings: Settings) -> None:
+def test_reasoning_that_nobody_asked_for_stays_apart(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = io.StringIO()
+    for view in (
+        PlainView(PlainScreen(settings), "Ollama"),
+        MarkdownView(TerminalScreen(settings), "Ollama", Console(file=file, width=60)),
+    ):
+        for event in (TextDelta("4"), ReasoningDelta("hm"), TextDelta("2")):
+            view.event(event)
+        view.close()
+    assert capsys.readouterr() == ("4\n2\n", "")
+    assert "hm" not in file.getvalue()
+
+
+@pytest.mark.parametrize("thinking", [False, True])
+def test_reasoning_between_texts_leaves_both_whole(settings: Settings, thinking: bool) -> None:
     file = io.StringIO()
     console = Console(file=file, force_terminal=False, width=60)
-    view = MarkdownView(TerminalScreen(settings), "Ollama", console)
+    view = MarkdownView(TerminalScreen(settings), "Ollama", console, thinking=thinking)
     for event in (TextDelta("first"), ReasoningDelta("hm"), TextDelta("second")):
         view.event(event)
     view.close()

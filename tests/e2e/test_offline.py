@@ -50,6 +50,8 @@ def _evaluate(terminal: PseudoTerminal) -> None:
     terminal.type("2")
     terminal.wait_for("❯ benchmark.csv")
     terminal.type("\r")
+    terminal.wait_for("How many of its 2 questions?")
+    terminal.type("\r")
     terminal.wait_for("❯ ● guide:docs")
     terminal.type("\r")
     terminal.wait_for("❯ no judge")
@@ -58,10 +60,15 @@ def _evaluate(terminal: PseudoTerminal) -> None:
     terminal.type("\r")
     terminal.wait_for("System prompt")
     terminal.type("\r")
+    terminal.wait_for("Budget in USD")
+    terminal.type("\r")
     terminal.wait_for("calls: 2 to candidates")
     terminal.wait_for("cost: free")
+    terminal.wait_for("Save these choices?")
+    terminal.type("y\r")
     terminal.wait_for("Start?")
     terminal.type("y")
+    terminal.wait_for("evaluate --config evaluation.yaml")
     terminal.wait_for("Conclusion")
     terminal.wait_for("guide:docs: contains 50% (95 % CI 9% to 91%) on 2 scored rows.")
     terminal.wait_for("Show all tables and comparisons?")
@@ -125,11 +132,15 @@ def _assert_stored(lab: Lab) -> None:
         pytest.param("1\nguide\n", id="chat-prompt"),
         pytest.param("2\n", id="data"),
         pytest.param("2\n2\n", id="data-file"),
-        pytest.param("2\n1\n", id="models"),
-        pytest.param("2\n1\n1\n", id="judge"),
-        pytest.param("2\n1\n1\n1\n", id="scorers"),
-        pytest.param("2\n1\n1\n1\n\n", id="system-prompt"),
-        pytest.param("2\n1\n1\n1\n\n\n", id="confirmation"),
+        pytest.param("2\n1\n", id="sample"),
+        pytest.param("2\n1\n\n", id="models"),
+        pytest.param("2\n1\n\n1\n", id="judge"),
+        pytest.param("2\n1\n\n1\n1\n", id="scorers"),
+        pytest.param("2\n1\n\n1\n1\nregex\n", id="scorer-options"),
+        pytest.param("2\n1\n\n1\n1\n1\n", id="system-prompt"),
+        pytest.param("2\n1\n\n1\n1\n1\n\n", id="budget"),
+        pytest.param("2\n1\n\n1\n1\n1\n\n\n", id="saving"),
+        pytest.param("2\n1\n\n1\n1\n1\n\n\n\n", id="confirmation"),
         pytest.param("4\n", id="exit"),
     ],
 )

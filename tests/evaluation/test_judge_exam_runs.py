@@ -62,8 +62,8 @@ def test_of_a_single_candidate_no_figure_is_praised_whose_judge_is_not_believed(
 ):
     models = [TableModel("good", home, KNOWS)]
     result = evaluate(home, ledger, tmp_path, Decides(home, sound, reason), models=models)
-    assert told in conclude(result)[-1]
-    assert conclude(result)[-1] == headline(result)[-1]
+    assert told in headline(result)[0]
+    assert conclude(result)[0] == headline(result)[0]
 
 
 @pytest.mark.parametrize("reason", ["because", ""], ids=["believed", "not-believed"])

@@ -21,6 +21,14 @@ def test_everything_is_sent_while_the_window_is_unknown() -> None:
     assert (fitted.messages[-1].role, fitted.messages[-1].content) == ("user", "now")
 
 
+def test_an_unknown_window_has_a_default() -> None:
+    conversation = talked(3)
+    conversation.exchanges[0] = Exchange("x " * 20_000, "y " * 20_000)
+    fitted = conversation.fit("now", system=None, window=None, max_tokens=None)
+    assert fitted.newly_dropped == 1
+    assert len(fitted.messages) == 5
+
+
 def test_the_oldest_exchanges_are_dropped_once_and_stay_dropped() -> None:
     conversation = talked(10)
     # Ten exchanges of 28 (two texts of 10 and 4 each), the prompt 5, room for the answer 100.

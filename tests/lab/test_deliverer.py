@@ -58,7 +58,7 @@ def test_a_session_is_in_the_local_files_before_it_is_handed_over(lab: Settings)
     leave_a_session(lab)
     (record,) = json.loads((lab.artifacts_dir / "gemini_artifacts.json").read_bytes())
     assert record["run_id"] is None
-    assert on_the_way(lab) == deliverer.OnTheWay(1, None)
+    assert on_the_way(lab) == deliverer.OnTheWay(1, 0, None)
     assert deliver(lab)
     assert on_the_way(lab) is None
     (run,) = Stored(lab).runs()

@@ -51,6 +51,11 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--whole", action="store_true", help="take all of standard input as one prompt"
     )
+    parser.add_argument(
+        "--thinking",
+        action="store_true",
+        help="show the model's thinking as it comes, on standard error",
+    )
     parser.add_argument("--wait", action="store_true", help="end only when MLflow has the session")
     add_json(parser)
 
@@ -85,7 +90,7 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     )
     version, system = _system(app, arguments)
     chat = Chat(app.lab, provider, system=system, prompt_version=version, parameters=parameters)
-    talk = Talk(app, chat, silent=arguments.json)
+    talk = Talk(app, chat, silent=arguments.json, thinking=arguments.thinking)
     interrupted = False
     code: int = ExitCode.DONE
     try:
@@ -207,6 +212,7 @@ def _turn(turn: TurnRecord) -> dict[str, Any]:
     return {
         "prompt": turn.prompt,
         "answer": turn.answer,
+        "reasoning": turn.reasoning,
         "state": turn.state,
         "prompt_tokens": turn.prompt_tokens,
         "completion_tokens": turn.completion_tokens,

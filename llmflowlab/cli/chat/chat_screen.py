@@ -26,7 +26,7 @@ def chat_screen(app: App) -> None:
     """
     chat = Chat(app.lab, choose_model(app))
     try:
-        converse(Talk(app, chat), prompt_reader(app))
+        converse(Talk(app, chat), prompt_reader(app, leaving="goes back to the menu"))
     finally:
         chat.close()
         chat.provider.close()

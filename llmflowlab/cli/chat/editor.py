@@ -42,10 +42,18 @@ class PromptEditor:
     """Reads a prompt.
 
     Enter sends; Alt-Enter, or a backslash before Enter, begins a new line; Ctrl-C empties the line;
-    Esc or Ctrl-D at an empty one leaves.
+    Esc or Ctrl-D at an empty one leaves, Ctrl-T shows the last answer's thinking. A line at the
+    foot of the screen says so.
+
+    Args:
+        screen: Where it is told that prompts cannot be remembered.
+        settings: The configuration.
+        leaving: What Esc and Ctrl-D do at an empty prompt, in words.
     """
 
-    def __init__(self, screen: Screen, settings: Settings) -> None:
+    def __init__(
+        self, screen: Screen, settings: Settings, *, leaving: str = "leaves the chat"
+    ) -> None:
         self._session: PromptSession[str] = PromptSession(
             [("class:label", "You › ")],
             multiline=True,
@@ -54,8 +62,14 @@ class PromptEditor:
             completer=SlashCompleter(),
             complete_while_typing=True,
             history=_history(screen, settings),
-            style=Style.from_dict({"label": "fg:ansicyan bold"}),
+            style=Style.from_dict(
+                {
+                    "label": "fg:ansicyan bold",
+                    "bottom-toolbar": "noreverse fg:ansibrightblack",
+                }
+            ),
             reserve_space_for_menu=6,
+            bottom_toolbar=lambda: _hint(leaving),
         )
 
     def read(self) -> str | None:
@@ -75,6 +89,13 @@ class PromptEditor:
             raise EndOfInput from exc
 
 
+def _hint(leaving: str) -> str:
+    """Say what the keys do at this moment, within 80 columns."""
+    if get_app().current_buffer.text:
+        return "  Enter sends · Alt-Enter begins a new line · Ctrl-C empties the line"
+    return f"  Esc or Ctrl-D {leaving} · Ctrl-C stops an answer · /help"
+
+
 def _keys() -> KeyBindings:
     keys = KeyBindings()
 
@@ -91,7 +112,13 @@ def _keys() -> KeyBindings:
     def _new_line(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
 
-    @keys.add("escape", filter=Condition(lambda: not get_app().current_buffer.text))
+    nothing_typed = Condition(lambda: not get_app().current_buffer.text)
+
+    @keys.add("c-t", filter=nothing_typed)
+    def _thinking(event: KeyPressEvent) -> None:
+        event.app.exit(result="/thinking")
+
+    @keys.add("escape", filter=nothing_typed)
     def _leave(event: KeyPressEvent) -> None:
         event.app.exit(exception=EOFError)
 

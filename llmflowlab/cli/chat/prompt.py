@@ -24,13 +24,13 @@ class PromptReader(Protocol):
         ...
 
 
-def prompt_reader(app: App, *, label: str = "You: ") -> PromptReader:
-    """Return the reader that fits the app's screen."""
+def prompt_reader(app: App, *, leaving: str = "leaves the chat") -> PromptReader:
+    """Return the reader that fits the app's screen; `leaving` says where its end leads."""
     if isinstance(app.screen, PlainScreen):
-        return LineReader(app.screen, label)
+        return LineReader(app.screen, "You: ")
     from llmflowlab.cli.chat.editor import PromptEditor
 
-    return PromptEditor(app.screen, app.settings)
+    return PromptEditor(app.screen, app.settings, leaving=leaving)
 
 
 class LineReader:

@@ -86,7 +86,7 @@ def _json(chat: SavedChat) -> str:
         "model": chat.model,
         "system": chat.system,
         "parameters": {k: v for k, v in asdict(chat.parameters).items() if v is not None},
-        "exchanges": [asdict(exchange) for exchange in chat.exchanges],
+        "exchanges": [{"prompt": each.prompt, "answer": each.answer} for each in chat.exchanges],
     }
     return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
 

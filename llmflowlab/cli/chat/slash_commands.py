@@ -54,7 +54,8 @@ def _help(talk: Talk, argument: str) -> None:
     else:
         talk.screen.say(
             "Alt-Enter (or Esc, then Enter) and a backslash before Enter begin a new line. "
-            "Ctrl-C stops an answer, Ctrl-D leaves; arrow up brings earlier prompts back.",
+            "Ctrl-C stops an answer, Ctrl-T shows its thinking, Esc or Ctrl-D leaves; arrow up brings "
+            "earlier prompts back.",
             tone="quiet",
         )
 
@@ -195,6 +196,22 @@ def _cost(talk: Talk, argument: str) -> None:
         talk.screen.say(line)
 
 
+def _thinking(talk: Talk, argument: str) -> None:
+    wish = argument.lower()
+    if wish in ("on", "off"):
+        talk.thinking = wish == "on"
+        told = "shown while it comes" if talk.thinking else "kept apart; /thinking shows the last"
+        talk.screen.note(f"(thinking is {told})")
+    elif wish:
+        raise InputError(f"/thinking takes on, off or nothing, not {shortened(argument, 20)!r}.")
+    elif not talk.chat.turns:
+        raise InputError("There is no answer yet whose thinking could be shown.")
+    elif not talk.chat.turns[-1].reasoning:
+        talk.screen.note("The last answer came without thinking, or its provider keeps it.")
+    else:
+        talk.screen.say(neutralise(talk.chat.turns[-1].reasoning), tone="quiet")
+
+
 def _rate(talk: Talk, argument: str) -> None:
     value, _, comment = argument.partition(" ")
     values: Mapping[str, int | bool] = {"+": True, "-": False, **{str(n): n for n in range(1, 6)}}
@@ -231,6 +248,9 @@ COMMANDS: dict[str, SlashCommand] = {
     "/load": SlashCommand("/load FILE", "carry on a conversation that was saved as JSON", _load),
     "/stats": SlashCommand("/stats", "turns, tokens and speed of this chat", _stats),
     "/cost": SlashCommand("/cost", "what this chat has cost", _cost),
+    "/thinking": SlashCommand(
+        "/thinking [on|off]", "show the last answer's thinking; on: while it comes", _thinking
+    ),
     "/rate": SlashCommand("/rate 1..5|+|- [comment]", "judge the last answer", _rate),
     "/exit": SlashCommand("/exit", "leave the chat", _exit),
 }

@@ -83,20 +83,27 @@ class SilentView:
 
 
 class PlainView(SilentView):
-    """Writes the text as it comes, made harmless, and nothing else to standard output."""
+    """Writes the text as it comes, made harmless, and nothing else to standard output.
 
-    def __init__(self, screen: Screen, display_name: str) -> None:
+    Args:
+        screen: For waits and thinking.
+        display_name: The provider's name.
+        thinking: Show the model's thinking as it comes.
+    """
+
+    def __init__(self, screen: Screen, display_name: str, *, thinking: bool = False) -> None:
         super().__init__(screen, display_name)
         self._text = PieceCleaner()
-        self._reasoning = _ReasoningLine(screen)
+        self._reasoning = _ReasoningLine(screen) if thinking else None
         self._at_line_start = True
 
     def event(self, event: StreamEvent) -> None:
         if isinstance(event, ReasoningDelta):
             self._end_line()
-            self._reasoning.write(event.text)
+            if self._reasoning is not None:
+                self._reasoning.write(event.text)
         elif isinstance(event, TextDelta):
-            self._reasoning.end()
+            self._end_reasoning()
             shown = self._text.clean(event.text)
             if shown:
                 sys.stdout.write(shown)
@@ -107,8 +114,12 @@ class PlainView(SilentView):
             self._screen.note(_RETHOUGHT)
 
     def close(self) -> None:
-        self._reasoning.end()
+        self._end_reasoning()
         self._end_line()
+
+    def _end_reasoning(self) -> None:
+        if self._reasoning is not None:
+            self._reasoning.end()
 
     def _end_line(self) -> None:
         if not self._at_line_start:
@@ -146,6 +157,7 @@ class MarkdownView:
         display_name: The provider's name.
         console: Where the answer is drawn.
         sign: Shown until something of the answer is there; None for none.
+        thinking: Show the model's thinking as it comes, where the sign says else that it thinks.
     """
 
     def __init__(
@@ -155,6 +167,7 @@ class MarkdownView:
         console: Console,
         *,
         sign: WaitingSign | None = None,
+        thinking: bool = False,
     ) -> None:
         self._sign = sign
         if sign is not None:
@@ -163,7 +176,7 @@ class MarkdownView:
         self._name = display_name
         self._console = console
         self._cleaner = PieceCleaner()
-        self._reasoning = _ReasoningLine(screen)
+        self._reasoning = _ReasoningLine(screen) if thinking else None
         self._splitter = BlockSplitter()
         self._live: Live | None = None
         self._painter: _Painter | None = None
@@ -171,17 +184,26 @@ class MarkdownView:
         self._drawing = threading.Lock()
 
     def event(self, event: StreamEvent) -> None:
-        if isinstance(event, ReasoningDelta | TextDelta | Rethought):
-            self._end_waiting()
         if isinstance(event, ReasoningDelta):
-            self._commit()
-            self._reasoning.write(event.text)
+            self._think(event.text)
         elif isinstance(event, TextDelta):
-            self._reasoning.end()
+            self._end_waiting()
+            self._end_reasoning()
             self._text(self._cleaner.clean(event.text))
         elif isinstance(event, Rethought):
+            self._end_waiting()
             self._commit()
             self._screen.note(_RETHOUGHT)
+
+    def _think(self, piece: str) -> None:
+        if self._reasoning is not None:
+            self._end_waiting()
+            self._commit()
+            self._reasoning.write(piece)
+            return
+        self._commit()
+        if self._sign is not None:
+            self._sign.start(doing="is thinking")
 
     def wait(self, notice: WaitNotice) -> None:
         self._end_waiting()
@@ -198,8 +220,12 @@ class MarkdownView:
 
     def close(self) -> None:
         self._end_waiting()
-        self._reasoning.end()
+        self._end_reasoning()
         self._commit()
+
+    def _end_reasoning(self) -> None:
+        if self._reasoning is not None:
+            self._reasoning.end()
 
     def _end_waiting(self) -> bool:
         return self._sign is not None and self._sign.stop()

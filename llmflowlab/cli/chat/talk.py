@@ -26,13 +26,18 @@ class Talk:
         app: The program's parts.
         chat: The chat.
         silent: Leave answers and their numbers out, for JSON output.
+        thinking: Show the model's thinking as it comes.
     """
 
-    def __init__(self, app: App, chat: Chat, *, silent: bool = False) -> None:
+    def __init__(
+        self, app: App, chat: Chat, *, silent: bool = False, thinking: bool = False
+    ) -> None:
         self.app = app
         self.chat = chat
         self.last_prompt: str | None = None
         """What /retry sends again."""
+        self.thinking = thinking
+        """Whether thinking is shown as it comes; `/thinking` changes it."""
         self.leaving = False
         """Set by /exit."""
         self._silent = silent
@@ -57,11 +62,17 @@ class Talk:
         if self._silent:
             return SilentView(self.screen, name)
         if self.screen.plain:
-            return PlainView(self.screen, name)
+            return PlainView(self.screen, name, thinking=self.thinking)
         from llmflowlab.cli.ui.terminal import TerminalScreen
 
         assert isinstance(self.screen, TerminalScreen)
-        return MarkdownView(self.screen, name, self.screen.console(), sign=sign_for(name))
+        return MarkdownView(
+            self.screen,
+            name,
+            self.screen.console(),
+            sign=sign_for(name),
+            thinking=self.thinking,
+        )
 
     def _conclude(self, record: TurnRecord) -> None:
         if record.state == "failed":
@@ -81,6 +92,9 @@ class Talk:
             self.screen.note("(the model sent an empty answer; /retry asks again)")
         if record.answer or record.reasoning:
             self.screen.note(summary_line(record))
+        if record.reasoning and not self.thinking:
+            key = "/thinking" if self.screen.plain else "Ctrl-T or /thinking"
+            self.screen.note(f"(it thought before it answered; {key} shows its thinking)")
 
     def _explain(self, record: TurnRecord, error: LabError) -> None:
         self.screen.warn(error.message)

@@ -27,14 +27,18 @@ class WaitingSign:
 
     def __init__(self, name: str, stream: TextIO, *, patience: float = _PATIENCE) -> None:
         self._name = name
+        self._doing = ""
         self._stream = stream
         self._patience = patience
         self._began = time.monotonic()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Begin, or go on after a `stop`, with the seconds since the beginning."""
+    def start(self, *, doing: str = "") -> None:
+        """Begin, or go on, with the seconds since the beginning; `doing` is said behind the name."""
+        self._doing = f" {doing}" if doing else ""
+        if self._thread is not None:
+            return
         self._stopped = threading.Event()
         self._thread = threading.Thread(
             target=self._turn, args=(self._stopped,), name="waiting-sign", daemon=True
@@ -57,7 +61,7 @@ class WaitingSign:
         while True:
             waited = int(time.monotonic() - self._began)
             sign = _FRAMES[frame % len(_FRAMES)]
-            self._write(f"{_ERASE}{sign} {self._name} · {waited} s (Ctrl-C stops)")
+            self._write(f"{_ERASE}{sign} {self._name}{self._doing} · {waited} s (Ctrl-C stops)")
             frame += 1
             if stopped.wait(_EVERY):
                 break

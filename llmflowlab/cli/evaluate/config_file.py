@@ -7,14 +7,17 @@ its values go through the options' own readers.
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.cli.evaluate.evaluation_options import add_evaluation_options
 from llmflowlab.cli.options import meant
 from llmflowlab.errors import InputError
 from llmflowlab.files import write_atomically
+from llmflowlab.program import program_name
 
 __all__ = ["save_config", "with_config"]
 
@@ -54,20 +57,25 @@ def with_config(
 
 
 def _options(parser: argparse.ArgumentParser, without: frozenset[str]) -> dict[str, Any]:
-    """Return every option by its key: `--max-tokens` is `max-tokens`."""
+    """Return every option that help names by its key: `--max-tokens` is `max-tokens`."""
     return {
         option.removeprefix("--"): action
         for action in parser._actions
         for option in action.option_strings
-        if option.startswith("--") and option not in without
+        if option.startswith("--") and option not in without and action.help != argparse.SUPPRESS
     }
 
 
 def _tokens(parser: argparse.ArgumentParser, file: Path) -> Iterator[str]:
-    """Yield the file as it would be typed."""
+    """Yield the file as it would be typed, without what only `evaluate` reads."""
     options = _options(parser, _NEVER)
+    whole = argparse.ArgumentParser()
+    add_evaluation_options(whole)
+    known = _options(whole, _NEVER)
     for key, value in _read(file).items():
         name = key.replace("_", "-")
+        if name not in options and name in known:
+            continue
         if name not in options:
             raise InputError(
                 f"{key!r} is no option of an evaluation{meant(name, options)}; its keys are the "
@@ -119,8 +127,8 @@ def _read(file: Path) -> dict[str, Any]:
     return found
 
 
-def save_config(parser: argparse.ArgumentParser, arguments: argparse.Namespace, file: Path) -> None:
-    """Write what differs from the options' defaults, so that `--config` repeats it.
+def save_config(parser: argparse.ArgumentParser, arguments: argparse.Namespace, file: Path) -> str:
+    """Write what differs from the options' defaults; return how `--config` repeats it.
 
     Raises:
         InputError: The file cannot be written.
@@ -139,6 +147,8 @@ def save_config(parser: argparse.ArgumentParser, arguments: argparse.Namespace, 
         raise InputError(
             f"--save-config {file} cannot be written ({exc.strerror or exc}); name another file."
         ) from exc
+    again = f"{program_name()} evaluate --config {shlex.quote(str(file))}"
+    return f"The options are saved; again with: {again}"
 
 
 def _plain(value: Any) -> Any:

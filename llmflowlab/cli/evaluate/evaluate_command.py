@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from contextlib import closing
 from pathlib import Path
 
@@ -22,10 +21,10 @@ from llmflowlab.cli.evaluate.show_evaluation import (
 from llmflowlab.cli.output import give, print_json
 from llmflowlab.errors import ExitCode
 from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.lab.candidates import FirstComparison, first_compared
 from llmflowlab.lab.evaluate import prepare
 from llmflowlab.lab.gate_checks import failure, write_gate_files
 from llmflowlab.lab.scorers import known_scorers
-from llmflowlab.program import program_name
 
 __all__ = ["declare_options", "exit_code", "run_command"]
 
@@ -52,11 +51,18 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     if "list" in arguments.scorer:
         _list_scorers(app, as_json=arguments.json)
         return ExitCode.DONE
-    request = evaluation_request(arguments, gates)
+    first = FirstComparison()
+    if not arguments.model and not arguments.answers and arguments.resume is None:
+        first = first_compared(app.lab)
+    if first.models:
+        arguments.model = list(first.models)
+        fewer = " (--sample 20 is done sooner)" if arguments.sample is None else ""
+        app.screen.note(
+            f"No --model: the first evaluation of a home compares {' with '.join(first.models)}{fewer}."
+        )
+    request = evaluation_request(arguments, gates, lacking=first.lacking)
     if arguments.save_config is not None:
-        save_config(arguments.parser, arguments, arguments.save_config)
-        again = f"{program_name()} evaluate --config {shlex.quote(str(arguments.save_config))}"
-        app.screen.note(f"The options are saved; again with: {again}")
+        app.screen.note(save_config(arguments.parser, arguments, arguments.save_config))
     with closing(prepare(app.lab, request, start_recorder=not arguments.dry_run)) as prepared:
         for remark in prepared.remarks:
             app.screen.note(remark)
@@ -70,7 +76,7 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
         result = watched(app.screen, prepared)
 
     def words() -> None:
-        show_result(app.screen, result, details=arguments.details)
+        show_result(app.screen, result, details=arguments.details, recorded=request.waits)
         show_gates(app.screen, result)
 
     give(arguments.json, result.to_json, words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 from llmflowlab.cli.evaluate.gate_options import add_gate_options
@@ -25,11 +26,16 @@ from llmflowlab.lab.gate_checks import GateRequest
 from llmflowlab.messages import Parameters
 from llmflowlab.program import program_name
 
-__all__ = ["add_evaluation_options", "evaluation_request"]
+__all__ = [
+    "add_evaluation_options",
+    "add_planned_options",
+    "evaluation_request",
+    "planned_request",
+]
 
 
-def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
-    """Declare what describes an evaluation; `evaluate` and `plan` have it alike."""
+def add_planned_options(parser: argparse.ArgumentParser) -> argparse._ActionsContainer:
+    """Declare what a plan reads, which `evaluate` and `plan` have alike; returns "what is asked"."""
     parser.add_argument(
         "--config",
         type=Path,
@@ -70,7 +76,8 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
             metavar=metavar(name),
             help=f"{name}; several make several candidates of each model",
         )
-    add = parser.add_argument_group("what is asked").add_argument
+    asked = parser.add_argument_group("what is asked")
+    add = asked.add_argument
     add(
         "--data",
         type=Path,
@@ -99,12 +106,6 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
         "and tests",
     )
     add("--trials", type=whole, default=1, metavar="N", help="ask every question N times")
-    add(
-        "--until-decided",
-        type=margin,
-        metavar="MARGIN",
-        help="of two candidates: stop once one is shown to be better, or both to be within MARGIN",
-    )
     add = parser.add_argument_group("how it is scored").add_argument
     add(
         "--scorer",
@@ -139,8 +140,21 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="calls in flight per candidate (default 8)",
     )
+    return asked
+
+
+def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what describes an evaluation and how it is carried out."""
+    add = add_planned_options(parser).add_argument
+    add(
+        "--until-decided",
+        type=margin,
+        metavar="MARGIN",
+        help="of two candidates: stop once one is shown to be better, or both to be within MARGIN",
+    )
     add = parser.add_argument_group("what is kept").add_argument
     add("--resume", metavar="ID", help="go on with an evaluation; sends only what is missing")
+    add("--wait", action="store_true", help="end only when MLflow has the evaluation")
     add("--fresh", action="store_true", help="reuse no earlier answers")
     add("--harness", choices=["fast", "mlflow"], default="fast", help="who writes the scores")
     add("--output", type=Path, metavar="DIR", help="folder for answers and report")
@@ -152,9 +166,9 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
 
 
 def evaluation_request(
-    arguments: argparse.Namespace, gates: GateRequest | None = None
+    arguments: argparse.Namespace, gates: GateRequest | None = None, *, lacking: str | None = None
 ) -> EvaluationRequest:
-    """Read the options.
+    """Read the options; `lacking` says why nothing could be taken where no model is named.
 
     Raises:
         InputError: They do not fit together.
@@ -164,12 +178,33 @@ def evaluation_request(
         raise InputError(
             f"Name at least one model: {program_name()} evaluate --model provider:model "
             "(local and guide work without a key), or a column of given answers with --answers."
+            + (f" {lacking}" if lacking else "")
         )
     if named and arguments.resume is not None:
         option = "--model" if arguments.model else "--answers"
         raise InputError(
             f"--resume goes on with the evaluation's own candidates; leave {option} out."
         )
+    return replace(
+        planned_request(arguments),
+        until_decided=arguments.until_decided,
+        # What does not matter while it runs does not matter at its end.
+        margin=arguments.margin or arguments.until_decided,
+        fresh=arguments.fresh,
+        waits=arguments.wait or arguments.json,
+        resume=arguments.resume,
+        harness=arguments.harness,
+        output=arguments.output,
+        gates=gates or GateRequest(),
+    )
+
+
+def planned_request(arguments: argparse.Namespace) -> EvaluationRequest:
+    """Read the options that a plan has as well.
+
+    Raises:
+        InputError: One cannot be read.
+    """
     return EvaluationRequest(
         models=arguments.model,
         answers=arguments.answers,
@@ -183,9 +218,6 @@ def evaluation_request(
         judges=arguments.judge,
         judge_runs=arguments.judge_runs,
         judge_combine=arguments.judge_combine,
-        until_decided=arguments.until_decided,
-        # What does not matter while it runs does not matter at its end.
-        margin=arguments.margin or arguments.until_decided,
         sample=arguments.sample,
         stratify=arguments.stratify,
         cluster=arguments.cluster,
@@ -194,11 +226,6 @@ def evaluation_request(
         trials=arguments.trials,
         budget=arguments.budget,
         allow_unknown_cost=arguments.allow_unknown_cost,
-        fresh=arguments.fresh,
-        resume=arguments.resume,
-        harness=arguments.harness,
-        output=arguments.output,
-        gates=gates or GateRequest(),
     )
 
 

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import argparse
 from decimal import Decimal
+from typing import Any
 
 from llmflowlab.cli.context import App
-from llmflowlab.cli.evaluate.evaluation_options import add_evaluation_options, evaluation_request
+from llmflowlab.cli.evaluate.evaluation_options import add_planned_options, planned_request
 from llmflowlab.cli.formatting import dollars
-from llmflowlab.cli.options import margin, power
+from llmflowlab.cli.options import add_json, margin, power
 from llmflowlab.cli.output import give
-from llmflowlab.errors import ExitCode, InputError
+from llmflowlab.errors import ExitCode
 from llmflowlab.lab.plan_evaluation import Sizing, SizingRequest, size_evaluation
+from llmflowlab.program import program_name
 
 __all__ = ["declare_options", "run_command"]
 
+_SWITCHES = ("--fresh", "--show-models", "--dry-run")
+_VALUES = (
+    *("--until-decided", "--harness", "--output", "--fail-under", "--fail-over", "--min-coverage"),
+    *("--compare-to", "--margin", "--junit", "--summary", "--export-sheet", "--import-sheet"),
+    "--judge-name",
+)
+"""Options of `evaluate` that 0.1.0's `plan` took without reading them: scripts may have them."""
+
 
 def declare_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `evaluate`, and what `plan` knows beyond them."""
-    add_evaluation_options(parser)
-    add = parser.add_argument
+    """Declare the options of `evaluate` that a plan reads, and its own."""
+    add_planned_options(parser)
+    add = parser.add_argument_group("what is to be seen").add_argument
     add(
         "--difference",
         type=margin,
@@ -39,6 +49,16 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
         metavar="RUN_OR_EVALUATION",
         help="take from it how far two candidates differ from row to row",
     )
+    add_json(parser)
+    for option in _SWITCHES:
+        _take(parser, option, action="append_const", const=option)
+    for option in _VALUES:
+        _take(parser, option, action="append", type=lambda _, option=option: option)
+
+
+def _take(parser: argparse.ArgumentParser, option: str, **how: Any) -> None:
+    """Accept an option without naming it in the help; only that it was typed is kept."""
+    parser.add_argument(option, dest="unread", default=[], help=argparse.SUPPRESS, **how)
 
 
 def run_command(app: App, arguments: argparse.Namespace) -> int:
@@ -47,13 +67,13 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     Raises:
         LabError: Something cannot be used.
     """
-    request = evaluation_request(arguments)
-    if request.resume is not None:
-        raise InputError("A plan is of something new; leave --resume out.")
+    if arguments.unread:
+        names = ", ".join(dict.fromkeys(arguments.unread))
+        app.screen.note(f"A plan makes no use of {names}; `{program_name()} evaluate` does.")
     found = size_evaluation(
         app.lab,
         SizingRequest(
-            evaluation=request,
+            evaluation=planned_request(arguments),
             difference=arguments.difference,
             power=arguments.power,
             paired_from=arguments.paired_from,

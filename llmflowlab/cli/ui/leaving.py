@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import questionary
 from prompt_toolkit.application import get_app
-from prompt_toolkit.filters import Condition, is_done
+from prompt_toolkit.filters import Always, Condition, is_done
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
 from prompt_toolkit.layout import ConditionalContainer, HSplit, Layout, Window
 from prompt_toolkit.layout.controls import FormattedTextControl
@@ -37,6 +37,11 @@ def with_ways_out(question: questionary.Question) -> questionary.Question:
     application.key_bindings = merge_key_bindings([own, bindings] if own else [bindings])
     application.ttimeoutlen = application.timeoutlen = _ESCAPE_SECONDS
     before = application.layout
+    for window in before.find_all_windows():
+        # The line that says what is wrong with a text would be cut at the terminal's edge.
+        if window.height == 1 and isinstance(window.content, FormattedTextControl):
+            window.height, window.wrap_lines = None, Always()
+            window.dont_extend_height = Always()
     hint = Window(FormattedTextControl([("class:hint", f"  {_HINT}")]), height=1)
     application.layout = Layout(
         HSplit([before.container, ConditionalContainer(hint, filter=~is_done)]),

@@ -83,11 +83,17 @@ class PlainScreen:
             self.say(line, tone=tone)
         self.say()
 
-    def _list(self, message: str, choices: Sequence[Choice[T]]) -> list[Choice[T]]:
+    def _list(
+        self, message: str, choices: Sequence[Choice[T]], marked: Sequence[T] = ()
+    ) -> list[Choice[T]]:
         self.say(message)
         open_choices = [choice for choice in choices if choice.disabled is None]
+        group = ""
         for number, choice in enumerate(open_choices, start=1):
-            self.say(f"  {number} {choice.title}")
+            if choice.group != group:
+                group = choice.group
+                self.say(f" {group}:")
+            self.say(f"  {number} {choice.title}{' *' if choice.value in marked else ''}")
         for choice in choices:
             if choice.disabled is not None:
                 self.say(f"  - {choice.title}: {choice.disabled}", tone="quiet")
@@ -97,7 +103,8 @@ class PlainScreen:
         self, message: str, choices: Sequence[Choice[T]], *, default: Sequence[T] = ()
     ) -> list[T]:
         hint = "numbers or names, separated by commas"
-        open_choices = self._list(f"{message} ({hint})", choices)
+        taken = "; Enter: those with *" if default else ""
+        open_choices = self._list(f"{message} ({hint}{taken})", choices, default)
         while True:
             typed = self.read_line("> ").strip()
             if not typed:

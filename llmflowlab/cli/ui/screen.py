@@ -47,6 +47,8 @@ class Choice(Generic[T]):
     """Further names by which it can be taken when it is typed."""
     disabled: str | None = None
     """Why it cannot be taken; shown beside it."""
+    group: str = ""
+    """In a checkbox: the heading that it stands under with its neighbours of the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import textwrap
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import questionary
@@ -55,6 +56,7 @@ _STYLE = questionary.Style(
         ("pointer", "fg:ansicyan bold"),
         ("highlighted", "fg:ansicyan bold"),
         ("disabled", "fg:ansibrightblack"),
+        ("separator", "bold"),
         ("hint", "fg:ansibrightblack"),
         ("status-plain", ""),
         ("status-quiet", "fg:ansibrightblack"),
@@ -179,14 +181,13 @@ class TerminalScreen:
     def checkbox(
         self, message: str, choices: Sequence[Choice[T]], *, default: Sequence[T] = ()
     ) -> list[T]:
-        offered = [
-            _offered(
-                choice,
-                choice.title,
-                checked=choice.value in default and choice.disabled is None,
-            )
-            for choice in choices
-        ]
+        offered: list[questionary.Choice] = []
+        for group, members in groupby(choices, key=lambda choice: choice.group):
+            if group:
+                offered.append(questionary.Separator(f"{group}:"))
+            for choice in members:
+                taken = choice.value in default and choice.disabled is None
+                offered.append(_offered(choice, choice.title, checked=taken))
         question = questionary.checkbox(
             message,
             offered,
@@ -206,7 +207,7 @@ class TerminalScreen:
     ) -> str:
         def validate(typed: str) -> bool | str:
             wrong = check(typed.strip()) if check else None
-            return True if wrong is None else wrong
+            return True if wrong is None else wrapped(wrong)
 
         question = questionary.text(
             message, default=default, qmark="›", style=_STYLE, validate=validate

@@ -31,6 +31,7 @@ from llmflowlab.evaluation.run.answering import Answering
 from llmflowlab.evaluation.run.closing import closing_of
 from llmflowlab.evaluation.run.ledger import EvaluationState
 from llmflowlab.evaluation.run.outcomes import Entry, Outcome
+from llmflowlab.evaluation.run.pending import await_recording
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.evaluation.run.reuse import find_reusable
@@ -157,16 +158,15 @@ class _Run:
         else:
             problems += self.score_with_mlflow()
         result, files = self.conclude()
+        # Before the recorder closes the runs: it says itself where the store lacks something.
+        ended: EvaluationState = "finished" if result.unfinished is None else "interrupted"
+        self.bench.ledger.set_state(self.plan.evaluation_id, ended)
         if not problems:
             problems += self.close(result, files)
-        state: EvaluationState = "finished"
-        if problems:
-            state = "partial"
-        if result.unfinished is not None:
-            state = "interrupted"
+        if problems and ended == "finished":
+            self.bench.ledger.set_state(self.plan.evaluation_id, "partial")
         # Also where Ctrl-C came while only recording was left to be done.
         result = replace(result, interrupted=self.interrupted)
-        self.bench.ledger.set_state(self.plan.evaluation_id, state)
         self.show("done")
         runs = self.bench.ledger.evaluation(self.plan.evaluation_id).runs
         return replace(with_runs(result, runs), problems=tuple(problems))
@@ -299,7 +299,8 @@ class _Run:
         if self.recorder is None:
             return self.bench.ledger.evaluation(self.plan.evaluation_id).runs
         try:
-            return self.recorder.wait_for_runs(_RUNS_SOON, lambda: self.show("recording"))
+            soon = _RUNS_SOON if self.bench.waits else 0.0
+            return self.recorder.wait_for_runs(soon, lambda: self.show("recording"))
         except KeyboardInterrupt:
             if self.interrupted:
                 raise
@@ -311,6 +312,14 @@ class _Run:
         try:
             if self.recorder is None:
                 return self.recording.close(closing, self.entries())
+            # Where it cannot be noted, nothing later knows of it; the recorder does its work all the same.
+            with suppress(OSError):
+                await_recording(self.bench.settings, self.plan.evaluation_id)
+            if not self.bench.waits:
+                named = all(candidate.run_id is not None for candidate in result.candidates)
+                rewrite = None if named else self.bench.output
+                self.recorder.leave(closing.to_json(), rewrite=rewrite)
+                return []
             try:
                 return self.recorder.close(closing.to_json(), lambda: self.show("recording"))
             except KeyboardInterrupt:

@@ -2,11 +2,11 @@
 
 A process of its own, because MLflow costs 1.5 s to import and some milliseconds of processor a row,
 which would hold up the calls on the same interpreter. Between it and the evaluation stands the ledger,
-so a recorder that dies loses nothing, and recording again is all a repair needs.
+so a recorder that dies loses nothing, and recording again is all a repair needs. One that is left alone
+outlives the program and its terminal.
 
-Speaks JSON lines: on standard input `{"begin": ID}`, then `{"close": {…}}` or the end of input, on
-standard output
-`{"runs": …}`, `{"recorded": n}`, and last `{"problems": […]}` or `{"error": "…"}`.
+Speaks JSON lines: on standard input `{"begin": ID}`, then `{"close": {…}, "left": …, "rewrite": …}` or the
+end of input, on standard output `{"runs": …}`, `{"recorded": n}`, and last `{"problems": […]}` or `{"error": "…"}`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from llmflowlab.errors import LabError, TrackingError
 from llmflowlab.evaluation.run.closing import RunSummary
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Entry, Outcome
+from llmflowlab.evaluation.run.pending import recorded, recording_lock
 from llmflowlab.evaluation.run.sinks import SINKS, EvaluationSink
 from llmflowlab.files import exclusive
 from llmflowlab.settings import load_settings
@@ -33,10 +35,14 @@ from llmflowlab.tracking.store_errors import StoreBusy, StoreUnreachable
 
 __all__ = ["main"]
 
+T = TypeVar("T")
+
 _BATCH = 200
 _PAUSE = 0.1
 _PATIENCE = 30.0
 """Seconds without success after which a store that worked before is given up, once all is answered."""
+_PATIENCE_ALONE = 900.0
+"""The same where nobody waits."""
 _BETWEEN_TRIES = 1.0
 
 
@@ -47,33 +53,66 @@ def main(ledger_file: Path) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     orders = _Orders()
     settings = load_settings()
+    # Loaded while the evaluation is still being prepared, and beside the lock: a recorder that is left
+    # alone must hold it before anybody looks for evaluations that nobody records.
+    loading = _loaded(SINKS["mlflow"])
     try:
-        # Loaded while the evaluation is still being prepared.
-        make = SINKS["mlflow"]()
         evaluation = orders.first()
         if evaluation is None:
             return 0
         with (
             closing(Ledger(ledger_file)) as ledger,
             # The recorder of an evaluation that was killed may not have noticed yet.
-            exclusive(settings, f"recording-{evaluation}", patience=60.0),
+            exclusive(settings, recording_lock(evaluation), patience=60.0),
         ):
             orders.wait(0)
             if orders.orphaned:
                 # Killed before this process was ready. Another one may have recorded and closed the
                 # evaluation since, whose runs would be opened again and stay so.
                 return 0
-            plan = ledger.plan(evaluation)
+            plan, make = ledger.plan(evaluation), loading.result()
             recorder = _Recorder(
                 ledger, evaluation, orders, make=lambda: make(plan, settings, ledger)
             )
             recorder.follow()
             if orders.close is not None:
-                _tell(problems=recorder.close(RunSummary(**orders.close)))
+                if orders.rewrite is not None:
+                    _name_runs(ledger, evaluation, Path(orders.rewrite))
+                problems = recorder.close(RunSummary(**orders.close))
+                if problems:
+                    ledger.set_state(evaluation, "partial")
+                recorded(settings, evaluation)
+                _tell(problems=problems)
     except LabError as exc:
         _tell(error=exc.message)
         return int(exc.exit_code)
     return 0
+
+
+def _name_runs(ledger: Ledger, evaluation: str, folder: Path) -> None:
+    """Write an evaluation's files again, with the runs that they are to name."""
+    # Imported here: most recorders never need it.
+    from llmflowlab.evaluation.run.engine import with_runs, write_files
+    from llmflowlab.evaluation.run.replay import stored_result
+
+    result = with_runs(stored_result(ledger, evaluation), ledger.evaluation(evaluation).runs)
+    # The old ones stay where they cannot be replaced.
+    with suppress(OSError):
+        write_files(result, folder)
+
+
+def _loaded(load: Callable[[], T]) -> Future[T]:
+    """Begin to load something in a thread that does not hold the process's end up."""
+    done: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(load())
+        except BaseException as exc:  # noqa: BLE001 - raised where the result is wanted
+            done.set_exception(exc)
+
+    threading.Thread(target=work, name="loading", daemon=True).start()
+    return done
 
 
 class _Orders:
@@ -81,6 +120,10 @@ class _Orders:
 
     def __init__(self) -> None:
         self.close: dict[str, Any] | None = None
+        self.left = False
+        """Whether the evaluation ends without waiting for the record."""
+        self.rewrite: str | None = None
+        """The folder of files that were written before the runs were known."""
         self.ended = False
         """Whether no further row will come."""
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
@@ -102,7 +145,8 @@ class _Orders:
             order = self._lines.get(timeout=seconds)
             self.ended = True
             if order is not None:
-                self.close = order["close"]
+                self.close, self.left = order["close"], order.get("left", False)
+                self.rewrite = order.get("rewrite")
 
     def _listen(self) -> None:
         for line in sys.stdin:
@@ -128,6 +172,7 @@ class _Recorder:
         """Every finished row by its place, as it is to be found in the store."""
         self._refused: list[int] = []
         """Beginnings of batches that the store did not take."""
+        self._began = time.monotonic()
         self._worked = -float("inf")
         """When the store last did."""
         self._sink = self._open(make)
@@ -139,13 +184,16 @@ class _Recorder:
                 made.open()
             except (StoreBusy, StoreUnreachable):
                 # While answers come in there is time; at the end it has had every chance.
-                if self._orders.ended:
+                if self._orders.ended and not self._patient_alone():
                     raise
                 self._orders.wait(_BETWEEN_TRIES)
             else:
                 self._worked = time.monotonic()
                 _tell(runs=made.run_ids())
                 return made
+
+    def _patient_alone(self) -> bool:
+        return self._orders.left and time.monotonic() - self._began < _PATIENCE_ALONE
 
     def follow(self) -> None:
         """Write rows as they come, until all are written and no more will come."""
@@ -202,7 +250,9 @@ class _Recorder:
 
     def _pause_or_raise(self) -> None:
         """Wait before another try; raises the error being handled where patience is at its end."""
-        patience = 0.0 if self._orders.orphaned else _PATIENCE
+        patience = _PATIENCE_ALONE if self._orders.left else _PATIENCE
+        if self._orders.orphaned:
+            patience = 0.0
         if self._orders.ended and time.monotonic() - self._worked > patience:
             raise  # what the caller is handling
         self._orders.wait(_BETWEEN_TRIES)

@@ -48,6 +48,7 @@ class RecorderProcess:
         )
         self.runs: dict[str, Any] = {}
         self.recorded = 0
+        self._left = False
         self._problems: list[str] | None = None
         self._error: str | None = None
         self._complaints: list[str] = []
@@ -96,8 +97,19 @@ class RecorderProcess:
             time.sleep(0.02)
         return self.runs
 
-    def close(self, closing: dict[str, Any], tick: Callable[[], None]) -> list[str]:
+    def close(
+        self,
+        closing: dict[str, Any],
+        tick: Callable[[], None],
+        *,
+        rewrite: Path | None = None,
+    ) -> list[str]:
         """Have the runs closed and wait for it.
+
+        Args:
+            closing: The figures.
+            tick: Called while it is waited for.
+            rewrite: The folder of the evaluation's files where they do not name the runs yet.
 
         Returns:
             What is missing in the store.
@@ -105,12 +117,38 @@ class RecorderProcess:
         Raises:
             TrackingError: The recorder failed.
         """
+        self._order_close(closing, rewrite, left=False)
+        return self.wait(tick)
+
+    def leave(self, closing: dict[str, Any], *, rewrite: Path | None) -> None:
+        """Have the runs closed without waiting for it: the recorder goes on by itself.
+
+        Args:
+            closing: The figures.
+            rewrite: As in `close`.
+        """
+        self._order_close(closing, rewrite, left=True)
+        self._left = True
         assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+        # A program that goes on must not keep it as a zombie.
+        threading.Thread(target=self._reap, name="recorder-left", daemon=True).start()
+
+    def _reap(self) -> None:
+        for reader in self._readers:
+            reader.join()
+        self._process.wait()
+        self._close_pipes()
+
+    def _order_close(self, closing: dict[str, Any], rewrite: Path | None, *, left: bool) -> None:
+        assert self._process.stdin is not None
+        again = None if rewrite is None else str(rewrite)
+        order = {"close": closing, "left": left, "rewrite": again}
         # Where it has ended already, `wait` says why.
         with suppress(OSError):
-            self._process.stdin.write(json.dumps({"close": closing}, allow_nan=False) + "\n")
+            self._process.stdin.write(json.dumps(order, allow_nan=False) + "\n")
             self._process.stdin.flush()
-        return self.wait(tick)
 
     def wait(self, tick: Callable[[], None]) -> list[str]:
         """Wait for the recorder to end; returns and raises as `close`, after which it is called.
@@ -135,7 +173,12 @@ class RecorderProcess:
         return self._problems
 
     def abandon(self) -> None:
-        """End the recorder at once; what it wrote is written, the rest is in the ledger."""
+        """End the recorder at once; what it wrote is written, the rest is in the ledger.
+
+        One that was left alone goes on.
+        """
+        if self._left:
+            return
         self._process.kill()
         self._process.wait()
         self._close_pipes()

@@ -12,6 +12,7 @@ from llmflowlab.evaluation.run.closing import closing_of
 from llmflowlab.evaluation.run.engine import with_runs, write_files
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Outcome
+from llmflowlab.evaluation.run.pending import await_recording
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.evaluation.run.running import held
 from llmflowlab.program import program_name
@@ -87,8 +88,12 @@ def _deliver(
     result, files = write_files(result, folder)
     recorder = RecorderProcess(settings, ledger.path)
     try:
+        await_recording(settings, evaluation)
         recorder.begin(evaluation)
-        problems = recorder.close(closing_of(result, files).to_json(), tick)
+        named = all(candidate.run_id is not None for candidate in result.candidates)
+        problems = recorder.close(
+            closing_of(result, files).to_json(), tick, rewrite=None if named else folder
+        )
     finally:
         recorder.abandon()
     ledger.set_state(

@@ -70,5 +70,7 @@ class EngineResources:
     """One that was started beforehand; the fast harness starts its own otherwise."""
     gates: Callable[[EvaluationResult], Sequence[Mapping[str, Any]]] | None = None
     """Holds the result against what it must reach."""
+    waits: bool = True
+    """Whether to end only when MLflow has everything; the recorder goes on by itself otherwise."""
     steering: Steering | None = None
     """Changes concurrency and budget while the evaluation runs; shared with the judge."""
