@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from llmflowlab.evaluation.conclude.comparison_words import describe_comparison, in_points
-from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
+from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.verdicts import Recommendation, Sequential
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scores import COVERAGE_FLOOR
@@ -22,7 +22,7 @@ def headline(result: EvaluationResult) -> list[str]:
     """Return what must be known before all else: who is recommended or why nobody, and reservations."""
     scorer = main_scorer(result.plan.scorers)
     if len(result.candidates) == 1:
-        first = _one(result.candidates[0], scorer)
+        first = _one(result, scorer)
     elif result.recommendation is not None:
         first = result.recommendation.reason
     else:
@@ -139,9 +139,12 @@ def _sequential(result: EvaluationResult, found: Sequential) -> str:
     return f"{found.scorer}: decided after {rows}: {said} ({between}). {left}"
 
 
-def _one(candidate: CandidateResult, scorer: str) -> str:
+def _one(result: EvaluationResult, scorer: str) -> str:
+    (candidate,) = result.candidates
     score = candidate.scores[scorer]
     name = candidate.spec.label
+    if (doubt := result.table.doubts.get(scorer)) is not None:
+        return f"{name}: {scorer} says nothing of it, as {doubt}; take another judge, or score without one."
     if score.mean is None or score.interval is None:
         return f"{name}: no row could be scored by {scorer}, so nothing can be said of it."
     return (
