@@ -249,7 +249,9 @@ def test_a_pump_given_up_before_it_reads_sends_nothing():
     pump = Pump(provider, HELLO)
     pump.__exit__(None, None, None)
     with pump:
-        coming = pump.arrivals(first_token_timeout=0.0, token_timeout=1.0, stop=Cancellation())
+        coming = pump.arrivals(
+            first_token_timeout=0.0, token_timeout=1.0, answer_timeout=1.0, stop=Cancellation()
+        )
         arrivals = run(gathered(coming))
     assert isinstance(arrivals[0].what, TimedOut)
     assert provider.requests == []
