@@ -9,7 +9,7 @@ from llmflowlab.messages import Request
 from llmflowlab.providers.arrival import field, tokens, usage, with_counts
 from llmflowlab.providers.base import FinishReason, StreamEvent, Usage, UsageReport
 from llmflowlab.providers.reading import Reading
-from llmflowlab.providers.refused_requests import Refusal
+from llmflowlab.providers.refused_requests import Refusal, words_of
 from llmflowlab.providers.vendor_sdk import close_schema
 
 if TYPE_CHECKING:
@@ -134,14 +134,12 @@ def refusal(exc: APIError) -> Refusal:
     status: int | None = getattr(exc, "status_code", None)
     body = exc.body
     error = body.get("error") if isinstance(body, Mapping) else None
-    kind, text = "", ""
-    if isinstance(error, Mapping):
-        kind, text = str(error.get("type") or ""), str(error.get("message") or "")
+    kind = str(error.get("type") or "") if isinstance(error, Mapping) else ""
     return Refusal(
         # Inside a stream the SDK reports the status of the response that had begun well.
         status=None if status is not None and status < 300 else status,
         codes=frozenset({kind} - {""}),
-        text=text,
+        text=words_of(error or body),
         headers={} if response is None else response.headers,
         readable=isinstance(error, Mapping),
     )

@@ -31,7 +31,8 @@ from llmflowlab.providers.base import (
     Usage,
     UsageReport,
 )
-from llmflowlab.providers.transport import because, retry_after_seconds
+from llmflowlab.providers.refused_access import access_refused, is_used_up
+from llmflowlab.providers.transport import because, retry_after_seconds, says
 
 if TYPE_CHECKING:
     from google.genai import types
@@ -215,23 +216,26 @@ def error_from_api(exc: APIError, provider: Provider) -> ProviderError:
             retry_after=wait if kind.retryable else None,
         )
 
-    if code in {401, 403} or any(reason.startswith("API_KEY_") for reason in reasons):
-        return error(
-            AuthenticationFailed,
-            f"Gemini refused the key{ending} "
-            "Check GEMINI_API_KEY at https://aistudio.google.com/apikey.",
+    if (
+        code in {401, 403}
+        or any(reason.startswith("API_KEY_") for reason in reasons)
+        or "location is not supported" in text
+    ):
+        what, remedy = access_refused(
+            text, reasons, key="Check GEMINI_API_KEY at https://aistudio.google.com/apikey."
         )
+        return error(AuthenticationFailed, f"Gemini {what}{ending} {remedy}")
     if code == 404 and exc.status == "NOT_FOUND":
         return error(
             UnknownModel,
             f"Gemini has no model {provider.model!r} for this key; "
-            f"`{program_name()} models` lists those it has.",
+            f"`{program_name()} models` lists those it has.{says('Gemini', text, provider.settings)}",
         )
     if code == 404:
         return error(
             BadAnswer,
-            "What answers at Gemini's address does not speak its protocol (HTTP 404); "
-            "check GOOGLE_GEMINI_BASE_URL.",
+            f"What answers at Gemini's address does not speak its protocol (HTTP 404){ending} "
+            "Check GOOGLE_GEMINI_BASE_URL.",
         )
     if code == 408:
         return TimedOut(
@@ -240,8 +244,12 @@ def error_from_api(exc: APIError, provider: Provider) -> ProviderError:
             model=provider.model,
         )
     if code == 429:
-        daily = "the day's quota" if "PerDay" in str(details) else "its limit"
-        return error(RateLimited, f"Gemini says that {daily} is reached (HTTP 429){ending}")
+        # Google asks to wait some seconds for these too, which brings nothing back.
+        daily = "PerDay" in str(details)
+        if daily or is_used_up(text, wait=wait):
+            used = "the day's quota is used up" if daily else "this key has no quota for it"
+            return error(BadRequest, f"Gemini says that {used} (HTTP 429){ending}")
+        return error(RateLimited, f"Gemini says that its limit is reached (HTTP 429){ending}")
     if code == 413 or re.search(r"token count\b.*\bexceeds", text):
         return error(ContextTooLong, f"The conversation is too long for {provider.model}{ending}")
     if code is not None and 400 <= code < 500:
