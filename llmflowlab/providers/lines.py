@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -14,11 +12,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmflowlab.errors import BadAnswer, NotConfigured
+from llmflowlab.machine import certificate_variables, on_this_machine
 from llmflowlab.providers.base import Provider
 from llmflowlab.providers.transport import READ_SLACK, is_http_error, read_timeout, vendor_text
 from llmflowlab.settings import Settings
 
-__all__ = ["certificates", "client_arguments", "guards", "on_this_machine", "unbuildable"]
+__all__ = ["certificates", "client_arguments", "guards", "unbuildable"]
 
 _STREAMS = frozenset({"text/event-stream", "application/x-ndjson"})
 _CODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
@@ -32,34 +31,13 @@ _MOST_UNBROKEN = 16 * _MEGABYTE
 """Bytes of one message of a stream."""
 
 
-def on_this_machine(host: str) -> bool:
-    """Tell whether a host is this machine, for which no proxy is asked."""
-    name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        # As 127.1, which every resolver takes.
-        return re.fullmatch(r"127(\.\d{1,8}){1,2}", name, re.ASCII) is not None
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback or address.is_unspecified)
-
-
 def certificates(settings: Settings, *, provider: str) -> ssl.SSLContext | None:
     """Return what trusts the person's own certificates; None where none are named.
-
-    They are named for OpenSSL (`SSL_CERT_FILE`, `SSL_CERT_DIR`), or as requests and curl read it
-    (`REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`: a file or a folder).
 
     Raises:
         NotConfigured: What is named is not there, or holds no certificates.
     """
-    own = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-    names = [name for name in own if settings.get(name)]
-    if not names:
-        others = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-        names = [name for name in others if settings.get(name)][:1]
+    names = certificate_variables(settings)
     if not names:
         return None
     for name in names:

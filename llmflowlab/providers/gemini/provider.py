@@ -171,6 +171,8 @@ class GeminiProvider(Provider):
                     "base_url": self._address,
                     "api_version": "v1beta" if version == "beta" else version,
                     "client_args": {**line, "event_hooks": hooks},
+                    # Made all the same, and never used: it shall look for no proxies.
+                    "async_client_args": {"trust_env": False},
                 },
             )
 
