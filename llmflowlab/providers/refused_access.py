@@ -62,7 +62,7 @@ _ACCESS = (
 )
 _USED_UP = re.compile(
     r"credit balance is too low|out of call volume quota|quota (is |has been |was )?(exhausted|used up)"
-    r"|insufficient[ _](quota|funds|balance|credits?)|(weekly|monthly|api) usage limits?\b|\blimit:? 0(?![\d.,])"
+    r"|insufficient[ _](quota|funds|balance|credits?)|(weekly|monthly|api) usage limits?\b|\blimit:? 0(?!\d|[.,]\d)"
 )
 _BY_DAY = re.compile(r"per ?day|\((r|t)pd\)|daily (limit|quota)")
 _TOO_LARGE = re.compile(r"limit:? ([\d,]{1,15})\b.{0,40}\brequested:? ([\d,]{1,15})\b")

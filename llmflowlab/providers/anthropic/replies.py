@@ -103,7 +103,6 @@ class Counts:
     def __init__(self) -> None:
         self._seen: dict[str, int | None] = {}
         """None for what was sent and cannot be read."""
-        self._ended = False
 
     def take(self, event: RawMessageStreamEvent) -> Iterator[UsageReport]:
         """Yield the usage so far where an event has news of it."""
@@ -111,11 +110,12 @@ class Counts:
         kind = field(event, "type")
         sent = field(event, *place[kind]) if kind in ("message_start", "message_delta") else None
         found = {path: field(sent, *path.split(".")) for path in _COUNTED}
-        news = {path: tokens(count) for path, count in found.items() if count is not None}
-        self._ended = self._ended or (kind == "message_delta" and _COUNTED[3] in news)
-        if kind == "message_stop" and not self._ended:
+        news = {
+            path: tokens(count)
+            for path, count in found.items()
             # What the first event says of the answer is a beginning, and no count of the whole.
-            news = {path: None for path in _COUNTED[3:] if path in self._seen}
+            if count is not None and (kind == "message_delta" or path not in _COUNTED[3:])
+        }
         if news and {**self._seen, **news} != self._seen:
             self._seen.update(news)
             yield UsageReport(self._usage())

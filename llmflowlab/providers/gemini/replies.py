@@ -21,7 +21,7 @@ from llmflowlab.errors import (
     UnknownModel,
 )
 from llmflowlab.program import program_name
-from llmflowlab.providers.arrival import UNREADABLE, name, pieces, tokens, usage
+from llmflowlab.providers.arrival import field, name, pieces, tokens, usage
 from llmflowlab.providers.base import (
     Finished,
     FinishReason,
@@ -86,7 +86,7 @@ class GeminiStream:
         self._provider = provider
         self._text_came = False
         self._uncounted = False
-        self._usage = Usage()
+        self._counts, self._usage = _Counts(), Usage()
         self._reason: str | None = None
         self._model_version: str | None = None
 
@@ -108,7 +108,7 @@ class GeminiStream:
                     self._text_came = self._uncounted = True
                 yield piece
         sent = chunk.usage_metadata
-        counted = _usage(sent, self._usage)
+        counted = self._counts.take(sent)
         if sent is not None and tokens(sent.candidates_token_count) is not None:
             self._uncounted = False
         if self._uncounted:
@@ -171,28 +171,28 @@ def _name(value: Any) -> str | None:
     return None if name is None or name.endswith("UNSPECIFIED") else name
 
 
-def _usage(sent: types.GenerateContentResponseUsageMetadata | None, before: Usage) -> Usage:
-    """Return the usage so far; counts are cumulative, but not every chunk carries each of them."""
-    if sent is None:
-        return before
-    answer, thoughts = tokens(sent.candidates_token_count), tokens(sent.thoughts_token_count)
-    completion = None if answer is None and thoughts is None else (answer or 0) + (thoughts or 0)
-    if completion is not None and UNREADABLE in {
-        sent.candidates_token_count,
-        sent.thoughts_token_count,
-    }:
-        # Part of the sum is not known, so that what was counted before is no count of it either.
-        completion, before = None, replace(before, completion_tokens=None)
+class _Counts:
+    """The usage so far; counts are cumulative, but not every chunk carries each of them."""
 
-    def later(new: int | None, old: int | None) -> int | None:
-        return old if new is None else new
-
-    return usage(
-        later(tokens(sent.prompt_token_count), before.prompt_tokens),
-        later(completion, before.completion_tokens),
-        later(tokens(sent.cached_content_token_count), before.cached_tokens),
-        later(thoughts, before.reasoning_tokens),
+    _SENT = (
+        "prompt_token_count",
+        "candidates_token_count",
+        "thoughts_token_count",
+        "cached_content_token_count",
     )
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int | None] = {}
+        """None for what was sent and cannot be read."""
+
+    def take(self, sent: object) -> Usage:
+        found = {key: field(sent, key) for key in self._SENT}
+        self._seen.update({key: tokens(count) for key, count in found.items() if count is not None})
+        prompt, answer, thoughts, cached = map(self._seen.get, self._SENT)
+        unread = any(self._seen.get(key, 0) is None for key in self._SENT[1:3])
+        known = not unread and (answer is not None or thoughts is not None)
+        completion = (answer or 0) + (thoughts or 0) if known else None
+        return usage(prompt, completion, cached, thoughts)
 
 
 def error_from_api(exc: APIError, provider: Provider) -> ProviderError:
