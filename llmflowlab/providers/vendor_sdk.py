@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from llmflowlab.errors import NotConfigured
 from llmflowlab.loading import load
 from llmflowlab.providers.base import Provider
-from llmflowlab.providers.lines import client_arguments, guards
+from llmflowlab.providers.connections import client_arguments, guards
 from llmflowlab.providers.stream_end import read_to_the_end
 from llmflowlab.settings import Settings
 

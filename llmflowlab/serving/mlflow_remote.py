@@ -25,7 +25,7 @@ from llmflowlab.errors import (
 from llmflowlab.loading import load
 from llmflowlab.program import program_name
 from llmflowlab.providers.base import Provider, require_requests_allowed
-from llmflowlab.providers.lines import client_arguments, guards, unbuildable
+from llmflowlab.providers.connections import client_arguments, guards, unbuildable
 from llmflowlab.providers.transport import because, failure, retry_after_seconds
 from llmflowlab.providers.vendor_sdk import shown
 

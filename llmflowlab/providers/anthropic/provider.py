@@ -30,8 +30,8 @@ from llmflowlab.providers.base import (
     StreamEvent,
     require_requests_allowed,
 )
+from llmflowlab.providers.connections import unbuildable
 from llmflowlab.providers.limits import limits_of
-from llmflowlab.providers.lines import unbuildable
 from llmflowlab.providers.reading import Reading
 from llmflowlab.providers.refused_requests import Advice
 from llmflowlab.providers.vendor_errors import mapped_errors

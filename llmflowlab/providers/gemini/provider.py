@@ -23,9 +23,9 @@ from llmflowlab.providers.base import (
     StreamEvent,
     require_requests_allowed,
 )
+from llmflowlab.providers.connections import client_arguments, guards, unbuildable
 from llmflowlab.providers.gemini.replies import GeminiStream, error_from_api
 from llmflowlab.providers.gemini.wire import reduced
-from llmflowlab.providers.lines import client_arguments, guards, unbuildable
 from llmflowlab.providers.transport import closed_at_once, failure, read_timeout
 from llmflowlab.providers.vendor_sdk import quieten, read_address, read_key, shown
 from llmflowlab.providers.wire import reduced_lines

@@ -21,7 +21,7 @@ from llmflowlab.errors import (
     UnknownModel,
 )
 from llmflowlab.program import program_name
-from llmflowlab.providers.arrival import field, name, pieces, tokens, usage
+from llmflowlab.providers.arrival import field, name, pieces, the_answer, tokens, usage
 from llmflowlab.providers.base import (
     Finished,
     FinishReason,
@@ -97,9 +97,7 @@ class GeminiStream:
             RefusedBySafety: The prompt was blocked.
         """
         self._model_version = name(chunk.model_version) or self._model_version
-        # Further candidates are other answers.
-        found = (each for each in chunk.candidates or () if not tokens(each.index))
-        candidate = next(found, None)
+        candidate: types.Candidate | None = the_answer(chunk.candidates)
         content = candidate.content if candidate else None
         for part in (content.parts if content else None) or []:
             for piece in pieces(part.text, thinking=bool(part.thought)):

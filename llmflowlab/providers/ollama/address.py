@@ -15,7 +15,7 @@ from llmflowlab.errors import NotConfigured
 from llmflowlab.loading import load
 from llmflowlab.machine import on_this_machine
 from llmflowlab.providers.base import Readiness
-from llmflowlab.providers.lines import certificates, client_arguments
+from llmflowlab.providers.connections import certificates, client_arguments
 from llmflowlab.providers.transport import caused_by_tls, is_http_error
 from llmflowlab.settings import Settings
 

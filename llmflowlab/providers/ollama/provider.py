@@ -31,7 +31,7 @@ from llmflowlab.providers.base import (
     UsageReport,
     require_requests_allowed,
 )
-from llmflowlab.providers.lines import client_arguments, guards, unbuildable
+from llmflowlab.providers.connections import client_arguments, guards, unbuildable
 from llmflowlab.providers.ollama.address import headers, look, read_address
 from llmflowlab.providers.ollama.replies import (
     counted,

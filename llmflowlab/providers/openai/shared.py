@@ -13,7 +13,7 @@ from llmflowlab.errors import NotConfigured
 from llmflowlab.loading import load
 from llmflowlab.messages import Request
 from llmflowlab.providers.adapting import adapted
-from llmflowlab.providers.arrival import field, name, tokens, usage, vectors, with_counts
+from llmflowlab.providers.arrival import field, name, the_answer, usage, vectors, with_counts
 from llmflowlab.providers.base import (
     Embeddings,
     FinishReason,
@@ -21,8 +21,8 @@ from llmflowlab.providers.base import (
     StreamEvent,
     require_requests_allowed,
 )
+from llmflowlab.providers.connections import unbuildable
 from llmflowlab.providers.limits import limits_of
-from llmflowlab.providers.lines import unbuildable
 from llmflowlab.providers.reading import Reading
 from llmflowlab.providers.refused_requests import Advice, Refusal, words_of
 from llmflowlab.providers.vendor_errors import mapped_errors
@@ -211,7 +211,7 @@ class ChatCompletions(Provider):
 
 def _events(chunk: ChatCompletionChunk, reading: Reading) -> Iterator[StreamEvent]:
     reading.served(field(chunk, "model"))
-    choice = _first(field(chunk, "choices"))
+    choice = the_answer(field(chunk, "choices"))
     delta = field(choice, "delta") or field(choice, "message")
     # Not OpenAI's own: vLLM, DeepSeek, OpenRouter and others stream their models' thoughts so; those
     # that send more than one of these send the same thought in each.
@@ -224,15 +224,6 @@ def _events(chunk: ChatCompletionChunk, reading: Reading) -> Iterator[StreamEven
     reading.ended(field(choice, "finish_reason"))
     if (sent := field(chunk, "usage")) is not None:
         yield reading.count(usage(*(field(sent, *path) for path in _COUNTS)))
-
-
-def _first(choices: object) -> object:
-    """Return the answer among the choices, the one with the index 0; None where there is none.
-
-    Azure's first chunk and the one with the usage have no choices; some servers write null.
-    """
-    found = choices if isinstance(choices, list) else []
-    return next((each for each in found if not tokens(field(each, "index"))), None)
 
 
 def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:

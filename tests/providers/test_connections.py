@@ -20,10 +20,10 @@ import pytest
 from llmflowlab.errors import BadAnswer, ConnectionFailed, NotConfigured, ProviderError
 from llmflowlab.machine import on_this_machine
 from llmflowlab.messages import Message, Request
-from llmflowlab.providers import lines
+from llmflowlab.providers import connections
 from llmflowlab.providers.base import Provider
+from llmflowlab.providers.connections import guards
 from llmflowlab.providers.factory import build
-from llmflowlab.providers.lines import guards
 from llmflowlab.providers.ollama.address import look
 from llmflowlab.providers.receiving import events_of
 from llmflowlab.providers.scripted import ScriptedProvider
@@ -349,7 +349,7 @@ def test_what_has_no_end_is_given_up(
     kind: str, piece: bytes, http: Any, monkeypatch: pytest.MonkeyPatch
 ):
     for name in ("_MOST_WHOLE", "_MOST_STREAMED", "_MOST_UNBROKEN"):
-        monkeypatch.setattr(lines, name, 3_000_000)
+        monkeypatch.setattr(connections, name, 3_000_000)
     with pytest.raises(BadAnswer, match="sent more than 3 MB"):
         read(http, endless(piece), content_type=kind)
 
@@ -357,7 +357,7 @@ def test_what_has_no_end_is_given_up(
 def test_one_message_of_a_stream_is_bounded_more_tightly(
     http: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(lines, "_MOST_UNBROKEN", 2_000_000)
+    monkeypatch.setattr(connections, "_MOST_UNBROKEN", 2_000_000)
     line = b"x" * 999_999 + b"\n"
     assert len(read(http, iter([line] * 5), content_type=STREAM)) == 5_000_000
     with pytest.raises(BadAnswer, match="sent more than 2 MB"):
@@ -365,7 +365,7 @@ def test_one_message_of_a_stream_is_bounded_more_tightly(
 
 
 def test_what_is_packed_small_is_measured_unpacked(http: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(lines, "_MOST_WHOLE", 3_000_000)
+    monkeypatch.setattr(connections, "_MOST_WHOLE", 3_000_000)
     bomb = gzip.compress(b"\0" * 5_000_000)
     with pytest.raises(BadAnswer, match="sent more than 3 MB"):
         read(http, bomb, content_encoding="gzip")
@@ -383,7 +383,7 @@ def test_a_trickle_ends_with_the_time_an_answer_has(http: Any, monkeypatch: pyte
             now[0] += 10.0
             yield b": nothing\n"
 
-    monkeypatch.setattr(lines, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(connections, "time", SimpleNamespace(monotonic=lambda: now[0]))
     with pytest.raises(BadAnswer, match=r"did not end within 3600 s \(LLMFLOWLAB_ANSWER_TIMEOUT"):
         read(http, trickle(400), content_type=STREAM)
     # A download takes its time.
@@ -398,7 +398,7 @@ def test_every_provider_reads_within_bounds(
         def do_GET(self) -> None:
             self.answer(500, b"x" * 3_000_000)
 
-    monkeypatch.setattr(lines, "_MOST_WHOLE", 1_000_000)
+    monkeypatch.setattr(connections, "_MOST_WHOLE", 1_000_000)
     with serving(Large) as address, pytest.raises(ProviderError, match="sent more than 1 MB"):
         text_of(make(vendor, address))
 
