@@ -24,11 +24,13 @@ from llmflowlab.providers import connections
 from llmflowlab.providers.base import Provider
 from llmflowlab.providers.connections import guards
 from llmflowlab.providers.factory import build
+from llmflowlab.providers.local.package_index import PackageIndex
 from llmflowlab.providers.ollama.address import look
 from llmflowlab.providers.receiving import events_of
 from llmflowlab.providers.scripted import ScriptedProvider
 from llmflowlab.settings import Settings, load_settings
 from tests.loopback import LoopbackServer, closed_port
+from tests.patience import PATIENCE
 
 HELLO = Request(messages=(Message("user", "Say hello"),))
 VENDORS = ("openai", "azure", "anthropic", "gemini", "ollama")
@@ -413,3 +415,27 @@ def test_a_bare_ipv6_address_is_one(text: str, settings: Settings, tmp_path: Pat
     address = read_address(load_settings({"OLLAMA_HOST": text}, cwd=tmp_path))
     assert (address.host, address.is_local) == ("::1", True)
     assert address.url.startswith("http://[::1]:")
+
+
+def test_the_package_index_keeps_to_the_same_rules(without_proxies: pytest.MonkeyPatch):
+    found: list[str | None] = []
+
+    class Files(Quiet):
+        def do_GET(self) -> None:
+            found.append(self.headers.get("authorization"))
+            self.answer(200, b"file")
+
+    class Index(Quiet):
+        def do_GET(self) -> None:
+            there = files if self.path == "/away" else "/away"
+            found.append(self.headers.get("authorization"))
+            self.answer(302, b"", location=there)
+
+    without_proxies.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port()}")
+    with serving(Files) as files, serving(Index) as index:
+        address = index.replace("//", "//me:s3cret@")
+        asked = PackageIndex(url=address, certificates=None, patience=PATIENCE)
+        with asked.open(f"{address}/simple") as response:
+            assert response.read() == b"file"
+    # The index sends on within itself, with the password, and then to another server, without.
+    assert found == ["Basic bWU6czNjcmV0"] * 2 + [None]
