@@ -17,7 +17,7 @@ from llmflowlab.providers.base import Provider
 from llmflowlab.providers.transport import READ_SLACK, is_http_error, read_timeout, vendor_text
 from llmflowlab.settings import Settings
 
-__all__ = ["certificates", "client_arguments", "guards", "unbuildable"]
+__all__ = ["certificates", "client_arguments", "guards", "unbuildable", "why_unbuilt"]
 
 _STREAMS = frozenset({"text/event-stream", "application/x-ndjson"})
 _CODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
@@ -189,10 +189,12 @@ def unbuildable(*kinds: type[Exception], provider: Provider) -> Iterator[None]:
         expected = isinstance(exc, (*kinds, ImportError, OSError, ValueError))
         if not (expected or is_http_error(exc)):
             raise
-        raise NotConfigured(_unbuilt(exc, provider), provider=provider.name) from exc
+        why = why_unbuilt(exc, provider.display_name, provider.settings)
+        raise NotConfigured(why, provider=provider.name) from exc
 
 
-def _unbuilt(exc: Exception, provider: Provider) -> str:
+def why_unbuilt(exc: Exception, display_name: str, settings: Settings) -> str:
+    """Return the sentence for a client that cannot be built."""
     if isinstance(exc, ImportError) and "socks" in str(exc).lower():
         from urllib.request import getproxies
 
@@ -203,7 +205,7 @@ def _unbuilt(exc: Exception, provider: Provider) -> str:
             "`pip install socksio`, or unset it."
         )
     return (
-        f"No connection to {provider.display_name} can be prepared ({type(exc).__name__}: "
-        f"{vendor_text(exc, provider.settings)}); check its address and key, and the proxy variables "
+        f"No connection to {display_name} can be prepared ({type(exc).__name__}: "
+        f"{vendor_text(exc, settings)}); check its address and key, and the proxy variables "
         "(HTTPS_PROXY)."
     )

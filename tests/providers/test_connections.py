@@ -156,6 +156,14 @@ def test_readiness_asks_through_the_proxy_that_calls_go_through(
         assert look(settings, 30.0).text == "http://models.example:80, 1 model"
 
 
+def test_readiness_names_a_socks_proxy_without_its_package(
+    tmp_path: Path, without_proxies: pytest.MonkeyPatch
+):
+    without_proxies.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    settings = load_settings({"OLLAMA_HOST": "http://models.example"}, cwd=tmp_path)
+    assert look(settings, 30.0).text.startswith("ALL_PROXY names a SOCKS proxy")
+
+
 # -- certificates ----------------------------------------------------------------------------------
 
 

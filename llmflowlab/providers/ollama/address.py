@@ -15,7 +15,7 @@ from llmflowlab.errors import NotConfigured
 from llmflowlab.loading import load
 from llmflowlab.machine import on_this_machine
 from llmflowlab.providers.base import Readiness
-from llmflowlab.providers.connections import certificates, client_arguments
+from llmflowlab.providers.connections import certificates, client_arguments, why_unbuilt
 from llmflowlab.providers.transport import caused_by_tls, is_http_error
 from llmflowlab.settings import Settings
 
@@ -168,8 +168,12 @@ def _ask_there(address: Address, settings: Settings, timeout: float) -> tuple[in
     import httpx
 
     line = client_arguments(httpx, settings, address.url, provider="ollama")
+    try:
+        client = httpx.Client(**{**line, "timeout": _left(deadline)})
+    except (ImportError, ValueError) as exc:
+        raise NotConfigured(why_unbuilt(exc, "Ollama", settings), provider="ollama") from exc
     with (
-        httpx.Client(**{**line, "timeout": _left(deadline)}) as client,
+        client,
         client.stream("GET", f"{address.url}{_TAGS}", headers=headers(settings)) as response,
     ):
         return response.status_code, _whole(response.iter_bytes(), deadline)

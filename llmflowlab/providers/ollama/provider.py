@@ -17,7 +17,6 @@ from llmflowlab.errors import (
     ProviderError,
     StreamInterrupted,
 )
-from llmflowlab.loading import load
 from llmflowlab.messages import Request
 from llmflowlab.providers.arrival import name, pieces, usage, vectors
 from llmflowlab.providers.base import (
@@ -43,7 +42,7 @@ from llmflowlab.providers.ollama.replies import (
     only_embeds,
     parameter,
 )
-from llmflowlab.providers.ollama.wire import reduced
+from llmflowlab.providers.ollama.wire import import_sdk, reduced
 from llmflowlab.providers.transport import closed_at_once, failure, vendor_text
 from llmflowlab.providers.wire import reduced_lines
 from llmflowlab.settings import Settings
@@ -222,7 +221,7 @@ class OllamaProvider(Provider):
 
     def _make_client(self, silence: float | None = None) -> Client:
         try:
-            load("ollama", "httpx")
+            import_sdk()
             import httpx
             from ollama import Client
         except ImportError as exc:
