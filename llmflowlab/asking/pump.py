@@ -89,7 +89,12 @@ class Pump:
         self._given_up.set()
 
     async def arrivals(
-        self, *, first_token_timeout: float, token_timeout: float, stop: threading.Event
+        self,
+        *,
+        first_token_timeout: float,
+        token_timeout: float,
+        answer_timeout: float,
+        stop: threading.Event,
     ) -> AsyncGenerator[Arrival, None]:
         """Yield what comes, until `Finished`, a failure (yielded too), or `stop`.
 
@@ -97,26 +102,28 @@ class Pump:
             first_token_timeout: Seconds from now to the first piece of text or reasoning.
             token_timeout: Seconds that may pass without an event after that. Time the consumer
                 takes between two events is not counted.
+            answer_timeout: Seconds from now to the end.
             stop: Ends the iteration without a further arrival.
 
         Raises:
             BaseException: Whatever the provider raised that is not a `ProviderError`.
         """
+        end = time.monotonic() + answer_timeout
         deadline = time.monotonic() + first_token_timeout
         begun = False
         with waking(stop, self._wake):
             while True:
-                item = await self._next(deadline, stop)
+                item = await self._next(min(deadline, end), stop)
                 if item is None:
                     return
                 at, what = item
-                if isinstance(what, _Signal):
-                    late = what is _Signal.LATE
-                    what = (
-                        self._timed_out(token_timeout if begun else first_token_timeout, begun)
-                        if late
-                        else self._unfinished(begun)
-                    )
+                if what is _Signal.ENDED:
+                    what = self._unfinished(begun)
+                elif at >= end and not isinstance(what, Finished | BaseException):
+                    # However much still comes.
+                    what = self._endless(answer_timeout, begun)
+                elif isinstance(what, _Signal):
+                    what = self._timed_out(token_timeout if begun else first_token_timeout, begun)
                 elif isinstance(what, BaseException) and not isinstance(what, ProviderError):
                     raise what
                 yield Arrival(at, what)
@@ -150,6 +157,16 @@ class Pump:
             else f"{name} sent no first token within {seconds:g} s "
             "(LLMFLOWLAB_FIRST_TOKEN_TIMEOUT sets this limit)."
         )
+        return self._late(message, begun)
+
+    def _endless(self, seconds: float, begun: bool) -> TimedOut:
+        return self._late(
+            f"{self._provider.display_name}'s answer did not end within {seconds:g} s "
+            "(LLMFLOWLAB_ANSWER_TIMEOUT sets this limit).",
+            begun,
+        )
+
+    def _late(self, message: str, begun: bool) -> TimedOut:
         return TimedOut(
             message,
             provider=self._provider.name,

@@ -77,6 +77,12 @@ def _system_in_prompt(body: Body) -> Body:
 
 
 _WEAKENED = _Change("a JSON schema and is asked for JSON instead", _json_object)
+_WHOLE = _Change(
+    "a stream from this key, and gives whole answers instead",
+    lambda body: (
+        {key: value for key, value in body.items() if key != "stream_options"} | {"stream": False}
+    ),
+)
 _FOLDED = _Change(
     "a system prompt, which stands before the first message instead", _system_in_prompt
 )
@@ -151,6 +157,8 @@ def adapted(
 def _change(refusal: Refusal, body: Body) -> _Change | None:
     if refusal.status not in _STATUSES:
         return None
+    if body.get("stream") and "must be verified to stream" in refusal.text.lower():
+        return _WHOLE
     if not (refusal.codes & _CODES or _NOT_TAKEN.search(refusal.text)):
         return None
     sent = {**body, **(body.get("extra_body") or {})}

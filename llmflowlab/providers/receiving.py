@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 
-from llmflowlab.errors import LabError
+from llmflowlab.errors import LabError, StreamInterrupted
 from llmflowlab.messages import Request
 from llmflowlab.providers.arrival import name, storable, usage
 from llmflowlab.providers.base import (
@@ -27,6 +27,9 @@ from llmflowlab.providers.transport import unreadable
 
 __all__ = ["events_of"]
 
+_LONGEST = 8_000_000
+"""Characters of an answer with its thinking; no model writes as many."""
+
 
 def events_of(provider: Provider, request: Request) -> Generator[StreamEvent, None, None]:
     """Send a request and yield the answer's events; closing it closes the connection.
@@ -41,6 +44,13 @@ def events_of(provider: Provider, request: Request) -> Generator[StreamEvent, No
         stream = provider.stream(request)
         for event in stream:
             yield from answer.take(event)
+            if answer.length > _LONGEST:
+                raise StreamInterrupted(
+                    f"{provider.display_name} wrote more than {_LONGEST:,} characters without an end; "
+                    "set a limit (max_tokens).",
+                    provider=provider.name,
+                    model=provider.model,
+                )
         yield from answer.rest()
     except LabError:
         # What was held back had arrived.
@@ -61,6 +71,8 @@ class _Answer:
     def __init__(self) -> None:
         self.begun = False
         """Whether a piece of text or thinking came."""
+        self.length = 0
+        """Characters of text and thinking that came."""
         self._filter = ThinkingFilter()
         self._text, self._thought = _Whole(), _Whole()
         self._count = _Count()
@@ -68,8 +80,10 @@ class _Answer:
     def take(self, event: StreamEvent) -> Iterator[StreamEvent]:
         match event:
             case TextDelta(text):
+                self.length += len(text)
                 yield from self._noted(self._filter.feed(self._text.take(text)))
             case ReasoningDelta(text):
+                self.length += len(text)
                 if whole := self._thought.take(text):
                     yield from self._noted(iter((ReasoningDelta(whole),)))
             case UsageReport(counted):

@@ -11,7 +11,7 @@ import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
-from llmflowlab.errors import AuthenticationFailed
+from llmflowlab.errors import AuthenticationFailed, NotConfigured
 from llmflowlab.evaluation.conclude.conclusions import conclude
 from llmflowlab.evaluation.run.engine import run_evaluation, to_document
 from llmflowlab.settings import load_settings
@@ -228,3 +228,22 @@ def test_ctrl_c_that_comes_where_python_can_only_print_it_stops_all_the_same(
     result = run_evaluation(made, work, on_progress=tell)
     assert result.interrupted
     assert ledger.evaluation(made.evaluation_id).state == "interrupted"
+
+
+def test_a_client_that_cannot_be_built_fails_its_candidate_alone(home, ledger, tmp_path):
+    # A certificate file that was not there ended the whole evaluation.
+    class Unbuildable(TableModel):
+        def prepare(self):
+            raise NotConfigured("SSL_CERT_FILE names x.pem, which is not there.", provider="table")
+
+    models = [Unbuildable("one", home, GOOD), TableModel("two", home, GOOD)]
+    result = run(home, ledger, tmp_path, models)
+    assert [dict(candidate.failed) for candidate in result.candidates] == [
+        {"not_configured": 4},
+        {},
+    ]
+    assert [candidate.answered for candidate in result.candidates] == [0, 4]
+    assert models[0].requests == []
+    why = "SSL_CERT_FILE names x.pem, which is not there."
+    assert json.loads(to_document(result))["candidates"][0]["why_failed"] == why
+    assert any(why in sentence for sentence in conclude(result))

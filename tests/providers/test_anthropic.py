@@ -251,7 +251,7 @@ def test_events_become_ours(provider: AnthropicProvider):
     )
     assert found == [
         # Anthropic counts fresh, read and written tokens apart; ours hold them all.
-        UsageReport(Usage(prompt_tokens=10, completion_tokens=1, cached_tokens=3)),
+        UsageReport(Usage(prompt_tokens=10, cached_tokens=3)),
         ReasoningDelta("hm"),
         TextDelta("Hel"),
         TextDelta("lo"),
@@ -409,7 +409,7 @@ def test_tokens_of_a_call_that_broke_off_are_counted(provider: AnthropicProvider
     fake: Any = SimpleNamespace(messages=SimpleNamespace(create=lambda **arguments: stream))
     provider._client_made = fake
     answer = provider.stream(HELLO)
-    assert next(answer) == UsageReport(Usage(prompt_tokens=5, completion_tokens=1))
+    assert next(answer) == UsageReport(Usage(prompt_tokens=5))
 
 
 def test_windows_come_from_anthropic_or_from_what_is_known_of_the_model(

@@ -112,6 +112,8 @@ class CandidateResult:
     as a part of it is unknown."""
     sent: int
     reused: int
+    why_failed: str | None = None
+    """What most of its answers failed with, as a sentence; None where none failed with one."""
 
     @property
     def cost_per_answer(self) -> Decimal | None:
@@ -150,6 +152,7 @@ class CandidateResult:
             "rows": self.rows,
             "answered": self.answered,
             "failed": dict(self.failed),
+            "why_failed": self.why_failed,
             "scores": {name: score.to_json() for name, score in self.scores.items()},
             "latency": {
                 "mean": self.latency.mean,

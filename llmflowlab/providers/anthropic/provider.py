@@ -30,10 +30,11 @@ from llmflowlab.providers.base import (
     StreamEvent,
     require_requests_allowed,
 )
+from llmflowlab.providers.connections import unbuildable
 from llmflowlab.providers.limits import limits_of
 from llmflowlab.providers.reading import Reading
 from llmflowlab.providers.refused_requests import Advice
-from llmflowlab.providers.vendor_errors import mapped_errors, unbuildable
+from llmflowlab.providers.vendor_errors import mapped_errors
 from llmflowlab.providers.vendor_sdk import (
     http_client,
     known_window,
@@ -214,7 +215,7 @@ class AnthropicProvider(Provider):
                 max_retries=0,
                 http_client=http_client(
                     anthropic,
-                    self.settings,
+                    self,
                     self._address,
                     reduced_lines("/messages", counts_as_sent, mark=b'"usage"'),
                 ),

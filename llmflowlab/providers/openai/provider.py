@@ -10,6 +10,7 @@ from llmflowlab.errors import NotConfigured, ProviderError
 from llmflowlab.program import program_name
 from llmflowlab.providers.arrival import field, name, tokens, whole
 from llmflowlab.providers.base import ModelInfo, Readiness, require_requests_allowed
+from llmflowlab.providers.embedding_names import named_for_embedding
 from llmflowlab.providers.openai.shared import ChatCompletions
 from llmflowlab.providers.refused_requests import Advice
 from llmflowlab.providers.vendor_sdk import known_window, read_address, read_key, shown
@@ -25,8 +26,8 @@ _PLACEHOLDER = "no-key"
 """Sent where another server is addressed and no key is set; the SDK insists on one."""
 
 _NO_CHAT = re.compile(
-    r"embed|whisper|tts|dall-e|image|audio|realtime|transcribe|moderation|babbage|davinci|sora"
-    r"|instruct|codex|computer-use|deep-research|rerank"
+    r"whisper|tts|dall-e|image|audio|realtime|transcribe|moderation|babbage|davinci|sora"
+    r"|instruct|codex|computer-use|deep-research"
 )
 _WINDOWS = ("max_model_len", "context_length", "context_window", "max_context_length")
 """Where servers other than OpenAI's say how long a model's window is."""
@@ -82,11 +83,12 @@ class OpenAIProvider(ChatCompletions):
             cards.sort(
                 key=lambda card: (card.id != self.default_model, -(whole(card.created) or 0))
             )
-            pattern = _NO_CHAT if self._official else re.compile("embed|rerank|whisper")
+            pattern = _NO_CHAT if self._official else re.compile("whisper")
             return [
                 ModelInfo(model, self._window_of(card), _owner(card))
                 for card in cards
-                if (model := name(card.id)) and not pattern.search(model.lower())
+                if (model := name(card.id))
+                and not (named_for_embedding(model) or pattern.search(model.lower()))
             ]
 
     def context_window(self) -> int | None:

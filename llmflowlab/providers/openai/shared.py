@@ -6,14 +6,14 @@ import re
 import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import NotConfigured
 from llmflowlab.loading import load
 from llmflowlab.messages import Request
 from llmflowlab.providers.adapting import adapted
-from llmflowlab.providers.arrival import field, name, tokens, usage, vectors, with_counts
+from llmflowlab.providers.arrival import field, name, the_answer, usage, vectors, with_counts
 from llmflowlab.providers.base import (
     Embeddings,
     FinishReason,
@@ -21,10 +21,11 @@ from llmflowlab.providers.base import (
     StreamEvent,
     require_requests_allowed,
 )
+from llmflowlab.providers.connections import unbuildable
 from llmflowlab.providers.limits import limits_of
 from llmflowlab.providers.reading import Reading
-from llmflowlab.providers.refused_requests import Advice, Refusal
-from llmflowlab.providers.vendor_errors import mapped_errors, unbuildable
+from llmflowlab.providers.refused_requests import Advice, Refusal, words_of
+from llmflowlab.providers.vendor_errors import mapped_errors
 from llmflowlab.providers.vendor_sdk import close_schema, http_client, is_strict, quieten
 from llmflowlab.providers.wire import reduced_lines
 from llmflowlab.settings import Settings
@@ -108,8 +109,8 @@ class ChatCompletions(Provider):
         reading = Reading(self, FINISH_REASONS)
         finished = False
         with self._mapped(reading):
-            chunks = adapted(
-                lambda body: client.chat.completions.create(model=self.model, stream=True, **body),
+            chunks: Any = adapted(
+                lambda body: client.chat.completions.create(model=self.model, **body),
                 arguments,
                 provider=self,
                 address=self._address,
@@ -117,8 +118,9 @@ class ChatCompletions(Provider):
                 refusal=_refusal,
             )
             self.limits = limits_of(chunks)
-            with chunks:
-                for chunk in chunks:
+            # An answer that could not be streamed is one chunk.
+            with chunks if hasattr(chunks, "__enter__") else nullcontext([chunks]) as found:
+                for chunk in found:
                     if finished:
                         continue
                     yield from _events(chunk, reading)
@@ -136,8 +138,13 @@ class ChatCompletions(Provider):
             found = client.embeddings.create(
                 model=self.model, input=list(texts), encoding_format="float"
             )
-            # Servers may return them in another order than they were asked for.
-            items = sorted(found.data, key=lambda item: item.index)
+            items = list(found.data)
+            places = [field(item, "index") for item in items]
+            # Servers may return them in another order than they were asked for, or without numbers.
+            if sorted(map(str, places)) == sorted(map(str, range(len(items)))):
+                items.sort(key=lambda item: int(item.index))
+            elif any(place is not None for place in places):
+                raise ValueError("vectors of which nobody can tell whose they are")
             rows = vectors([item.embedding for item in items], len(texts))
             counted = usage(field(found, "usage", "prompt_tokens"), 0)
             return Embeddings(rows, counted, name(found.model))
@@ -159,7 +166,12 @@ class ChatCompletions(Provider):
             "response_format": _response_format(request.response_schema),
         }
         chosen = {name: value for name, value in given.items() if value is not None}
-        return {"messages": messages, "stream_options": {"include_usage": True}, **chosen}
+        return {
+            "messages": messages,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            **chosen,
+        }
 
     def _client(self) -> OpenAI:
         with self._client_lock:
@@ -177,7 +189,7 @@ class ChatCompletions(Provider):
             ) from exc
         quieten("openai")
         with unbuildable(openai.OpenAIError, provider=self):
-            return self._build(http_client(openai, self.settings, self._address, _COUNTS_AS_SENT))
+            return self._build(http_client(openai, self, self._address, _COUNTS_AS_SENT))
 
     @staticmethod
     def _sdk() -> Any:
@@ -199,8 +211,8 @@ class ChatCompletions(Provider):
 
 def _events(chunk: ChatCompletionChunk, reading: Reading) -> Iterator[StreamEvent]:
     reading.served(field(chunk, "model"))
-    choice = _first(field(chunk, "choices"))
-    delta = field(choice, "delta")
+    choice = the_answer(field(chunk, "choices"))
+    delta = field(choice, "delta") or field(choice, "message")
     # Not OpenAI's own: vLLM, DeepSeek, OpenRouter and others stream their models' thoughts so; those
     # that send more than one of these send the same thought in each.
     for thoughts in _THOUGHTS:
@@ -212,15 +224,6 @@ def _events(chunk: ChatCompletionChunk, reading: Reading) -> Iterator[StreamEven
     reading.ended(field(choice, "finish_reason"))
     if (sent := field(chunk, "usage")) is not None:
         yield reading.count(usage(*(field(sent, *path) for path in _COUNTS)))
-
-
-def _first(choices: object) -> object:
-    """Return the answer among the choices, the one with the index 0; None where there is none.
-
-    Azure's first chunk and the one with the usage have no choices; some servers write null.
-    """
-    found = choices if isinstance(choices, list) else []
-    return next((each for each in found if not tokens(field(each, "index"))), None)
 
 
 def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -237,14 +240,11 @@ def _refusal(exc: APIError) -> Refusal:
     response = getattr(exc, "response", None)
     status: int | None = getattr(exc, "status_code", None)
     codes = {str(code) for code in (exc.code, exc.type) if code}
-    text = ""
+    text = words_of(body)
     if isinstance(body, Mapping):
         inner = body.get("innererror")
         if isinstance(inner, Mapping) and inner.get("code"):
             codes.add(str(inner["code"]))
-        text = str(body.get("message") or body.get("detail") or "")
-    elif isinstance(body, str):
-        text = body
     if not text and status is None:
         text = exc.message
     # vLLM and others write the HTTP status as the code of an error inside a stream.
