@@ -1,16 +1,20 @@
-"""Reads a provider's stream in a thread of its own, so that every deadline and Ctrl-C holds.
+"""Reads a provider's stream beside whoever waits for it, so that every deadline and Ctrl-C holds.
 
-An SDK can sit in a read that no signal ends; the caller waits on an inbox instead, which signals,
-deadlines and a `Cancellation` do end. A stream given up is closed by the thread that reads it as
-soon as it moves again (the SDKs' read timeouts see to that); the thread is a daemon, so it never
-holds the program's exit up.
+Where the SDK has an asynchronous client it is read on the event loop of all calls, and what is given up
+is closed at once. Otherwise in a thread of its own: such an SDK can sit in a read that no signal ends.
+The caller waits on an inbox instead, which signals, deadlines and a `Cancellation` do end. A stream
+given up is closed by the thread that reads it as soon as it moves again (the SDKs' read timeouts see to
+that); the thread is a daemon, so it never holds the program's exit up.
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import AsyncGenerator, Generator
+from concurrent.futures import Future
+from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
@@ -28,7 +32,8 @@ from llmflowlab.providers.base import (
     TextDelta,
     UsageReport,
 )
-from llmflowlab.providers.receiving import events_of
+from llmflowlab.providers.event_loop import OnLoop, started
+from llmflowlab.providers.receiving import events_of, events_on_loop
 
 __all__ = ["Arrival", "Event", "Pump", "Sent", "Texts"]
 
@@ -71,13 +76,17 @@ class Pump:
     def __init__(self, provider: Provider, what: Sent, waits: Waits = THREADS) -> None:
         self._provider = provider
         self._inbox = waits.inbox()
+        self._what = what
         self._given_up = threading.Event()
-        self._thread = threading.Thread(
-            target=self._read, args=(what,), name=f"stream-{provider.name}", daemon=True
-        )
+        self._finished = False
+        self._task: Future[None] | None = None
 
     def __enter__(self) -> Pump:
-        self._thread.start()
+        if isinstance(self._provider, OnLoop) and isinstance(self._what, Request):
+            self._task = started(self._read_on_loop(self._provider, self._what))
+        else:
+            name = f"stream-{self._provider.name}"
+            threading.Thread(target=self._read, args=(self._what,), name=name, daemon=True).start()
         return self
 
     def __exit__(
@@ -87,6 +96,9 @@ class Pump:
         traceback: TracebackType | None,
     ) -> None:
         self._given_up.set()
+        # After `Finished` the stream is let run out, so that its connection can be reused.
+        if self._task is not None and not self._finished:
+            self._task.cancel()
 
     async def arrivals(
         self,
@@ -207,6 +219,21 @@ class Pump:
                         return
             finally:
                 stream.close()
+        except BaseException as exc:  # noqa: BLE001
+            # Not handled here: carried over to the caller that waits, and raised there.
+            end = exc
+        self._inbox.put((time.monotonic(), end))
+
+    async def _read_on_loop(self, provider: OnLoop, request: Request) -> None:
+        end: _Item = _Signal.ENDED
+        try:
+            async with aclosing(events_on_loop(provider, request)) as stream:
+                async for event in stream:
+                    self._finished = self._finished or isinstance(event, Finished)
+                    self._inbox.put((time.monotonic(), event))
+        except asyncio.CancelledError:
+            # Given up: nobody waits any more.
+            raise
         except BaseException as exc:  # noqa: BLE001
             # Not handled here: carried over to the caller that waits, and raised there.
             end = exc

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -114,8 +114,8 @@ class Memory:
 _MEMORY = Memory()
 
 
-def adapted(
-    send: Callable[[Body], T],
+async def adapted(
+    send: Callable[[Body], Awaitable[T]],
     body: Body,
     *,
     provider: Provider,
@@ -142,7 +142,7 @@ def adapted(
         done.append(change.said)
     while True:
         try:
-            return send(body)
+            return await send(body)
         except refused as exc:
             found = _change(refusal(exc), body)
             # What was changed already and is refused all the same is refused for good.

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from llmflowlab.errors import BadAnswer, NotConfigured
 from llmflowlab.machine import certificate_variables, on_this_machine
 from llmflowlab.providers.base import Provider
+from llmflowlab.providers.bodies import filtered
 from llmflowlab.providers.transport import READ_SLACK, is_http_error, read_timeout, vendor_text
 from llmflowlab.settings import Settings
 
@@ -68,7 +69,7 @@ def _trusting(paths: tuple[str, ...]) -> ssl.SSLContext:
 
 
 def client_arguments(
-    http: Any, settings: Settings, address: str, *, provider: str
+    http: Any, settings: Settings, address: str, *, provider: str, on_loop: bool = False
 ) -> dict[str, Any]:
     """Return what an HTTP client is made with, beside its `guards`.
 
@@ -77,6 +78,7 @@ def client_arguments(
         settings: The configuration.
         address: Where it will send to.
         provider: Whose it is.
+        on_loop: Whether it is an asynchronous one.
 
     Raises:
         NotConfigured: The person's own certificates cannot be used.
@@ -97,7 +99,8 @@ def client_arguments(
     }
     if on_this_machine(parts.hostname or ""):
         # With a transport of its own a client looks for no proxies; some SDKs' look whatever they are told.
-        transport = http.HTTPTransport(verify=found["verify"], limits=found["limits"])
+        kind = http.AsyncHTTPTransport if on_loop else http.HTTPTransport
+        transport = kind(verify=found["verify"], limits=found["limits"])
         return {**found, "transport": transport}
     return found
 
@@ -147,29 +150,40 @@ def guards(
         most = _MOST_STREAMED if streamed else _MOST_WHOLE
         unbroken = _MOST_UNBROKEN if streamed else most
         until = time.monotonic() + settings.answer_timeout + READ_SLACK
-        inner = response.iter_bytes
 
-        def parts(chunk_size: int | None = None) -> Iterator[bytes]:
-            total = line = 0
-            for part in inner(chunk_size):
-                total += len(part)
-                end = part.rfind(b"\n")
-                line = line + len(part) if end < 0 else len(part) - end - 1
-                if total > most or line > unbroken:
-                    size = (unbroken if total <= most else most) // _MEGABYTE
-                    raise failed(
-                        f"{name} sent more than {size} MB in one piece; no answer is that long."
-                    )
-                if bounded and time.monotonic() > until:
-                    raise failed(
-                        f"{name}'s answer did not end within {settings.answer_timeout:g} s "
-                        "(LLMFLOWLAB_ANSWER_TIMEOUT sets this limit)."
-                    )
-                yield part
+        def check(total: int, line: int) -> None:
+            if total > most or line > unbroken:
+                size = (unbroken if total <= most else most) // _MEGABYTE
+                raise failed(
+                    f"{name} sent more than {size} MB in one piece; no answer is that long."
+                )
+            if bounded and time.monotonic() > until:
+                raise failed(
+                    f"{name}'s answer did not end within {settings.answer_timeout:g} s "
+                    "(LLMFLOWLAB_ANSWER_TIMEOUT sets this limit)."
+                )
 
-        response.iter_bytes = parts
+        filtered(response, lambda: _Measured(check))
 
     return {"request": [ask], "response": [stay, bound, *read]}
+
+
+class _Measured:
+    """Passes everything on, after it has told how much came in all and since the last line's end."""
+
+    def __init__(self, check: Callable[[int, int], None]) -> None:
+        self._check = check
+        self._total = self._line = 0
+
+    def take(self, part: bytes) -> bytes:
+        self._total += len(part)
+        end = part.rfind(b"\n")
+        self._line = self._line + len(part) if end < 0 else len(part) - end - 1
+        self._check(self._total, self._line)
+        return part
+
+    def end(self) -> bytes:
+        return b""
 
 
 @contextmanager

@@ -6,7 +6,7 @@ and every failure is one of the lab's errors, whatever a family or its SDK let t
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from dataclasses import replace
 
 from llmflowlab.errors import LabError, StreamInterrupted
@@ -22,10 +22,11 @@ from llmflowlab.providers.base import (
     Usage,
     UsageReport,
 )
+from llmflowlab.providers.event_loop import OnLoop
 from llmflowlab.providers.thinking import ThinkingFilter
 from llmflowlab.providers.transport import unreadable
 
-__all__ = ["events_of"]
+__all__ = ["events_of", "events_on_loop"]
 
 _LONGEST = 8_000_000
 """Characters of an answer with its thinking; no model writes as many."""
@@ -44,13 +45,7 @@ def events_of(provider: Provider, request: Request) -> Generator[StreamEvent, No
         stream = provider.stream(request)
         for event in stream:
             yield from answer.take(event)
-            if answer.length > _LONGEST:
-                raise StreamInterrupted(
-                    f"{provider.display_name} wrote more than {_LONGEST:,} characters without an end; "
-                    "set a limit (max_tokens).",
-                    provider=provider.name,
-                    model=provider.model,
-                )
+            answer.bound(provider)
         yield from answer.rest()
     except LabError:
         # What was held back had arrived.
@@ -63,6 +58,29 @@ def events_of(provider: Provider, request: Request) -> Generator[StreamEvent, No
         close = getattr(stream, "close", None)
         if close is not None:
             close()
+
+
+async def events_on_loop(provider: OnLoop, request: Request) -> AsyncGenerator[StreamEvent, None]:
+    """Do what `events_of` does, on the event loop."""
+    answer = _Answer()
+    stream = provider.astream(request)
+    try:
+        async for event in stream:
+            for seen in answer.take(event):
+                yield seen
+            answer.bound(provider)
+        for seen in answer.rest():
+            yield seen
+    except LabError:
+        for seen in answer.rest():
+            yield seen
+        raise
+    except Exception as exc:
+        for seen in answer.rest():
+            yield seen
+        raise unreadable(exc, provider=provider, begun=answer.begun) from exc
+    finally:
+        await stream.aclose()
 
 
 class _Answer:
@@ -93,6 +111,20 @@ class _Answer:
                 yield replace(event, model_version=name(event.model_version))
             case Rethought():
                 yield event
+
+    def bound(self, provider: Provider) -> None:
+        """See that it is no longer than any model writes.
+
+        Raises:
+            StreamInterrupted: It is.
+        """
+        if self.length > _LONGEST:
+            raise StreamInterrupted(
+                f"{provider.display_name} wrote more than {_LONGEST:,} characters without an end; "
+                "set a limit (max_tokens).",
+                provider=provider.name,
+                model=provider.model,
+            )
 
     def rest(self) -> Iterator[StreamEvent]:
         """Yield what was held back for what might have followed."""

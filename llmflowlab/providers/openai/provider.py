@@ -11,13 +11,14 @@ from llmflowlab.program import program_name
 from llmflowlab.providers.arrival import field, name, tokens, whole
 from llmflowlab.providers.base import ModelInfo, Readiness, require_requests_allowed
 from llmflowlab.providers.embedding_names import named_for_embedding
+from llmflowlab.providers.event_loop import blocking
 from llmflowlab.providers.openai.shared import ChatCompletions
 from llmflowlab.providers.refused_requests import Advice
 from llmflowlab.providers.vendor_sdk import known_window, read_address, read_key, shown
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
-    from openai import OpenAI
+    from openai import AsyncOpenAI
 
 __all__ = ["OpenAIProvider"]
 
@@ -78,7 +79,8 @@ class OpenAIProvider(ChatCompletions):
         require_requests_allowed(self.display_name)
         client = self._client()
         with self._mapped():
-            cards = list(client.models.list(timeout=self.settings.connect_timeout))
+            listed = client.models.list(timeout=self.settings.connect_timeout)
+            cards = list(blocking(listed).data)
             # A stable sort: the default first, then the newest.
             cards.sort(
                 key=lambda card: (card.id != self.default_model, -(whole(card.created) or 0))
@@ -134,10 +136,10 @@ class OpenAIProvider(ChatCompletions):
         # OpenAI's newer models refuse the old name, many other servers do not know the new one.
         return "max_completion_tokens" if self._official or self._azure else "max_tokens"
 
-    def _build(self, http: Any) -> OpenAI:
-        from openai import OpenAI
+    def _build(self, http: Any) -> AsyncOpenAI:
+        from openai import AsyncOpenAI
 
-        return OpenAI(
+        return AsyncOpenAI(
             api_key=self._key or _PLACEHOLDER,
             base_url=self._address,
             organization=self.settings.get("OPENAI_ORG_ID"),

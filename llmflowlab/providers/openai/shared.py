@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import threading
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import NotConfigured
@@ -17,11 +17,11 @@ from llmflowlab.providers.arrival import field, name, the_answer, usage, vectors
 from llmflowlab.providers.base import (
     Embeddings,
     FinishReason,
-    Provider,
     StreamEvent,
     require_requests_allowed,
 )
 from llmflowlab.providers.connections import unbuildable
+from llmflowlab.providers.event_loop import OnLoop, blocking
 from llmflowlab.providers.limits import limits_of
 from llmflowlab.providers.reading import Reading
 from llmflowlab.providers.refused_requests import Advice, Refusal, words_of
@@ -31,7 +31,7 @@ from llmflowlab.providers.wire import reduced_lines
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
-    from openai import APIError, OpenAI
+    from openai import APIError, AsyncOpenAI
     from openai.types.chat import ChatCompletionChunk
 
 __all__ = ["FINISH_REASONS", "ChatCompletions"]
@@ -72,7 +72,7 @@ def _counts_as_sent(chunk: dict[str, Any]) -> dict[str, Any]:
 _COUNTS_AS_SENT = reduced_lines("/chat/completions", _counts_as_sent, mark=b'"usage"')
 
 
-class ChatCompletions(Provider):
+class ChatCompletions(OnLoop):
     """A model behind `chat/completions`; a subclass knows the address, the key and their names."""
 
     can_embed = True
@@ -81,7 +81,7 @@ class ChatCompletions(Provider):
     def __init__(self, model: str, settings: Settings, *, address: str) -> None:
         super().__init__(model.strip(), settings)
         self._address = address
-        self._client_made: OpenAI | None = None
+        self._client_made: AsyncOpenAI | None = None
         self._client_lock = threading.Lock()
 
     @property
@@ -95,21 +95,21 @@ class ChatCompletions(Provider):
         """Name of the parameter that limits the answer's tokens."""
 
     @abstractmethod
-    def _build(self, http: Any) -> OpenAI:
+    def _build(self, http: Any) -> AsyncOpenAI:
         """Return the SDK's client, without retries: those are the caller's."""
 
     def prepare(self) -> None:
         # Looked at too: the client makes its resources only when they are first used.
         _ = self._client().chat.completions
 
-    def stream(self, request: Request) -> Iterator[StreamEvent]:
+    async def astream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         require_requests_allowed(self.display_name)
         client = self._client()
         arguments = self._arguments(request)
         reading = Reading(self, FINISH_REASONS)
         finished = False
         with self._mapped(reading):
-            chunks: Any = adapted(
+            chunks: Any = await adapted(
                 lambda body: client.chat.completions.create(model=self.model, **body),
                 arguments,
                 provider=self,
@@ -119,24 +119,29 @@ class ChatCompletions(Provider):
             )
             self.limits = limits_of(chunks)
             # An answer that could not be streamed is one chunk.
-            with chunks if hasattr(chunks, "__enter__") else nullcontext([chunks]) as found:
-                for chunk in found:
+            async with chunks if hasattr(chunks, "__aenter__") else _Whole(chunks) as found:
+                async for chunk in found:
                     if finished:
                         continue
-                    yield from _events(chunk, reading)
+                    for event in _events(chunk, reading):
+                        yield event
                     # Nothing is to come after these two; the caller need not wait for the line's end.
                     if reading.reason is not None and field(chunk, "usage") is not None:
                         finished = True
-                        yield from reading.end(self._advice.address)
+                        for event in reading.end(self._advice.address):
+                            yield event
         if not finished:
-            yield from reading.end(self._advice.address)
+            for event in reading.end(self._advice.address):
+                yield event
 
     def embed(self, texts: Sequence[str]) -> Embeddings:
         require_requests_allowed(self.display_name)
         client = self._client()
         with self._mapped():
-            found = client.embeddings.create(
-                model=self.model, input=list(texts), encoding_format="float"
+            found = blocking(
+                client.embeddings.create(
+                    model=self.model, input=list(texts), encoding_format="float"
+                )
             )
             items = list(found.data)
             places = [field(item, "index") for item in items]
@@ -152,7 +157,7 @@ class ChatCompletions(Provider):
     def close(self) -> None:
         with self._client_lock:
             if self._client_made is not None:
-                self._client_made.close()
+                blocking(self._client_made.close())
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         parameters = request.parameters
@@ -173,13 +178,13 @@ class ChatCompletions(Provider):
             **chosen,
         }
 
-    def _client(self) -> OpenAI:
+    def _client(self) -> AsyncOpenAI:
         with self._client_lock:
             if self._client_made is None:
                 self._client_made = self._make_client()
             return self._client_made
 
-    def _make_client(self) -> OpenAI:
+    def _make_client(self) -> AsyncOpenAI:
         try:
             openai = load("openai", *_RESOURCES)
         except ImportError as exc:
@@ -207,6 +212,22 @@ class ChatCompletions(Provider):
             refusal=_refusal,
             reading=reading,
         )
+
+
+class _Whole:
+    """An answer that came whole, in the form of a stream of one chunk."""
+
+    def __init__(self, chunk: Any) -> None:
+        self._chunk = chunk
+
+    async def __aenter__(self) -> _Whole:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        yield self._chunk
 
 
 def _events(chunk: ChatCompletionChunk, reading: Reading) -> Iterator[StreamEvent]:
