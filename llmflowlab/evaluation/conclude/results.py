@@ -152,7 +152,6 @@ class CandidateResult:
             "rows": self.rows,
             "answered": self.answered,
             "failed": dict(self.failed),
-            "why_failed": self.why_failed,
             "scores": {name: score.to_json() for name, score in self.scores.items()},
             "latency": {
                 "mean": self.latency.mean,
@@ -167,6 +166,7 @@ class CandidateResult:
             "cost_usd": None if self.cost_usd is None else float(self.cost_usd),
             "calls": {"sent": self.sent, "reused": self.reused},
             "given": self.spec.column,
+            "why_failed": self.why_failed,
         }
 
 
