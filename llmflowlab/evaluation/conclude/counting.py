@@ -153,6 +153,7 @@ def build_result(
         sequential=sequential,
         unfinished=unfinished,
     )
+    boards = leaderboards(candidates, comparisons, table, whole=not early and unfinished is None)
     measures = compare_measures(plan, answers, unfinished=unfinished)
     return EvaluationResult(
         plan=plan,
@@ -165,9 +166,7 @@ def build_result(
         scores=scores,
         interrupted=interrupted,
         judging=_judging(table, scores, exams),
-        leaderboard=leaderboards(
-            candidates, comparisons, table, whole=not early and unfinished is None
-        ),
+        leaderboard=boards,
         measures=measures,
         groups=groups_of(plan, table),
         recommendation=None
@@ -177,6 +176,7 @@ def build_result(
             table,
             main,
             margin=plan.margin,
+            order=[entry.candidate for entry in boards[main]],
             answers=answers,
             comparisons=[*comparisons, *measures],
             sequential=sequential,

@@ -10,7 +10,7 @@ from typing import Any
 from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
 from llmflowlab.evaluation.judging.exam import exam_tag
 
-__all__ = ["BEST", "NOT_SCORED", "RunSummary", "closing_of"]
+__all__ = ["BEST", "NOT_SCORED", "PER_ANSWER", "RunSummary", "closing_of"]
 
 NOT_SCORED = "/not_scored/"
 """Stands between a scorer and a reason in the metric that counts the answers that are not whole for it."""
@@ -18,6 +18,9 @@ NOT_SCORED = "/not_scored/"
 
 BEST = "/probability_best"
 """Ends the metric of a figure that only all candidates together give."""
+
+PER_ANSWER = "cost_per_answer"
+"""USD of a whole answer; runs of earlier versions lack it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +110,7 @@ def _metrics(candidate: CandidateResult) -> dict[str, float]:
         "prompt_tokens": candidate.prompt_tokens,
         "completion_tokens": candidate.completion_tokens,
         "total_cost_estimate": None if candidate.cost_usd is None else float(candidate.cost_usd),
+        PER_ANSWER: None if candidate.cost_per_answer is None else float(candidate.cost_per_answer),
     }
     if candidate.prompt_tokens is not None and candidate.completion_tokens is not None:
         metrics["total_tokens"] = candidate.prompt_tokens + candidate.completion_tokens
