@@ -10,11 +10,13 @@ import asyncio
 import os
 import queue
 import threading
+import weakref
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
 
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import Provider, StreamEvent
@@ -22,6 +24,7 @@ from llmflowlab.providers.base import Provider, StreamEvent
 __all__ = ["OnLoop", "awaited", "blocking", "started"]
 
 T = TypeVar("T")
+C = TypeVar("C", bound="_Closable")
 
 _SLICE = 0.1
 """Seconds between two chances for Ctrl-C, which ends no wait for a lock on Windows."""
@@ -89,8 +92,22 @@ def awaited(hook: Callable[[Any], None]) -> Callable[[Any], Awaitable[None]]:
     return called
 
 
+class _Closable(Protocol):
+    def close(self) -> Coroutine[Any, Any, None]: ...
+
+
 class OnLoop(Provider):
     """A provider whose SDK is used on the loop; it has `astream` where others have `stream`."""
+
+    def _closed_with_me(self, client: C) -> C:
+        """Return a client whose connections are closed when nobody has this provider any more."""
+
+        def let_go() -> None:
+            with suppress(RuntimeError):
+                started(client.close())
+
+        weakref.finalize(self, let_go).atexit = False
+        return client
 
     @abstractmethod
     def astream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:

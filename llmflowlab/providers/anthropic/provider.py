@@ -212,7 +212,7 @@ class AnthropicProvider(OnLoop):
             ) from exc
         quieten("anthropic")
         with unbuildable(anthropic.AnthropicError, provider=self):
-            return anthropic.AsyncAnthropic(
+            client = anthropic.AsyncAnthropic(
                 api_key=self._key,
                 base_url=self._address,
                 max_retries=0,
@@ -223,6 +223,7 @@ class AnthropicProvider(OnLoop):
                     reduced_lines("/messages", counts_as_sent, mark=b'"usage"'),
                 ),
             )
+        return self._closed_with_me(client)
 
     @staticmethod
     def _sdk() -> Any:

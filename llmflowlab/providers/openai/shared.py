@@ -194,7 +194,8 @@ class ChatCompletions(OnLoop):
             ) from exc
         quieten("openai")
         with unbuildable(openai.OpenAIError, provider=self):
-            return self._build(http_client(openai, self, self._address, _COUNTS_AS_SENT))
+            client = self._build(http_client(openai, self, self._address, _COUNTS_AS_SENT))
+        return self._closed_with_me(client)
 
     @staticmethod
     def _sdk() -> Any:
