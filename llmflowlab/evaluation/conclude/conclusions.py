@@ -167,6 +167,7 @@ def _coverage_warnings(result: EvaluationResult) -> list[str]:
             warnings.append(
                 f"Careful: not every answer of {candidate.spec.label} was scored "
                 f"(coverage: {', '.join(low)}); its means speak only of the rest."
+                + (f" Most often: {candidate.why_failed}" if candidate.why_failed else "")
             )
     return warnings
 

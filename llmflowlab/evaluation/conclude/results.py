@@ -114,6 +114,8 @@ class CandidateResult:
     as a part of it is unknown."""
     sent: int
     reused: int
+    why_failed: str | None = None
+    """What most of its answers failed with, as a sentence; None where none failed with one."""
 
     @property
     def cost_per_answer(self) -> Decimal | None:
@@ -166,6 +168,7 @@ class CandidateResult:
             "cost_usd": None if self.cost_usd is None else float(self.cost_usd),
             "calls": {"sent": self.sent, "reused": self.reused},
             "given": self.spec.column,
+            "why_failed": self.why_failed,
             "label": self.spec.label,
         }
 
