@@ -79,11 +79,12 @@ def info_screen(app: App) -> None:
     """Show the comparison, then what the person wants to see closer."""
     past, comparison = _read(app, None)
     _show(app, past, comparison)
-    if not comparison.models:
+    # Of evaluations all is said above; parameters and history are those of chats.
+    providers = list(dict.fromkeys(session.provider for session in past.sessions))
+    if not providers:
         return
     from llmflowlab.cli.history_browser import browse_history
 
-    providers = list(dict.fromkeys(m.reference.partition(":")[0] for m in comparison.models))
     choices: list[Choice[tuple[str, str] | None]] = []
     for name in providers:
         label = LABELS.get(name, name)
