@@ -29,6 +29,7 @@ from llmflowlab.tracking.store_errors import (
     unreachable,
 )
 from llmflowlab.tracking.store_file import make_file, set_aside_if_empty
+from llmflowlab.tracking.store_line import bound_answers, goes_by_proxy, line_environment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -300,6 +301,7 @@ def child_environment(settings: Settings) -> dict[str, str]:
         **_DEFAULTS,
         **os.environ,
         **settings.environment,
+        **line_environment(settings),
         **_FIXED,
         "LLMFLOWLAB_HOME": str(settings.home),
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
@@ -311,9 +313,10 @@ def _import(settings: Settings, modules: Sequence[str]) -> None:
     own = {
         name: value for name, value in settings.environment.items() if name.startswith("MLFLOW_")
     }
-    os.environ.update({**_DEFAULTS, **own, **_FIXED})
+    os.environ.update({**_DEFAULTS, **own, **line_environment(settings), **_FIXED})
     # Imported after that, because it looks at some of them while it is imported.
     load("mlflow", *modules)
+    bound_answers()
     # Its remarks would stand in the middle of a chat; what matters is raised.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -327,7 +330,7 @@ def _require_listener(uri: str) -> None:
         TrackingError: The address is malformed.
     """
     parts = urlsplit(uri)
-    if parts.scheme not in {"http", "https"}:
+    if parts.scheme not in {"http", "https"} or goes_by_proxy(uri):
         return
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)

@@ -36,10 +36,20 @@ def unreachable(uri: str) -> StoreUnreachable:
 def translate(exc: BaseException, uri: str) -> TrackingError:
     """Return our error for one of MLflow's, its database's or its HTTP client's."""
     from requests.exceptions import ConnectionError as RequestsConnectionError
-    from requests.exceptions import Timeout
+    from requests.exceptions import ProxyError, SSLError, Timeout
 
     chain = list(_chain(exc))
     text = " ".join(str(link) for link in chain)
+    if any(isinstance(link, SSLError) for link in chain):
+        return StoreUnreachable(
+            f"No trusted connection to MLflow at {safe_uri(uri)} could be made; name its certificate "
+            "in SSL_CERT_FILE, or correct MLFLOW_TRACKING_URI."
+        )
+    if any(isinstance(link, ProxyError) for link in chain):
+        return StoreUnreachable(
+            f"The proxy on the way to MLflow at {safe_uri(uri)} does not let it through; check "
+            "HTTPS_PROXY and HTTP_PROXY, or name the host in NO_PROXY."
+        )
     if any(isinstance(link, RequestsConnectionError | Timeout) for link in chain):
         return unreachable(uri)
     if "database is locked" in text:

@@ -71,6 +71,7 @@ def assert_promised_keys(document: dict[str, Any]) -> None:
                 "cost_usd",
                 "calls",
                 "given",
+                "why_failed",
             ]
         )
         assert _keys(candidate["latency"]) == ["mean", "p50", "p95"]

@@ -6,7 +6,7 @@ import pytest
 
 from llmflowlab.data.dataset import load_dataset
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.conclude.conclusions import conclude
+from llmflowlab.evaluation.conclude.conclusions import conclude, headline
 from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scores import Score
@@ -123,6 +123,22 @@ def test_a_comparison_that_was_looked_at_all_the_time_promises_no_more_than_its_
     assert chosen(make(candidates, until_decided=0.05, margin=0.1)) == "t:b"
 
 
+def test_who_leads_without_enough_answers_is_not_passed_over_in_silence(make):
+    # It once said of the second that it had the best mean, beside a table that said otherwise.
+    whole = make(
+        [(100, Decimal("0.01"), 1.0), (90, Decimal("0.01"), 1.0), (80, Decimal("0.01"), 1.0)]
+    )
+    scores = dict(whole.scores)
+    for row in range(150, 200):
+        scores[Cell(0, row)] = {"contains": Score(scorer="contains", not_scored="answer_cut")}
+    found = build_result(whole.plan, whole.answers, scores, reused=[0] * 3)
+    assert chosen(found) == "t:b"
+    assert (
+        "it has the best contains of those with 95% of their answers scored," in headline(found)[0]
+    )
+    assert "it has the best contains, and" in headline(whole)[0]
+
+
 def test_a_wider_margin_accepts_more(make):
     candidates = [(180, Decimal("0.01"), 1.0), (175, Decimal("0.001"), 1.0)]
     assert chosen(make(candidates, margin=0.02)) == "t:a"
@@ -138,7 +154,7 @@ def test_the_front_leaves_out_who_is_beaten_in_everything(make):
         ]
     )
     assert [entry.candidate for entry in result.recommendation.front] == [0, 1]
-    assert "t:a 90% [85% to 93%], $0.01, 1.00 s; t:b 85%" in conclude(result)[-1]
+    assert "t:a 90% [85% to 93%], $0.01, 1.0 s; t:b 85%" in conclude(result)[-1]
 
 
 def test_the_front_has_intervals_and_null_for_what_is_unknown(make):

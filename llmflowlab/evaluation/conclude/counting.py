@@ -69,6 +69,7 @@ def summarise(
     failed = Counter(record.reason or record.state for record in records if not record.answered)
     if missing := len(cells) - len(records):
         failed["not_reached"] = missing
+    words = Counter(record.error for record in records if record.error and not record.answered)
     seconds = [record.took for record in records if record.took is not None]
     prompts = [r.prompt_tokens for r in complete if r.prompt_tokens is not None]
     completions = [r.completion_tokens for r in complete if r.completion_tokens is not None]
@@ -95,6 +96,7 @@ def summarise(
         cost_usd=spent_in_all(records),
         sent=sum(1 for record in records if record.tries) - reused,
         reused=reused,
+        why_failed=words.most_common(1)[0][0] if words else None,
     )
 
 
@@ -151,6 +153,7 @@ def build_result(
         sequential=sequential,
         unfinished=unfinished,
     )
+    boards = leaderboards(candidates, comparisons, table, whole=not early and unfinished is None)
     measures = compare_measures(plan, answers, unfinished=unfinished)
     return EvaluationResult(
         plan=plan,
@@ -163,9 +166,7 @@ def build_result(
         scores=scores,
         interrupted=interrupted,
         judging=_judging(table, scores, exams),
-        leaderboard=leaderboards(
-            candidates, comparisons, table, whole=not early and unfinished is None
-        ),
+        leaderboard=boards,
         measures=measures,
         groups=groups_of(plan, table),
         recommendation=None
@@ -175,6 +176,7 @@ def build_result(
             table,
             main,
             margin=plan.margin,
+            order=[entry.candidate for entry in boards[main]],
             answers=answers,
             comparisons=[*comparisons, *measures],
             sequential=sequential,

@@ -34,6 +34,7 @@ def recommend(
     scorer: str,
     *,
     margin: float,
+    order: Sequence[int],
     answers: Mapping[Cell, AnswerRecord],
     comparisons: Sequence[Comparison],
     sequential: Sequential | None = None,
@@ -53,6 +54,7 @@ def recommend(
         table: Of the scores.
         scorer: Quality is measured by it.
         margin: How much worse is still accepted, in points of 1.
+        order: Of the candidates, best first.
         answers: Of every cell.
         comparisons: What is shown of quality, cost and latency.
         sequential: Of a comparison that may end early, whose interval takes the place of ordinary ones.
@@ -93,6 +95,7 @@ def recommend(
             better.add((comparison.scorer, a, b))
         elif comparison.verdict == "b_better":
             better.add((comparison.scorer, b, a))
+    units = table.units.tolist()
     chosen, advantage = _least(candidates, best, shown, better)
     return Recommendation(
         scorer=scorer,
@@ -107,6 +110,7 @@ def recommend(
             shown,
             margin,
             advantage,
+            f"best {scorer}{_of_the_rest(candidates, means, best, scorer, higher=higher)}",
             scorer,
             same=any(
                 {*comparison.pair} == {chosen, best} and comparison.scorer == scorer
@@ -115,9 +119,10 @@ def recommend(
             ),
         ),
         front=[
-            _entry(candidates[index], index, means[index], scorer, answers)
-            for index in sorted(means, key=lambda index: -means[index] if higher else means[index])
-            if not _beaten(candidates, means, index, scorer, better, higher=higher)
+            _entry(candidates[index], index, means[index], scorer, answers, units)
+            for index in order
+            if index in means
+            and not _beaten(candidates, means, index, scorer, better, higher=higher)
         ],
     )
 
@@ -224,6 +229,7 @@ def _entry(
     mean: float,
     scorer: str,
     answers: Mapping[Cell, AnswerRecord],
+    units: Sequence[int],
 ) -> FrontEntry:
     own = {cell: answer for cell, answer in answers.items() if cell.candidate == index}
     return FrontEntry(
@@ -231,10 +237,24 @@ def _entry(
         mean=mean,
         interval=candidate.scores[scorer].interval,
         cost_usd=candidate.cost_per_answer,
-        cost_interval=cost_interval(own),
+        cost_interval=cost_interval(own, units),
         latency=candidate.latency.mean,
-        latency_interval=latency_interval(own),
+        latency_interval=latency_interval(own, units),
     )
+
+
+def _of_the_rest(
+    candidates: Sequence[CandidateResult],
+    means: Mapping[int, float],
+    best: int,
+    scorer: str,
+    *,
+    higher: bool,
+) -> str:
+    """Say among whom the best was looked for, where somebody else has a better mean."""
+    others = (c.scores[scorer].mean for n, c in enumerate(candidates) if n not in means)
+    beaten = any(o is not None and (o > means[best]) == higher and o != means[best] for o in others)
+    return f" of those with {COVERAGE_FLOOR:.0%} of their answers scored" if beaten else ""
 
 
 def _reason(
@@ -244,6 +264,7 @@ def _reason(
     shown: Mapping[int, NonInferiority],
     margin: float,
     advantage: str | None,
+    lead: str,
     scorer: str,
     *,
     same: bool,
@@ -259,7 +280,7 @@ def _reason(
             if shown
             else f"no other was shown to be within {points} of it"
         )
-        return f"{name} is recommended: it has the best {scorer}, and {why}{unknown}."
+        return f"{name} is recommended: it has the {lead}, and {why}{unknown}."
     bound = shown[chosen].lower_bound
     better = _advantage(candidates[chosen], candidates[best], advantage)
     if same:

@@ -13,7 +13,7 @@ from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationRe
 from llmflowlab.evaluation.judging.exam import exam_tag
 from llmflowlab.evaluation.reports.markdown import markdown_summary
 
-__all__ = ["BEST", "NOT_SCORED", "RunSummary", "closing_of"]
+__all__ = ["BEST", "NOT_SCORED", "PER_ANSWER", "RunSummary", "closing_of"]
 
 NOT_SCORED = "/not_scored/"
 """Stands between a scorer and a reason in the metric that counts the answers that are not whole for it."""
@@ -23,6 +23,9 @@ _LABEL = 100
 """Characters of a candidate's label in a metric's name."""
 BEST = "/probability_best"
 """Ends the metric of a figure that only all candidates together give."""
+
+PER_ANSWER = "cost_per_answer"
+"""USD of a whole answer; runs of earlier versions lack it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +155,7 @@ def _metrics(candidate: CandidateResult) -> dict[str, float]:
         "prompt_tokens": candidate.prompt_tokens,
         "completion_tokens": candidate.completion_tokens,
         "total_cost_estimate": None if candidate.cost_usd is None else float(candidate.cost_usd),
+        PER_ANSWER: None if candidate.cost_per_answer is None else float(candidate.cost_per_answer),
     }
     if candidate.prompt_tokens is not None and candidate.completion_tokens is not None:
         metrics["total_tokens"] = candidate.prompt_tokens + candidate.completion_tokens

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmflowlab.asking.interruption import interruptible, raising
 from llmflowlab.asking.pacing import Limiter, limiter_for
-from llmflowlab.errors import TrackingError
+from llmflowlab.errors import LabError, TrackingError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.conclude.deciding import Decider
@@ -183,7 +183,9 @@ class _Run:
         for provider in self.bench.providers:
             # Importing an SDK takes up to a second, which must not count as a model's first answer.
             if provider is not None:
-                provider.prepare()
+                # One that cannot be used fails its own rows, each with the reason.
+                with suppress(LabError):
+                    provider.prepare()
         for cell, record in self.reused.items():
             self.score(cell, record)
         self.answering.start()
