@@ -148,7 +148,7 @@ def _score_table(result: EvaluationResult) -> Table:
                     f"{score.scored}/{candidate.rows}",
                 )
             )
-    notes = [f"{scorer}: {doubt}." for scorer, doubt in result.table.doubts.items()]
+    notes = list(result.in_doubt.values())
     over = clusters_in_words(result.plan)
     if over is not None and len(result.candidates) == 1:
         notes.append(over)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from llmflowlab.evaluation.conclude.comparison_words import describe_comparison, in_points
+from llmflowlab.evaluation.conclude.recommendation import why_nobody
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.verdicts import Recommendation, Sequential
 from llmflowlab.evaluation.scorers.ranking import main_scorer
@@ -74,15 +75,11 @@ def _judges(result: EvaluationResult) -> list[str]:
 
 
 def _why_nobody(result: EvaluationResult, scorer: str) -> str:
-    return (
-        result.unfinished
-        or result.table.doubts.get(scorer)
-        or (
-            f"{scorer} is one figure of all answers together"
-            if result.table.traits[scorer].figure is not None
-            else f"fewer than two candidates have a score by {scorer} for {COVERAGE_FLOOR:.0%} of their answers"
-        )
-    )
+    if result.unfinished is not None:
+        return result.unfinished
+    if result.table.traits[scorer].figure is not None:
+        return f"{scorer} is one figure of all answers together"
+    return why_nobody(result.candidates, result.table, scorer)
 
 
 def _front(result: EvaluationResult, recommendation: Recommendation) -> str:

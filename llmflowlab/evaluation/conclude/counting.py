@@ -29,7 +29,7 @@ from llmflowlab.evaluation.conclude.results import (
 )
 from llmflowlab.evaluation.conclude.sameness import Margin
 from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
-from llmflowlab.evaluation.judging.exam import Exam, doubts_of
+from llmflowlab.evaluation.judging.exam import Exam, caveat_of, doubts_of
 from llmflowlab.evaluation.run.outcomes import Scores
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.ranking import main_scorer
@@ -205,9 +205,10 @@ def _judging(table: ScoreTable, scores: Scores, exams: Sequence[Exam]) -> dict[s
         own = [exam for exam in exams if exam.scorer == scorer]
         quality = judging_quality(scorer, given, comparing=traits.comparing)
         contradicts = _contradicts(table, scorer)
-        if quality is not None or own or contradicts is not None:
+        caveat = caveat_of(scorer, exams) if traits.judged else None
+        if quality is not None or own or contradicts is not None or caveat is not None:
             quality = quality or JudgingQuality(scorer=scorer)
-            found[scorer] = replace(quality, exams=own, contradicts=contradicts)
+            found[scorer] = replace(quality, exams=own, contradicts=contradicts, caveat=caveat)
     return found
 
 

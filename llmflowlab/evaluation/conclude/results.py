@@ -241,6 +241,12 @@ class EvaluationResult:
         return found
 
     @property
+    def in_doubt(self) -> dict[str, str]:
+        """What to know of scorers whose judge failed an examination, theirs or another's, in sentences."""
+        caveats = {name: one.caveat for name, one in self.judging.items() if one.caveat is not None}
+        return {name: f"{name}: {why}." for name, why in self.table.doubts.items()} | caveats
+
+    @property
     def order(self) -> list[int]:
         """The candidates' places in the plan as everything shows them: best first by the main scorer.
 

@@ -215,7 +215,8 @@ def _leaderboard(result: EvaluationResult, scorer: str, *, effort: bool) -> str:
     )
     few = effort and any(" few" in row[8] for row in rows)
     explained = f'<p class="quiet">{escape(FEW_EXPLAINED)}</p>' if few else ""
-    return board + explained + _unscored(result, scorer)
+    doubt = f"<p>{escape(result.in_doubt[scorer])}</p>" if scorer in result.in_doubt else ""
+    return board + doubt + explained + _unscored(result, scorer)
 
 
 def _span(low: float, high: float) -> str:
