@@ -24,6 +24,7 @@ __all__ = [
     "logged_model_of",
     "model_of",
     "model_of_version",
+    "served_version",
 ]
 
 CANDIDATE = "llmflowlab.candidate"
@@ -90,6 +91,13 @@ def model_of(
         return str(model.model_id)
 
 
+def served_version(model_id: str) -> tuple[str, str] | None:
+    """Return name and number of the version that the provider `mlflow` serves; None of anything else."""
+    # Of a server, what it said it serves stands behind its address.
+    name, _, number = model_id.rpartition("#")[2].rpartition("/")
+    return None if not number.isdigit() or "/" in name else (name, number)
+
+
 def model_of_version(store: Store, model_id: str) -> str | None:
     """Return the logged model behind what the provider `mlflow` serves; None where it is not known.
 
@@ -102,12 +110,11 @@ def model_of_version(store: Store, model_id: str) -> str | None:
     """
     from mlflow.exceptions import MlflowException
 
-    name, _, number = model_id.rpartition("#")[2].rpartition("/")
-    if not number.isdigit() or "/" in name:
+    if (version := served_version(model_id)) is None:
         return None
     with store.translated():
         try:
-            return logged_model_of(str(store.client.get_model_version(name, number).source))
+            return logged_model_of(str(store.client.get_model_version(*version).source))
         except MlflowException as exc:
             if exc.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise

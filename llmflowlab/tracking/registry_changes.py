@@ -24,6 +24,7 @@ from llmflowlab.tracking.logged_models import (
     REGISTRY_LOCK,
     SOURCE,
     model_of_version,
+    served_version,
 )
 from llmflowlab.tracking.model_files import write_model
 from llmflowlab.tracking.model_package import ModelPackage
@@ -240,12 +241,10 @@ def name_served_version(store: Store, model_id: str, *, run_id: str) -> str | No
     """
     from mlflow.entities import LoggedModelInput
 
-    # Of a server, what it said it serves stands behind its address.
-    name, _, number = model_id.rpartition("#")[2].rpartition("/")
-    if not number.isdigit() or "/" in name:
+    if (version := served_version(model_id)) is None:
         return None
     with store.translated():
-        store.client.log_batch(run_id, tags=_version_tags(name, number))
+        store.client.log_batch(run_id, tags=_version_tags(*version))
         logged = model_of_version(store, model_id)
         if logged is not None:
             store.client.log_inputs(run_id, models=[LoggedModelInput(logged)])
