@@ -11,6 +11,7 @@ TURN_KEYS = sorted(
         "prompt",
         "answer",
         "state",
+        "reasoning",
         "prompt_tokens",
         "completion_tokens",
         "tokens_estimated",
@@ -72,6 +73,7 @@ def assert_promised_keys(document: dict[str, Any]) -> None:
                 "calls",
                 "given",
                 "why_failed",
+                "label",
             ]
         )
         assert _keys(candidate["latency"]) == ["mean", "p50", "p95"]
@@ -96,5 +98,7 @@ def assert_promised_keys(document: dict[str, Any]) -> None:
                 "smallest_visible",
                 "equivalence",
                 "effect_size",
+                "said",
+                "clusters",
             ]
         )
