@@ -134,9 +134,12 @@ def why_nobody(candidates: Sequence[CandidateResult], table: ScoreTable, scorer:
     merits = {index: _merit(table, scorer, index) for index in means}
     if _all_at_bottom(merits, table, scorer):
         return f"by {scorer} no candidate is better than the worst there is"
+    top = max(merits, key=lambda index: merits[index])
+    same = all(abs(means[other] - means[top]) <= _NOISE for other in _equals(merits, top))
+    counted = "" if same else ", missing answers counted as failures"
     return (
-        f"by {scorer} the best are equal on these questions, and none of them was shown to cost less "
-        "or, costing no more, to answer faster"
+        f"by {scorer} the best are equal on these questions{counted}, and none of them was shown to "
+        "cost less or, costing no more, to answer faster"
     )
 
 
