@@ -69,6 +69,25 @@ class App:
             # meets the same failure again, in a place that can tell it.
             self.lab.notify(f"Loading in the background failed ({type(exc).__name__}).")
 
+    def prepare_store(self, *, warn: bool) -> None:
+        """Bring MLflow's database up to date where an older MLflow made it.
+
+        Args:
+            warn: Say now where it cannot be used at all: what is asked of it comes late, or elsewhere.
+        """
+        try:
+            self.lab.upgrade_store(
+                lambda file, copy: self.screen.note(
+                    f"MLflow's database {file} was made by an older MLflow. It is copied to {copy.name} "
+                    "beside it and brought up to date ..."
+                )
+            )
+        except LabError as exc:
+            self.screen.warn(exc.message)
+            return
+        if warn and (why := self.lab.why_unusable()) is not None:
+            self.screen.warn(why)
+
     def show_notices(self) -> None:
         """Print what background work had to say since the last time."""
         for notice in self.lab.take_notices():

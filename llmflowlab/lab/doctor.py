@@ -178,7 +178,10 @@ def _tracking(lab: Lab) -> Diagnosis:
             return Diagnosis(
                 name="Tracking", state="ok", text=f"{file} will be made with the first session"
             )
-    lab.store()
+    store = lab.store()
+    with store.translated():
+        # Opening a server's store asks it nothing: neither whether it is one nor who is allowed in.
+        store.client.search_experiments(max_results=1)
     return Diagnosis(name="Tracking", state="ok", text=lab.store_address)
 
 
