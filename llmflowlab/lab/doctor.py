@@ -48,8 +48,15 @@ class Diagnosis:
 
 
 def any_model_ready(checks: Iterable[Diagnosis]) -> bool:
-    """Whether a model other than the guide can be talked with."""
-    labels = {LABELS[name] for name in LABELS if provider_class(name).is_language_model}
+    """Whether a model other than the guide can be talked with.
+
+    What is registered says nothing of that: it may be the guide, and is answered by another provider.
+    """
+    labels = {
+        LABELS[name]
+        for name in LABELS
+        if name != "mlflow" and provider_class(name).is_language_model
+    }
     return any(check.name in labels and check.state == "ok" for check in checks)
 
 

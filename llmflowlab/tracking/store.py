@@ -233,6 +233,7 @@ def _opened(settings: Settings, file: Path) -> Store:
     Raises:
         TrackingError: It cannot be opened.
     """
+    whole = revision_of(file) is not None
     try:
         _make(settings, file)
         return Store(settings)
@@ -241,7 +242,7 @@ def _opened(settings: Settings, file: Path) -> Store:
     except TrackingError:
         # The making of the tables was cut short, by a version that did not rename. One whose tables say
         # of which MLflow they are was whole.
-        if revision_of(file) is not None or not set_aside_if_empty(file):
+        if whole or not set_aside_if_empty(file):
             raise
     _make(settings, file)
     return Store(settings)

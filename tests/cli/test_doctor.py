@@ -60,6 +60,12 @@ def test_one_ready_provider_is_enough(
     assert capsys.readouterr().err == ""
 
 
+def test_a_registered_guide_is_no_language_model(settings: Settings) -> None:
+    known = FakeChecks().known
+    known["mlflow"] = Readiness(True, "1 registered model")
+    assert show_checks(FakeApp(settings, checks=FakeChecks(known)), as_json=False) == 3
+
+
 @pytest.mark.parametrize(("make", "code"), [(FakeApp, 3), (ready, 0)], ids=["guide-only", "ready"])
 def test_json_is_one_document(
     settings: Settings,

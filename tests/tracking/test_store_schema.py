@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -30,30 +33,36 @@ def make_newer(file: Path) -> None:
         db.commit()
 
 
-@pytest.fixture
-def older(settings: Settings) -> Path:
-    """A database as the MLflow before the last change of its tables left it, with an experiment."""
-    from alembic import command
-    from alembic.script import ScriptDirectory
-    from mlflow.store.db import utils
-    from sqlalchemy import create_engine
+_OLDER = """
+import sys
+from alembic import command
+from alembic.script import ScriptDirectory
+from mlflow.store.db import utils
+from sqlalchemy import create_engine, text
 
-    file, database = settings.home / "mlflow.db", utils
-    made: Any = database
-    uri = f"sqlite:///{file.as_posix()}"
-    engine, config = create_engine(uri), made._get_alembic_config(uri)
-    made.InitialBase.metadata.create_all(engine)
-    head = ScriptDirectory.from_config(config).get_revision(PINNED_REVISION)
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, str(head.down_revision))
-    engine.dispose()
-    with closing(sqlite3.connect(file)) as db:
-        db.execute(
-            "INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (7, 'mine', 'active')"
-        )
-        db.commit()
+engine, config = create_engine(sys.argv[1]), utils._get_alembic_config(sys.argv[1])
+utils.InitialBase.metadata.create_all(engine)
+head = ScriptDirectory.from_config(config).get_revision(utils._get_latest_schema_revision())
+with engine.begin() as connection:
+    config.attributes["connection"] = connection
+    command.upgrade(config, head.down_revision)
+    columns = "(experiment_id, name, lifecycle_stage)"
+    connection.execute(text(f"INSERT INTO experiments {columns} VALUES (7, 'mine', 'active')"))
+"""
+
+
+@pytest.fixture(scope="module")
+def made_by_an_older_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database as the MLflow before the last change of its tables left it, with an experiment."""
+    file = tmp_path_factory.mktemp("older") / "mlflow.db"
+    command = [sys.executable, "-W", "ignore", "-c", _OLDER, f"sqlite:///{file.as_posix()}"]
+    subprocess.run(command, check=True, capture_output=True)
     return file
+
+
+@pytest.fixture
+def older(settings: Settings, made_by_an_older_mlflow: Path) -> Path:
+    return Path(shutil.copy(made_by_an_older_mlflow, settings.home / "mlflow.db"))
 
 
 def test_the_pinned_revision_is_that_of_the_mlflow_that_is_installed() -> None:
