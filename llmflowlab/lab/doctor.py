@@ -182,6 +182,7 @@ def _tracking(lab: Lab) -> Diagnosis:
     if uri.startswith("sqlite:///") and lab.settings.get("MLFLOW_TRACKING_URI") is None:
         file = lab.settings.home / "mlflow.db"
         if not file.exists():
+            require_home(lab.settings)
             return Diagnosis(
                 name="Tracking", state="ok", text=f"{file} will be made with the first session"
             )

@@ -161,6 +161,13 @@ class Lab:
         return safe_uri(self.settings.tracking_uri)
 
     @property
+    def store_is_file(self) -> bool:
+        """Whether MLflow's store is a file of this machine."""
+        from llmflowlab.tracking.store import sqlite_path
+
+        return sqlite_path(self.settings.tracking_uri) is not None
+
+    @property
     def has_evaluations(self) -> bool:
         """Whether a ledger of evaluations was ever begun in this home."""
         return self.settings.ledger_file.exists()

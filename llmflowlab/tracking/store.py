@@ -171,7 +171,7 @@ class Store:
         found = self.client.get_experiment_by_name(name)
         if found is None:
             location = None
-            if sqlite_path(self.uri) is not None:
+            if sqlite_path(self.uri) is not None or _database_port(self.uri):
                 # MLflow's default lies in whatever folder the program was started from.
                 location = (self._settings.home / "mlartifacts" / name).as_uri()
             try:
@@ -297,6 +297,11 @@ def upgrade_store(settings: Settings, announce: Callable[[Path, Path], None]) ->
             raise translate(exc, settings.tracking_uri) from exc
 
 
+def _database_port(uri: str) -> int | None:
+    """Return where a database server usually listens; None for every other kind of store."""
+    return _DATABASE_PORTS.get(urlsplit(uri).scheme.partition("+")[0])
+
+
 def _require_known_tables(settings: Settings) -> None:
     """See that the tables of a database server are those of this MLflow.
 
@@ -304,7 +309,7 @@ def _require_known_tables(settings: Settings) -> None:
         TrackingError: They are not, its driver is not installed, or it cannot be reached.
     """
     uri = settings.tracking_uri
-    if urlsplit(uri).scheme.partition("+")[0] not in _DATABASE_PORTS:
+    if not _database_port(uri):
         return
     from alembic.migration import MigrationContext
     from sqlalchemy import create_engine
@@ -377,12 +382,11 @@ def _require_listener(uri: str) -> None:
         TrackingError: The address is malformed.
     """
     parts = urlsplit(uri)
-    kind = parts.scheme.partition("+")[0]
-    usual = (_WEB_PORTS | _DATABASE_PORTS).get(kind)
+    usual = _WEB_PORTS.get(parts.scheme) or _database_port(uri)
     # A database may be reached by a socket's name, or be several hosts.
     if usual is None or not parts.hostname or "," in parts.netloc:
         return
-    if kind in _WEB_PORTS and goes_by_proxy(uri):
+    if parts.scheme in _WEB_PORTS and goes_by_proxy(uri):
         return
     try:
         port = parts.port or usual

@@ -52,8 +52,7 @@ def store(name: str, home: Path, postgres: Cluster | None) -> Iterator[Mapping[s
         needs("psycopg2" if scheme.endswith("psycopg2") else "psycopg", "a driver of PostgreSQL")
         address = scheme + postgres.database(name.replace("-", "_"))
     if not name.startswith("server"):
-        artifacts = {"MLFLOW_ARTIFACT_ROOT": str(home / "mlartifacts")}
-        yield {"MLFLOW_TRACKING_URI": address, **artifacts} if address else {}
+        yield {"MLFLOW_TRACKING_URI": address} if address else {}
         return
     more: tuple[str, ...] = ()
     variables: dict[str, str] = {}
@@ -63,7 +62,9 @@ def store(name: str, home: Path, postgres: Cluster | None) -> Iterator[Mapping[s
         config.write_text(
             "[mlflow]\ndefault_permission = READ\nadmin_username = admin\n"
             f"database_uri = sqlite:///{(home / 'users.db').as_posix()}\n"
-            "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n",
+            "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+            # A password is hashed a hundred thousand times, for each file of a model anew otherwise.
+            "auth_cache_ttl_seconds = 600\n",
             encoding="utf-8",
         )
         more = ("--app-name", "basic-auth")
