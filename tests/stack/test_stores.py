@@ -67,8 +67,12 @@ def test_chat_evaluation_and_promotion_arrive_and_the_figures_are_equal(
     assert promoted.code == 0, promoted.said
     assert promoted.document["promoted"] is True
     assert str(stored.client.get_model_version_by_alias(NAME, "champion").version) == "2"
-    seen = lab.run("doctor")
-    assert "missing Tracking" not in " ".join(seen.out.split())
+    assert " ok Tracking: " in " ".join(lab.run("doctor").out.split())
+    if "MLFLOW_TRACKING_PASSWORD" in where:
+        wrong = lab.run("doctor", MLFLOW_TRACKING_PASSWORD="of somebody else")
+        assert "refused access (HTTP 401); set MLFLOW_TRACKING_USERNAME" in " ".join(
+            wrong.out.split()
+        )
 
 
 def test_two_homes_at_the_same_moment_make_one_version_of_a_candidate(
