@@ -30,7 +30,7 @@ _GROUP = rf"{OPTION}(?:∧{OPTION})*"
 _FENCED = re.compile(r"\s*```[\w-]*[ \t]*\n(.*?)\n?[ \t]*```\s*", re.DOTALL)
 _TAGGED = re.compile(r"<(answer|choice|final_answer|option)>(.*?)</\1>", re.DOTALL | re.I)
 _MISLABELLED = re.compile(r"(⟦[A-J]⟧)(?:\s*[).:(–—-]+\s*|\s)(⟪[A-J]⟫)(?=[\s.)*]*(?:$|\n))")
-_ONLY_LETTERS = re.compile(r"[\W_]*[A-J](?:[\W_]+[A-J])*[\W_]*")
+_ONLY_LETTERS = re.compile(r"[\s.,;:/&()*_-]*[A-J](?:[\s.,;:/&()*_-]+[A-J])*[\s.,;:/&()*_-]*")
 _SIGNED = re.compile(r"(?m)^\W{0,4}([✓✔✅☑✗✘❌✖])\W{0,4}([⟦⟪][A-J][⟧⟫])")
 _QUESTION = re.compile(r"[^.!?。！？؟\n]*[?？؟]")
 _SENTENCE_END = re.compile(r"[.!?。！？；;।؟](?=\s|$|[^\x00-\x7f])|\n")
