@@ -75,7 +75,9 @@ def main(argv: Sequence[str]) -> int:
 def _complain(message: str) -> None:
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
-    sys.stderr.write(message + "\n")
+    from llmflowlab.text.sanitize import neutralise
+
+    sys.stderr.write(neutralise(message) + "\n")
     sys.stderr.flush()
 
 
@@ -87,4 +89,4 @@ def _one_line(exc: BaseException) -> str:
 def _traceback() -> None:
     import traceback
 
-    traceback.print_exc()
+    _complain(traceback.format_exc().rstrip("\n"))

@@ -5,11 +5,12 @@ Works character by character, so that it holds for every piece of a stream, wher
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["neutralise"]
+__all__ = ["escaped_in_json", "neutralise"]
 
 # Controls (C0, DEL, C1), surrogates, line and paragraph separators, and the invisible characters
 # that can reorder, hide or smuggle text: bidirectional embeddings, overrides and isolates, zero-width
@@ -40,6 +41,12 @@ def neutralise(text: str, *, keep: str = "\n\t") -> str:
     return _SUSPECT.sub(
         lambda match: match[0] if match[0] in keep else _visible(match[0]), plain_ends
     )
+
+
+def escaped_in_json(text: str) -> str:
+    """Escape within the strings of a JSON text what `neutralise` would show; the values stay the same."""
+    # The layout's own line feeds stand outside of strings, where a string has none unescaped.
+    return _SUSPECT.sub(lambda m: m[0] if m[0] in "\n\t" else json.dumps(m[0])[1:-1], text)
 
 
 @lru_cache(maxsize=1024)
