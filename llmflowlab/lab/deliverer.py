@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 from llmflowlab.errors import InputError, LabError
 from llmflowlab.evaluation.run.pending import pending_evaluations, recorded, to_record
 from llmflowlab.files import write_atomically
+from llmflowlab.program import interpreted
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.text.amounts import plural
 from llmflowlab.tracking.journal import Journal
@@ -134,15 +135,14 @@ def start(settings: Settings) -> None:
     # Imported here: programs that have nothing to hand over need none of it.
     from llmflowlab.tracking.store import child_environment
 
-    paths = os.pathsep.join(path for path in sys.path if path)
     with (settings.state_dir / "delivery.log").open("wb") as log:
         subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "llmflowlab.lab.deliverer"],
+            interpreted("llmflowlab.lab.deliverer"),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd=settings.home,
-            env={**child_environment(settings), "PYTHONPATH": paths},
+            env=child_environment(settings, with_lab=True),
             # Neither Ctrl-C nor the terminal's end is its concern.
             start_new_session=os.name == "posix",
             creationflags=getattr(subprocess, "DETACHED_PROCESS", 0)

@@ -11,7 +11,6 @@ import contextlib
 import queue
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import ConfigurationError, InputError, LabError, TrackingError
-from llmflowlab.program import program_name
+from llmflowlab.program import interpreted, program_name
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.registry import Version, VersionName, find_version
 from llmflowlab.tracking.store import child_environment, open_store
@@ -77,10 +76,10 @@ class ModelServer:
         self.active = 0
         """Requests under way; changed in the event loop alone."""
         self._lines: queue.Queue[str | None] = queue.Queue()
-        program = Path(__file__).with_name("model_server.py").read_text(encoding="utf-8")
+        program = str(Path(__file__).with_name("model_server.py"))
         settings.home.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", program, version.uri, "127.0.0.1", "0"],
+            interpreted(program, version.uri, "127.0.0.1", "0"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
