@@ -9,7 +9,7 @@ _ours = os.path.join(os.getcwd(), "llmflowlab", "__main__.py")  # noqa: PTH109, 
 if sys.path[0] == os.getcwd() and os.path.realpath(_ours) != os.path.realpath(__file__):  # noqa: PTH109
     del sys.path[0]
 
-from llmflowlab.cli import run
+from llmflowlab.cli import run  # noqa: E402 - see above
 
 if __name__ == "__main__":
     run()

@@ -26,6 +26,7 @@ from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.measure import measured
 from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import Provider, StreamEvent
+from llmflowlab.providers.redact import refuse_secrets
 from llmflowlab.tracking.records import (
     RatingRecord,
     SessionStart,
@@ -63,7 +64,7 @@ class Chat:
         parameters: Generation parameters.
 
     Raises:
-        InputError: The person's own price file cannot be used.
+        InputError: The person's own price file cannot be used, or the system prompt holds a key.
         HomeUnwritable: Nothing could be kept.
     """
 
@@ -76,6 +77,7 @@ class Chat:
         prompt_version: str | None = None,
         parameters: Parameters | None = None,
     ) -> None:
+        refuse_secrets(system, lab.settings, "The system prompt")
         self.provider = provider
         self.system = system
         self.prompt_version = prompt_version
@@ -118,7 +120,11 @@ class Chat:
 
         Returns:
             Whether a session was ended by it.
+
+        Raises:
+            InputError: The system prompt holds a key.
         """
+        refuse_secrets(system, self._lab.settings, "The system prompt")
         ended = self._session_turns > 0
         self.close()
         if provider is not None:
