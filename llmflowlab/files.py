@@ -70,8 +70,13 @@ def require_home(settings: Settings) -> None:
         ) from exc
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, shared: bool = False) -> None:
     """Write a file so that a reader, or a crash, sees the old content or the new one.
+
+    Args:
+        path: Where; a file that is there keeps its mode.
+        data: The content.
+        shared: Whether others may read a new one: what a person asked for, not what a home keeps.
 
     Raises:
         OSError: It could not be written; the old content stands.
@@ -84,8 +89,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes private files; these are meant to be read by the home's group as usual.
-        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        new = 0o644 if shared else 0o600
+        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else new)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

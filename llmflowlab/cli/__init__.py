@@ -29,6 +29,8 @@ def main(argv: Sequence[str]) -> int:
     from llmflowlab.errors import ExitCode, LabError
 
     prepare_streams()
+    # A home holds conversations: what this program, and what it starts, makes is its owner's alone.
+    os.umask(0o077)
     debug = False
     try:
         from llmflowlab.cli import dispatch
