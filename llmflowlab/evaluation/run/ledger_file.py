@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.errors import LabError, TrackingError
+from llmflowlab.files import disk_trouble
 
 __all__ = ["LedgerFile", "Unwritable"]
 
@@ -154,10 +155,12 @@ class LedgerFile:
             raise self._error(exc) from exc
 
     def _error(self, exc: Exception) -> TrackingError:
-        return TrackingError(
-            f"{self.path} cannot be written ({exc}). Free some space or mend the file, then go on "
-            "with --resume: what was answered before is kept."
+        if (trouble := disk_trouble(exc)) is None:
+            trouble = "another process holds it" if "locked" in str(exc) else f"it fails ({exc})"
+        kept = (
+            "" if "damaged" in trouble else ", then go on with --resume: what was answered is kept"
         )
+        return TrackingError(f"The evaluations' memory is {self.path}: {trouble}{kept}.")
 
     def _write(self) -> None:
         while True:
