@@ -157,9 +157,7 @@ class LedgerFile:
     def _error(self, exc: Exception) -> TrackingError:
         if (trouble := disk_trouble(exc)) is None:
             trouble = "another process holds it" if "locked" in str(exc) else f"it fails ({exc})"
-        kept = (
-            "" if "damaged" in trouble else ", then go on with --resume: what was answered is kept"
-        )
+        kept = "" if "damaged" in trouble else "; what was answered before is kept for --resume"
         return TrackingError(f"The evaluations' memory is {self.path}: {trouble}{kept}.")
 
     def _write(self) -> None:
