@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import ConfigurationError, InputError, LabError, TrackingError
 from llmflowlab.program import interpreted, program_name
+from llmflowlab.serving.trust import require_trust
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.registry import Version, VersionName, find_version
 from llmflowlab.tracking.store import child_environment, open_store
@@ -68,9 +69,13 @@ class ModelServer:
     Args:
         settings: The configuration that the process gets as its environment.
         version: What it serves.
+
+    Raises:
+        NotConfigured: It comes from a store whose models nobody allowed to run here.
     """
 
     def __init__(self, settings: Settings, version: Version) -> None:
+        require_trust(settings, version.reference)
         self.version = version
         self.address = ""
         self.active = 0

@@ -20,6 +20,7 @@ from llmflowlab.cli.evaluate.show_evaluation import (
 )
 from llmflowlab.cli.output import give, print_json
 from llmflowlab.errors import ExitCode
+from llmflowlab.evaluation.conclude.remedies import remedies
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.lab.candidates import FirstComparison, first_compared
 from llmflowlab.lab.evaluate import prepare
@@ -81,7 +82,9 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
 
     give(arguments.json, result.to_json, words)
     if arguments.json:
-        for problem in result.problems:
+        # Who keeps the document alone must hear of what it lacks.
+        left_out = remedies(result.candidates) if result.unfinished is not None else []
+        for problem in (*left_out, *result.problems):
             app.screen.warn(problem)
     write_gate_files(gates, result)
     code = exit_code(result)
