@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 import subprocess
 import sys
 import threading
@@ -228,3 +229,17 @@ def test_a_file_that_is_damaged_is_called_that(tmp_path):
     with pytest.raises(TrackingError, match=r"the file is damaged.*rename it") as found:
         read()
     assert "SELECT" not in found.value.message
+
+
+def test_a_ledger_that_nobody_can_write_to_is_read_without_files_beside_it(tmp_path, monkeypatch):
+    path = tmp_path / "evaluations.db"
+    first = Ledger(path)
+    first.append("answers", "e1", "k1", {"text": "Paris"}).result()
+    first.close()
+    # To root every folder is writable, whatever its mode.
+    monkeypatch.setattr(os, "access", lambda file, mode: False)
+    with closing(Ledger(path)) as ledger:
+        assert ledger.load("answers", ["k1"])["k1"][1]["text"] == "Paris"
+        with pytest.raises(TrackingError, match="it cannot be written; make the folder"):
+            ledger.append("answers", "e1", "k2", {"text": "x"}).result()
+        assert [file.name for file in tmp_path.iterdir()] == ["evaluations.db"]

@@ -8,6 +8,7 @@ arrive together cost one disk flush, not fifty.
 
 from __future__ import annotations
 
+import os
 import queue
 import sqlite3
 import threading
@@ -60,6 +61,7 @@ class LedgerFile:
         self._closed = False
         self._making = threading.Lock()
         self._made = False
+        self._fixed = path.exists() and _is_fixed(path)
         if path.exists():
             with self._translated():
                 self._make()
@@ -124,8 +126,9 @@ class LedgerFile:
         with self._making:
             if not self._made:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                with self._connection() as connection:
-                    connection.executescript(self._schema)
+                if not self._fixed:
+                    with self._connection() as connection:
+                        connection.executescript(self._schema)
                 self._made = True
 
     def _empty(self) -> sqlite3.Connection:
@@ -139,9 +142,13 @@ class LedgerFile:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             # Each thread has its own; `close` runs in another thread than most.
-            connection = sqlite3.connect(self.path, timeout=30, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
+            address = (
+                f"{self.path.resolve().as_uri()}?{'immutable=1' if self._fixed else 'mode=rwc'}"
+            )
+            connection = sqlite3.connect(address, uri=True, timeout=30, check_same_thread=False)
+            if not self._fixed:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=FULL")
             self._local.connection = connection
             self._connections.append(connection)
         with connection:
@@ -198,6 +205,13 @@ class LedgerFile:
         else:
             for write in batch:
                 write.done.set_result(None)
+
+
+def _is_fixed(path: Path) -> bool:
+    """Whether nobody can write to a file, which can then be read without the files that SQLite makes beside it."""
+    waiting = path.with_name(f"{path.name}-wal")
+    written = waiting.exists() and waiting.stat().st_size > 0
+    return not written and not os.access(path.parent, os.W_OK) and not os.access(path, os.W_OK)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,3 +54,6 @@ def is_running(ledger: Ledger, evaluation: str) -> bool:
             return False
     except InputError:
         return True
+    except TrackingError:
+        # Nobody works in a home that takes no file.
+        return False
