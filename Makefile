@@ -11,7 +11,7 @@ WITHOUT_EXTRAS = awk 'function flush() { if (twin) print twin; twin = "" } /^ / 
 MODEL := models/SmolLM2-135M-Instruct.Q4_1.gguf
 
 .DEFAULT_GOAL := help
-.PHONY: help run install dev model test test-busy check lint format types imports unit bench simulate lock clean
+.PHONY: help run install dev model test test-busy check lint format types imports unit bench simulate torture lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ bench: dev ## run the measuring programs under benchmarks/
 
 simulate: dev ## hold what is concluded against worlds whose truth is known (a quarter of an hour)
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.simulations
+
+torture: dev ## kill programs at 200 random instants and count what is lost (a quarter of an hour)
+	@$(BIN)/python -m benchmarks.torture
 
 lock: ## compile requirements.txt and requirements-dev.txt from pyproject.toml (needs uv)
 	$(LOCK) -o requirements.txt

@@ -17,6 +17,7 @@ from llmflowlab.asking.metering import Metering
 from llmflowlab.asking.paid import Asker
 from llmflowlab.messages import Message, Request
 from llmflowlab.providers.base import StreamEvent, TextDelta
+from llmflowlab.providers.event_loop import blocking
 from llmflowlab.providers.openai.provider import OpenAIProvider
 from llmflowlab.settings import load_settings
 from llmflowlab.text.cost import Prices
@@ -51,15 +52,19 @@ def main(rounds: int = 100) -> None:
 
 def _bare(provider: OpenAIProvider) -> float:
     client = provider._client()
-    began = time.perf_counter()
-    stream = client.chat.completions.create(
-        model="bench", messages=[{"role": "user", "content": "q1"}], stream=True
-    )
-    first = 0.0
-    for chunk in stream:
-        if not first and chunk.choices and chunk.choices[0].delta.content:
-            first = time.perf_counter() - began
-    return first
+
+    async def first_token() -> float:
+        began = time.perf_counter()
+        stream = await client.chat.completions.create(
+            model="bench", messages=[{"role": "user", "content": "q1"}], stream=True
+        )
+        first = 0.0
+        async for chunk in stream:
+            if not first and chunk.choices and chunk.choices[0].delta.content:
+                first = time.perf_counter() - began
+        return first
+
+    return blocking(first_token())
 
 
 def _lab(asker: Asker) -> float:

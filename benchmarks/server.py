@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import random
 import time
 from collections import deque
@@ -102,6 +103,8 @@ def _frame(text: str | None, kind: str, finish: str | None = None) -> dict[str, 
 
 
 async def _serve(options: argparse.Namespace) -> None:
+    # Clients that are killed in the middle of an answer are what some programs are about.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     model = Model(options)
     app = web.Application()
     app.router.add_post("/v1/chat/completions", model.chat)

@@ -43,6 +43,8 @@ class Settings:
     """Seconds from sending a request to the first token."""
     token_timeout: float = 60.0
     """Seconds between two tokens."""
+    answer_timeout: float = 3600.0
+    """Seconds one answer may take in all."""
     max_tries: int = 5
     """Tries of one call in all, the first included."""
     max_retry_seconds: float = 120.0
@@ -135,6 +137,7 @@ def load_settings(
         connect_timeout=_number(merged, "LLMFLOWLAB_CONNECT_TIMEOUT", 10.0),
         first_token_timeout=_number(merged, "LLMFLOWLAB_FIRST_TOKEN_TIMEOUT", 120.0),
         token_timeout=_number(merged, "LLMFLOWLAB_TOKEN_TIMEOUT", 60.0),
+        answer_timeout=_number(merged, "LLMFLOWLAB_ANSWER_TIMEOUT", 3600.0),
         max_tries=int(_number(merged, "LLMFLOWLAB_MAX_TRIES", 5)),
         max_retry_seconds=_number(merged, "LLMFLOWLAB_MAX_RETRY_SECONDS", 120.0),
         delivery_timeout=_number(merged, "LLMFLOWLAB_DELIVERY_TIMEOUT", 15.0),

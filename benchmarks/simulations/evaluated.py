@@ -123,7 +123,8 @@ class Evaluated:
             self.table,
             self.scorer,
             margin=margin,
-            # Their intervals of cost are not at issue.
+            # Neither the order of the front nor intervals of cost are at issue.
+            order=range(self.table.candidates),
             answers={},
             comparisons=[*self.comparisons, *self._measures],
         )

@@ -16,7 +16,24 @@ from llmflowlab.settings import Settings, load_settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-__all__ = ["build_app", "main"]
+__all__ = ["EXPERIMENT", "build_app", "main", "serving_experiment"]
+
+EXPERIMENT = "LLMS_Serving"
+"""Where the traces of served models stand; nobody looks for them in MLflow's `Default`."""
+
+
+def serving_experiment(settings: Settings) -> str | None:
+    """Return the id of that experiment; None where the environment names another.
+
+    Raises:
+        TrackingError: The store failed.
+    """
+    if settings.get("MLFLOW_EXPERIMENT_NAME") or settings.get("MLFLOW_EXPERIMENT_ID"):
+        return None
+    # Imported here: command lines are read without a store.
+    from llmflowlab.tracking.store import open_store
+
+    return open_store(settings).experiment_id(EXPERIMENT)
 
 
 def build_app(settings: Settings, uri: str) -> FastAPI:
@@ -29,6 +46,7 @@ def build_app(settings: Settings, uri: str) -> FastAPI:
     Raises:
         InputError: It is no `responses` agent.
         AgentFailed: A key or address is missing.
+        TrackingError: The store failed.
         MlflowException: The model cannot be loaded.
     """
     import asyncio
@@ -39,6 +57,8 @@ def build_app(settings: Settings, uri: str) -> FastAPI:
     from starlette.concurrency import iterate_in_threadpool
 
     mlflow.set_tracking_uri(settings.tracking_uri)
+    if (experiment := serving_experiment(settings)) is not None:
+        mlflow.set_experiment(experiment_id=experiment)
     agent = mlflow.pyfunc.load_model(uri).get_raw_model()
     if not isinstance(agent, mlflow.pyfunc.ResponsesAgent):
         raise InputError(

@@ -105,6 +105,7 @@ class Attempt:
         *,
         first_token_timeout: float,
         token_timeout: float,
+        answer_timeout: float,
         on_event: Callable[[StreamEvent], None] | None,
         stop: threading.Event,
     ) -> ProviderError | None:
@@ -112,7 +113,10 @@ class Attempt:
         self._sent = time.monotonic()
         with Pump(provider, what, waits) as pump:
             stream = pump.arrivals(
-                first_token_timeout=first_token_timeout, token_timeout=token_timeout, stop=stop
+                first_token_timeout=first_token_timeout,
+                token_timeout=token_timeout,
+                answer_timeout=answer_timeout,
+                stop=stop,
             )
             async with aclosing(stream):
                 while True:

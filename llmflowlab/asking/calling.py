@@ -50,6 +50,7 @@ class CallPolicy:
 
     first_token_timeout: float = 120.0
     token_timeout: float = 60.0
+    answer_timeout: float = 3600.0
     max_tries: int = 5
     max_retry_seconds: float = 120.0
     """A wait that would end later than this after the first try was sent is not begun."""
@@ -63,6 +64,7 @@ def policy_from(settings: Settings) -> CallPolicy:
     return CallPolicy(
         first_token_timeout=settings.first_token_timeout,
         token_timeout=settings.token_timeout,
+        answer_timeout=settings.answer_timeout,
         max_tries=settings.max_tries,
         max_retry_seconds=settings.max_retry_seconds,
     )
@@ -161,6 +163,7 @@ async def called(
                     waits,
                     first_token_timeout=policy.first_token_timeout,
                     token_timeout=policy.token_timeout,
+                    answer_timeout=policy.answer_timeout,
                     on_event=on_event,
                     stop=stop,
                 )

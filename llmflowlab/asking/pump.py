@@ -1,16 +1,20 @@
-"""Reads a provider's stream in a thread of its own, so that every deadline and Ctrl-C holds.
+"""Reads a provider's stream beside whoever waits for it, so that every deadline and Ctrl-C holds.
 
-An SDK can sit in a read that no signal ends; the caller waits on an inbox instead, which signals,
-deadlines and a `Cancellation` do end. A stream given up is closed by the thread that reads it as
-soon as it moves again (the SDKs' read timeouts see to that); the thread is a daemon, so it never
-holds the program's exit up.
+Where the SDK has an asynchronous client it is read on the event loop of all calls, and what is given up
+is closed at once. Otherwise in a thread of its own: such an SDK can sit in a read that no signal ends.
+The caller waits on an inbox instead, which signals, deadlines and a `Cancellation` do end. A stream
+given up is closed by the thread that reads it as soon as it moves again (the SDKs' read timeouts see to
+that); the thread is a daemon, so it never holds the program's exit up.
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import AsyncGenerator, Generator
+from concurrent.futures import Future
+from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
@@ -28,7 +32,8 @@ from llmflowlab.providers.base import (
     TextDelta,
     UsageReport,
 )
-from llmflowlab.providers.receiving import events_of
+from llmflowlab.providers.event_loop import OnLoop, started
+from llmflowlab.providers.receiving import events_of, events_on_loop
 
 __all__ = ["Arrival", "Event", "Pump", "Sent", "Texts"]
 
@@ -71,13 +76,17 @@ class Pump:
     def __init__(self, provider: Provider, what: Sent, waits: Waits = THREADS) -> None:
         self._provider = provider
         self._inbox = waits.inbox()
+        self._what = what
         self._given_up = threading.Event()
-        self._thread = threading.Thread(
-            target=self._read, args=(what,), name=f"stream-{provider.name}", daemon=True
-        )
+        self._finished = False
+        self._task: Future[None] | None = None
 
     def __enter__(self) -> Pump:
-        self._thread.start()
+        if isinstance(self._provider, OnLoop) and isinstance(self._what, Request):
+            self._task = started(self._read_on_loop(self._provider, self._what))
+        else:
+            name = f"stream-{self._provider.name}"
+            threading.Thread(target=self._read, args=(self._what,), name=name, daemon=True).start()
         return self
 
     def __exit__(
@@ -87,9 +96,17 @@ class Pump:
         traceback: TracebackType | None,
     ) -> None:
         self._given_up.set()
+        # After `Finished` the stream is let run out, so that its connection can be reused.
+        if self._task is not None and not self._finished:
+            self._task.cancel()
 
     async def arrivals(
-        self, *, first_token_timeout: float, token_timeout: float, stop: threading.Event
+        self,
+        *,
+        first_token_timeout: float,
+        token_timeout: float,
+        answer_timeout: float,
+        stop: threading.Event,
     ) -> AsyncGenerator[Arrival, None]:
         """Yield what comes, until `Finished`, a failure (yielded too), or `stop`.
 
@@ -97,26 +114,28 @@ class Pump:
             first_token_timeout: Seconds from now to the first piece of text or reasoning.
             token_timeout: Seconds that may pass without an event after that. Time the consumer
                 takes between two events is not counted.
+            answer_timeout: Seconds from now to the end.
             stop: Ends the iteration without a further arrival.
 
         Raises:
             BaseException: Whatever the provider raised that is not a `ProviderError`.
         """
+        end = time.monotonic() + answer_timeout
         deadline = time.monotonic() + first_token_timeout
         begun = False
         with waking(stop, self._wake):
             while True:
-                item = await self._next(deadline, stop)
+                item = await self._next(min(deadline, end), stop)
                 if item is None:
                     return
                 at, what = item
-                if isinstance(what, _Signal):
-                    late = what is _Signal.LATE
-                    what = (
-                        self._timed_out(token_timeout if begun else first_token_timeout, begun)
-                        if late
-                        else self._unfinished(begun)
-                    )
+                if what is _Signal.ENDED:
+                    what = self._unfinished(begun)
+                elif at >= end and not isinstance(what, Finished | BaseException):
+                    # However much still comes.
+                    what = self._endless(answer_timeout, begun)
+                elif isinstance(what, _Signal):
+                    what = self._timed_out(token_timeout if begun else first_token_timeout, begun)
                 elif isinstance(what, BaseException) and not isinstance(what, ProviderError):
                     raise what
                 yield Arrival(at, what)
@@ -150,6 +169,16 @@ class Pump:
             else f"{name} sent no first token within {seconds:g} s "
             "(LLMFLOWLAB_FIRST_TOKEN_TIMEOUT sets this limit)."
         )
+        return self._late(message, begun)
+
+    def _endless(self, seconds: float, begun: bool) -> TimedOut:
+        return self._late(
+            f"{self._provider.display_name}'s answer did not end within {seconds:g} s "
+            "(LLMFLOWLAB_ANSWER_TIMEOUT sets this limit).",
+            begun,
+        )
+
+    def _late(self, message: str, begun: bool) -> TimedOut:
         return TimedOut(
             message,
             provider=self._provider.name,
@@ -190,6 +219,21 @@ class Pump:
                         return
             finally:
                 stream.close()
+        except BaseException as exc:  # noqa: BLE001
+            # Not handled here: carried over to the caller that waits, and raised there.
+            end = exc
+        self._inbox.put((time.monotonic(), end))
+
+    async def _read_on_loop(self, provider: OnLoop, request: Request) -> None:
+        end: _Item = _Signal.ENDED
+        try:
+            async with aclosing(events_on_loop(provider, request)) as stream:
+                async for event in stream:
+                    self._finished = self._finished or isinstance(event, Finished)
+                    self._inbox.put((time.monotonic(), event))
+        except asyncio.CancelledError:
+            # Given up: nobody waits any more.
+            raise
         except BaseException as exc:  # noqa: BLE001
             # Not handled here: carried over to the caller that waits, and raised there.
             end = exc

@@ -15,6 +15,8 @@ from llmflowlab.errors import ExitCode
 __all__ = ["declare_options", "run_command"]
 
 _SHELLS = ("bash", "zsh", "fish")
+_ZSH_IS_EVALUATED = "[[ $zsh_eval_context[-1] == eval ]]"
+_ZSH_IS_EVALUATED_OR_SOURCED = "[[ $zsh_eval_context[-1] == (eval|file) ]]"
 
 
 def declare_options(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +45,11 @@ def _script(shell: str) -> str:
         if action.type is Path:
             kind = shtab.DIRECTORY if action.metavar == "DIR" else shtab.FILE
             action.complete = kind  # type: ignore[attr-defined]  # shtab's own way
-    return shtab.complete(parser, shell=shell)
+    script = shtab.complete(parser, shell=shell)
+    if shell == "zsh":
+        # shtab's would complete at once where it is sourced, and fail: only `eval` was thought of.
+        script = script.replace(_ZSH_IS_EVALUATED, _ZSH_IS_EVALUATED_OR_SOURCED)
+    return script
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:

@@ -32,6 +32,7 @@ def rows_of(value: Any, file: str) -> list[Any]:
     if not isinstance(value, Mapping):
         reason = f"holds {kind_of(value)}; it must be an array of objects, one for each row."
         raise DatasetError(reason, file=file)
+    _refuse_cut(value, file)
     for layout in (_split, _table, _squad, _served, _columns, _index):
         if (rows := layout(value)) is not None:
             return rows
@@ -66,6 +67,23 @@ def _refuse_bare(value: list[Any], file: str) -> None:
             'holds rows without column names; write objects, or {"columns": [...], "data": [...]}.',
             file=file,
         )
+
+
+def _refuse_cut(value: Mapping[str, Any], file: str) -> None:
+    """Refuse what the datasets server shortened and says so of: a question or answer would be a part of one."""
+    rows = value.get("rows")
+    for row in rows if isinstance(rows, list) else ():
+        if (
+            isinstance(row, dict)
+            and isinstance(row.get("row"), dict)
+            and row.get("truncated_cells")
+        ):
+            cut = ", ".join(map(repr, row["truncated_cells"]))
+            raise DatasetError(
+                f"holds cells that the server cut ({cut} of row {row.get('row_idx')}); download the "
+                "dataset's own file.",
+                file=file,
+            )
 
 
 def _split(value: Mapping[str, Any]) -> list[Any] | None:

@@ -8,7 +8,7 @@ from typing import Any
 from llmflowlab.data.decoding import decode
 from llmflowlab.data.documents import rows_of
 from llmflowlab.data.file_records import BadRow, DataTable, Record, make_record, make_table
-from llmflowlab.data.values import kind_of, loads
+from llmflowlab.data.values import DoubledKeyError, kind_of, loads
 from llmflowlab.errors import DatasetError
 
 __all__ = ["read_json", "read_json_lines"]
@@ -49,8 +49,8 @@ def read_json(content: bytes, file: str) -> DataTable:
         if exc.msg == "Extra data":
             # One object after another: JSON Lines under the other ending.
             return _lines(text, file, warnings)
-        reason = f"invalid JSON: {exc.msg} (column {exc.colno})."
-        raise DatasetError(reason, file=file, line=exc.lineno) from exc
+        line = None if isinstance(exc, DoubledKeyError) else exc.lineno
+        raise DatasetError(_invalid(exc), file=file, line=line) from exc
     except RecursionError as exc:
         raise DatasetError(_DEEP, file=file) from exc
     return _table(value, file, warnings)
@@ -91,12 +91,18 @@ def _lines(text: str, file: str, warnings: tuple[str, ...]) -> DataTable:
     return make_table(records, warnings, file, tuple(bad))
 
 
+def _invalid(exc: json.JSONDecodeError) -> str:
+    if isinstance(exc, DoubledKeyError):
+        return f"{exc.msg}; keep one."
+    return f"invalid JSON: {exc.msg} (column {exc.colno})."
+
+
 def _parsed(line: str) -> tuple[Any, str | None]:
     """Return a line's object, or why there is none."""
     try:
         value = loads(line)
     except json.JSONDecodeError as exc:
-        return None, f"invalid JSON: {exc.msg} (column {exc.colno})."
+        return None, _invalid(exc)
     except RecursionError:
         return None, _DEEP
     if not isinstance(value, dict):

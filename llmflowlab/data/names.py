@@ -47,6 +47,7 @@ NAMES: dict[str, Names] = {
             *("question_stem", "input_question", "problem", "ctx"),
             *("frage", "pregunta", "domanda", "pergunta", "quesito", "vraag", "fråga", "pytanie"),
             *("soru", "вопрос", "питання", "问题", "問題", "質問", "질문", "السؤال", "سؤال"),
+            *("题目", "題目", "试题", "試題", "設問", "énoncé", "enunciado", "aufgabenstellung"),
             *("प्रश्न", "सवाल", "câu hỏi", "pertanyaan"),
         ),
     ),
@@ -67,6 +68,9 @@ NAMES: dict[str, Names] = {
             *("respuesta esperada", "respuesta correcta", "risposta attesa", "risposta corretta"),
             *("resposta esperada", "resposta correta", "правильный ответ", "ожидаемый ответ"),
             *("参考答案", "正确答案", "标准答案", "正解", "الإجابة الصحيحة", "सही उत्तर"),
+            *("參考答案", "標準答案", "正確答案", "模範解答", "正答", "期待される回答", "期待回答"),
+            *("musterlösung", "sollantwort", "bonne réponse", "réponse de référence", "gabarito"),
+            *("respuesta de referencia", "resposta de referência", "risposta di riferimento"),
             *("jawaban", "musterantwort", "lösung", "solución", "soluzione", "solução"),
         ),
         several=(
@@ -90,7 +94,15 @@ NAMES: dict[str, Names] = {
     "context": Names(
         first=("context", "passage", "document", "contexts", "retrieved_context"),
         more=(
-            *("retrieved_contexts", "kontext", "contexte", "contexto", "contesto", "контекст"),
+            *(
+                "retrieved_contexts",
+                "retrieval_context",
+                "kontext",
+                "contexte",
+                "contexto",
+                "contesto",
+                "контекст",
+            ),
             *("上下文", "文脈", "맥락", "السياق", "सन्दर्भ", "संदर्भ"),
         ),
     ),
@@ -102,7 +114,7 @@ NAMES: dict[str, Names] = {
         first=("category", "topic", "subject", "task", "kind"),
         more=(
             *("kategorie", "catégorie", "categoría", "categoria", "categorie", "kategoria"),
-            *("категория", "类别", "カテゴリ", "카테고리", "الفئة", "श्रेणी"),
+            *("категория", "类别", "類別", "分类", "分類", "カテゴリ", "카테고리", "الفئة", "श्रेणी"),
         ),
     ),
     "language": Names(

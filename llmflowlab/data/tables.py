@@ -41,7 +41,8 @@ def read_table(path: Path, *, keep_bad: bool = False) -> DataTable:
 def _read(path: Path) -> DataTable:
     kind = path.suffix.lower()
     content = _content(path)
-    if (what := what_else(content)) is not None:
+    is_json = kind in _JSON_LINES or kind == ".json"
+    if (what := what_else(content, delimited=kind in _CSV, json=is_json)) is not None:
         raise InputError(f"{path} is {what}.")
     if content.startswith((b"PK\x03\x04", b"PK\x05\x06")) or kind in _EXCEL:
         return read_excel(path)

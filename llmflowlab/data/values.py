@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 __all__ = [
+    "DoubledKeyError",
     "Literal",
     "alone",
     "as_text",
@@ -33,6 +34,10 @@ class Literal(str):
     __slots__ = ()
 
 
+class DoubledKeyError(json.JSONDecodeError):
+    """An object has a key twice; where is not known."""
+
+
 def _constant(name: str) -> Literal | None:
     # NaN is how pandas writes a missing value.
     return None if name == "NaN" else Literal(name)
@@ -45,7 +50,23 @@ def loads(text: str) -> Any:
         ValueError: It is no JSON.
         RecursionError: It is nested too deeply.
     """
-    return json.loads(text, parse_float=Literal, parse_int=Literal, parse_constant=_constant)
+    return json.loads(
+        text,
+        parse_float=Literal,
+        parse_int=Literal,
+        parse_constant=_constant,
+        object_pairs_hook=_object,
+    )
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        # Which of the two is meant nobody knows; the first would be lost in silence.
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise DoubledKeyError(f"the key {twice!r} stands twice in one object", "", 0)
+    return made
 
 
 def numbered(value: Any) -> Any:

@@ -37,8 +37,23 @@ _PAGE = re.compile(
 _XML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml\b", re.I)
 
 
-def what_else(content: bytes) -> str | None:
-    """Return what the content is and what to do, as the end of a sentence; None if it may be rows."""
+_OBJECT = re.compile(rb"""(?:\xef\xbb\xbf)?\s*(?:\[\s*)?\{\s*"[^"\n]{1,100}"\s*:""")
+_MARKDOWN = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*[^\n]*\|[^\n]*\r?\n\s*\|?\s*:?-{3,}:?\s*\|[\s|:-]*(?:\n|$)"
+)
+_DELIMITED = re.compile(
+    rb"""(?:\xef\xbb\xbf)?\s*[^\s\[{"'\d-][^\n\[\]{}:]*[,;\t|][^\n\[\]{}:]*\r?\n"""
+)
+
+
+def what_else(content: bytes, *, delimited: bool = False, json: bool = False) -> str | None:
+    """Return what the content is and what to do, as the end of a sentence; None if it may be rows.
+
+    Args:
+        content: The file's bytes.
+        delimited: Whether the file's ending promises delimited text.
+        json: Whether it promises JSON.
+    """
     start = content[:4096]
     for signature, what, remedy in _SIGNATURES:
         if start.startswith(signature):
@@ -47,4 +62,10 @@ def what_else(content: bytes) -> str | None:
         return "a web page, not the file: download the file itself (its raw link)"
     if _XML.match(start):
         return f"an XML document: {_EXPORT}"
+    if delimited and _OBJECT.match(start):
+        return "JSON: let its name end in .json or .jsonl"
+    if delimited and _MARKDOWN.match(start):
+        return f"a Markdown table: {_EXPORT}"
+    if json and _DELIMITED.match(start):
+        return "delimited text, not JSON: let its name end in .csv or .tsv"
     return None

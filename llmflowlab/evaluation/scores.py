@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias
 
-__all__ = ["COVERAGE_FLOOR", "DATA_GAPS", "NotScored", "Score"]
+__all__ = ["COVERAGE_FLOOR", "DATA_GAPS", "NOT_WHOLE", "NotScored", "Score"]
 
 NotScored: TypeAlias = Literal[
     "answer_cut",
@@ -32,6 +32,11 @@ NotScored: TypeAlias = Literal[
 
 DATA_GAPS: frozenset[str] = frozenset({"no_context", "no_expected_answer", "no_guidelines"})
 """Reasons that lie in the benchmark: a row without guidelines was not lost by anybody."""
+
+NOT_WHOLE: frozenset[str] = frozenset(
+    {"answer_cut", "answer_empty", "answer_filtered", "answer_tool_call", "prompt_cut"}
+)
+"""Reasons that an answer which arrived is not a whole one."""
 
 COVERAGE_FLOOR = 0.95
 """Share of the answers that must be scored, the data's own gaps aside, for a verdict to be given."""

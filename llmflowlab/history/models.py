@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-__all__ = ["FEW_TURNS", "ModelSummary", "Quality"]
+__all__ = ["FEW_TURNS", "Evaluated", "ModelSummary", "Quality"]
 
 FEW_TURNS = 5
 """Below this an average says little."""
@@ -29,8 +29,25 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """What a model's answers took in all its evaluations, weighted by the answers that came.
+
+    Averages and no sums: an answer that a later evaluation takes over stands in both.
+    """
+
+    evaluations: int
+    answers: int
+    avg_time: float | None
+    """Seconds."""
+    tokens_per_answer: float | None
+    """Generated ones."""
+    cost_per_answer: float | None
+    """USD of a whole answer, over the evaluations that know it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSummary:
-    """All sessions of one model, added up."""
+    """All sessions of one model, added up, and what its evaluations say."""
 
     reference: str
     sessions: int = 0
@@ -52,6 +69,8 @@ class ModelSummary:
     """Tokens per second, weighted by answered turns."""
     last_used: str | None = None
     quality: Quality | None = None
+    evaluated: Evaluated | None = None
+    """None where no answer of it came in any evaluation."""
 
     @property
     def cost_per_turn(self) -> Decimal | None:

@@ -70,6 +70,8 @@ def evaluation_from_run(run: StoredRun) -> EvaluationSummary | None:
         lower_is_better=_lower_is_better(run.tags.get("llmflowlab.scorers", "[]")),
         whole=run.tags.get("llmflowlab.partial") != "true",
         cost=_money(metrics),
+        completion_tokens=_whole(metrics, "completion_tokens"),
+        cost_per_answer=_money(metrics, "cost_per_answer"),
         latency=metrics.get("latency/mean"),
     )
 
@@ -116,8 +118,8 @@ def _whole(metrics: Mapping[str, float], name: str) -> int | None:
     return None if value is None else round(value)
 
 
-def _money(metrics: Mapping[str, float]) -> Decimal | None:
-    value = metrics.get("total_cost_estimate")
+def _money(metrics: Mapping[str, float], name: str = "total_cost_estimate") -> Decimal | None:
+    value = metrics.get(name)
     return None if value is None else Decimal(repr(value))
 
 

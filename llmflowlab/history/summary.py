@@ -12,7 +12,7 @@ from decimal import Decimal
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scores import COVERAGE_FLOOR
 from llmflowlab.history.advice import advice
-from llmflowlab.history.models import ModelSummary, Quality
+from llmflowlab.history.models import Evaluated, ModelSummary, Quality
 from llmflowlab.text.amounts import percent
 from llmflowlab.tracking.summaries import EvaluationSummary, SessionSummary
 
@@ -28,6 +28,9 @@ class ModelComparison:
     most_tokens: tuple[str, ...] = ()
     cheapest: tuple[str, ...] = ()
     best: tuple[str, ...] = ()
+    fastest_evaluated: tuple[str, ...] = ()
+    cheapest_evaluated: tuple[str, ...] = ()
+    """By what answers took in evaluations."""
     same_questions: bool = True
     """Whether all qualities that are not in doubt were measured with one scorer on one dataset."""
     advice: tuple[str, ...] = field(default=())
@@ -55,6 +58,14 @@ def compare(
         best=_winners(models, _rated, lowest=any(q.lower_is_better for q in judged))
         if same
         else (),
+        fastest_evaluated=_winners(
+            models, lambda m: None if m.evaluated is None else m.evaluated.avg_time, lowest=True
+        ),
+        cheapest_evaluated=_winners(
+            models,
+            lambda m: None if m.evaluated is None else m.evaluated.cost_per_answer,
+            lowest=True,
+        ),
         same_questions=same,
         advice=tuple(advice(models, same_questions=same)),
     )
@@ -83,6 +94,30 @@ def _summary(
         speed=_weighted(sessions, lambda s: s.tokens_per_second),
         last_used=max((s.started for s in sessions), default=None),
         quality=_quality(evaluations),
+        evaluated=_evaluated(evaluations),
+    )
+
+
+def _evaluated(evaluations: list[EvaluationSummary]) -> Evaluated | None:
+    answered = [(e, e.answered) for e in evaluations if e.answered]
+    if not answered:
+        return None
+
+    def average(value: Callable[[EvaluationSummary], float | None]) -> float | None:
+        return _mean((value(e), n) for e, n in answered)
+
+    return Evaluated(
+        evaluations=len({e.evaluation_id for e, _ in answered}),
+        answers=sum(n for _, n in answered),
+        avg_time=average(lambda e: e.latency),
+        tokens_per_answer=average(
+            lambda e: (
+                None if e.completion_tokens is None else e.completion_tokens / (e.answered or 1)
+            )
+        ),
+        cost_per_answer=average(
+            lambda e: None if e.cost_per_answer is None else float(e.cost_per_answer)
+        ),
     )
 
 
@@ -94,8 +129,12 @@ def _total(values: Iterable[int | None]) -> int | None:
 def _weighted(
     sessions: list[SessionSummary], value: Callable[[SessionSummary], float | None]
 ) -> float | None:
-    pairs = [(value(s), s.turns - s.failed_turns) for s in sessions]
-    known = [(v, n) for v, n in pairs if v is not None and n > 0]
+    return _mean((value(s), s.turns - s.failed_turns) for s in sessions)
+
+
+def _mean(values: Iterable[tuple[float | None, int]]) -> float | None:
+    """Return the mean of the known values by their weights."""
+    known = [(v, n) for v, n in values if v is not None and n > 0]
     weight = sum(n for _, n in known)
     return sum(v * n for v, n in known) / weight if weight else None
 

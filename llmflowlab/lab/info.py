@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import Any
 
 from llmflowlab.errors import InputError
+from llmflowlab.history.head_to_head import ModelPairs, model_pairs
 from llmflowlab.history.overview import (
     EvaluationSummary,
     SessionSummary,
@@ -27,6 +29,8 @@ class Past:
 
     sessions: Sequence[SessionSummary]
     evaluations: Sequence[EvaluationSummary]
+    paired: ModelPairs = field(default_factory=ModelPairs)
+    """What evaluations of several models concluded of each two."""
 
 
 def read_past(lab: Lab, provider: str | None, on_notice: Callable[[str], None]) -> Past:
@@ -45,10 +49,23 @@ def read_past(lab: Lab, provider: str | None, on_notice: Callable[[str], None]) 
         raise InputError(f"{provider!r} is no provider; choose from {', '.join(LABELS)}.")
     sessions = load_sessions(lab.settings, on_notice=on_notice)
     evaluations = load_evaluations(lab.settings, on_notice=on_notice)
+    paired = model_pairs(lab.settings, evaluations, lambda name: _counted_again(lab, name))
     if provider is not None:
         sessions = [s for s in sessions if s.provider == provider]
         evaluations = [e for e in evaluations if e.model.partition(":")[0] == provider]
-    return Past(sessions=sessions, evaluations=evaluations)
+        own = [p for p in paired.found if provider in {m.partition(":")[0] for m in p.models}]
+        none = None if own else paired.why_none or f"none holds {provider} beside another model"
+        paired = ModelPairs(found=own, why_none=none)
+    return Past(sessions=sessions, evaluations=evaluations, paired=paired)
+
+
+def _counted_again(lab: Lab, evaluation: str) -> Mapping[str, Any]:
+    """Return an evaluation's document as this version writes it."""
+    # Imported here: only files of other versions and in other folders need it.
+    from llmflowlab.evaluation.run.replay import stored_result
+
+    with closing(lab.existing_ledger()) as ledger:
+        return stored_result(ledger, evaluation).to_json()
 
 
 def records_of(

@@ -204,10 +204,10 @@ class Registry:
             found = [(run_id, candidate, experiment_id)]
         registry = ModelRegistry(self._lab.settings, self._store, package())
         for run_id, candidate, experiment_id in found:
-            version = registry.register(candidate, run_id=run_id, experiment_id=experiment_id)
+            made = registry.register(candidate, run_id=run_id, experiment_id=experiment_id)
             yield Registered(
                 name=registered_name(candidate.provider),
-                version=version,
+                version=made.version,
                 model=candidate.model,
                 run_id=run_id,
             )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -77,6 +77,12 @@ def _system_in_prompt(body: Body) -> Body:
 
 
 _WEAKENED = _Change("a JSON schema and is asked for JSON instead", _json_object)
+_WHOLE = _Change(
+    "a stream from this key, and gives whole answers instead",
+    lambda body: (
+        {key: value for key, value in body.items() if key != "stream_options"} | {"stream": False}
+    ),
+)
 _FOLDED = _Change(
     "a system prompt, which stands before the first message instead", _system_in_prompt
 )
@@ -108,8 +114,8 @@ class Memory:
 _MEMORY = Memory()
 
 
-def adapted(
-    send: Callable[[Body], T],
+async def adapted(
+    send: Callable[[Body], Awaitable[T]],
     body: Body,
     *,
     provider: Provider,
@@ -136,7 +142,7 @@ def adapted(
         done.append(change.said)
     while True:
         try:
-            return send(body)
+            return await send(body)
         except refused as exc:
             found = _change(refusal(exc), body)
             # What was changed already and is refused all the same is refused for good.
@@ -151,6 +157,8 @@ def adapted(
 def _change(refusal: Refusal, body: Body) -> _Change | None:
     if refusal.status not in _STATUSES:
         return None
+    if body.get("stream") and "must be verified to stream" in refusal.text.lower():
+        return _WHOLE
     if not (refusal.codes & _CODES or _NOT_TAKEN.search(refusal.text)):
         return None
     sent = {**body, **(body.get("extra_body") or {})}

@@ -20,6 +20,7 @@ __all__ = [
     "name",
     "pieces",
     "storable",
+    "the_answer",
     "tokens",
     "usage",
     "vectors",
@@ -125,6 +126,16 @@ def field(value: object, *path: str) -> Any:
             return None
         value = value.get(step) if isinstance(value, Mapping) else getattr(value, step, None)
     return value
+
+
+def the_answer(choices: object) -> Any:
+    """Return the answer among the choices or candidates, the one with the index 0; None where it is not there.
+
+    The index may be left out where it is 0; Azure's first message and the one with the usage have no
+    choices, and some servers write null.
+    """
+    found = choices if isinstance(choices, list) else []
+    return next((each for each in found if not tokens(field(each, "index"))), None)
 
 
 def pieces(content: object, *, thinking: bool = False) -> Iterator[TextDelta | ReasoningDelta]:

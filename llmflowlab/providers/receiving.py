@@ -6,10 +6,10 @@ and every failure is one of the lab's errors, whatever a family or its SDK let t
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from dataclasses import replace
 
-from llmflowlab.errors import LabError
+from llmflowlab.errors import LabError, StreamInterrupted
 from llmflowlab.messages import Request
 from llmflowlab.providers.arrival import name, storable, usage
 from llmflowlab.providers.base import (
@@ -22,10 +22,14 @@ from llmflowlab.providers.base import (
     Usage,
     UsageReport,
 )
+from llmflowlab.providers.event_loop import OnLoop
 from llmflowlab.providers.thinking import ThinkingFilter
 from llmflowlab.providers.transport import unreadable
 
-__all__ = ["events_of"]
+__all__ = ["events_of", "events_on_loop"]
+
+_LONGEST = 8_000_000
+"""Characters of an answer with its thinking; no model writes as many."""
 
 
 def events_of(provider: Provider, request: Request) -> Generator[StreamEvent, None, None]:
@@ -41,6 +45,7 @@ def events_of(provider: Provider, request: Request) -> Generator[StreamEvent, No
         stream = provider.stream(request)
         for event in stream:
             yield from answer.take(event)
+            answer.bound(provider)
         yield from answer.rest()
     except LabError:
         # What was held back had arrived.
@@ -55,12 +60,37 @@ def events_of(provider: Provider, request: Request) -> Generator[StreamEvent, No
             close()
 
 
+async def events_on_loop(provider: OnLoop, request: Request) -> AsyncGenerator[StreamEvent, None]:
+    """Do what `events_of` does, on the event loop."""
+    answer = _Answer()
+    stream = provider.astream(request)
+    try:
+        async for event in stream:
+            for seen in answer.take(event):
+                yield seen
+            answer.bound(provider)
+        for seen in answer.rest():
+            yield seen
+    except LabError:
+        for seen in answer.rest():
+            yield seen
+        raise
+    except Exception as exc:
+        for seen in answer.rest():
+            yield seen
+        raise unreadable(exc, provider=provider, begun=answer.begun) from exc
+    finally:
+        await stream.aclose()
+
+
 class _Answer:
     """One answer on its way."""
 
     def __init__(self) -> None:
         self.begun = False
         """Whether a piece of text or thinking came."""
+        self.length = 0
+        """Characters of text and thinking that came."""
         self._filter = ThinkingFilter()
         self._text, self._thought = _Whole(), _Whole()
         self._count = _Count()
@@ -68,8 +98,10 @@ class _Answer:
     def take(self, event: StreamEvent) -> Iterator[StreamEvent]:
         match event:
             case TextDelta(text):
+                self.length += len(text)
                 yield from self._noted(self._filter.feed(self._text.take(text)))
             case ReasoningDelta(text):
+                self.length += len(text)
                 if whole := self._thought.take(text):
                     yield from self._noted(iter((ReasoningDelta(whole),)))
             case UsageReport(counted):
@@ -79,6 +111,20 @@ class _Answer:
                 yield replace(event, model_version=name(event.model_version))
             case Rethought():
                 yield event
+
+    def bound(self, provider: Provider) -> None:
+        """See that it is no longer than any model writes.
+
+        Raises:
+            StreamInterrupted: It is.
+        """
+        if self.length > _LONGEST:
+            raise StreamInterrupted(
+                f"{provider.display_name} wrote more than {_LONGEST:,} characters without an end; "
+                "set a limit (max_tokens).",
+                provider=provider.name,
+                model=provider.model,
+            )
 
     def rest(self) -> Iterator[StreamEvent]:
         """Yield what was held back for what might have followed."""

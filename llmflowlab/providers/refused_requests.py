@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from llmflowlab.errors import (
     AuthenticationFailed,
@@ -18,11 +19,22 @@ from llmflowlab.errors import (
     UnknownModel,
 )
 from llmflowlab.providers.base import Provider
-from llmflowlab.providers.transport import because, retry_after_seconds
+from llmflowlab.providers.refused_access import (
+    access_refused,
+    is_lasting,
+    is_too_large,
+    is_used_up,
+    must_be_verified,
+)
+from llmflowlab.providers.transport import because, retry_after_seconds, says
 
-__all__ = ["Advice", "Refusal", "asked_wait", "error_from_refusal"]
+__all__ = ["Advice", "Refusal", "asked_wait", "error_from_refusal", "words_of"]
 
 _QUOTA = {"insufficient_quota", "billing_error", "billing_hard_limit_reached", "QuotaExceeded"}
+_OTHER_DOOR = re.compile(
+    r"only supported in v1/|not a chat model|not supported (in|with) the v1/chat|does not support chat"
+)
+"""A model that is there, but is not to be had by chat completions."""
 _SAFETY = {
     "content_filter",
     "content_policy_violation",
@@ -100,26 +112,64 @@ def error_from_refusal(refusal: Refusal, provider: Provider, advice: Advice) -> 
             retry_after=asked_wait(refusal.headers) if kind.retryable else None,
         )
 
-    if codes & _QUOTA or "credit balance is too low" in lower:
+    if codes & _QUOTA or (
+        (status or 400) < 500 and is_used_up(refusal.text, wait=asked_wait(refusal.headers))
+    ):
         # A 429 at OpenAI, but waiting brings nothing back.
         return error(BadRequest, f"{name} says that the quota is used up{ending} {advice.quota}")
     if codes & _SAFETY or "content filtering policy" in lower:
         return error(RefusedBySafety, f"{name}'s filter refused the prompt{ending}")
+    if not codes & _CONTEXT and is_too_large(lower):
+        return error(
+            BadRequest,
+            f"One request alone is larger than {name}'s whole limit{at}{ending} Shorten it.",
+        )
     if codes & _CONTEXT or status == 413 or (status != 429 and _CONTEXT_WORDS.search(lower)):
         return error(ContextTooLong, f"The conversation is too long for {provider.model}{ending}")
-    if codes & _MODEL or (status == 404 and refusal.readable and "model" in lower):
-        return error(UnknownModel, advice.model)
-    if status == 404:
+    shut = status in {401, 403} or bool(codes & _KEY)
+    if must_be_verified(lower) or (shut and not codes & _MODEL):
+        what, remedy = access_refused(refusal.text, codes, key=advice.key)
+        if status == 403 and not refusal.readable:
+            what, remedy = "is behind a gateway that refuses access", advice.address
+        return error(AuthenticationFailed, f"{name} {what}{ending} {remedy}")
+    return _of_the_model(refusal, error, provider, advice) or _of_the_moment(
+        refusal, error, provider
+    )
+
+
+_Made: TypeAlias = Callable[[type[ProviderError], str], ProviderError]
+
+
+def _of_the_model(
+    refusal: Refusal, error: _Made, provider: Provider, advice: Advice
+) -> ProviderError | None:
+    name, lower = provider.display_name, refusal.text.lower()
+    ending = because(refusal.text, provider.settings)
+    if _OTHER_DOOR.search(lower):
+        return error(
+            BadRequest,
+            f"{provider.model} cannot be asked by chat completions{ending} Choose another model.",
+        )
+    if refusal.codes & _MODEL or (refusal.status == 404 and refusal.readable and "model" in lower):
+        return error(UnknownModel, advice.model + says(name, refusal.text, provider.settings))
+    if refusal.status == 404:
         return error(
             BadAnswer,
             f"What answers at {name}'s address has nothing under it (HTTP 404){ending} "
             f"{advice.address}",
         )
-    if status in {401, 403} or codes & _KEY:
-        return error(AuthenticationFailed, f"{name} refused the key{ending} {advice.key}")
-    if status == 429 or codes & _RATE:
+    return None
+
+
+def _of_the_moment(refusal: Refusal, error: _Made, provider: Provider) -> ProviderError:
+    name, status = provider.display_name, refusal.status
+    ending = because(refusal.text, provider.settings)
+    at = "" if status is None else f" (HTTP {status})"
+    if status == 429 or refusal.codes & _RATE:
         return error(RateLimited, f"{name} says that its limit is reached{at}{ending}")
-    if status in {408, 409} or (status is not None and status >= 500) or codes & _BUSY:
+    if is_lasting(refusal.text):
+        return error(BadRequest, f"{name} cannot answer{at}{ending} No further try mends that.")
+    if status in {408, 409} or (status is not None and status >= 500) or refusal.codes & _BUSY:
         return error(Overloaded, f"{name} is overloaded or failing for the moment{at}{ending}")
     return _bad_request(refusal, provider, ending)
 
@@ -130,7 +180,7 @@ def _bad_request(refusal: Refusal, provider: Provider, ending: str) -> ProviderE
     knob = _knob(refusal)
     if status is not None and not 400 <= status < 500:
         kind: type[ProviderError] = BadAnswer
-        message = f"{name} sent something that cannot be read as an answer{at}."
+        message = f"{name} sent something that cannot be read as an answer{at}{ending}"
     elif knob is not None:
         kind = BadRequest
         message = f"{name} refused {knob} as it is set{at}{ending} Change it or leave it out."
@@ -151,6 +201,17 @@ def _knob(refusal: Refusal) -> str | None:
         ),
         None,
     )
+
+
+def words_of(body: object) -> str:
+    """Return what the body of an error says, in whichever of the usual forms; "" where it is in none."""
+    if isinstance(body, str):
+        return body
+    if not isinstance(body, Mapping):
+        return ""
+    found = (body.get(key) for key in ("message", "detail", "error", "error_description"))
+    said = next((each for each in found if each), "")
+    return words_of(said) if isinstance(said, Mapping) else str(said)
 
 
 def asked_wait(headers: Mapping[str, str]) -> float | None:

@@ -7,7 +7,7 @@ pay for a new one, and behind TLS that is most of the wait for the first token.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from llmflowlab.providers.transport import is_http_error
@@ -18,36 +18,36 @@ _LAST_EVENT = b"[DONE]"
 
 
 def read_to_the_end(http: Any) -> Callable[[Any], None]:
-    """Return a hook for an HTTP client's responses.
+    """Return a hook for the responses of an asynchronous HTTP client.
 
     Args:
         http: The package the client is from, httpx or httpx2.
     """
 
-    class ReadToTheEnd(http.SyncByteStream):  # type: ignore[misc]  # one class for two packages
+    class ReadToTheEnd(http.AsyncByteStream):  # type: ignore[misc]  # one class for two packages
         def __init__(self, inner: Any) -> None:
             self._inner = inner
-            self._parts: Iterator[bytes] = iter(())
+            self._parts: AsyncIterator[bytes] | None = None
             self._tail = b""
 
-        def __iter__(self) -> Iterator[bytes]:
-            self._parts = iter(self._inner)
-            for part in self._parts:
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            self._parts = aiter(self._inner)
+            async for part in self._parts:
                 # The last event may come in two parts.
                 self._tail = (self._tail + part)[-16:]
                 yield part
 
-        def close(self) -> None:
+        async def aclose(self) -> None:
             try:
-                if self._tail.rstrip().endswith(_LAST_EVENT):
+                if self._parts is not None and self._tail.rstrip().endswith(_LAST_EVENT):
                     # The answer is there; a line that breaks now is only not used again.
                     try:
-                        next(self._parts, None)
+                        await anext(self._parts, None)
                     except Exception as exc:
                         if not (is_http_error(exc) or isinstance(exc, OSError)):
                             raise
             finally:
-                self._inner.close()
+                await self._inner.aclose()
 
     def hook(response: Any) -> None:
         if response.headers.get("content-type", "").startswith("text/event-stream"):

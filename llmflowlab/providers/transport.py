@@ -28,13 +28,14 @@ from llmflowlab.settings import Settings
 __all__ = [
     "UNREADABLE",
     "because",
+    "caused_by_tls",
     "closed_at_once",
     "connection_error",
     "failure",
     "is_http_error",
-    "on_this_machine",
     "read_timeout",
     "retry_after_seconds",
+    "says",
     "transport_error",
     "unreadable",
     "vendor_text",
@@ -71,11 +72,6 @@ def closed_at_once(chunks: Iterator[T]) -> Iterator[Iterator[T]]:
             close()
 
 
-def on_this_machine(host: str) -> bool:
-    """Tell whether a host is this machine, for which no proxy of the outside world must be asked."""
-    return host in {"localhost", "::1"} or host.startswith("127.")
-
-
 def read_timeout(settings: Settings) -> float:
     """Return the seconds after which an SDK must end a connection that has gone silent."""
     return max(settings.first_token_timeout, settings.token_timeout) + READ_SLACK
@@ -107,6 +103,12 @@ def because(text: object, settings: Settings) -> str:
     if not said or said.startswith("<"):
         return "."
     return f": {said}" if said[-1] in ".!?…" else f": {said}."
+
+
+def says(name: str, text: object, settings: Settings) -> str:
+    """Return a sentence, after a blank, that gives a vendor's words; "" where they say nothing."""
+    ending = because(text, settings)
+    return "" if ending == "." else f" {name} says{ending}"
 
 
 def is_http_error(exc: BaseException) -> bool:
@@ -182,7 +184,7 @@ def connection_error(
             model=model,
         )
     message = unreachable or f"The line to {name} broke before the answer began."
-    untrusted = _caused_by_tls(exc)
+    untrusted = caused_by_tls(exc)
     if untrusted:
         message = (
             f"No trusted connection to {name} could be made; check the address, the machine's clock "
@@ -216,7 +218,7 @@ def _timed_out(provider: Provider, *, connecting: bool, begun: bool) -> TimedOut
     return TimedOut(message, provider=provider.name, model=provider.model, stage=stage)
 
 
-def _caused_by_tls(exc: BaseException) -> bool:
+def caused_by_tls(exc: BaseException) -> bool:
     seen: BaseException | None = exc
     while seen is not None:
         if isinstance(seen, ssl.SSLError):

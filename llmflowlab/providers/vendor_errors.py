@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from llmflowlab.errors import BadRequest, NotConfigured, ProviderError, TimedOut
+from llmflowlab.errors import BadRequest, ProviderError, TimedOut
 from llmflowlab.providers.base import Provider
 from llmflowlab.providers.reading import Reading
 from llmflowlab.providers.refused_requests import Advice, Refusal, error_from_refusal
@@ -23,7 +23,7 @@ from llmflowlab.providers.transport import (
 )
 from llmflowlab.providers.vendor_sdk import shown
 
-__all__ = ["mapped_errors", "unbuildable"]
+__all__ = ["mapped_errors"]
 
 
 @contextmanager
@@ -63,6 +63,8 @@ def mapped_errors(
     def line_error(exc: Exception) -> ProviderError:
         # The SDK puts its own exception around that of its HTTP client, which says more.
         inner = exc.__cause__ or exc
+        if isinstance(inner, ProviderError):
+            return inner
         if is_http_error(inner):
             return transport_error(inner, provider=provider, begun=begun(), unreachable=unreachable)
         if isinstance(exc, sdk.APITimeoutError):
@@ -93,24 +95,3 @@ def mapped_errors(
         if mapped is None:
             raise
         raise mapped from exc
-
-
-@contextmanager
-def unbuildable(root: type[Exception], *, provider: Provider) -> Iterator[None]:
-    """Map what building an SDK's client can raise, all of which the person has to mend.
-
-    Raises:
-        NotConfigured: The address, a proxy variable or a certificate file cannot be used.
-    """
-    try:
-        yield
-    except Exception as exc:
-        expected = isinstance(exc, root | ImportError | OSError | ValueError)
-        if not (expected or is_http_error(exc)):
-            raise
-        raise NotConfigured(
-            f"No connection to {provider.display_name} can be prepared ({type(exc).__name__}); check "
-            "its address and key, and the proxy and certificate variables (HTTPS_PROXY, "
-            "SSL_CERT_FILE).",
-            provider=provider.name,
-        ) from exc

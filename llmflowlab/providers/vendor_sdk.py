@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 
 from llmflowlab.errors import NotConfigured
 from llmflowlab.loading import load
+from llmflowlab.providers.base import Provider
+from llmflowlab.providers.connections import client_arguments, guards
+from llmflowlab.providers.event_loop import awaited
 from llmflowlab.providers.stream_end import read_to_the_end
-from llmflowlab.providers.transport import on_this_machine, read_timeout
 from llmflowlab.settings import Settings
 
 __all__ = [
@@ -70,25 +72,24 @@ def shown(address: str) -> str:
     return f"{parts.scheme}://{host}{port}{parts.path}"
 
 
-def http_client(sdk: Any, settings: Settings, address: str, *hooks: Callable[[Any], None]) -> Any:
-    """Return an SDK's own kind of HTTP client, with the lab's deadlines.
+def http_client(sdk: Any, provider: Provider, address: str, *hooks: Callable[[Any], None]) -> Any:
+    """Return an SDK's own kind of asynchronous HTTP client, with the lab's deadlines.
 
     Args:
         sdk: The imported package, `openai` or `anthropic`.
-        settings: Where the deadlines are.
+        provider: Whose client it is.
         address: Where the client will send to.
         hooks: What each response is handed to before the SDK reads it.
+
+    Raises:
+        NotConfigured: The person's own certificates cannot be used.
     """
     # Some releases stand on httpx and some on httpx2; the SDK's own client tells which.
-    http = load(sdk.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
-    return sdk.DefaultHttpxClient(
-        timeout=http.Timeout(read_timeout(settings), connect=settings.connect_timeout, pool=None),
-        # A chat's next turn comes after a pause; httpx would connect anew after 5 s.
-        limits=http.Limits(
-            max_connections=None, max_keepalive_connections=100, keepalive_expiry=120
-        ),
-        event_hooks={"response": [read_to_the_end(http), *hooks]},
-        trust_env=not on_this_machine(urlsplit(address).hostname or ""),
+    http = load(sdk.DefaultAsyncHttpxClient.__mro__[1].__module__.partition(".")[0])
+    kept = guards(provider, read_to_the_end(http), *hooks)
+    return sdk.DefaultAsyncHttpxClient(
+        **client_arguments(http, provider.settings, address, provider=provider.name, on_loop=True),
+        event_hooks={when: list(map(awaited, called)) for when, called in kept.items()},
     )
 
 

@@ -8,8 +8,10 @@ response through the family first, which keeps what the lab reads, in the types 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
+
+from llmflowlab.providers.bodies import filtered
 
 __all__ = ["reduced_lines"]
 
@@ -45,17 +47,21 @@ def reduced_lines(
     def hook(response: Any) -> None:
         if not (response.is_success and response.request.url.path.endswith(path_end)):
             return
-        inner = response.iter_bytes
-
-        def lines(chunk_size: int | None = None) -> Iterator[bytes]:
-            rest = b""
-            for part in inner():
-                *whole, rest = (rest + part).split(b"\n")
-                if whole:
-                    yield b"\n".join([*map(line, whole), b""])
-            if rest:
-                yield line(rest)
-
-        response.iter_bytes = lines
+        filtered(response, lambda: _Lines(line))
 
     return hook
+
+
+class _Lines:
+    """Passes whole lines on, changed."""
+
+    def __init__(self, change: Callable[[bytes], bytes]) -> None:
+        self._change = change
+        self._rest = b""
+
+    def take(self, part: bytes) -> bytes:
+        *whole, self._rest = (self._rest + part).split(b"\n")
+        return b"\n".join([*map(self._change, whole), b""]) if whole else b""
+
+    def end(self) -> bytes:
+        return self._change(self._rest) if self._rest else b""

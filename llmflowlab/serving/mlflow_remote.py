@@ -25,13 +25,8 @@ from llmflowlab.errors import (
 from llmflowlab.loading import load
 from llmflowlab.program import program_name
 from llmflowlab.providers.base import Provider, require_requests_allowed
-from llmflowlab.providers.transport import (
-    because,
-    failure,
-    on_this_machine,
-    read_timeout,
-    retry_after_seconds,
-)
+from llmflowlab.providers.connections import client_arguments, guards, unbuildable
+from llmflowlab.providers.transport import because, failure, retry_after_seconds
 from llmflowlab.providers.vendor_sdk import shown
 
 if TYPE_CHECKING:
@@ -133,14 +128,14 @@ class RemoteModel:
                 load("httpx")
                 import httpx
 
-                settings = self._provider.settings
-                self._http = httpx.Client(
-                    timeout=httpx.Timeout(
-                        read_timeout(settings), connect=settings.connect_timeout, pool=None
-                    ),
-                    limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
-                    trust_env=not on_this_machine(urlsplit(self.address).hostname or ""),
-                )
+                provider = self._provider
+                with unbuildable(provider=provider):
+                    self._http = httpx.Client(
+                        **client_arguments(
+                            httpx, provider.settings, self.address, provider=provider.name
+                        ),
+                        event_hooks=guards(provider),
+                    )
                 # Not everybody who builds a provider closes it.
                 weakref.finalize(self, self._http.close)
             return self._http

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 from llmflowlab.agents.old_names import install
 from llmflowlab.errors import BadAnswer, InputError, LabError, TrackingError
 from llmflowlab.loading import load
-from llmflowlab.providers.arrival import field, name, pieces, tokens
+from llmflowlab.providers.arrival import field, name, pieces, the_answer, tokens
 from llmflowlab.providers.base import ReasoningDelta, TextDelta, Usage
 from llmflowlab.serving.trust import require_trust
 from llmflowlab.settings import Settings
@@ -220,17 +220,19 @@ def read_chat(value: Any) -> Piece:
         BadAnswer: It is neither.
     """
     document = _plain(value)
-    choices = document.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else {}
-    if not isinstance(choice, Mapping) or (not choice and "usage" not in document):
+    choice = the_answer(document.get("choices"))
+    # A chunk may have no choices: a filter's word, or the usage.
+    if not (choice is None or isinstance(choice, Mapping)) or not {"choices", "usage"} & {
+        *document
+    }:
         raise _unreadable()
-    said = choice.get("message") or choice.get("delta") or {}
+    said = field(choice, "message") or field(choice, "delta")
     content = list(pieces(field(said, "content")))
     prompt, completion = _counts(document, "prompt_tokens", "completion_tokens")
     return Piece(
         text="".join(piece.text for piece in content if isinstance(piece, TextDelta)),
         thinking="".join(piece.text for piece in content if isinstance(piece, ReasoningDelta)),
-        finish_reason=name(choice.get("finish_reason")),
+        finish_reason=name(field(choice, "finish_reason")),
         model=name(document.get("model")),
         prompt_tokens=prompt,
         completion_tokens=completion,

@@ -17,10 +17,12 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmflowlab.agents.agent_server import serving_experiment
 from llmflowlab.errors import ConfigurationError, InputError, LabError, TrackingError
 from llmflowlab.program import interpreted, program_name
 from llmflowlab.serving.trust import require_trust
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.logged_models import logged_model_of
 from llmflowlab.tracking.registry import Version, VersionName, find_version
 from llmflowlab.tracking.store import child_environment, open_store
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-__all__ = ["SERVED_BY", "ModelServer", "bound_socket", "serve"]
+__all__ = ["SERVED_BY", "ModelServer", "bound_socket", "serve", "served_environment"]
 
 SERVED_BY = "x-llmflowlab-model"
 """Header that names the version behind an answer."""
@@ -88,7 +90,7 @@ class ModelServer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=child_environment(settings),
+            env=served_environment(settings, version),
             cwd=settings.home,
             # Ctrl-C in the terminal is the front's, which ends its children in order.
             start_new_session=True,
@@ -159,6 +161,20 @@ class ModelServer:
             for line in self._process.stdout:
                 self._lines.put(line.strip())
         self._lines.put(None)
+
+
+def served_environment(settings: Settings, version: Version) -> dict[str, str]:
+    """Return the environment of a version that is served: its traces name it, in an experiment of theirs.
+
+    Raises:
+        TrackingError: The store failed.
+    """
+    environment = child_environment(settings)
+    if (experiment := serving_experiment(settings)) is not None:
+        environment["MLFLOW_EXPERIMENT_ID"] = experiment
+    if (model_id := logged_model_of(version.source)) is not None:
+        environment["MLFLOW_ACTIVE_MODEL_ID"] = model_id
+    return environment
 
 
 class _Front:

@@ -15,9 +15,10 @@ from typing import Any
 from llmflowlab.errors import LabError
 from llmflowlab.program import interpreted
 from llmflowlab.serving.served_model import load_version
+from llmflowlab.serving.server import served_environment
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.registry import Version
-from llmflowlab.tracking.store import Store, child_environment
+from llmflowlab.tracking.store import Store
 
 __all__ = ["CheckStep", "check_version"]
 
@@ -130,7 +131,7 @@ def _predict_clean(settings: Settings, version: Version, example: str, folder: P
     try:
         done = subprocess.run(
             command,
-            env=child_environment(settings),
+            env=served_environment(settings, version),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,

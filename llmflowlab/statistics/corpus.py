@@ -62,6 +62,9 @@ class CorpusDraws:
     """What was drawn to compare two candidates by a corpus figure."""
 
     n: int
+    """Rows."""
+    clusters: int | None
+    """What was drawn, where that is not rows."""
     difference: float
     p_value: float
     resampled: np.ndarray
@@ -78,6 +81,7 @@ class CorpusDraws:
             p_value=self.p_value,
             # As if it were a mean: the standard error is what the bootstrap found.
             deviation=float(np.std(self.resampled, ddof=1)) * float(np.sqrt(self.n)),
+            clusters=self.clusters,
         )
 
 
@@ -90,13 +94,23 @@ def corpus_test(
 
 
 def corpus_draws(
-    a: Sequence[Sequence[float]], b: Sequence[Sequence[float]], figure: CorpusFigure
+    a: Sequence[Sequence[float]],
+    b: Sequence[Sequence[float]],
+    figure: CorpusFigure,
+    *,
+    rows: int | None = None,
 ) -> CorpusDraws | None:
     """Compare two candidates by a corpus figure on the rows that both have; None without any.
 
     p by approximate randomisation: each row's two statistics change sides or not, by a coin, and
     p = (1 + differences at least as large) / (1 + shuffles) (Riezler & Maxwell 2005, W05-0908).
     The interval is the paired percentile bootstrap's.
+
+    Args:
+        a: For each row the statistics of one candidate; or the sums over each cluster of rows.
+        b: The other's.
+        figure: What to make of their sums.
+        rows: How many the clusters hold; None: each is a row.
     """
     if not len(a):
         return None
@@ -122,7 +136,8 @@ def corpus_draws(
         for sums in _resampled_sums(both, generator, _RESAMPLES)
     ]
     return CorpusDraws(
-        n=n,
+        n=n if rows is None else rows,
+        clusters=None if rows is None else n,
         difference=observed,
         p_value=(1 + beyond) / (1 + _RESAMPLES),
         resampled=np.asarray(values),

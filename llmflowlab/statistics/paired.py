@@ -53,6 +53,8 @@ class PairedTest:
     """Share of rows on which the two disagree; None for degrees."""
     design_effect: float = 1.0
     """How many times the difference's variance is that of as many questions without clusters."""
+    clusters: int | None = None
+    """How many clusters the rows make up; None: each is one of its own."""
 
 
 def mcnemar_exact(a: Sequence[float], b: Sequence[float]) -> float:
@@ -200,6 +202,7 @@ def paired_test(
         deviation=float(differences.std(ddof=1)) if n > 1 else 0.0,
         discordance=float(np.count_nonzero(differences)) / n if binary else None,
         design_effect=design_effect(differences, clusters),
+        clusters=None if clusters is None else int(np.unique(clusters).size),
     )
 
 

@@ -14,6 +14,8 @@ def seconds(value: float | None) -> str | None:
     """Write a duration so that three digits are left to read."""
     if value is None:
         return None
+    if value < 0.01:
+        return f"{value * 1000:.2g} ms"
     if value < 1:
         return f"{value * 1000:.0f} ms"
     if value < 100:

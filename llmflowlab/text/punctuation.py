@@ -7,6 +7,7 @@ token of its own (`a`, `*`, `b`) or stays on its word (`c++`, `!x`, `-5`, `50%`)
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ _OPERATORS = (
     *("<<", ">>", "+=", "-=", "*=", "/=", "!!", "=~", "??", "?."),
 )
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
+_GRADES = frozenset({*string.ascii_letters, "AB", "ab"})
+"""What a minus behind belongs to: a grade, a blood group."""
 _CALCULATES = frozenset({*"+*/=<>|&×÷⋅·%", MINUS, *(o for o in _OPERATORS if o != "...")})
 # Signs that Unicode counts among punctuation and that no prose drops.
 _KEPT_PUNCTUATION = frozenset("&@#%‰/*!\\§")
@@ -41,6 +44,8 @@ _LINE_MARK = re.compile(r"^[ \t]*(?:[-*•‣][ \t]+|#{1,6}[ \t]+)+(?=\S)", re.M
 _INITIALS = re.compile(r"(?<!\w)(?:[^\W\d_]\.)+[^\W\d_](?!\w)\.?")
 # Bounded: of a long row of them each would else be read to the row's end.
 _SPACED_INITIALS = re.compile(r"(?<!\w)[^\W\d_]\.(?:[ ]?[^\W\d_]\.){1,20}(?=\s+[^\W\d_]{2})")
+_BARE_INITIALS = re.compile(r"(?<!\w)(?:[A-Z] ){2,20}(?=[A-Z][a-z])")
+_DEGREE = re.compile(r"(?<!\w)(?:[A-Z][a-z]{0,2}\.){2,20}(?!\w)")
 _AFTER_NUMBER = re.compile(r"(?<![\w.,])(\d[\d.,]{0,40})[ ]?([$€£¥₹₽₩₪₺₫฿₴])(?!\s?[\w$])")
 
 
@@ -80,7 +85,8 @@ def lexemes(text: str) -> list[Lexeme]:
         kind = "token" if i in brackets else _decide(raw, found, i)
         if kind == "suffix" and joined and made and made[-1].is_word and not raw.spaced:
             last = made.pop()
-            made.append(Lexeme(last.text + raw.text, True, last.begins, False))
+            mark = "-" if _is_dash(raw.text) else raw.text
+            made.append(Lexeme(last.text + mark, True, last.begins, False))
         elif kind == "prefix" and not UNSPACED.match(raw.after):
             prefix += "-" if raw.text == MINUS else raw.text
             continue
@@ -131,6 +137,8 @@ def _without_markup(text: str) -> str:
     text = re.sub(r"(?<=\d)[ ]+/[ ]+(?=\d)", "/", text)
     text = re.sub(r"(?<![\w.])\.(?=\d)", "0.", text)
     text = _AFTER_NUMBER.sub(r"\2\1", text)
+    text = _BARE_INITIALS.sub(lambda m: m[0].replace(" ", "") + " ", text)
+    text = _DEGREE.sub(lambda m: m[0].replace(".", ""), text)
     return _INITIALS.sub(_joined, _SPACED_INITIALS.sub(_joined, text))
 
 
@@ -155,6 +163,9 @@ def _decide(raw: _Raw, found: Sequence[_Raw], i: int) -> str:
     word_before = before is not None and before.is_word and not raw.spaced
     stuck = before is not None and not raw.spaced and (before.is_word or before.text in ")]}%")
     word_after = after is not None and after.is_word and not after.spaced
+    ends = not raw.after or raw.after in " \n.,;:)"
+    if _is_dash(sign) and before is not None and before.text in _GRADES and not raw.spaced and ends:
+        return "suffix"
     if _is_dash(sign[0]) and "=" not in sign and ">" not in sign:
         return (
             _dash(raw, before, after) if len(sign) == 1 else _double_dash(word_before, word_after)
@@ -186,7 +197,7 @@ def _decide(raw: _Raw, found: Sequence[_Raw], i: int) -> str:
 
 
 def _is_dash(sign: str) -> bool:
-    return sign == MINUS or unicodedata.category(sign) == "Pd"
+    return sign == MINUS or (len(sign) == 1 and unicodedata.category(sign) == "Pd")
 
 
 def _dash(raw: _Raw, before: _Raw | None, after: _Raw | None) -> str:

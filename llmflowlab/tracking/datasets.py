@@ -1,8 +1,9 @@
-"""Dataset versions in MLflow.
+"""Benchmarks as MLflow's evaluation datasets: versions that were registered, and what was evaluated.
 
-A version is an MLflow evaluation dataset named `NAME@VERSION` and tagged with the lab's digest; MLflow's
-own pages and `mlflow.genai.datasets.get_dataset(name=...)` read it. MLflow keeps one record for equal
-inputs, so a repeated question carries the number of its repetition.
+Both are tagged with the lab's digest; MLflow's own pages and `mlflow.genai.datasets.get_dataset(name=...)`
+read them. A version is named `NAME@VERSION`; what an evaluation asked and nobody registered
+`NAME-DIGEST`, once for each digest. MLflow keeps one record for equal inputs, so a repeated question
+carries the number of its repetition.
 """
 
 from __future__ import annotations
@@ -10,15 +11,20 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.errors import InputError
+from llmflowlab.files import exclusive
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.store import open_store
+from llmflowlab.tracking.store import Store, open_store
 
-__all__ = ["RegisteredDataset", "list_registered", "register_dataset"]
+if TYPE_CHECKING:
+    from mlflow.entities import EvaluationDataset
+
+__all__ = ["RegisteredDataset", "dataset_evaluated", "list_registered", "register_dataset"]
 
 _EXPERIMENT = "LLMS_Evaluation"
 _NAME = "llmflowlab.dataset"
@@ -27,6 +33,8 @@ _DIGEST = "llmflowlab.dataset_digest"
 _ROWS = "llmflowlab.dataset_rows"
 _COMPLETE = "llmflowlab.dataset_complete"
 _BATCH = 1_000
+_PATIENCE = 60.0
+"""Seconds to wait for another evaluation that writes its dataset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +95,7 @@ def register_dataset(
             experiment_id=[store.experiment_id(_EXPERIMENT)],
             tags=tags,
         )
-        records = _records(dataset)
-        for start in range(0, len(records), _BATCH):
-            made.merge_records(records[start : start + _BATCH])
-        # Last: a version that was cut off while it was written is none.
-        store.client.set_dataset_tags(made.dataset_id, {_COMPLETE: "true"})
+        _fill(store, made, dataset)
     entry = RegisteredDataset(
         name=name,
         version=version,
@@ -103,6 +107,47 @@ def register_dataset(
     return entry, True
 
 
+def dataset_evaluated(settings: Settings, store: Store, dataset: Dataset) -> str:
+    """Return the id of MLflow's dataset with these rows, registered before or made now.
+
+    What an earlier attempt began is gone on with, so a kill leaves no second one.
+
+    Raises:
+        TrackingError: MLflow failed.
+    """
+    with exclusive(settings, "datasets", patience=_PATIENCE), store.translated():
+        experiment = store.experiment_id(_EXPERIMENT)
+        found = [
+            (item, tags)
+            for item in _datasets(store, experiment)
+            if (tags := item.tags or {}).get(_DIGEST) == dataset.digest
+        ]
+        whole = [item for item, tags in found if tags.get(_COMPLETE) == "true"]
+        if whole:
+            return str(whole[0].dataset_id)
+        # A registration that was cut off is the next registration's affair.
+        begun = [item for item, tags in found if _VERSION not in tags]
+        made = (
+            begun[0]
+            if begun
+            else store.client.create_dataset(
+                name=f"{dataset.name}-{dataset.digest[:8]}",
+                experiment_id=[experiment],
+                tags={_NAME: dataset.name, _DIGEST: dataset.digest},
+            )
+        )
+        _fill(store, made, dataset)
+        return str(made.dataset_id)
+
+
+def _fill(store: Store, made: EvaluationDataset, dataset: Dataset) -> None:
+    records = _records(dataset)
+    for start in range(0, len(records), _BATCH):
+        made.merge_records(records[start : start + _BATCH])
+    # Last: one that was cut off while it was written is none.
+    store.client.set_dataset_tags(made.dataset_id, {_COMPLETE: "true"})
+
+
 def list_registered(settings: Settings) -> list[RegisteredDataset]:
     """Return the versions that the lab registered, by name, the newest version first.
 
@@ -110,22 +155,26 @@ def list_registered(settings: Settings) -> list[RegisteredDataset]:
         TrackingError: MLflow failed.
     """
     store = open_store(settings)
-    found = []
     with store.translated():
-        experiment = store.experiment_id(_EXPERIMENT)
-        token = None
-        while True:
-            page = store.client.search_datasets(experiment_ids=[experiment], page_token=token)
-            found += [entry for item in page if (entry := _entry(item)) is not None]
-            token = page.token
-            if not token:
-                break
+        items = _datasets(store, store.experiment_id(_EXPERIMENT))
+        found = [entry for item in items if (entry := _entry(item)) is not None]
     return sorted(found, key=lambda entry: (entry.name, -entry.version))
+
+
+def _datasets(store: Store, experiment: str) -> Iterator[EvaluationDataset]:
+    # Looked through here: MLflow finds no tag by a name that is quoted, as it demands elsewhere.
+    token = None
+    while True:
+        page = store.client.search_datasets(experiment_ids=[experiment], page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def _entry(item: Any) -> RegisteredDataset | None:
     tags = item.tags or {}
-    if tags.get(_COMPLETE) != "true":
+    if tags.get(_COMPLETE) != "true" or _VERSION not in tags:
         return None
     return RegisteredDataset(
         name=tags[_NAME],

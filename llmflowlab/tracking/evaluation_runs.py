@@ -9,37 +9,29 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mlflow.entities import (
-    Assessment,
-    AssessmentError,
-    AssessmentSource,
     Dataset,
     DatasetInput,
-    Expectation,
-    Feedback,
     InputTag,
     LoggedModelInput,
     Metric,
     Param,
     RunTag,
     Span,
+    TraceInfo,
 )
 
-from llmflowlab.tracking.evaluation_books import (
-    DIGEST_TAG,
-    SOURCE_RUN,
-    HeldTrace,
-    held_traces,
-    not_held,
-)
-from llmflowlab.tracking.spans import SpanSpec, TokenUse, TraceSpec, build_spans, build_trace_info
+from llmflowlab.tracking.evaluation_books import HeldTrace, held_traces, not_held
+from llmflowlab.tracking.evaluation_rows import Links, RowTrace, row_trace_info
+from llmflowlab.tracking.page_links import LINKS_TO_PROMPTS, linked_prompt
+from llmflowlab.tracking.spans import build_spans
 from llmflowlab.tracking.store import Store
 
-__all__ = ["AssessmentValue", "EvaluationRuns", "RowTrace", "RunSpec", "end_runs"]
+__all__ = ["EvaluatedDataset", "EvaluationRuns", "RunSpec", "end_runs"]
 
 EXPERIMENT = "LLMS_Evaluation"
 _BATCH = 200
@@ -49,38 +41,29 @@ _AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AssessmentValue:
-    """A score as MLflow keeps it: a value, or an error that says why there is none."""
+class EvaluatedDataset:
+    """The benchmark, as the input of a run."""
 
     name: str
-    value: float | str | None
-    error: str | None = None
-    """Reason for not being scored; MLflow leaves such assessments out of its means."""
-    rationale: str | None = None
-    judge: str | None = None
-    """Model reference of the judge; None for code."""
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowTrace:
-    """A row's answer as a trace: root span with the question, child spans with the calls."""
-
-    trace_id: str
-    run_id: str
-    question: str
-    answer: str
-    start_ns: int
-    end_ns: int
-    ok: bool
-    error: str | None
-    tokens: TokenUse
-    spans: Sequence[SpanSpec]
-    expected: str | None
     digest: str
-    """Of the answer and scores it is made from."""
-    assessments: Sequence[AssessmentValue] = ()
-    tags: Mapping[str, str] = field(default_factory=dict)
+    source: str
+    """The file."""
+    rows: int
+    columns: Sequence[str]
+    dataset_id: str | None
+    """Of MLflow's evaluation dataset with the same rows; None where the store has none."""
+
+    def to_mlflow(self) -> Dataset:
+        kept = self.dataset_id
+        return Dataset(
+            name=self.name,
+            # MLflow keeps 36 characters of a digest.
+            digest=self.digest[:36],
+            source_type="local" if kept is None else "mlflow_evaluation_dataset",
+            source=json.dumps({"uri": self.source} if kept is None else {"dataset_id": kept}),
+            profile=json.dumps({"num_rows": self.rows}),
+            schema=json.dumps({"columns": list(self.columns)}),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +90,8 @@ class EvaluationRuns:
         self._store = store
         self._evaluation = evaluation_id
         self._created_ms = created_ms
+        self._links: dict[str, Links] = {}
+        self._dataset: Dataset | None = None
         self._held: dict[str, HeldTrace | None] = {}
         """Traces that are in the store; None where a write failed in the middle."""
         self.experiment_id = store.experiment_id(EXPERIMENT)
@@ -136,7 +121,8 @@ class EvaluationRuns:
                 tags["mlflow.parentRunId"] = parent
             run = client.create_run(
                 self.experiment_id,
-                start_time=self._created_ms,
+                # The parent before its children: MLflow's lists take their first columns from the newest.
+                start_time=self._created_ms + (parent is not None),
                 tags=tags,
                 run_name=spec.name,
             )
@@ -145,23 +131,21 @@ class EvaluationRuns:
             client.log_batch(run_id, params=params)
             return run_id
 
-    def log_dataset(
-        self, run_id: str, *, name: str, digest: str, source: str, rows: int, columns: Sequence[str]
-    ) -> None:
-        """Log the benchmark as the run's input."""
-        dataset = Dataset(
-            name=name,
-            # MLflow keeps 36 characters of a digest.
-            digest=digest[:36],
-            source_type="local",
-            source=json.dumps({"uri": source}),
-            profile=json.dumps({"num_rows": rows}),
-            schema=json.dumps({"columns": list(columns)}),
-        )
-        inputs = [DatasetInput(dataset=dataset, tags=[InputTag("mlflow.data.context", "eval")])]
-        no_models: list[LoggedModelInput] = []
+    def log_inputs(self, run_id: str, dataset: EvaluatedDataset, links: Links) -> None:
+        """Log the benchmark and the candidate's model as the run's inputs.
+
+        From then on its traces and figures lead to the model and to the prompt.
+        """
+        self._links[run_id] = links
+        self._dataset = dataset.to_mlflow()
+        context = [InputTag("mlflow.data.context", "eval")]
+        models = [] if links.model_id is None else [LoggedModelInput(links.model_id)]
         with self._store.translated():
-            self._store.client.log_inputs(run_id, datasets=inputs, models=no_models)
+            self._store.client.log_inputs(
+                run_id,
+                datasets=[DatasetInput(dataset=self._dataset, tags=context)],
+                models=models,
+            )
 
     def write_traces(self, rows: Sequence[RowTrace]) -> None:
         """Write traces with their assessments; safe to repeat, and what is there already is skipped.
@@ -197,6 +181,7 @@ class EvaluationRuns:
                 # A request each, of which a server can work on several.
                 with ThreadPoolExecutor(_AT_ONCE) as pool:
                     list(pool.map(store.start_trace, infos))
+            self._link_prompts(store, rows)
             store.log_spans(self.experiment_id, self._spans(rows))
 
     def _write_again(self, rows: Sequence[RowTrace]) -> None:
@@ -205,10 +190,20 @@ class EvaluationRuns:
         store = self._store.tracing
         with self._store.translated():
             store.log_spans(self.experiment_id, self._spans(rows))
+            self._link_prompts(store.store, rows)
             for row in rows:
                 info = self._trace_info(row)
-                self._retract(row.trace_id, keep={a.assessment_id for a in info.assessments})
+                kept = {a.assessment_id for a in info.assessments if a.assessment_id}
+                self._retract(row.trace_id, keep=kept)
                 store.start_trace(info)
+
+    def _link_prompts(self, store: Any, rows: Sequence[RowTrace]) -> None:
+        """Lead from prompts to traces; before what says of a trace that it is whole."""
+        prompts = [self._links.get(row.run_id, Links()).prompt for row in rows]
+        with self._store.if_known(LINKS_TO_PROMPTS):
+            for row, prompt in zip(rows, prompts, strict=True):
+                if prompt is not None:
+                    store.link_prompts_to_trace(row.trace_id, [linked_prompt(prompt)])
 
     def _retract(self, trace_id: str, *, keep: Container[str]) -> None:
         """Delete what an earlier recording said of a row that is recorded anew."""
@@ -224,68 +219,12 @@ class EvaluationRuns:
             for span in build_spans(row.trace_id, self.experiment_id, list(row.spans))
         ]
 
-    def _trace_info(self, row: RowTrace) -> Any:
-        info = build_trace_info(
-            TraceSpec(
-                trace_id=row.trace_id,
-                experiment_id=self.experiment_id,
-                name="evaluate_row",
-                run_id=row.run_id,
-                start_ns=row.start_ns,
-                end_ns=row.end_ns,
-                ok=row.ok,
-                request=row.question,
-                response=row.answer if row.ok else (row.error or ""),
-                tokens=row.tokens,
-                tags={**row.tags, DIGEST_TAG: row.digest},
-            )
-        )
-        info.assessments = self._assessments(row)
-        return info
-
-    def _assessments(self, row: RowTrace) -> list[Assessment]:
-        metadata = {SOURCE_RUN: row.run_id}
-        found: list[Assessment] = [
-            self._feedback(row, value, {**metadata, **value.metadata}) for value in row.assessments
-        ]
-        if row.expected is not None:
-            found.append(
-                Expectation(
-                    name="expected_response",
-                    value=row.expected,
-                    source=AssessmentSource(source_type="HUMAN", source_id="benchmark"),
-                    trace_id=row.trace_id,
-                    metadata=metadata,
-                    create_time_ms=self._created_ms,
-                    last_update_time_ms=self._created_ms,
-                )
-            )
-        for position, assessment in enumerate(found):
-            # A fixed id makes a second delivery overwrite the first instead of joining it.
-            assessment.assessment_id = f"a-{row.trace_id[3:]}-{position}"
-        return found
-
-    def _feedback(
-        self, row: RowTrace, value: AssessmentValue, metadata: dict[str, str]
-    ) -> Feedback:
-        source = (
-            AssessmentSource(source_type="CODE", source_id=value.name)
-            if value.judge is None
-            else AssessmentSource(source_type="LLM_JUDGE", source_id=value.judge)
-        )
-        error = None
-        if value.error is not None:
-            error = AssessmentError(error_code=value.error, error_message=value.rationale or "")
-        return Feedback(
-            name=value.name,
-            value=None if error else value.value,
-            error=error,
-            source=source,
-            trace_id=row.trace_id,
-            metadata=metadata,
-            rationale=None if error else value.rationale,
-            create_time_ms=self._created_ms,
-            last_update_time_ms=self._created_ms,
+    def _trace_info(self, row: RowTrace) -> TraceInfo:
+        return row_trace_info(
+            row,
+            self._links.get(row.run_id, Links()),
+            experiment_id=self.experiment_id,
+            created_ms=self._created_ms,
         )
 
     def finish(
@@ -310,13 +249,26 @@ class EvaluationRuns:
         """
         client = self._store.client
         with self._store.translated():
-            values = [Metric(name, value, end_ms, 0) for name, value in metrics.items()]
+            values = [self._metric(run_id, *metric, end_ms) for metric in metrics.items()]
             for start in range(0, len(values), 500):
                 client.log_batch(run_id, metrics=values[start : start + 500])
             client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
             for file, folder in files.items():
                 client.log_artifact(run_id, str(file), folder or None)
             client.set_terminated(run_id, status=status, end_time=end_ms)
+
+    def _metric(self, run_id: str, name: str, value: float, end_ms: int) -> Metric:
+        """Return a metric of the run, and so of its model on that data."""
+        return Metric(
+            name,
+            value,
+            end_ms,
+            0,
+            model_id=self._links.get(run_id, Links()).model_id,
+            dataset_name=self._dataset.name if self._dataset else None,
+            dataset_digest=self._dataset.digest if self._dataset else None,
+            run_id=run_id,
+        )
 
     def missing(self, run_id: str, expected: Mapping[str, HeldTrace]) -> frozenset[str]:
         """Read a run back; return the ids of the traces that are not there as expected.

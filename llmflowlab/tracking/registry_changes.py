@@ -9,7 +9,7 @@ import json
 import tempfile
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -18,8 +18,17 @@ from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.files import exclusive
 from llmflowlab.program import program_name
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.logged_models import (
+    CANDIDATE,
+    PATIENCE,
+    REGISTRY_LOCK,
+    SOURCE,
+    model_of_version,
+    served_version,
+)
 from llmflowlab.tracking.model_files import write_model
 from llmflowlab.tracking.model_package import ModelPackage
+from llmflowlab.tracking.page_links import candidate_note, note_of, prompt_tag
 from llmflowlab.tracking.records import now_text
 from llmflowlab.tracking.registry import (
     EVIDENCE,
@@ -42,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CHAMPION",
     "ModelRegistry",
+    "RegisteredAs",
     "archive",
     "champion_of",
     "delete",
@@ -54,16 +64,20 @@ __all__ = [
 ]
 
 CHAMPION = "champion"
-_LOCK = "registry"
-_PATIENCE = 60.0
 _MOST_MOVES = 20
 """Moves kept of an alias: as many as fit into a tag."""
-_CANDIDATE = "llmflowlab.candidate"
-_SOURCE = "models:/"
-"""What stands before a logged model's id in a version's source."""
 _KEPT_STAGES = frozenset({"Staging", "Production"})
 """Stages that a version already in them keeps: nothing is taken out of production by a chat."""
 Stage: TypeAlias = Literal["None", "Staging", "Production", "Archived"]
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredAs:
+    """What a session's candidate is registered as."""
+
+    version: str
+    model_id: str
+    """The logged model behind the version."""
 
 
 class ModelRegistry:
@@ -80,20 +94,17 @@ class ModelRegistry:
         self._store = store
         self._package = package
 
-    def register(self, candidate: Candidate, *, run_id: str, experiment_id: str) -> str:
+    def register(self, candidate: Candidate, *, run_id: str, experiment_id: str) -> RegisteredAs:
         """Give a session's run its model version; safe to repeat after a crash at any point.
 
         A new version is made only where the candidate differs from the latest version's.
-
-        Returns:
-            The version.
 
         Raises:
             TrackingError: The store or the registry failed.
             OSError: The model's files could not be prepared.
         """
         name, client = registered_name(candidate.provider), self._store.client
-        with exclusive(self._settings, _LOCK, patience=_PATIENCE), self._store.translated():
+        with exclusive(self._settings, REGISTRY_LOCK, patience=PATIENCE), self._store.translated():
             version, latest = self._find(name, candidate, run_id)
             if version is None:
                 version = latest = self._create(name, candidate, run_id, experiment_id)
@@ -103,9 +114,10 @@ class ModelRegistry:
                     set_stage(client, name, number, "Staging", archive_others=True)
                 client.set_registered_model_alias(name, "staging", number)
             client.set_model_version_tag(name, number, "llmflowlab.last_run", run_id)
-            self._link(run_id, str(version.source).removeprefix(_SOURCE))
+            model_id = str(version.source).removeprefix(SOURCE)
+            self._link(run_id, model_id)
             client.log_batch(run_id, tags=_version_tags(name, number))
-        return number
+        return RegisteredAs(number, model_id)
 
     def _find(
         self, name: str, candidate: Candidate, run_id: str
@@ -116,11 +128,11 @@ class ModelRegistry:
         versions = list(client.search_model_versions(f"name = '{name}'"))
         latest = max(versions, key=lambda v: int(v.version), default=None)
         # The run's own, from a delivery that was cut off, goes before the latest one.
-        own = [v for v in versions if v.run_id == run_id and v.tags.get(_CANDIDATE) == digest]
+        own = [v for v in versions if v.run_id == run_id and v.tags.get(CANDIDATE) == digest]
         if own:
             mine = max(own, key=lambda v: int(v.version))
             return (latest if latest and mine.version == latest.version else mine), latest
-        if latest is not None and latest.tags.get(_CANDIDATE) == digest:
+        if latest is not None and latest.tags.get(CANDIDATE) == digest:
             return latest, latest
         return None, latest
 
@@ -140,10 +152,10 @@ class ModelRegistry:
         model_id = self._logged_model(name, candidate, run_id, experiment_id)
         version = client.create_model_version(
             name,
-            source=_SOURCE + model_id,
+            source=SOURCE + model_id,
             run_id=run_id,
             model_id=model_id,
-            tags={_CANDIDATE: candidate.version_digest, "llmflowlab.model": candidate.model},
+            tags={CANDIDATE: candidate.version_digest, "llmflowlab.model": candidate.model},
         )
         # A server does this itself; it is how MLflow's pages lead from a model to its versions.
         versions = json.dumps([{"name": name, "version": int(version.version)}])
@@ -168,7 +180,11 @@ class ModelRegistry:
                 experiment_id,
                 name=name,
                 source_run_id=run_id,
-                tags={_CANDIDATE: candidate.version_digest},
+                tags={
+                    CANDIDATE: candidate.version_digest,
+                    **note_of(candidate_note(candidate)),
+                    **prompt_tag(candidate.prompt),
+                },
                 params={"model": candidate.model},
                 model_type="chat",
             )
@@ -214,17 +230,25 @@ def set_stage(
         )
 
 
-def name_served_version(store: Store, model_id: str, *, run_id: str) -> None:
+def name_served_version(store: Store, model_id: str, *, run_id: str) -> str | None:
     """Name in a run the version that a served model is of; to register it again would be a circle.
+
+    Returns:
+        Its logged model; None where the store does not know it.
 
     Raises:
         TrackingError: The store failed.
     """
-    # Of a server, what it said it serves stands behind its address.
-    name, _, number = model_id.rpartition("#")[2].rpartition("/")
-    if number.isdigit() and "/" not in name:
-        with store.translated():
-            store.client.log_batch(run_id, tags=_version_tags(name, number))
+    from mlflow.entities import LoggedModelInput
+
+    if (version := served_version(model_id)) is None:
+        return None
+    with store.translated():
+        store.client.log_batch(run_id, tags=_version_tags(*version))
+        logged = model_of_version(store, model_id)
+        if logged is not None:
+            store.client.log_inputs(run_id, models=[LoggedModelInput(logged)])
+        return logged
 
 
 def _version_tags(name: str, number: str) -> list[RunTag]:
@@ -259,7 +283,7 @@ def set_alias(settings: Settings, store: Store, version: Version, alias: str) ->
             f"{program_name()} registry promote {version.reference} --benchmark FILE, or "
             f"{program_name()} registry rollback {version.name}."
         )
-    with exclusive(settings, _LOCK, patience=_PATIENCE):
+    with exclusive(settings, REGISTRY_LOCK, patience=PATIENCE):
         return _move(store, version.name, alias, version.version, "set by hand")
 
 
@@ -271,7 +295,7 @@ def archive(settings: Settings, store: Store, version: Version) -> None:
         TrackingError: The store failed.
     """
     _refuse_champion(store, version, "archive")
-    with exclusive(settings, _LOCK, patience=_PATIENCE), store.translated():
+    with exclusive(settings, REGISTRY_LOCK, patience=PATIENCE), store.translated():
         set_stage(store.client, version.name, version.version, "Archived")
 
 
@@ -282,7 +306,7 @@ def delete(settings: Settings, store: Store, version: Version) -> None:
         InputError: It is the champion.
         TrackingError: The store failed.
     """
-    with exclusive(settings, _LOCK, patience=_PATIENCE):
+    with exclusive(settings, REGISTRY_LOCK, patience=PATIENCE):
         _refuse_champion(store, version, "delete")
         with store.translated():
             store.client.delete_model_version(version.name, version.version)
@@ -310,7 +334,7 @@ def move_champion(
     Raises:
         TrackingError: The champion is another one by now, or the store failed.
     """
-    with exclusive(settings, _LOCK, patience=_PATIENCE):
+    with exclusive(settings, REGISTRY_LOCK, patience=PATIENCE):
         held = _holder(store, version.name, CHAMPION)
         if (None if held is None else held.version) != instead_of:
             raise TrackingError(
@@ -345,7 +369,7 @@ def roll_back(settings: Settings, store: Store, name: str, alias: str = CHAMPION
             on is gone.
         TrackingError: The store failed.
     """
-    with exclusive(settings, _LOCK, patience=_PATIENCE):
+    with exclusive(settings, REGISTRY_LOCK, patience=PATIENCE):
         held = _holder(store, name, alias)
         moves = alias_history(store, name, alias)
         if not moves:

@@ -150,6 +150,8 @@ class TraceSpec:
     response: str
     tokens: TokenUse = TokenUse()
     session_id: str | None = None
+    model_id: str | None = None
+    """The logged model whose page shows the trace."""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -160,6 +162,8 @@ def build_trace_info(spec: TraceSpec) -> TraceInfo:
         known[TraceMetadataKey.SOURCE_RUN] = spec.run_id
     if spec.session_id is not None:
         known[TraceMetadataKey.TRACE_SESSION] = spec.session_id
+    if spec.model_id is not None:
+        known[TraceMetadataKey.MODEL_ID] = spec.model_id
     if (usage := spec.tokens.usage()) is not None:
         known[TraceMetadataKey.TOKEN_USAGE] = json.dumps(usage)
     if (cost := spec.tokens.cost()) is not None:

@@ -23,8 +23,15 @@ from llmflowlab.files import exclusive, require_home
 from llmflowlab.loading import load
 from llmflowlab.program import checkout
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.store_errors import StoreBusy, safe_uri, translate, unreachable
+from llmflowlab.tracking.store_errors import (
+    StoreBusy,
+    is_unknown,
+    safe_uri,
+    translate,
+    unreachable,
+)
 from llmflowlab.tracking.store_file import make_file, set_aside_if_empty
+from llmflowlab.tracking.store_line import bound_answers, goes_by_proxy, line_environment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -59,6 +66,8 @@ _FIXED = {
     "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # Read once, when MLflow's import brings it along: its bars would be drawn over our screens.
+    "TQDM_DISABLE": "1",
 }
 _opening = threading.Lock()
 _importing = threading.Lock()
@@ -87,6 +96,7 @@ class Store:
         self.uri = settings.tracking_uri
         self.local = not self.uri.startswith(("http://", "https://", "databricks"))
         """Whether this process itself writes the database, not a server."""
+        self._lacks: dict[str, None] = {}
         self._experiments: dict[str, str] = {}
         with self.translated():
             # A process has one store. MLflow's registry looks models up in the one it holds current.
@@ -115,6 +125,29 @@ class Store:
             raise
         except (MlflowException, RequestException, SQLAlchemyError, OSError) as exc:
             raise translate(exc, self.uri) from exc
+
+    @contextlib.contextmanager
+    def if_known(self, what: str) -> Iterator[None]:
+        """Go on without what the server is too old to know; `too_old` names it from then on.
+
+        Args:
+            what: In words, for a sentence.
+
+        Raises:
+            TrackingError: The store failed in any other way.
+        """
+        try:
+            with self.translated():
+                yield
+        except (TrackingError, NotImplementedError) as exc:
+            if not is_unknown(exc):
+                raise
+            self._lacks[what] = None
+
+    def too_old(self) -> list[str]:
+        """Return in a sentence what the server was too old for; empty where it knew everything."""
+        lacks = ", ".join(self._lacks)
+        return [f"MLflow's server is too old for {lacks}: left out there."] if lacks else []
 
     @contextlib.contextmanager
     def one_transaction(self) -> Iterator[Any]:
@@ -276,6 +309,7 @@ def child_environment(settings: Settings, *, with_lab: bool = False) -> dict[str
         **_DEFAULTS,
         **os.environ,
         **settings.environment,
+        **line_environment(settings),
         **_FIXED,
         **({"PYTHONPATH": os.pathsep.join(known)} if with_lab else {}),
         # For what it starts in its turn; Python 3.10 does not know it.
@@ -299,9 +333,10 @@ def _import(settings: Settings, modules: Sequence[str]) -> None:
     own = {
         name: value for name, value in settings.environment.items() if name.startswith("MLFLOW_")
     }
-    os.environ.update({**_DEFAULTS, **own, **_FIXED})
+    os.environ.update({**_DEFAULTS, **own, **line_environment(settings), **_FIXED})
     # Imported after that, because it looks at some of them while it is imported.
     load("mlflow", *modules)
+    bound_answers()
     # Its remarks would stand in the middle of a chat; what matters is raised.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -315,7 +350,7 @@ def _require_listener(uri: str) -> None:
         TrackingError: The address is malformed.
     """
     parts = urlsplit(uri)
-    if parts.scheme not in {"http", "https"}:
+    if parts.scheme not in {"http", "https"} or goes_by_proxy(uri):
         return
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 from llmflowlab.errors import TrackingError
 from llmflowlab.files import disk_trouble
 
-__all__ = ["StoreBusy", "StoreUnreachable", "safe_uri", "translate", "unreachable"]
+__all__ = ["StoreBusy", "StoreUnreachable", "is_unknown", "safe_uri", "translate", "unreachable"]
 
 
 class StoreUnreachable(TrackingError):
@@ -37,10 +37,20 @@ def unreachable(uri: str) -> StoreUnreachable:
 def translate(exc: BaseException, uri: str) -> TrackingError:
     """Return our error for one of MLflow's, its database's or its HTTP client's."""
     from requests.exceptions import ConnectionError as RequestsConnectionError
-    from requests.exceptions import Timeout
+    from requests.exceptions import ProxyError, SSLError, Timeout
 
     chain = list(_chain(exc))
     text = " ".join(str(link) for link in chain)
+    if any(isinstance(link, SSLError) for link in chain):
+        return StoreUnreachable(
+            f"No trusted connection to MLflow at {safe_uri(uri)} could be made; name its certificate "
+            "in SSL_CERT_FILE, or correct MLFLOW_TRACKING_URI."
+        )
+    if any(isinstance(link, ProxyError) for link in chain):
+        return StoreUnreachable(
+            f"The proxy on the way to MLflow at {safe_uri(uri)} does not let it through; check "
+            "HTTPS_PROXY and HTTP_PROXY, or name the host in NO_PROXY."
+        )
     if any(isinstance(link, RequestsConnectionError | Timeout) for link in chain):
         return unreachable(uri)
     if "database is locked" in text:
@@ -65,6 +75,21 @@ def translate(exc: BaseException, uri: str) -> TrackingError:
     return TrackingError(f"MLflow's store at {safe_uri(uri)} failed: {reason}")
 
 
+def is_unknown(exc: BaseException) -> bool:
+    """Tell whether the store, or the server before it, does not know what it was asked to do at all."""
+    from mlflow.exceptions import RestException
+
+    for link in _chain(exc):
+        if isinstance(link, NotImplementedError):
+            return True
+        if getattr(link, "error_code", None) == "ENDPOINT_NOT_FOUND":
+            return True
+        # An address that it does not know is answered by a page, not in MLflow's own form.
+        if not isinstance(link, RestException) and _answered(link) in {404, 405, 501}:
+            return True
+    return False
+
+
 def _chain(exc: BaseException) -> Iterator[BaseException]:
     link: BaseException | None = exc
     seen: set[int] = set()
@@ -83,11 +108,15 @@ def _status(chain: Sequence[BaseException]) -> int | None:
             # A server whose database is away says so in MLflow's own form.
             answered: Any = link
             return int(answered.get_http_status_code())
-        # MLflow keeps the status in the sentence only.
-        match = re.search(r"(?:failed with error code|too many) (\d{3})\b", str(link))
-        if match:
-            return int(match[1])
+        if (status := _answered(link)) is not None:
+            return status
     return None
+
+
+def _answered(exc: BaseException) -> int | None:
+    # MLflow keeps the status in the sentence only.
+    match = re.search(r"(?:failed with error code|too many) (\d{3})\b", str(exc))
+    return int(match[1]) if match else None
 
 
 def _first_line(text: str, uri: str) -> str:

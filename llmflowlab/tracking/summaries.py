@@ -89,6 +89,9 @@ class EvaluationSummary:
     cost: Decimal | None = None
     latency: float | None = None
     """Mean seconds of an answer."""
+    completion_tokens: int | None = None
+    cost_per_answer: Decimal | None = None
+    """USD of a whole answer; None also in runs of versions that did not log it."""
 
 
 def answered(turn: TurnRecord) -> bool:

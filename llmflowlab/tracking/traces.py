@@ -9,6 +9,7 @@ from typing import Any
 from mlflow.entities import AssessmentSource, Feedback, Span, TraceInfo
 
 from llmflowlab.candidate import Candidate
+from llmflowlab.tracking.page_links import prompt_tag
 from llmflowlab.tracking.records import RatingRecord, SessionStart, TurnRecord
 from llmflowlab.tracking.spans import SpanSpec, TokenUse, TraceSpec, build_spans, build_trace_info
 
@@ -32,6 +33,7 @@ def turn_trace(
     *,
     experiment_id: str,
     run_id: str,
+    model_id: str | None = None,
 ) -> TraceInfo:
     """Return the header of a turn's trace, with its ratings; writing it again changes nothing.
 
@@ -41,6 +43,7 @@ def turn_trace(
         ratings: All ratings of the session; those of other turns are passed over.
         experiment_id: Where the trace belongs.
         run_id: The session's run.
+        model_id: The logged model that answered, once it is known.
     """
     begin, end = _times(turn)
     candidate = start.candidate
@@ -57,6 +60,7 @@ def turn_trace(
             response=turn.answer or turn.error or "",
             tokens=_tokens(turn),
             session_id=start.session_id,
+            model_id=model_id,
             tags=_tags(candidate, turn),
         )
     )
@@ -133,6 +137,7 @@ def _tags(candidate: Candidate, turn: TurnRecord) -> dict[str, str]:
         "llmflowlab.state": turn.state,
         "llmflowlab.tokens": "counted" if turn.tokens_estimated else "reported",
     }
+    tags |= prompt_tag(candidate.prompt)
     if turn.language:
         tags["llmflowlab.language"] = turn.language
     return tags

@@ -63,6 +63,7 @@ def test_loading_is_no_part_of_the_latency(
         THREADS,
         first_token_timeout=1.0,
         token_timeout=1.0,
+        answer_timeout=1.0,
         on_event=None,
         stop=threading.Event(),
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pexpect
@@ -66,10 +68,22 @@ class PseudoTerminal:
 
     def wait_for(self, text: str, *, times: int = 1) -> None:
         """Read until the text has been shown so many times, wherever a line was wrapped."""
+        self.wait_until(lambda: self._count(text) >= times, text)
+
+    def wait_until(self, reached: Callable[[], bool], what: str) -> None:
+        """Read until the screen is as wanted; `what` names that where it does not come."""
         deadline = time.monotonic() + PATIENCE
-        while self._count(text) < times:
+        while not reached():
             if time.monotonic() > deadline or not self._read():
-                raise AssertionError(f"{text!r} did not appear; the screen was:\n{self.everything}")
+                raise AssertionError(f"{what!r} did not appear; the screen was:\n{self.everything}")
+
+    @property
+    def question(self) -> str:
+        """Return the words of the question that is asked now; empty where none is."""
+        if "Esc goes back" not in self.shown:
+            return ""
+        asked = [line for line in self.shown.splitlines() if line.startswith("› ")]
+        return re.split(r"[?(]", asked[-1].removeprefix("› "))[0].strip() if asked else ""
 
     def _count(self, text: str) -> int:
         return " ".join(self.everything.split()).count(" ".join(text.split()))

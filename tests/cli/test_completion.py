@@ -5,13 +5,22 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from llmflowlab.cli import main
 from llmflowlab.cli.commands import COMMANDS
+from tests.patience import PATIENCE
 
-BASH = shutil.which("bash")
+BASH, ZSH, FISH = (shutil.which(shell) for shell in ("bash", "zsh", "fish"))
+COMPLETED = {
+    "command": (["eva"], ["evaluate"]),
+    "option": (["evaluate", "--save"], ["--save-config"]),
+    "action": (["registry", "pro"], ["promote"]),
+    "choice": (["evaluate", "--harness", "f"], ["fast"]),
+}
+each = pytest.mark.parametrize(("typed", "offered"), COMPLETED.values(), ids=COMPLETED)
 
 
 def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -42,15 +51,7 @@ def test_another_shell_is_refused_in_one_sentence(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.skipif(BASH is None, reason="there is no bash")
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        pytest.param(["eva"], ["evaluate"], id="command"),
-        pytest.param(["evaluate", "--save"], ["--save-config"], id="option"),
-        pytest.param(["registry", "pro"], ["promote"], id="action"),
-        pytest.param(["evaluate", "--harness", "f"], ["fast"], id="choice"),
-    ],
-)
+@each
 def test_bash_completes(
     typed: list[str], offered: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -68,3 +69,49 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         check=True,
     )
     assert done.stdout.split() == offered
+
+
+@pytest.mark.skipif(FISH is None, reason="there is no fish")
+@each
+def test_fish_completes(
+    typed: list[str], offered: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "completion.fish").write_text(script("fish", capsys), encoding="utf-8")
+    words = " ".join(["llmflowlab", *typed])
+    done = subprocess.run(
+        [str(FISH), "--no-config", "-c", f"source completion.fish; complete -C '{words}'"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == offered
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(ZSH is None, reason="there is no zsh")
+@pytest.mark.parametrize(
+    "loading",
+    [
+        # It said "can only be called from completion function" where it was sourced.
+        pytest.param("autoload -U compinit; compinit -uD; source ./_llmflowlab", id="sourced"),
+        pytest.param('autoload -U compinit; compinit -uD; eval "$(<_llmflowlab)"', id="eval"),
+        pytest.param("fpath=($PWD $fpath); autoload -U compinit; compinit -uD", id="fpath"),
+    ],
+)
+def test_zsh_completes_however_the_script_is_loaded(
+    loading: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pexpect
+
+    (tmp_path / "_llmflowlab").write_text(script("zsh", capsys), encoding="utf-8")
+    shell = pexpect.spawn(
+        str(ZSH), ["-f", "-i"], cwd=str(tmp_path), encoding="utf-8", timeout=PATIENCE
+    )
+    # What was completed is run, and says its words.
+    shell.sendline(f"{loading}; llmflowlab() {{ print -r -- \"words=<$*>\" }}; print rea''dy")
+    shell.expect("ready")
+    assert "_arguments" not in shell.before
+    for typed, offered in COMPLETED.values():
+        shell.send(" ".join(["llmflowlab", *typed]) + "\t\r")
+        shell.expect_exact(f"words=<{' '.join([*typed[:-1], *offered])}>")
+    shell.close(force=True)

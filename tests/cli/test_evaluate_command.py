@@ -323,7 +323,7 @@ def test_the_document_has_the_promised_keys_and_a_second_run_pays_nothing(
     (candidate,) = document["candidates"]
     assert list(candidate) == [
         *("model", "prompt", "run_id", "rows", "answered", "failed", "scores", "latency"),
-        *("tokens", "cost_usd", "calls", "given"),
+        *("tokens", "cost_usd", "calls", "given", "why_failed", "label"),
     ]
     assert list(candidate["scores"]["contains"]) == [
         *("mean", "scored", "coverage", "ci_low", "ci_high", "not_scored"),

@@ -69,7 +69,7 @@ def test_sessions_are_compared(settings: Settings, capsys: pytest.CaptureFixture
         "gemini:m      6   1.0 s *   120 *  $0.001  not evaluated",
         "ollama:m      6     4.0 s   120 *  free *  not evaluated",
         "* the best of its column",
-        "From 2 sessions. Tokens: generated. Cost: per answered turn.",
+        "From 2 sessions of chat. Tokens: generated. Cost: per answered turn.",
         "",
         "Lowest average latency: gemini:m, 1.0 s",
         "Most tokens generated: gemini:m, ollama:m, 120 (tied)",
@@ -111,7 +111,11 @@ def test_json_says_null_where_nothing_is_known(
         "tokens": ["gemini:m"],
         "cost": [],
         "quality": [],
+        "latency_evaluated": [],
+        "cost_evaluated": [],
     }
+    assert (model["evaluated"], document["paired"]) == (None, [])
+    assert document["no_paired_because"] == "fewer than two models were evaluated"
 
 
 def test_the_screen_leads_to_a_closer_look_and_back(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llmflowlab.cli.info_command import answers, comparison_table
+from llmflowlab.cli.info_tables import answers, comparison_table
 from llmflowlab.cli.ui.plain import table_lines
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.history.run_summaries import evaluation_from_run
@@ -324,7 +324,7 @@ def test_the_comparison_is_shown_with_winners_and_what_is_missing() -> None:
         "gemini:flash     10     1.0 s    100 *  unknown       80.0 % *",
         "ollama:llama      2  250 ms *  unknown   free *  not evaluated",
         "* the best of its column",
-        "From 2 sessions. Tokens: generated. Cost: per answered turn.",
+        "From 2 sessions of chat. Tokens: generated. Cost: per answered turn.",
         "Quality: mean of contains in the latest evaluation.",
         "Fewer than 5 answers, read with care: ollama:llama.",
     ]

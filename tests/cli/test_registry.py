@@ -19,6 +19,7 @@ import pytest
 
 from llmflowlab.cli import main
 from llmflowlab.settings import Settings, load_settings
+from llmflowlab.tracking.store import open_store
 from tests.cli.fakes import Typing
 from tests.patience import PATIENCE
 from tests.providers.test_mlflow_models import registered
@@ -226,7 +227,7 @@ def test_a_missing_key_ends_with_3(home: Path, settings: Settings) -> None:
     assert registry("serve", "llm_gemini_chat@staging", "--port", port) == 3
 
 
-def test_an_alias_that_moves_drops_no_request(home: Path) -> None:
+def test_an_alias_that_moves_drops_no_request(home: Path, settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, str(ROOT / "main.py"), "registry"]
@@ -276,6 +277,11 @@ def test_an_alias_that_moves_drops_no_request(home: Path) -> None:
         front.stderr.close()
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/ping")
+    store = open_store(settings)
+    served = store.client.search_traces(locations=[store.experiment_id("LLMS_Serving")])
+    assert served
+    assert all(trace.info.trace_metadata["mlflow.modelId"] for trace in served)
+    assert store.client.search_traces(locations=["0"]) == []
 
 
 def test_mlflows_own_server_answers_and_can_be_evaluated(

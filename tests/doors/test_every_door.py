@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import shutil
 import warnings
 from collections import Counter
@@ -217,8 +218,11 @@ def test_the_scorer_that_ranks_is_one(seen: Evaluated) -> None:
     document = seen.document
     quality = {model["model"]: model["quality"] for model in seen.command("info")["models"]}
     page = seen.page()
+    # Of equal means nobody is recommended, and the report says by which scorer.
+    report = Path(document["files"]["report_html"]).read_text("utf-8")
+    why = re.search(r"Nobody is recommended: by (\w+) the best are equal", report)
     assert {
-        "recommendation": document["recommendation"]["scorer"],
+        "recommendation": why and why[1],
         "page": page["scorers"][page["main"]],
         **{f"info {model}": quality[model]["scorer"] for model in MODELS},
     } == dict.fromkeys(
@@ -269,7 +273,35 @@ def test_comparison_promotion_and_recommendation_come_to_one_verdict(seen: Evalu
     assert {decision.paired.n, diff["test"]["n"]} == {found["n"]}
     # So few questions cannot show that two points are not lost: nobody may be called no worse.
     assert not decision.promoted
-    assert seen.document["recommendation"]["evidence"] is None
+    assert seen.document["recommendation"] is None
+    assert found["difference"] == 0
+
+
+def test_info_counts_and_concludes_what_the_evaluation_did(seen: Evaluated) -> None:
+    info = seen.command("info")
+    for model in MODELS:
+        said = seen.candidate(model)
+        (taken,) = [m["evaluated"] for m in info["models"] if m["model"] == model]
+        metrics = seen.run(model).data.metrics
+        lines = [line for line in seen.lines() if line["model"] == model]
+        whole = sum(line["scores"]["contains"]["value"] is not None for line in lines)
+        assert taken["answers"] == said["answered"] == metrics["answered"]
+        assert taken["avg_time"] == pytest.approx(said["latency"]["mean"])
+        assert taken["avg_time"] == pytest.approx(metrics["latency/mean"])
+        assert taken["tokens_per_answer"] == said["tokens"]["completion"] / said["answered"]
+        # Shared out among the whole ones, failed tries included.
+        cost = float(expected_cost(seen, model)) / whole
+        assert taken["cost_per_answer"] == pytest.approx(cost)
+        assert metrics["cost_per_answer"] == pytest.approx(cost)
+    (found,) = [c for c in seen.document["comparisons"] if c["scorer"] == "correctness"]
+    (paired,) = info["paired"]
+    for key in ("a", "b", "scorer", "n", "verdict", "said"):
+        assert paired[key] == found[key]
+    assert (paired["evaluation_id"], info["no_paired_because"]) == (seen.id, None)
+    screen = seen.screen("info")
+    assert f"- {found['said']}" in screen
+    page = Path(seen.document["files"]["report_html"]).read_text("utf-8")
+    assert escape(found["said"]) in page
 
 
 def test_who_is_probably_the_best_is_one_figure_and_verify_leaves_it_to_all_runs(

@@ -11,6 +11,7 @@ TURN_KEYS = sorted(
         "prompt",
         "answer",
         "state",
+        "reasoning",
         "prompt_tokens",
         "completion_tokens",
         "tokens_estimated",
@@ -71,6 +72,8 @@ def assert_promised_keys(document: dict[str, Any]) -> None:
                 "cost_usd",
                 "calls",
                 "given",
+                "why_failed",
+                "label",
             ]
         )
         assert _keys(candidate["latency"]) == ["mean", "p50", "p95"]
@@ -95,5 +98,7 @@ def assert_promised_keys(document: dict[str, Any]) -> None:
                 "smallest_visible",
                 "equivalence",
                 "effect_size",
+                "said",
+                "clusters",
             ]
         )

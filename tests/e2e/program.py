@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.lab.deliverer import on_the_way
 from llmflowlab.settings import Settings, load_settings
 from tests.cli.pseudo_terminal import MAIN
 from tests.loopback.server import closed_port
@@ -163,8 +164,8 @@ class Lab:
         return ended
 
     def wait_for_delivery(self) -> None:
-        """Wait for the process that takes sessions to MLflow to have nothing left."""
-        self.wait_until(lambda: not self.journals())
+        """Wait for the process that takes sessions and evaluations to MLflow to have nothing left."""
+        self.wait_until(lambda: on_the_way(self.settings) is None)
 
     def wait_until(self, reached: Callable[[], bool]) -> None:
         """Wait for something that process does, which tells nobody."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -208,6 +209,67 @@ def test_two_system_prompts_are_compared_and_what_was_killed_goes_on(lab: Lab) -
     assert all(candidate["latency"]["mean"] > 0 for candidate in candidates)
     stored = Everything(lab.settings)
     assert [run.info.status for run in stored.evaluations()] == ["FINISHED"] * 3
+
+
+def test_it_judges_fails_the_examination_and_nothing_is_concluded_from_it(lab: Lab) -> None:
+    file = lab.home / "three.csv"
+    file.write_text(
+        "question,expected,given\n"
+        "What is the capital of France?,Paris,Paris\n"
+        "What is the largest planet?,Jupiter,Mars\n"
+        "What is the boiling point of water at sea level?,100 degrees Celsius,50 degrees\n",
+        encoding="utf-8",
+    )
+    command = ("evaluate", "--data", str(file), "--answers", "given", "--judge", REFERENCE)
+    scorers = ("--scorer", "correctness", "--scorer", "exact_match")
+    told = lab.run(*command, *scorers, LLMFLOWLAB_JUDGE_EXAM="3")
+    assert told.code == 0, told.said
+    doubt = f"the judge {REFERENCE} did not pass its examination"
+    assert f"correctness: {doubt}." in told.out
+    assert "of 3 wrong ones; it is not believed: its scores are shown" in " ".join(told.out.split())
+    # It went on to praise the candidate by the scores that it had just called worthless.
+    assert f"given: correctness says nothing of it, as {doubt}; take another judge" in told.out
+    # Examined and judged once: the same verdicts are asked for again by nobody.
+    again = lab.run(*command, *scorers, "--json", LLMFLOWLAB_JUDGE_EXAM="3")
+    document = again.document
+    exam = document["judging"]["correctness"]["exam"]
+    assert exam["passed"] is False
+    assert exam["asked"] == 6
+    assert document["judge_usage"]["calls"]["sent"] == 0
+    assert document["candidates"][0]["scores"]["correctness"]["scored"] == 3
+    gated = lab.run(*command, *scorers, "--fail-under", "correctness=0", LLMFLOWLAB_JUDGE_EXAM="3")
+    assert gated.code == 5
+    assert "NOT MET" in gated.out
+
+
+def test_it_is_a_role_of_a_panel_that_mlflow_loads_again(lab: Lab) -> None:
+    code = (
+        "import mlflow\n"
+        "from llmflowlab.agents.config import panel_config\n"
+        "from llmflowlab.agents.logged import log_agent\n"
+        "from llmflowlab.messages import Parameters\n"
+        "from llmflowlab.settings import load_settings\n"
+        f"panel = panel_config({REFERENCE!r}, 'guide:docs', oracle_instruction='Be brief.',\n"
+        "    oracle_parameters=Parameters(temperature=0, max_tokens=20))\n"
+        "logged = log_agent(load_settings(), 'panel', panel, name='panel')\n"
+        "said = {'messages': [{'role': 'user', 'content': 'What is the capital of France?'}]}\n"
+        "answer = mlflow.pyfunc.load_model(logged.uri).predict(said)\n"
+        "for role in answer['custom_outputs']['roles']:\n"
+        "    print('role', role['name'], role['model'], role['state'], role['completion_tokens'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=lab.home,
+        env={**lab._environment({}), "PYTHONPATH": str(MAIN.parent)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = (line for line in done.stdout.splitlines() if line.startswith("role "))
+    assert re.fullmatch(rf"role oracle {REFERENCE} answered [1-9]\d*", first)
+    assert re.fullmatch(r"role judge guide:docs answered [1-9]\d*", second)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another thing there")

@@ -150,3 +150,52 @@ def test_the_end_of_input_ends_every_question_with_code_0(lab: Lab, typed: str) 
     assert "went wrong" not in ended.err
     assert lab.journals() == []
     assert not (lab.home / "artifacts").exists()
+
+
+def test_mlflows_harness_draws_nothing_over_the_screen(lab: Lab) -> None:
+    (lab.home / "benchmark.csv").write_text(QUESTIONS, encoding="utf-8")
+    ended = lab.run("evaluate", "--model", "guide", "--harness", "mlflow")
+    assert ended.code == 0, ended.said
+    assert "Evaluating" not in ended.said
+    assert "%|" not in ended.said
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        pytest.param(
+            "ModuleNotFoundError(\"No module named 'xllamacpp'\", name='xllamacpp')",
+            "the package xllamacpp is missing; `pip install -r requirements.txt` brings it",
+            id="missing",
+        ),
+        pytest.param(
+            "ImportError('GLIBCXX_3.4.32 not found')",
+            "the package xllamacpp does not load on this system",
+            id="broken",
+        ),
+    ],
+)
+def test_where_no_model_runs_inside_one_sentence_says_so_and_the_guide_goes_on(
+    lab: Lab, raised: str, told: str
+) -> None:
+    package = lab.home / "packages" / "xllamacpp"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(f"raise {raised}\n", encoding="utf-8")
+    lab.environment["PYTHONPATH"] = str(package.parent)
+
+    for command, code in (
+        (("doctor",), 3),
+        (("models",), 0),
+        (("models", "fetch"), 3),
+        (("chat", "--model", "local", "--message", "Hello"), 3),
+    ):
+        ended = lab.run(*command)
+        assert ended.code == code, ended.said
+        assert ended.said.lower().count(told) == 1
+        assert "local:SmolLM2" not in ended.said
+
+    started = lab.run(typed="1\nguide\nWhat is a p-value?\n")
+    assert started.code == 0
+    assert "Local, MLflow · see `doctor`" in started.out
+    assert f"- Local: {told}" in started.out
+    assert "From: glossary, p-value" in started.out

@@ -41,7 +41,9 @@ def test_two_chats_at_once_on_one_home_lose_no_record(
 def test_json_documents_are_all_there_is_on_standard_output(connected: Lab) -> None:
     info = connected.run("info", "--json")
     assert info.code == 0
-    assert sorted(info.document) == ["improve", "models", "sessions", "winners"]
+    assert sorted(info.document) == [
+        *("improve", "models", "no_paired_because", "paired", "sessions", "winners")
+    ]
     models = connected.run("models", "--json")
     assert models.code == 0
     assert models.document

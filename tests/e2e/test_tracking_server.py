@@ -33,7 +33,7 @@ def test_what_a_server_that_is_away_misses_is_delivered_when_it_is_back(
     assert [record["run_id"] for record in lab.records("ollama")] == [None]
 
     models = ("--model", "ollama:llama3.2", "--judge", "gemini:gemini-2.5-flash")
-    held = lab.run("evaluate", *models, "--data", str(questions))
+    held = lab.run("evaluate", *models, "--data", str(questions), "--wait")
     assert held.code == 4
     assert f"MLflow at {uri} does not answer" in held.err
     assert "exact_match" in held.out
@@ -43,6 +43,8 @@ def test_what_a_server_that_is_away_misses_is_delivered_when_it_is_back(
     lab.waits = True
     with mlflow_server(mlflow_home, port):
         assert lab.run(*chat, "second").code == 0
+        # The evaluation is brought there too, by the process that delivers sessions.
+        lab.wait_for_delivery()
         assert lab.journals() == []
         delivered = lab.run("evaluate", "--resume", evaluation, "--json")
         assert delivered.code == 0, delivered.err

@@ -257,12 +257,40 @@ def stored_books(home: Path, uri: str | None = None) -> dict[str, Any]:
             "status": run.info.status,
             "params": run.data.params,
             "metrics": {k: v for k, v in run.data.metrics.items() if not k.startswith("latency")},
-            "tags": {k: v for k, v in run.data.tags.items() if k.startswith("llmflowlab.")},
+            # The conclusion may name the fastest, which differs from run to run.
+            "tags": {
+                k: v
+                for k, v in run.data.tags.items()
+                if k.startswith("llmflowlab.") and k != "llmflowlab.conclusion"
+            },
+            "described": "mlflow.note.content" in run.data.tags,
             "datasets": [i.dataset.name for i in known(run.inputs).dataset_inputs],
+            "models": _models(client, run, traces),
+            "rows kept": _rows_kept(client, experiment.experiment_id, run),
             "files": sorted(file.path for file in client.list_artifacts(run.info.run_id)),
             "traces": sorted(json.dumps(_trace(trace), sort_keys=True) for trace in traces),
         }
     return books
+
+
+def _models(client: Any, run: Any, traces: list[Any]) -> list[Any]:
+    """Return the logged models of a run, with their figures of it and how many traces name them."""
+    named = [trace.info.trace_metadata.get("mlflow.modelId") for trace in traces]
+    found = []
+    for linked in known(run.inputs).model_inputs:
+        model = client.get_logged_model(linked.model_id)
+        figures = [m.key for m in model.metrics or [] if m.run_id == run.info.run_id]
+        found.append([model.name, str(model.status), sorted(figures), named.count(model.model_id)])
+    assert len(found) <= 1
+    return found
+
+
+def _rows_kept(client: Any, experiment_id: str, run: Any) -> list[int]:
+    """Return the records of the evaluation datasets: one of them, which the run leads to."""
+    kept = client.search_datasets(experiment_ids=[experiment_id])
+    sources = [json.loads(i.dataset.source)["dataset_id"] for i in run.inputs.dataset_inputs[:1]]
+    assert [dataset.dataset_id for dataset in kept] == sources
+    return [json.loads(dataset.profile)["num_records"] for dataset in kept]
 
 
 def _trace(trace: Any) -> dict[str, Any]:

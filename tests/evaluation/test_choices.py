@@ -37,6 +37,17 @@ def read(language, said, options=OPTIONS):
     return chosen_letter(said, options, language=language)
 
 
+@pytest.mark.parametrize("said", ["The answer is \u221212", "-12", "x = \u221212"])
+def test_a_minus_belongs_to_the_options_number(said):
+    options = {"A": "12", "B": "14", "C": "-12", "D": "1.2"}
+    assert read("en", said, options) == "C"
+
+
+def test_a_verdict_alone_may_be_a_part_of_the_options_text():
+    options = {"A": "No, because it is cold", "B": "Yes, because it is hot"}
+    assert read("en", "A: No.", options) == "A"
+
+
 def test_the_battery_is_wide_enough():
     languages = Counter(language for language, _, _ in CASES)
     assert len(CASES) >= 220

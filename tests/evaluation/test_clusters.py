@@ -9,9 +9,14 @@ import numpy as np
 import pytest
 
 from llmflowlab.errors import InputError
+from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.clusters_in_words import cluster_remark, clusters_in_words
+from llmflowlab.evaluation.conclude.comparing import compare
+from llmflowlab.evaluation.conclude.comparison_words import describe_comparison
+from llmflowlab.evaluation.conclude.costs import cost_interval, latency_interval
 from llmflowlab.evaluation.conclude.deciding import Decider
 from llmflowlab.evaluation.conclude.matching import match
+from llmflowlab.evaluation.conclude.sameness import Margin
 from llmflowlab.evaluation.conclude.standing import InterimScores
 from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
 from llmflowlab.evaluation.run.clustering import cluster_column, cluster_numbers
@@ -238,6 +243,45 @@ def test_corpus_figures_draw_clusters(tmp_path):
     assert len(found["alone"]) == 24
     assert len(found["passages"]) == 4
     assert np.sum(found["alone"], axis=0).tolist() == np.sum(found["passages"], axis=0).tolist()
+
+
+@pytest.mark.parametrize("passages", [None, 6])
+def test_comparisons_count_rows_and_clusters_apart_also_by_a_corpus_figure(passages):
+    table = ScoreTable(
+        {name: traits_of(ScorerSpec.plain(name)) for name in ("bleu", "token_f1")},
+        candidates=2,
+        questions=range(24),
+        trials=1,
+        clusters=None if passages is None else [n % passages for n in range(24)],
+    )
+    for candidate, row in itertools.product(range(2), range(23)):
+        parts = [float((row * (candidate + 2)) % 7), 7.0, *([1.0] * 8)]
+        table.put(Cell(candidate, row), "bleu", 0.5, parts=parts)
+        table.put(Cell(candidate, row), "token_f1", (row % (candidate + 2)) / 3)
+    found = compare(table, ["a", "b"], margin=Margin(0.02, asked=False))
+    for document in (comparison.to_json() for comparison in found):
+        assert (document["n"], document["clusters"]) == (23, passages)
+    said = {describe_comparison(comparison).count(" in 6 clusters") for comparison in found}
+    # Twenty-three of 24 questions are enough for a verdict; its sentence says both numbers.
+    assert said == {0 if passages is None else 1}
+
+
+def test_what_an_answer_costs_and_takes_is_drawn_by_clusters():
+    answers = {
+        Cell(0, row): AnswerRecord(
+            text="x", state="complete", latency=1.0 + row // 12, cost_usd=str(1 + row // 12)
+        )
+        for row in range(240)
+    }
+    own, shared = list(range(240)), [row // 12 for row in range(240)]
+    for interval in (cost_interval, latency_interval):
+        alone, passages = known(interval(answers, own)), known(interval(answers, shared))
+        # Twelve equal answers say as much as one: the standard error is √12 times that of 240 rows.
+        wider = (passages.high - passages.low) / (alone.high - alone.low)
+        assert wider == pytest.approx(12**0.5, rel=0.1)
+    # Passages of different size: the mean is still that of an answer.
+    uneven = known(latency_interval(answers, [min(row // 12, 15) for row in range(240)]))
+    assert uneven.low < 10.5 < uneven.high
 
 
 def test_another_evaluation_is_compared_by_the_clusters_of_the_newer(tmp_path):

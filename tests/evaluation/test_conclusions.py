@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 
 from llmflowlab.candidate import Candidate
-from llmflowlab.evaluation.conclude.conclusions import conclude, describe_comparison
+from llmflowlab.evaluation.conclude.comparison_words import describe_comparison
+from llmflowlab.evaluation.conclude.conclusions import conclude
 from llmflowlab.evaluation.conclude.results import (
     CandidateResult,
     Comparison,
@@ -73,7 +74,7 @@ def test_a_quick_model_is_not_said_to_take_no_time(result: EvaluationResult) -> 
 def test_seconds_are_told_as_seconds(result: EvaluationResult) -> None:
     slow = [replace(result.candidates[0], latency=Latency(1.5, 1.5, 1.5)), result.candidates[1]]
     said = conclude(replace(result, candidates=slow))
-    assert "Fastest: gemini:flash, 0.22 s an answer on average." in said
+    assert "Fastest: gemini:flash, 220 ms an answer on average." in said
 
 
 def test_without_all_prices_nothing_is_called_cheapest(result: EvaluationResult) -> None:

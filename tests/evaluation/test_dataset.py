@@ -168,6 +168,12 @@ def test_a_bad_row_is_refused_with_its_line_and_reason(
             id="answers-of-kinds",
         ),
         pytest.param("[" * 100_000 + "\n", 1, "nested too deeply", id="deep"),
+        pytest.param(
+            '{"question": "a", "answer": "x", "answer": "y"}\n',
+            1,
+            "'answer' stands twice",
+            id="twice",
+        ),
     ],
 )
 def test_a_bad_line_of_json_is_refused_with_its_line_and_reason(
@@ -187,6 +193,7 @@ def test_a_bad_line_of_json_is_refused_with_its_line_and_reason(
         pytest.param("[]", "d.json", "no column holds the question", id="empty-array"),
         pytest.param('"text"', "d.json", "must be an array of objects", id="no-array"),
         pytest.param("[1]", "d.json", "row 1: is a number", id="array-of-numbers"),
+        pytest.param('[{"question": 1, "question": 2}]', "d.json", "stands twice", id="key-twice"),
         pytest.param('[{"question": 007}]', "d.json", "invalid JSON", id="broken-json"),
         pytest.param("[" * 100_000, "d.json", "nested too deeply", id="deep-json"),
         pytest.param(b"PAR1 and rubbish", "d.parquet", "cannot be read as Parquet", id="parquet"),

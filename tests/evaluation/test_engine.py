@@ -5,18 +5,21 @@ from __future__ import annotations
 import csv
 import json
 import signal
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
-from llmflowlab.errors import AuthenticationFailed
+from llmflowlab.errors import AuthenticationFailed, NotConfigured
 from llmflowlab.evaluation.conclude.conclusions import conclude
 from llmflowlab.evaluation.run.engine import run_evaluation, to_document
 from llmflowlab.settings import load_settings
 from tests.evaluation.helpers import TableModel, bench, dataset, plan, spec
 from tests.evaluation.test_judges import verdict
+from tests.patience import PATIENCE
 
 GOOD = {"France": "Paris", "2 + 2": "The answer is 4.", "Österreich": "Wien", "colour": "Blue"}
 REFUSED = AuthenticationFailed("The key was refused.", provider="table", model="one", status=401)
@@ -215,16 +218,45 @@ def test_ctrl_c_that_comes_where_python_can_only_print_it_stops_all_the_same(
         def __del__(self):
             signal.raise_signal(signal.SIGINT)
 
-    model = TableModel("one", home, GOOD)
+    stopping = threading.Event()
+
+    class Held(TableModel):
+        # However slow the machine is, the stop comes while the first row is in flight.
+        def stream(self, request):
+            assert stopping.wait(PATIENCE)
+            return super().stream(request)
+
+    model = Held("one", home, GOOD)
     seen: list[str] = []
 
     def tell(snapshot):
         if not seen:
             Dropped()
         seen.append(snapshot.phase)
+        if snapshot.detail.startswith("stopping"):
+            stopping.set()
 
     made = plan(dataset(tmp_path), candidates=[spec(model.reference)])
-    work = bench(home, [model], ledger, tmp_path)
+    work = replace(bench(home, [model], ledger, tmp_path), concurrency=1)
     result = run_evaluation(made, work, on_progress=tell)
     assert result.interrupted
     assert ledger.evaluation(made.evaluation_id).state == "interrupted"
+
+
+def test_a_client_that_cannot_be_built_fails_its_candidate_alone(home, ledger, tmp_path):
+    # A certificate file that was not there ended the whole evaluation.
+    class Unbuildable(TableModel):
+        def prepare(self):
+            raise NotConfigured("SSL_CERT_FILE names x.pem, which is not there.", provider="table")
+
+    models = [Unbuildable("one", home, GOOD), TableModel("two", home, GOOD)]
+    result = run(home, ledger, tmp_path, models)
+    assert [dict(candidate.failed) for candidate in result.candidates] == [
+        {"not_configured": 4},
+        {},
+    ]
+    assert [candidate.answered for candidate in result.candidates] == [0, 4]
+    assert models[0].requests == []
+    why = "SSL_CERT_FILE names x.pem, which is not there."
+    assert json.loads(to_document(result))["candidates"][0]["why_failed"] == why
+    assert any(why in sentence for sentence in conclude(result))

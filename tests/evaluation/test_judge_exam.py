@@ -11,15 +11,18 @@ from dataclasses import replace
 import pytest
 
 from llmflowlab.asking.stopping import Stopper
+from llmflowlab.cli.evaluate.show_evaluation import result_tables
 from llmflowlab.errors import ConnectionFailed
-from llmflowlab.evaluation.conclude.conclusions import conclude
+from llmflowlab.evaluation.conclude.conclusions import conclude, headline
 from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.conclude.decide import weigh
 from llmflowlab.evaluation.conclude.gates import check_thresholds, parse_threshold
 from llmflowlab.evaluation.conclude.promotion import PromotionTerms, decide
 from llmflowlab.evaluation.judging import Judge, Panel, PreferenceScorer
 from llmflowlab.evaluation.judging.exam import Exam, exam_tasks
+from llmflowlab.evaluation.reports.figures import figures_of
 from llmflowlab.evaluation.reports.markdown import markdown_summary
+from llmflowlab.evaluation.reports.page import report_page
 from llmflowlab.evaluation.run.closing import closing_of
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.replay import stored_result
@@ -73,7 +76,8 @@ class Decides(TableModel):
                 text,
                 re.S,
             )
-        one, other = known(found).groups()
+        # Of a judge of one text, such as that of safety, there is nothing to compare with.
+        one, other = found.groups() if found is not None else ("", text)
         with self._lock:
             self.shown.append((one, other))
             said = self._decide(one, other)
@@ -212,6 +216,33 @@ def test_nothing_is_concluded_from_a_judge_that_failed(home, ledger, tmp_path, r
     assert "recognised 5 of 5 right answers" in summary.replace("\\", "") or not believed
     tag = closing_of(result, []).tags[0]["llmflowlab.judge_exam"]
     assert tag == f"correctness: {'passed' if believed else 'failed'}"
+
+
+@pytest.mark.parametrize("reason", ["because", ""])
+def test_beside_scores_that_are_not_examined_stands_that_their_judge_failed_elsewhere(
+    home, ledger, tmp_path, reason
+):
+    # Beside the doubted `correctness` the same judge's `safety` once stood without a mark.
+    judge = Decides(home, sound, reason)
+    result = judged(
+        home, ledger, tmp_path, [judge], scorers=("correctness", "safety", "exact_match")
+    )
+    said = (
+        "safety: no verdict is known beforehand to examine a judge with, and the judge table:judge did "
+        "not pass that of correctness; read its reasons before you rely on these scores."
+    )
+    failed = not reason
+    document = result.to_json()["judging"]
+    assert (document.get("safety", {}).get("caveat") == said) is failed
+    assert document["correctness"]["caveat"] is None
+    assert "caveat" not in document.get("exact_match", {})
+    scores = next(table for table in result_tables(result) if table.title == "Scores")
+    assert (said in scores.notes) is failed
+    assert (said in headline(result)) is failed
+    # At the head, and beside the scores.
+    shown = report_page(result, figures_of(result))
+    assert shown.count("did not pass that of correctness") == (2 if failed else 0)
+    assert ("did not pass that of correctness" in markdown_summary(result)) is failed
 
 
 def test_a_judge_that_failed_allows_no_verdict_wherever_two_are_weighed(home, ledger, tmp_path):

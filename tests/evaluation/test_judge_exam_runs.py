@@ -13,7 +13,7 @@ from llmflowlab.cli.evaluate.show_evaluation import result_tables
 from llmflowlab.cli.info_command import show_info
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.conclude.baseline import check_baseline, earlier_baseline
-from llmflowlab.evaluation.conclude.conclusions import conclude
+from llmflowlab.evaluation.conclude.conclusions import conclude, headline
 from llmflowlab.evaluation.reports.changes import Side, diff_sides
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.ledger import Ledger
@@ -47,6 +47,23 @@ def evaluate(home, ledger, tmp_path, judge, *, harness="fast", models=None, **op
     )
     work = bench(home, models, ledger, tmp_path, judge=judge, exam=5, harness=harness)
     return run_evaluation(made, work)
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        pytest.param("because", "good: correctness 100%", id="believed"),
+        # Nothing is concluded from it, it said, and then what it came to.
+        pytest.param("", "table:good: correctness says nothing of it, as the judge", id="not"),
+    ],
+)
+def test_of_a_single_candidate_no_figure_is_praised_whose_judge_is_not_believed(
+    home, ledger, tmp_path, reason, told
+):
+    models = [TableModel("good", home, KNOWS)]
+    result = evaluate(home, ledger, tmp_path, Decides(home, sound, reason), models=models)
+    assert told in headline(result)[0]
+    assert conclude(result)[0] == headline(result)[0]
 
 
 @pytest.mark.parametrize("reason", ["because", ""], ids=["believed", "not-believed"])

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from llmflowlab.cli.evaluate.boards import group_tables, leaderboard_table, ranked, repeats_table
+from llmflowlab.cli.evaluate.boards import group_tables, leaderboard_table, repeats_table
 from llmflowlab.cli.evaluate.show_evaluation import show_result
 from llmflowlab.cli.ui.terminal import TerminalScreen
 from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES
@@ -113,7 +113,7 @@ def test_a_result_fits_one_screen_of_24_rows(settings, capsys, monkeypatch):
 
 
 def test_groups_are_a_matrix_in_the_order_of_the_leaderboard(result):
-    labels = tuple(result.candidates[i].spec.label for i in ranked(result))
+    labels = tuple(result.candidates[i].spec.label for i in result.order)
     for table in group_tables(result):
         assert table.columns[2:] == labels
         assert len({row[0] for row in table.rows}) == len(table.rows)

@@ -8,6 +8,7 @@ import random
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -15,6 +16,7 @@ from scipy import stats
 
 from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.conclude.counting import build_result
+from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.reports import (
     figures_of,
     write_answers_csv,
@@ -24,7 +26,7 @@ from llmflowlab.evaluation.reports import (
 )
 from llmflowlab.evaluation.reports.lines import answer_lines
 from llmflowlab.evaluation.reports.plot_files import write_plots
-from llmflowlab.evaluation.reports.svg import nice_ticks
+from llmflowlab.evaluation.reports.svg import axis_numbers, nice_ticks
 from llmflowlab.evaluation.run.closing import closing_of
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
@@ -153,21 +155,25 @@ def test_figures_hold_no_nan_and_can_cross_a_process_border() -> None:
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
 
 
+def by_plan(result: EvaluationResult) -> list[dict[str, Any]]:
+    """Return the points of the front in the order of the plan."""
+    points = figures_of(result)["front"]["points"]
+    return [points[result.order.index(index)] for index in range(len(result.candidates))]
+
+
 def test_costs_are_means_over_answers_and_one_unknown_makes_them_unknown() -> None:
     result = made_result(30, candidates=3)
-    points = figures_of(result)["front"]["points"]
-    assert points[0]["cost"] == pytest.approx(0.0012)
-    assert points[1]["cost"] == 0.0
+    assert [p["cost"] for p in by_plan(result)] == pytest.approx([0.0012, 0.0, 0.00042])
     cell = next(iter(c for c in result.answers if c.candidate == 2))
     answers = {**result.answers, cell: replace(result.answers[cell], cost_usd=None)}
-    unpriced = build_result(result.plan, answers, result.scores, reused=[0] * 3)
-    assert figures_of(unpriced)["front"]["points"][2]["cost"] is None
-    assert figures_of(unpriced)["front"]["points"][2]["best_cost"] is None
+    unpriced = by_plan(build_result(result.plan, answers, result.scores, reused=[0] * 3))
+    assert unpriced[2]["cost"] is None
+    assert unpriced[2]["best_cost"] is None
 
 
 def test_the_front_leaves_out_who_is_beaten_in_both() -> None:
     result = made_result(200, candidates=3, chance=(0.9, 0.3, 0.6))
-    points = figures_of(result)["front"]["points"]
+    points = by_plan(result)
     means = [known(c.scores["correctness"].mean) for c in result.candidates]
     seconds = [known(c.latency.mean) for c in result.candidates]
     assert means[0] > means[2] > means[1]
@@ -179,9 +185,7 @@ def test_the_front_leaves_out_who_is_beaten_in_both() -> None:
 
 def test_latency_bars_count_every_answer() -> None:
     result = made_result(100, candidates=2)
-    for lane, candidate in zip(
-        figures_of(result)["latency"]["lanes"], result.candidates, strict=True
-    ):
+    for lane, candidate in zip(figures_of(result)["latency"]["lanes"], result.ordered, strict=True):
         assert sum(lane["counts"]) == lane["n"] == candidate.answered
         assert lane["p95"] == candidate.latency.p95
 
@@ -211,6 +215,22 @@ def test_ticks_are_few_and_inside(low: float, high: float) -> None:
     assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in ticks)
     steps = [b - a for a, b in itertools.pairwise(ticks)]
     assert all(math.isclose(step, steps[0], rel_tol=1e-6) for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("ticks", "unit", "said"),
+    [
+        pytest.param([0, 2.5e-5, 5e-5], "$", ["$0", "$0.000025", "$0.000050"], id="cents"),
+        pytest.param([0, 1000, 2000], "$", ["$0", "$1,000", "$2,000"], id="dollars"),
+        pytest.param([0, 5e-5, 1e-4], "s", ["0 ms", "0.05 ms", "0.10 ms"], id="quick"),
+        pytest.param([0, 0.5, 1.0, 1.5], "s", ["0 s", "0.5 s", "1.0 s", "1.5 s"], id="seconds"),
+        pytest.param([0.4, 0.425, 0.45], "%", ["40.0%", "42.5%", "45.0%"], id="shares"),
+        pytest.param([0.3], "%", ["30%"], id="a single one"),
+    ],
+)
+def test_an_axis_has_plain_numbers_in_one_unit(ticks, unit, said) -> None:
+    # It once read $2.5e-05, and 2 % where 2.5 % was meant.
+    assert axis_numbers(ticks, unit) == said
 
 
 def test_plots_are_svg_documents_by_themselves_also_for_strange_names(tmp_path: Path) -> None:

@@ -9,14 +9,21 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from llmflowlab.cli.evaluate.boards import leaderboard_table
+from llmflowlab.cli.evaluate.show_evaluation import result_tables
+from llmflowlab.evaluation.conclude.conclusions import headline
+from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.reports.figures import figures_of
+from llmflowlab.evaluation.reports.markdown import escaped, markdown_summary
 from llmflowlab.evaluation.reports.page import report_page
 from llmflowlab.evaluation.reports.page_data import embedded
+from llmflowlab.evaluation.reports.plot_files import write_plots
 from tests.evaluation.report_data import HOSTILE, made_result
 from tests.known import known
 
@@ -242,3 +249,71 @@ def test_dark_and_light_follow_the_system_and_the_switch(ordinary) -> None:
     system = style.split("(prefers-color-scheme:dark)")[1].split("}")[0]
     assert dark == re.findall(r"(--[a-z0-9]+:#[0-9a-f]+)", system)
     assert '<option value="dark">' in text
+
+
+def test_models_times_prompts_have_a_page(tmp_path: Path) -> None:
+    # Groups by prompt put several candidates together; the page once could not be written for them.
+    result = made_result(12, candidates=2)
+    plan = replace(
+        result.plan,
+        candidates=tuple(
+            replace(spec, system=f"Be {n}.") for n, spec in enumerate(result.plan.candidates)
+        ),
+    )
+    result = build_result(plan, result.answers, result.scores, reused=[0, 0])
+    files = write_plots(figures_of(result), tmp_path)
+    _, page = page_of(result)
+    assert "By prompt" in page.words
+    assert "Be 1. (few rows)" in page.words
+    assert "groups.svg" in {file.name for file in files}
+
+
+def test_who_is_recommended_or_why_nobody_stands_first() -> None:
+    whole = made_result(60, candidates=3)
+    stopped = build_result(
+        whole.plan, whole.answers, whole.scores, reused=[0] * 3, interrupted=True
+    )
+    for result, begin in ((whole, "is recommended"), (stopped, "Nobody is recommended")):
+        first = headline(result)[0]
+        assert begin in first
+        text, _ = page_of(result)
+        assert f'<p class="lead">{escape(first)}</p>' in text
+        assert text.index(escape(first)) < text.index("<table")
+        summary = markdown_summary(result)
+        assert summary.index(f"**{escaped(first)}**") < summary.index("| ---")
+
+
+def test_candidates_stand_in_one_order_on_page_summary_and_screen() -> None:
+    result = made_result(60, candidates=3, chance=(0.3, 0.9, 0.6))
+    assert result.order == [1, 2, 0]
+    labels = [result.plan.candidates[index].label for index in result.order]
+    text, page = page_of(result)
+    figures = figures_of(result)
+    assert figures["candidates"] == labels
+    assert page.rows["order"] == result.order
+    tables = [*result_tables(result), known(leaderboard_table(result))]
+    screen = [[cell for row in t.rows for cell in row if cell in labels] for t in tables]
+    board = text[text.index('id="scores-title"') : text.index('id="effort-title"')]
+    found = {
+        "document": [
+            entry["candidate"] for entry in result.to_json()["leaderboard"]["correctness"]
+        ],
+        "page": re.findall(r'<td[^>]*class="name title">([^<]+)<', board)[:3],
+        "summary": re.findall(r"^\| ((?:gemini|ollama|azure)\S*)", markdown_summary(result), re.M),
+        **{str(n): list(dict.fromkeys(cells)) for n, cells in enumerate(screen) if cells},
+    }
+    assert found.pop("summary") == [escaped(label) for label in labels]
+    assert found == dict.fromkeys(found, labels)
+    # The front has those whom nobody beats, in the same order.
+    front = [entry.candidate for entry in known(result.recommendation).front]
+    assert front == [index for index in result.order if index in front]
+
+
+def test_on_a_narrow_screen_every_figure_says_what_it_is(ordinary) -> None:
+    _, page = ordinary
+    cells = page.all("td")
+    assert cells
+    assert all(cell["role"] == "cell" and "data-label" in cell for cell in cells)
+    # The scores of a row stand before its category, in what the script lays out.
+    columns = page.texts["script"][1].split("function columns()")[1].split("}")[0]
+    assert columns.index("CANDIDATES") < columns.index("Category")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from llmflowlab.evaluation.conclude.conclusions import conclude
+from llmflowlab.evaluation.conclude.conclusions import findings, headline
 from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.conclude.leaderboards import chance, probabilities_best
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
@@ -64,23 +64,22 @@ def test_the_same_is_a_verdict_only_where_a_margin_was_asked_for(tmp_path):
 
 def test_it_is_said_in_words(tmp_path):
     found = made(tmp_path, EQUAL, EQUAL, margin=0.03, margin_asked=True)
-    said = conclude(found)
-    assert said[0].startswith(
+    assert findings(found)[0].startswith(
         "contains: table:a and table:b are the same within ±3 points (difference +0.0, each bound at"
     )
-    assert said[-2] == (
+    assert headline(found)[0] == (
         "table:b is recommended: by contains either will do, as table:b and table:a are the same "
         "within ±3 points, and it costs 10 times less."
     )
     open_ = made(tmp_path, EQUAL, [0] * 5 + EQUAL[5:], margin=0.03, margin_asked=True)
-    assert "nor that they are the same within ±3 points" in conclude(open_)[0]
+    assert "nor that they are the same within ±3 points" in findings(open_)[0]
 
 
 def test_one_that_is_better_by_less_than_the_margin_stays_better(tmp_path):
     found = made(tmp_path, [0] * 8 + [1] * 392, [1] * 400, margin=0.1, margin_asked=True)
     assert compared(found).verdict == "b_better"
     assert known(compared(found).equivalence).shown
-    assert ", and by less than 10 points." in conclude(found)[0]
+    assert ", and by less than 10 points." in findings(found)[0]
 
 
 def test_what_is_missing_can_undo_that_they_are_the_same(tmp_path):
@@ -90,7 +89,7 @@ def test_what_is_missing_can_undo_that_they_are_the_same(tmp_path):
         found = made(tmp_path, *lists, margin=0.03, margin_asked=True)
         assert compared(found).verdict == "no_difference_shown"
         assert not known(compared(found).equivalence).shown
-        assert "the same within ±3 points, as 4 answers of table:" in conclude(found)[0]
+        assert "the same within ±3 points, as 4 answers of table:" in findings(found)[0]
     # Where even the worst is within the margin, nothing is undone.
     wide = made(tmp_path, EQUAL, [*LOST, *EQUAL[4:]], margin=0.1, margin_asked=True)
     assert compared(wide).verdict == "same_within_margin"

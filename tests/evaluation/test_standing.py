@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from llmflowlab.cli.evaluate.live_view import standing_text
 from llmflowlab.evaluation.conclude.standing import InterimScores
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scores import Score
@@ -26,6 +27,20 @@ def test_nothing_scored_has_no_mean():
     assert standings.of(0).mean is None
     assert standings.of(0).interval is None
     assert standings.of(0).scored == 0
+
+
+def test_a_mean_of_too_few_answers_says_of_how_many():
+    # Who failed on what it did not know once stood at 100 % beside one that answered all.
+    standings = InterimScores("contains", exact=True, candidates=2)
+    for row in range(20):
+        known_to_it = Score(scorer="contains", value=1.0) if row % 5 else None
+        standings.add(Cell(0, row), known_to_it)
+        standings.add(Cell(1, row), Score(scorer="contains", value=float(row % 5 > 0)))
+    standings.add(Cell(1, 20), Score(scorer="contains", not_scored="no_expected_answer"))
+    assert standing_text(standings.of(0)) == "100% (81–100) of 80% scored"
+    assert standing_text(standings.of(1)) == "80% (58–92)"
+    assert standings.of(0).partial
+    assert not standings.of(1).partial
 
 
 def test_yes_and_no_have_the_same_mean_and_interval_as_the_report():

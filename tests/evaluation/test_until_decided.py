@@ -12,7 +12,7 @@ import pytest
 
 from llmflowlab.data.dataset import load_dataset
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.conclude.conclusions import conclude
+from llmflowlab.evaluation.conclude.conclusions import headline
 from llmflowlab.evaluation.conclude.deciding import Decider, sequential_of
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.plan import Cell
@@ -66,7 +66,7 @@ def test_a_clear_difference_ends_the_evaluation_early_and_whole(home, ledger, tm
     [comparison] = result.comparisons
     assert comparison.verdict == "a_better"
     assert comparison.to_json()["p_value"] is None
-    assert "decided after" in conclude(result)[0]
+    assert "decided after" in headline(result)[1]
     # Coverage speaks of what was asked, and the books balance on that.
     assert {candidate.scores["contains"].coverage for candidate in result.candidates} == {1.0}
     for candidate in result.candidates:
@@ -120,7 +120,7 @@ def test_answers_do_not_run_ahead_of_a_slow_judge(home, ledger, tmp_path, data):
     asked = sum(len(model.requests) for model in models)
     assert asked <= 2 * known(result.sequential).looked_at + 16 + 2 * 4 + 2 * 4 + 2 * 4
     assert known(result.sequential).not_asked == 2 * ROWS - asked
-    assert f"{2 * ROWS - asked} answers were not asked for" in conclude(result)[0]
+    assert f"{2 * ROWS - asked} answers were not asked for" in headline(result)[1]
 
 
 def test_what_was_decided_with_all_rows_asked_does_not_speak_of_savings(
@@ -131,7 +131,7 @@ def test_what_was_decided_with_all_rows_asked_does_not_speak_of_savings(
     answered = dict.fromkeys(made.cells(), next(iter(result.answers.values())))
     found = sequential_of(made, "contains", answered, scores)
     assert (known(found).verdict, known(found).not_asked) == ("equivalent", 0)
-    assert conclude(replace(result, sequential=found))[0].endswith(
+    assert headline(replace(result, sequential=found))[1].endswith(
         "All answers were there by then."
     )
 
@@ -143,7 +143,7 @@ def test_an_open_comparison_asks_every_row(home, ledger, tmp_path, data):
     )
     assert [len(model.requests) for model in models] == [ROWS, ROWS]
     assert known(result.sequential).verdict is None
-    assert "not decided" in conclude(result)[0]
+    assert "not decided" in headline(result)[1]
     refuse_decided(made, ledger)
 
 

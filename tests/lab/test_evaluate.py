@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import llmflowlab
 from llmflowlab import program
 from llmflowlab.data import shipped
 from llmflowlab.data.shipped import shipped_benchmark
@@ -19,8 +18,6 @@ from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.unfinished import unfinished_evaluations
 from llmflowlab.lab.upkeep import clear_evaluations, kept_file, named_evaluations
 from llmflowlab.settings import Settings
-
-ROOT = Path(llmflowlab.__file__).parents[1]
 
 
 @pytest.fixture
@@ -98,27 +95,3 @@ def test_an_installation_has_its_benchmark_and_takes_nobody_elses(
     assert shipped_benchmark() is None
     module.with_name("benchmark.csv").write_text("question\nx\n", encoding="utf-8")
     assert shipped_benchmark() == module.with_name("benchmark.csv")
-
-
-def test_the_wheel_is_told_to_carry_the_benchmark() -> None:
-    tomllib = pytest.importorskip("tomllib")
-    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
-    carried = wheel["targets"]["wheel"]["force-include"]
-    assert carried == {"benchmark.csv": "llmflowlab/data/benchmark.csv"}
-    # One text of it: what is carried is the checkout's own file, and there is no second one.
-    assert (ROOT / "benchmark.csv").is_file()
-    assert not (ROOT / "llmflowlab" / "data" / "benchmark.csv").exists()
-
-
-def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
-    wheel = pytest.importorskip("hatchling.builders.wheel")
-    zipfile = pytest.importorskip("zipfile")
-    (built,) = wheel.WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
-    with zipfile.ZipFile(built) as archive:
-        names = set(archive.namelist())
-    there = {
-        file.relative_to(ROOT).as_posix()
-        for file in (ROOT / "llmflowlab").rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts
-    }
-    assert there | {"llmflowlab/data/benchmark.csv"} <= names

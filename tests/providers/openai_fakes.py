@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -40,16 +40,26 @@ class FakeStream:
         self._error = error
         self.closed = False
 
-    def __enter__(self) -> FakeStream:
+    async def __aenter__(self) -> FakeStream:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         self.closed = True
 
-    def __iter__(self) -> Iterator[Any]:
-        yield from self._chunks
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for chunk in self._chunks:
+            yield chunk
         if self._error is not None:
             raise self._error
+
+
+def creating(stream: Any) -> Any:
+    """Return what stands where the SDK's `create` stands."""
+
+    async def create(**arguments: Any) -> Any:
+        return stream
+
+    return create
 
 
 def chunk(text: str | None = None, finish: str | None = None, **delta: Any) -> ChatCompletionChunk:
@@ -69,7 +79,7 @@ def events(
 ) -> list[StreamEvent]:
     """Return what the provider makes of the SDK's chunks, or of an error after them."""
     stream = FakeStream(list(chunks), error)
-    completions = SimpleNamespace(create=lambda **arguments: stream)
+    completions = SimpleNamespace(create=creating(stream))
     fake: Any = SimpleNamespace(chat=SimpleNamespace(completions=completions))
     provider._client_made = fake
     return list(provider.stream(HELLO))

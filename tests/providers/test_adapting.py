@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -34,20 +35,22 @@ class Server:
         self.provider = ScriptedProvider(model="m")
 
     def ask(self, address: str = "https://one", **body: Any) -> dict[str, Any]:
-        def send(sent: dict[str, Any]) -> dict[str, Any]:
+        async def send(sent: dict[str, Any]) -> dict[str, Any]:
             self.bodies.append(sent)
             if (error := self.wrong(sent)) is not None:
                 raise error
             return sent
 
-        return adapted(
-            send,
-            {"messages": [SYSTEM, USER], **body},
-            provider=self.provider,
-            address=address,
-            refused=Refused,
-            refusal=lambda exc: exc.refusal,
-            memory=self.memory,
+        return asyncio.run(
+            adapted(
+                send,
+                {"messages": [SYSTEM, USER], **body},
+                provider=self.provider,
+                address=address,
+                refused=Refused,
+                refusal=lambda exc: exc.refusal,
+                memory=self.memory,
+            )
         )
 
 

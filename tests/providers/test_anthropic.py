@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
@@ -92,16 +92,24 @@ class FakeStream:
         self._events = events
         self._error = error
 
-    def __enter__(self) -> FakeStream:
+    async def __aenter__(self) -> FakeStream:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         """Nothing is open."""
 
-    def __iter__(self) -> Iterator[Any]:
-        yield from self._events
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for event in self._events:
+            yield event
         if self._error is not None:
             raise self._error
+
+
+def creating(stream: Any) -> Any:
+    async def create(**arguments: Any) -> Any:
+        return stream
+
+    return create
 
 
 def event(kind: str, **fields: Any) -> Any:
@@ -144,7 +152,7 @@ def events(
     provider: AnthropicProvider, *sent: Any, error: BaseException | None = None
 ) -> list[StreamEvent]:
     stream = FakeStream(list(sent), error)
-    fake: Any = SimpleNamespace(messages=SimpleNamespace(create=lambda **arguments: stream))
+    fake: Any = SimpleNamespace(messages=SimpleNamespace(create=creating(stream)))
     provider._client_made = fake
     return list(provider.stream(HELLO))
 
@@ -251,7 +259,7 @@ def test_events_become_ours(provider: AnthropicProvider):
     )
     assert found == [
         # Anthropic counts fresh, read and written tokens apart; ours hold them all.
-        UsageReport(Usage(prompt_tokens=10, completion_tokens=1, cached_tokens=3)),
+        UsageReport(Usage(prompt_tokens=10, cached_tokens=3)),
         ReasoningDelta("hm"),
         TextDelta("Hel"),
         TextDelta("lo"),
@@ -406,10 +414,10 @@ def test_an_error_of_the_line_becomes_ours(
 
 def test_tokens_of_a_call_that_broke_off_are_counted(provider: AnthropicProvider):
     stream = FakeStream([start(), text("Hel")], httpx2.ReadError("reset"))
-    fake: Any = SimpleNamespace(messages=SimpleNamespace(create=lambda **arguments: stream))
+    fake: Any = SimpleNamespace(messages=SimpleNamespace(create=creating(stream)))
     provider._client_made = fake
     answer = provider.stream(HELLO)
-    assert next(answer) == UsageReport(Usage(prompt_tokens=5, completion_tokens=1))
+    assert next(answer) == UsageReport(Usage(prompt_tokens=5))
 
 
 def test_windows_come_from_anthropic_or_from_what_is_known_of_the_model(

@@ -14,6 +14,7 @@ from llmflowlab.providers.arrival import (
     name,
     pieces,
     storable,
+    the_answer,
     tokens,
     usage,
     vectors,
@@ -144,3 +145,19 @@ def test_vectors_are_finite_and_of_one_length():
     for wrong in ([[1, 2], [3]], [[1, float("nan")], [1, 2]], [[1], []], ["ab", "cd"], [[1, 2]]):
         with pytest.raises((ValueError, TypeError)):
             vectors(wrong, 2)
+
+
+@pytest.mark.parametrize(
+    ("choices", "expected"),
+    [
+        ([{"index": 1, "text": "b"}, {"index": 0, "text": "a"}], "a"),
+        ([{"index": 1, "text": "b"}, {"text": "a"}], "a"),
+        ([{"index": None, "text": "a"}], "a"),
+        ([{"index": 1, "text": "b"}], None),
+        ([], None),
+        (None, None),
+        ("text", None),
+    ],
+)
+def test_the_answer_is_the_choice_with_the_index_zero(choices: Any, expected: str | None):
+    assert field(the_answer(choices), "text") == expected

@@ -9,6 +9,7 @@ import copy
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -93,12 +94,12 @@ def served(vendor: str, body: bytes) -> Provider:
     return provider
 
 
-def messages(vendor: str) -> list[Any]:
+def messages(vendor: str, reply: Reply = REPLY) -> list[Any]:
     """Return the messages of one streamed answer; a text for what is no JSON."""
     asked = Asked(
         wire=cast("WireName", vendor), model="a-model", question="", whole="", stream=True
     )
-    lines = b"".join(WIRES[vendor].frames(REPLY, asked)).decode().splitlines()
+    lines = b"".join(WIRES[vendor].frames(reply, asked)).decode().splitlines()
     found = [
         line.removeprefix("data: ") for line in lines if line and not line.startswith("event:")
     ]
@@ -195,6 +196,73 @@ def test_a_spoilt_message_gives_the_answer_or_one_of_our_errors(vendor: str, dat
         assert finished is not None
         assert finished.reason in {"stop", "other"}
         assert finished.model_version is None or isinstance(finished.model_version, str)
+
+
+OTHER = "another answer"
+COUNTED = replace(REPLY, tokens=Tokens(prompt=12, completion=5, cached=3, reasoning=2))
+
+
+def with_another(vendor: str, found: list[Any]) -> None:
+    """Put another answer beside the first into each message that can hold several."""
+    for message in found:
+        choices = (
+            message.get("choices") or message.get("candidates") if vendor != "ollama" else None
+        )
+        if not choices:
+            continue
+        other = copy.deepcopy(choices[0])
+        other["index"] = 1
+        if vendor == "gemini":
+            other["content"] = {"role": "model", "parts": [{"text": OTHER}]}
+        else:
+            other["delta"] = {"content": OTHER}
+        # A server may send them in any order.
+        choices.insert(0, other)
+
+
+def optional(vendor: str, found: list[Any]) -> list[tuple[str, tuple[Any, ...]]]:
+    """Return every change that leaves the answer's text, and what marks it as such, in its place."""
+    changes = []
+    for path in paths(found):
+        place: Any = found
+        for step in path[:-1]:
+            place = place[step]
+        inside = json.dumps(place[path[-1]])
+        marks = {"thought", "type"} | ({"index"} if OTHER in json.dumps(place) else set())
+        # A server without a cache leaves these out, and one that has them says so.
+        marks |= {"cache_read_input_tokens", "cache_creation_input_tokens"}
+        holds = any(text in inside for text in ("Hello ", "world", "hm ", OTHER))
+        if path[-1] not in marks and not holds:
+            changes += [("drop", path), ("null", path)]
+        if isinstance(place, list) and not (holds and (len(path) == 1 or "parts" in path)):
+            changes.append(("repeat", path))
+    return changes
+
+
+@pytest.mark.parametrize("vendor", WIRES)
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_what_is_optional_may_be_missing_and_the_answer_is_right(vendor: str, data: st.DataObject):
+    whole = messages(vendor, COUNTED)
+    found = [message for message in whole if not isinstance(message, str)]
+    rest = [message for message in whole if isinstance(message, str)]
+    with_another(vendor, found)
+    for _ in range(data.draw(st.integers(1, 3))):
+        how, path = data.draw(st.sampled_from(optional(vendor, found)))
+        changed(found, path, how, None)
+    text, usage, finished, error = outcome(served(vendor, dressed(vendor, [*found, *rest])))
+    assert text == "Hello world"
+    assert usage.prompt_tokens in {12, None}
+    assert usage.completion_tokens in {7, None}
+    assert usage.cached_tokens in {3, 0, None}
+    if error is None:
+        assert finished is not None
+        assert finished.reason in {"stop", "other"}
+    else:
+        # That it ended is not optional.
+        assert isinstance(error, StreamInterrupted)
 
 
 @pytest.mark.parametrize("vendor", WIRES)

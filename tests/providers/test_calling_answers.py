@@ -194,12 +194,18 @@ def test_the_policy_takes_its_patience_from_the_settings(tmp_path: Path):
     environ = {
         "LLMFLOWLAB_FIRST_TOKEN_TIMEOUT": "7",
         "LLMFLOWLAB_TOKEN_TIMEOUT": "3",
+        "LLMFLOWLAB_ANSWER_TIMEOUT": "13",
         "LLMFLOWLAB_MAX_TRIES": "2",
         "LLMFLOWLAB_MAX_RETRY_SECONDS": "11",
     }
     policy = policy_from(load_settings(environ, cwd=tmp_path, stdin_is_terminal=False))
     assert policy == dataclasses.replace(
-        CallPolicy(), first_token_timeout=7, token_timeout=3, max_tries=2, max_retry_seconds=11
+        CallPolicy(),
+        first_token_timeout=7,
+        token_timeout=3,
+        answer_timeout=13,
+        max_tries=2,
+        max_retry_seconds=11,
     )
 
 

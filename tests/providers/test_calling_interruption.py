@@ -10,16 +10,19 @@ import sys
 import textwrap
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import llmflowlab.asking.pump as pumping
 from llmflowlab.asking.calling import CallPolicy, Cancellation, call
 from llmflowlab.asking.pump import Arrival, Pump
 from llmflowlab.asking.waiting import run
 from llmflowlab.errors import Overloaded, StreamInterrupted, TimedOut
 from llmflowlab.messages import Message, Request
-from llmflowlab.providers.base import StreamEvent, TextDelta
+from llmflowlab.providers.base import StreamEvent, TextDelta, Usage, UsageReport
 from llmflowlab.providers.scripted import ScriptedProvider, Step
 from tests.known import known
 from tests.patience import PATIENCE, hold
@@ -249,10 +252,41 @@ def test_a_pump_given_up_before_it_reads_sends_nothing():
     pump = Pump(provider, HELLO)
     pump.__exit__(None, None, None)
     with pump:
-        coming = pump.arrivals(first_token_timeout=0.0, token_timeout=1.0, stop=Cancellation())
+        coming = pump.arrivals(
+            first_token_timeout=0.0, token_timeout=1.0, answer_timeout=1.0, stop=Cancellation()
+        )
         arrivals = run(gathered(coming))
     assert isinstance(arrivals[0].what, TimedOut)
     assert provider.requests == []
+
+
+@pytest.mark.parametrize("said", [["a"], []])
+def test_an_answer_has_a_time_in_all(said: list[str], monkeypatch: pytest.MonkeyPatch):
+    # Each piece comes in time, and the answer has no end.
+    now, seen = [0.0], threading.Event()
+
+    def later() -> None:
+        now[0] += 10.0
+
+    report = UsageReport(Usage(prompt_tokens=1))
+    texts = map(TextDelta, said)
+    trickle: list[Step] = [later, report]
+    script: list[Step] = [report, hang_on(seen), *texts, *trickle * 20]
+    monkeypatch.setattr(
+        pumping, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=lambda _: None)
+    )
+    policy = CallPolicy(
+        answer_timeout=100.0, first_token_timeout=1e6, token_timeout=1e6, max_tries=1
+    )
+    provider = ScriptedProvider([script])
+    with ExitStack() as stack:
+        if not said:
+            stack.enter_context(pytest.raises(TimedOut, match="did not end within 100 s"))
+        answer = call(provider, HELLO, policy=policy, on_event=lambda event: seen.set())
+        assert answer.state == "incomplete"
+        assert answer.text == "a"
+        assert answer.error is not None
+        assert "LLMFLOWLAB_ANSWER_TIMEOUT" in answer.error.message
 
 
 def test_a_thread_that_hangs_does_not_hold_the_exit_of_the_program_up():

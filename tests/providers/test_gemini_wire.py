@@ -125,7 +125,7 @@ def test_an_answer_stopped_by_a_filter_keeps_its_text(make: Make, loopback: Loop
     ("fault", "kind"),
     [
         ("rate_limited", RateLimited),
-        ("quota_used_up", RateLimited),
+        ("quota_used_up", BadRequest),
         ("overloaded", Overloaded),
         ("internal_error", Overloaded),
         ("wrong_key", AuthenticationFailed),
@@ -179,7 +179,7 @@ def test_a_failure_that_passes_is_overcome(fault: FaultKind, make: Make, loopbac
 
 
 def test_the_wait_that_retry_info_asks_for_is_kept(make: Make, loopback: LoopbackServer):
-    loopback.fail(Fault("quota_used_up", wait=3600))
+    loopback.fail(Fault("rate_limited", wait=3600))
     with pytest.raises(RateLimited, match="Gemini asks to wait 3600 s") as caught:
         call(make(), HELLO, policy=CallPolicy())
     assert (caught.value.retry_after, caught.value.tries) == (3600, 1)

@@ -58,7 +58,7 @@ PROGRESS = chunk(prompt_progress={"total": 12, "cache": 4, "processed": 4})
 def server(monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     fake = FakeServer()
     monkeypatch.setattr(llama, "start_server", lambda model, **how: fake)
-    monkeypatch.setattr(provider, "find_spec", lambda name: object())
+    monkeypatch.setattr(provider, "load", lambda name: object())
     return fake
 
 
@@ -316,7 +316,7 @@ def test_a_file_that_is_no_gguf_is_told(
     assert LocalProvider(NAME, settings).list_models() == []
 
 
-def test_what_llama_cpp_does_not_take_and_a_missing_package_are_told(
+def test_what_llama_cpp_does_not_take_is_told(
     settings: Settings, server: FakeServer, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(error: Exception) -> Callable[..., Any]:
@@ -329,13 +329,46 @@ def test_what_llama_cpp_does_not_take_and_a_missing_package_are_told(
     monkeypatch.setattr(llama, "start_server", fails(LoadFailed("no")))
     with pytest.raises(NotConfigured, match=r"llama\.cpp cannot load .*take another file"):
         model.prepare()
-    monkeypatch.setattr(llama, "start_server", fails(ImportError("no")))
-    with pytest.raises(NotConfigured, match="xllamacpp is missing; run `pip install"):
-        model.prepare()
-    monkeypatch.setattr(provider, "find_spec", lambda name: None)
-    with pytest.raises(NotConfigured, match="xllamacpp is missing"):
-        build(f"local:{NAME}", settings)
-    assert not LocalProvider.readiness(settings, 1).ready
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        pytest.param(
+            ModuleNotFoundError("No module named 'xllamacpp'", name="xllamacpp"),
+            "The package xllamacpp is missing; `pip install -r requirements.txt` brings it",
+            id="missing",
+        ),
+        # It was called ready, and then missing.
+        pytest.param(
+            ImportError("libstdc++.so.6: version `GLIBCXX_3.4.32' not found"),
+            "xllamacpp does not load on this system, .*: libstdc.*GLIBCXX_3.4.32' not found.",
+            id="broken",
+        ),
+    ],
+)
+def test_where_the_engine_does_not_load_one_sentence_says_so_and_nothing_is_fetched(
+    settings: Settings, file: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
+    def fails(name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(provider, "load", fails)
+    model = LocalProvider(NAME, settings)
+    for used in (
+        model.settle,
+        model.prepare,
+        model.list_models,
+        model.pull,
+        lambda: next(model.stream(asked())),
+    ):
+        with pytest.raises(NotConfigured, match=told) as raised:
+            used()
+        assert "everything else works without it" in raised.value.message
+        assert "\n" not in raised.value.message
+    readiness = LocalProvider.readiness(settings, 1)
+    assert (readiness.ready, readiness.to_pull) == (False, None)
+    assert readiness.text[1:] == raised.value.message[1:]
 
 
 def test_readiness_says_what_is_there_or_what_could_be_fetched(

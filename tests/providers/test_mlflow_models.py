@@ -174,6 +174,23 @@ def test_a_stream_is_read_piece_by_piece(remote: Any, served: Served) -> None:
     assert events == [TextDelta("a "), TextDelta("b"), Finished("length")]
 
 
+def test_chunks_without_an_answer_and_other_answers_are_passed_over(
+    remote: Any, served: Served
+) -> None:
+    served.kind = "text/event-stream"
+    pieces: list[Any] = [
+        {"choices": [], "prompt_filter_results": []},
+        {"choices": None},
+        {"choices": [{"index": 0, "content_filter_results": {}}]},
+        {"choices": [{"index": 1, "delta": {"content": "x"}}, {"delta": {"content": "a "}}]},
+        {"choices": [{"index": 1, "delta": {"content": "y"}, "finish_reason": "stop"}]},
+        {"choices": [{"index": 0, "delta": {"content": "b"}, "finish_reason": "length"}]},
+    ]
+    served.body = "".join(f"data: {json.dumps(p)}\n\n" for p in pieces)
+    events = list(remote.stream(ASKED))
+    assert events == [TextDelta("a "), TextDelta("b"), Finished("length")]
+
+
 def test_two_looks_at_an_unnamed_server_are_two_models(remote: Any) -> None:
     assert "#2" in remote.reference
     assert remote.reference == remote.reference

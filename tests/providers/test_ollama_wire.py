@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -187,3 +191,32 @@ def test_models_windows_and_downloads_are_read(make: Make, loopback: LoopbackSer
 def test_a_download_of_what_the_library_lacks_is_an_unknown_model(make: Make):
     with pytest.raises(UnknownModel):
         list(make("missing-model").pull())
+
+
+@pytest.mark.parametrize(
+    "environ", [{"ALL_PROXY": "socks5://127.0.0.1:9"}, {"SSL_CERT_FILE": "/no/such.pem"}]
+)
+def test_the_sdk_can_be_imported_whatever_the_environment_names(
+    environ: dict[str, str], loopback: LoopbackServer
+):
+    # It makes a client as it is imported; "the package ollama is missing" was the answer.
+    program = """
+        from llmflowlab.messages import Message, Request
+        from llmflowlab.providers.factory import build
+        from llmflowlab.settings import load_settings
+
+        provider = build("ollama:llama3.2", load_settings())
+        request = Request(messages=(Message("user", "hello"),))
+        print("".join(getattr(event, "text", "") for event in provider.stream(request)))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, **loopback.environment("ollama"), **environ},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip()

@@ -248,13 +248,20 @@ def test_a_stream_without_any_event_is_a_bad_answer_that_names_the_address(
         events(OpenAIProvider("m", settings))
 
 
+def listing(*cards: Model) -> Any:
+    async def page(timeout: float) -> Any:
+        return SimpleNamespace(data=list(cards))
+
+    return page
+
+
 def test_only_chat_models_are_listed_the_default_first_then_the_newest(provider: OpenAIProvider):
     names = ["gpt-4o", "whisper-1", "gpt-4.1-mini", "text-embedding-3-small", "gpt-5", "tts-1"]
     cards = [
         Model(id=name, created=at, object="model", owned_by="system")
         for at, name in enumerate(names)
     ]
-    fake: Any = SimpleNamespace(models=SimpleNamespace(list=lambda timeout: cards))
+    fake: Any = SimpleNamespace(models=SimpleNamespace(list=listing(*cards)))
     provider._client_made = fake
     listed = provider.list_models()
     assert [model.name for model in listed] == ["gpt-4.1-mini", "gpt-5", "gpt-4o"]
@@ -266,7 +273,7 @@ def test_another_servers_window_is_read_from_its_list(tmp_path: Path, requests_a
         {"id": "m", "created": 1, "object": "model", "owned_by": "vllm", "max_model_len": 8192}
     )
     provider = OpenAIProvider("m", settings_of(tmp_path, OPENAI_BASE_URL="http://localhost:8000"))
-    fake: Any = SimpleNamespace(models=SimpleNamespace(list=lambda timeout: [card]))
+    fake: Any = SimpleNamespace(models=SimpleNamespace(list=listing(card)))
     provider._client_made = fake
     assert provider.context_window() == 8192
     assert [model.detail for model in provider.list_models()] == ["vllm"]

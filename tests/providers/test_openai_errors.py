@@ -34,6 +34,7 @@ from tests.providers.openai_fakes import (
     SENT,
     FakeStream,
     chunk,
+    creating,
     failure,
     refused,
     settings_of,
@@ -211,7 +212,7 @@ def test_an_error_of_the_line_or_inside_the_stream_becomes_ours(
 
 def test_the_stream_is_closed_when_it_is_given_up(provider: OpenAIProvider):
     stream = FakeStream([chunk("Hel"), chunk("lo")])
-    completions = SimpleNamespace(create=lambda **arguments: stream)
+    completions = SimpleNamespace(create=creating(stream))
     fake: Any = SimpleNamespace(chat=SimpleNamespace(completions=completions))
     provider._client_made = fake
     answer = provider.stream(HELLO)

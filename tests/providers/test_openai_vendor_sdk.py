@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -72,15 +73,15 @@ class TestReadToTheEnd:
     def response(self, http: Any, *parts: bytes | Exception) -> tuple[Any, list[str]]:
         log: list[str] = []
 
-        class Line(http.SyncByteStream):  # type: ignore[misc]  # one class for two packages
-            def __iter__(self) -> Iterator[bytes]:
+        class Line(http.AsyncByteStream):  # type: ignore[misc]  # one class for two packages
+            async def __aiter__(self) -> AsyncIterator[bytes]:
                 for part in parts:
                     if isinstance(part, Exception):
                         raise part
                     yield part
                 log.append("read to the end")
 
-            def close(self) -> None:
+            async def aclose(self) -> None:
                 log.append("closed")
 
         response = http.Response(200, headers={"content-type": "text/event-stream"}, stream=Line())
@@ -88,24 +89,30 @@ class TestReadToTheEnd:
         read_to_the_end(http)(response)
         return response, log
 
+    def read(self, response: Any, parts: int) -> None:
+        """Read so many parts and give the rest up."""
+
+        async def work() -> None:
+            found = response.aiter_bytes()
+            for _ in range(parts):
+                await anext(found)
+            await response.aclose()
+
+        asyncio.run(work())
+
     def test_a_response_left_after_its_last_event_is_read_to_its_end(self, http: Any):
         response, log = self.response(http, b"data: 1\n\ndata: [DO", b"NE]\n\n")
-        parts = response.iter_bytes()
-        next(parts)
-        next(parts)
-        response.close()
+        self.read(response, 2)
         assert log == ["read to the end", "closed"]
 
     def test_a_response_given_up_in_the_middle_is_only_closed(self, http: Any):
         response, log = self.response(http, b"data: 1\n\n", b"data: [DONE]\n\n")
-        next(response.iter_bytes())
-        response.close()
+        self.read(response, 1)
         assert log == ["closed"]
 
     def test_a_line_that_breaks_after_the_last_event_is_no_failure(self, http: Any):
         response, log = self.response(http, b"data: [DONE]\n\n", http.ReadError("reset"))
-        next(response.iter_bytes())
-        response.close()
+        self.read(response, 1)
         assert log == ["closed"]
 
     def test_other_responses_are_left_alone(self, http: Any):

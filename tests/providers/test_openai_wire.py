@@ -192,7 +192,7 @@ def test_the_sdks_own_deadline_is_mapped_too(
         (0.1, Fault("hang"), "first_token"),
         (1.0, Fault("hang", after=1), "between_tokens"),
     ):
-        monkeypatch.setattr("llmflowlab.providers.vendor_sdk.read_timeout", lambda _, s=seconds: s)
+        monkeypatch.setattr("llmflowlab.providers.connections.read_timeout", lambda _, s=seconds: s)
         loopback.fail(fault)
         with pytest.raises(TimedOut) as caught:
             list(make(wire).stream(HELLO))

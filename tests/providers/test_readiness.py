@@ -227,9 +227,10 @@ def test_something_that_does_not_speak_http_counts_as_none(tmp_path: Path):
     assert found.text.startswith("nothing answers at")
 
 
-def test_https_to_a_server_without_it_counts_as_none(loopback: LoopbackServer, tmp_path: Path):
+def test_https_to_a_server_without_it_is_no_silence(loopback: LoopbackServer, tmp_path: Path):
     address = loopback.url.replace("http:", "https:")
-    assert look(tmp_path, 2.0, OLLAMA_HOST=address).text.startswith(f"nothing answers at {address}")
+    found = look(tmp_path, 2.0, OLLAMA_HOST=address).text
+    assert found.startswith(f"no trusted connection to {address} can be made")
     loopback.failures.clear()
 
 
@@ -243,6 +244,6 @@ def test_an_unusable_address_is_told(tmp_path: Path):
 def test_a_list_of_no_models_may_be_null(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     answers = iter([(200, json.dumps({"models": None}).encode()), (200, b"[]"), (200, b"{}")])
     monkeypatch.setattr(
-        "llmflowlab.providers.ollama.address._get_tags", lambda *args: next(answers)
+        "llmflowlab.providers.ollama.address._ask_here", lambda *args: next(answers)
     )
     assert [look(tmp_path).ready for _ in range(3)] == [True, False, False]

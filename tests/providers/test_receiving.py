@@ -140,3 +140,21 @@ def test_what_was_held_back_when_the_line_broke_had_come():
 
 def test_a_model_s_name_is_bounded():
     assert events(Finished("stop", "m" * 10_000))[-1] == Finished("stop", "m" * 200)
+
+
+def test_an_answer_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("llmflowlab.providers.receiving._LONGEST", 1000)
+    sent = 0
+
+    def on_and_on() -> None:
+        nonlocal sent
+        sent += 1
+        assert sent < 100, "read on"
+
+    piece: list[Step] = [on_and_on, TextDelta("x" * 30), ReasoningDelta("y" * 30)]
+    provider = ScriptedProvider([piece * 50])
+    answer = call(provider, HELLO, policy=CallPolicy())
+    assert (answer.state, answer.tries) == ("incomplete", 1)
+    assert answer.error is not None
+    assert "wrote more than 1,000 characters without an end; set a limit" in answer.error.message
+    assert len(answer.text) <= 1000

@@ -25,6 +25,7 @@ from llmflowlab.tracking.registry_changes import ModelRegistry
 from llmflowlab.tracking.session_index import SessionIndex
 from llmflowlab.tracking.sinks.local_files import LocalRecords
 from llmflowlab.tracking.sinks.mlflow import MlflowSink
+from tests.known import known
 from tests.patience import PATIENCE
 from tests.tracking.conftest import MakeDelivery
 from tests.tracking.helpers import CANDIDATE, Stored, rating, record, start, turn
@@ -176,6 +177,11 @@ def _assert_exactly_once(lab: Settings, session_id: str, trace_ids: list[str]) -
     assert [trace.info.trace_id for trace in stored.traces()] == trace_ids
     assert [len(trace.info.assessments) for trace in stored.traces()] == [1, 0]
     assert [len(trace.data.spans) for trace in stored.traces()] == [1, 1]
+    (output,) = run.outputs.model_outputs
+    named = [trace.info.trace_metadata["mlflow.modelId"] for trace in stored.traces()]
+    assert named == [output.model_id] * 2
+    figures = stored.client.get_logged_model(output.model_id).metrics
+    assert [m.value for m in known(figures) if m.key == "total_tokens"] == [60.0]
     steps = stored.history(run.info.run_id, "turn_inference_time")
     assert steps == [(0, 2.0), (1, 3.0)]
     totals = stored.client.get_metric_history(run.info.run_id, "total_tokens")
@@ -188,7 +194,6 @@ def _assert_exactly_once(lab: Settings, session_id: str, trace_ids: list[str]) -
     assert run.data.tags["llmflowlab.model_version"] == str(version.version)
     aliased = stored.client.get_model_version_by_alias("llm_gemini_chat", "staging")
     assert aliased.version == version.version
-    assert len(run.outputs.model_outputs) == 1
     (indexed,) = SessionIndex(lab).load().sessions
     assert indexed.run_id == run.info.run_id
 

@@ -12,14 +12,7 @@ from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
 from llmflowlab.evaluation.conclude.results import SMALL_GROUP, EvaluationResult, GroupSummary
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 
-__all__ = ["group_tables", "leaderboard_table", "ranked", "repeats_table"]
-
-
-def ranked(result: EvaluationResult) -> list[int]:
-    """Return the candidates' places in the plan, in the order in which every table has them."""
-    board = result.leaderboard.get(main_scorer(result.plan.scorers), ())
-    first = [entry.candidate for entry in board]
-    return [*first, *(i for i in range(len(result.candidates)) if i not in first)]
+__all__ = ["group_tables", "leaderboard_table", "repeats_table"]
 
 
 def leaderboard_table(result: EvaluationResult) -> Table | None:
@@ -65,7 +58,7 @@ def leaderboard_table(result: EvaluationResult) -> Table | None:
 def repeats_table(result: EvaluationResult) -> Table | None:
     """Return what repeated trials tell of each candidate; None where each row was asked once."""
     rows = []
-    for candidate in (result.candidates[index] for index in ranked(result)):
+    for candidate in result.ordered:
         for scorer, score in candidate.scores.items():
             found = score.repeats
             if found is None:
@@ -114,7 +107,7 @@ def _matrix(
     # Of a part by prompt all candidates that share it are put together.
     members: list[int | None] = [None]
     if any(group.candidate is not None for group in groups):
-        members = [*ranked(result)]
+        members = [*result.order]
     found = {(group.value, group.candidate): group for group in groups}
     rows, small, partial = [], False, False
     for value in dict.fromkeys(group.value for group in groups):

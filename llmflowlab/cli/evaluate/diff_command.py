@@ -6,11 +6,12 @@ import argparse
 from collections.abc import Sequence
 
 from llmflowlab.cli.context import App
-from llmflowlab.cli.formatting import plural, shortened
+from llmflowlab.cli.formatting import shortened
 from llmflowlab.cli.options import add_json
 from llmflowlab.cli.output import give
 from llmflowlab.cli.ui.screen import Table
 from llmflowlab.errors import ExitCode
+from llmflowlab.evaluation.conclude.clusters_in_words import rows_in_words
 from llmflowlab.evaluation.reports.changes import ChangedRow
 from llmflowlab.lab.compare import Diff, compare_evaluations
 
@@ -93,7 +94,7 @@ def _verdict(found: Diff) -> str:
     low, high = test.interval.low * 100, test.interval.high * 100
     figures = (
         f"{test.difference * 100:+.1f} points, 95 % CI {low:.1f} to {high:.1f}, "
-        f"p = {test.p_value:.3g}, {plural(test.n, 'row')}"
+        f"p = {test.p_value:.3g}, {rows_in_words(test)}"
     )
     if found.caveat is not None:
         return f"No verdict between A and B ({figures}): {found.caveat}."

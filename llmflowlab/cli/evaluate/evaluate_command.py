@@ -22,12 +22,16 @@ from llmflowlab.cli.output import give, print_json
 from llmflowlab.errors import ExitCode
 from llmflowlab.evaluation.conclude.remedies import remedies
 from llmflowlab.evaluation.conclude.results import EvaluationResult
-from llmflowlab.lab.candidates import FirstComparison, first_compared
+from llmflowlab.lab.candidates import first_compared
 from llmflowlab.lab.evaluate import prepare
 from llmflowlab.lab.gate_checks import failure, write_gate_files
 from llmflowlab.lab.scorers import known_scorers
 
 __all__ = ["declare_options", "exit_code", "run_command"]
+
+
+_FIRST_SAMPLE = 20
+"""Questions of a first evaluation for which nothing was chosen."""
 
 
 def declare_options(parser: argparse.ArgumentParser) -> None:
@@ -52,16 +56,7 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     if "list" in arguments.scorer:
         _list_scorers(app, as_json=arguments.json)
         return ExitCode.DONE
-    first = FirstComparison()
-    if not arguments.model and not arguments.answers and arguments.resume is None:
-        first = first_compared(app.lab)
-    if first.models:
-        arguments.model = list(first.models)
-        fewer = " (--sample 20 is done sooner)" if arguments.sample is None else ""
-        app.screen.note(
-            f"No --model: the first evaluation of a home compares {' with '.join(first.models)}{fewer}."
-        )
-    request = evaluation_request(arguments, gates, lacking=first.lacking)
+    request = evaluation_request(arguments, gates, lacking=_take_first(app, arguments))
     if arguments.save_config is not None:
         app.screen.note(save_config(arguments.parser, arguments, arguments.save_config))
     with closing(prepare(app.lab, request, start_recorder=not arguments.dry_run)) as prepared:
@@ -84,13 +79,31 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     if arguments.json:
         # Who keeps the document alone must hear of what it lacks.
         left_out = remedies(result.candidates) if result.unfinished is not None else []
-        for problem in (*left_out, *result.problems):
-            app.screen.warn(problem)
+        for sentence in (*left_out, *result.problems, *result.notes):
+            app.screen.warn(sentence)
     write_gate_files(gates, result)
     code = exit_code(result)
     if code == ExitCode.DONE and (unmet := failure(result)) is not None:
         raise unmet
     return code
+
+
+def _take_first(app: App, arguments: argparse.Namespace) -> str | None:
+    """Fill in what a home's first evaluation compares where nothing was chosen; return what it lacks."""
+    if arguments.model or arguments.answers or arguments.resume is not None:
+        return None
+    first = first_compared(app.lab)
+    if first.models:
+        arguments.model = list(first.models)
+        few = ""
+        if arguments.sample is None:
+            # The model inside takes some seconds a question.
+            arguments.sample = _FIRST_SAMPLE
+            few = f" on {_FIRST_SAMPLE} questions (--sample N takes more)"
+        app.screen.note(
+            f"No --model: the first evaluation of a home compares {' with '.join(first.models)}{few}."
+        )
+    return first.lacking
 
 
 def exit_code(result: EvaluationResult) -> int:

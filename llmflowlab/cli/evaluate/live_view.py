@@ -211,11 +211,15 @@ def _standing(snapshot: EvaluationSnapshot, index: int) -> InterimScore | None:
 
 
 def standing_text(standing: InterimScore | None) -> str:
-    """Write a mean with its interval in percent: `82% (77–86)`; empty where there is none."""
+    """Write a mean with its interval in percent: `82% (77–86)`; empty where there is none.
+
+    Where it speaks of too few of the answers it says of how many.
+    """
     if standing is None or standing.mean is None or standing.interval is None:
         return ""
     low, high = standing.interval.low, standing.interval.high
-    return f"{standing.mean:.0%} ({low * 100:.0f}–{high * 100:.0f})"
+    said = f"{standing.mean:.0%} ({low * 100:.0f}–{high * 100:.0f})"
+    return f"{said} of {standing.coverage:.0%} scored" if standing.partial else said
 
 
 def _phase_text(snapshot: EvaluationSnapshot) -> str:

@@ -33,6 +33,8 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     with app.screen.progress(f"repair {evaluation}"):
         result = repair(app.lab, evaluation)
     give(arguments.json, lambda: _document(result), lambda: _show(app, result))
+    for note in result.notes:
+        app.screen.note(note)
     for problem in result.problems:
         app.screen.warn(problem)
     if result.problems:

@@ -9,13 +9,12 @@ from typing import Any
 from llmflowlab.cli.evaluate.boards import (
     group_tables,
     leaderboard_table,
-    ranked,
     repeats_table,
 )
 from llmflowlab.cli.formatting import dollars, number_or_none, plural
 from llmflowlab.cli.ui.screen import Screen, Table
 from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words
-from llmflowlab.evaluation.conclude.conclusions import conclude, headline
+from llmflowlab.evaluation.conclude.conclusions import findings, headline
 from llmflowlab.evaluation.conclude.remedies import not_scored, remedies
 from llmflowlab.evaluation.conclude.results import EvaluationResult, ScoreSummary
 from llmflowlab.evaluation.conclude.sizing import (
@@ -134,7 +133,7 @@ def _score_table(result: EvaluationResult) -> Table:
     rows: list[tuple[str | None, ...]] = []
     marked: set[tuple[int, int]] = set()
     best = {scorer: _best(result, scorer) for scorer in result.plan.scorers}
-    for candidate in (result.candidates[index] for index in ranked(result)):
+    for candidate in result.ordered:
         for scorer in result.plan.scorers:
             score = candidate.scores[scorer]
             several = len(result.candidates) > 1
@@ -149,11 +148,11 @@ def _score_table(result: EvaluationResult) -> Table:
                     f"{score.scored}/{candidate.rows}",
                 )
             )
-    notes = [f"{scorer}: {doubt}." for scorer, doubt in result.table.doubts.items()]
+    notes = list(result.in_doubt.values())
     over = clusters_in_words(result.plan)
     if over is not None and len(result.candidates) == 1:
         notes.append(over)
-    notes += [*not_scored(result.candidates), *remedies(result.candidates)]
+    notes += [*not_scored(result.ordered), *remedies(result.ordered)]
     return Table(
         title="Scores",
         columns=("model", "scorer", "mean", "95 % interval", "scored"),
@@ -182,7 +181,7 @@ def _interval(score: ScoreSummary) -> str | None:
 
 def _effort_table(result: EvaluationResult) -> Table:
     rows = []
-    for candidate in (result.candidates[index] for index in ranked(result)):
+    for candidate in result.ordered:
         tokens = candidate.to_json()["tokens"]["total"]
         estimated = "~" if candidate.tokens_estimated else ""
         failed = ", ".join(f"{n} {reason}" for reason, n in candidate.failed.items())
@@ -239,8 +238,8 @@ def show_result(
     where = "" if recorded else ", on the way to MLflow"
     more = "" if details else "; --details shows all tables and comparisons"
     screen.say(f"Evaluation: {result.plan.evaluation_id}{where}{more}", tone="quiet")
-    for problem in result.problems:
-        screen.warn(problem)
+    for sentence in (*result.problems, *result.notes):
+        screen.warn(sentence)
     if result.problems:
         screen.warn(
             "MLflow does not hold all of it yet; nothing is lost. "
@@ -269,14 +268,14 @@ def show_details(screen: Screen, result: EvaluationResult) -> None:
         if (said := quality.sentence()) is not None:
             screen.say(said)
     screen.say("All comparisons", tone="heading")
-    for sentence in conclude(result):
+    for sentence in findings(result):
         screen.say(sentence)
     screen.say(f"Answers: {result.files.get('answers_csv')}", tone="quiet")
 
 
 def _first_table(result: EvaluationResult) -> Table:
     """Return the leaderboard, or the scores of a single candidate, short enough for one screen."""
-    said = {*not_scored(result.candidates), *remedies(result.candidates)}
+    said = {*not_scored(result.ordered), *remedies(result.ordered)}
     scores = _score_table(result)
     table = leaderboard_table(result) or replace(
         scores, notes=tuple(note for note in scores.notes if note not in said)
@@ -304,7 +303,7 @@ def _money(result: EvaluationResult) -> str:
 
 def _not_scored(result: EvaluationResult) -> list[str]:
     """Return why answers are not scored and what can be done, no more than fits beside the rest."""
-    lines = [*not_scored(result.candidates), *remedies(result.candidates)]
+    lines = [*not_scored(result.ordered), *remedies(result.ordered)]
     if not lines:
         return ["Every answer was scored."]
     left = len(lines) - _MOST_LINES

@@ -8,8 +8,10 @@ from llmflowlab.data.names import NAMES, fold
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.run.clustering import cluster_numbers, cluster_values
 from llmflowlab.evaluation.run.plan import EvaluationPlan
+from llmflowlab.statistics import PairedTest
+from llmflowlab.text.amounts import plural
 
-__all__ = ["FEW_CLUSTERS", "cluster_remark", "clusters_in_words"]
+__all__ = ["FEW_CLUSTERS", "cluster_remark", "clusters_in_words", "rows_in_words"]
 
 FEW_CLUSTERS = 10
 """Clusters below which an interval over them says little."""
@@ -32,6 +34,12 @@ def clusters_in_words(plan: EvaluationPlan) -> str | None:
     count = len(set(plan.clusters))
     few = f"; only {count} clusters, so intervals are wide" if count < FEW_CLUSTERS else ""
     return f"Intervals and tests over {count:,} clusters (column {plan.cluster}){few}."
+
+
+def rows_in_words(test: PairedTest) -> str:
+    """Write how many rows a test is over, and how many clusters these are where they have some."""
+    clusters = "" if test.clusters is None else f" in {plural(test.clusters, 'cluster')}"
+    return f"{plural(test.n, 'row')}{clusters}"
 
 
 def cluster_remark(plan: EvaluationPlan) -> str | None:

@@ -16,7 +16,7 @@ from llmflowlab.evaluation.conclude.verdicts import Comparison, Sequential
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.traits import ScorerTraits
 from llmflowlab.evaluation.scores import COVERAGE_FLOOR
-from llmflowlab.statistics.corpus import CorpusDraws, corpus_draws
+from llmflowlab.statistics.corpus import CorpusDraws
 from llmflowlab.statistics.effects import effect_size
 from llmflowlab.statistics.multiplicity import holm, holm_levels
 from llmflowlab.statistics.paired import PairedTest, p_value_of, paired_test
@@ -138,7 +138,7 @@ def _cases(table: ScoreTable) -> Iterator[_Case]:
         for scorer, traits in table.traits.items():
             pairs = table.pairs(scorer, first, second)
             if traits.figure is not None:
-                drawn = corpus_draws(*table.paired_parts(scorer, first, second), traits.figure)
+                drawn = table.corpus_draws(scorer, first, second)
                 p_value = None if drawn is None else drawn.p_value
             else:
                 drawn = None

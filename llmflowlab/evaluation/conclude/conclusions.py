@@ -5,135 +5,57 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
-from llmflowlab.evaluation.conclude.verdicts import Comparison, Recommendation, Sequential
+from llmflowlab.evaluation.conclude.comparison_words import describe_comparison, in_points
+from llmflowlab.evaluation.conclude.recommendation import why_nobody
+from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.conclude.verdicts import Recommendation, Sequential
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scores import COVERAGE_FLOOR
 from llmflowlab.program import program_name
-from llmflowlab.statistics import Interval, PairedTest
-from llmflowlab.statistics.planning import rows_for_degrees, rows_for_yes_no
+from llmflowlab.statistics import Interval
+from llmflowlab.text.amounts import seconds
 from llmflowlab.text.money import dollars
 
-__all__ = ["conclude", "describe_comparison", "headline"]
-
-_WORTH_SEEING = 0.03
-"""The difference, in points of 1, that plans aim at when none was measured."""
-
-
-def describe_comparison(comparison: Comparison) -> str:
-    """Return one sentence on two candidates and one scorer."""
-    a, b, scorer, test = comparison.a, comparison.b, comparison.scorer, comparison.test
-    if test is None:
-        return f"{scorer}: {a} and {b} have no scored row in common; they cannot be compared."
-    if comparison.withheld is not None:
-        return f"{scorer}: no verdict between {a} and {b}: {comparison.withheld}."
-    same = comparison.equivalence
-    if comparison.verdict == "same_within_margin" and same is not None:
-        return f"{scorer}: {a} and {b} are the same within ±{_margin(same.margin)}{_between(comparison)}."
-    if comparison.contradicted is not None:
-        return (
-            f"{scorer}: no difference shown between {a} and {b} (of {test.n} scored rows "
-            f"{_points(abs(test.difference))}): {comparison.contradicted}."
-        )
-    if comparison.verdict == "no_difference_shown":
-        aim = max(abs(test.difference), _WORTH_SEEING)
-        needed = _rows_to_see(aim, comparison, test)
-        sentence = f"{scorer}: no difference shown between {a} and {b} on {test.n} rows"
-        if comparison.smallest_visible is not None:
-            sentence += f", which could have shown {_points(comparison.smallest_visible)} or more"
-        if same is not None and same.asked:
-            why = "" if same.caveat is None else f", as {same.caveat}"
-            sentence += f", nor that they are the same within ±{_margin(same.margin)}{why}"
-        if needed is not None and needed > test.n:
-            return (
-                f"{sentence}; about {needed - test.n:,} more rows would be needed to see "
-                f"{_points(aim)}."
-            )
-        return f"{sentence}."
-    better, worse = (b, a) if comparison.verdict == "b_better" else (a, b)
-    low, high = test.interval.low, test.interval.high
-    if test.difference < 0:
-        low, high = -high, -low
-    sign = "−" if comparison.lower_is_better else "+"
-    within = ""
-    if same is not None and same.asked and same.shown:
-        within = f", and by less than {_margin(same.margin)}"
-    return (
-        f"{scorer}: {better} is better than {worse} ({sign}{_points(abs(test.difference))}, 95 % CI "
-        f"{low * 100:.0f} to {high * 100:.0f}{_corrected(comparison)}, {test.n} rows){within}."
-    )
-
-
-def _between(comparison: Comparison) -> str:
-    """Return in brackets where the difference lies that is smaller than the margin."""
-    test, same = comparison.test, comparison.equivalence
-    if test is None or same is None or same.bounds is None:
-        return ""
-    low, high = 100 * same.bounds.low, 100 * same.bounds.high
-    return (
-        f" (difference {100 * test.difference:+.1f}, each bound at 95 %{_corrected(comparison)}: "
-        f"{low:+.1f} to {high:+.1f}, {test.n} rows)"
-    )
-
-
-def _corrected(comparison: Comparison) -> str:
-    return f" corrected for {comparison.family} comparisons" if comparison.family > 1 else ""
-
-
-def _margin(margin: float) -> str:
-    return f"{100 * margin:g} point{'' if margin == 0.01 else 's'}"
-
-
-def _rows_to_see(aim: float, comparison: Comparison, test: PairedTest) -> int | None:
-    if test.discordance is None and test.deviation <= 0:
-        # Rows without any spread tell nothing to plan with.
-        return None
-    if test.discordance is None:
-        return rows_for_degrees(test.deviation, aim, alpha=comparison.level)
-    return rows_for_yes_no(test.discordance, aim, alpha=comparison.level)
-
-
-def _points(difference: float) -> str:
-    value = difference * 100
-    text = f"{value:.0f}" if value >= 1 else f"{value:.1f}"
-    return f"{text} point{'' if text == '1' else 's'}"
+__all__ = ["conclude", "findings", "headline"]
 
 
 def headline(result: EvaluationResult) -> list[str]:
-    """Return what must be known before all else: reservations, and who is recommended or why nobody."""
+    """Return what must be known before all else: who is recommended or why nobody, and reservations."""
     scorer = main_scorer(result.plan.scorers)
     if len(result.candidates) == 1:
-        return [*_before_all(result), _one(result.candidates[0], scorer)]
+        first = _one(result, scorer)
+    elif result.recommendation is not None:
+        first = result.recommendation.reason
+    else:
+        first = f"Nobody is recommended: {_why_nobody(result, scorer)}."
+    return [first, *_reservations(result)]
+
+
+def findings(result: EvaluationResult) -> list[str]:
+    """Return what else is shown, as sentences, the most important first; nothing of one candidate."""
+    if len(result.candidates) == 1:
+        return []
+    scorer = main_scorer(result.plan.scorers)
+    ranked = [c for c in result.comparisons if c.scorer == scorer and c.sequential is None]
+    sentences = [describe_comparison(comparison) for comparison in ranked]
+    sentences += [
+        describe_comparison(comparison)
+        for comparison in result.comparisons
+        if comparison.scorer != scorer
+        and comparison.verdict in {"a_better", "b_better", "same_within_margin"}
+    ]
+    sentences += _fastest_and_cheapest(result)
     if result.recommendation is not None:
-        return [*_before_all(result), result.recommendation.reason]
-    return [*_before_all(result), f"Nobody is recommended: {_why_nobody(result, scorer)}."]
+        sentences.append(_front(result, result.recommendation))
+    return sentences
 
 
 def conclude(result: EvaluationResult) -> list[str]:
     """Return the conclusion as sentences, the most important first."""
-    sentences = _before_all(result)
-    scorer = main_scorer(result.plan.scorers)
-    if len(result.candidates) == 1:
-        sentences.append(_one(result.candidates[0], scorer))
-    else:
-        ranked = [c for c in result.comparisons if c.scorer == scorer and c.sequential is None]
-        sentences += [describe_comparison(comparison) for comparison in ranked]
-        sentences += [
-            describe_comparison(comparison)
-            for comparison in result.comparisons
-            if comparison.scorer != scorer
-            and comparison.verdict in {"a_better", "b_better", "same_within_margin"}
-        ]
-        sentences += _fastest_and_cheapest(result)
-        if result.recommendation is not None:
-            sentences.append(result.recommendation.reason)
-            sentences.append(_front(result, result.recommendation))
-        elif result.table.traits[scorer].figure is None:
-            sentences.append(f"Nobody is recommended: {_why_nobody(result, scorer)}.")
-    return sentences
+    return [*headline(result), *findings(result)]
 
 
-def _before_all(result: EvaluationResult) -> list[str]:
+def _reservations(result: EvaluationResult) -> list[str]:
     sentences: list[str] = []
     if result.interrupted:
         sentences.append(
@@ -153,15 +75,11 @@ def _judges(result: EvaluationResult) -> list[str]:
 
 
 def _why_nobody(result: EvaluationResult, scorer: str) -> str:
-    return (
-        result.unfinished
-        or result.table.doubts.get(scorer)
-        or (
-            f"{scorer} is one figure of all answers together"
-            if result.table.traits[scorer].figure is not None
-            else f"fewer than two candidates have a score by {scorer} for {COVERAGE_FLOOR:.0%} of their answers"
-        )
-    )
+    if result.unfinished is not None:
+        return result.unfinished
+    if result.table.traits[scorer].figure is not None:
+        return f"{scorer} is one figure of all answers together"
+    return why_nobody(result.candidates, result.table, scorer)
 
 
 def _front(result: EvaluationResult, recommendation: Recommendation) -> str:
@@ -175,7 +93,9 @@ def _front(result: EvaluationResult, recommendation: Recommendation) -> str:
                 )
             )
         if entry.latency is not None:
-            figures.append(_with_interval(entry.latency, entry.latency_interval, _seconds))
+            figures.append(
+                _with_interval(entry.latency, entry.latency_interval, lambda x: seconds(x) or "")
+            )
         label = result.candidates[entry.candidate].spec.label
         entries.append(f"{label} {', '.join(figures)}")
     return (
@@ -190,10 +110,6 @@ def _with_interval(value: float, interval: Interval | None, write: Callable[[flo
     return f"{write(value)} [{write(interval.low)} to {write(interval.high)}]"
 
 
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{1000 * seconds:.2g} ms"
-
-
 def _sequential(result: EvaluationResult, found: Sequential) -> str:
     a, b = (candidate.spec.label for candidate in result.candidates)
     if (doubt := result.table.doubts.get(found.scorer)) is not None:
@@ -204,10 +120,10 @@ def _sequential(result: EvaluationResult, found: Sequential) -> str:
     if found.verdict is None:
         return (
             f"{found.scorer}: not decided between {a} and {b} on {rows} ({between}); differences below "
-            f"{_points(found.margin)} were not to matter."
+            f"{in_points(found.margin)} were not to matter."
         )
     if found.verdict == "equivalent":
-        said = f"{a} and {b} are no more than {_points(found.margin)} apart"
+        said = f"{a} and {b} are no more than {in_points(found.margin)} apart"
     else:
         better, worse = (b, a) if found.verdict == "b_better" else (a, b)
         said = f"{better} is better than {worse}"
@@ -220,9 +136,12 @@ def _sequential(result: EvaluationResult, found: Sequential) -> str:
     return f"{found.scorer}: decided after {rows}: {said} ({between}). {left}"
 
 
-def _one(candidate: CandidateResult, scorer: str) -> str:
+def _one(result: EvaluationResult, scorer: str) -> str:
+    (candidate,) = result.candidates
     score = candidate.scores[scorer]
     name = candidate.spec.label
+    if (doubt := result.table.doubts.get(scorer)) is not None:
+        return f"{name}: {scorer} says nothing of it, as {doubt}; take another judge, or score without one."
     if score.mean is None or score.interval is None:
         return f"{name}: no row could be scored by {scorer}, so nothing can be said of it."
     return (
@@ -234,7 +153,7 @@ def _one(candidate: CandidateResult, scorer: str) -> str:
 
 def _coverage_warnings(result: EvaluationResult) -> list[str]:
     warnings = []
-    for candidate in result.candidates:
+    for candidate in result.ordered:
         low = [
             f"{name} {score.coverage:.0%}"
             for name, score in candidate.scores.items()
@@ -245,6 +164,7 @@ def _coverage_warnings(result: EvaluationResult) -> list[str]:
             warnings.append(
                 f"Careful: not every answer of {candidate.spec.label} was scored "
                 f"(coverage: {', '.join(low)}); its means speak only of the rest."
+                + (f" Most often: {candidate.why_failed}" if candidate.why_failed else "")
             )
     return warnings
 
@@ -260,11 +180,9 @@ def _fastest_and_cheapest(result: EvaluationResult) -> list[str]:
     }
     if len(timed) == len(candidates):
         fastest = min(timed, key=lambda index: timed[index])
-        seconds = timed[fastest]
-        shown = _seconds(seconds)
         alike = _not_told_apart(result, "latency", fastest)
         sentences.append(
-            f"Fastest: {candidates[fastest].spec.label}, {shown} an answer on average{alike}."
+            f"Fastest: {candidates[fastest].spec.label}, {seconds(timed[fastest])} an answer on average{alike}."
         )
     priced = {i: each for i, c in enumerate(candidates) if (each := c.cost_per_answer) is not None}
     if len(priced) == len(candidates):

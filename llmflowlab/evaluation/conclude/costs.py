@@ -7,8 +7,10 @@ tries that failed before an answer included. It is unknown as soon as one part o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+
+import numpy as np
 
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.run.plan import Cell
@@ -36,13 +38,14 @@ def spent_in_all(answers: Iterable[AnswerRecord]) -> Decimal | None:
     return total if came or total else None
 
 
-def cost_interval(answers: Mapping[Cell, AnswerRecord]) -> Interval | None:
+def cost_interval(answers: Mapping[Cell, AnswerRecord], units: Sequence[int]) -> Interval | None:
     """Return the interval of what a whole answer of a candidate costs; None where unknown.
 
     What was spent on failed answers is shared out among the whole ones, as in the mean.
 
     Args:
         answers: Of one candidate.
+        units: For each row the number of its question, or of the cluster that this belongs to.
     """
     spent: dict[int, list[float]] = {}
     whole = 0
@@ -51,7 +54,7 @@ def cost_interval(answers: Mapping[Cell, AnswerRecord]) -> Interval | None:
         if cost is None:
             return None
         whole += answer.why_not_scored is None
-        spent.setdefault(cell.row, []).append(float(cost))
+        spent.setdefault(units[cell.row], []).append(float(cost))
     if not whole:
         return None
     found = _interval(spent)
@@ -59,25 +62,31 @@ def cost_interval(answers: Mapping[Cell, AnswerRecord]) -> Interval | None:
     return None if found is None else Interval(share * found.low, share * found.high)
 
 
-def latency_interval(answers: Mapping[Cell, AnswerRecord]) -> Interval | None:
+def latency_interval(answers: Mapping[Cell, AnswerRecord], units: Sequence[int]) -> Interval | None:
     """Return the interval of the seconds that a candidate's answers take; None if unknown.
 
     Args:
         answers: Of one candidate.
+        units: As in `cost_interval`.
     """
     seconds: dict[int, list[float]] = {}
     for cell, answer in answers.items():
         if answer.took is not None:
-            seconds.setdefault(cell.row, []).append(answer.took)
+            seconds.setdefault(units[cell.row], []).append(answer.took)
     return _interval(seconds)
 
 
-def _interval(by_row: Mapping[int, list[float]]) -> Interval | None:
-    values = [math.fsum(row) / len(row) for row in by_row.values()]
-    if len(values) < 2:
+def _interval(by_unit: Mapping[int, list[float]]) -> Interval | None:
+    """Return the interval of the mean of an answer, units being what is drawn."""
+    sums = np.array([math.fsum(values) for values in by_unit.values()])
+    sizes = np.array([float(len(values)) for values in by_unit.values()])
+    if len(sums) < 2:
         return None
-    most = max(values)
-    if min(values) == most:
+    means = sums / sizes
+    most = float(means.max())
+    if float(means.min()) == most:
         return Interval(most, most)
-    scaled = bootstrap_interval([value / most for value in values])
-    return Interval(most * scaled.low, most * scaled.high)
+    # Units of one size are drawn like single values.
+    even = float(np.ptp(sizes)) == 0
+    found = bootstrap_interval(means / most if even else sums / most, None if even else sizes)
+    return Interval(most * found.low, most * found.high)

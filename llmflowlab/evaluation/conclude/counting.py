@@ -29,7 +29,7 @@ from llmflowlab.evaluation.conclude.results import (
 )
 from llmflowlab.evaluation.conclude.sameness import Margin
 from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
-from llmflowlab.evaluation.judging.exam import Exam, doubts_of
+from llmflowlab.evaluation.judging.exam import Exam, caveat_of, doubts_of
 from llmflowlab.evaluation.run.outcomes import Scores
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.ranking import main_scorer
@@ -69,6 +69,7 @@ def summarise(
     failed = Counter(record.reason or record.state for record in records if not record.answered)
     if missing := len(cells) - len(records):
         failed["not_reached"] = missing
+    words = Counter(record.error for record in records if record.error and not record.answered)
     seconds = [record.took for record in records if record.took is not None]
     prompts = [r.prompt_tokens for r in complete if r.prompt_tokens is not None]
     completions = [r.completion_tokens for r in complete if r.completion_tokens is not None]
@@ -95,6 +96,7 @@ def summarise(
         cost_usd=spent_in_all(records),
         sent=sum(1 for record in records if record.tries) - reused,
         reused=reused,
+        why_failed=words.most_common(1)[0][0] if words else None,
     )
 
 
@@ -151,6 +153,7 @@ def build_result(
         sequential=sequential,
         unfinished=unfinished,
     )
+    boards = leaderboards(candidates, comparisons, table, whole=not early and unfinished is None)
     measures = compare_measures(plan, answers, unfinished=unfinished)
     return EvaluationResult(
         plan=plan,
@@ -163,9 +166,7 @@ def build_result(
         scores=scores,
         interrupted=interrupted,
         judging=_judging(table, scores, exams),
-        leaderboard=leaderboards(
-            candidates, comparisons, table, whole=not early and unfinished is None
-        ),
+        leaderboard=boards,
         measures=measures,
         groups=groups_of(plan, table),
         recommendation=None
@@ -175,6 +176,7 @@ def build_result(
             table,
             main,
             margin=plan.margin,
+            order=[entry.candidate for entry in boards[main]],
             answers=answers,
             comparisons=[*comparisons, *measures],
             sequential=sequential,
@@ -203,9 +205,10 @@ def _judging(table: ScoreTable, scores: Scores, exams: Sequence[Exam]) -> dict[s
         own = [exam for exam in exams if exam.scorer == scorer]
         quality = judging_quality(scorer, given, comparing=traits.comparing)
         contradicts = _contradicts(table, scorer)
-        if quality is not None or own or contradicts is not None:
+        caveat = caveat_of(scorer, exams) if traits.judged else None
+        if quality is not None or own or contradicts is not None or caveat is not None:
             quality = quality or JudgingQuality(scorer=scorer)
-            found[scorer] = replace(quality, exams=own, contradicts=contradicts)
+            found[scorer] = replace(quality, exams=own, contradicts=contradicts, caveat=caveat)
     return found
 
 

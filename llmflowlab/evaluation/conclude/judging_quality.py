@@ -47,6 +47,8 @@ class JudgingQuality:
     exams: Sequence[Exam] = ()
     """Of each judge, before it judged."""
     contradicts: Contradiction | None = None
+    caveat: str | None = None
+    """What to know of a judge that was not examined for this scorer and failed elsewhere."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -59,11 +61,14 @@ class JudgingQuality:
             "first_preferred": self.first_preferred,
             "exam": exam_json(self.exams),
             "contradicts": None if self.contradicts is None else asdict(self.contradicts),
+            "caveat": self.caveat,
         }
 
     def reservations(self) -> list[str]:
         """Return in sentences what speaks against believing the scores."""
         found = [exam.sentence() for exam in self.exams if exam.doubt is not None]
+        if self.caveat is not None:
+            found.append(self.caveat)
         if self.contradicts is not None and self.contradicts.rows:
             rows = self.contradicts.rows
             found.append(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.costs import cost_interval, latency_interval
 from llmflowlab.evaluation.conclude.decide import ALPHA, weigh
+from llmflowlab.evaluation.conclude.recommendation_words import of_the_rest, reason
 from llmflowlab.evaluation.conclude.results import CandidateResult
 from llmflowlab.evaluation.conclude.table import ScoreTable
 from llmflowlab.evaluation.conclude.verdicts import (
@@ -20,12 +21,14 @@ from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scores import COVERAGE_FLOOR
 from llmflowlab.statistics.noninferiority import NonInferiority
 
-__all__ = ["DEFAULT_MARGIN", "recommend"]
+__all__ = ["DEFAULT_MARGIN", "recommend", "why_nobody"]
 
 DEFAULT_MARGIN = 0.02
 """Two points of a hundred."""
 _FEWEST = 20
 """Common rows below which nothing is recommended against the best."""
+_NOISE = 1e-9
+"""Means that differ by less are equal."""
 
 
 def recommend(
@@ -34,13 +37,15 @@ def recommend(
     scorer: str,
     *,
     margin: float,
+    order: Sequence[int],
     answers: Mapping[Cell, AnswerRecord],
     comparisons: Sequence[Comparison],
     sequential: Sequential | None = None,
 ) -> Recommendation | None:
     """Return which candidate to take; None for fewer than two whose coverage allows a verdict.
 
-    Nor is there one where the judge is not believed.
+    Nor is there one where the judge is not believed, where all are as bad as can be, or of one over
+    another of equal mean, unless it is shown to cost less or to answer faster.
 
     The best is who has the best mean with its missing answers counted as failures, so that nobody
     leads by not answering. Every challenger is held against it, each at the level 5 % divided by
@@ -53,23 +58,152 @@ def recommend(
         table: Of the scores.
         scorer: Quality is measured by it.
         margin: How much worse is still accepted, in points of 1.
+        order: Of the candidates, best first.
         answers: Of every cell.
         comparisons: What is shown of quality, cost and latency.
         sequential: Of a comparison that may end early, whose interval takes the place of ordinary ones.
     """
     if scorer in table.doubts:
         return None
-    means = {
+    means = _means(candidates, table, scorer)
+    if len(means) < 2:
+        return None
+    merits = {index: _merit(table, scorer, index) for index in means}
+    if _all_at_bottom(merits, table, scorer):
+        return None
+    higher = table.traits[scorer].higher_is_better
+    better: set[tuple[str, int, int]] = set()
+    for comparison in comparisons:
+        a, b = comparison.pair
+        if comparison.verdict == "a_better":
+            better.add((comparison.scorer, a, b))
+        elif comparison.verdict == "b_better":
+            better.add((comparison.scorer, b, a))
+    top = max(merits, key=lambda index: (*merits[index], -index))
+    for best in (top, *(index for index in means if index != top and merits[index] == merits[top])):
+        shown = _no_worse(table, scorer, means, best, margin, sequential, higher=higher)
+        chosen, advantage = _least(candidates, best, shown, better)
+        if chosen != best:
+            break
+    else:
+        best = chosen = top
+    equals = _equals(merits, chosen)
+    if (equals and chosen == best) or not all(_ahead(chosen, o, better) for o in equals):
+        return None
+    units = table.units.tolist()
+    return Recommendation(
+        scorer=scorer,
+        candidate=chosen,
+        best=best,
+        margin=margin,
+        evidence=shown.get(chosen),
+        reason=reason(
+            candidates,
+            chosen,
+            best,
+            shown,
+            margin,
+            advantage,
+            f"best {scorer}{of_the_rest(candidates, means, best, scorer, higher=higher)}",
+            scorer,
+            same=any(
+                {*comparison.pair} == {chosen, best} and comparison.scorer == scorer
+                for comparison in comparisons
+                if comparison.equivalence is not None and comparison.equivalence.shown
+            ),
+        ),
+        front=[
+            _entry(candidates[index], index, means[index], scorer, answers, units)
+            for index in order
+            if index in means
+            and not _beaten(candidates, means, index, scorer, better, higher=higher)
+        ],
+    )
+
+
+def why_nobody(candidates: Sequence[CandidateResult], table: ScoreTable, scorer: str) -> str:
+    """Return why `recommend` names nobody, though the evaluation is whole."""
+    if (doubt := table.doubts.get(scorer)) is not None:
+        return doubt
+    means = _means(candidates, table, scorer)
+    if len(means) < 2:
+        return (
+            f"fewer than two candidates have a score by {scorer} for {COVERAGE_FLOOR:.0%} of their "
+            "answers"
+        )
+    merits = {index: _merit(table, scorer, index) for index in means}
+    if _all_at_bottom(merits, table, scorer):
+        return f"by {scorer} no candidate is better than the worst there is"
+    top = max(merits, key=lambda index: merits[index])
+    same = all(abs(means[other] - means[top]) <= _NOISE for other in _equals(merits, top))
+    counted = "" if same else ", missing answers counted as failures"
+    return (
+        f"by {scorer} the best are equal on these questions{counted}, and none of them was shown to "
+        "cost less or, costing no more, to answer faster"
+    )
+
+
+def _means(
+    candidates: Sequence[CandidateResult], table: ScoreTable, scorer: str
+) -> dict[int, float]:
+    """Return the means of those whose coverage allows a verdict."""
+    return {
         index: mean
         for index, candidate in enumerate(candidates)
         if (mean := candidate.scores[scorer].mean) is not None
         and (table.covered(index, scorer) or 0.0) >= COVERAGE_FLOOR
     }
-    if len(means) < 2:
-        return None
-    merit = _merit(table, scorer)
-    higher = table.traits[scorer].higher_is_better
-    best = max(means, key=lambda index: (*merit(index), -index))
+
+
+def _merit(table: ScoreTable, scorer: str, candidate: int) -> tuple[float, float]:
+    """Return what ranks a candidate: the mean at worst, then the mean; more is better."""
+    traits = table.traits[scorer]
+    sign = 1.0 if traits.higher_is_better else -1.0
+    bad = None if traits.scale is None else traits.scale[0 if traits.higher_is_better else 1]
+    worst = table.mean(candidate, scorer, fill=bad)
+    mean = table.mean(candidate, scorer)
+    # Those without a score are not asked about.
+    return round(sign * (worst or 0.0), 9), round(sign * (mean or 0.0), 9)
+
+
+def _all_at_bottom(
+    merits: Mapping[int, tuple[float, float]], table: ScoreTable, scorer: str
+) -> bool:
+    traits = table.traits[scorer]
+    if traits.scale is None:
+        return False
+    bad = traits.scale[0] if traits.higher_is_better else -traits.scale[1]
+    return max(mean for _, mean in merits.values()) <= bad + _NOISE
+
+
+def _equals(merits: Mapping[int, tuple[float, float]], one: int) -> list[int]:
+    """Return the others whose mean, as it is or at worst, is that of one."""
+    return [
+        other
+        for other in merits
+        if other != one
+        and any(abs(a - b) <= _NOISE for a, b in zip(merits[other], merits[one], strict=True))
+    ]
+
+
+def _ahead(one: int, other: int, better: Collection[tuple[str, int, int]]) -> bool:
+    """Whether one is shown to cost less than another or, not costing more, to answer faster."""
+    return ("cost_usd", one, other) in better or (
+        ("latency", one, other) in better and ("cost_usd", other, one) not in better
+    )
+
+
+def _no_worse(
+    table: ScoreTable,
+    scorer: str,
+    means: Collection[int],
+    best: int,
+    margin: float,
+    sequential: Sequential | None,
+    *,
+    higher: bool,
+) -> dict[int, NonInferiority]:
+    """Return who is shown to be no worse than the best, with the evidence."""
     shown: dict[int, NonInferiority] = {}
     for index in means:
         if index == best:
@@ -86,55 +220,7 @@ def recommend(
             found, verdict = evidence.paired, evidence.verdict
         if found.n >= _FEWEST and verdict == "non_inferior":
             shown[index] = found
-    better: set[tuple[str, int, int]] = set()
-    for comparison in comparisons:
-        a, b = comparison.pair
-        if comparison.verdict == "a_better":
-            better.add((comparison.scorer, a, b))
-        elif comparison.verdict == "b_better":
-            better.add((comparison.scorer, b, a))
-    chosen, advantage = _least(candidates, best, shown, better)
-    return Recommendation(
-        scorer=scorer,
-        candidate=chosen,
-        best=best,
-        margin=margin,
-        evidence=shown.get(chosen),
-        reason=_reason(
-            candidates,
-            chosen,
-            best,
-            shown,
-            margin,
-            advantage,
-            scorer,
-            same=any(
-                {*comparison.pair} == {chosen, best} and comparison.scorer == scorer
-                for comparison in comparisons
-                if comparison.equivalence is not None and comparison.equivalence.shown
-            ),
-        ),
-        front=[
-            _entry(candidates[index], index, means[index], scorer, answers)
-            for index in sorted(means, key=lambda index: -means[index] if higher else means[index])
-            if not _beaten(candidates, means, index, scorer, better, higher=higher)
-        ],
-    )
-
-
-def _merit(table: ScoreTable, scorer: str) -> Callable[[int], tuple[float, float]]:
-    """Return what ranks candidates: the mean at worst, then the mean; more is better."""
-    traits = table.traits[scorer]
-    sign = 1.0 if traits.higher_is_better else -1.0
-    bad = None if traits.scale is None else traits.scale[0 if traits.higher_is_better else 1]
-
-    def merit(index: int) -> tuple[float, float]:
-        worst = table.mean(index, scorer, fill=bad)
-        mean = table.mean(index, scorer)
-        # Those without a score are not asked about.
-        return sign * (worst or 0.0), sign * (mean or 0.0)
-
-    return merit
+    return shown
 
 
 def _whenever(
@@ -179,11 +265,7 @@ def _least(
     cheaper = [index for index in known if ("cost_usd", index, best) in better]
     if cheaper:
         return min(cheaper, key=burden), "cost_usd"
-    faster = [
-        index
-        for index in shown
-        if ("latency", index, best) in better and ("cost_usd", best, index) not in better
-    ]
+    faster = [index for index in shown if _ahead(index, best, better)]
     if faster:
         return min(faster, key=lambda index: burden(index)[1]), "latency"
     return best, None
@@ -224,6 +306,7 @@ def _entry(
     mean: float,
     scorer: str,
     answers: Mapping[Cell, AnswerRecord],
+    units: Sequence[int],
 ) -> FrontEntry:
     own = {cell: answer for cell, answer in answers.items() if cell.candidate == index}
     return FrontEntry(
@@ -231,60 +314,7 @@ def _entry(
         mean=mean,
         interval=candidate.scores[scorer].interval,
         cost_usd=candidate.cost_per_answer,
-        cost_interval=cost_interval(own),
+        cost_interval=cost_interval(own, units),
         latency=candidate.latency.mean,
-        latency_interval=latency_interval(own),
+        latency_interval=latency_interval(own, units),
     )
-
-
-def _reason(
-    candidates: Sequence[CandidateResult],
-    chosen: int,
-    best: int,
-    shown: Mapping[int, NonInferiority],
-    margin: float,
-    advantage: str | None,
-    scorer: str,
-    *,
-    same: bool,
-) -> str:
-    points = f"{100 * margin:g} point{'' if margin == 0.01 else 's'}"
-    name, leader = candidates[chosen].spec.label, candidates[best].spec.label
-    unpriced = any(candidates[index].cost_per_answer is None for index in (best, *shown))
-    unknown = " (not all prices are known)" if shown and unpriced else ""
-    if chosen == best:
-        why = (
-            f"none of those shown to be no worse by more than {points} was shown to cost less, or as "
-            "little and to answer faster"
-            if shown
-            else f"no other was shown to be within {points} of it"
-        )
-        return f"{name} is recommended: it has the best {scorer}, and {why}{unknown}."
-    bound = shown[chosen].lower_bound
-    better = _advantage(candidates[chosen], candidates[best], advantage)
-    if same:
-        return (
-            f"{name} is recommended: by {scorer} either will do, as {name} and {leader} are the same "
-            f"within ±{points}, and it {better}{unknown}."
-        )
-    return (
-        f"{name} is recommended: its {scorer} is no worse than that of {leader} by more than {points} "
-        f"(lower bound {100 * bound:+.1f}), and it {better}{unknown}."
-    )
-
-
-def _advantage(chosen: CandidateResult, best: CandidateResult, advantage: str | None) -> str:
-    mine, theirs = chosen.cost_per_answer, best.cost_per_answer
-    if advantage == "cost_usd" and mine is not None and theirs is not None:
-        return "is free" if mine == 0 else f"costs {_less(float(mine), float(theirs))}"
-    fast, slow = chosen.latency.mean, best.latency.mean
-    if fast is None or slow is None or fast <= 0:
-        return "answers faster"
-    return f"answers in {_less(fast, slow)} time"
-
-
-def _less(mine: float, theirs: float) -> str:
-    if theirs < 2 * mine:
-        return f"{100 * (1 - mine / theirs):.0f} % less"
-    times = theirs / mine
-    return f"{times:.0f} times less" if times >= 10 else f"{times:.1f} times less"

@@ -9,6 +9,7 @@ from typing import Any
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.conclude.comparison_words import describe_comparison
 from llmflowlab.evaluation.conclude.judging_quality import JudgingQuality
 from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
 from llmflowlab.evaluation.conclude.verdicts import (
@@ -22,6 +23,7 @@ from llmflowlab.evaluation.conclude.verdicts import (
 from llmflowlab.evaluation.judging.exam import Exam
 from llmflowlab.evaluation.run.outcomes import Scores
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
+from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scores import DATA_GAPS
 from llmflowlab.statistics import Interval, Repeats
 
@@ -112,6 +114,8 @@ class CandidateResult:
     as a part of it is unknown."""
     sent: int
     reused: int
+    why_failed: str | None = None
+    """What most of its answers failed with, as a sentence; None where none failed with one."""
 
     @property
     def cost_per_answer(self) -> Decimal | None:
@@ -164,6 +168,8 @@ class CandidateResult:
             "cost_usd": None if self.cost_usd is None else float(self.cost_usd),
             "calls": {"sent": self.sent, "reused": self.reused},
             "given": self.spec.column,
+            "why_failed": self.why_failed,
+            "label": self.spec.label,
         }
 
 
@@ -201,6 +207,8 @@ class EvaluationResult:
     interrupted: bool = False
     problems: Sequence[str] = ()
     """What was not recorded in MLflow, in words; empty when the books balance."""
+    notes: Sequence[str] = ()
+    """What MLflow's server is too old to show, in words; nothing lacks for it."""
     gates: Sequence[Mapping[str, Any]] = ()
     exams: Sequence[Exam] = ()
     """What the judges' examinations said, by scorer and judge."""
@@ -233,6 +241,27 @@ class EvaluationResult:
         return found
 
     @property
+    def in_doubt(self) -> dict[str, str]:
+        """What to know of scorers whose judge failed an examination, theirs or another's, in sentences."""
+        caveats = {name: one.caveat for name, one in self.judging.items() if one.caveat is not None}
+        return {name: f"{name}: {why}." for name, why in self.table.doubts.items()} | caveats
+
+    @property
+    def order(self) -> list[int]:
+        """The candidates' places in the plan as everything shows them: best first by the main scorer.
+
+        Those whom it ranks nowhere come last.
+        """
+        board = self.leaderboard.get(main_scorer(self.plan.scorers), ())
+        first = [entry.candidate for entry in board]
+        return [*first, *(i for i in range(len(self.candidates)) if i not in first)]
+
+    @property
+    def ordered(self) -> list[CandidateResult]:
+        """The candidates in that order."""
+        return [self.candidates[index] for index in self.order]
+
+    @property
     def decided_early(self) -> bool:
         """Whether a comparison came to its end before all rows were asked."""
         return self.sequential is not None and self.sequential.verdict is not None
@@ -250,7 +279,10 @@ class EvaluationResult:
             },
             "judge": self.plan.judge_label,
             "candidates": [candidate.to_json() for candidate in self.candidates],
-            "comparisons": [comparison.to_json() for comparison in self.comparisons],
+            "comparisons": [
+                comparison.to_json() | {"said": describe_comparison(comparison)}
+                for comparison in self.comparisons
+            ],
             "judge_usage": dict(self.judge_usage),
             "gates": [dict(gate) for gate in self.gates],
             "files": {

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from llmflowlab.evaluation.run.plan import Cell
-from llmflowlab.evaluation.scores import Score
+from llmflowlab.evaluation.scores import COVERAGE_FLOOR, DATA_GAPS, Score
 from llmflowlab.statistics.intervals import Interval, wilson_interval
 
 __all__ = ["InterimScore", "InterimScores"]
@@ -34,6 +34,13 @@ class InterimScore:
     """Over questions; None where nothing is scored yet."""
     interval: Interval | None
     """95 %, over questions or their clusters."""
+    coverage: float | None = None
+    """Answers with a value, of those that could have one; None before the first."""
+
+    @property
+    def partial(self) -> bool:
+        """Whether it speaks of too few answers to be set beside another's."""
+        return self.coverage is not None and self.coverage < COVERAGE_FLOOR
 
 
 class InterimScores:
@@ -64,8 +71,12 @@ class InterimScores:
         self._lock = threading.Lock()
 
     def add(self, cell: Cell, score: Score | None) -> None:
-        """Count a score; one without a value counts for nothing."""
-        if score is not None and score.value is not None:
+        """Count a score; one without a value counts for coverage alone."""
+        if score is None or score.value is None:
+            if score is None or score.not_scored not in DATA_GAPS:
+                with self._lock:
+                    self._sums[cell.candidate].lost += 1
+        else:
             with self._lock:
                 question = cell.row if self._questions is None else self._questions[cell.row]
                 cluster = cell.row if self._clusters is None else self._clusters[cell.row]
@@ -80,6 +91,7 @@ class InterimScores:
 @dataclass(slots=True)
 class _Sums:
     scored: int = 0
+    lost: int = 0
     questions: dict[int, tuple[float, int]] = field(default_factory=dict)
     """Sum and number of a question's scores: its repetitions are no new questions."""
     clusters: dict[int, tuple[float, int]] = field(default_factory=dict)
@@ -109,8 +121,10 @@ class _Sums:
 
     def standing(self, *, exact: bool) -> InterimScore:
         questions, clusters = len(self.questions), len(self.clusters)
+        asked = self.scored + self.lost
+        coverage = self.scored / asked if asked else None
         if questions == 0:
-            return InterimScore(0, None, None)
+            return InterimScore(0, None, None, coverage)
         mean = self.means / questions
         # Of the clusters' totals about what their sizes let expect.
         spread = self.squares - 2 * mean * self.products + mean * mean * self.sizes
@@ -120,4 +134,4 @@ class _Sums:
         else:
             half = _Z * math.sqrt(spread * clusters / (clusters - 1)) / questions
             interval = Interval(max(0.0, mean - half), min(1.0, mean + half))
-        return InterimScore(self.scored, mean, interval)
+        return InterimScore(self.scored, mean, interval, coverage)

@@ -20,7 +20,7 @@ from llmflowlab.evaluation.run.outcomes import Scores
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.traits import ScorerTraits, traits_of
 from llmflowlab.evaluation.scores import DATA_GAPS, NotScored, Score
-from llmflowlab.statistics.corpus import corpus_interval, corpus_value
+from llmflowlab.statistics.corpus import CorpusDraws, corpus_draws, corpus_interval, corpus_value
 from llmflowlab.statistics.intervals import Interval, mean_interval
 from llmflowlab.statistics.trials import Repeats, repeats
 
@@ -82,6 +82,11 @@ class ScoreTable:
         self._values = {name: np.full(shape, np.nan) for name in traits}
         self._why = {name: np.full(shape, 1, dtype=np.uint8) for name in traits}
         self._parts: dict[str, np.ndarray] = {}
+
+    @property
+    def units(self) -> np.ndarray:
+        """For each row the number of what is drawn: its cluster, or its question without clusters."""
+        return self.questions if self.clusters is None else self.clusters
 
     # Filling
 
@@ -251,8 +256,7 @@ class ScoreTable:
         if where is not None:
             has &= where
         sums = np.where(has[..., None], parts[who], 0.0).sum(axis=(0, 2))
-        units = self.questions if self.clusters is None else self.clusters
-        numbers, place = np.unique(units, return_inverse=True)
+        numbers, place = np.unique(self.units, return_inverse=True)
         found = np.zeros((numbers.size, sums.shape[1]))
         np.add.at(found, place, sums)
         counts = np.bincount(place, weights=has.sum(axis=(0, 2)), minlength=numbers.size)
@@ -285,17 +289,16 @@ class ScoreTable:
         """Return two candidates on the questions that both have a score for."""
         return pair(self.column(a, scorer), self.column(b, scorer))
 
-    def paired_parts(
-        self, scorer: str, a: int, b: int
-    ) -> tuple[list[list[float]], list[list[float]]]:
-        """Return both candidates' statistics by cluster, over the answers that both have one for."""
-        parts = self._parts.get(scorer)
-        if parts is None:
-            return [], []
+    def corpus_draws(self, scorer: str, a: int, b: int) -> CorpusDraws | None:
+        """Compare two candidates by a corpus figure, over the answers that both have statistics for."""
+        parts, figure = self._parts.get(scorer), self.traits[scorer].figure
+        if parts is None or figure is None:
+            return None
         first, second = (self._scored([who], scorer)[0] for who in (a, b))
         both = (first & second)[None] & ~np.isnan(parts[[a, b]][..., 0]).any(axis=0)[None]
         one, two = (self.parts_by_cluster(who, scorer, where=both) for who in (a, b))
-        return one, two
+        asked = np.unique(self.questions[both.any(axis=(0, 2))]).size
+        return corpus_draws(one, two, figure, rows=None if self.clusters is None else asked)
 
     def both(self, first: str, second: str) -> tuple[np.ndarray, np.ndarray]:
         """Return two scorers' values of the answers that both scored."""

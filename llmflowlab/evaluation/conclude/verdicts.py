@@ -171,6 +171,7 @@ class Comparison:
             "b": self.b,
             ("measure" if self.is_measure else "scorer"): self.scorer,
             "n": test.n if test else 0,
+            "clusters": test.clusters if test else None,
             "difference": test.difference if test else None,
             **bounds(interval),
             # The p-value of a test made at the end would be wrong where one looked all the time.

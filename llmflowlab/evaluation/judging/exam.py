@@ -25,6 +25,7 @@ __all__ = [
     "Exam",
     "ExamTask",
     "ExamVerdict",
+    "caveat_of",
     "doubts_in_tag",
     "doubts_of",
     "exam_json",
@@ -164,6 +165,25 @@ def doubts_of(exams: Iterable[Exam]) -> dict[str, str]:
         if exam.doubt is not None:
             found.setdefault(exam.scorer, []).append(exam.doubt)
     return {scorer: " and ".join(doubts) for scorer, doubts in found.items()}
+
+
+def caveat_of(scorer: str, exams: Iterable[Exam]) -> str | None:
+    """Return what to know of a judged scorer that has no examination, whose judge failed another's."""
+    failed: dict[str, list[str]] = {}
+    for exam in exams:
+        if exam.scorer == scorer:
+            return None
+        if exam.passed is False:
+            failed.setdefault(exam.judge, []).append(exam.scorer)
+    if not failed:
+        return None
+    judges = " and ".join(
+        f"{who} did not pass that of {', '.join(by)}" for who, by in failed.items()
+    )
+    return (
+        f"{scorer}: no verdict is known beforehand to examine a judge with, and the judge {judges}; "
+        "read its reasons before you rely on these scores."
+    )
 
 
 def exam_json(exams: Sequence[Exam]) -> dict[str, Any] | None:

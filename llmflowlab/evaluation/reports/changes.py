@@ -127,6 +127,7 @@ class Diff:
             if test is None
             else {
                 "n": test.n,
+                "clusters": test.clusters,
                 "difference": test.difference,
                 "ci_low": test.interval.low,
                 "ci_high": test.interval.high,

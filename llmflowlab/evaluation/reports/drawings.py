@@ -35,27 +35,28 @@ def score_drawings(figures: dict[str, Any]) -> list[Drawing]:
 
 
 def front_drawing(figures: dict[str, Any], measure: Measure) -> Drawing | None:
-    """Return quality over cost or time; None where no candidate has both."""
+    """Return quality over cost or time; None where nobody has both, or all are free."""
     title = "Quality over cost" if measure == "cost" else "Quality over time"
     return front_plot(
         title,
         figures["front"],
         figures["candidates"],
         measure,
+        "$" if measure == "cost" else "s",
         lambda value: write_measure(measure, value),
     )
 
 
 def write_measure(measure: Measure, value: float | None) -> str:
     """Write a cost (USD) or a time as the plots and their tables do."""
-    if measure == "cost":
-        return usd(value)
-    return "0 s" if value == 0 else seconds(value)
+    return usd(value) if measure == "cost" else seconds(value)
 
 
 def latency_drawing(figures: dict[str, Any]) -> Drawing | None:
     """Return how long answers took; None without any answer."""
-    return histogram_plot("How long answers took", figures["latency"], figures["candidates"])
+    return histogram_plot(
+        "How long answers took", figures["latency"], figures["candidates"], seconds
+    )
 
 
 def group_drawings(figures: dict[str, Any], group: dict[str, Any]) -> list[Drawing]:
@@ -79,4 +80,5 @@ def agreement_drawing(figures: dict[str, Any]) -> Drawing | None:
 
 
 def _intervals(title: str, points: list[dict[str, Any]], candidates: list[str]) -> Drawing:
-    return interval_plot(title, points, [candidates[p["candidate"]] for p in points])
+    labels = ["all" if p["candidate"] is None else candidates[p["candidate"]] for p in points]
+    return interval_plot(title, points, labels)

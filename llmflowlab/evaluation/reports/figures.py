@@ -9,7 +9,7 @@ from typing import Any
 from llmflowlab.evaluation.conclude.costs import cost_interval, latency_interval
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.table import ScoreTable
-from llmflowlab.evaluation.scorers.ranking import main_scorer
+from llmflowlab.evaluation.scorers.ranking import main_scorer, ranked
 from llmflowlab.statistics.agreement import agreement
 from llmflowlab.statistics.intervals import Interval
 from llmflowlab.statistics.quantiles import quantile
@@ -20,13 +20,16 @@ _BINS = 24
 
 
 def figures_of(result: EvaluationResult) -> dict[str, Any]:
-    """Return the values behind every plot; unknown is None."""
+    """Return the values behind every plot; unknown is None.
+
+    A candidate is its place in the list of them, which is in the order of all tables.
+    """
     main = main_scorer(result.plan.scorers)
     return {
         "dataset": result.plan.dataset.name,
-        "candidates": [candidate.spec.label for candidate in result.candidates],
+        "candidates": [candidate.spec.label for candidate in result.ordered],
         "main": main,
-        "scores": [_scores(result, scorer) for scorer in result.plan.scorers],
+        "scores": [_scores(result, scorer) for scorer in ranked(result.plan.scorers)],
         "front": _front(result, main),
         "latency": _latency(result),
         "groups": _groups(result, main),
@@ -36,11 +39,11 @@ def figures_of(result: EvaluationResult) -> dict[str, Any]:
 
 def _scores(result: EvaluationResult, scorer: str) -> dict[str, Any]:
     points = []
-    for index, candidate in enumerate(result.candidates):
+    for place, candidate in enumerate(result.ordered):
         score = candidate.scores[scorer]
         points.append(
             {
-                "candidate": index,
+                "candidate": place,
                 "mean": score.mean,
                 "low": score.interval.low if score.interval else None,
                 "high": score.interval.high if score.interval else None,
@@ -52,19 +55,20 @@ def _scores(result: EvaluationResult, scorer: str) -> dict[str, Any]:
 
 
 def _front(result: EvaluationResult, scorer: str) -> dict[str, Any]:
-    points = []
-    for index, candidate in enumerate(result.candidates):
+    units, points = result.table.units.tolist(), []
+    for place, index in enumerate(result.order):
+        candidate = result.candidates[index]
         score = candidate.scores[scorer]
         own = {cell: a for cell, a in result.answers.items() if cell.candidate == index}
         cost = None if candidate.cost_per_answer is None else float(candidate.cost_per_answer)
         points.append(
             {
-                "candidate": index,
+                "candidate": place,
                 "quality": score.mean,
                 "quality_low": score.interval.low if score.interval else None,
                 "quality_high": score.interval.high if score.interval else None,
-                **_mean("cost", cost, cost_interval(own)),
-                **_mean("seconds", candidate.latency.mean, latency_interval(own)),
+                **_mean("cost", cost, cost_interval(own, units)),
+                **_mean("seconds", candidate.latency.mean, latency_interval(own, units)),
             }
         )
     for measure in ("cost", "seconds"):
@@ -110,13 +114,13 @@ def _latency(result: EvaluationResult) -> dict[str, Any]:
     end = min(longest, 4 * (quantile(every, 0.95) or 0.0)) or longest
     width = end / _BINS
     found = []
-    for index, lane in enumerate(lanes):
+    for place, lane in enumerate(lanes[index] for index in result.order):
         counts = [0] * _BINS
         for seconds in lane:
             counts[min(_BINS - 1, int(seconds / width)) if width > 0 else 0] += 1
         found.append(
             {
-                "candidate": index,
+                "candidate": place,
                 "n": len(lane),
                 "counts": counts,
                 "mean": math.fsum(lane) / len(lane) if lane else None,
@@ -129,14 +133,18 @@ def _latency(result: EvaluationResult) -> dict[str, Any]:
 
 
 def _groups(result: EvaluationResult, scorer: str) -> list[dict[str, Any]]:
-    """Return the main scorer by category, language and so on; nothing where all are one group."""
+    """Return the main scorer by category, language and so on; nothing where all are one group.
+
+    A point's candidate is None where several are put together, as by prompt.
+    """
+    place: dict[int | None, int] = {index: n for n, index in enumerate(result.order)}
     by: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for group in getattr(result, "groups", ()):
+    for group in result.groups:
         if group.scorer != scorer:
             continue
         by.setdefault(group.by, {}).setdefault(group.value, []).append(
             {
-                "candidate": group.candidate,
+                "candidate": place.get(group.candidate),
                 "mean": group.mean,
                 "low": group.interval.low if group.interval else None,
                 "high": group.interval.high if group.interval else None,
@@ -149,7 +157,10 @@ def _groups(result: EvaluationResult, scorer: str) -> list[dict[str, Any]]:
         {
             "by": name,
             "scorer": scorer,
-            "values": [{"value": value, "points": points} for value, points in values.items()],
+            "values": [
+                {"value": value, "points": sorted(points, key=lambda p: p["candidate"] or 0)}
+                for value, points in values.items()
+            ],
         }
         for name, values in by.items()
         if len(values) > 1

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words
-from llmflowlab.evaluation.conclude.conclusions import conclude
+from llmflowlab.evaluation.conclude.conclusions import findings, headline
 from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
 from llmflowlab.evaluation.conclude.remedies import not_scored, remedies
 from llmflowlab.evaluation.conclude.results import EvaluationResult, ScoreSummary
@@ -31,7 +31,7 @@ def escaped(text: str) -> str:
 
 
 def markdown_summary(result: EvaluationResult) -> str:
-    """Return the summary: gates with reasons, candidates, changes against the baseline, conclusion."""
+    """Return the summary: who is recommended, gates with reasons, candidates, changes, comparisons."""
     plan = result.plan
     lines = [f"## Evaluation of {escaped(plan.dataset.name)}", ""]
     judge = f", judge {escaped(plan.judge_label)}" if plan.judge_label else ""
@@ -44,13 +44,16 @@ def markdown_summary(result: EvaluationResult) -> str:
         lines += [escaped(over), ""]
     if result.interrupted:
         lines += ["**Interrupted**: the figures cover what was answered until then.", ""]
-    lines += _gates(result.gates)
+    first, *reservations = headline(result)
+    lines += [f"**{escaped(first)}**", "", *(f"- {escaped(said)}" for said in reservations)]
+    lines += ["", *_gates(result.gates)] if reservations else _gates(result.gates)
     lines += _scores(result)
     lines += _changes(result.gates)
-    lines += ["### Conclusion", ""]
-    lines += [f"- {escaped(sentence)}" for sentence in conclude(result)]
-    lines += [f"- {escaped(exam.sentence())}" for exam in result.exams if exam.doubt is None]
-    lines += [f"- **Not recorded**: {escaped(problem)}" for problem in result.problems]
+    said = [escaped(sentence) for sentence in findings(result)]
+    said += [escaped(exam.sentence()) for exam in result.exams if exam.doubt is None]
+    said += [f"**Not recorded**: {escaped(problem)}" for problem in result.problems]
+    if said:
+        lines += ["### Comparisons", "", *(f"- {sentence}" for sentence in said)]
     return "\n".join(lines) + "\n"
 
 
@@ -85,7 +88,7 @@ def _scores(result: EvaluationResult) -> list[str]:
     ]
     header += ["answered", "p95 s", "cost"]
     rows = []
-    for index, candidate in enumerate(result.candidates):
+    for index, candidate in zip(result.order, result.ordered, strict=True):
         p95 = candidate.latency.p95
         rows.append(
             [
@@ -101,7 +104,7 @@ def _scores(result: EvaluationResult) -> list[str]:
     notes = [BEST_ASSUMES] if likely else []
     if any("few" in row[-2] for row in rows):
         notes.append(FEW_EXPLAINED)
-    notes += [*not_scored(result.candidates), *remedies(result.candidates)]
+    notes += [*not_scored(result.ordered), *remedies(result.ordered)]
     said = [*(f"- {escaped(note)}" for note in notes), ""] if notes else []
     return ["### Candidates", "", *_table(header, rows), "", *said]
 

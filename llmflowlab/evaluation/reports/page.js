@@ -4,7 +4,11 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const PAGE = 50;
 const TEXT = 0, ERROR = 1, SECONDS = 2, TOKENS = 3, COST = 4, TRACE = 5, SCORES = 6;
-const state = {key: "place", up: true, page: 0, shown: [], open: -1, left: 0, right: 1, trial: 0};
+const ORDER = data.order;
+const state = {key: "place", up: true, page: 0, shown: [], open: -1, trial: 0,
+  left: ORDER[0], right: ORDER[ORDER.length - 1 ? 1 : 0]};
+// The rows whose answers are shown below them.
+const unfolded = new Set();
 
 function make(tag, attributes, ...children) {
   const element = document.createElement(tag);
@@ -81,7 +85,8 @@ function distinct(key) {
 
 options($("outcome"), [["", "any"], ...Object.entries(WORDS),
   ...(data.candidates.length > 1 ? [["differs", "differs between candidates"]] : [])]);
-options($("of"), [["", "any candidate"], ...data.candidates.map((label, place) => [place, label])]);
+const CANDIDATES = ORDER.map((place) => [place, data.candidates[place]]);
+options($("of"), [["", "any candidate"], ...CANDIDATES]);
 options($("scorer"), data.scorers.map((name, place) => [place, name]));
 $("scorer").value = data.main;
 for (const [id, key] of [["category", "c"], ["language", "l"]]) {
@@ -124,43 +129,92 @@ function sort(scorer) {
 
 function columns() {
   return [["place", "Row"], ["q", "Question"],
+    ...CANDIDATES,
     ...(distinct("c").length ? [["c", "Category"]] : []),
-    ...(distinct("l").length ? [["l", "Language"]] : []),
-    ...data.candidates.map((label, place) => [place, label])];
+    ...(distinct("l").length ? [["l", "Language"]] : [])];
 }
 const COLUMNS = columns();
+options($("sort"), COLUMNS);
+$("sort").addEventListener("change", () => {
+  state.key = COLUMNS[$("sort").selectedIndex][0];
+  state.up = true;
+  select();
+});
+
+// Long names of models may be broken after their signs.
+function breakable(title) {
+  return title.split(/(?<=[:/_-])/).flatMap((part, n) => n ? [make("wbr"), part] : [part]);
+}
 
 function head() {
   const cells = COLUMNS.map(([key, title]) => {
     const sorted = key === state.key;
-    const cell = make("th", {scope: "col"}, make("button", {type: "button", onclick: () => {
+    const cell = make("th", {scope: "col", role: "columnheader"}, make("button", {type: "button", onclick: () => {
       state.up = sorted ? !state.up : true;
       state.key = key;
       select();
       $("list").tHead.querySelectorAll("button")[COLUMNS.findIndex((c) => c[0] === key)].focus();
-    }}, title, make("span", {"aria-hidden": "true"}, sorted ? (state.up ? " ▲" : " ▼") : " ↕")));
+    }}, ...breakable(title), make("span", {"aria-hidden": "true"}, sorted ? (state.up ? " ▲" : " ▼") : " ↕")));
     cell.setAttribute("aria-sort", sorted ? (state.up ? "ascending" : "descending") : "none");
     return cell;
   });
-  $("list").tHead.replaceChildren(make("tr", {}, ...cells));
+  $("list").tHead.replaceChildren(make("tr", {role: "row"}, ...cells));
+  $("sort").selectedIndex = COLUMNS.findIndex((column) => column[0] === state.key);
+}
+
+function line(row, place, scorer) {
+  const cells = COLUMNS.map(([key, title]) => {
+    const cell = {role: "cell", "data-label": title};
+    if (key === "place") return make("td", cell, row.id);
+    if (key === "q") {
+      const opener = make("button", {type: "button", "aria-expanded": unfolded.has(row.place),
+        "aria-controls": `fold-${row.place}`, onclick: () => fold(row, place)}, row.q);
+      return make("th", {scope: "row", role: "rowheader", class: "q title"}, opener);
+    }
+    if (typeof key === "string") return make("td", cell, row[key] === null ? "" : row[key]);
+    const kind = outcome(row, key, scorer);
+    const look = kind === "right" ? "n pass" : kind === "wrong" ? "n fail" : "n";
+    return make("td", {...cell, class: look}, inWords(row, key, scorer));
+  });
+  return make("tr", {role: "row"}, ...cells);
+}
+
+// What every candidate answered to a row, below it.
+function answers(row, place, scorer) {
+  const parts = CANDIDATES.map(([candidate, label]) => make("section", {},
+    make("h3", {}, label, " ", make("span", {class: "quiet"}, inWords(row, candidate, scorer))),
+    ...row.a[candidate].flatMap((answer) => {
+      if (!answer) return [make("p", {class: "quiet"}, "Not reached.")];
+      const score = answer[SCORES][scorer], said = Array.isArray(score) ? score : [null, null];
+      const why = [answer[ERROR], valueOf(score) === null ? `not scored: ${said[0]}` : null, said[1]];
+      return [make("div", {class: "text"}, answer[TEXT] || "(nothing)"),
+        ...why.filter(Boolean).map((reason) => make("p", {class: "quiet"}, reason))];
+    })));
+  const closer = make("button", {type: "button", onclick: () => read(place)},
+    data.candidates.length > 1 ? "Compare side by side" : "All about this row");
+  return make("tr", {role: "row", id: `fold-${row.place}`, class: "fold"},
+    make("td", {role: "cell", colspan: COLUMNS.length},
+      row.e === null ? null : make("p", {}, make("strong", {}, "Expected: "), row.e),
+      make("div", {class: "compared"}, ...parts), make("p", {}, closer)));
+}
+
+function fold(row, place) {
+  if (!unfolded.delete(row.place)) unfolded.add(row.place);
+  show();
+  opener(place).focus();
+}
+
+function opener(place) {
+  return $("list").tBodies[0].querySelectorAll("th button")[place % PAGE];
 }
 
 function show() {
   head();
   const scorer = Number($("scorer").value), start = state.page * PAGE;
   const pages = Math.max(1, Math.ceil(state.shown.length / PAGE));
-  const body = state.shown.slice(start, start + PAGE).map((row, offset) => make("tr", {},
-    ...COLUMNS.map(([key]) => {
-      if (key === "place") return make("td", {}, row.id);
-      if (key === "q") {
-        const opener = make("button", {type: "button", onclick: () => read(start + offset)}, row.q);
-        return make("th", {scope: "row", class: "q"}, opener);
-      }
-      if (typeof key === "string") return make("td", {}, row[key] === null ? "" : row[key]);
-      const kind = outcome(row, key, scorer);
-      const look = kind === "right" ? "n pass" : kind === "wrong" ? "n fail" : "n";
-      return make("td", {class: look}, inWords(row, key, scorer));
-    })));
+  const body = state.shown.slice(start, start + PAGE).flatMap((row, offset) => [
+    line(row, start + offset, scorer),
+    ...(unfolded.has(row.place) ? [answers(row, start + offset, scorer)] : [])]);
   $("list").tBodies[0].replaceChildren(...body);
   $("count").textContent = state.shown.length === data.rows.length
     ? `${data.rows.length} rows` : `${state.shown.length} of ${data.rows.length} rows`;
@@ -168,6 +222,14 @@ function show() {
   $("back").disabled = state.page === 0;
   $("forth").disabled = state.page >= pages - 1;
 }
+
+$("unfold").addEventListener("click", () => {
+  const all = $("unfold").getAttribute("aria-pressed") !== "true";
+  $("unfold").setAttribute("aria-pressed", all);
+  unfolded.clear();
+  if (all) for (const row of data.rows) unfolded.add(row.place);
+  show();
+});
 
 let waiting = 0;
 $("search").addEventListener("input", () => {
@@ -270,7 +332,7 @@ function fill() {
   if (row.x !== null) asked.push(make("h3", {}, "Context"), make("div", {class: "text"}, row.x));
   if (row.e !== null) asked.push(make("h3", {}, "Expected"), make("div", {class: "text"}, row.e));
   $("asked").replaceChildren(...asked);
-  const labels = data.candidates.map((label, place) => [place, label]);
+  const labels = CANDIDATES;
   const repetitions = Array.from({length: data.trials}, (_, place) => [place, place + 1]);
   $("sides").replaceChildren(...[
     labels.length > 1 ? chooser("Left", labels, state.left, (n) => { state.left = n; }) : null,
@@ -298,8 +360,6 @@ function fill() {
 
 function read(place) {
   state.open = place;
-  state.left = Math.min(state.left, data.candidates.length - 1);
-  state.right = Math.min(state.right, data.candidates.length - 1);
   fill();
   if (!$("reader").open) $("reader").showModal();
   $("reader").scrollTop = 0;
@@ -311,8 +371,7 @@ $("reader").addEventListener("close", () => {
   // Back to where reading stopped.
   const page = Math.floor(state.open / PAGE);
   if (page !== state.page) { state.page = page; show(); }
-  const opener = $("list").tBodies[0].rows[state.open % PAGE].querySelector("button");
-  if (opener) opener.focus();
+  opener(state.open).focus();
 });
 
 $("theme").addEventListener("change", () => {

@@ -14,11 +14,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words
-from llmflowlab.evaluation.conclude.conclusions import conclude
+from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words, rows_in_words
+from llmflowlab.evaluation.conclude.conclusions import findings, headline
 from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
 from llmflowlab.evaluation.conclude.remedies import remedies
-from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
+from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.reports.page_data import embedded, page_data
 from llmflowlab.evaluation.reports.page_plots import plot_sections
 from llmflowlab.evaluation.reports.plot_files import plot_style
@@ -109,9 +109,14 @@ def _section(id_: str, title: str, parts: Iterable[str]) -> str:
     )
 
 
+_FEW_SENTENCES = 6
+
+
 def _conclusion(result: EvaluationResult) -> str:
-    passed = [exam.sentence() for exam in result.exams if exam.doubt is None]
-    parts = [f"<p>{escape(sentence)}</p>" for sentence in (*conclude(result), *passed)]
+    first, *reservations = headline(result)
+    found = [*findings(result), *(e.sentence() for e in result.exams if e.doubt is None)]
+    parts = [f'<p class="lead">{escape(first)}</p>']
+    parts += [f"<p>{escape(sentence)}</p>" for sentence in reservations]
     if result.gates:
         parts.append(
             table(
@@ -131,6 +136,12 @@ def _conclusion(result: EvaluationResult) -> str:
                 looks={"passed": "pass", "FAILED": "fail"},
             )
         )
+    if found:
+        unfolded = " open" if len(found) <= _FEW_SENTENCES else ""
+        sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in found)
+        parts.append(
+            f"<details{unfolded}><summary>What else is shown</summary><ul>{sentences}</ul></details>"
+        )
     return _section("conclusion", "Conclusion", parts)
 
 
@@ -147,10 +158,12 @@ def _scores(result: EvaluationResult) -> str:
     others = [scorer for scorer in result.plan.scorers if scorer != main]
     over = clusters_in_words(result.plan)
     parts = [] if over is None else [f"<p>{escape(over)}</p>"]
-    parts.append(_leaderboard(result, main))
-    parts += [f"<p>{escape(sentence)}</p>" for sentence in remedies(result.candidates)]
+    parts.append(_leaderboard(result, main, effort=True))
+    if any(entry.probability_best is not None for b in result.leaderboard.values() for entry in b):
+        parts.append(f'<p class="quiet">{escape(BEST_ASSUMES)}</p>')
+    parts += [f"<p>{escape(sentence)}</p>" for sentence in remedies(result.ordered)]
     if others:
-        tables = "".join(_leaderboard(result, scorer) for scorer in others)
+        tables = "".join(_leaderboard(result, scorer, effort=False) for scorer in others)
         parts.append(f"<details><summary>The other scorers</summary>{tables}</details>")
     if result.comparisons:
         parts.append(
@@ -159,55 +172,51 @@ def _scores(result: EvaluationResult) -> str:
     return _section("scores", "Scores", parts)
 
 
-def _leaderboard(result: EvaluationResult, scorer: str) -> str:
-    ranks = {entry.candidate: entry for entry in getattr(result, "leaderboard", {}).get(scorer, ())}
-
-    def order(item: tuple[int, CandidateResult]) -> tuple[float, float, int]:
-        index, candidate = item
-        mean = candidate.scores[scorer].mean
-        rank = ranks[index].rank if index in ranks else float("inf")
-        return (rank, 1.0 if mean is None else -mean, index)
-
+def _leaderboard(result: EvaluationResult, scorer: str, *, effort: bool) -> str:
+    """Return a scorer's table, in the order of all tables; what answers took stands in one of them."""
+    ranks = {entry.candidate: entry for entry in result.leaderboard.get(scorer, ())}
     several = bool(ranks) and len(result.candidates) > 1
     likely = any(entry.probability_best is not None for entry in ranks.values())
     rows = []
-    for index, candidate in sorted(enumerate(result.candidates), key=order):
-        score, entry = candidate.scores[scorer], ranks.get(index)
-        place = [] if not several else [str(entry.rank) if entry else "", _group(entry)]
-        best = [chance(entry.probability_best if entry else None) or ""] if likely else []
+    for index in result.order:
+        candidate, entry = result.candidates[index], ranks.get(index)
+        score = candidate.scores[scorer]
+        p95 = marked_few(seconds(candidate.latency.p95), candidate.latency.answers)
+        took = (
+            seconds(candidate.latency.p50),
+            "unknown" if candidate.latency.p95 is None else str(p95),
+            usd(None if candidate.cost_usd is None else float(candidate.cost_usd)),
+        )
         rows.append(
             (
-                *place,
+                *((str(entry.rank), entry.group) if entry else ("", "")),
                 candidate.spec.label,
                 percent(score.mean),
                 "" if score.interval is None else _span(score.interval.low, score.interval.high),
-                *best,
+                chance(entry.probability_best if entry else None) or "",
                 f"{score.scored}/{candidate.rows}",
-                seconds(candidate.latency.p50),
-                seconds(candidate.latency.p95)
-                if candidate.latency.p95 is None
-                else str(marked_few(seconds(candidate.latency.p95), candidate.latency.answers)),
-                usd(None if candidate.cost_usd is None else float(candidate.cost_usd)),
+                *took,
             )
         )
-    columns = ["candidate", "mean", "95 % interval", *(["best"] if likely else []), "scored"]
-    columns += ["median", "95 % within", "cost"]
-    shift = 2 if several else 0
-    board = table(
-        scorer + (": candidates that share a letter cannot be told apart" if several else ""),
-        (*(["rank", "tier"] if several else []), *columns),
-        rows,
-        numbers={n + shift for n in range(1, len(columns))} | ({0} if several else set()),
-        names={shift},
+    columns = (
+        *("rank", "tier", "candidate", "mean", "95 % interval", "best", "scored"),
+        *("median time", "95 % within", "cost"),
     )
-    said = [BEST_ASSUMES] if likely else []
-    said += [FEW_EXPLAINED] if any(" few" in row[-2] for row in rows) else []
-    assumed = "".join(f'<p class="quiet">{escape(sentence)}</p>' for sentence in said)
-    return board + assumed + _unscored(result, scorer)
-
-
-def _group(entry: Any) -> str:
-    return _text(getattr(entry, "group", None))
+    hidden = {*(() if several else (0, 1)), *(() if likely else (5,))}
+    hidden |= set() if effort else {7, 8, 9}
+    kept = [n for n in range(len(columns)) if n not in hidden]
+    board = table(
+        scorer
+        + (": candidates that share a tier's letter cannot be told apart" if several else ""),
+        [columns[n] for n in kept],
+        [[row[n] for n in kept] for row in rows],
+        numbers={place for place, n in enumerate(kept) if n not in {1, 2}},
+        names={kept.index(2)},
+    )
+    few = effort and any(" few" in row[8] for row in rows)
+    explained = f'<p class="quiet">{escape(FEW_EXPLAINED)}</p>' if few else ""
+    doubt = f"<p>{escape(result.in_doubt[scorer])}</p>" if scorer in result.in_doubt else ""
+    return board + doubt + explained + _unscored(result, scorer)
 
 
 def _span(low: float, high: float) -> str:
@@ -216,7 +225,7 @@ def _span(low: float, high: float) -> str:
 
 def _unscored(result: EvaluationResult, scorer: str) -> str:
     notes = []
-    for candidate in result.candidates:
+    for candidate in result.ordered:
         reasons = candidate.scores[scorer].not_scored
         if reasons:
             said = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in reasons.items())
@@ -227,17 +236,16 @@ def _unscored(result: EvaluationResult, scorer: str) -> str:
 
 
 def _comparisons(result: EvaluationResult) -> str:
-    measures: Sequence[Any] = getattr(result, "measures", ())
     parts = [_compared("Scores, with Holm's correction", result.comparisons, in_points=True)]
-    if measures:
-        parts.append(_compared("Time, tokens and cost", measures, in_points=False))
+    if result.measures:
+        parts.append(_compared("Time, tokens and cost", result.measures, in_points=False))
     return "".join(parts)
 
 
 def _compared(caption: str, comparisons: Sequence[Any], *, in_points: bool) -> str:
 
     def scale(value: float) -> str:
-        return f"{value * 100:+.1f}" if in_points else f"{value:+.4g}"
+        return f"{value * 100:+.1f}" if in_points else f"{value:+.3g}"
 
     rows = []
     for comparison in comparisons:
@@ -247,10 +255,10 @@ def _compared(caption: str, comparisons: Sequence[Any], *, in_points: bool) -> s
                 comparison.scorer,
                 comparison.a,
                 comparison.b,
-                str(test.n) if test else "0",
+                rows_in_words(test) if test else "none",
                 scale(test.difference) if test else "unknown",
                 f"{scale(test.interval.low)} to {scale(test.interval.high)}" if test else "",
-                "" if comparison.p_adjusted is None else f"{comparison.p_adjusted:.3g}",
+                "" if comparison.p_adjusted is None else _p(comparison.p_adjusted),
                 comparison.verdict.replace("_", " "),
                 _effect(comparison),
                 *([_same(comparison)] if in_points else []),
@@ -260,7 +268,7 @@ def _compared(caption: str, comparisons: Sequence[Any], *, in_points: bool) -> s
     return table(
         caption,
         (
-            *("by", "a", "b", "rows", f"{unit}, b − a", "95 % interval", "adjusted p", "verdict"),
+            *("by", "a", "b", "over", f"{unit}, b − a", "95 % interval", "adjusted p", "verdict"),
             "effect size",
             *(["adjusted p of differing by the margin"] if in_points else []),
         ),
@@ -278,8 +286,12 @@ def _effect(comparison: Any) -> str:
     return "" if found is None else f"{_EFFECTS[found.name]} = {found.value:+.2f}"
 
 
+def _p(value: float) -> str:
+    return "<0.0001" if value < 0.0001 else f"{value:.3g}"
+
+
 def _same(comparison: Any) -> str:
     found = comparison.equivalence
     if found is None or found.p_adjusted is None:
         return ""
-    return f"{found.p_adjusted:.3g} (±{100 * found.margin:g})"
+    return f"{_p(found.p_adjusted)} (±{100 * found.margin:g})"

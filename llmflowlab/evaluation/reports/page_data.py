@@ -26,7 +26,7 @@ def embedded(value: Any) -> str:
 
 
 def page_data(result: EvaluationResult) -> dict[str, Any]:
-    """Return candidates, scorers and every row with all its answers.
+    """Return candidates, the order in which they are shown, scorers and every row with all its answers.
 
     An answer is `[text, error, seconds, tokens, cost_usd, trace id, scores]`, or null where it was
     not reached; a score is its value, or `[reason, rationale]` / `[value, rationale]` where there is
@@ -36,6 +36,7 @@ def page_data(result: EvaluationResult) -> dict[str, Any]:
     return {
         "candidates": [candidate.spec.label for candidate in result.candidates],
         "scorers": list(plan.scorers),
+        "order": result.order,
         "main": list(plan.scorers).index(main_scorer(plan.scorers)),
         "trials": plan.trials,
         "rows": [

@@ -59,9 +59,7 @@ def _plots(figures: Any) -> str:
 
 
 def _figure(title: str, drawing: Drawing | None, words: str, figures: str) -> str:
-    shown = (
-        drawing.inline() if drawing is not None else "<p>Nothing is known that could be shown.</p>"
-    )
+    shown = "" if drawing is None else drawing.inline()
     return (
         f"<figure><figcaption>{escape(title)}</figcaption>{shown}"
         + (f"<p>{escape(words)}</p>" if words else "")
@@ -99,7 +97,7 @@ def _front(figures: dict[str, Any], measure: Measure, title: str, unit: str) -> 
         return write_measure(measure, value)
 
     front, labels = figures["front"], figures["candidates"]
-    points = front["points"]
+    points, drawing = front["points"], front_drawing(figures, measure)
     words = [f"{front['scorer']} over the mean {unit}; both with their 95 % intervals."]
     if len(points) > 1:
         numbers = (f"{p['candidate'] + 1} {labels[p['candidate']]}" for p in points)
@@ -109,9 +107,12 @@ def _front(figures: dict[str, Any], measure: Measure, title: str, unit: str) -> 
         words.append(f"Unknown for {', '.join(unknown)}.")
     if len(points) > 1:
         words.append("The dashed line joins those that none beats in both.")
+    if drawing is None:
+        free = any(p[measure] == 0 for p in points)
+        words = ["Those whose cost is known are free." if free else "Nothing is known to show."]
     return _figure(
         title,
-        front_drawing(figures, measure),
+        drawing,
         " ".join(words),
         table(
             f"{title}: {front['scorer']} and the mean {unit}",
@@ -167,32 +168,33 @@ def _group(figures: dict[str, Any], group: dict[str, Any]) -> str:
         f"<figure><figcaption>{escape(drawing.title)}</figcaption>{drawing.inline()}</figure>"
         for drawing in group_drawings(figures, group)
     ]
+    by, values = group["by"], group["values"]
+    who = [p["candidate"] for p in values[0]["points"]]
+    columns = ["all" if place is None else labels[place] for place in who]
     rows = []
-    for entry in group["values"]:
-        points = entry["points"]
-        rows += [
-            (
-                entry["value"],
-                labels[p["candidate"]],
-                percent(p["mean"]),
-                "" if p["low"] is None else f"{percent(p['low'])} to {percent(p['high'])}",
-                f"{p['scored']}/{p['rows']}",
-                "few rows: read with care" if p["small"] else "",
-            )
-            for p in points
-        ]
-    by = group["by"]
+    for entry in values:
+        few = " (few rows)" if any(p["small"] for p in entry["points"]) else ""
+        rows.append((f"{entry['value']}{few}", *(_share(p) for p in entry["points"])))
     said = table(
-        f"{group['scorer']} by {by}",
-        (by, "candidate", "mean", "95 % interval", "scored", ""),
+        f"{group['scorer']} by {by}: mean [95 % interval] (scored, where not all are); differences "
+        "between groups of few rows are mostly chance",
+        (by, *columns),
         rows,
-        numbers={2, 3, 4},
-        names={1},
+        numbers=range(1, len(columns) + 1),
+        names={0},
     )
     return (
         f"<h3>By {escape(by)}</h3>{said}"
         f"<details><summary>Plots by {escape(by)}</summary>{_plots(drawn)}</details>"
     )
+
+
+def _share(point: dict[str, Any]) -> str:
+    of = "" if point["scored"] == point["rows"] else f" ({point['scored']}/{point['rows']})"
+    if point["low"] is None:
+        return f"{percent(point['mean'])}{of}"
+    low, high = 100 * point["low"], 100 * point["high"]
+    return f"{percent(point['mean'])} [{low:.0f}–{high:.0f}]{of}"
 
 
 def _agreement(agreement: dict[str, Any]) -> str:

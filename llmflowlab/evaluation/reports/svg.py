@@ -11,17 +11,20 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 __all__ = [
     "Drawing",
     "agreement_plot",
+    "axis_numbers",
     "front_plot",
     "histogram_plot",
     "interval_plot",
     "nice_ticks",
     "stacked",
 ]
+
+Unit: TypeAlias = Literal["%", "$", "s"]
 
 _WIDTH = 520
 _LEFT, _RIGHT = 14, 506
@@ -96,6 +99,24 @@ def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
     return [round(n * step, 12) for n in range(first, last + 1)]
 
 
+def axis_numbers(ticks: Sequence[float], unit: Unit) -> list[str]:
+    """Write the ticks of an axis as people do: in one unit, with no more digits than it takes.
+
+    Args:
+        ticks: Evenly spaced, rising; shares of 1, seconds or USD.
+        unit: What they are; an axis of less than 0.1 s is in ms.
+    """
+    small = unit == "s" and ticks[-1] < 0.1
+    scale = {"%": 100, "$": 1, "s": 1000 if small else 1}[unit]
+    values = [tick * scale for tick in ticks]
+    step = values[1] - values[0] if len(values) > 1 else abs(values[0]) or 1.0
+    digits = next(n for n in range(16) if all(abs(round(v, n) - v) < step / 1e6 for v in values))
+    before, after = (
+        ("$", "") if unit == "$" else ("", "%" if unit == "%" else " ms" if small else " s")
+    )
+    return [f"{before}{value:,.{digits if value else 0}f}{after}" for value in values]
+
+
 def interval_plot(title: str, points: Sequence[dict[str, Any]], labels: Sequence[str]) -> Drawing:
     """Return means with their 95 % intervals, one line a point, from 0 to 100 %.
 
@@ -135,21 +156,23 @@ def front_plot(
     front: dict[str, Any],
     labels: Sequence[str],
     measure: str,
+    unit: Unit,
     write: Callable[[float], str],
 ) -> Drawing | None:
-    """Return quality over cost or time with both intervals; None where no point has both.
+    """Return quality over cost or time with both intervals; None where no point has both, or all are 0.
 
     Args:
         title: What is shown.
         front: Points with `quality` and `measure`, and the intervals of both.
         labels: Of all candidates; the plot shows their numbers, from 1.
         measure: `cost` or `seconds`.
-        write: Writes a value of the measure.
+        unit: Of the measure.
+        write: Writes a value of it.
     """
     points = [p for p in front["points"] if p["quality"] is not None and p[measure] is not None]
-    if not points:
+    most: float = max((p[f"{measure}_high"] or p[measure] for p in points), default=0.0) * 1.08
+    if most == 0:
         return None
-    most: float = max(p[f"{measure}_high"] or p[measure] for p in points) * 1.08 or 1.0
     tops = [p["quality_high"] or p["quality"] for p in points]
     feet = [p["quality_low"] if p["quality_low"] is not None else p["quality"] for p in points]
     low: float = max(0.0, math.floor((min(feet) - 0.02) * 10) / 10)
@@ -163,12 +186,14 @@ def front_plot(
         return bottom - (bottom - top) * (value - low) / (high - low)
 
     parts = []
-    for tick in nice_ticks(low, high):
+    ticks = nice_ticks(low, high)
+    for tick, said in zip(ticks, axis_numbers(ticks, "%"), strict=True):
         parts.append(_line(left, up(tick), right, up(tick), "grid"))
-        parts.append(_text(left - 6, up(tick) + 4, f"{tick:.0%}", "tick", "end"))
-    for tick in nice_ticks(0, most, 4):
+        parts.append(_text(left - 6, up(tick) + 4, said, "tick", "end"))
+    ticks = nice_ticks(0, most, 4)
+    for tick, said in zip(ticks, axis_numbers(ticks, unit), strict=True):
         parts.append(_line(across(tick), bottom, across(tick), bottom + 4, "axis"))
-        parts.append(_text(across(tick), bottom + 18, write(tick), "tick", "middle"))
+        parts.append(_text(across(tick), bottom + 18, said, "tick", "middle"))
     parts.append(_line(left, bottom, right, bottom, "axis"))
     best = sorted((p for p in points if p[f"best_{measure}"]), key=lambda p: p[measure])
     if len(best) > 1:
@@ -200,18 +225,31 @@ def front_plot(
     )
 
 
-def histogram_plot(title: str, latency: dict[str, Any], labels: Sequence[str]) -> Drawing | None:
-    """Return one histogram of seconds per candidate on a common scale; None without any answer."""
+def histogram_plot(
+    title: str,
+    latency: dict[str, Any],
+    labels: Sequence[str],
+    write: Callable[[float], str],
+) -> Drawing | None:
+    """Return one histogram of seconds per candidate on a common scale; None without any answer.
+
+    Args:
+        title: What is shown.
+        latency: The lanes, by candidate, and where the scale ends.
+        labels: Of all candidates.
+        write: Writes a number of seconds.
+    """
     lanes = [lane for lane in latency["lanes"] if lane["n"]]
     if not lanes:
         return None
     end = latency["end"] or 1.0
     height = 26 + 84 * len(lanes)
     parts = []
-    for tick in nice_ticks(0, end, 5):
+    ticks = nice_ticks(0, end, 5)
+    for tick, said in zip(ticks, axis_numbers(ticks, "s"), strict=True):
         x = _across(tick / end)
         parts.append(_line(x, 4, x, height - 22, "grid"))
-        parts.append(_text(x, height - 6, f"{tick:g} s", "tick", _anchor(tick / end)))
+        parts.append(_text(x, height - 6, said, "tick", _anchor(tick / end)))
     for place, lane in enumerate(lanes):
         foot, colour = 80 + 84 * place, lane["candidate"] % 6
         parts.append(_text(_LEFT, foot - 62, _short(labels[lane["candidate"]]), "label"))
@@ -228,7 +266,7 @@ def histogram_plot(title: str, latency: dict[str, Any], labels: Sequence[str]) -
             parts.append(_line(x, foot - 54, x, foot, f"mark {name}"))
         parts.append(_line(_LEFT, foot, _RIGHT, foot, "axis"))
     words = "; ".join(
-        f"{labels[lane['candidate']]}: median {lane['p50']:.2f} s, 95 % within {lane['p95']:.2f} s"
+        f"{labels[lane['candidate']]}: median {write(lane['p50'])}, 95 % within {write(lane['p95'])}"
         for lane in lanes
     )
     key = "Line: median; dashed: 95 %" + (

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
 from html import escape
+
+from llmflowlab.text import amounts
+from llmflowlab.text.money import dollars
 
 __all__ = ["percent", "seconds", "table", "usd"]
 
@@ -13,20 +17,11 @@ def percent(value: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    if value is None:
-        return "unknown"
-    return f"{value:.2f} s" if value >= 0.01 else f"{value * 1000:.2g} ms"
+    return amounts.seconds(value) or "unknown"
 
 
 def usd(value: float | None) -> str:
-    """Write an amount with as many digits as it takes to tell it from nothing."""
-    if value is None:
-        return "unknown"
-    if value == 0:
-        return "free"
-    return (
-        f"${value:,.2f}" if value >= 1 else f"${value:.3g}" if value >= 0.0001 else f"${value:.1e}"
-    )
+    return "unknown" if value is None else dollars(Decimal(str(value)))
 
 
 def table(
@@ -38,30 +33,42 @@ def table(
     names: Collection[int] = (),
     looks: Mapping[str, str] | None = None,
 ) -> str:
-    """Return a table that can be scrolled sideways, by keyboard too; every text is escaped.
+    """Return a table whose every text is escaped; on a narrow screen each row of it is a card.
+
+    It can be scrolled sideways, by keyboard too. Roles are named, as browsers forget what they lay out
+    otherwise.
 
     Args:
         caption: What it shows.
         columns: Titles.
         rows: Finished texts.
         numbers: Columns set flush right.
-        names: Columns whose texts may be long.
+        names: Columns whose texts may be long; a single one is the heading of cards.
         looks: Class of a cell by its text.
     """
+    title = "name title" if len(names) == 1 else "name"
 
     def kind(column: int, text: str = "") -> str:
-        classes = ["n"] if column in numbers else ["name"] if column in names else []
+        classes = ["n"] if column in numbers else [title] if column in names else []
         if looks and text in looks:
             classes.append(looks[text])
         return f' class="{" ".join(classes)}"' if classes else ""
 
-    head = "".join(f'<th scope="col"{kind(n)}>{escape(c)}</th>' for n, c in enumerate(columns))
+    def cell(column: int, text: str) -> str:
+        label = escape(columns[column])
+        return f'<td role="cell" data-label="{label}"{kind(column, text)}>{escape(text)}</td>'
+
+    head = "".join(
+        f'<th role="columnheader" scope="col"{kind(n)}>{escape(c)}</th>'
+        for n, c in enumerate(columns)
+    )
     body = "".join(
-        "<tr>" + "".join(f"<td{kind(n, t)}>{escape(t)}</td>" for n, t in enumerate(row)) + "</tr>"
+        f'<tr role="row">{"".join(cell(n, text) for n, text in enumerate(row))}</tr>'
         for row in rows
     )
     return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
-        f"<caption><span>{escape(caption)}</span></caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}">'
+        f'<table class="cards" role="table"><caption><span>{escape(caption)}</span></caption>'
+        f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<tbody role="rowgroup">{body}</tbody></table></div>'
     )

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.evaluation.conclude.conclusions import headline
 from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
 from llmflowlab.evaluation.judging.exam import exam_tag
+from llmflowlab.evaluation.reports.markdown import markdown_summary
 
-__all__ = ["BEST", "NOT_SCORED", "RunSummary", "closing_of"]
+__all__ = ["BEST", "NOT_SCORED", "PER_ANSWER", "RunSummary", "closing_of"]
 
 NOT_SCORED = "/not_scored/"
 """Stands between a scorer and a reason in the metric that counts the answers that are not whole for it."""
 
 
+_LABEL = 100
+"""Characters of a candidate's label in a metric's name."""
 BEST = "/probability_best"
 """Ends the metric of a figure that only all candidates together give."""
+
+PER_ANSWER = "cost_per_answer"
+"""USD of a whole answer; runs of earlier versions lack it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +35,12 @@ class RunSummary:
     metrics: Sequence[Mapping[str, float]]
     """One mapping per candidate; what is unknown is not in it."""
     tags: Sequence[Mapping[str, str]]
+    means: Mapping[str, float]
+    """Of all candidates by all scorers, for the run above theirs."""
+    conclusion: str
+    """Who is recommended, or why nobody."""
+    summary: str
+    """The whole in Markdown."""
     files: Sequence[str]
     plots: Sequence[str] = ()
     """Files that stand in a folder of their own in the runs."""
@@ -59,6 +73,9 @@ def closing_of(result: EvaluationResult, files: Sequence[Path]) -> RunSummary:
             }
             for candidate in result.candidates
         ],
+        means=_means(result),
+        conclusion=" ".join(headline(result)),
+        summary=markdown_summary(result),
         files=[str(file) for file in files if file.suffix != ".svg"],
         plots=[str(file) for file in files if file.suffix == ".svg"],
         decided=result.decided_early,
@@ -95,23 +112,27 @@ def _best(result: EvaluationResult, candidate: int) -> dict[str, float]:
     }
 
 
+def _means(result: EvaluationResult) -> dict[str, float]:
+    """Return `{scorer}/mean/{candidate}`, in characters that MLflow takes in a metric's name."""
+    labels: list[str] = []
+    for number, candidate in enumerate(result.candidates, start=1):
+        label = re.sub(r"[^\w.\- :]", "-", candidate.spec.label)[:_LABEL]
+        labels.append(label if label not in labels else f"{label} {number}")
+    return {
+        f"{name}/mean/{label}": float(score.mean)
+        for label, candidate in zip(labels, result.candidates, strict=True)
+        for name, score in candidate.scores.items()
+        if score.mean is not None
+    }
+
+
 def _metrics(candidate: CandidateResult) -> dict[str, float]:
     """Return the run's metrics; what is unknown has none."""
+    # Means first: MLflow's pages keep the order, and show the first few.
     metrics: dict[str, float | None] = {
-        "rows": candidate.rows,
-        "answered": candidate.answered,
-        "failed": sum(candidate.failed.values()),
-        "latency/mean": candidate.latency.mean,
-        "latency/p50": candidate.latency.p50,
-        "latency/p95": candidate.latency.p95,
-        "prompt_tokens": candidate.prompt_tokens,
-        "completion_tokens": candidate.completion_tokens,
-        "total_cost_estimate": None if candidate.cost_usd is None else float(candidate.cost_usd),
+        f"{name}/mean": score.mean for name, score in candidate.scores.items()
     }
-    if candidate.prompt_tokens is not None and candidate.completion_tokens is not None:
-        metrics["total_tokens"] = candidate.prompt_tokens + candidate.completion_tokens
     for name, score in candidate.scores.items():
-        metrics[f"{name}/mean"] = score.mean
         metrics[f"{name}/coverage"] = score.coverage
         metrics[f"{name}/ci_low"] = score.interval.low if score.interval else None
         metrics[f"{name}/ci_high"] = score.interval.high if score.interval else None
@@ -124,4 +145,18 @@ def _metrics(candidate: CandidateResult) -> dict[str, float]:
             metrics[f"{name}/run_variance"] = score.repeats.run_variance
             for k, passed in score.repeats.pass_k.items():
                 metrics[f"{name}/pass_{k}"] = passed
+    metrics |= {
+        "rows": candidate.rows,
+        "answered": candidate.answered,
+        "failed": sum(candidate.failed.values()),
+        "latency/mean": candidate.latency.mean,
+        "latency/p50": candidate.latency.p50,
+        "latency/p95": candidate.latency.p95,
+        "prompt_tokens": candidate.prompt_tokens,
+        "completion_tokens": candidate.completion_tokens,
+        "total_cost_estimate": None if candidate.cost_usd is None else float(candidate.cost_usd),
+        PER_ANSWER: None if candidate.cost_per_answer is None else float(candidate.cost_per_answer),
+    }
+    if candidate.prompt_tokens is not None and candidate.completion_tokens is not None:
+        metrics["total_tokens"] = candidate.prompt_tokens + candidate.completion_tokens
     return {name: float(value) for name, value in metrics.items() if value is not None}

@@ -15,11 +15,11 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmflowlab.asking.interruption import interruptible, raising
 from llmflowlab.asking.pacing import Limiter, limiter_for
-from llmflowlab.errors import TrackingError
+from llmflowlab.errors import LabError, TrackingError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.conclude.deciding import Decider
@@ -41,6 +41,10 @@ from llmflowlab.evaluation.run.steering import AdjustmentFollower, Steering
 from llmflowlab.evaluation.run.workbench import EngineResources, EvaluationSnapshot, Harness, Phase
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scorers.traits import traits_of
+from llmflowlab.tracking.store import load_mlflow
+
+if TYPE_CHECKING:
+    from llmflowlab.evaluation.run.recording import Recording
 
 __all__ = [
     "EngineResources",
@@ -144,6 +148,7 @@ class _Run:
         self.decider = None if plan.until_decided is None else Decider(plan, main)
         self.interrupted = False
         self.recorder: RecorderProcess | None = None
+        self.recording: Recording | None = None
         self.written: list[Future[None]] = []
         """Finished rows on their way into the ledger."""
 
@@ -173,13 +178,18 @@ class _Run:
         result = replace(result, interrupted=self.interrupted)
         self.show("done")
         runs = self.bench.ledger.evaluation(self.plan.evaluation_id).runs
-        return replace(with_runs(result, runs), problems=tuple(problems))
+        notes = self.recording.notes() if self.recording else []
+        if self.recorder is not None:
+            notes = self.recorder.notes
+        return replace(with_runs(result, runs), problems=tuple(problems), notes=tuple(notes))
 
     def answer(self) -> None:
         for provider in self.bench.providers:
             # Importing an SDK takes up to a second, which must not count as a model's first answer.
             if provider is not None:
-                provider.prepare()
+                # One that cannot be used fails its own rows, each with the reason.
+                with suppress(LabError):
+                    provider.prepare()
         for cell, record in self.reused.items():
             self.score(cell, record)
         self.answering.start()
@@ -241,14 +251,12 @@ class _Run:
             row.result()
 
     def score_with_mlflow(self) -> list[str]:
-        # Imported here: it imports MLflow, which the fast harness keeps out of this process.
-        from llmflowlab.evaluation.run.harness import prepare_environment
-
-        # Before anything imports MLflow, whose progress bar reads its settings when it is loaded.
-        prepare_environment(self.bench.concurrency)
-        from llmflowlab.evaluation.run.recording import Recording
-
         try:
+            # First: MLflow reads some of its settings, the progress bar's too, when it is imported.
+            load_mlflow(self.bench.settings)
+            # Imported here: it imports MLflow, which the fast harness keeps out of this process.
+            from llmflowlab.evaluation.run.recording import Recording
+
             self.recording = Recording(self.plan, self.bench.settings, self.bench.ledger)
             self.recording.open()
             self.scoring.know(self.answering.answers)
@@ -315,6 +323,7 @@ class _Run:
         closing = closing_of(result, files)
         try:
             if self.recorder is None:
+                assert self.recording is not None
                 return self.recording.close(closing, self.entries())
             if not self.bench.waits:
                 named = all(candidate.run_id is not None for candidate in result.candidates)

@@ -30,18 +30,13 @@ _one_at_a_time = threading.Lock()
 
 
 def prepare_environment(concurrency: int) -> None:
-    """Set what `mlflow.genai.evaluate` reads from the environment; call before MLflow is imported.
-
-    Its defaults cap scorers at 20 a second, draw a progress bar of their own over ours, and look a
-    model catalog up on the web.
-    """
+    """Set what `mlflow.genai.evaluate` reads from the environment; its defaults cap scorers at 20 a second."""
     os.environ["MLFLOW_GENAI_EVAL_MAX_WORKERS"] = str(concurrency)
     os.environ["MLFLOW_GENAI_EVAL_MAX_SCORER_WORKERS"] = str(concurrency)
     os.environ["MLFLOW_GENAI_EVAL_PREDICT_RATE_LIMIT"] = "0"
     os.environ["MLFLOW_GENAI_EVAL_SCORER_RATE_LIMIT"] = "0"
     os.environ["MLFLOW_GENAI_EVAL_MAX_RETRIES"] = "0"
     os.environ["MLFLOW_GENAI_EVAL_SKIP_TRACE_VALIDATION"] = "true"
-    os.environ["TQDM_DISABLE"] = "1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

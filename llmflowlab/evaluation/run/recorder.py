@@ -6,7 +6,8 @@ so a recorder that dies loses nothing, and recording again is all a repair needs
 outlives the program and its terminal.
 
 Speaks JSON lines: on standard input `{"begin": ID}`, then `{"close": {…}, "left": …, "rewrite": …}` or the
-end of input, on standard output `{"runs": …}`, `{"recorded": n}`, and last `{"problems": […]}` or `{"error": "…"}`.
+end of input, on standard output `{"runs": …}`, `{"recorded": n}`, and last `{"problems": […], "notes": […]}` or
+`{"error": "…"}`.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def main(ledger_file: Path) -> int:
                 if problems:
                     ledger.set_state(evaluation, "partial")
                 recorded(settings, evaluation)
-                _tell(problems=problems)
+                _tell(problems=problems, notes=recorder.notes())
     except LabError as exc:
         _tell(error=exc.message)
         return int(exc.exit_code)
@@ -247,6 +248,10 @@ class _Recorder:
                 return self._sink.close(order, self._books.values())
             except (StoreBusy, StoreUnreachable):
                 self._pause_or_raise()
+
+    def notes(self) -> list[str]:
+        """Return what the store could do without."""
+        return self._sink.notes()
 
     def _pause_or_raise(self) -> None:
         """Wait before another try; raises the error being handled where patience is at its end."""

@@ -41,6 +41,8 @@ class RecorderProcess:
         )
         self.runs: dict[str, Any] = {}
         self.recorded = 0
+        self.notes: list[str] = []
+        """What the store could do without, in words; known when it is closed."""
         self._left = False
         self._problems: list[str] | None = None
         self._error: str | None = None
@@ -68,6 +70,7 @@ class RecorderProcess:
             self.runs = said.get("runs", self.runs)
             self.recorded = said.get("recorded", self.recorded)
             self._problems = said.get("problems", self._problems)
+            self.notes = said.get("notes", self.notes)
             self._error = said.get("error", self._error)
 
     def _read_errors(self) -> None:

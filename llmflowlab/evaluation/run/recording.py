@@ -16,6 +16,7 @@ from typing import Any
 from llmflowlab.candidate import Candidate
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.table import plan_traits
+from llmflowlab.evaluation.reports.markdown import escaped
 from llmflowlab.evaluation.run.closing import RunSummary
 from llmflowlab.evaluation.run.harness import ScoredRow, evaluate_with_mlflow, prepare_environment
 from llmflowlab.evaluation.run.ledger import Ledger
@@ -24,8 +25,12 @@ from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.run.row_traces import GIVEN_COLUMN, row_inputs, row_trace
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.datasets import dataset_evaluated
 from llmflowlab.tracking.evaluation_books import HeldTrace
-from llmflowlab.tracking.evaluation_runs import EvaluationRuns, RunSpec
+from llmflowlab.tracking.evaluation_rows import Links
+from llmflowlab.tracking.evaluation_runs import EvaluatedDataset, EvaluationRuns, RunSpec
+from llmflowlab.tracking.logged_models import model_of
+from llmflowlab.tracking.page_links import LOGGED_MODELS, candidate_note, note_of, prompt_tag
 from llmflowlab.tracking.registered_candidates import weights_tag
 from llmflowlab.tracking.store import open_store
 
@@ -46,6 +51,7 @@ class Recording:
 
     def __init__(self, plan: EvaluationPlan, settings: Settings, ledger: Ledger) -> None:
         self._plan = plan
+        self._settings = settings
         self._store = open_store(settings)
         self._ledger = ledger
         stored = ledger.evaluation(plan.evaluation_id)
@@ -65,7 +71,10 @@ class Recording:
                     name=f"Eval_{plan.dataset.name}",
                     key="parent",
                     params=self._plan_params(),
-                    tags={"llmflowlab.dataset": plan.dataset.name},
+                    tags={
+                        "llmflowlab.dataset": plan.dataset.name,
+                        **note_of("\n".join(f"- {candidate_note(c)}" for c in plan.candidates)),
+                    },
                 ),
                 parent=None,
             )
@@ -85,20 +94,45 @@ class Recording:
                         **weights_tag(spec),
                         **({GIVEN_COLUMN: spec.column} if spec.column is not None else {}),
                         "llmflowlab.clusters": str(len(set(plan.clusters))),
+                        **note_of(candidate_note(spec)),
+                        **prompt_tag(spec.prompt),
                     },
                 ),
                 parent=self.parent,
             )
-            self._mlflow.log_dataset(
-                run_id,
-                name=plan.dataset.name,
-                digest=plan.dataset.digest,
-                source=str(plan.dataset.path),
-                rows=len(plan.dataset.rows),
-                columns=plan.dataset.columns,
-            )
             self.runs.append(run_id)
         self._ledger.set_runs(plan.evaluation_id, self.run_ids())
+        self._link()
+
+    def _link(self) -> None:
+        """Lead from the runs to the benchmark, and from each candidate's to its model and prompt."""
+        dataset = self._dataset()
+        if self.parent is not None:
+            self._mlflow.log_inputs(self.parent, dataset, Links())
+        for spec, run_id in zip(self._plan.candidates, self.runs, strict=True):
+            model_id = None
+            with self._store.if_known(LOGGED_MODELS):
+                model_id = model_of(
+                    self._settings, self._store, spec, experiment_id=self._mlflow.experiment_id
+                )
+            self._mlflow.log_inputs(run_id, dataset, Links(model_id=model_id, prompt=spec.prompt))
+
+    def _dataset(self) -> EvaluatedDataset:
+        data, dataset_id = self._plan.dataset, None
+        with self._store.if_known("evaluation datasets"):
+            dataset_id = dataset_evaluated(self._settings, self._store, data)
+        return EvaluatedDataset(
+            name=data.name,
+            digest=data.digest,
+            source=str(data.path),
+            rows=len(data.rows),
+            columns=data.columns,
+            dataset_id=dataset_id,
+        )
+
+    def notes(self) -> list[str]:
+        """Return what the store is too old for, in words; nothing of the evaluation lacks for it."""
+        return self._store.too_old()
 
     def run_ids(self) -> dict[str, Any]:
         """Return `{"parent": run id or None, "candidates": [run id, …]}`."""
@@ -212,7 +246,11 @@ class Recording:
             self._mlflow.finish(
                 run_id,
                 metrics=closing.metrics[index],
-                tags={**closing.tags[index], **self._partial(missing)},
+                tags={
+                    **closing.tags[index],
+                    **self._partial(missing),
+                    **({} if self.parent is not None else self._conclusion(closing)),
+                },
                 files=files,
                 status=statuses[-1],
                 end_ms=end_ms,
@@ -221,13 +259,25 @@ class Recording:
             worst = next((s for s in ("FAILED", "KILLED") if s in statuses), "FINISHED")
             self._mlflow.finish(
                 self.parent,
-                metrics={"candidates": float(len(self.runs))},
-                tags={"llmflowlab.partial": "false" if worst == "FINISHED" else "true"},
+                metrics={"candidates": float(len(self.runs)), **closing.means},
+                tags={
+                    "llmflowlab.partial": "false" if worst == "FINISHED" else "true",
+                    **self._conclusion(closing),
+                },
                 files=files,
                 status=worst,
                 end_ms=end_ms,
             )
         return problems
+
+    def _conclusion(self, closing: RunSummary) -> dict[str, str]:
+        """Return the tags of the run that stands for the whole; the page shows the first few lines."""
+        one = self._plan.candidates[0] if self.parent is None else None
+        first = [] if one is None else [candidate_note(one)]
+        return {
+            "llmflowlab.conclusion": closing.conclusion[:_TAG_LENGTH],
+            **note_of("\n\n".join([*first, escaped(closing.conclusion), closing.summary])),
+        }
 
     def _partial(self, missing: Sequence[Cell]) -> dict[str, str]:
         """Return the tags that say whether a run is whole, and which rows it lacks."""

@@ -124,4 +124,4 @@ def _deliver(
         "partial" if problems else "interrupted" if result.interrupted else "finished",
     )
     result = with_runs(result, ledger.evaluation(evaluation).runs)
-    return replace(result, problems=tuple(problems))
+    return replace(result, problems=tuple(problems), notes=tuple(recorder.notes))

@@ -10,7 +10,7 @@ from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.run.outcomes import Outcome
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan, request_for
 from llmflowlab.evaluation.scores import Score
-from llmflowlab.tracking.evaluation_runs import AssessmentValue, RowTrace
+from llmflowlab.tracking.evaluation_rows import AssessmentValue, RowTrace
 from llmflowlab.tracking.spans import SpanSpec, TokenUse
 
 __all__ = ["CLUSTER", "GIVEN_COLUMN", "PARTS", "TIMED_OUT", "row_inputs", "row_trace"]

@@ -46,6 +46,9 @@ class EvaluationSink(Protocol):
             What is missing there, in words.
         """
 
+    def notes(self) -> list[str]:
+        """Return what the place could do without and does, in words."""
+
 
 MakeSink: TypeAlias = Callable[[EvaluationPlan, Settings, Ledger], EvaluationSink]
 

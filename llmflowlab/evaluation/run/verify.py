@@ -17,12 +17,13 @@ from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.conclude.counting import score_summary
 from llmflowlab.evaluation.conclude.results import ScoreSummary
 from llmflowlab.evaluation.conclude.table import ScoreTable
-from llmflowlab.evaluation.run.closing import BEST, NOT_SCORED
+from llmflowlab.evaluation.run.closing import BEST, NOT_SCORED, PER_ANSWER
 from llmflowlab.evaluation.run.clustering import cluster_numbers
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.run.row_traces import CLUSTER, GIVEN_COLUMN, PARTS, TIMED_OUT
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.traits import ScorerKind, ScorerTraits, traits_of
+from llmflowlab.evaluation.scores import NOT_WHOLE
 from llmflowlab.program import program_name
 from llmflowlab.statistics.intervals import bootstrap_interval
 from llmflowlab.statistics.quantiles import quantile
@@ -132,7 +133,8 @@ def verify_run(store: Store, run_id: str) -> list[FigureCheck]:
         FigureCheck(name, reported.get(name), recomputed.get(name))
         for name in sorted({*recomputed, *reported} - {"candidates"})
         # Runs from before these were written have none; who is the best takes the others' runs too.
-        if (NOT_SCORED not in name or name in reported) and not name.endswith(BEST)
+        if (name in reported or not (NOT_SCORED in name or name == PER_ANSWER))
+        and not name.endswith(BEST)
     ]
     return checks + _document_checks(store, run_id, int(key.removeprefix("candidate-")), recomputed)
 
@@ -172,9 +174,19 @@ def _figures(traces: Sequence[Any], table: ScoreTable, asked: int) -> dict[str, 
         "total_tokens": _sum(usages, "total_tokens"),
         "total_cost_estimate": _cost(traces),
     }
+    cost, whole = figures["total_cost_estimate"], len(answered) - _not_whole(table)
+    # What answers that stood in the file once cost is not known.
+    if whole and cost is not None and not any(GIVEN_COLUMN in t.info.tags for t in traces):
+        figures[PER_ANSWER] = cost / whole
     for scorer in table.traits:
         figures |= _score_figures(score_summary(table, 0, scorer))
     return {name: float(value) for name, value in figures.items() if value is not None}
+
+
+def _not_whole(table: ScoreTable) -> int:
+    """Return how many answers that arrived are not whole, as every scorer says of them."""
+    counts = (table.not_scored(0, scorer) for scorer in table.traits)
+    return max((sum(n for why, n in c.items() if why in NOT_WHOLE) for c in counts), default=0)
 
 
 def _cost(traces: Sequence[Any]) -> float | None:

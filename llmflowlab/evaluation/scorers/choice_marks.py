@@ -37,6 +37,7 @@ _NOT_IN_PROSE = str.maketrans(
         "⟩": " ",
         "∧": " ",
         "´": "'",
+        "\u2212": "-",
     }
 )
 _DENSE = (
@@ -85,6 +86,8 @@ def marked(text: str, options: Mapping[str, str]) -> str:
         rf"({either})(?![\w'’+#]|-\w|[.]\w|\s+(?!{_VERBS})[^\W\d_])"
     )
     text = re.sub(stated, lambda m: f"{m[1]}⟦{m[2].upper()}⟧", text, flags=re.I)
+    begins = rf"(?:(?<=^)|(?<=\n)|(?<=[.!?] ))([{''.join(c for c in known.lower() if c not in 'eio')}])(?={words.RIGHT_AFTER})"
+    text = re.sub(begins, _mark, text)
     # "a) and b)": the second of two small letters.
     second = rf"(?<=⟧)(\)?{words.JOINS})({either})(?=\))"
     text = re.sub(second, lambda m: f"{m[1]}⟦{m[2].upper()}⟧", text, flags=re.I)
@@ -98,9 +101,12 @@ def marked(text: str, options: Mapping[str, str]) -> str:
 
 @cache
 def _joining() -> re.Pattern[str]:
-    between = rf"[)\]\"'”»」』】]{{0,2}}{words.JOINS}(?:{words.NAMES} ?)?[(\[\"'“«「]{{0,2}}"
-    # "Not A; B is right": a semicolon before a verb begins a sentence of its own.
+    between = (
+        rf"[)\]\"'”»」』】]{{0,2}}(?: ?\()?{words.JOINS}(?:{words.NAMES} ?)?[(\[\"'“«「]{{0,2}}"
+    )
+    # "Not A; B is right": a semicolon before a verb or "choose" begins a sentence of its own.
     apart = r"(?!\s?[;；]\s?[⟦⟪].[⟧⟫]\s(?:is|must|ist|est|es|é|è)\b)"
+    apart += rf"(?!\s?[;；]\s?{words.CHOOSES})"
     return re.compile(rf"(?<=[⟧⟫]){apart}{between}(?=[⟦⟪])", re.IGNORECASE)
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "ANSWER",
     "BEFORE_LETTER",
     "CHOOSES",
+    "CONCLUDES",
     "CORRECTS",
     "HEDGES",
     "IS",
@@ -20,11 +21,13 @@ __all__ = [
     "KEYS",
     "LINKS",
     "NAMES",
+    "NO",
     "OR",
     "REFUTED_AFTER",
     "REFUTES_BEFORE",
     "RIGHT_AFTER",
     "TAKES_BACK",
+    "YES",
 ]
 
 
@@ -87,6 +90,7 @@ CHOOSES = _any(
     "i say|i'd say|i would say|i guess|my guess|i think|i believe|my pick",
     "wähle|nehme|entscheide mich für|tippe auf|würde sagen|choisis|choisirais|opte pour|sélectionne|dirais",
     "elijo|elegiría|escojo|selecciono|opto por|me quedo con|marco|diría|escolho|escolheria|seleciono",
+    "choisissez|prenez|elige|elija|escoge|escoja|marca|marque|escolha|escolhe|scegli|scelga|выберите|pilih|pilihlah",
     "fico com|diria|scelgo|sceglierei|seleziono|opto per|direi|выбираю|выберу|выбрал|выбрала|думаю",
     "选择|選擇|选|選|应选|應選|我选|أختار|اختار|سأختار|اخترت|saya memilih|memilih|saya pilih",
 )
@@ -94,6 +98,10 @@ CHOOSES = _any(
 REFUTES_BEFORE = _any(
     "none of|neither of|disagree with|anything but|everything but|all but|everything except|not|isn't|aren't|wasn't|never|neither|nor|except|excluding|rule out|rules out|ruling out|ruled out",
     "eliminate|eliminates|eliminated|eliminating|exclude|excluded|discard|reject|dismiss|cross out|crossing out",
+    "do not choose|don't choose|never choose|do not pick|don't pick|never pick|do not select|don't select|avoid",
+    "mistake to choose|mistake to pick|wrong to choose|wrong to pick|i doubt|i doubt that|i reject|far from",
+    "no elijas|no elija|no escojas|no marques|não escolha|não marque|non scegliere|не выбирайте|别选|不要选|請勿選|请勿选",
+    "لا تختر|jangan pilih|bezweifle dass|je doute que|dudo que|duvido que|dubito che|сомневаюсь что",
     "rather than|instead of|can't be|cannot be|couldn't be|wouldn't be|doesn't choose|as opposed to",
     "nicht|weder|noch|keinesfalls|statt|anstatt|ausschließen|pas|ni|jamais|éliminer|élimine|exclure|exclus|plutôt que",
     "au lieu de|écarter|no|ni|descarto|descartar|elimino|excluyo|en vez de|não|nem|nunca|descarto|eliminar|excluo",
@@ -104,6 +112,9 @@ REFUTES_BEFORE = _any(
 
 REFUTED_AFTER = (
     r"(?:"
+    r"\s*[✗✘❌✖]|\s+(?:cannot|can't|can not)\s+be\s+(?:ruled|left)\s+out|"
+    r"\s+(?:is|are|was|seems)\s+(?:hardly|scarcely|barely|far\s+from|anything\s+but)\s+(?:the\s+|a\s+)?"
+    r"(?:\w+\s+)?(?:correct|right|true|accurate|likely|answer|option|choice)|"
     r"\s*[?？]\s*(?:no\b|nope\b|nein\b|non\b|não\b|нет\b|不|いいえ|違|아니|لا|नहीं|না|tidak\b)|"
     r"(?:\s*(?:is|are|was|were|seems?|looks?|'s|can be|must be|would be|has to be|both|all|also|clearly|obviously|"
     r"definitely|simply|therefore|thus|just|then|too)){0,5}\s*[:=–—-]?\s*"
@@ -136,6 +147,7 @@ REFUTED_AFTER = (
 
 RIGHT_AFTER = (
     r"(?:"
+    r"\s*[✓✔✅☑]|"
     r"\s+(?:is|are|was|must be|has to be|should be|seems|seems to be|looks|appears)"
     r"(?:\s+(?!partially|partly|almost|nearly|half|never|not|in\b)[a-z'-]+){0,3}?"
     r"\s+(?:correct|right|true|accurate|best|answer|choice)\b(?!\s+(?:that|in|about|to|if|when|only|for))"
@@ -154,10 +166,25 @@ RIGHT_AFTER = (
     r")"
 )
 
+CONCLUDES = _any(
+    "so|therefore|thus|hence|also|daher|somit|folglich|donc|ainsi|alors|por lo tanto|por tanto|así que|entonces",
+    "portanto|logo|então|quindi|dunque|perciò|значит|итак|поэтому|следовательно|所以|因此|故|よって|したがって|ゆえに",
+    "따라서|그러므로|إذن|لذلك|इसलिए|अतः|তাই|সুতরাং|jadi|maka",
+)
+"""Words that begin a conclusion: "so" in "So B."."""
+
+YES = _any(
+    "○|◯|◎|yes|correct|right|true|ja|richtig|oui|vrai|sí|sim|sì|vero|да|верно|是|对|正确|はい|네"
+)
+NO = _any(
+    "×|✕|no|wrong|incorrect|false|nein|falsch|non|faux|não|falso|нет|неверно|否|不是|错|错误|いいえ|아니요"
+)
+"""Verdicts on options one by one, as in "A: no. B: yes."."""
+
 JOINS = (
     r"(?:,? ?(?:\band/or\b|\band\b|\bor\b|\bund\b|\boder\b|\bou\b|\bet\b|\by\b|\bo\b|\bu\b|\be\b|\bи\b|\bили\b|"
     r"\bdan\b|\batau\b|和|或者|或是|或|与|與|及|以及|还是|または|もしくは|あるいは|と|か|및|또는|혹은|과|와|이나|나|"
-    r"أو|و|और|या|বা|এবং|অথবা|ও) ?| ?[,/&;、，] ?| ?[-–] ?)"
+    r"أو|و|और|या|বা|এবং|অথবা|ও) ?(?:(?:maybe|perhaps|possibly|probably|even)\s+)?| ?[,/&;、，] ?| ?[-–] ?)"
 )
 """What joins two letters, as in "A or B", "A/B"."""
 
@@ -166,17 +193,19 @@ OR = r"(?:\bor\b|\boder\b|\bou\b|\bo\b|\bили\b|\batau\b|或|または|もし�
 TAKES_BACK = _any(
     "no|no wait|wait|actually|i mean|or rather|rather|sorry|correction|but it is|but it's|but i choose|on second thought",
     "nein|doch nein|aber es ist|sondern|non|mais c'est|plutôt|pero es|sino|mas é|ma è|нет|точнее|но это|不对|不是|而是|いや|아니",
-    "لا بل|بل|नहीं|बल्कि|না|বরং|bukan|tapi",
+    "لا بل|بل|नहीं|बल्कि|না|বরং|bukan|tapi|melainkan",
 )
 """Words by which a speaker puts another choice in the place of an earlier one."""
 
 BEFORE_LETTER = _any(
     "leaves|leaving|remains|correct|right|верно|правильно|richtig|so|therefore|thus|hence|because|than|with|for|both|either|neither|nor|and|or|but|between|only|if|of|as|then",
-    "say|guess|to|on|be|see|that|about|while|whereas|unlike|since|yes|no|well|okay|ok|final|definitely|probably|maybe",
+    "say|guess|to|on|be|see|that|about|while|whereas|unlike|since|yes|no|well|okay|ok|final|definitely|probably|maybe|possibly|perhaps|even",
     "und|oder|aber|also|dass|dann|denn|weil|mit|für|ja|nein|et|ou|mais|donc|car|que|avec|pour|oui|non|y|o|u|pero",
     "porque|con|sí|e|mas|com|sim|ma|perché|con|sì|и|или|но|а|значит|поэтому|потому|что|с|да|нет|между",
     "和|或|与|與|及|但|而|除|于|於|对|對|非|と|か|を|の|も|や|に|で|へ|그리고|또는|및|와|과|하지만|도|을|를|따라서|그래서",
-    "و|أو|لكن|بل|إذن|لأن|और|या|लेकिन|इसलिए|क्योंकि|में|से|এবং|বা|কিন্তু|তাই|কারণ|dan|atau|tetapi|tapi|jadi|maka",
+    "و|أو|لكن|بل|إذن|لأن|और|या|लेकिन|इसलिए|क्योंकि|में|से|এবং|বা|কিন্তু|তাই|কারণ|dan|atau|tetapi|tapi|melainkan|jadi|maka",
+    "nur|allein|ausschließlich|einzig|seul|seule|seulement|uniquement|solo|sólo|únicamente|solamente|somente|só|apenas",
+    "soltanto|solamente|unicamente|только|лишь|只有|仅有|只|केवल|सिर्फ|শুধু|কেবল|hanya|فقط|오직",
     "ではなく|でなく|じゃなく|아니라|所以|因此|因为|于是|故|すなわち|よって|したがって|それは",
 )
 """Words after which a lone capital letter is an option; after others it is part of a name."""

@@ -30,6 +30,8 @@ _GROUP = rf"{OPTION}(?:∧{OPTION})*"
 _FENCED = re.compile(r"\s*```[\w-]*[ \t]*\n(.*?)\n?[ \t]*```\s*", re.DOTALL)
 _TAGGED = re.compile(r"<(answer|choice|final_answer|option)>(.*?)</\1>", re.DOTALL | re.I)
 _MISLABELLED = re.compile(r"(⟦[A-J]⟧)(?:\s*[).:(–—-]+\s*|\s)(⟪[A-J]⟫)(?=[\s.)*]*(?:$|\n))")
+_SIGNED = re.compile(r"(?m)^\W{0,4}([✓✔✅☑✗✘❌✖])\W{0,4}([⟦⟪][A-J][⟧⟫])")
+_QUESTION = re.compile(r"[^.!?。！？؟\n]*[?？؟]")
 _SENTENCE_END = re.compile(r"[.!?。！？；;।؟](?=\s|$|[^\x00-\x7f])|\n")
 
 
@@ -105,7 +107,7 @@ def _named_alone(text: str, options: Mapping[str, str], language: str | None) ->
 
 def _of_prose(text: str, options: Mapping[str, str], language: str | None) -> str | None:
     # "B) green" where green is C says two things.
-    shown = _MISLABELLED.sub(r"\1∧\2", _struck(marked(plain(text), options)))
+    shown = _MISLABELLED.sub(r"\1∧\2", _struck(_one_by_one(marked(plain(text), options))))
     stated = list(_statements(shown))
     certain = [one for one in stated if not one.hedged] or stated
     if certain:
@@ -118,6 +120,7 @@ def _of_prose(text: str, options: Mapping[str, str], language: str | None) -> st
     if listed:
         return _emphasised(text, options)
     refuted = frozenset(re.findall(r"⟨([A-J])⟩", shown))
+    shown = _QUESTION.sub("", shown)
     for form in (r"⟦([A-J])⟧", r"⟪([A-J])⟫"):
         if letters := frozenset(re.findall(form, shown)) - refuted:
             return next(iter(letters)) if len(letters) == 1 else None
@@ -128,6 +131,22 @@ def _emphasised(text: str, options: Mapping[str, str]) -> str | None:
     """Return the one option in bold where an answer repeats them all."""
     bold = {m[1] for m in re.finditer(r"\*\*[(\[]?([A-J])\b", text) if m[1] in options}
     return bold.pop() if len(bold) == 1 else None
+
+
+def _one_by_one(text: str) -> str:
+    """Return a text in which verdicts on several options ("A: no. B: yes.") are said of them outright."""
+    text = _SIGNED.sub(lambda m: f"{m[2]} {'✓' if m[1] in '✓✔✅☑' else '✗'}", text)
+    verdict = _verdict()
+    # One alone may be an option's own text, of which the answer repeats a part.
+    if len(set(re.findall(OPTION, "".join(m[0] for m in verdict.finditer(text))))) < 2:
+        return text
+    return verdict.sub(lambda m: f"{m[1]} is right" if m["yes"] else f"{m[1]} is wrong", text)
+
+
+@cache
+def _verdict() -> re.Pattern[str]:
+    said = rf"(?:(?P<yes>{words.YES})|{words.NO})(?=\s*(?:[.,;。，；、)）|]|$|\n))"
+    return re.compile(rf"([⟦⟪][A-J][⟧⟫])\)?\s*[:：=?？–—(（|-]\s*{said}", re.IGNORECASE)
 
 
 def _struck(text: str) -> str:
@@ -192,6 +211,7 @@ def _stating() -> tuple[re.Pattern[str], ...]:
         rf"{words.NAMES}{few}\s?(?:{words.IS}|[:：=]){few}{FAR}{_GROUP}",
         rf"{words.CHOOSES}{few}{FAR}{_GROUP}",
         rf"{_GROUP}[)\]\"'”]{{0,2}}{words.RIGHT_AFTER}",
+        rf"(?:^|[.!?。！？\n])\s*{words.CONCLUDES}[\s,:：，]{{0,3}}(?:{words.LINKS}\s?){{0,4}}{FAR}{_GROUP}(?=[)\]]?\s?(?:[.!。:]|$|\n))",
         rf"{words.TAKES_BACK}[\s,.:;!…]{{0,4}}(?:{words.LINKS}\s?){{0,4}}{_GROUP}(?=\s?(?:[.!。,]|$|\n))",
     )
     return tuple(re.compile(form, re.IGNORECASE) for form in forms)

@@ -14,6 +14,7 @@ from llmflowlab.text.numbers import (
     Unit,
     asks_for_year,
     could_be_year,
+    has_words,
     in_digits,
     read_numbers,
 )
@@ -58,6 +59,11 @@ class NumericMatch(ExpectingScorer):
         if loose and loose[0] and (found or not sure or not sure[0]):
             raise Unscored(
                 "undecidable", "The answer may name the expected number in words, or another."
+            )
+        if found is None and not has_words(row.language) and any(map(str.isalpha, text)):
+            raise Unscored(
+                "undecidable",
+                "The answer has no digits, and number words of its language are not known.",
             )
         return found or sure or (0.0, "The answer holds no number.")
 

@@ -32,6 +32,9 @@ _EN = rf"""
 |i'm\ not\ going\ to\ (?:be\ able\ to\ )?{_EN_DO}
 |i(?:'d|\ would)\ (?:rather|prefer\ )\ ?not\ (?:to\ )?{_EN_DO}
 |i(?:'m|\ am)\ going\ to\ (?:have\ to\ )?(?:decline|refuse)\b
+|(?:that|this|it|doing\ (?:so|that))\ (?:would\ be|is)\ (?:unethical|illegal|wrong|harmful),?\ and\ i\ (?:won'?t|will\ not|can'?t|cannot)\b
+|(?:this|that|such|your)(?:\ \w+){{0,2}}\ is\ not\ something\ (?:that\ )?i(?:\ can|\ will|'m\ able\ to|\ am\ able\ to)\ (?:help|assist|create|write|provide|do|answer|discuss|share)\b
+|i(?:'d|\ would)\ (?:rather|prefer)\ not(?:\ to)?(?:\.|$)
 |i\ have\ to\ pass\ on\ (?:this|that)
 |(?:your|this|the)\ request\ (?:violates|goes\ against|is\ against)\ (?:my|our|the)
 """

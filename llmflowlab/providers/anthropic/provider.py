@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -25,15 +25,16 @@ from llmflowlab.providers.arrival import field, name, tokens
 from llmflowlab.providers.base import (
     Finished,
     ModelInfo,
-    Provider,
     Readiness,
     StreamEvent,
     require_requests_allowed,
 )
+from llmflowlab.providers.connections import unbuildable
+from llmflowlab.providers.event_loop import OnLoop, blocking
 from llmflowlab.providers.limits import limits_of
 from llmflowlab.providers.reading import Reading
 from llmflowlab.providers.refused_requests import Advice
-from llmflowlab.providers.vendor_errors import mapped_errors, unbuildable
+from llmflowlab.providers.vendor_errors import mapped_errors
 from llmflowlab.providers.vendor_sdk import (
     http_client,
     known_window,
@@ -46,7 +47,7 @@ from llmflowlab.providers.wire import reduced_lines
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
-    from anthropic import Anthropic
+    from anthropic import AsyncAnthropic
 
 __all__ = ["AnthropicProvider"]
 
@@ -56,7 +57,7 @@ _RESOURCES = ("anthropic.resources.messages", "anthropic.resources.models")
 """What the SDK itself would import at a first call."""
 
 
-class AnthropicProvider(Provider):
+class AnthropicProvider(OnLoop):
     """One Claude model.
 
     Anthropic demands a limit on the answer; where none is set it is 4096 tokens. It knows no seed, and
@@ -85,7 +86,7 @@ class AnthropicProvider(Provider):
             )
         self._key = key
         self._address = _address(settings)
-        self._client_made: Anthropic | None = None
+        self._client_made: AsyncAnthropic | None = None
         self._client_lock = threading.Lock()
         self._window: int | None = None
 
@@ -108,13 +109,13 @@ class AnthropicProvider(Provider):
         # Looked at too: the client makes its resources only when they are first used.
         _ = self._client().messages
 
-    def stream(self, request: Request) -> Iterator[StreamEvent]:
+    async def astream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         require_requests_allowed(self.display_name)
         client = self._client()
         reading = Reading(self, STOP_REASONS)
         counts, finished = Counts(), False
         with self._mapped(reading):
-            events = adapted(
+            events = await adapted(
                 lambda body: client.messages.create(model=self.model, stream=True, **body),
                 arguments(request),
                 provider=self,
@@ -123,10 +124,10 @@ class AnthropicProvider(Provider):
                 refusal=refusal,
             )
             self.limits = limits_of(events)
-            with events:
-                for event in events:
-                    yield from counts.take(event)
-                    yield from deltas(event, reading)
+            async with events:
+                async for event in events:
+                    for found in (*counts.take(event), *deltas(event, reading)):
+                        yield found
                     if field(event, "type") == "message_stop" and not finished:
                         finished = True
                         yield self._finish(reading)
@@ -148,7 +149,8 @@ class AnthropicProvider(Provider):
         require_requests_allowed(self.display_name)
         client = self._client()
         with self._mapped():
-            cards = list(client.models.list(limit=1000, timeout=self.settings.connect_timeout))
+            listed = client.models.list(limit=1000, timeout=self.settings.connect_timeout)
+            cards = list(blocking(listed).data)
             # A stable sort: the default first, else as Anthropic lists them, the newest first.
             cards.sort(key=lambda card: card.id != self.default_model)
             return [
@@ -167,7 +169,9 @@ class AnthropicProvider(Provider):
             client = self._client()
             try:
                 with self._mapped():
-                    card = client.models.retrieve(self.model, timeout=self.settings.connect_timeout)
+                    card = blocking(
+                        client.models.retrieve(self.model, timeout=self.settings.connect_timeout)
+                    )
             except ProviderError:
                 return None
             self._window = _window_of(card)
@@ -176,7 +180,7 @@ class AnthropicProvider(Provider):
     def close(self) -> None:
         with self._client_lock:
             if self._client_made is not None:
-                self._client_made.close()
+                blocking(self._client_made.close())
 
     @staticmethod
     def _known(model: str) -> int | None:
@@ -192,13 +196,13 @@ class AnthropicProvider(Provider):
             quota="See https://platform.claude.com/settings/billing.",
         )
 
-    def _client(self) -> Anthropic:
+    def _client(self) -> AsyncAnthropic:
         with self._client_lock:
             if self._client_made is None:
                 self._client_made = self._make_client()
             return self._client_made
 
-    def _make_client(self) -> Anthropic:
+    def _make_client(self) -> AsyncAnthropic:
         try:
             load("anthropic", *_RESOURCES)
             import anthropic
@@ -208,17 +212,18 @@ class AnthropicProvider(Provider):
             ) from exc
         quieten("anthropic")
         with unbuildable(anthropic.AnthropicError, provider=self):
-            return anthropic.Anthropic(
+            client = anthropic.AsyncAnthropic(
                 api_key=self._key,
                 base_url=self._address,
                 max_retries=0,
                 http_client=http_client(
                     anthropic,
-                    self.settings,
+                    self,
                     self._address,
                     reduced_lines("/messages", counts_as_sent, mark=b'"usage"'),
                 ),
             )
+        return self._closed_with_me(client)
 
     @staticmethod
     def _sdk() -> Any:

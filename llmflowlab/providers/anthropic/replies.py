@@ -9,7 +9,7 @@ from llmflowlab.messages import Request
 from llmflowlab.providers.arrival import field, tokens, usage, with_counts
 from llmflowlab.providers.base import FinishReason, StreamEvent, Usage, UsageReport
 from llmflowlab.providers.reading import Reading
-from llmflowlab.providers.refused_requests import Refusal
+from llmflowlab.providers.refused_requests import Refusal, words_of
 from llmflowlab.providers.vendor_sdk import close_schema
 
 if TYPE_CHECKING:
@@ -103,7 +103,6 @@ class Counts:
     def __init__(self) -> None:
         self._seen: dict[str, int | None] = {}
         """None for what was sent and cannot be read."""
-        self._ended = False
 
     def take(self, event: RawMessageStreamEvent) -> Iterator[UsageReport]:
         """Yield the usage so far where an event has news of it."""
@@ -111,11 +110,12 @@ class Counts:
         kind = field(event, "type")
         sent = field(event, *place[kind]) if kind in ("message_start", "message_delta") else None
         found = {path: field(sent, *path.split(".")) for path in _COUNTED}
-        news = {path: tokens(count) for path, count in found.items() if count is not None}
-        self._ended = self._ended or (kind == "message_delta" and _COUNTED[3] in news)
-        if kind == "message_stop" and not self._ended:
+        news = {
+            path: tokens(count)
+            for path, count in found.items()
             # What the first event says of the answer is a beginning, and no count of the whole.
-            news = {path: None for path in _COUNTED[3:] if path in self._seen}
+            if count is not None and (kind == "message_delta" or path not in _COUNTED[3:])
+        }
         if news and {**self._seen, **news} != self._seen:
             self._seen.update(news)
             yield UsageReport(self._usage())
@@ -134,14 +134,12 @@ def refusal(exc: APIError) -> Refusal:
     status: int | None = getattr(exc, "status_code", None)
     body = exc.body
     error = body.get("error") if isinstance(body, Mapping) else None
-    kind, text = "", ""
-    if isinstance(error, Mapping):
-        kind, text = str(error.get("type") or ""), str(error.get("message") or "")
+    kind = str(error.get("type") or "") if isinstance(error, Mapping) else ""
     return Refusal(
         # Inside a stream the SDK reports the status of the response that had begun well.
         status=None if status is not None and status < 300 else status,
         codes=frozenset({kind} - {""}),
-        text=text,
+        text=words_of(error or body),
         headers={} if response is None else response.headers,
         readable=isinstance(error, Mapping),
     )

@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
 
 from llmflowlab.errors import InputError, NotConfigured, ProviderError
 from llmflowlab.loading import load
@@ -24,14 +23,10 @@ from llmflowlab.providers.base import (
     StreamEvent,
     require_requests_allowed,
 )
+from llmflowlab.providers.connections import client_arguments, guards, unbuildable
 from llmflowlab.providers.gemini.replies import GeminiStream, error_from_api
 from llmflowlab.providers.gemini.wire import reduced
-from llmflowlab.providers.transport import (
-    closed_at_once,
-    failure,
-    on_this_machine,
-    read_timeout,
-)
+from llmflowlab.providers.transport import closed_at_once, failure, read_timeout
 from llmflowlab.providers.vendor_sdk import quieten, read_address, read_key, shown
 from llmflowlab.providers.wire import reduced_lines
 from llmflowlab.settings import Settings
@@ -163,25 +158,23 @@ class GeminiProvider(Provider):
             ) from exc
         _quieten()
         version = self.settings.get("GOOGLE_GENAI_API_VERSION") or "v1beta"
-        return genai.Client(
-            api_key=self._key,
-            vertexai=False,
-            http_options={
-                "base_url": self._address,
-                "api_version": "v1beta" if version == "beta" else version,
-                "client_args": {
-                    "trust_env": not on_this_machine(urlsplit(self._address).hostname or ""),
-                    "event_hooks": {
-                        "request": [self._set_deadlines],
-                        "response": [reduced_lines(":streamGenerateContent", reduced)],
-                    },
-                    # A chat's next turn comes after a pause; the SDK would connect anew after 5 s.
-                    "limits": httpx2.Limits(
-                        max_connections=None, max_keepalive_connections=100, keepalive_expiry=120
-                    ),
+        hooks = guards(self, reduced_lines(":streamGenerateContent", reduced))
+        hooks["request"].append(self._set_deadlines)
+        with unbuildable(provider=self):
+            line = client_arguments(httpx2, self.settings, self._address, provider=self.name)
+            # Set by the hook: a timeout of the client's own would not outlive the SDK's.
+            del line["timeout"]
+            return genai.Client(
+                api_key=self._key,
+                vertexai=False,
+                http_options={
+                    "base_url": self._address,
+                    "api_version": "v1beta" if version == "beta" else version,
+                    "client_args": {**line, "event_hooks": hooks},
+                    # Made all the same, and never used: it shall look for no proxies.
+                    "async_client_args": {"trust_env": False},
                 },
-            },
-        )
+            )
 
     def _set_deadlines(self, request: Any) -> None:
         """Give a request its deadlines where the SDK set none.

@@ -21,7 +21,7 @@ from llmflowlab.errors import (
     UnknownModel,
 )
 from llmflowlab.program import program_name
-from llmflowlab.providers.arrival import UNREADABLE, name, pieces, tokens, usage
+from llmflowlab.providers.arrival import field, name, pieces, the_answer, tokens, usage
 from llmflowlab.providers.base import (
     Finished,
     FinishReason,
@@ -31,7 +31,8 @@ from llmflowlab.providers.base import (
     Usage,
     UsageReport,
 )
-from llmflowlab.providers.transport import because, retry_after_seconds
+from llmflowlab.providers.refused_access import access_refused, is_used_up
+from llmflowlab.providers.transport import because, retry_after_seconds, says
 
 if TYPE_CHECKING:
     from google.genai import types
@@ -85,7 +86,7 @@ class GeminiStream:
         self._provider = provider
         self._text_came = False
         self._uncounted = False
-        self._usage = Usage()
+        self._counts, self._usage = _Counts(), Usage()
         self._reason: str | None = None
         self._model_version: str | None = None
 
@@ -96,9 +97,7 @@ class GeminiStream:
             RefusedBySafety: The prompt was blocked.
         """
         self._model_version = name(chunk.model_version) or self._model_version
-        # Further candidates are other answers.
-        found = (each for each in chunk.candidates or () if not tokens(each.index))
-        candidate = next(found, None)
+        candidate: types.Candidate | None = the_answer(chunk.candidates)
         content = candidate.content if candidate else None
         for part in (content.parts if content else None) or []:
             for piece in pieces(part.text, thinking=bool(part.thought)):
@@ -107,7 +106,7 @@ class GeminiStream:
                     self._text_came = self._uncounted = True
                 yield piece
         sent = chunk.usage_metadata
-        counted = _usage(sent, self._usage)
+        counted = self._counts.take(sent)
         if sent is not None and tokens(sent.candidates_token_count) is not None:
             self._uncounted = False
         if self._uncounted:
@@ -170,28 +169,28 @@ def _name(value: Any) -> str | None:
     return None if name is None or name.endswith("UNSPECIFIED") else name
 
 
-def _usage(sent: types.GenerateContentResponseUsageMetadata | None, before: Usage) -> Usage:
-    """Return the usage so far; counts are cumulative, but not every chunk carries each of them."""
-    if sent is None:
-        return before
-    answer, thoughts = tokens(sent.candidates_token_count), tokens(sent.thoughts_token_count)
-    completion = None if answer is None and thoughts is None else (answer or 0) + (thoughts or 0)
-    if completion is not None and UNREADABLE in {
-        sent.candidates_token_count,
-        sent.thoughts_token_count,
-    }:
-        # Part of the sum is not known, so that what was counted before is no count of it either.
-        completion, before = None, replace(before, completion_tokens=None)
+class _Counts:
+    """The usage so far; counts are cumulative, but not every chunk carries each of them."""
 
-    def later(new: int | None, old: int | None) -> int | None:
-        return old if new is None else new
-
-    return usage(
-        later(tokens(sent.prompt_token_count), before.prompt_tokens),
-        later(completion, before.completion_tokens),
-        later(tokens(sent.cached_content_token_count), before.cached_tokens),
-        later(thoughts, before.reasoning_tokens),
+    _SENT = (
+        "prompt_token_count",
+        "candidates_token_count",
+        "thoughts_token_count",
+        "cached_content_token_count",
     )
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int | None] = {}
+        """None for what was sent and cannot be read."""
+
+    def take(self, sent: object) -> Usage:
+        found = {key: field(sent, key) for key in self._SENT}
+        self._seen.update({key: tokens(count) for key, count in found.items() if count is not None})
+        prompt, answer, thoughts, cached = map(self._seen.get, self._SENT)
+        unread = any(self._seen.get(key, 0) is None for key in self._SENT[1:3])
+        known = not unread and (answer is not None or thoughts is not None)
+        completion = (answer or 0) + (thoughts or 0) if known else None
+        return usage(prompt, completion, cached, thoughts)
 
 
 def error_from_api(exc: APIError, provider: Provider) -> ProviderError:
@@ -215,23 +214,26 @@ def error_from_api(exc: APIError, provider: Provider) -> ProviderError:
             retry_after=wait if kind.retryable else None,
         )
 
-    if code in {401, 403} or any(reason.startswith("API_KEY_") for reason in reasons):
-        return error(
-            AuthenticationFailed,
-            f"Gemini refused the key{ending} "
-            "Check GEMINI_API_KEY at https://aistudio.google.com/apikey.",
+    if (
+        code in {401, 403}
+        or any(reason.startswith("API_KEY_") for reason in reasons)
+        or "location is not supported" in text
+    ):
+        what, remedy = access_refused(
+            text, reasons, key="Check GEMINI_API_KEY at https://aistudio.google.com/apikey."
         )
+        return error(AuthenticationFailed, f"Gemini {what}{ending} {remedy}")
     if code == 404 and exc.status == "NOT_FOUND":
         return error(
             UnknownModel,
             f"Gemini has no model {provider.model!r} for this key; "
-            f"`{program_name()} models` lists those it has.",
+            f"`{program_name()} models` lists those it has.{says('Gemini', text, provider.settings)}",
         )
     if code == 404:
         return error(
             BadAnswer,
-            "What answers at Gemini's address does not speak its protocol (HTTP 404); "
-            "check GOOGLE_GEMINI_BASE_URL.",
+            f"What answers at Gemini's address does not speak its protocol (HTTP 404){ending} "
+            "Check GOOGLE_GEMINI_BASE_URL.",
         )
     if code == 408:
         return TimedOut(
@@ -240,8 +242,12 @@ def error_from_api(exc: APIError, provider: Provider) -> ProviderError:
             model=provider.model,
         )
     if code == 429:
-        daily = "the day's quota" if "PerDay" in str(details) else "its limit"
-        return error(RateLimited, f"Gemini says that {daily} is reached (HTTP 429){ending}")
+        # Google asks to wait some seconds for these too, which brings nothing back.
+        daily = "PerDay" in str(details)
+        if daily or is_used_up(text, wait=wait):
+            used = "the day's quota is used up" if daily else "this key has no quota for it"
+            return error(BadRequest, f"Gemini says that {used} (HTTP 429){ending}")
+        return error(RateLimited, f"Gemini says that its limit is reached (HTTP 429){ending}")
     if code == 413 or re.search(r"token count\b.*\bexceeds", text):
         return error(ContextTooLong, f"The conversation is too long for {provider.model}{ending}")
     if code is not None and 400 <= code < 500:

@@ -145,7 +145,7 @@ def engine_for(model: ModelFile, *, window: int, threads: int) -> Engine:
         threads: Processor threads that it computes with.
 
     Raises:
-        ImportError: xllamacpp is not installed.
+        ImportError: xllamacpp does not load.
         LoadFailed: llama.cpp does not take the file.
         OSError: The file is gone.
     """
@@ -162,7 +162,7 @@ def start_server(model: ModelFile, *, window: int, threads: int) -> Server:
     """Load a model file; blocks the interpreter meanwhile.
 
     Raises:
-        ImportError: xllamacpp is not installed.
+        ImportError: xllamacpp does not load.
         LoadFailed: llama.cpp does not take the file.
     """
     xllamacpp = load("xllamacpp")

@@ -16,9 +16,17 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
-from urllib.request import Request, urlopen
+from urllib.request import (
+    BaseHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    ProxyHandler,
+    Request,
+    build_opener,
+)
 
 from llmflowlab.errors import NotConfigured
+from llmflowlab.machine import on_this_machine
 from llmflowlab.program import interpreted
 from llmflowlab.settings import Settings
 
@@ -28,6 +36,16 @@ DEFAULT_INDEX = "https://pypi.org/simple"
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
 _MOST_BYTES = 20_000_000
 _PIP_PATIENCE = 20.0
+
+
+class _KeepsPasswords(HTTPRedirectHandler):
+    """Follows to where an index keeps its files, without its password where that is another server."""
+
+    def redirect_request(self, req: Request, *told: Any) -> Request | None:
+        found = super().redirect_request(req, *told)
+        if found and urlsplit(found.full_url)[:2] != urlsplit(req.full_url)[:2]:
+            found.remove_header("Authorization")
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +77,13 @@ class PackageIndex:
             sent["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
             parts = parts._replace(netloc=parts.netloc.rpartition("@")[2])
         asked = Request(urlunsplit(parts), headers=sent)  # noqa: S310 - `index_of` lets http(s) through only
-        context = None
+        ways: list[BaseHandler] = [_KeepsPasswords()]
         if parts.scheme == "https" and self.certificates:
-            context = ssl.create_default_context(cafile=self.certificates)
+            ways.append(HTTPSHandler(context=ssl.create_default_context(cafile=self.certificates)))
+        if on_this_machine(parts.hostname or ""):
+            ways.append(ProxyHandler({}))
         try:
-            return urlopen(asked, timeout=self.patience, context=context)  # noqa: S310 - as above
+            return build_opener(*ways).open(asked, timeout=self.patience)
         except HTTPError as exc:
             exc.close()
             raise

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from llmflowlab.errors import (
@@ -20,8 +20,9 @@ from llmflowlab.errors import (
     ProviderError,
     StreamInterrupted,
 )
+from llmflowlab.loading import load
 from llmflowlab.messages import Request
-from llmflowlab.program import program_name
+from llmflowlab.program import checkout, program_name
 from llmflowlab.providers.arrival import field, pieces, usage, vectors
 from llmflowlab.providers.base import (
     Embeddings,
@@ -58,6 +59,8 @@ in circles has no way out."""
 REPEAT_PENALTY = 1.1
 """As Ollama has it: without one, small models say the same sentence until their window is full."""
 _PACKAGE = "xllamacpp"
+_LATER = 0.2
+"""Seconds, as the menu's own loading in the background has them."""
 _FINISH_REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
     "length": "length",
@@ -91,8 +94,11 @@ class LocalProvider(Provider):
 
     @classmethod
     def readiness(cls, settings: Settings, timeout: float) -> Readiness:
-        if find_spec(_PACKAGE) is None:
-            return Readiness(False, _no_package())
+        if _PACKAGE not in sys.modules:
+            # The menu is being drawn, and loading it holds the interpreter.
+            time.sleep(min(_LATER, timeout))
+        if (obstacle := _obstacle(settings)) is not None:
+            return Readiness(False, obstacle)
         names = [model.name for model in found_in(settings) if not model.paper.embeds]
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
@@ -105,14 +111,13 @@ class LocalProvider(Provider):
         )
 
     def settle(self) -> None:
-        """Look whether the file and the package are there.
+        """Look whether the package can be loaded, and then whether the file is there.
 
         Raises:
-            NotConfigured: One of them is not.
+            NotConfigured: One of them is not so.
         """
+        self._require_engine()
         named(self.model, self.settings)
-        if find_spec(_PACKAGE) is None:
-            raise self._unready(_no_package())
 
     def prepare(self) -> None:
         self._loaded()
@@ -178,6 +183,7 @@ class LocalProvider(Provider):
         return Embeddings(made, counted, self._served)
 
     def list_models(self) -> list[ModelInfo]:
+        self._require_engine()
         return [
             ModelInfo(model.name, self._window(model), _detail(model))
             for model in found_in(self.settings)
@@ -196,11 +202,13 @@ class LocalProvider(Provider):
 
         Raises:
             InputError: It is none that can be fetched.
+            NotConfigured: It could not run here.
             ConfigurationError: The package index or the folder cannot be used.
             ProviderError: The index cannot be reached, or sent something else.
         """
         from llmflowlab.providers.local.fetching import fetch
 
+        self._require_engine()
         return fetch(self.model, self.settings)
 
     def close(self) -> None:
@@ -213,6 +221,7 @@ class LocalProvider(Provider):
         with self._lock:
             if self._engine is None:
                 model = named(self.model, self.settings)
+                self._require_engine()
                 weights = self.weights
                 self._served = f"{weights['file']}@{weights['sha256'][:12]}"
                 try:
@@ -221,8 +230,6 @@ class LocalProvider(Provider):
                         window=self._window(model),
                         threads=self._threads or free_cores(),
                     )
-                except ImportError as exc:
-                    raise self._unready(_no_package()) from exc
                 except (LoadFailed, OSError) as exc:
                     raise self._unready(
                         f"llama.cpp cannot load {model.path}: it is broken, of a kind that this "
@@ -304,6 +311,10 @@ class LocalProvider(Provider):
     def _error(self, kind: type[ProviderError], message: str) -> ProviderError:
         return kind(message, provider=self.name, model=self.model)
 
+    def _require_engine(self) -> None:
+        if (obstacle := _obstacle(self.settings)) is not None:
+            raise self._unready(obstacle[0].upper() + obstacle[1:])
+
     def _unready(self, message: str) -> NotConfigured:
         return NotConfigured(message, provider=self.name)
 
@@ -327,11 +338,23 @@ def _detail(model: ModelFile) -> str:
     return ", ".join([" ".join(words), f"{model.path.stat().st_size / 1e9:.1f} GB"]).lstrip(", ")
 
 
-def _no_package() -> str:
-    return (
-        f"the package {_PACKAGE} is missing; run `pip install -r requirements.txt`, or "
-        "`pip install llmflowlab[local]`"
-    )
+def _obstacle(settings: Settings) -> str | None:
+    """Return why no model can run inside this program; None where one can."""
+    try:
+        load(_PACKAGE)
+    except ImportError as exc:
+        # A shell may read brackets as a pattern.
+        install = "'llmflowlab[local]'" if checkout() is None else "-r requirements.txt"
+        if isinstance(exc, ModuleNotFoundError) and exc.name == _PACKAGE:
+            return (
+                f"the package {_PACKAGE} is missing; `pip install {install}` brings it where it has "
+                "a wheel for the system, and everything else works without it"
+            )
+        return (
+            f"the package {_PACKAGE} does not load on this system, and everything else works without "
+            f"it{because(exc, settings)}"
+        )
+    return None
 
 
 def _whole(settings: Settings, variable: str) -> int | None:

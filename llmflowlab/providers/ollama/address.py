@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import socket
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from llmflowlab.errors import NotConfigured
+from llmflowlab.loading import load
+from llmflowlab.machine import on_this_machine
 from llmflowlab.providers.base import Readiness
-from llmflowlab.providers.transport import on_this_machine
+from llmflowlab.providers.connections import certificates, client_arguments, why_unbuilt
+from llmflowlab.providers.transport import caused_by_tls, is_http_error
 from llmflowlab.settings import Settings
 
 __all__ = ["Address", "headers", "look", "read_address"]
 
+_TAGS = "/api/tags"
+_MOST = 4_000_000
+"""Bytes of a list of models."""
 _PORTS = {"http": 80, "https": 443}
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, never bound
 
@@ -53,6 +61,8 @@ def read_address(settings: Settings) -> Address:
     scheme, separator, rest = text.partition("://")
     if not separator:
         scheme, rest = "http", text
+    if _is_bare_ipv6(rest):
+        rest = f"[{rest}]"
     try:
         parts = urlsplit(f"{scheme}://{rest}")
         given, port = parts.hostname, parts.port
@@ -72,6 +82,13 @@ def read_address(settings: Settings) -> Address:
     return Address(scheme, host, port, path, f"{scheme}://{bracketed}:{port}{path}")
 
 
+def _is_bare_ipv6(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == 6
+    except ValueError:
+        return False
+
+
 def headers(settings: Settings) -> dict[str, str]:
     """Return the headers every request carries: a key, where a gateway asks for one."""
     key = settings.get("OLLAMA_API_KEY")
@@ -82,11 +99,19 @@ def look(settings: Settings, timeout: float) -> Readiness:
     """Ask Ollama for its models within `timeout` seconds in all; never raises."""
     try:
         address = read_address(settings)
+        ask = _ask_here if address.is_local else _ask_there
+        status, body = ask(address, settings, timeout)
     except NotConfigured as exc:
         return Readiness(False, exc.message)
-    try:
-        status, body = _get_tags(address, headers(settings), timeout)
-    except (OSError, ValueError):
+    except Exception as exc:
+        if not (isinstance(exc, OSError | ValueError) or is_http_error(exc)):
+            raise
+        if caused_by_tls(exc):
+            return Readiness(
+                False,
+                f"no trusted connection to {address.shown} can be made; name its certificate in "
+                "SSL_CERT_FILE, or correct OLLAMA_HOST",
+            )
         return Readiness(
             False, f"nothing answers at {address.shown}; install it or set OLLAMA_HOST"
         )
@@ -102,7 +127,8 @@ def look(settings: Settings, timeout: float) -> Readiness:
     return Readiness(True, f"{address.shown}, {count} model{'s' if count != 1 else ''}")
 
 
-def _get_tags(address: Address, sent: dict[str, str], timeout: float) -> tuple[int, bytes]:
+def _ask_here(address: Address, settings: Settings, timeout: float) -> tuple[int, bytes]:
+    """Ask without a proxy, as calls do on this machine, and without the HTTP client's long import."""
     deadline = time.monotonic() + timeout
     line: socket.socket = socket.create_connection((address.host, address.port), timeout)
     # Imported where something answers only: while the menu opens, milliseconds count.
@@ -113,19 +139,54 @@ def _get_tags(address: Address, sent: dict[str, str], timeout: float) -> tuple[i
             import ssl
 
             line.settimeout(_left(deadline))
-            line = ssl.create_default_context().wrap_socket(line, server_hostname=address.host)
+            trusting = certificates(settings, provider="ollama") or ssl.create_default_context()
+            line = trusting.wrap_socket(line, server_hostname=address.host)
         connection = http.client.HTTPConnection(address.host, address.port)
         connection.sock = line
         line.settimeout(_left(deadline))
-        connection.request("GET", f"{address.path}/api/tags", headers=sent)
+        connection.request("GET", f"{address.path}{_TAGS}", headers=headers(settings))
         line.settimeout(_left(deadline))
         response = connection.getresponse()
-        line.settimeout(_left(deadline))
-        return response.status, response.read()
+
+        def parts() -> Iterator[bytes]:
+            line.settimeout(_left(deadline))
+            while part := response.read1(1 << 16):
+                yield part
+                line.settimeout(_left(deadline))
+
+        return response.status, _whole(parts(), deadline)
     except http.client.HTTPException as exc:
         raise ConnectionError("what answers does not speak HTTP") from exc
     finally:
         line.close()
+
+
+def _ask_there(address: Address, settings: Settings, timeout: float) -> tuple[int, bytes]:
+    """Ask as calls do, through a proxy where there is one."""
+    deadline = time.monotonic() + timeout
+    load("httpx")
+    import httpx
+
+    line = client_arguments(httpx, settings, address.url, provider="ollama")
+    try:
+        client = httpx.Client(**{**line, "timeout": _left(deadline)})
+    except (ImportError, ValueError) as exc:
+        raise NotConfigured(why_unbuilt(exc, "Ollama", settings), provider="ollama") from exc
+    with (
+        client,
+        client.stream("GET", f"{address.url}{_TAGS}", headers=headers(settings)) as response,
+    ):
+        return response.status_code, _whole(response.iter_bytes(), deadline)
+
+
+def _whole(parts: Iterator[bytes], deadline: float) -> bytes:
+    found = b""
+    for part in parts:
+        found += part
+        _left(deadline)
+        if len(found) > _MOST:
+            raise ConnectionError("no list of models is as long")
+    return found
 
 
 def _left(deadline: float) -> float:

@@ -17,7 +17,6 @@ from llmflowlab.errors import (
     ProviderError,
     StreamInterrupted,
 )
-from llmflowlab.loading import load
 from llmflowlab.messages import Request
 from llmflowlab.providers.arrival import name, pieces, usage, vectors
 from llmflowlab.providers.base import (
@@ -31,6 +30,7 @@ from llmflowlab.providers.base import (
     UsageReport,
     require_requests_allowed,
 )
+from llmflowlab.providers.connections import client_arguments, guards, unbuildable
 from llmflowlab.providers.ollama.address import headers, look, read_address
 from llmflowlab.providers.ollama.replies import (
     counted,
@@ -42,13 +42,8 @@ from llmflowlab.providers.ollama.replies import (
     only_embeds,
     parameter,
 )
-from llmflowlab.providers.ollama.wire import reduced
-from llmflowlab.providers.transport import (
-    closed_at_once,
-    failure,
-    read_timeout,
-    vendor_text,
-)
+from llmflowlab.providers.ollama.wire import import_sdk, reduced
+from llmflowlab.providers.transport import closed_at_once, failure, vendor_text
 from llmflowlab.providers.wire import reduced_lines
 from llmflowlab.settings import Settings
 from llmflowlab.text.token_estimate import estimate_tokens
@@ -221,12 +216,12 @@ class OllamaProvider(Provider):
     def _client(self) -> Client:
         with self._client_lock:
             if self._client_made is None:
-                self._client_made = self._make_client(read_timeout(self.settings))
+                self._client_made = self._make_client()
             return self._client_made
 
-    def _make_client(self, seconds: float) -> Client:
+    def _make_client(self, silence: float | None = None) -> Client:
         try:
-            load("ollama", "httpx")
+            import_sdk()
             import httpx
             from ollama import Client
         except ImportError as exc:
@@ -234,18 +229,17 @@ class OllamaProvider(Provider):
                 "The package ollama is missing; run `pip install -r requirements.txt`.",
                 provider=self.name,
             ) from exc
-        return Client(
-            host=self._address.url,
-            headers=headers(self.settings),
-            event_hooks={"response": [reduced_lines("/api/chat", reduced)]},
-            timeout=httpx.Timeout(seconds, connect=self.settings.connect_timeout, pool=None),
-            # A chat's next turn comes after a pause; httpx would connect anew after 5 s.
-            limits=httpx.Limits(
-                max_connections=None, max_keepalive_connections=100, keepalive_expiry=120
-            ),
-            # A proxy for the outside world must not be asked for this machine.
-            trust_env=not self._address.is_local,
-        )
+        pulls = silence is not None
+        with unbuildable(provider=self):
+            line = client_arguments(httpx, self.settings, self._address.url, provider=self.name)
+            if pulls:
+                line["timeout"] = httpx.Timeout(silence, connect=self.settings.connect_timeout)
+            return Client(
+                host=self._address.url,
+                headers=headers(self.settings),
+                event_hooks=guards(self, reduced_lines("/api/chat", reduced), bounded=not pulls),
+                **line,
+            )
 
     def _make_room(self, need: int) -> None:
         """Have the server give the model a larger window where a request would not fit into it.

@@ -18,8 +18,10 @@ from llmflowlab.errors import (
 )
 from llmflowlab.providers.arrival import name, tokens, usage, whole
 from llmflowlab.providers.base import FinishReason, Provider, Usage
+from llmflowlab.providers.embedding_names import named_for_embedding
 from llmflowlab.providers.ollama.address import Address
-from llmflowlab.providers.transport import because, retry_after_seconds
+from llmflowlab.providers.refused_access import access_refused, is_lasting, is_used_up
+from llmflowlab.providers.transport import UNREADABLE, because, retry_after_seconds, says
 
 if TYPE_CHECKING:
     from ollama import ChatResponse, ListResponse, ResponseError
@@ -63,7 +65,8 @@ def detail(model: ListResponse.Model) -> str:
 
 
 def only_embeds(model: ListResponse.Model) -> bool:
-    return bool(model.details and (model.details.family or "").endswith("bert"))
+    family = (model.details.family if model.details else None) or ""
+    return family.endswith("bert") or named_for_embedding(model.model or "")
 
 
 def made_for(info: Mapping[str, Any]) -> int | None:
@@ -98,33 +101,49 @@ def error_from_response(exc: ResponseError, provider: Provider, address: Address
     if (code == 404 and "model" in text) or "file does not exist" in text:
         return error(
             UnknownModel,
-            f"Ollama has no model {provider.model!r}; run `ollama pull {provider.model}`.",
+            f"Ollama has no model {provider.model!r}; run `ollama pull {provider.model}`."
+            f"{says('Ollama', text, provider.settings)}",
         )
     if code == 404:
         return error(
             BadAnswer,
             f"What answers at {address.shown} does not speak Ollama's protocol "
-            "(HTTP 404); check OLLAMA_HOST.",
+            f"(HTTP 404){ending} Check OLLAMA_HOST.",
         )
     if code in {401, 403}:
-        return error(
-            AuthenticationFailed,
-            f"Ollama refused the key{ending} Set OLLAMA_API_KEY.",
-        )
+        what, remedy = access_refused(text, (), key="Set OLLAMA_API_KEY.")
+        if page := _sign_in(exc, provider):
+            what = "wants you to sign in"
+            remedy = f"Run `ollama signin` where the server is, or open {page}"
+        return error(AuthenticationFailed, f"Ollama {what}{ending} {remedy}")
     if code == 413 or re.search(r"(context|input) length", text):
         return error(ContextTooLong, f"The conversation is too long for {provider.model}{ending}")
+    if code == 429 and is_used_up(text, wait=_asked_wait(exc)):
+        return error(BadRequest, f"Ollama says that the quota is used up (HTTP 429){ending}")
     if code == 429:
         return error(
             RateLimited,
             f"Ollama refuses more requests for now (HTTP 429){ending}",
         )
-    # Waiting frees no memory.
-    if 400 <= code < 500 or "system memory" in text:
+    if 400 <= code < 500 or is_lasting(text):
         return error(BadRequest, f"Ollama refused the request{ending}")
     return error(
         Overloaded,
         f"Ollama is overloaded or failing for the moment{ending}",
     )
+
+
+def _sign_in(exc: ResponseError, provider: Provider) -> str | None:
+    """Return the page on which this machine is made known to ollama.com; None where none is named."""
+    response = getattr(exc.__context__, "response", None)
+    try:
+        page = str(response.json()["signin_url"]) if response is not None else ""
+    except (*UNREADABLE, RuntimeError):
+        return None
+    secrets = provider.settings.get("OLLAMA_API_KEY") or "\0"
+    # It holds the machine's public key, which looks like a secret and is none.
+    usable = re.fullmatch(r"https://[\w.-]+/[\w./?&=%+~-]{0,900}", page, re.ASCII)
+    return page if usable and secrets not in page else None
 
 
 def _asked_wait(exc: ResponseError) -> float | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from importlib.util import find_spec
 from typing import Any
 
+from llmflowlab.loading import load
 from llmflowlab.providers.arrival import field, name, pieces, whole
 from llmflowlab.providers.base import TextDelta
 
-__all__ = ["reduced"]
+__all__ = ["import_sdk", "reduced"]
 
 _NUMBERS = (
     "total_duration",
@@ -17,6 +20,33 @@ _NUMBERS = (
     "eval_count",
     "eval_duration",
 )
+
+
+_importing = threading.Lock()
+
+
+def import_sdk() -> None:
+    """Import Ollama's SDK.
+
+    It makes a client of its own as it is imported, which nobody uses, and which a SOCKS proxy or a
+    certificate file that is not there prevents: then it is made without a look at the environment.
+
+    Raises:
+        ImportError: It is not there.
+    """
+    httpx: Any = load("httpx")
+    with _importing:
+        try:
+            load("ollama")
+        except (ImportError, OSError, ValueError):
+            if find_spec("ollama") is None:
+                raise
+            plain = httpx.Client
+            httpx.Client = lambda **given: plain(**{**given, "trust_env": False})
+            try:
+                load("ollama")
+            finally:
+                httpx.Client = plain
 
 
 _CALL = [{"function": {"name": "any", "arguments": {}}}]

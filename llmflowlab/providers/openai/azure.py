@@ -14,7 +14,7 @@ from llmflowlab.providers.vendor_sdk import known_window, read_address, read_key
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
-    from openai import OpenAI
+    from openai import AsyncOpenAI
 
 __all__ = ["AzureProvider"]
 
@@ -94,10 +94,10 @@ class AzureProvider(ChatCompletions):
         # A version is a date, perhaps with "-preview" after it: as text it sorts by age.
         return "max_completion_tokens" if self._version >= _NEW_LIMIT_SINCE else "max_tokens"
 
-    def _build(self, http: Any) -> OpenAI:
-        from openai import AzureOpenAI
+    def _build(self, http: Any) -> AsyncOpenAI:
+        from openai import AsyncAzureOpenAI
 
-        return AzureOpenAI(
+        return AsyncAzureOpenAI(
             api_key=self._key,
             azure_endpoint=self._address,
             api_version=self._version,

@@ -10,13 +10,15 @@ from llmflowlab.errors import NotConfigured, ProviderError
 from llmflowlab.program import program_name
 from llmflowlab.providers.arrival import field, name, tokens, whole
 from llmflowlab.providers.base import ModelInfo, Readiness, require_requests_allowed
+from llmflowlab.providers.embedding_names import named_for_embedding
+from llmflowlab.providers.event_loop import blocking
 from llmflowlab.providers.openai.shared import ChatCompletions
 from llmflowlab.providers.refused_requests import Advice
 from llmflowlab.providers.vendor_sdk import known_window, read_address, read_key, shown
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
-    from openai import OpenAI
+    from openai import AsyncOpenAI
 
 __all__ = ["OpenAIProvider"]
 
@@ -25,8 +27,8 @@ _PLACEHOLDER = "no-key"
 """Sent where another server is addressed and no key is set; the SDK insists on one."""
 
 _NO_CHAT = re.compile(
-    r"embed|whisper|tts|dall-e|image|audio|realtime|transcribe|moderation|babbage|davinci|sora"
-    r"|instruct|codex|computer-use|deep-research|rerank"
+    r"whisper|tts|dall-e|image|audio|realtime|transcribe|moderation|babbage|davinci|sora"
+    r"|instruct|codex|computer-use|deep-research"
 )
 _WINDOWS = ("max_model_len", "context_length", "context_window", "max_context_length")
 """Where servers other than OpenAI's say how long a model's window is."""
@@ -77,16 +79,18 @@ class OpenAIProvider(ChatCompletions):
         require_requests_allowed(self.display_name)
         client = self._client()
         with self._mapped():
-            cards = list(client.models.list(timeout=self.settings.connect_timeout))
+            listed = client.models.list(timeout=self.settings.connect_timeout)
+            cards = list(blocking(listed).data)
             # A stable sort: the default first, then the newest.
             cards.sort(
                 key=lambda card: (card.id != self.default_model, -(whole(card.created) or 0))
             )
-            pattern = _NO_CHAT if self._official else re.compile("embed|rerank|whisper")
+            pattern = _NO_CHAT if self._official else re.compile("whisper")
             return [
                 ModelInfo(model, self._window_of(card), _owner(card))
                 for card in cards
-                if (model := name(card.id)) and not pattern.search(model.lower())
+                if (model := name(card.id))
+                and not (named_for_embedding(model) or pattern.search(model.lower()))
             ]
 
     def context_window(self) -> int | None:
@@ -132,10 +136,10 @@ class OpenAIProvider(ChatCompletions):
         # OpenAI's newer models refuse the old name, many other servers do not know the new one.
         return "max_completion_tokens" if self._official or self._azure else "max_tokens"
 
-    def _build(self, http: Any) -> OpenAI:
-        from openai import OpenAI
+    def _build(self, http: Any) -> AsyncOpenAI:
+        from openai import AsyncOpenAI
 
-        return OpenAI(
+        return AsyncOpenAI(
             api_key=self._key or _PLACEHOLDER,
             base_url=self._address,
             organization=self.settings.get("OPENAI_ORG_ID"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -13,24 +13,25 @@ from llmflowlab.errors import NotConfigured
 from llmflowlab.loading import load
 from llmflowlab.messages import Request
 from llmflowlab.providers.adapting import adapted
-from llmflowlab.providers.arrival import field, name, tokens, usage, vectors, with_counts
+from llmflowlab.providers.arrival import field, name, the_answer, usage, vectors, with_counts
 from llmflowlab.providers.base import (
     Embeddings,
     FinishReason,
-    Provider,
     StreamEvent,
     require_requests_allowed,
 )
+from llmflowlab.providers.connections import unbuildable
+from llmflowlab.providers.event_loop import OnLoop, blocking
 from llmflowlab.providers.limits import limits_of
 from llmflowlab.providers.reading import Reading
-from llmflowlab.providers.refused_requests import Advice, Refusal
-from llmflowlab.providers.vendor_errors import mapped_errors, unbuildable
+from llmflowlab.providers.refused_requests import Advice, Refusal, words_of
+from llmflowlab.providers.vendor_errors import mapped_errors
 from llmflowlab.providers.vendor_sdk import close_schema, http_client, is_strict, quieten
 from llmflowlab.providers.wire import reduced_lines
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
-    from openai import APIError, OpenAI
+    from openai import APIError, AsyncOpenAI
     from openai.types.chat import ChatCompletionChunk
 
 __all__ = ["FINISH_REASONS", "ChatCompletions"]
@@ -71,7 +72,7 @@ def _counts_as_sent(chunk: dict[str, Any]) -> dict[str, Any]:
 _COUNTS_AS_SENT = reduced_lines("/chat/completions", _counts_as_sent, mark=b'"usage"')
 
 
-class ChatCompletions(Provider):
+class ChatCompletions(OnLoop):
     """A model behind `chat/completions`; a subclass knows the address, the key and their names."""
 
     can_embed = True
@@ -80,7 +81,7 @@ class ChatCompletions(Provider):
     def __init__(self, model: str, settings: Settings, *, address: str) -> None:
         super().__init__(model.strip(), settings)
         self._address = address
-        self._client_made: OpenAI | None = None
+        self._client_made: AsyncOpenAI | None = None
         self._client_lock = threading.Lock()
 
     @property
@@ -94,22 +95,22 @@ class ChatCompletions(Provider):
         """Name of the parameter that limits the answer's tokens."""
 
     @abstractmethod
-    def _build(self, http: Any) -> OpenAI:
+    def _build(self, http: Any) -> AsyncOpenAI:
         """Return the SDK's client, without retries: those are the caller's."""
 
     def prepare(self) -> None:
         # Looked at too: the client makes its resources only when they are first used.
         _ = self._client().chat.completions
 
-    def stream(self, request: Request) -> Iterator[StreamEvent]:
+    async def astream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         require_requests_allowed(self.display_name)
         client = self._client()
         arguments = self._arguments(request)
         reading = Reading(self, FINISH_REASONS)
         finished = False
         with self._mapped(reading):
-            chunks = adapted(
-                lambda body: client.chat.completions.create(model=self.model, stream=True, **body),
+            chunks: Any = await adapted(
+                lambda body: client.chat.completions.create(model=self.model, **_untouched(body)),
                 arguments,
                 provider=self,
                 address=self._address,
@@ -117,27 +118,38 @@ class ChatCompletions(Provider):
                 refusal=_refusal,
             )
             self.limits = limits_of(chunks)
-            with chunks:
-                for chunk in chunks:
+            # An answer that could not be streamed is one chunk.
+            async with chunks if hasattr(chunks, "__aenter__") else _Whole(chunks) as found:
+                async for chunk in found:
                     if finished:
                         continue
-                    yield from _events(chunk, reading)
+                    for event in _events(chunk, reading):
+                        yield event
                     # Nothing is to come after these two; the caller need not wait for the line's end.
                     if reading.reason is not None and field(chunk, "usage") is not None:
                         finished = True
-                        yield from reading.end(self._advice.address)
+                        for event in reading.end(self._advice.address):
+                            yield event
         if not finished:
-            yield from reading.end(self._advice.address)
+            for event in reading.end(self._advice.address):
+                yield event
 
     def embed(self, texts: Sequence[str]) -> Embeddings:
         require_requests_allowed(self.display_name)
         client = self._client()
         with self._mapped():
-            found = client.embeddings.create(
-                model=self.model, input=list(texts), encoding_format="float"
+            found = blocking(
+                client.embeddings.create(
+                    model=self.model, input=list(texts), encoding_format="float"
+                )
             )
-            # Servers may return them in another order than they were asked for.
-            items = sorted(found.data, key=lambda item: item.index)
+            items = list(found.data)
+            places = [field(item, "index") for item in items]
+            # Servers may return them in another order than they were asked for, or without numbers.
+            if sorted(map(str, places)) == sorted(map(str, range(len(items)))):
+                items.sort(key=lambda item: int(item.index))
+            elif any(place is not None for place in places):
+                raise ValueError("vectors of which nobody can tell whose they are")
             rows = vectors([item.embedding for item in items], len(texts))
             counted = usage(field(found, "usage", "prompt_tokens"), 0)
             return Embeddings(rows, counted, name(found.model))
@@ -145,7 +157,7 @@ class ChatCompletions(Provider):
     def close(self) -> None:
         with self._client_lock:
             if self._client_made is not None:
-                self._client_made.close()
+                blocking(self._client_made.close())
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         parameters = request.parameters
@@ -159,15 +171,20 @@ class ChatCompletions(Provider):
             "response_format": _response_format(request.response_schema),
         }
         chosen = {name: value for name, value in given.items() if value is not None}
-        return {"messages": messages, "stream_options": {"include_usage": True}, **chosen}
+        return {
+            "messages": messages,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            **chosen,
+        }
 
-    def _client(self) -> OpenAI:
+    def _client(self) -> AsyncOpenAI:
         with self._client_lock:
             if self._client_made is None:
                 self._client_made = self._make_client()
             return self._client_made
 
-    def _make_client(self) -> OpenAI:
+    def _make_client(self) -> AsyncOpenAI:
         try:
             openai = load("openai", *_RESOURCES)
         except ImportError as exc:
@@ -177,7 +194,8 @@ class ChatCompletions(Provider):
             ) from exc
         quieten("openai")
         with unbuildable(openai.OpenAIError, provider=self):
-            return self._build(http_client(openai, self.settings, self._address, _COUNTS_AS_SENT))
+            client = self._build(http_client(openai, self, self._address, _COUNTS_AS_SENT))
+        return self._closed_with_me(client)
 
     @staticmethod
     def _sdk() -> Any:
@@ -197,10 +215,36 @@ class ChatCompletions(Provider):
         )
 
 
+def _untouched(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a body whose messages the SDK sends as they are.
+
+    It would look each of them through for what its types rename, which is nothing: 0.1 ms a message, and
+    a long chat sends a thousand each turn.
+    """
+    extra = {**(body.get("extra_body") or {}), "messages": body["messages"]}
+    return {**body, "messages": [], "extra_body": extra}
+
+
+class _Whole:
+    """An answer that came whole, in the form of a stream of one chunk."""
+
+    def __init__(self, chunk: Any) -> None:
+        self._chunk = chunk
+
+    async def __aenter__(self) -> _Whole:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        yield self._chunk
+
+
 def _events(chunk: ChatCompletionChunk, reading: Reading) -> Iterator[StreamEvent]:
     reading.served(field(chunk, "model"))
-    choice = _first(field(chunk, "choices"))
-    delta = field(choice, "delta")
+    choice = the_answer(field(chunk, "choices"))
+    delta = field(choice, "delta") or field(choice, "message")
     # Not OpenAI's own: vLLM, DeepSeek, OpenRouter and others stream their models' thoughts so; those
     # that send more than one of these send the same thought in each.
     for thoughts in _THOUGHTS:
@@ -212,15 +256,6 @@ def _events(chunk: ChatCompletionChunk, reading: Reading) -> Iterator[StreamEven
     reading.ended(field(choice, "finish_reason"))
     if (sent := field(chunk, "usage")) is not None:
         yield reading.count(usage(*(field(sent, *path) for path in _COUNTS)))
-
-
-def _first(choices: object) -> object:
-    """Return the answer among the choices, the one with the index 0; None where there is none.
-
-    Azure's first chunk and the one with the usage have no choices; some servers write null.
-    """
-    found = choices if isinstance(choices, list) else []
-    return next((each for each in found if not tokens(field(each, "index"))), None)
 
 
 def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -237,14 +272,11 @@ def _refusal(exc: APIError) -> Refusal:
     response = getattr(exc, "response", None)
     status: int | None = getattr(exc, "status_code", None)
     codes = {str(code) for code in (exc.code, exc.type) if code}
-    text = ""
+    text = words_of(body)
     if isinstance(body, Mapping):
         inner = body.get("innererror")
         if isinstance(inner, Mapping) and inner.get("code"):
             codes.add(str(inner["code"]))
-        text = str(body.get("message") or body.get("detail") or "")
-    elif isinstance(body, str):
-        text = body
     if not text and status is None:
         text = exc.message
     # vLLM and others write the HTTP status as the code of an error inside a stream.

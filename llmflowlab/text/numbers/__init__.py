@@ -3,7 +3,7 @@
 from llmflowlab.text.numbers.choice import ChosenNumber, Numbers, read_numbers
 from llmflowlab.text.numbers.number_kinds import asks_for_year, could_be_year
 from llmflowlab.text.numbers.quantity import NumberRank, NumberReading, Quantity
-from llmflowlab.text.numbers.spelled import in_digits
+from llmflowlab.text.numbers.spelled import has_words, in_digits
 from llmflowlab.text.numbers.unit_text import Noun
 from llmflowlab.text.numbers.units import DEGREE, Unit
 
@@ -18,6 +18,7 @@ __all__ = [
     "Unit",
     "asks_for_year",
     "could_be_year",
+    "has_words",
     "in_digits",
     "read_numbers",
 ]

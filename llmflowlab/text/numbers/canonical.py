@@ -65,6 +65,17 @@ _EMPHASIS = re.compile(
 )
 _RAISED_TAG = re.compile(r"<sup>\s*([-+\u2212]?\d{1,4})\s*</sup>")
 
+_GROUPED = re.compile(r"(?<![\w.])\d{1,3}(?:_\d{3})+(?!\w)")
+"""As programs write thousands."""
+_BEFORE_CHRIST = re.compile(
+    r"(?<=\d)[ \u00a0](?:B\.[ \u00a0]?C\.(?:[ \u00a0]?E\.)?|BCE|v\.[ \u00a0]?(?:Chr|u\.[ \u00a0]?Z)\.|av\.[ \u00a0]?J\.[ \u00a0]?-?C\.?"
+    r"|a\.[ \u00a0]?C\.|до[ \u00a0]н\.[ \u00a0]?э\.)(?!\w)"
+)
+_AFTER_CHRIST = re.compile(
+    r"(?<=\d)[ \u00a0](?:A\.[ \u00a0]?D\.|n\.[ \u00a0]?(?:Chr|u\.[ \u00a0]?Z)\.|ap\.[ \u00a0]?J\.[ \u00a0]?-?C\.?"
+    r"|d\.[ \u00a0]?C\.|н\.[ \u00a0]?э\.)(?!\w)"
+)
+
 
 def canonical(text: str) -> str:
     """Return a text in which each number has one way of being written; never longer than bounded.
@@ -83,6 +94,9 @@ def canonical(text: str) -> str:
     text = re.sub(f"[{''.join(_LOWERED)}]+", _lowered, text)
     text = re.sub(f"(\\d[ \u00a0]{{0,2}})?([{''.join(_FRACTIONS)}])", _fraction, text)
     text = without_latex(text)
+    text = re.sub(r"(?<=\d) and (?:a|one)[ -]half(?!\w)", " 1/2", text)
+    text = _GROUPED.sub(lambda m: m[0].replace("_", ""), text)
+    text = _AFTER_CHRIST.sub(" AD", _BEFORE_CHRIST.sub(" BC", text))
     # A dash before bold text is a bullet, no minus.
     text = re.sub(r"(?m)^([ \u00a0]{0,8})-(?= {1,3}\*\*)", r"\1•", text)
     text = re.sub(r"º(?=\s?[CFK]\b)", "°", text)

@@ -102,7 +102,7 @@ _NAMES: dict[str, str] = {
     "CZK": "koruna korun koruny",
     "SEK NOK DKK ISK CZK": "krona kronor krone kroner kronen crown crowns крона кроны крон",
     "UAH": "hryvnia hryvnias гривна гривны гривен гривень",
-    "TRY": "lira liras lirası liralar",
+    "TRY": "lira liras lirası liralar tl",
     "BRL": "reais",
     "ZAR": "rand rands",
     "THB": "baht บาท",

@@ -22,7 +22,7 @@ _OPERATOR = re.compile(
 )
 _MINUS = re.compile(r"[ \u00a0]?[-−–][ \u00a0]?")
 _BESIDE = re.compile(
-    r"[ \u00a0]?(?:,[ \u00a0]?)?(?:(?:and|und|et|y|e|и|en)[ \u00a0])?", re.IGNORECASE
+    r"(?P<point>\.)?[ \u00a0]?(?:,[ \u00a0]?)?(?:(?:and|und|et|y|e|и|en)[ \u00a0])?", re.IGNORECASE
 )
 _DENSE_SCALE = re.compile(r"[百千万萬亿億兆만억조천백]$")
 _SCALED = re.compile(r"[^\W\d_]+\.?[ \u00a0]?$")
@@ -88,12 +88,16 @@ def _is_scaled(text: str, one: Quantity) -> bool:
 
 def _added(text: str, found: list[Quantity]) -> list[Quantity]:
     def join(text: str, left: Quantity, right: Quantity) -> Quantity | None:
-        if not _BESIDE.fullmatch(between(text, left, right)):
+        beside = _BESIDE.fullmatch(between(text, left, right))
+        if beside is None:
             return None
-        a, b = left.first, _after_hour(left, right)
+        a, b = left.first, _smaller(text, left, right)
         if not isinstance(a.unit, Unit) or not isinstance(b.unit, Unit):
             return None
         name = a.unit.dimension[0][0] if len(a.unit.dimension) == 1 else ""
+        # "1 Std. 30 Min."; a point after a symbol ends the sentence.
+        if beside["point"] and not (name == "time" and text[left.end - 2 : left.end].isalpha()):
+            return None
         if a.unit.dimension != b.unit.dimension or not (name in _ADDED or name.isupper()):
             return None
         whole = a.value.denominator == 1 and b.value >= 0 and a.unit.offset == 0
@@ -106,11 +110,17 @@ def _added(text: str, found: list[Quantity]) -> list[Quantity]:
     return _pairwise(text, found, join)
 
 
-def _after_hour(left: Quantity, right: Quantity) -> NumberReading:
-    """Return the reading of a number; minutes where it stands right behind hours (`1h30`)."""
+def _smaller(text: str, left: Quantity, right: Quantity) -> NumberReading:
+    """Return the reading of a number; minutes right behind hours (`1h30`), cents behind `3 euros 50`."""
     unit, hour = left.first.unit, symbolised("h")[0]
-    if right.first.unit is None and right.start == left.end and unit == hour:
+    if right.first.unit is not None or not isinstance(unit, Unit):
+        return right.first
+    if right.start == left.end and unit == hour:
         return replace(right.first, unit=symbolised("min")[0])
+    money = len(unit.dimension) == 1 and unit.dimension[0][0].isupper()
+    cents = re.fullmatch(r"[ \u00a0]\d\d", text[left.end : right.end])
+    if money and cents and text[left.end - 3 : left.end].isalpha():
+        return replace(right.first, unit=replace(unit, factor=unit.factor / 100))
     return right.first
 
 

@@ -13,6 +13,8 @@ __all__ = [
     "ALTERNATIVE_DUTCH",
     "BOUND_AFTER",
     "BOUND_BEFORE",
+    "CONFIDENT_AFTER",
+    "CONFIDENT_BEFORE",
     "CONJUNCTION",
     "LABEL",
     "MINUS",
@@ -73,7 +75,9 @@ ALTERNATIVE = re.compile(
 ALTERNATIVE_DUTCH = re.compile(rf"{_G}of[ \u00a0]")
 """The Dutch `or` is an English word as well."""
 NEGATED_BEFORE = re.compile(
-    r"(?:(?<![^\W\d_])(?:not|isn't|is no|wasn't|aren't|never|neither|nor|rather than|instead of|nicht|kein|keine|statt|anstatt|"
+    r"(?:(?<![^\W\d_])(?:hardly|anything but|i doubt(?: that)?(?: it is| it's)?|(?:cannot|can't|couldn't|could not) (?:be|equal)|"
+    r"(?:wrong|incorrect) (?:answer|number|value|result)(?: is| was)?|(?:don't know|unsure|not sure) (?:if|whether) it(?: is|'s)|"
+    r"not|isn't|is no|wasn't|aren't|never|neither|nor|rather than|instead of|nicht|kein|keine|statt|anstatt|"
     r"n'est pas|pas|ni|au lieu de|plutôt que|no es|no son|no|en lugar de|en vez de|non è|non|invece di|anziché|não é|não|em vez de|"
     r"не|вместо|niet|geen|nie|değil|bukan|ليس|ليست|لا|بدلا من|नहीं)"
     r"(?:[ \u00a0](?:equal to|exactly|simply|just|only|gleich|etwa|égal à|igual a|uguale a))?[ \u00a0]"
@@ -82,7 +86,7 @@ NEGATED_BEFORE = re.compile(
 )
 """`not only 5` and the like are rare enough; `no 5` in Spanish and Italian is what is meant."""
 NEGATED_AFTER = re.compile(
-    rf"{_G}(?:ではなく|ではありません|じゃなく|ではない|이 아니라|가 아니라|이 아[니닙]|가 아[니닙]|아니라|नहीं|değil)"
+    rf"{_G}(?:ではなく|ではありません|じゃなく|ではない|이 아니라|가 아니라|이 아[니닙]|가 아[니닙]|아니라|नहीं|নয়|নয়|değil)"
     rf"|[ \u00a0](?:is|was|are)[ \u00a0](?:not|wrong|incorrect|false)\b|[ \u00a0]ist[ \u00a0](?:nicht|falsch)\b"
     rf"|[ \u00a0](?:n'est pas|est faux|est incorrect|no es|es incorrecto|non è|è sbagliato|não é|está errado|неверно|неправильно)"
     rf"|{_G}(?:是错的|不对|不正确)",
@@ -114,8 +118,22 @@ ORDINAL = re.compile(
     r"(?:st|nd|rd|th|er|ère|ème|e|º|ª|-?(?:й|я|е|го|ый|ая|ое)|번째|वां|वीं|वें|番目)(?![^\W\d_])",
     re.IGNORECASE,
 )
+_CONFIDENT = any_of(
+    "sure|certain|certainty|confident|confidence|positive|sicher|sicherheit|sûre?|certaine?|certitude|segur[oa]|certeza|confianza|"
+    "confiança|sicur[oa]|certezza|zeker|уверен\\w*|pewn\\w*|emin|yakin"
+)
+CONFIDENT_AFTER = re.compile(
+    rf"[ \u00a0]?%?[ \u00a0](?:(?:de|di|of)[ \u00a0])?{_CONFIDENT}(?!\w)|{_G}%?{_G}(?:确定|確定|肯定|把握|の?確信|확신|متأكد|यकीन|নিশ্চিত)",
+    re.IGNORECASE,
+)
+"""After how sure somebody is: `I am 95 % sure`."""
+CONFIDENT_BEFORE = re.compile(
+    r"(?<!\w)(?:confidence|certainty|sicherheit|konfidenz|confiance|confianza|confiança|confidenza|certezza|уверенность|置信度|信心|確信度|신뢰도)"
+    rf"(?:[ \u00a0](?:level|score|rating|is|of))?{_G}[:=：]?{_G}$",
+    re.IGNORECASE,
+)
 OF_ALL = re.compile(
-    r"(?:[ \u00a0](?:out of|of|von|sur|de|su|di|em|из|od|van|dari)(?:[ \u00a0](?:the|a total of|den|insgesamt|les|los|i))?[ \u00a0])",
+    r"(?:[ \u00a0]\(?(?:out of|of|von|sur|de|su|di|em|из|od|van|dari)(?:[ \u00a0](?:the|a total of|den|insgesamt|les|los|i))?[ \u00a0])",
     re.IGNORECASE,
 )
 """Between a number and the whole that it is a part of: `90 out of 100`."""

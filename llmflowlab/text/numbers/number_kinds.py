@@ -10,6 +10,8 @@ from llmflowlab.text.numbers.cldr import base_of, month_names
 from llmflowlab.text.numbers.lexicon import (
     BOUND_AFTER,
     BOUND_BEFORE,
+    CONFIDENT_AFTER,
+    CONFIDENT_BEFORE,
     LABEL,
     NEGATED_AFTER,
     NEGATED_BEFORE,
@@ -34,7 +36,7 @@ _YEAR_WORD = re.compile(
     r"[ \u00a0]?(?:年(?!間)|년(?!간)|г\.|год(?:у|а|ом)?(?!\w)|AD\b|BCE?\b|CE\b)"
 )
 _SAYS = re.compile(r"[^\W\d_]|[<>≤≥≠#№]")
-_SOURCE = re.compile(r"\[[ ]?$")
+_SOURCE = re.compile(r"\[[ ]?\^?$")
 _WORD_BEFORE = re.compile(r"([^\W\d_]+)\.?(?:[ \u00a0]de)?[ \u00a0]$")
 _WORD_AFTER = re.compile(
     r"(?:\.|st|nd|rd|th|er|º)?[ \u00a0](?:(?:of|de|del|di)[ \u00a0])?([^\W\d_]+)|(月|日(?!間|间)|월|일(?!간))"
@@ -128,9 +130,11 @@ def _rank(
     if (
         _SOURCE.search(before)
         and re.match(r"[ ]?[\],]", text[one.end :])
-        and before.rstrip("[ ")[-1:].isalnum()
+        and before.rstrip("[ ^")[-1:].isalnum()
     ):
         return NumberRank.NUMBERING
+    if CONFIDENT_AFTER.match(text, end) or CONFIDENT_BEFORE.search(before):
+        return NumberRank.LABEL
     whole = one.first.value.denominator == 1 and one.first.unit is None
     digits = text[one.start : end]
     is_year = digits.isdigit() and len(digits) == 4 and could_be_year(one)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,14 @@ from llmflowlab.errors import TrackingError
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.cursors import Cursor
 from llmflowlab.tracking.model_package import ModelPackage
+from llmflowlab.tracking.page_links import (
+    LINKS_TO_PROMPTS,
+    LOGGED_MODELS,
+    candidate_note,
+    linked_prompt,
+    note_of,
+    prompt_tag,
+)
 from llmflowlab.tracking.records import SessionStart, TurnRecord
 from llmflowlab.tracking.registered_candidates import weights_tag
 from llmflowlab.tracking.sessions import SessionSnapshot
@@ -67,14 +75,23 @@ class MlflowSink:
     Args:
         settings: Names the home and the store.
         package: What is registered after a session; None registers nothing.
+        on_notice: Told in one sentence what the server is too old for.
     """
 
     name = "mlflow"
     place = "MLflow"
     local = False
 
-    def __init__(self, settings: Settings, *, package: ModelPackage | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        package: ModelPackage | None = None,
+        on_notice: Callable[[str], None] | None = None,
+    ) -> None:
         self._settings = settings
+        self._notify = on_notice or (lambda text: None)
+        self._said: list[str] = []
         self._package = package
         self._opened: Store | None = None
         self._runs: dict[str, str] = {}
@@ -140,6 +157,10 @@ class MlflowSink:
         """
         with self._doubting(session):
             self._finish(session, self._runs[session.start.session_id])
+        if self._store.too_old() != self._said:
+            self._said = self._store.too_old()
+            for sentence in self._said:
+                self._notify(sentence)
         return replace(at, closed=True)
 
     @contextlib.contextmanager
@@ -174,6 +195,8 @@ class MlflowSink:
             "mlflow.source.name": "llmflowlab chat",
             "mlflow.source.type": "LOCAL",
             **weights_tag(candidate),
+            **note_of(candidate_note(candidate)),
+            **prompt_tag(candidate.prompt),
         }
         if start.continues:
             tags["llmflowlab.continues"] = start.continues
@@ -201,6 +224,7 @@ class MlflowSink:
         run_id: str,
         *,
         headers_only: Sequence[TurnRecord] = (),
+        model_id: str | None = None,
     ) -> None:
         # Imported here: it imports MLflow.
         from llmflowlab.tracking.traces import turn_spans, turn_trace
@@ -216,8 +240,14 @@ class MlflowSink:
                         snapshot.ratings,
                         experiment_id=experiment,
                         run_id=run_id,
+                        model_id=model_id,
                     )
                 )
+            prompt = snapshot.start.candidate.prompt
+            if prompt is not None:
+                with self._store.if_known(LINKS_TO_PROMPTS):
+                    for turn in turns:
+                        tracing.store.link_prompts_to_trace(turn.trace_id, [linked_prompt(prompt)])
             for begin in range(0, len(turns), _BATCH):
                 batch = turns[begin : begin + _BATCH]
                 spans = [
@@ -259,36 +289,50 @@ class MlflowSink:
     def _finish(self, session: SessionSnapshot, run_id: str) -> None:
         summary = summarise(session.start, session.turns, run_id=run_id)
         end_ms = session.end_ms
-        self._write_totals(session, summary, run_id, end_ms)
         self._log_records(session, run_id)
-        self._register(session, run_id)
-        self._read_back(session, run_id)
+        model_id = self._register(session, run_id)
+        self._write_totals(session, summary, run_id, end_ms, model_id)
+        self._read_back(session, run_id, model_id)
         status = "KILLED" if session.crashed else "FINISHED"
         with self._store.translated():
             self._store.client.set_terminated(run_id, status=status, end_time=end_ms)
 
-    def _register(self, session: SessionSnapshot, run_id: str) -> None:
-        """Give the run its model version; a session in which nothing was answered has none."""
+    def _register(self, session: SessionSnapshot, run_id: str) -> str | None:
+        """Give the run its model version; returns its logged model.
+
+        None for a session in which nothing was answered, which has none.
+        """
         # Imported here: it is only needed at a session's end.
         from llmflowlab.tracking.registry_changes import ModelRegistry, name_served_version
 
         candidate = session.start.candidate
         if candidate.provider == "mlflow":
-            name_served_version(self._store, candidate.model_id, run_id=run_id)
-        elif self._package is not None and any(answered(turn) for turn in session.turns):
-            ModelRegistry(self._settings, self._store, self._package).register(
-                candidate,
-                run_id=run_id,
-                experiment_id=self._store.experiment_id(EXPERIMENT),
-            )
+            return name_served_version(self._store, candidate.model_id, run_id=run_id)
+        if self._package is None or not any(answered(turn) for turn in session.turns):
+            return None
+        registry = ModelRegistry(self._settings, self._store, self._package)
+        experiment, model_id = self._store.experiment_id(EXPERIMENT), None
+        with self._store.if_known(LOGGED_MODELS):
+            made = registry.register(candidate, run_id=run_id, experiment_id=experiment)
+            model_id = made.model_id
+        return model_id  # noqa: RET504 - None where the block was not done
 
     def _write_totals(
-        self, snapshot: SessionSnapshot, summary: SessionSummary, run_id: str, end_ms: int
+        self,
+        snapshot: SessionSnapshot,
+        summary: SessionSummary,
+        run_id: str,
+        end_ms: int,
+        model_id: str | None,
     ) -> None:
         from mlflow.entities import Metric, RunTag
 
         totals = session_metrics(summary)
-        self._log_metrics(run_id, [Metric(n, value, end_ms, 0) for n, value in totals.items()])
+        self._log_metrics(
+            run_id,
+            # Of the run, so also on the page of its model.
+            [Metric(n, v, end_ms, 0, model_id=model_id, run_id=run_id) for n, v in totals.items()],
+        )
         tags = [RunTag(name, value) for name, value in closing_tags(snapshot, summary).items()]
         with self._store.translated():
             self._store.client.log_batch(run_id, tags=tags)
@@ -303,20 +347,30 @@ class MlflowSink:
             with self._store.translated():
                 self._store.client.log_artifact(run_id, str(file))
 
-    def _read_back(self, snapshot: SessionSnapshot, run_id: str) -> None:
-        """Compare what the store holds with the journal, and write once more what is missing."""
-        missing = self._missing(snapshot, run_id)
+    def _read_back(self, snapshot: SessionSnapshot, run_id: str, model_id: str | None) -> None:
+        """Compare what the store holds with the journal, and write once more what is missing.
+
+        The model is known at the end only, so a header that does not name it is written again.
+        """
+        held = self._held(run_id)
+        missing = [turn for turn in snapshot.turns if turn.trace_id not in held]
+        unlinked = [t for t in snapshot.turns if held.get(t.trace_id, model_id) != model_id]
+        if missing or unlinked:
+            self._write_traces(snapshot, missing, run_id, headers_only=unlinked, model_id=model_id)
         if missing:
-            self._write_traces(snapshot, missing, run_id)
-            missing = self._missing(snapshot, run_id)
+            held = self._held(run_id)
+            missing = [turn for turn in snapshot.turns if turn.trace_id not in held]
         if missing:
             raise TrackingError(
                 f"MLflow took {len(snapshot.turns)} turns and holds "
                 f"{len(snapshot.turns) - len(missing)} of them."
             )
 
-    def _missing(self, snapshot: SessionSnapshot, run_id: str) -> list[TurnRecord]:
-        held: set[str] = set()
+    def _held(self, run_id: str) -> dict[str, str | None]:
+        """Return a run's traces in the store, and the logged model that each names."""
+        from mlflow.tracing.constant import TraceMetadataKey
+
+        held: dict[str, str | None] = {}
         token: str | None = None
         with self._store.translated():
             while True:
@@ -327,11 +381,12 @@ class MlflowSink:
                     page_token=token,
                     include_spans=False,
                 )
-                held |= {trace.info.trace_id for trace in page}
+                for trace in page:
+                    named = trace.info.trace_metadata.get(TraceMetadataKey.MODEL_ID)
+                    held[trace.info.trace_id] = named
                 token = page.token
                 if not token:
-                    break
-        return [turn for turn in snapshot.turns if turn.trace_id not in held]
+                    return held
 
 
 def _cut(text: str) -> str:

@@ -26,7 +26,9 @@ class Wiring:
 
 SINKS: Mapping[str, Callable[[Wiring], Sink]] = {
     "files": lambda wiring: FilesSink(wiring.settings, on_notice=wiring.on_notice),
-    "mlflow": lambda wiring: MlflowSink(wiring.settings, package=wiring.package),
+    "mlflow": lambda wiring: MlflowSink(
+        wiring.settings, package=wiring.package, on_notice=wiring.on_notice
+    ),
 }
 """By name, in the order in which each is begun with. The name is also the sink's in the files of cursors."""
 

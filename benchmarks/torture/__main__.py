@@ -1,0 +1,41 @@
+"""`make torture`: 200 kills at random instants, or as many as named; prints a table, fails on any loss.
+
+`python -m benchmarks.torture [KILLS] [SEED] [SCENE ...]`
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.harness import server
+from benchmarks.torture.scenes import SCENES, instants
+from benchmarks.torture.victim import Victim
+
+
+def main(kills: int = 200, seed: int = 1, *scenes: str) -> int:
+    print(f"{'scene':<12} {'kills':>5} {'kept':>6} {'lost':>5}  seconds")
+    losses = 0
+    chosen = {name: SCENES[name] for name in scenes or SCENES}
+    shares = sum(share for _, share in chosen.values())
+    for name, (scene, share) in chosen.items():
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder, server("--latency-ms", "150") as url:
+            victim = Victim(Path(folder) / "home", url, instants(seed, name))
+            tally = scene(victim, max(1, round(kills * share / shares)))
+        seconds = time.monotonic() - began
+        print(
+            f"{name:<12} {tally.kills:>5} {tally.kept:>6} {len(tally.lost):>5}  {seconds:.0f}",
+            flush=True,
+        )
+        for words in tally.lost[:20]:
+            print(f"  {words}")
+        losses += len(tally.lost)
+    return 1 if losses else 0
+
+
+if __name__ == "__main__":
+    given = sys.argv[1:]
+    sys.exit(main(*map(int, given[:2]), *given[2:]) if len(given) > 1 else main(*map(int, given)))  # type: ignore[arg-type]

@@ -1,0 +1,143 @@
+"""The one event loop of this process, in a thread of its own, on which SDKs with asynchronous clients are used.
+
+A thread for each call costs more than the call where many are under way: they queue for the locks of
+one connection pool. On the loop they wait for nobody, and what is given up is closed at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import threading
+import weakref
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
+
+from llmflowlab.messages import Request
+from llmflowlab.providers.base import Provider, StreamEvent
+
+__all__ = ["OnLoop", "awaited", "blocking", "started"]
+
+T = TypeVar("T")
+C = TypeVar("C", bound="_Closable")
+
+_SLICE = 0.1
+"""Seconds between two chances for Ctrl-C, which ends no wait for a lock on Windows."""
+
+_CLOSING = 5.0
+"""Seconds that a connection may take to be closed before nobody waits for it any more."""
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+
+
+def _running() -> asyncio.AbstractEventLoop:
+    global _loop
+    with _lock:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="calls", daemon=True).start()
+        return _loop
+
+
+def _forget() -> None:
+    """A child has none of its parent's threads, the loop's among them."""
+    global _loop, _lock
+    _loop, _lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def started(work: Coroutine[Any, Any, T]) -> Future[T]:
+    """Begin something on the loop, from any thread; cancelling the future cancels it."""
+    return asyncio.run_coroutine_threadsafe(work, _running())
+
+
+def blocking(work: Awaitable[T]) -> T:
+    """Do something on the loop and wait for it; not to be called on the loop itself.
+
+    Raises:
+        BaseException: Whatever it raised; an exception in this thread, Ctrl-C say, cancels it.
+    """
+
+    async def whole() -> T:
+        return await work
+
+    done = started(whole())
+    try:
+        while True:
+            try:
+                return done.result(_SLICE)
+            except (TimeoutError, FutureTimeout):
+                if done.done():
+                    raise
+    except BaseException:
+        done.cancel()
+        raise
+
+
+def awaited(hook: Callable[[Any], None]) -> Callable[[Any], Awaitable[None]]:
+    """Return a hook as asynchronous HTTP clients take it."""
+
+    async def called(what: Any) -> None:
+        hook(what)
+
+    return called
+
+
+class _Closable(Protocol):
+    def close(self) -> Coroutine[Any, Any, None]: ...
+
+
+class OnLoop(Provider):
+    """A provider whose SDK is used on the loop; it has `astream` where others have `stream`."""
+
+    def _closed_with_me(self, client: C) -> C:
+        """Return a client whose connections are closed when nobody has this provider any more."""
+
+        def let_go() -> None:
+            with suppress(RuntimeError):
+                started(client.close())
+
+        weakref.finalize(self, let_go).atexit = False
+        return client
+
+    @abstractmethod
+    def astream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
+        """Do what `Provider.stream` does, on the loop; closing the generator closes the connection."""
+
+    def stream(self, request: Request) -> Iterator[StreamEvent]:
+        """Read `astream` from a thread."""
+        items: queue.SimpleQueue[StreamEvent | BaseException | None] = queue.SimpleQueue()
+        begun, closed = threading.Event(), threading.Event()
+
+        async def read() -> None:
+            begun.set()
+            events = self.astream(request)
+            try:
+                async for event in events:
+                    items.put(event)
+                items.put(None)
+            except BaseException as exc:  # noqa: BLE001 - raised in the thread that reads
+                items.put(exc)
+            finally:
+                await events.aclose()
+                closed.set()
+
+        reading = started(read())
+        try:
+            while (item := items.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            reading.cancel()
+            if begun.is_set():
+                closed.wait(_CLOSING)
