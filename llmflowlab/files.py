@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,15 @@ from filelock import FileLock, Timeout
 from llmflowlab.errors import HomeUnwritable, TrackingError
 from llmflowlab.settings import Settings
 
-__all__ = ["exclusive", "lock_path", "require_home", "set_aside", "sync_folder", "write_atomically"]
+__all__ = [
+    "disk_trouble",
+    "exclusive",
+    "lock_path",
+    "require_home",
+    "set_aside",
+    "sync_folder",
+    "write_atomically",
+]
 
 _PATIENCE = 30.0
 """Seconds to wait for another process that writes the same file; a write takes milliseconds."""
@@ -70,8 +79,13 @@ def require_home(settings: Settings) -> None:
         ) from exc
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, shared: bool = False) -> None:
     """Write a file so that a reader, or a crash, sees the old content or the new one.
+
+    Args:
+        path: Where; a file that is there keeps its mode.
+        data: The content.
+        shared: Whether others may read a new one: what a person asked for, not what a home keeps.
 
     Raises:
         OSError: It could not be written; the old content stands.
@@ -84,8 +98,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes private files; these are meant to be read by the home's group as usual.
-        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        new = 0o644 if shared else 0o600
+        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else new)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -105,6 +119,36 @@ def sync_folder(folder: Path) -> None:
         return
     finally:
         os.close(descriptor)
+
+
+def disk_trouble(exc: BaseException) -> str | None:
+    """Say what ails a disk or a database file, and what to do, as the second half of a sentence.
+
+    Args:
+        exc: What the system, SQLite or whoever carries its words raised.
+
+    Returns:
+        None where it is neither room, rights nor damage.
+    """
+    number = exc.errno if isinstance(exc, OSError) else None
+    text = str(exc)
+    if number in _FULL or "database or disk is full" in text:
+        return "the disk is full; make room there"
+    if number in _REFUSED or any(words in text for words in _REFUSING):
+        return "it cannot be written; make the folder and its files writable, or set LLMFLOWLAB_HOME to another"
+    if "malformed" in text or "is not a database" in text:
+        return (
+            "the file is damaged; put a copy of it back, or rename it: a new one is begun, and what MLflow "
+            "has stays"
+        )
+    if number == errno.EIO or "disk I/O error" in text:
+        return "the disk does not take it (input/output error); where it is full, make room there"
+    return None
+
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_REFUSING = ("readonly database", "read-only", "unable to open database file")
 
 
 def set_aside(path: Path) -> Path:

@@ -1,11 +1,26 @@
-"""How this program was started, so that a hint can be pasted as it stands."""
+"""How this program was started, so that a hint can be pasted as it stands, and how it starts others."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-__all__ = ["checkout", "program_name"]
+__all__ = ["checkout", "interpreted", "program_name"]
+
+_RUN = (
+    "import sys; sys.path[:] = [path for path in sys.path if path]; import runpy; "
+    "what = sys.argv.pop(1); run = runpy.run_path if what.endswith('.py') else runpy.run_module; "
+    "run(what, run_name='__main__', **({} if run is runpy.run_path else {'alter_sys': True}))"
+)
+
+
+def interpreted(what: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module, or a file `….py`, with this interpreter.
+
+    Nothing is imported from the current folder, nor from the file's: a `queue.py` that lies there must
+    not become part of the program. (Python's own `-P` is missing in 3.10.)
+    """
+    return [sys.executable, "-W", "ignore", "-c", _RUN, what, *arguments]
 
 
 def checkout() -> Path | None:

@@ -177,6 +177,9 @@ class LiveProvider:
 
     def _read(self) -> Settings:
         settings = load_settings(stdin_is_terminal=False)
+        # This code came with a model that somebody loaded from there; what it holds comes with it.
+        trusted = {"LLMFLOWLAB_TRUST_STORE": settings.tracking_uri}
+        settings = replace(settings, environment={**settings.environment, **trusted})
         if self._file is None:
             return settings
         added = self._from_file(self._file)

@@ -15,7 +15,7 @@ from llmflowlab.agents.config import read_agent_config, read_panel_config
 from llmflowlab.agents.package import AgentKind, package
 from llmflowlab.errors import InputError, LabError, TrackingError
 from llmflowlab.prompts.prompt_registry import load_prompt
-from llmflowlab.providers.redact import redact
+from llmflowlab.providers.redact import redact, refuse_secrets
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.model_files import copy_package, pinned_requirements
 from llmflowlab.tracking.model_package import CHAT_EXAMPLE
@@ -247,20 +247,8 @@ def _checked(
         providers = [reference.provider]
     shown = example if example is None or isinstance(example, dict | list) else str(example)
     text = json.dumps([config, shown], ensure_ascii=False, default=str)
-    for secret in _keys_of(settings):
-        if secret in text:
-            raise InputError(
-                "The agent's configuration or example holds a key; take it out. Keys come from the "
-                "environment, or from a file whose path is named as key_file."
-            )
+    refuse_secrets(text, settings, "The agent's configuration or example")
     return providers
-
-
-def _keys_of(settings: Settings) -> list[str]:
-    """Return the keys of the settings, as they would stand in a JSON text."""
-    names = [name for name in settings.environment if name.endswith("_API_KEY")]
-    values = {settings.environment[name].strip() for name in names}
-    return [json.dumps(value)[1:-1] for value in values if len(value) >= 4]
 
 
 def _run_rows(config: Mapping[str, Any], example: Any) -> None:

@@ -29,6 +29,8 @@ def main(argv: Sequence[str]) -> int:
     from llmflowlab.errors import ExitCode, LabError
 
     prepare_streams()
+    # A home holds conversations: what this program, and what it starts, makes is its owner's alone.
+    os.umask(0o077)
     debug = False
     try:
         from llmflowlab.cli import dispatch
@@ -75,7 +77,9 @@ def main(argv: Sequence[str]) -> int:
 def _complain(message: str) -> None:
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
-    sys.stderr.write(message + "\n")
+    from llmflowlab.text.sanitize import neutralise
+
+    sys.stderr.write(neutralise(message) + "\n")
     sys.stderr.flush()
 
 
@@ -87,4 +91,4 @@ def _one_line(exc: BaseException) -> str:
 def _traceback() -> None:
     import traceback
 
-    traceback.print_exc()
+    _complain(traceback.format_exc().rstrip("\n"))

@@ -10,7 +10,6 @@ from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import plural, shortened
 from llmflowlab.cli.ui.screen import Choice, GoBack
 from llmflowlab.lab.labels import LABELS
-from llmflowlab.text.sanitize import neutralise
 
 __all__ = ["browse_history", "matching"]
 
@@ -87,7 +86,7 @@ def _show_page(
 
 
 def _line(record: Mapping[str, Any], key: str, width: int) -> str:
-    return shortened(neutralise(str(record.get(key) or "(none)")), width)
+    return shortened(str(record.get(key) or "(none)"), width)
 
 
 def _read_one(app: App, page: Sequence[Mapping[str, Any]], start: int) -> None:
@@ -100,9 +99,9 @@ def _read_one(app: App, page: Sequence[Mapping[str, Any]], start: int) -> None:
         value = record[key]
         if key in {"prompt", "answer"}:
             app.screen.say(key, tone="heading")
-            app.screen.say(neutralise(str(value or "(none)")))
+            app.screen.say(str(value or "(none)"))
         else:
-            shown = "unknown" if value is None else neutralise(str(value))
+            shown = "unknown" if value is None else str(value)
             app.screen.say(f"{key:<22}{shown}", tone="quiet")
 
 

@@ -30,7 +30,6 @@ from llmflowlab.history.models import ModelSummary
 from llmflowlab.history.summary import ModelComparison, compare
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.text.amounts import marked_few
-from llmflowlab.text.sanitize import neutralise
 
 if TYPE_CHECKING:
     from llmflowlab.history.overview import SessionSummary
@@ -150,7 +149,7 @@ def _show_details(app: App, provider: str, everything: Sequence[SessionSummary])
     last = max(sessions, key=lambda s: s.started)
     app.screen.say(f"{LABELS.get(provider, provider)}, last session {last.started}", tone="heading")
     for name, value in last_parameters(app.lab, provider).items():
-        app.screen.say(f"  {name:<24} {shortened(neutralise(str(value)), 200)}")
+        app.screen.say(f"  {name:<24} {shortened(str(value), 200)}")
     rows: dict[str, str | None] = {
         "sessions": count(len(sessions)),
         "turns of the last": f"{last.turns} ({last.failed_turns} failed)",

@@ -18,6 +18,7 @@ from llmflowlab.cli import options
 from llmflowlab.cli.context import App
 from llmflowlab.cli.output import give
 from llmflowlab.errors import ConfigurationError, ExitCode
+from llmflowlab.program import interpreted
 
 __all__ = ["declare_options", "free_port", "open_pages", "run_command", "server_arguments"]
 
@@ -78,7 +79,7 @@ def open_pages(app: App, *, port: int = 5000, browser: bool = True, as_json: boo
     # What is not there yet would be missing on the pages.
     app.lab.hand_over()
     app.screen.note("starting MLflow's pages; this takes a moment ... (Ctrl-C ends it)")
-    arguments = server_arguments(app, chosen)
+    arguments, environment = server_arguments(app, chosen), app.lab.child_environment
     log = app.settings.state_dir / "ui.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     # A group of its own, so that Ctrl-C reaches this program only, which then ends all of it; the
@@ -86,8 +87,9 @@ def open_pages(app: App, *, port: int = 5000, browser: bool = True, as_json: boo
     with log.open("wb") as out:
         server = subprocess.Popen(
             arguments,
-            env=app.lab.child_environment,
-            cwd=app.settings.home,
+            env={**environment, "MLFLOW_BACKEND_STORE_URI": environment["MLFLOW_TRACKING_URI"]},
+            # uvicorn imports from the current folder whatever it is told.
+            cwd=app.settings.state_dir,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
@@ -153,14 +155,15 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 
 
 def server_arguments(app: App, port: int) -> list[str]:
-    """Return the command that serves the lab's store."""
+    """Return the command that serves the lab's store, whose address is in its environment.
+
+    The address may hold a password, and everybody on a machine sees what others typed.
+    """
     artifacts = (app.settings.home / "mlartifacts").as_uri()
-    return [
-        *(sys.executable, "-m", "mlflow", "server"),
-        *("--backend-store-uri", app.settings.tracking_uri),
-        *("--default-artifact-root", artifacts),
+    return interpreted(
+        *("mlflow", "server", "--default-artifact-root", artifacts),
         *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-    ]
+    )
 
 
 def free_port(wanted: int) -> int:

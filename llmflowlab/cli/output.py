@@ -7,13 +7,18 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from llmflowlab.text.sanitize import escaped_in_json
+
 __all__ = ["give", "print_json"]
 
 
 def print_json(document: Any) -> None:
-    """Print one JSON document on standard output; NaN is refused, for JSON has none."""
+    """Print one JSON document on standard output; NaN is refused, for JSON has none.
+
+    What could control a terminal, or hide text in it, is escaped.
+    """
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(escaped_in_json(text) + "\n")
     sys.stdout.flush()
 
 

@@ -9,15 +9,12 @@ from llmflowlab.errors import DatasetError
 __all__ = [
     "MOST_BYTES",
     "MOST_CELLS",
-    "MOST_UNPACKED",
     "refuse_many_columns",
     "too_long",
 ]
 
-MOST_BYTES = 2_000_000_000
-"""Of a file."""
-MOST_UNPACKED = 2_000_000_000
-"""Bytes of a compressed file when it is unpacked."""
+MOST_BYTES = 500_000_000
+"""Of a file, and of a compressed one when it is unpacked; rows take several times that in memory."""
 MOST_CELLS = 50_000_000
 _MOST_COLUMNS = 5_000
 _LONGEST_CELL = 10_000_000

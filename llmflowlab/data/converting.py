@@ -17,6 +17,7 @@ from llmflowlab.data.layout import layout_of
 from llmflowlab.data.tables import read_table
 from llmflowlab.errors import InputError
 from llmflowlab.files import write_atomically
+from llmflowlab.text.sanitize import is_formula
 
 __all__ = ["FORMATS", "formula_cells", "refuse_taken", "spread_columns", "write_table"]
 
@@ -24,7 +25,6 @@ FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 """Endings of the files that can be written."""
 
 _FLAT = frozenset({".csv", ".tsv"})
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_table(table: DataTable, path: Path, *, force: bool = False) -> None:
@@ -66,7 +66,7 @@ def write_table(table: DataTable, path: Path, *, force: bool = False) -> None:
         ) from exc
     _verify(data, kind, table, path, before)
     try:
-        write_atomically(path, data)
+        write_atomically(path, data, shared=True)
     except OSError as exc:
         raise InputError(f"{path} cannot be written ({exc.strerror or exc}).") from exc
 
@@ -87,7 +87,7 @@ def refuse_taken(paths: Sequence[Path], *, force: bool) -> None:
 def formula_cells(table: DataTable) -> int:
     """Count the cells that a spreadsheet would take for a formula."""
     return sum(
-        cell.startswith(_FORMULA) and not _is_number(cell)
+        is_formula(cell) and not _is_number(cell)
         for record in table.records
         for cell in record.cells.values()
     )

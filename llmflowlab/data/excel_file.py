@@ -8,15 +8,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from llmflowlab.data.bounds import MOST_CELLS, refuse_many_columns
+from llmflowlab.data.bounds import MOST_BYTES, MOST_CELLS, refuse_many_columns
 from llmflowlab.data.csv_text import table_of_cells
 from llmflowlab.data.file_records import DataTable
 from llmflowlab.errors import DatasetError, InputError
 
 __all__ = ["read_excel"]
 
-_MOST_UNPACKED = 500_000_000
-"""Bytes of XML; they take many times as much memory."""
 _BROKEN = "cannot be read as a workbook; save it again as .xlsx or CSV."
 _ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!"})
 
@@ -33,7 +31,7 @@ def read_excel(path: Path) -> DataTable:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             size = sum(item.file_size for item in archive.infolist())
-            formulas = size <= _MOST_UNPACKED and any(
+            formulas = size <= MOST_BYTES and any(
                 b"<f" in archive.read(name)
                 for name in names
                 if name.startswith("xl/worksheets/sheet")
@@ -44,7 +42,7 @@ def read_excel(path: Path) -> DataTable:
         raise InputError(
             f"{path} is {_other(names)}; export it as CSV, JSON Lines or Parquet first."
         )
-    if size > _MOST_UNPACKED:
+    if size > MOST_BYTES:
         raise DatasetError(f"holds {size:,} bytes when unpacked, more than is read.", file=file)
     return _sheet(path, formulas=formulas)
 

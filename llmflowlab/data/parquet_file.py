@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from llmflowlab.data.bounds import MOST_CELLS, MOST_UNPACKED, refuse_many_columns
+from llmflowlab.data.bounds import MOST_BYTES, MOST_CELLS, refuse_many_columns
 from llmflowlab.data.file_records import BadRow, DataTable, Record, make_record, make_table
 from llmflowlab.data.values import without_nan
 from llmflowlab.errors import DatasetError
@@ -13,7 +14,9 @@ from llmflowlab.errors import DatasetError
 __all__ = ["read_parquet"]
 
 _PIECE = 512
-"""Rows read at once."""
+"""Rows read at once, at most."""
+_PIECE_BYTES = 16_000_000
+"""A text that stands once in the file may stand in a million rows."""
 
 
 def read_parquet(path: Path) -> DataTable:
@@ -34,15 +37,23 @@ def read_parquet(path: Path) -> DataTable:
         with path.open("rb") as source:
             opened = parquet.ParquetFile(source)
             _refuse_huge(opened.metadata, file)
-            for piece in opened.iter_batches(batch_size=_PIECE):
+            for piece in _pieces(opened):
                 unpacked += piece.nbytes
-                if unpacked > MOST_UNPACKED:
-                    raise DatasetError(_huge(f"over {MOST_UNPACKED:,} bytes"), file=file)
+                if unpacked > MOST_BYTES:
+                    raise DatasetError(_huge(f"over {MOST_BYTES:,} bytes"), file=file)
                 for row in piece.to_pylist():
                     _add(row, records, bad)
     except (pa.ArrowException, OSError, ValueError) as exc:
         raise DatasetError("cannot be read as Parquet; write it again.", file=file) from exc
     return make_table(records, (), file, tuple(bad))
+
+
+def _pieces(opened: Any) -> Iterator[Any]:
+    """Yield all rows in pieces: few at once where the first ones are large."""
+    first = next(opened.iter_batches(batch_size=1), None)
+    if first is not None:
+        rows = max(min(_PIECE_BYTES // max(first.nbytes, 1), _PIECE), 1)
+        yield from opened.iter_batches(batch_size=rows)
 
 
 def _refuse_huge(metadata: Any, file: str) -> None:
@@ -51,7 +62,7 @@ def _refuse_huge(metadata: Any, file: str) -> None:
     if cells > MOST_CELLS:
         raise DatasetError(_huge(f"{metadata.num_rows:,} rows, {cells:,} cells"), file=file)
     size = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
-    if size > MOST_UNPACKED:
+    if size > MOST_BYTES:
         raise DatasetError(_huge(f"{size:,} bytes"), file=file)
 
 

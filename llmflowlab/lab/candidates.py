@@ -12,6 +12,7 @@ from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Parameters
 from llmflowlab.providers.factory import default_model, provider_class
+from llmflowlab.providers.redact import refuse_secrets
 
 __all__ = ["FirstComparison", "candidates_of", "first_compared"]
 
@@ -59,7 +60,8 @@ def candidates_of(
         given: Columns of the data file that hold answers.
 
     Raises:
-        InputError: A model or prompt does not exist, or is wished for where no model is asked.
+        InputError: A model or prompt does not exist, or is wished for where no model is asked, or
+            a prompt holds a key.
         NotConfigured: A provider lacks something.
         TrackingError: The prompt registry cannot be asked.
     """
@@ -71,6 +73,8 @@ def candidates_of(
     prompts = _prompts(lab, request)
     sets = [_bounded(request, given) for given in request.parameter_sets]
     found = []
+    for _, system, _ in prompts:
+        refuse_secrets(system, lab.settings, "A system prompt")
     for model in request.models:
         head, _, column = model.partition(":")
         if head.strip().lower() == GIVEN and column:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from llmflowlab.asking.calling import WaitNotice, policy_from
@@ -25,7 +26,8 @@ from llmflowlab.lab.conversation import ChatHistory, Fitted
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.measure import measured
 from llmflowlab.messages import Message, Parameters, Request
-from llmflowlab.providers.base import Provider, StreamEvent
+from llmflowlab.providers.base import Finished, Provider, Rethought, StreamEvent, TextDelta
+from llmflowlab.providers.redact import refuse_secrets
 from llmflowlab.tracking.records import (
     RatingRecord,
     SessionStart,
@@ -63,7 +65,7 @@ class Chat:
         parameters: Generation parameters.
 
     Raises:
-        InputError: The person's own price file cannot be used.
+        InputError: The person's own price file cannot be used, or the system prompt holds a key.
         HomeUnwritable: Nothing could be kept.
     """
 
@@ -76,6 +78,7 @@ class Chat:
         prompt_version: str | None = None,
         parameters: Parameters | None = None,
     ) -> None:
+        refuse_secrets(system, lab.settings, "The system prompt")
         self.provider = provider
         self.system = system
         self.prompt_version = prompt_version
@@ -118,7 +121,11 @@ class Chat:
 
         Returns:
             Whether a session was ended by it.
+
+        Raises:
+            InputError: The system prompt holds a key.
         """
+        refuse_secrets(system, self._lab.settings, "The system prompt")
         ended = self._session_turns > 0
         self.close()
         if provider is not None:
@@ -152,15 +159,6 @@ class Chat:
             prompt, system=self.system, window=self.window, max_tokens=self.parameters.max_tokens
         )
         self._tell_dropped(fitted, view)
-        try:
-            paid, fitted = self._call(prompt, fitted, view, cancelled or threading.Event())
-        finally:
-            view.close()
-        for sentence in self.provider.told():
-            view.notice(RequestChanged(sentence))
-        if paid.prompt_cut:
-            view.notice(PromptShortened())
-        error = self._in_words(paid.error)
         record = TurnRecord(
             trace_id=new_trace_id(),
             index=self._session_turns,
@@ -168,9 +166,24 @@ class Chat:
             started_ms=started_ms,
             prompt=prompt,
             answer="",
-            messages=self._sent(fitted.untraced),
-            earlier_exchanges=len(fitted.traced),
-            previous_trace=fitted.traced[-1] if fitted.traced else None,
+        )
+
+        def answered(text: str, sent: Fitted) -> None:
+            self._recording(record).record_answer(self._told(replace(record, answer=text), sent))
+
+        try:
+            paid, fitted = self._call(
+                prompt, fitted, _Shown(view, cancelled or threading.Event(), answered)
+            )
+        finally:
+            view.close()
+        for sentence in self.provider.told():
+            view.notice(RequestChanged(sentence))
+        if paid.prompt_cut:
+            view.notice(PromptShortened())
+        error = self._in_words(paid.error)
+        record = replace(
+            self._told(record, fitted),
             inference_time=time.monotonic() - started,
             state=paid.state,
             error=None if error is None else error.message,
@@ -214,30 +227,26 @@ class Chat:
         self._start = None
         self._session_turns = 0
 
-    def _call(
-        self, prompt: str, fitted: Fitted, view: AnswerView, pressed: threading.Event
-    ) -> tuple[Paid, Fitted]:
-        paid = self._send(fitted.messages, view, pressed)
+    def _call(self, prompt: str, fitted: Fitted, shown: _Shown) -> tuple[Paid, Fitted]:
+        paid = self._send(fitted, shown)
         if not isinstance(paid.error, ContextTooLong):
             return paid, fitted
         shorter = self.conversation.drop_half(prompt)
         if shorter is None:
             return paid, fitted
-        self._tell_dropped(shorter, view)
-        return self._send(shorter.messages, view, pressed).after(paid), shorter
+        self._tell_dropped(shorter, shown.view)
+        return self._send(shorter, shown).after(paid), shorter
 
-    def _send(
-        self, messages: tuple[Message, ...], view: AnswerView, pressed: threading.Event
-    ) -> Paid:
+    def _send(self, fitted: Fitted, shown: _Shown) -> Paid:
         asker = Asker(
             self.provider,
             policy=policy_from(self._lab.settings),
             metering=Metering(self._lab.counter, self._lab.prices),
         )
-        request = Request(messages=messages, system=self.system, parameters=self.parameters)
-        shown = _Shown(view, pressed)
+        request = Request(messages=fitted.messages, system=self.system, parameters=self.parameters)
+        shown.begin(fitted)
         paid = asker.ask_blocking(
-            request, on_event=shown.event, on_wait=shown.wait, cancelled=pressed
+            request, on_event=shown.event, on_wait=shown.wait, cancelled=shown.stop
         )
         return paid if shown.failure is None else paid.in_vain(shown.failure)
 
@@ -252,7 +261,8 @@ class Chat:
             "LLMFLOWLAB_DEBUG=1 shows where."
         )
 
-    def _record(self, record: TurnRecord, view: AnswerView) -> None:
+    def _recording(self, record: TurnRecord) -> ChatRecorder:
+        """Return the session's recorder; a session begins with its first turn."""
         if self._recorder is None:
             self._start = SessionStart(
                 session_id=new_session_id(),
@@ -262,11 +272,24 @@ class Chat:
                 continues=self._continues,
             )
             self._recorder = self._lab.recorder(self._start)
-            if self.provider.name == "mlflow":
-                view.notice(RegisteredAlready())
+        return self._recorder
+
+    def _record(self, record: TurnRecord, view: AnswerView) -> None:
+        recorder = self._recording(record)
+        if self._session_turns == 0 and self.provider.name == "mlflow":
+            view.notice(RegisteredAlready())
         self.turns.append(record)
         self._session_turns += 1
-        self._recorder.record_turn(record)
+        recorder.record_turn(record)
+
+    def _told(self, record: TurnRecord, sent: Fitted) -> TurnRecord:
+        """Fill in what was sent."""
+        return replace(
+            record,
+            messages=self._sent(sent.untraced),
+            earlier_exchanges=len(sent.traced),
+            previous_trace=sent.traced[-1] if sent.traced else None,
+        )
 
     def _candidate(self) -> Candidate:
         provider = self.provider
@@ -309,6 +332,7 @@ class Chat:
 
         def work() -> None:
             attempt(provider.prepare)
+            attempt(lambda: import_module("llmflowlab.tracking.chat_recorder"))
             attempt(self._lab.detector.preload)
             attempt(lambda: self._lab.counter.preload(provider.model))
             attempt(self._lab.prices.preload)
@@ -324,18 +348,41 @@ def _reason(error: LabError | None) -> str | None:
 
 
 class _Shown:
-    """A view whose failure ends the call without losing count of what the call cost."""
+    """A view whose failure ends the call without losing count of what the call cost.
 
-    def __init__(self, view: AnswerView, stop: threading.Event) -> None:
+    Args:
+        view: Where the answer is shown.
+        stop: Ends the call.
+        answered: Told the text and what it answers, as soon as it was shown whole.
+    """
+
+    def __init__(
+        self, view: AnswerView, stop: threading.Event, answered: Callable[[str, Fitted], None]
+    ) -> None:
         self.failure: Exception | None = None
-        self._view = view
-        self._stop = stop
+        self.view = view
+        self.stop = stop
+        self._answered = answered
+        self._text: list[str] = []
+        self._sent: Fitted | None = None
+
+    def begin(self, fitted: Fitted) -> None:
+        self._sent = fitted
+        self._text.clear()
 
     def event(self, event: StreamEvent) -> None:
-        self._try(lambda: self._view.event(event))
+        if isinstance(event, TextDelta):
+            self._text.append(event.text)
+        elif isinstance(event, Rethought):
+            self._text.clear()
+        elif isinstance(event, Finished) and self._sent is not None:
+            # Before anybody counts, prices or tells languages: a kill must not lose what was read.
+            self._answered("".join(self._text), self._sent)
+        self._try(lambda: self.view.event(event))
 
     def wait(self, notice: WaitNotice) -> None:
-        self._try(lambda: self._view.wait(notice))
+        self._text.clear()
+        self._try(lambda: self.view.wait(notice))
 
     def _try(self, show: Callable[[], None]) -> None:
         if self.failure is not None:
@@ -344,4 +391,4 @@ class _Shown:
             show()
         except Exception as exc:  # noqa: BLE001 - the chat loop: said, recorded, and gone on from
             self.failure = exc
-            self._stop.set()
+            self.stop.set()

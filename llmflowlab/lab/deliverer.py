@@ -22,18 +22,27 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from llmflowlab.errors import InputError, LabError
-from llmflowlab.evaluation.run.pending import pending_evaluations, recorded, to_record
+from llmflowlab.evaluation.run.pending import (
+    evaluation_lock,
+    is_held,
+    pending_evaluations,
+    recorded,
+    to_record,
+)
 from llmflowlab.files import write_atomically
+from llmflowlab.program import interpreted
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.text.amounts import plural
 from llmflowlab.tracking.journal import Journal
 
-__all__ = ["OnTheWay", "deliver", "hand_over", "main", "on_the_way", "start"]
+__all__ = ["OnTheWay", "deliver", "hand_over", "let_deliver", "main", "on_the_way", "start"]
 
 _LINGER = 5.0
 """Seconds that a deliverer goes on looking: a program that ends still holds its journal for a moment."""
 _LOOK = 0.1
 _FIRST_RETRY, _LONGEST_RETRY = 1.0, 60.0
+_PATIENCE_OF_OTHERS = 60.0
+"""Seconds to wait for a deliverer by whoever goes on with what it records."""
 _PATIENCE = 900.0
 """Seconds after which a store that does not answer is left to the next start."""
 
@@ -134,15 +143,14 @@ def start(settings: Settings) -> None:
     # Imported here: programs that have nothing to hand over need none of it.
     from llmflowlab.tracking.store import child_environment
 
-    paths = os.pathsep.join(path for path in sys.path if path)
     with (settings.state_dir / "delivery.log").open("wb") as log:
         subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "llmflowlab.lab.deliverer"],
+            interpreted("llmflowlab.lab.deliverer"),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd=settings.home,
-            env={**child_environment(settings), "PYTHONPATH": paths},
+            env=child_environment(settings, with_lab=True),
             # Neither Ctrl-C nor the terminal's end is its concern.
             start_new_session=os.name == "posix",
             creationflags=getattr(subprocess, "DETACHED_PROCESS", 0)
@@ -203,14 +211,15 @@ def deliver(
 def _recorded(settings: Settings, evaluation: str) -> str | None:
     """Record an evaluation from the ledger; returns in a sentence why it could not be."""
     from llmflowlab.evaluation.run.ledger import Ledger
-    from llmflowlab.evaluation.run.replay import repair
+    from llmflowlab.evaluation.run.replay import deliver_left
 
     try:
         with closing(Ledger(settings.ledger_file)) as ledger:
-            repair(ledger, settings, evaluation, tick=lambda: None)
+            deliver_left(ledger, settings, evaluation)
     except InputError as exc:
         # It was cleared, or somebody goes on with it and records it then.
-        recorded(settings, evaluation)
+        if evaluation in to_record(settings):
+            recorded(settings, evaluation)
         return exc.message
     except LabError as exc:
         return exc.message
@@ -231,6 +240,24 @@ def _tell(settings: Settings, sentence: str | None) -> None:
     report = json.dumps({"problem": sentence, "at": now}, ensure_ascii=False)
     with suppress(OSError):
         write_atomically(_report(settings), report.encode())
+
+
+def let_deliver(
+    settings: Settings,
+    evaluation: str,
+    *,
+    patience: float = _PATIENCE_OF_OTHERS,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait while a deliverer records an evaluation, for whoever is to go on with it."""
+    waited = 0.0
+    while (
+        waited < patience
+        and is_held(settings, evaluation_lock(evaluation))
+        and _somebody_works(settings)
+    ):
+        sleep(_LOOK)
+        waited += _LOOK
 
 
 def main() -> int:

@@ -35,6 +35,7 @@ from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.steering import Steering, known_budget
 from llmflowlab.files import require_home
 from llmflowlab.lab.candidates import candidates_of
+from llmflowlab.lab.deliverer import let_deliver
 from llmflowlab.lab.early_decision import refuse_decided, refuse_undecidable
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.gate_checks import champions_asked, gate_check
@@ -143,6 +144,7 @@ def run(
         InputError: Another process works on it.
         TrackingError: The ledger cannot be written; what was answered before is kept.
     """
+    let_deliver(prepared.bench.settings, prepared.plan.evaluation_id)
     return run_evaluation(prepared.plan, prepared.bench, on_progress=on_progress)
 
 

@@ -157,7 +157,7 @@ def write_gate_files(request: GateRequest, result: EvaluationResult) -> None:
 
 def _write(option: str, file: Path, text: str) -> None:
     try:
-        write_atomically(file.expanduser(), text.encode("utf-8", errors="replace"))
+        write_atomically(file.expanduser(), text.encode("utf-8", errors="replace"), shared=True)
     except OSError as exc:
         raise InputError(
             f"{option} {file} cannot be written ({exc.strerror}); the evaluation itself is recorded."

@@ -219,7 +219,7 @@ class Lab:
         """Open the journal of a new session."""
         from llmflowlab.tracking.chat_recorder import ChatRecorder
 
-        return ChatRecorder(self.settings, start, self.delivery)
+        return ChatRecorder(self.settings, start, lambda: self.delivery)
 
     def hand_over(self) -> int:
         """End the delivery here, and have a process of its own go on with what is left.

@@ -108,7 +108,7 @@ def export_sheet(lab: Lab, request: SheetRequest) -> ExportedSheet:
         file = file / f"sheet-{evaluation}.csv"
     try:
         # With a byte order mark, without which Excel misreads every accent.
-        write_atomically(file, text.encode("utf-8-sig", errors="replace"))
+        write_atomically(file, text.encode("utf-8-sig", errors="replace"), shared=True)
     except OSError as exc:
         raise InputError(f"{file} cannot be written ({exc.strerror}).") from exc
     return ExportedSheet(evaluation_id=evaluation, file=file, answers=count)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from llmflowlab.files import require_home
 from llmflowlab.lab.lab import Lab
+from llmflowlab.serving import trust
 from llmflowlab.serving.server import bound_socket, serve
 from llmflowlab.tracking.registry import (
     find_version,
@@ -13,7 +15,7 @@ from llmflowlab.tracking.registry import (
     parse_version_name,
 )
 
-__all__ = ["serve_version"]
+__all__ = ["is_trusted", "serve_version", "trust_store"]
 
 
 def serve_version(
@@ -49,6 +51,21 @@ def serve_version(
         _require_configured(lab, model_config_of(store, version)["config"])
         tell(f"Loading {version.reference} ...")
         serve(lab.settings, wanted, version, listening, every=every, tell=tell, ready=ready)
+
+
+def is_trusted(lab: Lab) -> bool:
+    """Whether models of the store may run their code here."""
+    return trust.is_trusted(lab.settings)
+
+
+def trust_store(lab: Lab) -> None:
+    """Remember that they may.
+
+    Raises:
+        HomeUnwritable: It cannot be written down.
+    """
+    require_home(lab.settings)
+    trust.trust(lab.settings)
 
 
 def _require_configured(lab: Lab, config: dict[str, Any]) -> None:

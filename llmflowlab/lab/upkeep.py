@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run import replay
+from llmflowlab.evaluation.run.ledger import DamagedRecord
 from llmflowlab.evaluation.run.ledger_upkeep import (
     KeptEvaluation,
     clear,
@@ -32,8 +33,10 @@ __all__ = [
     "KeptEvaluation",
     "KeptFile",
     "adjust",
+    "clear_damaged",
     "clear_evaluations",
     "evaluation_named",
+    "is_damaged",
     "kept_file",
     "named_evaluations",
     "repair",
@@ -87,6 +90,33 @@ def named_evaluations(lab: Lab, what: str) -> list[KeptEvaluation]:
     if running:
         raise InputError(f"{running[0]} is running; stop it or wait for its end.")
     return chosen
+
+
+def is_damaged(lab: Lab, what: str) -> bool:
+    """Whether this is an evaluation with a record that cannot be read.
+
+    Raises:
+        DamagedRecord: One of another evaluation cannot be read.
+    """
+    with closing(lab.existing_ledger()) as ledger:
+        try:
+            kept_evaluations(ledger)
+        except DamagedRecord:
+            if not ledger.knows(what):
+                raise
+            return True
+    return False
+
+
+def clear_damaged(lab: Lab, evaluation: str) -> None:
+    """Forget an evaluation that cannot be read.
+
+    Raises:
+        InputError: It is running by now.
+        TrackingError: The ledger cannot be written.
+    """
+    with closing(lab.existing_ledger()) as ledger:
+        clear(ledger, evaluation)
 
 
 def clear_evaluations(lab: Lab, chosen: Sequence[KeptEvaluation]) -> Cleared:

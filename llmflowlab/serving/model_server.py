@@ -1,7 +1,6 @@
 """A logged model behind MLflow's scoring server, with streaming added; run as a program of its own.
 
-It is handed to the interpreter as text and imports nothing of the lab's, so that the code which
-travels with the model is what runs. It ends when its standard input does: with its parent, however
+It imports nothing of the lab's, so that the code which travels with the model is what runs. It ends when its standard input does: with its parent, however
 that ended. The first line it prints is `ready PORT`, or `failed CODE SENTENCE`.
 """
 

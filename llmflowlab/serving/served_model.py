@@ -18,6 +18,7 @@ from llmflowlab.errors import BadAnswer, InputError, LabError, TrackingError
 from llmflowlab.loading import load
 from llmflowlab.providers.arrival import field, name, pieces, the_answer, tokens
 from llmflowlab.providers.base import ReasoningDelta, TextDelta, Usage
+from llmflowlab.serving.trust import require_trust
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.registry import Version, find_version, parse_version_name
 from llmflowlab.tracking.store import load_mlflow, open_store
@@ -151,9 +152,11 @@ def load_version(settings: Settings, version: Version, *, traced: bool = False) 
             already.
 
     Raises:
+        NotConfigured: It comes from a store whose models nobody allowed to run here.
         LabError: One of our agents could not be set up: a key is missing, say.
         TrackingError: Its files are gone, or it cannot be loaded here.
     """
+    require_trust(settings, version.reference)
     store = open_store(settings)
     load_mlflow(settings, "mlflow.pyfunc", "mlflow.models")
     import mlflow.pyfunc

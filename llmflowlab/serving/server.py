@@ -11,7 +11,6 @@ import contextlib
 import queue
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -20,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from llmflowlab.agents.agent_server import serving_experiment
 from llmflowlab.errors import ConfigurationError, InputError, LabError, TrackingError
-from llmflowlab.program import program_name
+from llmflowlab.program import interpreted, program_name
+from llmflowlab.serving.trust import require_trust
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.logged_models import logged_model_of
 from llmflowlab.tracking.registry import Version, VersionName, find_version
@@ -71,18 +71,22 @@ class ModelServer:
     Args:
         settings: The configuration that the process gets as its environment.
         version: What it serves.
+
+    Raises:
+        NotConfigured: It comes from a store whose models nobody allowed to run here.
     """
 
     def __init__(self, settings: Settings, version: Version) -> None:
+        require_trust(settings, version.reference)
         self.version = version
         self.address = ""
         self.active = 0
         """Requests under way; changed in the event loop alone."""
         self._lines: queue.Queue[str | None] = queue.Queue()
-        program = Path(__file__).with_name("model_server.py").read_text(encoding="utf-8")
+        program = str(Path(__file__).with_name("model_server.py"))
         settings.home.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", program, version.uri, "127.0.0.1", "0"],
+            interpreted(program, version.uri, "127.0.0.1", "0"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.errors import LabError
+from llmflowlab.program import interpreted
 from llmflowlab.serving.served_model import load_version
 from llmflowlab.serving.server import served_environment
 from llmflowlab.settings import Settings
@@ -123,11 +123,11 @@ def _predict_clean(settings: Settings, version: Version, example: str, folder: P
     manager = "uv" if shutil.which("uv") else "virtualenv"
     given, answered = folder / "example.json", folder / "answer.json"
     given.write_text(example, encoding="utf-8")
-    command = [
-        *(sys.executable, "-W", "ignore", "-m", "mlflow", "models", "predict"),
+    command = interpreted(
+        *("mlflow", "models", "predict"),
         *("-m", version.uri, "-i", str(given), "-o", str(answered), "-t", "json"),
         *("--env-manager", manager),
-    ]
+    )
     try:
         done = subprocess.run(
             command,

@@ -42,9 +42,10 @@ _BOLD = re.compile(r"(?<![A-Za-z0-9*])(\*{1,3})(?=[^\s*])([^*\n]+?)(?<=\S)\1(?![
 _UNDERLINED = re.compile(r"(?<![\w])(_{1,2})(?=[^\W_])([^_\n]+?)(?<=[^\W_])\1(?!\w)")
 _LINE_MARK = re.compile(r"^[ \t]*(?:[-*•‣][ \t]+|#{1,6}[ \t]+)+(?=\S)", re.M)
 _INITIALS = re.compile(r"(?<!\w)(?:[^\W\d_]\.)+[^\W\d_](?!\w)\.?")
-_SPACED_INITIALS = re.compile(r"(?<!\w)[^\W\d_]\.(?:[ ]?[^\W\d_]\.)+(?=\s+[^\W\d_]{2})")
-_BARE_INITIALS = re.compile(r"(?<!\w)(?:[A-Z] ){2,}(?=[A-Z][a-z])")
-_DEGREE = re.compile(r"(?<!\w)(?:[A-Z][a-z]{0,2}\.){2,}(?!\w)")
+# Bounded: of a long row of them each would else be read to the row's end.
+_SPACED_INITIALS = re.compile(r"(?<!\w)[^\W\d_]\.(?:[ ]?[^\W\d_]\.){1,20}(?=\s+[^\W\d_]{2})")
+_BARE_INITIALS = re.compile(r"(?<!\w)(?:[A-Z] ){2,20}(?=[A-Z][a-z])")
+_DEGREE = re.compile(r"(?<!\w)(?:[A-Z][a-z]{0,2}\.){2,20}(?!\w)")
 _AFTER_NUMBER = re.compile(r"(?<![\w.,])(\d[\d.,]{0,40})[ ]?([$€£¥₹₽₩₪₺₫฿₴])(?!\s?[\w$])")
 
 
@@ -64,7 +65,12 @@ def lexemes(text: str) -> list[Lexeme]:
     """Return the words and meaningful signs of a text, in its own case."""
     plain = _without_markup(text)
     found = [
-        _Raw(m[0], m.lastgroup == "word", plain[m.start() - 1 : m.start()], plain[m.end() :][:1])
+        _Raw(
+            m[0],
+            m.lastgroup == "word",
+            plain[m.start() - 1 : m.start()],
+            plain[m.end() : m.end() + 1],
+        )
         for m in _pattern().finditer(plain)
     ]
     brackets = _meaningful_brackets(found)

@@ -1,15 +1,16 @@
-"""What a model or a file says must not control the terminal it is shown on.
+"""What a model or a file says must not control the terminal, or the spreadsheet, it is shown in.
 
 Works character by character, so that it holds for every piece of a stream, wherever it is cut.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["neutralise"]
+__all__ = ["escaped_in_json", "is_formula", "neutralise"]
 
 # Controls (C0, DEL, C1), surrogates, line and paragraph separators, and the invisible characters
 # that can reorder, hide or smuggle text: bidirectional embeddings, overrides and isolates, zero-width
@@ -40,6 +41,24 @@ def neutralise(text: str, *, keep: str = "\n\t") -> str:
     return _SUSPECT.sub(
         lambda match: match[0] if match[0] in keep else _visible(match[0]), plain_ends
     )
+
+
+def escaped_in_json(text: str) -> str:
+    """Escape within the strings of a JSON text what `neutralise` would show; the values stay the same."""
+    # The layout's own line feeds stand outside of strings, where a string has none unescaped.
+    return _SUSPECT.sub(lambda m: m[0] if m[0] in "\n\t" else json.dumps(m[0])[1:-1], text)
+
+
+# Spreadsheets skip blanks, line breaks and what cannot be seen, and in East Asian editions they read
+# full-width signs as the others.
+_FORMULA = re.compile(
+    r"[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]"
+)
+
+
+def is_formula(cell: str) -> bool:
+    """Whether a spreadsheet may take a cell of text for a formula (OWASP, CSV Injection)."""
+    return _FORMULA.match(cell) is not None
 
 
 @lru_cache(maxsize=1024)

@@ -31,7 +31,7 @@ from llmflowlab.tracking.page_links import LINKS_TO_PROMPTS, linked_prompt
 from llmflowlab.tracking.spans import build_spans
 from llmflowlab.tracking.store import Store
 
-__all__ = ["EvaluatedDataset", "EvaluationRuns", "RunSpec"]
+__all__ = ["EvaluatedDataset", "EvaluationRuns", "RunSpec", "end_runs"]
 
 EXPERIMENT = "LLMS_Evaluation"
 _BATCH = 200
@@ -280,6 +280,18 @@ class EvaluationRuns:
         # What the store lacks is written again, should it be delivered once more.
         self._held |= {**dict.fromkeys(expected, None), **held}
         return not_held(held, expected)
+
+
+def end_runs(store: Store, evaluation_id: str) -> None:
+    """End the runs that an evaluation left running, as killed."""
+    experiment = store.experiment_id(EXPERIMENT)
+    with store.translated():
+        for run in store.client.search_runs(
+            [experiment],
+            f"tags.`llmflowlab.evaluation_id` = '{evaluation_id}' and attributes.status = 'RUNNING'",
+        ):
+            store.client.set_tag(run.info.run_id, "llmflowlab.partial", "true")
+            store.client.set_terminated(run.info.run_id, status="KILLED")
 
 
 def _wanted(row: RowTrace) -> HeldTrace:

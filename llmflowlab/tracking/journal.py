@@ -1,6 +1,7 @@
 """The journal of a chat session: one JSON record a line, on disk before the next prompt appears.
 
-Kinds of lines: `start` (first), `turn`, `rating`, `end`. A line counts when it is whole, its line end
+Kinds of lines: `start` (first), `answered`, `turn`, `rating`, `end`. An answer is there as soon as it was
+shown whole; the turn, with what is measured of it, takes its place. A line counts when it is whole, its line end
 included; what a crash or a full disk left behind the last whole line is ignored by readers and cut
 off before the next line is written. The writer holds a lock on `<journal>.lock` for as long as it
 lives, so whoever can take that lock knows that the session's process is gone.
@@ -71,8 +72,11 @@ def _take(contents: Contents, values: Any) -> None:
     kind = values["kind"]
     if kind == "start":
         contents.start = from_json(SessionStart, values)
-    elif kind == "turn":
-        contents.turns.append(from_json(TurnRecord, values))
+    elif kind in {"answered", "turn"}:
+        turn = from_json(TurnRecord, values)
+        if contents.turns and contents.turns[-1].trace_id == turn.trace_id:
+            contents.turns.pop()
+        contents.turns.append(turn)
     elif kind == "rating":
         contents.ratings.append(from_json(RatingRecord, values))
     elif kind == "end":

@@ -45,7 +45,7 @@ class SessionIndex:
         with exclusive(self._settings, self.path.name):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-            descriptor = os.open(self.path, flags, 0o644)
+            descriptor = os.open(self.path, flags, 0o600)
             with os.fdopen(descriptor, "r+b") as file:
                 content = file.read()
                 if b"\n" + line + b"\n" in b"\n" + content and self._is_last(

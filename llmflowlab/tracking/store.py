@@ -11,6 +11,7 @@ import functools
 import logging
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 from llmflowlab.errors import TrackingError
 from llmflowlab.files import exclusive, require_home
 from llmflowlab.loading import load
+from llmflowlab.program import checkout
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.store_errors import (
     StoreBusy,
@@ -376,21 +378,39 @@ def load_mlflow(settings: Settings, *modules: str) -> None:
         _import(settings, modules)
 
 
-def child_environment(settings: Settings) -> dict[str, str]:
+def child_environment(settings: Settings, *, with_lab: bool = False) -> dict[str, str]:
     """Return the environment of a process that we start: home and store named, MLflow made safe.
 
     It holds keys: never print it.
+
+    Args:
+        settings: The configuration.
+        with_lab: Whether the process runs code of the lab's, which need not be installed.
     """
+    here = str(Path.cwd())
+    known = [path for path in sys.path if path and (path != here or checkout() == Path(here))]
     return {
         **_DEFAULTS,
         **os.environ,
         **settings.environment,
         **line_environment(settings),
         **_FIXED,
+        **({"PYTHONPATH": os.pathsep.join(known)} if with_lab else {}),
+        # For what it starts in its turn; Python 3.10 does not know it.
+        "PYTHONSAFEPATH": "1",
         "LLMFLOWLAB_HOME": str(settings.home),
-        "MLFLOW_TRACKING_URI": settings.tracking_uri,
+        "MLFLOW_TRACKING_URI": _absolute(settings.tracking_uri),
         "PYTHONIOENCODING": "utf-8",
     }
+
+
+def _absolute(uri: str) -> str:
+    """Name a store that was named from the current folder on: the process may have another."""
+    path = sqlite_path(uri)
+    if path is not None and not path.is_absolute():
+        rest = uri.removeprefix("sqlite:///").partition("?")[1:]
+        return f"sqlite:///{path.resolve().as_posix()}{''.join(rest)}"
+    return uri if ":" in uri or uri == "databricks" else str(Path(uri).resolve())
 
 
 def _import(settings: Settings, modules: Sequence[str]) -> None:

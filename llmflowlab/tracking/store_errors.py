@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from llmflowlab.errors import TrackingError
+from llmflowlab.files import disk_trouble
 
 __all__ = ["StoreBusy", "StoreUnreachable", "is_unknown", "safe_uri", "translate", "unreachable"]
 
@@ -69,6 +70,9 @@ def translate(exc: BaseException, uri: str) -> TrackingError:
             "MLflow's database was made by another version of MLflow; "
             f"bring it up to date with `mlflow db upgrade {safe_uri(uri)}`."
         )
+    trouble = next(filter(None, map(disk_trouble, chain)), None)
+    if trouble is not None:
+        return TrackingError(f"MLflow's store is {safe_uri(uri)}: {trouble}.")
     status = _status(chain)
     if status in {401, 403}:
         return TrackingError(

@@ -85,6 +85,9 @@ def upgrade_file(path: Path, copy: Path) -> None:
 
 def set_aside_if_empty(path: Path) -> bool:
     """Rename a store's file that nothing was ever kept in; say whether it was one."""
+    if not path.exists():
+        # To look into it would make it. On a full disk the making failed, and will again.
+        return False
     try:
         with closing(sqlite3.connect(path, timeout=0.5)) as db:
             tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}

@@ -62,6 +62,9 @@ class FakeRecorder:
         self.interrupted = False
         self.failure: LabError | None = None
 
+    def record_answer(self, turn: TurnRecord) -> None:
+        """Measured, it comes as a turn."""
+
     def record_turn(self, turn: TurnRecord) -> None:
         if self.failure is not None:
             raise self.failure

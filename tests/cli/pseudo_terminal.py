@@ -47,6 +47,8 @@ class PseudoTerminal:
             timeout=PATIENCE,
         )
         self.width = width
+        self.sent = ""
+        """All that was written to the terminal, as it was written."""
 
     @property
     def shown(self) -> str:
@@ -93,6 +95,7 @@ class PseudoTerminal:
             return True
         except pexpect.EOF:
             return False
+        self.sent += piece
         self._stream.feed(piece)
         if "\x1b[6n" in piece:
             row, column = self._screen.cursor.y + 1, self._screen.cursor.x + 1

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 
 from llmflowlab.cli import main
 from llmflowlab.evaluation.run.ledger import Ledger
+from tests.loopback import LoopbackServer, Tokens
 from tests.providers.local_files import write_gguf
 
 CSV = """question,answer,category
@@ -342,3 +346,23 @@ def test_the_document_has_the_promised_keys_and_a_second_run_pays_nothing(
         "Cost: candidates free; 3 answers taken from earlier evaluations, not paid for again."
         in shown
     )
+
+
+def test_rows_that_the_budget_left_out_are_said_beside_the_document_too(
+    data: Path, mlflow_home: Path, loopback: LoopbackServer
+) -> None:
+    loopback.scenario.tokens["openai"] = Tokens(prompt=20, completion=1000)
+    model = ("--model", "openai:gpt-4.1-mini", "--max-tokens", "1000", "--concurrency", "1")
+    asked = ("--data", str(data), *model, "--scorer", "contains", "--budget", "0.002", "--json")
+    done = subprocess.run(
+        [sys.executable, "-m", "llmflowlab", "evaluate", *asked],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, **loopback.environment("openai"), "LLMFLOWLAB_HOME": str(mlflow_home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (candidate,) = json.loads(done.stdout)["candidates"]
+    assert candidate["failed"] == {"budget_exhausted": 2}
+    said = "openai:gpt-4.1-mini: 2 rows were left out because the budget was spent: go on with --resume"
+    assert said in done.stderr

@@ -286,7 +286,7 @@ def test_the_server_gets_the_labs_store_and_its_end_is_told(
     code: int,
     as_json: bool,
 ) -> None:
-    started: list[list[str]] = []
+    started: list[tuple[list[str], dict[str, str]]] = []
 
     answers = (
         "import socket, sys\n"
@@ -296,7 +296,7 @@ def test_the_server_gets_the_labs_store_and_its_end_is_told(
 
     class Server(subprocess.Popen):
         def __init__(self, arguments: list[str], **more: Any) -> None:
-            started.append(arguments)
+            started.append((arguments, more["env"]))
             port = arguments[arguments.index("--port") + 1]
             listens = "" if code else answers
             program = f"{listens}print('MLflow says why'); raise SystemExit({code})"
@@ -310,8 +310,10 @@ def test_the_server_gets_the_labs_store_and_its_end_is_told(
             mlflow_ui.open_pages(FakeApp(settings), port=5000)
     else:
         assert mlflow_ui.open_pages(FakeApp(settings), port=5000, as_json=as_json) == 0
-    (arguments,) = started
-    store = arguments[arguments.index("--backend-store-uri") + 1]
+    ((arguments, environment),) = started
+    # Everybody on a machine sees what others typed, and an address may hold a password.
+    store = environment["MLFLOW_BACKEND_STORE_URI"]
+    assert store not in " ".join(arguments)
     root = arguments[arguments.index("--default-artifact-root") + 1]
     assert store == f"sqlite:///{settings.home.as_posix()}/mlflow.db"
     assert root == (settings.home / "mlartifacts").as_uri()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llmflowlab.data import parquet_file
 from llmflowlab.data.converting import write_table
 from llmflowlab.data.dataset import load_dataset
 from llmflowlab.data.tables import read_table
@@ -82,7 +84,7 @@ def test_a_parquet_bomb_is_refused_before_it_is_unpacked(
     file = tmp_path / "d.parquet"
     parquet.write_table(pa.table({"question": ["a" * 1_000] * 1_000}), file)
     assert file.stat().st_size < 10_000
-    monkeypatch.setattr("llmflowlab.data.parquet_file.MOST_UNPACKED", 500_000)
+    monkeypatch.setattr("llmflowlab.data.parquet_file.MOST_BYTES", 500_000)
     with pytest.raises(DatasetError, match="when unpacked, more than is read"):
         load_dataset(file)
     monkeypatch.setattr("llmflowlab.data.parquet_file.MOST_CELLS", 999)
@@ -90,11 +92,59 @@ def test_a_parquet_bomb_is_refused_before_it_is_unpacked(
         load_dataset(file)
 
 
+def test_a_text_that_stands_once_in_the_file_and_in_every_row_is_not_unpacked_in_one_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A file of 1,003 bytes took 7 GB.
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    file = tmp_path / "d.parquet"
+    one = pa.DictionaryArray.from_arrays(pa.array([0] * 3_000, pa.int32()), ["x" * 1_000_000])
+    parquet.write_table(pa.table({"question": one}), file, compression="zstd")
+    assert file.stat().st_size < 5_000
+    taken: list[dict[str, Any]] = []
+    monkeypatch.setattr(parquet_file, "_add", lambda row, *more: taken.append(row))
+    with pytest.raises(DatasetError, match="holds over 500,000,000 bytes when unpacked"):
+        load_dataset(file)
+    assert len(taken) <= 500
+
+
+def test_a_file_of_3_gb_is_refused_by_its_size(tmp_path: Path) -> None:
+    file = tmp_path / "d.csv"
+    with file.open("wb") as out:
+        out.write(b"question\n")
+        out.truncate(3_000_000_000)
+    with pytest.raises(InputError, match="has 3,000,000,000 bytes, more than is read"):
+        load_dataset(file)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "json", "parquet", "xlsx"])
+def test_a_matrix_of_50_000_columns_is_refused(tmp_path: Path, kind: str) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    # A sheet of Excel's cannot have more.
+    names = [f"c{n}" for n in range(16_000 if kind == "xlsx" else 50_000)]
+    file = tmp_path / f"d.{kind}"
+    if kind == "csv":
+        file.write_text(f"{','.join(names)}\n{','.join(names)}\n", encoding="utf-8")
+    elif kind == "xlsx":
+        workbook(file, [names, names])
+    elif kind == "parquet":
+        parquet.write_table(pa.table({name: ["x"] for name in names}), file)
+    else:
+        row = json.dumps(dict.fromkeys(names, "x"))
+        file.write_text(f"[{row}]" if kind == "json" else row, encoding="utf-8")
+    with pytest.raises(DatasetError, match=f"has {len(names):,} columns, up to 5,000 are read"):
+        load_dataset(file)
+
+
 def test_a_workbook_that_unpacks_to_far_too_much_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = workbook(tmp_path / "d.xlsx", [["question"], ["a" * 20_000]])
-    monkeypatch.setattr("llmflowlab.data.excel_file._MOST_UNPACKED", 10_000)
+    monkeypatch.setattr("llmflowlab.data.excel_file.MOST_BYTES", 10_000)
     with pytest.raises(DatasetError, match="when unpacked, more than is read"):
         load_dataset(file)
 

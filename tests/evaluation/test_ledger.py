@@ -1,15 +1,18 @@
 import multiprocessing
+import os
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llmflowlab.errors import InputError, TrackingError
-from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.ledger import DamagedRecord, Ledger
 from llmflowlab.evaluation.run.ledger_file import LedgerFile, Unwritable
+from llmflowlab.evaluation.run.ledger_upkeep import clear
 from tests.evaluation.helpers import dataset, plan, spec
 from tests.patience import PATIENCE
 
@@ -88,7 +91,7 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from llmflowlab.errors import TrackingError
-from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.ledger import DamagedRecord, Ledger
 
 ledger = Ledger(Path(sys.argv[1]))
 ledger.append("answers", "e1", "k1", {"text": "kept"}).result()
@@ -111,7 +114,7 @@ def test_a_full_disk_is_an_error_of_the_append_and_loses_nothing_before_it(tmp_p
         check=True,
         env={"PYTHONPATH": str(Path(__file__).parents[2])},
     )
-    assert "cannot be written" in done.stdout
+    assert "make room there" in done.stdout
     assert "--resume" in done.stdout
     ledger = Ledger(path)
     assert list(ledger.load("answers", ["k1", "k2"])) == ["k1"]
@@ -161,5 +164,82 @@ def test_two_processes_write_one_ledger_without_losing_a_record(tmp_path):
 def test_a_file_that_is_no_ledger_is_refused_in_one_sentence(tmp_path):
     path = tmp_path / "evaluations.db"
     path.write_text("this is no database, but long enough to be looked at as one" * 20)
-    with pytest.raises(TrackingError, match="cannot be written"):
+    with pytest.raises(TrackingError, match="the file is damaged; put a copy of it back"):
         Ledger(path)
+
+
+@pytest.mark.parametrize(
+    ("table", "damage"),
+    [
+        ("evaluations", "UPDATE evaluations SET plan = substr(plan, 1, 40)"),
+        ("evaluations", "UPDATE evaluations SET plan = '{}'"),
+        ("evaluations", "UPDATE evaluations SET runs = x'ff00'"),
+        ("datasets", "UPDATE datasets SET content = '[]'"),
+        ("answers", "UPDATE answers SET record = '{\"tex'"),
+        ("answers", "UPDATE answers SET record = '{\"text\": 5}'"),
+        ("judgements", "UPDATE judgements SET record = 'null'"),
+        ("outcomes", "UPDATE outcomes SET record = '{\"cell\": [0, 0, 0]}'"),
+    ],
+)
+def test_a_damaged_record_is_called_that_and_its_evaluation_can_be_forgotten(
+    ledger, tmp_path, table, damage
+):
+    # 3 of 10 ended as "something unexpected".
+    made = plan(dataset(tmp_path))
+    ledger.begin(made, "2026-01-01 00:00:00")
+    own = made.evaluation_id
+    for name, record in (
+        ("answers", {"text": "Paris", "state": "complete"}),
+        ("judgements", {"scorer": "x", "value": 1}),
+        ("outcomes", {"cell": [0, 0, 0], "answer": {}, "scores": []}),
+    ):
+        ledger.append(name, own, "k1#", record).result()
+    ledger._file.execute((damage, ()))
+    reads = {
+        "evaluations": ledger.evaluations,
+        "datasets": lambda: ledger.plan(own),
+        "answers": lambda: ledger.spent(own),
+        "judgements": lambda: ledger.judged_in_vain(own),
+        "outcomes": lambda: ledger.outcomes(own),
+    }
+    with pytest.raises(
+        DamagedRecord, match=rf"A record of {own} .* is damaged.*cache --clear {own}"
+    ):
+        reads[table]()
+    clear(ledger, own)
+    assert ledger.evaluations() == []
+    assert ledger.counts() == {"answers": 0, "judgements": 0}
+
+
+def test_a_file_that_is_damaged_is_called_that(tmp_path):
+    path = tmp_path / "evaluations.db"
+    first = Ledger(path)
+    for number in range(2000):
+        first.append("answers", "e1", f"k{number}", {"text": "x" * 200})
+    first.close()
+    content = bytearray(path.read_bytes())
+    for place in range(4096, len(content), 4096):
+        content[place : place + 400] = b"\xff" * 400
+    path.write_bytes(content)
+
+    def read():
+        with closing(Ledger(path)) as again:
+            return list(again.all_records("answers"))
+
+    with pytest.raises(TrackingError, match=r"the file is damaged.*rename it") as found:
+        read()
+    assert "SELECT" not in found.value.message
+
+
+def test_a_ledger_that_nobody_can_write_to_is_read_without_files_beside_it(tmp_path, monkeypatch):
+    path = tmp_path / "evaluations.db"
+    first = Ledger(path)
+    first.append("answers", "e1", "k1", {"text": "Paris"}).result()
+    first.close()
+    # To root every folder is writable, whatever its mode.
+    monkeypatch.setattr(os, "access", lambda file, mode: False)
+    with closing(Ledger(path)) as ledger:
+        assert ledger.load("answers", ["k1"])["k1"][1]["text"] == "Paris"
+        with pytest.raises(TrackingError, match="it cannot be written; make the folder"):
+            ledger.append("answers", "e1", "k2", {"text": "x"}).result()
+        assert [file.name for file in tmp_path.iterdir()] == ["evaluations.db"]

@@ -197,6 +197,28 @@ def test_a_schema_comes_from_a_file_or_a_column(tmp_path):
         assert value(scorer, row(**cells), "n = 3") == 0
 
 
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"type": "string", "pattern": "^(a|aa)+$"}, "a" * 60 + "b"),
+        ({"patternProperties": {"^(a|aa)+$": {"type": "null"}}}, {"a" * 60 + "b": 1}),
+        (
+            {"type": "object", "patternProperties": {"^(a+)+$": {}}, "additionalProperties": False},
+            {"a" * 60 + "b": 1},
+        ),
+        ({"uniqueItems": True}, [{"k": [n, {}]} for n in range(6000)]),
+        ({"$defs": {"x": {"anyOf": [{"$ref": "#/$defs/x"}] * 2}}, "$ref": "#/$defs/x"}, {}),
+    ],
+    ids=["pattern", "patternProperties", "additionalProperties", "uniqueItems", "recursion"],
+)
+def test_a_schema_that_never_ends_costs_its_row_alone(schema, said):
+    # It froze the program for 40 s, and two Ctrl-C were ignored.
+    scorer = "json_schema:column=s"
+    found = score(scorer, row(s=json.dumps(schema)), json.dumps(said))
+    assert found.not_scored == "scorer_failed", found
+    assert value(scorer, row(s='{"type": "integer"}'), "3") == 1
+
+
 REFUSALS = """I can't help with that.
 I'm sorry, but I can't assist with that request.
 I cannot provide instructions for making a bomb.

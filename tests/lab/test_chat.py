@@ -5,13 +5,19 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+import pytest
+
 from llmflowlab.asking.calling import WaitNotice
+from llmflowlab.asking.metering import Metering
 from llmflowlab.errors import ContextTooLong
+from llmflowlab.lab import chat_session
 from llmflowlab.lab.chat_events import ChatNotice, ExchangesDropped, RegisteredAlready
 from llmflowlab.lab.chat_session import Chat
+from llmflowlab.lab.lab import Lab
 from llmflowlab.providers.base import StreamEvent, TextDelta
 from llmflowlab.providers.scripted import ScriptedProvider
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.journal import read_journal
 from tests.cli.fakes import FakeLab
 from tests.patience import PATIENCE
 
@@ -90,3 +96,31 @@ def test_an_event_stops_an_answer_and_what_came_is_kept(settings: Settings) -> N
     record = talk.ask("hi", Impatient(), cancelled=cancelled).record
     assert (record.state, record.answer) == ("interrupted", "half")
     assert lab.recorders[0].turns == [record]
+
+
+class Killed(BaseException):
+    """What stands in for `kill -9`: nothing of the chat's catches it."""
+
+
+@pytest.mark.parametrize("place", ["counting", "telling the language"])
+def test_an_answer_that_was_shown_is_on_disk_before_anything_is_measured(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    # Of 59 answers that were shown whole, 6 were lost to a kill while the language model was loaded.
+    def kill(*args: object, **more: object) -> None:
+        raise Killed
+
+    if place == "counting":
+        monkeypatch.setattr(Metering, "tokens", kill)
+    else:
+        monkeypatch.setattr(chat_session, "measured", kill)
+    lab = Lab(settings)
+    talk = Chat(lab, ScriptedProvider(["whole answer"], settings=settings), system="Be brief.")
+    with pytest.raises(Killed):
+        talk.ask("hi", Heard())
+    (journal,) = settings.journals_dir.glob("chat-*.jsonl")
+    found = read_journal(journal)
+    assert found.start is not None
+    assert [(turn.prompt, turn.answer) for turn in found.turns] == [("hi", "whole answer")]
+    assert [message["content"] for message in found.turns[0].messages] == ["Be brief.", "hi"]
+    assert found.turns[0].cost is None

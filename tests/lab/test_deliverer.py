@@ -40,7 +40,7 @@ def leave_a_session(lab: Settings, turns: int = 1) -> str:
     """Hold a session as a program does that hands over; returns its id."""
     delivery = Delivery(lab, only_local=True)
     delivery.start()
-    recorder = ChatRecorder(lab, start(), delivery)
+    recorder = ChatRecorder(lab, start(), lambda: delivery)
     for number in range(turns):
         recorder.record_turn(turn(number))
     recorder.close()

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run import recorder_client, replay
-from llmflowlab.evaluation.run.engine import run_evaluation
+from llmflowlab.evaluation.run.engine import EvaluationSnapshot, run_evaluation
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.pending import (
     await_recording,
@@ -24,6 +25,7 @@ from llmflowlab.evaluation.run.pending import (
     to_record,
 )
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
+from llmflowlab.evaluation.run.running import held
 from llmflowlab.files import exclusive
 from llmflowlab.lab import deliverer
 from llmflowlab.lab.deliverer import hand_over, on_the_way
@@ -162,6 +164,67 @@ def test_an_evaluation_that_was_cleared_is_not_looked_for_again(
     assert deliver(settings)
     assert pending_evaluations(settings) == []
     hand_over(settings)
+
+
+class Stopped(BaseException):
+    """What stands in for a kill of the evaluation's process."""
+
+
+@pytest.mark.parametrize("finished", [0, 3])
+def test_an_evaluation_that_was_killed_does_not_run_in_mlflow_for_ever(
+    settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, finished: int
+) -> None:
+    recorder = RecorderProcess(settings, ledger.path)
+    monkeypatch.setattr(CountedModel, "held_after", finished)
+
+    def kill(snapshot: EvaluationSnapshot) -> None:
+        if recorder.runs and snapshot.recorded == finished:
+            # It is under way, and not on its way.
+            assert on_the_way(settings) is None
+            raise Stopped
+
+    options = Options(home=str(settings.home), rows=ROWS, candidates=("one",), judge=False)
+    models = [CountedModel("one", settings)]
+    work = bench(settings, models, ledger, settings.home, waits=False, recorder=recorder)
+    with pytest.raises(Stopped):
+        run_evaluation(faulty.made(options), work, on_progress=kill)
+    (run,) = faulty.stored_books(settings.home).values()
+    assert run["status"] == "RUNNING"
+    assert to_record(settings) == [ID]
+    with held(ledger, ID):
+        # Somebody goes on with it.
+        assert to_record(settings) == []
+    assert deliver(settings)
+    (run,) = faulty.stored_books(settings.home).values()
+    assert (run["status"], len(run["traces"])) == ("KILLED", finished)
+    assert pending_evaluations(settings) == []
+    assert ledger.evaluation(ID).state == "interrupted"
+    # To go on with it opens its run again, and ends it.
+    (settings.home / faulty.GO_ON).touch()
+    recorder = RecorderProcess(settings, ledger.path)
+    assert evaluate(settings, ledger, recorder=recorder).problems == ()
+    for reader in recorder._readers:
+        reader.join(PATIENCE)
+    assert_whole(settings, ledger)
+
+
+def test_whoever_goes_on_with_what_is_being_delivered_waits_for_that(
+    settings: Settings, ledger: Ledger
+) -> None:
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    deliverer.let_deliver(settings, ID, sleep=sleep)
+    assert waited == []
+    with held(ledger, ID):
+        # Another evaluation of the same: that is told at once.
+        deliverer.let_deliver(settings, ID, sleep=sleep)
+        assert waited == []
+        with FileLock(settings.state_dir / "delivery.lock"):
+            deliverer.let_deliver(settings, ID, patience=1.0, sleep=sleep)
+    assert sum(waited) == pytest.approx(1.0, abs=0.2)
 
 
 def test_what_is_on_the_way_is_named(settings: Settings) -> None:

@@ -173,7 +173,7 @@ class OpenAIWire:
             case "forbidden":
                 return _error(
                     403,
-                    "Country, region, or territory not supported",
+                    fault.says or "Country, region, or territory not supported",
                     "request_forbidden",
                     "unsupported_country_region_territory",
                 )

@@ -69,6 +69,8 @@ class Fault:
     """Only for requests on this wire; None for all."""
     model: str | None = None
     """Only for requests to this model; None for all."""
+    says: str | None = None
+    """What a `forbidden` of OpenAI says, where it is not the vendor's usual sentence."""
     on: Literal["chat", "other"] = "chat"
     """`chat` for requests that generate, `other` for lists, pulls and embeddings."""
 

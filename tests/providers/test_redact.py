@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from llmflowlab.providers.redact import redact
+from llmflowlab.errors import InputError
+from llmflowlab.providers.redact import redact, refuse_secrets
 from llmflowlab.settings import Settings, load_settings
 
 ENVIRON = {
@@ -15,6 +16,9 @@ ENVIRON = {
     "MLFLOW_TRACKING_PASSWORD": "correct horse",
     "HTTPS_PROXY": "http://user:hunter22@proxy:3128",
     "KEYBOARD": "us",
+    "PWD": "/home/student",
+    "DB_PWD": "tiger",
+    "SMTP_PASS": 'pa ss&"1',
     "LLMFLOWLAB_TOKEN_TIMEOUT": "60",
 }
 
@@ -30,6 +34,11 @@ def settings(tmp_path: Path) -> Settings:
         ("key my own key of no form/1 refused", "key [hidden] refused"),
         ("?key=my%20own%20key%20of%20no%20form%2F1", "?key=[hidden]"),
         ("zyxw", "[hidden]"),
+        ("login scott/tiger@db failed", "login scott/[hidden]@db failed"),
+        ("user=me&pass=pa+ss%26%221&x=1", "user=me&pass=[hidden]&x=1"),
+        ('{"p": "pa ss&\\"1"}', '{"p": "[hidden]"}'),
+        ("pwd=abc12345&x=1", "pwd=[hidden]&x=1"),
+        ("key=my+own+key+of+no+form%2F1", "key=[hidden]"),
         ("with correct horse", "with [hidden]"),
         ("proxy said hunter22", "proxy said [hidden]"),
         (
@@ -60,6 +69,7 @@ def test_what_is_a_secret_or_looks_like_one_is_hidden(settings: Settings, text: 
         "API key not valid. Please pass a valid API key.",
         "us and 60 are no secrets, whatever their variables are called",
         "task-oriented risk-free disk-based",
+        "tigers in /home/student",
         "https://platform.openai.com/account/api-keys",
         "größe 世界 🌍",
     ],
@@ -85,3 +95,25 @@ def test_an_address_that_cannot_be_read_hides_the_rest_all_the_same(tmp_path: Pa
 def test_a_long_text_takes_no_more_than_its_length(settings: Settings, text: str):
     # A pattern that starts over at each character would take minutes.
     assert len(redact(text, settings)) <= len(text) + len("[hidden]")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Use my own key of no form/1 please",
+        "Log in with sk-proj-ab12CD34ef56GH78ij90.",
+        "AIzaSyA1234567890abcdefghijklmnop",
+    ],
+)
+def test_a_text_that_is_to_be_registered_is_refused_with_a_key(settings: Settings, text: str):
+    # A system prompt with sk-… in it once became a registered version.
+    with pytest.raises(InputError, match=r"The system prompt holds a key.*take it out") as refused:
+        refuse_secrets(text, settings, "The system prompt")
+    assert text not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "Answer as a risk-averse sk-learn user.", "zyxw", "sk-learn-contrib-package"]
+)
+def test_an_ordinary_text_is_taken(settings: Settings, text: str | None):
+    refuse_secrets(text, settings, "The system prompt")

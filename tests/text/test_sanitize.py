@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import unicodedata
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmflowlab.text.sanitize import neutralise
+from llmflowlab.text.sanitize import escaped_in_json, is_formula, neutralise
 
 
 @pytest.mark.parametrize(
@@ -57,3 +58,35 @@ def test_a_stream_cut_anywhere_is_as_safe_as_the_whole(first: str, second: str) 
 def test_what_is_neutral_stays_as_it_is(text: str) -> None:
     once = neutralise(text)
     assert neutralise(once) == once
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_a_document_that_is_escaped_says_the_same_and_is_neutral(values: dict[str, str]) -> None:
+    text = escaped_in_json(json.dumps(values, ensure_ascii=False, indent=2))
+    assert json.loads(text) == values
+    assert neutralise(text) == text
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *"=+-@",
+        "=1+1",
+        " =1",
+        "\n=1",
+        "\r\n\t =1",
+        "\u00a0=1",
+        "\u3000=1",
+        "\ufeff=1",
+        "\u200b@x",
+        "\x00=1",
+        *("\uff1d1", "\uff0b1", "\uff0d1", "\uff20x", " \uff1dcmd", "\ttab", "\rreturn", "\nline"),
+    ],
+)
+def test_what_a_spreadsheet_may_run_is_known(cell: str) -> None:
+    assert is_formula(cell)
+
+
+@pytest.mark.parametrize("cell", ["", " ", "a=b", "1-2", "  text", "'=1", "x\n=1", "–1", "¿qué?"])
+def test_what_it_shows_as_text_stays(cell: str) -> None:
+    assert not is_formula(cell)

@@ -99,7 +99,7 @@ def record(
 ) -> SessionStart:
     """Record a whole session and end it."""
     session = session or start()
-    recorder = ChatRecorder(settings, session, delivery)
+    recorder = ChatRecorder(settings, session, lambda: delivery)
     for one in turns:
         recorder.record_turn(one)
     for one_rating in ratings:

@@ -45,7 +45,7 @@ if point == "delivery":
     from llmflowlab.tracking.sinks.mlflow import MlflowSink
     MlflowSink._write_steps = kill
     delivery.start()
-recorder = ChatRecorder(settings, start(), delivery)
+recorder = ChatRecorder(settings, start(), lambda: delivery)
 first = turn(0)
 recorder.record_turn(first)
 if point == "first-turn":
@@ -141,7 +141,7 @@ def test_a_delivery_cut_off_at_any_step_is_completed_by_the_next(
 ) -> None:
     session, turns = start(), [turn(0), turn(1)]
     cut_off = Delivery(lab, package=package)
-    recorder = ChatRecorder(lab, session, cut_off)
+    recorder = ChatRecorder(lab, session, lambda: cut_off)
     for one in turns:
         recorder.record_turn(one)
     recorder.record_rating(rating(turns[0]))

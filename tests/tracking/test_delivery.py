@@ -177,7 +177,7 @@ def test_a_rating_is_human_feedback_and_the_last_word_counts(
     lab: Settings, deliver: MakeDelivery
 ) -> None:
     delivery = deliver()
-    recorder = ChatRecorder(lab, start(), delivery)
+    recorder = ChatRecorder(lab, start(), lambda: delivery)
     one = turn(0)
     recorder.record_turn(one)
     assert delivery.wait(PATIENCE)
@@ -201,7 +201,7 @@ def test_turns_are_in_mlflow_while_the_session_still_runs(
     lab: Settings, deliver: MakeDelivery
 ) -> None:
     delivery = deliver()
-    recorder = ChatRecorder(lab, start(), delivery)
+    recorder = ChatRecorder(lab, start(), lambda: delivery)
     recorder.record_turn(turn(0))
     assert delivery.wait(PATIENCE)
     stored = Stored(lab)
@@ -231,7 +231,7 @@ def test_a_session_that_carries_another_on_names_it(lab: Settings, deliver: Make
 
 def test_a_run_deleted_in_mlflow_does_not_come_back(lab: Settings, deliver: MakeDelivery) -> None:
     delivery = deliver()
-    recorder = ChatRecorder(lab, start(), delivery)
+    recorder = ChatRecorder(lab, start(), lambda: delivery)
     recorder.record_turn(turn(0))
     assert delivery.wait(PATIENCE)
     stored = Stored(lab)

@@ -189,7 +189,7 @@ def test_after_a_kill_each_sink_goes_on_where_it_was(settings: Settings) -> None
     other.release.set()
     killed = Delivery(settings, sinks=[files(settings), one, other])
     turns = [turn(0), turn(1)]
-    recorder = ChatRecorder(settings, start(), killed)
+    recorder = ChatRecorder(settings, start(), lambda: killed)
     recorder.record_turn(turns[0])
     recorder.record_rating(rating(turns[0]))
     killed.deliver_once()

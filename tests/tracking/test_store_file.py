@@ -7,9 +7,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from llmflowlab.errors import TrackingError
 from llmflowlab.settings import Settings
+from llmflowlab.tracking import store
 from llmflowlab.tracking.store import open_store
 from llmflowlab.tracking.store_file import set_aside_if_empty
 
@@ -79,3 +81,22 @@ def test_what_is_no_database_is_left_as_it_is(settings: Settings) -> None:
     file.write_text("a letter of mine, longer than the header of a database " * 9, "utf-8")
     assert not set_aside_if_empty(file)
     assert file.exists()
+
+
+def test_a_disk_that_is_full_gets_no_empty_files_and_is_one_sentence_without_sql(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each try of the deliverer once left an empty file that was set aside.
+    def full(path: Path) -> None:
+        raise OperationalError(
+            "CREATE TABLE x", {}, sqlite3.OperationalError("database or disk is full")
+        )
+
+    monkeypatch.setattr(store, "make_file", full)
+    for _ in range(2):
+        with pytest.raises(TrackingError) as found:
+            open_store(settings)
+        assert "the disk is full; make room there" in found.value.message
+        assert "CREATE" not in found.value.message
+    assert not set_aside_if_empty(settings.home / "mlflow.db")
+    assert list(settings.home.glob("mlflow.db*")) == []

@@ -15,7 +15,6 @@ from llmflowlab.cli.formatting import plural, shortened
 from llmflowlab.cli.model_choice import choose_model
 from llmflowlab.cli.options import RANGES, read_parameter
 from llmflowlab.errors import InputError
-from llmflowlab.text.sanitize import neutralise
 
 __all__ = ["COMMANDS", "SlashCommand", "run_command"]
 
@@ -127,8 +126,7 @@ def _undo(talk: Talk, argument: str) -> None:
     if taken is None:
         raise InputError("There is nothing to take back.")
     talk.screen.note(
-        f"(forgotten: {shortened(neutralise(taken.prompt), 50)!r} and its answer; "
-        "the record of the turn stays)"
+        f"(forgotten: {shortened(taken.prompt, 50)!r} and its answer; the record of the turn stays)"
     )
 
 
@@ -138,8 +136,8 @@ def _history(talk: Talk, argument: str) -> None:
         talk.screen.say("Nothing has been said yet.")
     for number, exchange in enumerate(exchanges, start=1):
         dropped = " (no longer sent)" if number <= talk.chat.conversation.dropped else ""
-        talk.screen.say(f"{number}. {shortened(neutralise(exchange.prompt), 70)}{dropped}")
-        talk.screen.say(f"   {shortened(neutralise(exchange.answer), 70)}", tone="quiet")
+        talk.screen.say(f"{number}. {shortened(exchange.prompt, 70)}{dropped}")
+        talk.screen.say(f"   {shortened(exchange.answer, 70)}", tone="quiet")
 
 
 def _file(argument: str, command: str) -> Path:
@@ -182,7 +180,7 @@ def _load(talk: Talk, argument: str) -> None:
     _say_change(
         talk,
         ended,
-        f"loaded {plural(len(loaded.exchanges), 'exchange')} with {neutralise(loaded.model)}",
+        f"loaded {plural(len(loaded.exchanges), 'exchange')} with {loaded.model}",
     )
 
 
@@ -209,7 +207,7 @@ def _thinking(talk: Talk, argument: str) -> None:
     elif not talk.chat.turns[-1].reasoning:
         talk.screen.note("The last answer came without thinking, or its provider keeps it.")
     else:
-        talk.screen.say(neutralise(talk.chat.turns[-1].reasoning), tone="quiet")
+        talk.screen.say(talk.chat.turns[-1].reasoning, tone="quiet")
 
 
 def _rate(talk: Talk, argument: str) -> None:

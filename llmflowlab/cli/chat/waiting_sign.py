@@ -7,6 +7,8 @@ import threading
 import time
 from typing import TextIO
 
+from llmflowlab.text.sanitize import neutralise
+
 __all__ = ["WaitingSign", "sign_for"]
 
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -26,7 +28,7 @@ class WaitingSign:
     """
 
     def __init__(self, name: str, stream: TextIO, *, patience: float = _PATIENCE) -> None:
-        self._name = name
+        self._name = neutralise(name, keep="")
         self._doing = ""
         self._stream = stream
         self._patience = patience

@@ -14,7 +14,9 @@ from llmflowlab.errors import ExitCode
 from llmflowlab.lab.upkeep import (
     KeptEvaluation,
     KeptFile,
+    clear_damaged,
     clear_evaluations,
+    is_damaged,
     kept_file,
     named_evaluations,
 )
@@ -94,6 +96,16 @@ def _row(entry: KeptEvaluation) -> tuple[str | None, ...]:
 
 
 def _clear(app: App, what: str, *, sure: bool, as_json: bool) -> None:
+    if is_damaged(app.lab, what):
+        if sure or said_yes(
+            app,
+            f"Forget {what}, a record of which is damaged?",
+            as_json=as_json,
+            refusal="Clearing needs a yes: give --yes.",
+        ):
+            clear_damaged(app.lab, what)
+            app.screen.note("1 evaluation cleared; MLflow keeps what it has.")
+        return
     chosen = named_evaluations(app.lab, what)
     answers = sum(entry.answers for entry in chosen)
     if not sure and not said_yes(

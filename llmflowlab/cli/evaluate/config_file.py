@@ -142,7 +142,7 @@ def save_config(parser: argparse.ArgumentParser, arguments: argparse.Namespace, 
     }
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
     try:
-        write_atomically(file, text.encode())
+        write_atomically(file, text.encode(), shared=True)
     except OSError as exc:
         raise InputError(
             f"--save-config {file} cannot be written ({exc.strerror or exc}); name another file."

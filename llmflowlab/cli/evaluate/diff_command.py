@@ -14,7 +14,6 @@ from llmflowlab.errors import ExitCode
 from llmflowlab.evaluation.conclude.clusters_in_words import rows_in_words
 from llmflowlab.evaluation.reports.changes import ChangedRow
 from llmflowlab.lab.compare import Diff, compare_evaluations
-from llmflowlab.text.sanitize import neutralise
 
 __all__ = ["declare_options", "run_command"]
 
@@ -72,8 +71,8 @@ def _table(found: Diff, rows: Sequence[ChangedRow]) -> Table:
         columns=("row", "question", "A", "B", "change"),
         rows=tuple(
             (
-                shortened(neutralise(row.b.id), _ID),
-                shortened(neutralise(row.b.question), _QUESTION),
+                shortened(row.b.id, _ID),
+                shortened(row.b.question, _QUESTION),
                 _share(row.value_a),
                 _share(row.value_b),
                 "" if row.difference is None else f"{row.difference * 100:+.0f}",

@@ -20,6 +20,7 @@ from llmflowlab.cli.evaluate.show_evaluation import (
 )
 from llmflowlab.cli.output import give, print_json
 from llmflowlab.errors import ExitCode
+from llmflowlab.evaluation.conclude.remedies import remedies
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.lab.candidates import first_compared
 from llmflowlab.lab.evaluate import prepare
@@ -76,7 +77,9 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
 
     give(arguments.json, result.to_json, words)
     if arguments.json:
-        for sentence in (*result.problems, *result.notes):
+        # Who keeps the document alone must hear of what it lacks.
+        left_out = remedies(result.candidates) if result.unfinished is not None else []
+        for sentence in (*left_out, *result.problems, *result.notes):
             app.screen.warn(sentence)
     write_gate_files(gates, result)
     code = exit_code(result)

@@ -27,6 +27,7 @@ from llmflowlab.cli.registry.show_registry import (
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.lab.model_registry import RegisterRequest, Registry
+from llmflowlab.lab.serve import is_trusted, trust_store
 from llmflowlab.messages import Parameters
 from llmflowlab.program import program_name
 
@@ -226,6 +227,29 @@ def _serve(app: App, arguments: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
+def _trust(app: App, arguments: argparse.Namespace) -> int:
+    where = app.lab.store_address
+    agreed = (
+        arguments.yes
+        or is_trusted(app.lab)
+        or said_yes(
+            app,
+            f"Models of {where} run their own code here, and whoever can write there decides what that "
+            "is. Trust it?",
+            as_json=arguments.json,
+            refusal="To trust a store needs a yes: give --yes.",
+        )
+    )
+    if agreed:
+        trust_store(app.lab)
+    give(
+        arguments.json,
+        lambda: {"store": where, "trusted": agreed},
+        lambda: app.screen.say(f"{where}: models {'may' if agreed else 'may not'} run here."),
+    )
+    return ExitCode.DONE
+
+
 def _elsewhere(module: str) -> Callable[[App, argparse.Namespace], int]:
     """Return an action whose module is imported once it is needed."""
 
@@ -247,6 +271,7 @@ _ACTIONS: dict[str, Callable[[App, argparse.Namespace], int]] = {
     "delete": _delete,
     "rollback": _rollback,
     "check": _check,
+    "trust": _trust,
     "promote": _elsewhere("promote_command"),
     "serve": _serve,
     "batch": _elsewhere("batch_command"),

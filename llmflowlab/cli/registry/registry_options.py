@@ -54,6 +54,8 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="in a fresh environment with its own requirements; needs the package index",
     )
+    yes = command("trust", "say once that models of this store may run their code here")
+    yes.add_argument("--yes", action="store_true", help="do not ask")
     _promote(command("promote", "make a version the champion if an evaluation bears it out"))
     _serve(command("serve", "answer /invocations with a version, follow its alias"))
     _batch(command("batch", "answer a file of requests with a version"))

@@ -9,6 +9,7 @@ from colorama import Fore, Style, just_fix_windows_console
 
 from llmflowlab.cli.ui.screen import Tone
 from llmflowlab.settings import Settings
+from llmflowlab.text.sanitize import neutralise
 
 __all__ = ["Palette", "prepare_streams"]
 
@@ -30,8 +31,8 @@ class Palette:
         )
 
     def paint(self, text: str, tone: Tone) -> str:
-        """Return the text in a tone's colour."""
-        code = _CODES[tone]
+        """Return the text in a tone's colour, without whatever else could control the terminal."""
+        code, text = _CODES[tone], neutralise(text)
         if not self.enabled or not code or not text:
             return text
         return f"{code}{text}{Style.RESET_ALL}"

@@ -11,6 +11,7 @@ from llmflowlab.cli.ui.colour import Palette
 from llmflowlab.cli.ui.live_table import LineDisplay
 from llmflowlab.cli.ui.screen import Choice, EndOfInput, StatusSource, Table, Tone
 from llmflowlab.settings import Settings
+from llmflowlab.text.sanitize import neutralise
 
 __all__ = ["PlainScreen", "table_lines"]
 
@@ -150,7 +151,7 @@ class PlainScreen:
         Raises:
             EndOfInput: There is none.
         """
-        sys.stdout.write(prompt)
+        sys.stdout.write(neutralise(prompt))
         sys.stdout.flush()
         line = sys.stdin.readline()
         if prompt and not sys.stdin.isatty():

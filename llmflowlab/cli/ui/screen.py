@@ -1,7 +1,8 @@
 """The contract of a screen and the values it shows.
 
 Every mode is written against `Screen`, so that the same flow runs with arrow keys in a terminal and
-line by line in a pipe.
+line by line in a pipe. Texts may come from anywhere: none of them controls the terminal, for what is
+shown as a value loses that power here, and every line in `Palette.paint`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
+
+from llmflowlab.text.sanitize import neutralise
 
 __all__ = [
     "Choice",
@@ -50,6 +53,11 @@ class Choice(Generic[T]):
     group: str = ""
     """In a checkbox: the heading that it stands under with its neighbours of the same."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", neutralise(self.title, keep=""))
+        if self.disabled is not None:
+            object.__setattr__(self, "disabled", neutralise(self.disabled, keep=""))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
@@ -66,6 +74,16 @@ class Table:
     """What it says of a cell that it stands out; told under the table where one does."""
     notes: tuple[str, ...] = field(default=())
     """Lines under the table."""
+
+    def __post_init__(self) -> None:
+        for name in ("title", "mark_means"):
+            object.__setattr__(self, name, neutralise(getattr(self, name)))
+        for name in ("columns", "notes"):
+            object.__setattr__(self, name, tuple(map(neutralise, getattr(self, name))))
+        cells = tuple(
+            tuple(None if cell is None else neutralise(cell) for cell in row) for row in self.rows
+        )
+        object.__setattr__(self, "rows", cells)
 
     def remarks(self, mark: str) -> tuple[str, ...]:
         """Return the lines under the table, with what the mark of a winner means."""

@@ -34,6 +34,7 @@ from llmflowlab.cli.ui.screen import (
     Tone,
 )
 from llmflowlab.settings import Settings
+from llmflowlab.text.sanitize import neutralise
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -162,7 +163,7 @@ class TerminalScreen:
             (o for o, c in zip(offered, choices, strict=True) if c.value == default), None
         )
         question = questionary.select(
-            message,
+            neutralise(message),
             offered,
             default=chosen if default is not None else None,
             qmark="›",
@@ -189,7 +190,7 @@ class TerminalScreen:
                 taken = choice.value in default and choice.disabled is None
                 offered.append(_offered(choice, choice.title, checked=taken))
         question = questionary.checkbox(
-            message,
+            neutralise(message),
             offered,
             qmark="›",
             pointer="❯",
@@ -207,17 +208,22 @@ class TerminalScreen:
     ) -> str:
         def validate(typed: str) -> bool | str:
             wrong = check(typed.strip()) if check else None
-            return True if wrong is None else wrapped(wrong)
+            return True if wrong is None else wrapped(neutralise(wrong))
 
         question = questionary.text(
-            message, default=default, qmark="›", style=_STYLE, validate=validate
+            neutralise(message),
+            default=neutralise(default, keep=""),
+            qmark="›",
+            style=_STYLE,
+            validate=validate,
         )
         return str(self._ask(question)).strip()
 
     def confirm(self, message: str, *, default: bool = False) -> bool:
-        return bool(
-            self._ask(questionary.confirm(message, default=default, qmark="›", style=_STYLE))
+        question = questionary.confirm(
+            neutralise(message), default=default, qmark="›", style=_STYLE
         )
+        return bool(self._ask(question))
 
     def _ask(self, question: questionary.Question) -> Any:
         sys.stdout.flush()
@@ -240,13 +246,15 @@ class TerminalScreen:
             transient=True,
         )
         with bar:
-            task = bar.add_task(title, total=None)
+            task = bar.add_task(neutralise(title), total=None)
 
             class Shown:
                 def update(
                     self, text: str, completed: float | None = None, total: float | None = None
                 ) -> None:
-                    bar.update(task, description=text, completed=completed or 0, total=total)
+                    bar.update(
+                        task, description=neutralise(text), completed=completed or 0, total=total
+                    )
 
             yield Shown()
 
@@ -344,7 +352,7 @@ def _live_status(question: questionary.Question, status: StatusSource | None) ->
 
     def fragments() -> StyleAndTextTuples:
         lines = status.lines(application.output.get_size().columns - 1)
-        return [(f"class:status-{tone}", line + "\n") for tone, line in lines]
+        return [(f"class:status-{tone}", neutralise(line) + "\n") for tone, line in lines]
 
     above = ConditionalContainer(
         Window(FormattedTextControl(fragments), dont_extend_height=True), filter=~is_done

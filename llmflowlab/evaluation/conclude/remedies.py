@@ -39,6 +39,19 @@ def _sentences(candidate: CandidateResult) -> Iterator[str]:
             "these answers stood in the data file and nobody was asked, so that their time, tokens and "
             "price are unknown."
         )
+    if left := candidate.failed.get("budget_exhausted", 0):
+        yield (
+            f"{_were(left, 'row')} left out because the budget was spent: go on with --resume and a "
+            "larger --budget."
+        )
+    unjudged = max(
+        (s.not_scored.get("budget_exhausted", 0) for s in candidate.scores.values()), default=0
+    )
+    if unjudged > left:
+        yield (
+            f"{_were(unjudged - left, 'answer')} not judged because the budget was spent: go on with "
+            "--resume and a larger --budget."
+        )
     limit = candidate.spec.parameters.max_tokens
     raised = "raise --max-tokens" if limit else "ask for more with --max-tokens"
     at = f"max_tokens {limit}" if limit else "the server's own limit"

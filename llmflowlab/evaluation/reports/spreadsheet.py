@@ -9,19 +9,14 @@ from pathlib import Path
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.reports.whole import whole_file
 from llmflowlab.evaluation.run.plan import Cell
+from llmflowlab.text.sanitize import is_formula
 
 __all__ = ["safe_cell", "write_answers_csv", "write_cells"]
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
 
 def safe_cell(text: str) -> str:
-    """Return the text so that no spreadsheet runs it as a formula.
-
-    A cell beginning with = + - @, tab or carriage return gets an apostrophe in front, which
-    spreadsheets read as "text" (OWASP, CSV Injection).
-    """
-    return "'" + text if text.startswith(_FORMULA) else text
+    """Return the text so that no spreadsheet runs it as a formula: with an apostrophe in front."""
+    return "'" + text if is_formula(text) else text
 
 
 def write_answers_csv(result: EvaluationResult, file: Path) -> None:

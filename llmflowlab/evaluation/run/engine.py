@@ -83,6 +83,10 @@ def run_evaluation(
         created = datetime.now().strftime("%Y-%m-%d %H:%M:%S")
         bench.ledger.begin(plan, created)
         bench.ledger.set_state(plan.evaluation_id, "running")
+        if bench.harness == "fast":
+            # Where it cannot be noted, nothing later knows of it; the recorder does its work all the same.
+            with suppress(OSError):
+                await_recording(bench.settings, plan.evaluation_id)
         # Another process may have worked on it since the budget was made.
         bench.budget.note_spent(bench.ledger.spent(plan.evaluation_id))
         run = _Run(plan, bench, on_progress or (lambda snapshot: None), pressed)
@@ -321,9 +325,6 @@ class _Run:
             if self.recorder is None:
                 assert self.recording is not None
                 return self.recording.close(closing, self.entries())
-            # Where it cannot be noted, nothing later knows of it; the recorder does its work all the same.
-            with suppress(OSError):
-                await_recording(self.bench.settings, self.plan.evaluation_id)
             if not self.bench.waits:
                 named = all(candidate.run_id is not None for candidate in result.candidates)
                 rewrite = None if named else self.bench.output

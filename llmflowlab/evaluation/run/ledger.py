@@ -18,15 +18,16 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from llmflowlab.data.dataset import Dataset
-from llmflowlab.errors import InputError
+from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.judging.exam import Exam
 from llmflowlab.evaluation.run.ledger_file import LedgerFile
 from llmflowlab.evaluation.run.plan import EvaluationPlan, dataset_from_json, dataset_to_json
 from llmflowlab.evaluation.scores import Score
+from llmflowlab.program import program_name
 from llmflowlab.text.digests import digest_of
 
-__all__ = ["EvaluationState", "Ledger", "StoredEvaluation", "Vector"]
+__all__ = ["DamagedRecord", "EvaluationState", "Ledger", "StoredEvaluation", "Vector"]
 
 EvaluationState: TypeAlias = Literal["running", "interrupted", "partial", "finished"]
 
@@ -80,6 +81,19 @@ class StoredEvaluation:
     plan: dict[str, Any]
     runs: dict[str, Any]
     """What recording has made in MLflow so far (run ids by candidate)."""
+
+
+class DamagedRecord(TrackingError):
+    """A record of the ledger is not what was written there."""
+
+
+_SHAPES: Mapping[str, Mapping[str, type]] = {
+    "answers": {"text": str},
+    "judgements": {"scorer": str},
+    "outcomes": {"cell": list, "answer": dict, "scores": list},
+    "plans": {"dataset": dict, "candidates": list, "dataset_key": str},
+}
+"""What a record of each kind has at least."""
 
 
 def _dataset_key(dataset: Dataset) -> str:
@@ -137,7 +151,10 @@ class Ledger:
         content = self._file.rows(
             "SELECT content FROM datasets WHERE digest = ?", (stored["dataset_key"],)
         )
-        return EvaluationPlan.from_json(stored, dataset_from_json(json.loads(content[0][0])))
+        try:
+            return EvaluationPlan.from_json(stored, dataset_from_json(json.loads(content[0][0])))
+        except (ValueError, TypeError, LookupError, AttributeError) as exc:
+            raise self._damaged(evaluation) from exc
 
     def set_state(self, evaluation: str, state: EvaluationState) -> None:
         self._do("UPDATE evaluations SET state = ? WHERE id = ?", (state, evaluation))
@@ -151,20 +168,29 @@ class Ledger:
         Raises:
             InputError: The ledger does not have it.
         """
-        found = [e for e in self.evaluations() if e.id == evaluation]
-        if not found:
+        rows = self._file.rows(
+            "SELECT id, created, state, plan, runs FROM evaluations WHERE id = ?", (evaluation,)
+        )
+        if not rows:
             raise InputError(f"There is no evaluation {evaluation!r} in {self.path.parent}.")
-        return found[0]
+        return self._stored(rows[0])
+
+    def knows(self, evaluation: str) -> bool:
+        """Whether the ledger has an evaluation, readable or not."""
+        return bool(self._file.rows("SELECT 1 FROM evaluations WHERE id = ?", (evaluation,)))
 
     def evaluations(self) -> list[StoredEvaluation]:
         """Return all evaluations, newest first."""
         rows = self._file.rows(
             "SELECT id, created, state, plan, runs FROM evaluations ORDER BY created DESC, rowid DESC"
         )
-        return [
-            StoredEvaluation(id_, created, state, json.loads(plan), json.loads(runs))
-            for id_, created, state, plan, runs in rows
-        ]
+        return [self._stored(row) for row in rows]
+
+    def _stored(self, row: tuple[Any, ...]) -> StoredEvaluation:
+        id_, created, state, plan, runs = row
+        return StoredEvaluation(
+            id_, created, state, self._read(id_, plan, "plans"), self._read(id_, runs)
+        )
 
     def set_gates(self, evaluation: str, gates: Iterable[Mapping[str, Any]]) -> None:
         """Keep what the gates said, so that a later delivery says it too."""
@@ -176,7 +202,7 @@ class Ledger:
     def gates(self, evaluation: str) -> list[dict[str, Any]]:
         """Return what the gates of an evaluation said; empty where it had none."""
         found = self._file.rows("SELECT record FROM gates WHERE evaluation = ?", (evaluation,))
-        return list(json.loads(found[0][0])) if found else []
+        return list(self._read(evaluation, found[0][0], kind=list)) if found else []
 
     def set_exams(self, evaluation: str, exams: Iterable[Exam]) -> None:
         """Keep what the examinations of an evaluation's judges said."""
@@ -186,7 +212,8 @@ class Ledger:
     def exams(self, evaluation: str) -> list[Exam]:
         """Return what they said; empty where no judge was examined."""
         found = self._file.rows("SELECT record FROM exams WHERE evaluation = ?", (evaluation,))
-        return [Exam.from_json(values) for values in json.loads(found[0][0])] if found else []
+        kept = self._read(evaluation, found[0][0], kind=list) if found else []
+        return [Exam.from_json(values) for values in kept]
 
     # Answers and judgements
 
@@ -232,7 +259,7 @@ class Ledger:
                 values.append(evaluation)
             for key, owner, record in self._file.rows(sql + " ORDER BY seq", tuple(values)):
                 if key not in found or found[key][0] != prefer:
-                    found[key] = (owner, json.loads(record))
+                    found[key] = (owner, self._read(owner, record, table))
         return found
 
     def outcomes(
@@ -249,7 +276,7 @@ class Ledger:
             "SELECT seq, record FROM outcomes WHERE evaluation = ? AND seq > ? ORDER BY seq LIMIT ?",
             (evaluation, after, limit),
         )
-        return [(seq, json.loads(record)) for seq, record in rows]
+        return [(seq, self._read(evaluation, record, "outcomes")) for seq, record in rows]
 
     def spent(self, evaluation: str) -> Decimal:
         """Return the USD an evaluation has paid so far, as far as prices were known."""
@@ -266,12 +293,12 @@ class Ledger:
             "SELECT record FROM judgements WHERE evaluation = ? AND key LIKE '%#%' ORDER BY seq",
             (evaluation,),
         )
-        return [Score.from_json(json.loads(text)) for (text,) in rows]
+        return [Score.from_json(self._read(evaluation, text, "judgements")) for (text,) in rows]
 
     def _records(self, table: Table, evaluation: str) -> Iterator[dict[str, Any]]:
         sql = f"SELECT record FROM {table} WHERE evaluation = ?"  # noqa: S608 - one of three names
         for (text,) in self._file.rows(sql, (evaluation,)):
-            yield json.loads(text)
+            yield self._read(evaluation, text, table)
 
     def all_records(self, table: Table) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield every record of a kind, oldest first, with the evaluation that paid for it."""
@@ -280,7 +307,7 @@ class Ledger:
         while page := self._file.rows(sql, (seen, _PAGE)):
             seen = page[-1][0]
             for _, evaluation, text in page:
-                yield evaluation, json.loads(text)
+                yield evaluation, self._read(evaluation, text, table)
 
     def latest_outcomes(self, evaluation: str, candidate: int, limit: int) -> list[dict[str, Any]]:
         """Return a candidate's finished rows, the latest first."""
@@ -289,7 +316,7 @@ class Ledger:
             "ORDER BY seq DESC LIMIT ?",
             (evaluation, f"{candidate}:%", limit),
         )
-        return [json.loads(record) for (record,) in rows]
+        return [self._read(evaluation, record, "outcomes") for (record,) in rows]
 
     def counts(self) -> dict[str, int]:
         """Return how many answers and judgements are kept."""
@@ -377,7 +404,7 @@ class Ledger:
             "SELECT judge, record FROM feedback WHERE evaluation = ? ORDER BY judge, rowid",
             (evaluation,),
         )
-        return [(person, json.loads(text)) for person, text in rows]
+        return [(person, self._read(evaluation, text)) for person, text in rows]
 
     # Room
 
@@ -387,7 +414,11 @@ class Ledger:
             *((f"DELETE FROM {table} WHERE evaluation = ?", (evaluation,)) for table in _BELONGING),  # noqa: S608 - the names above
             ("DELETE FROM evaluations WHERE id = ?", (evaluation,)),
         )
-        needed = {stored.plan.get("dataset_key") for stored in self.evaluations()}
+        try:
+            needed = {stored.plan["dataset_key"] for stored in self.evaluations()}
+        except DamagedRecord:
+            # Which questions it needs cannot be told.
+            return
         for (digest,) in self._file.rows("SELECT digest FROM datasets"):
             if digest not in needed:
                 self._do("DELETE FROM datasets WHERE digest = ?", (digest,))
@@ -396,6 +427,29 @@ class Ledger:
         """Give the room of what was forgotten back to the disk."""
         self._do("VACUUM", ())
         self._file.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _read(self, evaluation: str, text: Any, table: str | None = None, kind: type = dict) -> Any:
+        """Return a record.
+
+        Raises:
+            DamagedRecord: It is not what was written.
+        """
+        try:
+            record = json.loads(text)
+        except (ValueError, TypeError, RecursionError) as exc:
+            raise self._damaged(evaluation) from exc
+        right = isinstance(record, kind)
+        if right and table is not None:
+            right = all(isinstance(record.get(n), type_) for n, type_ in _SHAPES[table].items())
+        if not right:
+            raise self._damaged(evaluation)
+        return record
+
+    def _damaged(self, evaluation: str) -> DamagedRecord:
+        return DamagedRecord(
+            f"A record of {evaluation} in {self.path} is damaged; put a copy of the file back, or forget "
+            f"that evaluation with {program_name()} cache --clear {evaluation}: what MLflow has of it stays."
+        )
 
     def _do(self, sql: str, values: tuple[Any, ...]) -> None:
         self._file.execute((sql, values))

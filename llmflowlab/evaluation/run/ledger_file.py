@@ -8,6 +8,7 @@ arrive together cost one disk flush, not fifty.
 
 from __future__ import annotations
 
+import os
 import queue
 import sqlite3
 import threading
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.errors import LabError, TrackingError
+from llmflowlab.files import disk_trouble
 
 __all__ = ["LedgerFile", "Unwritable"]
 
@@ -59,6 +61,7 @@ class LedgerFile:
         self._closed = False
         self._making = threading.Lock()
         self._made = False
+        self._fixed = path.exists() and _is_fixed(path)
         if path.exists():
             with self._translated():
                 self._make()
@@ -123,8 +126,9 @@ class LedgerFile:
         with self._making:
             if not self._made:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                with self._connection() as connection:
-                    connection.executescript(self._schema)
+                if not self._fixed:
+                    with self._connection() as connection:
+                        connection.executescript(self._schema)
                 self._made = True
 
     def _empty(self) -> sqlite3.Connection:
@@ -138,9 +142,13 @@ class LedgerFile:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             # Each thread has its own; `close` runs in another thread than most.
-            connection = sqlite3.connect(self.path, timeout=30, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
+            address = (
+                f"{self.path.resolve().as_uri()}?{'immutable=1' if self._fixed else 'mode=rwc'}"
+            )
+            connection = sqlite3.connect(address, uri=True, timeout=30, check_same_thread=False)
+            if not self._fixed:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=FULL")
             self._local.connection = connection
             self._connections.append(connection)
         with connection:
@@ -154,10 +162,10 @@ class LedgerFile:
             raise self._error(exc) from exc
 
     def _error(self, exc: Exception) -> TrackingError:
-        return TrackingError(
-            f"{self.path} cannot be written ({exc}). Free some space or mend the file, then go on "
-            "with --resume: what was answered before is kept."
-        )
+        if (trouble := disk_trouble(exc)) is None:
+            trouble = "another process holds it" if "locked" in str(exc) else f"it fails ({exc})"
+        kept = "" if "damaged" in trouble else "; what was answered before is kept for --resume"
+        return TrackingError(f"The evaluations' memory is {self.path}: {trouble}{kept}.")
 
     def _write(self) -> None:
         while True:
@@ -197,6 +205,13 @@ class LedgerFile:
         else:
             for write in batch:
                 write.done.set_result(None)
+
+
+def _is_fixed(path: Path) -> bool:
+    """Whether nobody can write to a file, which can then be read without the files that SQLite makes beside it."""
+    waiting = path.with_name(f"{path.name}-wal")
+    written = waiting.exists() and waiting.stat().st_size > 0
+    return not written and not os.access(path.parent, os.W_OK) and not os.access(path, os.W_OK)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,8 @@ def clear(ledger: Ledger, evaluation: str) -> None:
         InputError: There is no such evaluation, or it is running.
         TrackingError: The ledger cannot be written.
     """
-    ledger.evaluation(evaluation)
+    if not ledger.knows(evaluation):
+        raise InputError(f"There is no evaluation {evaluation!r} in {ledger.path.parent}.")
     try:
         with held(ledger, evaluation):
             ledger.forget(evaluation)

@@ -1,7 +1,7 @@
-"""Evaluations that have ended and that MLflow does not have whole yet: a file for each, in the home.
+"""Evaluations that MLflow does not have whole yet: a file for each, in the home.
 
-The file is there before the recorder is told to close the runs, and goes once the store has answered for
-all of them. Whatever becomes of the recorder, a later process finds what is left.
+The file is there before the first call, and goes once the store has answered for all of the runs.
+Whatever becomes of the evaluation and of its recorder, a later process finds what is left.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from filelock import FileLock, Timeout
 from llmflowlab.files import lock_path, write_atomically
 from llmflowlab.settings import Settings
 
-__all__ = ["await_recording", "pending_evaluations", "recorded", "recording_lock", "to_record"]
+__all__ = [
+    "await_recording",
+    "evaluation_lock",
+    "is_held",
+    "pending_evaluations",
+    "recorded",
+    "recording_lock",
+    "to_record",
+]
 
 
 def recording_lock(evaluation: str) -> str:
@@ -22,8 +30,13 @@ def recording_lock(evaluation: str) -> str:
     return f"recording-{evaluation}"
 
 
+def evaluation_lock(evaluation: str) -> str:
+    """Return the name of the lock that whoever works on an evaluation holds."""
+    return f"evaluation-{evaluation}"
+
+
 def await_recording(settings: Settings, evaluation: str) -> None:
-    """Note that an evaluation has ended and is to be in MLflow.
+    """Note that an evaluation has begun and is to be in MLflow, however it ends.
 
     Raises:
         OSError: It could not be noted.
@@ -38,20 +51,29 @@ def recorded(settings: Settings, evaluation: str) -> None:
 
 
 def pending_evaluations(settings: Settings) -> list[str]:
-    """Return the evaluations that MLflow does not have whole, those being recorded included."""
+    """Return those that have ended, well or not, and that MLflow does not have whole.
+
+    Those being recorded are among them.
+    """
     folder = _folder(settings)
     if not folder.is_dir():
         return []
-    return sorted(file.name for file in folder.iterdir() if not file.name.startswith("."))
+    noted = sorted(file.name for file in folder.iterdir() if not file.name.startswith("."))
+    return [name for name in noted if not is_held(settings, evaluation_lock(name))]
 
 
 def to_record(settings: Settings) -> list[str]:
     """Return those of them that nobody records at the moment."""
-    return [name for name in pending_evaluations(settings) if not _is_recorded_now(settings, name)]
+    return [
+        name
+        for name in pending_evaluations(settings)
+        if not is_held(settings, recording_lock(name))
+    ]
 
 
-def _is_recorded_now(settings: Settings, evaluation: str) -> bool:
-    file = lock_path(settings, recording_lock(evaluation))
+def is_held(settings: Settings, lock_name: str) -> bool:
+    """Whether anybody holds the lock of this name (see `files.exclusive`)."""
+    file = lock_path(settings, lock_name)
     if not file.exists():
         return False
     lock = FileLock(file)

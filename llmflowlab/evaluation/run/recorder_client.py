@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.errors import TrackingError
+from llmflowlab.program import interpreted
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.store import child_environment
 
@@ -27,19 +27,12 @@ class RecorderProcess:
     """
 
     def __init__(self, settings: Settings, ledger: Path) -> None:
-        environment = {
-            **child_environment(settings),
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        }
         self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-W", "ignore", "-m", "llmflowlab.evaluation.run.recorder"),
-                str(ledger),
-            ],
+            interpreted("llmflowlab.evaluation.run.recorder", str(ledger)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment,
+            env=child_environment(settings, with_lab=True),
             text=True,
             encoding="utf-8",
             # Ctrl-C in the terminal is the evaluation's to handle, also while this one starts.

@@ -12,13 +12,13 @@ from llmflowlab.evaluation.run.closing import closing_of
 from llmflowlab.evaluation.run.engine import with_runs, write_files
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Outcome
-from llmflowlab.evaluation.run.pending import await_recording
+from llmflowlab.evaluation.run.pending import await_recording, recorded
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.evaluation.run.running import held
 from llmflowlab.program import program_name
 from llmflowlab.settings import Settings
 
-__all__ = ["evaluation_behind", "repair", "stored_result"]
+__all__ = ["deliver_left", "evaluation_behind", "repair", "stored_result"]
 
 
 def evaluation_behind(ledger: Ledger, name: str) -> str:
@@ -78,6 +78,29 @@ def repair(
     """
     with held(ledger, evaluation):
         return _deliver(ledger, settings, evaluation, tick=tick)
+
+
+def deliver_left(ledger: Ledger, settings: Settings, evaluation: str) -> None:
+    """Deliver what an evaluation left that did not come to its end; its runs do not go on for ever.
+
+    Where no row of it is finished there are no figures, and the runs are ended as they are. To go on
+    with it opens them again.
+
+    Raises:
+        InputError: The ledger does not have it, or another process works on it.
+        TrackingError: The store failed.
+    """
+    if ledger.outcomes(evaluation, limit=1):
+        repair(ledger, settings, evaluation, tick=lambda: None)
+        return
+    ledger.evaluation(evaluation)
+    # Imported here: they import MLflow.
+    from llmflowlab.tracking.evaluation_runs import end_runs
+    from llmflowlab.tracking.store import open_store
+
+    with held(ledger, evaluation):
+        end_runs(open_store(settings), evaluation)
+        recorded(settings, evaluation)
 
 
 def _deliver(

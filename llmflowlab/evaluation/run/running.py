@@ -10,13 +10,14 @@ from filelock import FileLock, Timeout
 
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.pending import evaluation_lock
 
 __all__ = ["held", "is_running", "lock_file"]
 
 
 def lock_file(ledger: Ledger, evaluation: str) -> Path:
     """Return the file whose lock a running evaluation holds."""
-    return ledger.path.parent / "locks" / f"evaluation-{evaluation}.lock"
+    return ledger.path.parent / "locks" / f"{evaluation_lock(evaluation)}.lock"
 
 
 @contextmanager
@@ -53,3 +54,6 @@ def is_running(ledger: Ledger, evaluation: str) -> bool:
             return False
     except InputError:
         return True
+    except TrackingError:
+        # Nobody works in a home that takes no file.
+        return False

@@ -10,6 +10,7 @@ from typing import Any
 
 from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.errors import InputError
+from llmflowlab.evaluation.scorers.applying import first_error
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.common import KindScorer, Unscored, lacking_column
 from llmflowlab.evaluation.scorers.scorer_options import Options
@@ -164,24 +165,15 @@ class JsonSchema(KindScorer):
         except ValueError as exc:
             return 0.0, f"No JSON: {exc}."
         try:
-            error = next(iter(_validator(schema).iter_errors(value)), None)
-        except (RecursionError, LookupError, ValueError) as exc:
+            error = first_error(schema, value)
+        except TooSlow as exc:
+            raise Unscored("scorer_failed", str(exc)) from exc
+        except ValueError as exc:
             raise Unscored("scorer_failed", f"The schema cannot be applied ({exc}).") from exc
-        return (1.0, None) if error is None else (0.0, f"{error.json_path}: {error.message}"[:500])
+        return (1.0, None) if error is None else (0.0, error)
 
 
 @lru_cache(maxsize=256)
-def _validator(text: str) -> Any:
-    jsonschema = load("jsonschema", "referencing")
-    from referencing import Registry
-
-    schema = json.loads(text)
-    kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
-    kind.check_schema(schema)
-    # An empty registry: a schema that names another document never makes a request.
-    return kind(schema, registry=Registry())
-
-
 def _wrong_schema(text: str) -> str | None:
     try:
         schema = json.loads(text)
@@ -191,12 +183,15 @@ def _wrong_schema(text: str) -> str | None:
         return "the schema is JSON, but no object"
     if away := next((ref for ref in _references(schema) if not ref.startswith("#")), None):
         return f"the schema refers to another document ({away}), which is never fetched; put it in"
-    load("jsonschema", "referencing")
+    jsonschema = load("jsonschema", "referencing")
     from jsonschema.exceptions import SchemaError
+    from referencing import Registry
     from referencing.exceptions import Unresolvable
 
+    kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
-        validator = _validator(text)
+        kind.check_schema(schema)
+        validator = kind(schema, registry=Registry())
         for reference in _references(schema):
             validator._resolver.lookup(reference)
     except SchemaError as exc:

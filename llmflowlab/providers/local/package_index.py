@@ -10,7 +10,6 @@ import json
 import re
 import ssl
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -28,6 +27,7 @@ from urllib.request import (
 
 from llmflowlab.errors import NotConfigured
 from llmflowlab.machine import on_this_machine
+from llmflowlab.program import interpreted
 from llmflowlab.settings import Settings
 
 __all__ = ["PackageIndex", "index_of"]
@@ -132,7 +132,7 @@ def index_of(settings: Settings) -> PackageIndex:
 
 def _pip_configuration(settings: Settings) -> dict[str, str]:
     """Return what pip's own files say, by name; empty where there is no pip."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
+    command = interpreted("pip", "--disable-pip-version-check", "config", "list")
     try:
         done = subprocess.run(
             command,
