@@ -163,7 +163,7 @@ def test_a_session_that_the_disk_did_not_take_is_not_said_to_be_kept(
     down = ListSink()
     down.down = True
     delivery = Delivery(settings, on_notice=notices.append, sinks=[down])
-    recorder = ChatRecorder(settings, start(), delivery)
+    recorder = ChatRecorder(settings, start(), lambda: delivery)
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "flush", full)
         with pytest.raises(TrackingError, match="kept in memory"):
