@@ -43,7 +43,7 @@ _UNDERLINED = re.compile(r"(?<![\w])(_{1,2})(?=[^\W_])([^_\n]+?)(?<=[^\W_])\1(?!
 _LINE_MARK = re.compile(r"^[ \t]*(?:[-*•‣][ \t]+|#{1,6}[ \t]+)+(?=\S)", re.M)
 _INITIALS = re.compile(r"(?<!\w)(?:[^\W\d_]\.)+[^\W\d_](?!\w)\.?")
 _SPACED_INITIALS = re.compile(r"(?<!\w)[^\W\d_]\.(?:[ ]?[^\W\d_]\.)+(?=\s+[^\W\d_]{2})")
-_BARE_INITIALS = re.compile(r"(?<!\w)(?:[A-Z] ){2,}(?=[A-Z][a-z])")
+_BARE_INITIALS = re.compile(r"(?<!\w)(?:[A-Z] ){2,5}(?=[A-Z][a-z])")
 _DEGREE = re.compile(r"(?<!\w)(?:[A-Z][a-z]{0,2}\.){2,}(?!\w)")
 _AFTER_NUMBER = re.compile(r"(?<![\w.,])(\d[\d.,]{0,40})[ ]?([$€£¥₹₽₩₪₺₫฿₴])(?!\s?[\w$])")
 
