@@ -44,7 +44,7 @@ _LINE_MARK = re.compile(r"^[ \t]*(?:[-*•‣][ \t]+|#{1,6}[ \t]+)+(?=\S)", re.M
 _INITIALS = re.compile(r"(?<!\w)(?:[^\W\d_]\.)+[^\W\d_](?!\w)\.?")
 # Bounded: of a long row of them each would else be read to the row's end.
 _SPACED_INITIALS = re.compile(r"(?<!\w)[^\W\d_]\.(?:[ ]?[^\W\d_]\.){1,20}(?=\s+[^\W\d_]{2})")
-_BARE_INITIALS = re.compile(r"(?<!\w)(?:[A-Z] ){2,20}(?=[A-Z][a-z])")
+_BARE_INITIALS = re.compile(r"(?<!\w)(?:[A-Z] ){2,5}(?=[A-Z][a-z])")
 _DEGREE = re.compile(r"(?<!\w)(?:[A-Z][a-z]{0,2}\.){2,20}(?!\w)")
 _AFTER_NUMBER = re.compile(r"(?<![\w.,])(\d[\d.,]{0,40})[ ]?([$€£¥₹₽₩₪₺₫฿₴])(?!\s?[\w$])")
 

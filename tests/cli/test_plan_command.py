@@ -222,7 +222,8 @@ def test_a_comparison_ends_early_says_what_it_saved_and_cannot_be_resumed(
     assert (found["decided"], found["verdict"], found["margin"]) == (True, "equivalent", 0.5)
     assert (found["of"], found["saved_usd"]) == (ROWS, 0.0)
     assert found["looked_at"] < ROWS
-    assert document["recommendation"]["margin"] == 0.5
+    if (recommended := document["recommendation"]) is not None:
+        assert recommended["margin"] == 0.5
     assert -0.5 < found["ci_low"] < 0 < found["ci_high"] < 0.5
     assert {c["verdict"] for c in document["comparisons"]} == {"same_within_margin"}
     asked = sum(candidate["rows"] for candidate in document["candidates"])
@@ -246,10 +247,12 @@ def test_before_it_starts_an_evaluation_says_what_it_can_show_and_after_it_what_
     assert main(["report", document["evaluation_id"]]) == 0
     page = Path(document["files"]["report_html"]).read_text("utf-8")
     assert "are the same within ±20 points (difference" in page
-    assert document["recommendation"]["margin"] == 0.2
-    # Which of two that answer alike depends on how long each took.
-    assert document["recommendation"]["candidate"].startswith("guide:docs (system ")
-    assert len(document["recommendation"]["front"]) in {1, 2}
+    # Of two that answer alike one is recommended only where it was shown to answer faster.
+    if (recommended := document["recommendation"]) is not None:
+        assert recommended["margin"] == 0.2
+        assert recommended["candidate"].startswith("guide:docs (system ")
+    else:
+        assert "the best are equal on these questions" in page
 
 
 def test_trials_count_as_one_question_and_it_is_said_what_they_are_worth(

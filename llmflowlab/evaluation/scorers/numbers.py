@@ -24,6 +24,7 @@ class NumberMatch(IntEnum):
 _SHARE = (("share", 1),)
 _BASIS_POINTS = (("basis_points", 1),)
 _OF_BASIS_POINTS = (_SHARE, (("points", 1),))
+_BEFORE_CHRIST = (("years_bc", 1),)
 _TEMPERATURE = (("temperature", 1),)
 # Endings of number and case; what is left is compared.
 _ENDINGS = (
@@ -88,6 +89,9 @@ class Tolerance:
         if isinstance(a, Noun) and isinstance(b, Noun):
             same = _same_noun(a.words, b.words)
             return self._near(given, wanted, None, None, margin) if same else NumberMatch.NO
+        if isinstance(a, Unit) and a.dimension == _BEFORE_CHRIST:
+            # A year without a word for it is one of our era.
+            return NumberMatch.NO
         if a is None and b is None:
             return self._near(given, wanted, None, None, margin)
         if (a is not None and b is not None) or self.units == "strict" or not first:

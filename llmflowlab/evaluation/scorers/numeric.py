@@ -142,6 +142,6 @@ def _answers(numbers: Numbers, wanted: ChosenNumber, question: str) -> list[Chos
     if not could_be_year(wanted.given[0]):
         return [plain] if plain else []
     year = numbers.answer(like=like, year=True)
-    if asks_for_year(question):
+    if asks_for_year(question) or unit is not None:
         return [year] if year else []
     return [a for a in (plain, year) if a is not None]

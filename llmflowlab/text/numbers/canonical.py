@@ -71,8 +71,9 @@ _BEFORE_CHRIST = re.compile(
     r"(?<=\d)[ \u00a0](?:B\.[ \u00a0]?C\.(?:[ \u00a0]?E\.)?|BCE|v\.[ \u00a0]?(?:Chr|u\.[ \u00a0]?Z)\.|av\.[ \u00a0]?J\.[ \u00a0]?-?C\.?"
     r"|a\.[ \u00a0]?C\.|до[ \u00a0]н\.[ \u00a0]?э\.)(?!\w)"
 )
+_BEFORE_IN_ASIA = re.compile(r"(?:公元前|紀元前|西元前|기원전)[ \u00a0]?(\d{1,4})[ \u00a0]?[年년]?")
 _AFTER_CHRIST = re.compile(
-    r"(?<=\d)[ \u00a0](?:A\.[ \u00a0]?D\.|n\.[ \u00a0]?(?:Chr|u\.[ \u00a0]?Z)\.|ap\.[ \u00a0]?J\.[ \u00a0]?-?C\.?"
+    r"(?<=\d)[ \u00a0](?:A\.[ \u00a0]?D\.|C\.[ \u00a0]?E\.|CE|n\.[ \u00a0]?(?:Chr|u\.[ \u00a0]?Z)\.|ap\.[ \u00a0]?J\.[ \u00a0]?-?C\.?"
     r"|d\.[ \u00a0]?C\.|н\.[ \u00a0]?э\.)(?!\w)"
 )
 
@@ -96,6 +97,8 @@ def canonical(text: str) -> str:
     text = without_latex(text)
     text = re.sub(r"(?<=\d) and (?:a|one)[ -]half(?!\w)", " 1/2", text)
     text = _GROUPED.sub(lambda m: m[0].replace("_", ""), text)
+    text = re.sub(r"(?<!\w)A\.?D\.?[ \u00a0](\d{1,4})(?![\d.,]*\d)", r"\1 AD", text)
+    text = _BEFORE_IN_ASIA.sub(r" \1 BC ", text)
     text = _AFTER_CHRIST.sub(" AD", _BEFORE_CHRIST.sub(" BC", text))
     # A dash before bold text is a bullet, no minus.
     text = re.sub(r"(?m)^([ \u00a0]{0,8})-(?= {1,3}\*\*)", r"\1•", text)

@@ -13,7 +13,7 @@ from llmflowlab.text.numbers.cldr import base_of
 from llmflowlab.text.numbers.digits import MACHINE, convention_of
 from llmflowlab.text.numbers.joining import joined
 from llmflowlab.text.numbers.lexicon import ALTERNATIVE, ALTERNATIVE_DUTCH, CONJUNCTION
-from llmflowlab.text.numbers.number_kinds import described
+from llmflowlab.text.numbers.number_kinds import ERAS, described
 from llmflowlab.text.numbers.quantity import NumberRank, NumberReading, Quantity, between
 from llmflowlab.text.numbers.scan import numbers_in
 from llmflowlab.text.numbers.stated import SAID_AFTER, Statement, marked, statements
@@ -195,6 +195,8 @@ def _as_share(reading: NumberReading) -> Fraction:
 def _other_kind(one: Quantity, like: Unit) -> bool:
     """Whether a number measures something else than what is asked for."""
     units = [r.unit for r in one.readings if isinstance(r.unit, Unit)]
+    if like.dimension in ERAS:
+        return not any(unit.dimension in ERAS for unit in units)
     if not units or any(u.dimension == like.dimension for u in units):
         return False
     return not any(_is_money(u) and _is_money(like) for u in units)

@@ -113,8 +113,12 @@ def _added(text: str, found: list[Quantity]) -> list[Quantity]:
 def _smaller(text: str, left: Quantity, right: Quantity) -> NumberReading:
     """Return the reading of a number; minutes right behind hours (`1h30`), cents behind `3 euros 50`."""
     unit, hour = left.first.unit, symbolised("h")[0]
-    if right.first.unit is not None or not isinstance(unit, Unit):
+    if not isinstance(unit, Unit):
         return right.first
+    if right.first.unit is not None:
+        # Cents are those of the euros before them.
+        alike = (r for r in right.readings if getattr(r.unit, "dimension", None) == unit.dimension)
+        return next(alike, right.first)
     if right.start == left.end and unit == hour:
         return replace(right.first, unit=symbolised("min")[0])
     money = len(unit.dimension) == 1 and unit.dimension[0][0].isupper()

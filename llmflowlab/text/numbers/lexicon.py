@@ -129,7 +129,8 @@ CONFIDENT_AFTER = re.compile(
 """After how sure somebody is: `I am 95 % sure`."""
 CONFIDENT_BEFORE = re.compile(
     r"(?<!\w)(?:confidence|certainty|sicherheit|konfidenz|confiance|confianza|confiança|confidenza|certezza|уверенность|置信度|信心|確信度|신뢰도)"
-    rf"(?:[ \u00a0](?:level|score|rating|is|of))?{_G}[:=：]?{_G}$",
+    rf"(?:[ \u00a0](?:level|score|rating|is|of))?{_G}[:=：]?{_G}(?:(?:very[ \u00a0])?(?:high|medium|low){_G}\(?)?$"
+    r"|(?<!\w)(?:sûre?|certaine?)[ \u00a0]à[ \u00a0]$|(?<!\w)(?:segur[oa]|sicur[oa])[ \u00a0]al[ \u00a0]$",
     re.IGNORECASE,
 )
 OF_ALL = re.compile(

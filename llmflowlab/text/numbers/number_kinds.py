@@ -24,17 +24,18 @@ from llmflowlab.text.numbers.lexicon import (
 )
 from llmflowlab.text.numbers.quantity import NumberRank, Quantity, between
 from llmflowlab.text.numbers.unit_names import Noun
+from llmflowlab.text.numbers.units import Unit
 
-__all__ = ["asks_for_year", "could_be_year", "described"]
+__all__ = ["ERAS", "asks_for_year", "could_be_year", "described"]
 
 _NEAR = 40
 """Characters before a number that are looked at."""
 _NUMBERING = re.compile(
     r"(?m)^[ \u00a0]{0,8}(?:[-*#>][ ]{0,3}){0,3}\(?(\d{1,3})[.)]\)?(?=[ \u00a0]+\S)"
 )
-_YEAR_WORD = re.compile(
-    r"[ \u00a0]?(?:年(?!間)|년(?!간)|г\.|год(?:у|а|ом)?(?!\w)|AD\b|BCE?\b|CE\b)"
-)
+_YEAR_WORD = re.compile(r"[ \u00a0]?(?:年(?!間)|년(?!간)|г\.|год(?:у|а|ом)?(?!\w))")
+ERAS = ((("years_bc", 1),), (("years_ad", 1),))
+"""Dimensions of years before and after Christ."""
 _SAYS = re.compile(r"[^\W\d_]|[<>≤≥≠#№]")
 _SOURCE = re.compile(r"\[[ ]?\^?$")
 _WORD_BEFORE = re.compile(r"([^\W\d_]+)\.?(?:[ \u00a0]de)?[ \u00a0]$")
@@ -67,8 +68,10 @@ def _part(one: Quantity, whole: Quantity) -> Quantity:
 
 
 def could_be_year(one: Quantity) -> bool:
-    """Whether a bare whole number of four digits could be a year."""
+    """Whether it is a year before or after Christ, or a bare whole number of four digits."""
     reading = one.first
+    if isinstance(reading.unit, Unit) and reading.unit.dimension in ERAS:
+        return True
     return (
         reading.unit is None and reading.value.denominator == 1 and (1000 <= reading.value <= 2199)
     )
@@ -137,6 +140,8 @@ def _rank(
         return NumberRank.LABEL
     whole = one.first.value.denominator == 1 and one.first.unit is None
     digits = text[one.start : end]
+    if one.first.unit is not None and could_be_year(one):
+        return NumberRank.YEAR
     is_year = digits.isdigit() and len(digits) == 4 and could_be_year(one)
     months = _months(language)
     if is_year and (

@@ -58,6 +58,9 @@ _DIGITS = dict(
 _SAID_POINT = re.compile(
     rf"(?<= point )(?:{'|'.join(_DIGITS)})(?: (?:{'|'.join(_DIGITS)}))*(?!\w)", re.I
 )
+_MEASURE = r"(?:hour|minute|second|day|week|year|mile|pound|lit(?:re|er)|kilo|inch|metre|meter)"
+_HALF_A = re.compile(rf"(?<!\w)half an? (?={_MEASURE})", re.I)
+_AND_A_HALF = re.compile(rf"(?<!\w)(?:an?|one) ({_MEASURE}) and a half(?!\w)", re.I)
 _DOZEN = re.compile(r"(?<!\w)(?:(?P<half>half a)|an?|one) dozen(?!\w)", re.I)
 _UNSPACED = {"zh", "ja"}
 _CHARACTERS = str.maketrans("零两兩萬億", "〇二二万亿")
@@ -112,6 +115,7 @@ def _fractions(text: str) -> str:
     """Put English fractions and dozens with `a` or `one` into digits: `one third`, `3 and a half`."""
     text = _AND_PART.sub(lambda m: f"{_counted(m[1])} 1/{_PARTS[m[2].casefold()]}", text)
     text = re.sub(r"^(\W*)half(\W*)$", r"\g<1>1/2\2", text, flags=re.I)
+    text = _HALF_A.sub("1/2 ", _AND_A_HALF.sub(r"1 1/2 \1", text))
     text = _SAID_POINT.sub(lambda m: " ".join(_DIGITS[w] for w in m[0].lower().split()), text)
     text = _ONE_PART.sub(lambda m: f"1/{_PARTS[m[1].casefold()]}", text)
     return _DOZEN.sub(lambda m: "6" if m["half"] else "12", text)
@@ -181,6 +185,10 @@ def _lexicon(base: str) -> tuple[dict[str, int], frozenset[str]]:
         for spelling in _spellings(engine, base, number):
             # Downwards, so that of two readings the smaller number stays.
             values[spelling] = number
+    if base == "en":
+        # "Fifteen hundred".
+        teens = [(s, n) for s, n in values.items() if 10 < n < 100 and n % 10]
+        values.update((f"{spelling} hundred", number * 100) for spelling, number in teens)
     return values, frozenset(w for spelling in values for w in spelling.split()) - _AND
 
 

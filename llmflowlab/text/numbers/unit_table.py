@@ -253,6 +253,8 @@ TABLE: tuple[UnitEntry, ...] = (
     UnitEntry("dBm", "", "level_m"),
     UnitEntry("pH", "", "ph"),
     UnitEntry("IU IE UI", "international unit", "international_units", "1", "si"),
+    UnitEntry("BC", "", "years_bc"),
+    UnitEntry("AD", "", "years_ad"),
     UnitEntry("mpx", "", "pixels", "1000000"),
 )
 
