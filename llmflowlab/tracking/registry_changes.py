@@ -185,7 +185,8 @@ class ModelRegistry:
             )
         )
         model_id = str(model.model_id)
-        with tempfile.TemporaryDirectory() as temporary:
+        # A program that ends meanwhile empties the folder under this thread's hands.
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
             folder = Path(temporary) / "model"
             write_model(
                 folder,

@@ -34,17 +34,14 @@ class Cluster:
     def __init__(self, port: int, run: Any) -> None:
         self._port = port
         self._run = run
+        self._made = 0
 
-    def database(self, name: str) -> str:
+    def database(self) -> str:
         """Make a database; returns its address behind `postgresql`, from the colon on."""
+        self._made += 1
+        name = f"store_{self._made}"
         self._run("createdb", *self._where(), name)
         return f"://lab@127.0.0.1:{self._port}/{name}"
-
-    def ask(self, database: str, statement: str) -> str:
-        """Return what a statement gives, without headings."""
-        return str(
-            self._run("psql", *self._where(), "-d", database, "-At", "-c", statement).stdout
-        ).strip()
 
     def _where(self) -> tuple[str, ...]:
         return ("-h", "127.0.0.1", "-p", str(self._port), "-U", "lab")

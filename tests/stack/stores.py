@@ -50,7 +50,7 @@ def store(name: str, home: Path, postgres: Cluster | None) -> Iterator[Mapping[s
     if scheme is not None:
         assert postgres is not None
         needs("psycopg2" if scheme.endswith("psycopg2") else "psycopg", "a driver of PostgreSQL")
-        address = scheme + postgres.database(name.replace("-", "_"))
+        address = scheme + postgres.database()
     if not name.startswith("server"):
         yield {"MLFLOW_TRACKING_URI": address} if address else {}
         return

@@ -341,7 +341,7 @@ class MlflowSink:
         candidate = snapshot.start.candidate
         records = [artifact_record(candidate, turn, run_id=run_id) for turn in snapshot.turns]
         text = json.dumps(records, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             file = Path(folder) / f"{candidate.provider}_artifacts.json"
             file.write_bytes(text.encode("utf-8", errors="replace"))
             with self._store.translated():
