@@ -11,7 +11,7 @@ WITHOUT_EXTRAS = awk 'function flush() { if (twin) print twin; twin = "" } /^ / 
 MODEL := models/SmolLM2-135M-Instruct.Q4_1.gguf
 
 .DEFAULT_GOAL := help
-.PHONY: help run install dev model test test-busy check lint format types imports unit bench simulate torture lock clean
+.PHONY: help run install dev model test test-busy test-stack check lint format types imports unit bench simulate torture lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,11 @@ $(BIN)/python:
 .venv/.dev-installed: requirements-dev.txt .venv/.run-installed | $(BIN)/python
 	@echo "installing requirements-dev.txt ..."
 	@$(INSTALL) -r requirements-dev.txt
+	@touch $@
+
+.venv/.stack-installed: requirements-stack.txt .venv/.dev-installed
+	@echo "installing requirements-stack.txt ..."
+	@$(INSTALL) -r requirements-stack.txt
 	@touch $@
 
 install: .venv/.run-installed ## make .venv and install the pinned requirements
@@ -63,6 +68,9 @@ unit: dev model
 test-busy: dev model ## run the tests beside a busy loop on every core: none may hang on time
 	@$(BIN)/python -m tests.busy -n 2 --dist worksteal
 
+test-stack: dev .venv/.stack-installed ## the lab on real stores and in a browser; skips what is not installed
+	@$(BIN)/python -m pytest -rs tests/stack
+
 format: dev ## put the code in shape
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -76,10 +84,11 @@ simulate: dev ## hold what is concluded against worlds whose truth is known (a q
 torture: dev ## kill programs at 200 random instants and count what is lost (a quarter of an hour)
 	@$(BIN)/python -m benchmarks.torture
 
-lock: ## compile requirements.txt and requirements-dev.txt from pyproject.toml (needs uv)
+lock: ## compile requirements*.txt from pyproject.toml (needs uv)
 	$(LOCK) -o requirements.txt
 	$(LOCK) --group dev -c requirements.txt -o requirements-dev.txt
-	for file in requirements.txt requirements-dev.txt; do \
+	$(subst pyproject.toml --extra local,,$(LOCK)) --group stack -c requirements-dev.txt -o requirements-stack.txt
+	for file in requirements.txt requirements-dev.txt requirements-stack.txt; do \
 	  $(WITHOUT_EXTRAS) $$file > $$file.new && mv $$file.new $$file || exit 1; \
 	done
 

@@ -27,6 +27,14 @@ pytest_plugins = (
     else []
 )
 
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave what starts servers of its own to `make test-stack`, which names its folder."""
+    stack = Path(__file__).parent / "stack"
+    named = any(Path(argument).name == "stack" or "stack/" in argument for argument in config.args)
+    return True if collection_path == stack and not named else None
+
+
 # A shell begins what it runs in the background with Ctrl-C ignored, and `nohup` with the end of the terminal:
 # programs that tests start would inherit that, and hear of neither.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,16 +17,36 @@ __all__ = ["mlflow_server"]
 
 
 @contextmanager
-def mlflow_server(home: Path, port: int) -> Iterator[str]:
-    """Run a server on the migrated database of a home; yields its address."""
+def mlflow_server(
+    home: Path,
+    port: int,
+    *,
+    backend: str | None = None,
+    more: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[str]:
+    """Run a server; yields its address.
+
+    Args:
+        home: The folder of its log and artifacts.
+        port: Where it listens.
+        backend: Its database; None: the migrated one of the home.
+        more: Further arguments.
+        variables: Its environment, beside this process's.
+    """
     command = [
         *(sys.executable, "-W", "ignore", "-m", "mlflow", "server"),
-        *("--backend-store-uri", "sqlite:///" + (home / "mlflow.db").as_posix()),
+        *("--backend-store-uri", backend or "sqlite:///" + (home / "mlflow.db").as_posix()),
         *("--artifacts-destination", str(home / "served")),
         *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *more,
     ]
     # Its job runners are three more processes that nothing here needs.
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        **(variables or {}),
+    }
     with (home / "server.log").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, cwd=home, env=environment)
     try:

@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ __all__ = ["App", "open_screen"]
 
 _WARM_UP = ("rich.markdown", "rich.live", "prompt_toolkit.shortcuts")
 """Imported while the person reads the menu; MLflow follows with the delivery's own thread."""
+
+_QUIET = 5.0
+"""Seconds for a tracking server to take a session before a person is told what is waited for."""
 
 
 class App:
@@ -69,6 +73,25 @@ class App:
             # meets the same failure again, in a place that can tell it.
             self.lab.notify(f"Loading in the background failed ({type(exc).__name__}).")
 
+    def prepare_store(self, *, warn: bool) -> None:
+        """Bring MLflow's database up to date where an older MLflow made it.
+
+        Args:
+            warn: Say now where it cannot be used at all: what is asked of it comes late, or elsewhere.
+        """
+        try:
+            self.lab.upgrade_store(
+                lambda file, copy: self.screen.note(
+                    f"MLflow's database {file} was made by an older MLflow. It is copied to {copy.name} "
+                    "beside it and brought up to date ..."
+                )
+            )
+        except LabError as exc:
+            self.screen.warn(exc.message)
+            return
+        if warn and (why := self.lab.why_unusable()) is not None:
+            self.screen.warn(why)
+
     def show_notices(self) -> None:
         """Print what background work had to say since the last time."""
         for notice in self.lab.take_notices():
@@ -91,6 +114,18 @@ class App:
             why = f" The last attempt failed: {found.problem}" if found.problem else ""
             self.screen.note(f"{found.what} still on the way to MLflow.{why}")
 
+    def wait_for_delivery(self) -> None:
+        """Wait within bounds until MLflow has everything; of a server that is slow, say that it is."""
+        delivery, begun = self.lab.delivery, time.monotonic()
+        most = self.settings.delivery_timeout
+        quiet = most if self.lab.store_is_file else min(_QUIET, most)
+        if delivery.wait(quiet) or time.monotonic() - begun < quiet or quiet == most:
+            return
+        self.screen.note(
+            f"MLflow at {self.lab.store_address} is slow; waiting for it, up to {most:g} s in all ..."
+        )
+        delivery.wait(most - quiet)
+
     def finish(self, *, wait: bool = False) -> None:
         """End what runs in the background; sessions that MLflow lacks go to a process of its own.
 
@@ -103,11 +138,17 @@ class App:
         delivery = self.lab.running_delivery
         if delivery is not None and wait and not self.lab.hands_over:
             with contextlib.suppress(KeyboardInterrupt):
-                delivery.wait(self.settings.delivery_timeout)
+                self.wait_for_delivery()
         self.show_notices()
-        left = self.lab.hand_over()
+        lost = 0 if delivery is None else delivery.unsaved()
+        left = self.lab.hand_over() - lost
+        if lost:
+            self.screen.warn(
+                f"{self.settings.journals_dir} did not take {plural(lost, 'session')}: what no file "
+                "and no run has of it ends with this program."
+            )
         # A script's answer needs no word about it; `info` and `doctor` have it.
-        if left and not self.lab.hands_over:
+        if left > 0 and not self.lab.hands_over:
             self.screen.note(f"{plural(left, 'session')} saved, and on the way to MLflow.")
 
 

@@ -43,14 +43,20 @@ def dispatch(arguments: argparse.Namespace, settings: Settings) -> int:
     return _delivering(
         app,
         lambda app: module.run_command(app, arguments),
+        command=arguments.command,
         wait=getattr(arguments, "wait", False),
     )
 
 
-def _delivering(app: App, action: Callable[[App], int], *, wait: bool = False) -> int:
+def _delivering(
+    app: App, action: Callable[[App], int], *, command: str | None = None, wait: bool = False
+) -> int:
     """Carry a mode out, and hand over whatever MLflow lacks after it, of others as well."""
     interrupted = False
     try:
+        # Of these one changes nothing and says it better, and the other needs no store.
+        if command not in {"doctor", "completion"}:
+            app.prepare_store(warn=command in {None, "chat", "evaluate"})
         return action(app)
     except KeyboardInterrupt:
         interrupted = True

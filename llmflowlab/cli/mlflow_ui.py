@@ -70,6 +70,8 @@ def open_pages(app: App, *, port: int = 5000, browser: bool = True, as_json: boo
             ),
         )
         return ExitCode.DONE
+    if (why := app.lab.why_unusable()) is not None:
+        raise ConfigurationError(why)
     chosen = free_port(port)
     if chosen != port:
         app.screen.note(f"Port {port} is taken; using {chosen}.")

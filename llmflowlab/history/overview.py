@@ -18,7 +18,7 @@ from llmflowlab.history.run_summaries import evaluation_from_run, session_from_r
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.session_index import SessionIndex
 from llmflowlab.tracking.sinks.local_files import artifacts_path
-from llmflowlab.tracking.store import sqlite_path
+from llmflowlab.tracking.store import sqlite_path, store_refusal
 from llmflowlab.tracking.stored_runs import StoredRun, runs_from_server, runs_from_sqlite
 from llmflowlab.tracking.summaries import EvaluationSummary, SessionSummary
 
@@ -177,5 +177,7 @@ def _runs(
     if path is None:
         runs = runs_from_server(settings, experiment)
     else:
+        if (refused := store_refusal(settings)) is not None:
+            raise refused
         runs = runs_from_sqlite(path, experiment, details=details)
     return list(runs)

@@ -48,8 +48,15 @@ class Diagnosis:
 
 
 def any_model_ready(checks: Iterable[Diagnosis]) -> bool:
-    """Whether a model other than the guide can be talked with."""
-    labels = {LABELS[name] for name in LABELS if provider_class(name).is_language_model}
+    """Whether a model other than the guide can be talked with.
+
+    What is registered says nothing of that: it may be the guide, and is answered by another provider.
+    """
+    labels = {
+        LABELS[name]
+        for name in LABELS
+        if name != "mlflow" and provider_class(name).is_language_model
+    }
     return any(check.name in labels and check.state == "ok" for check in checks)
 
 
@@ -175,10 +182,14 @@ def _tracking(lab: Lab) -> Diagnosis:
     if uri.startswith("sqlite:///") and lab.settings.get("MLFLOW_TRACKING_URI") is None:
         file = lab.settings.home / "mlflow.db"
         if not file.exists():
+            require_home(lab.settings)
             return Diagnosis(
                 name="Tracking", state="ok", text=f"{file} will be made with the first session"
             )
-    lab.store()
+    store = lab.store()
+    with store.translated():
+        # Opening a server's store asks it nothing: neither whether it is one nor who is allowed in.
+        store.client.search_experiments(max_results=1)
     return Diagnosis(name="Tracking", state="ok", text=lab.store_address)
 
 

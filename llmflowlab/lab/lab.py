@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmflowlab.errors import InputError
@@ -125,6 +126,26 @@ class Lab:
 
         return open_store(self.settings)
 
+    def why_unusable(self) -> str | None:
+        """Return why MLflow's database file cannot be used at all; None where it can. Imports no MLflow."""
+        from llmflowlab.tracking.store import store_refusal
+
+        refused = store_refusal(self.settings)
+        return None if refused is None else refused.message
+
+    def upgrade_store(self, announce: Callable[[Path, Path], None]) -> None:
+        """Bring a database file that an older MLflow made up to date, and keep a copy of it.
+
+        Args:
+            announce: Told of the file and its copy before anything is done.
+
+        Raises:
+            TrackingError: It failed; the copy stays.
+        """
+        from llmflowlab.tracking.store import upgrade_store
+
+        upgrade_store(self.settings, announce)
+
     @property
     def child_environment(self) -> dict[str, str]:
         """The environment of a process that works on the lab's store."""
@@ -138,6 +159,13 @@ class Lab:
         from llmflowlab.tracking.store import safe_uri
 
         return safe_uri(self.settings.tracking_uri)
+
+    @property
+    def store_is_file(self) -> bool:
+        """Whether MLflow's store is a file of this machine."""
+        from llmflowlab.tracking.store import sqlite_path
+
+        return sqlite_path(self.settings.tracking_uri) is not None
 
     @property
     def has_evaluations(self) -> bool:

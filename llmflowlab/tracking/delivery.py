@@ -125,6 +125,10 @@ class Delivery:
         """Count the sessions of which something has not arrived yet."""
         return self._outbox.pending()
 
+    def unsaved(self) -> int:
+        """Count the sessions of which the disk lacks something, so that they end with this process."""
+        return sum(session.journal.unsaved > 0 for session in self._outbox.sessions())
+
     def run_id(self, session_id: str) -> str | None:
         """Return a session's run, where this process has delivered it or begun to."""
         return self._outbox.run_id(session_id)

@@ -149,10 +149,14 @@ class Lane:
             self._outbox.changed.notify_all()
 
     def _unreachable(self, session: Session, exc: StoreUnreachable) -> None:
-        self._notify(
-            f"{exc.message.rstrip('.')}; the session is kept in {session.journal.path.parent} "
-            "and delivered later."
-        )
+        folder = session.journal.path.parent
+        kept = f"the session is kept in {folder} and delivered later."
+        if session.journal.unsaved:
+            kept = (
+                f"{folder} does not take the session either: it is in memory alone. Make room there "
+                "before you leave the lab."
+            )
+        self._notify(f"{exc.message.rstrip('.')}; {kept}")
 
     def _failed(self, session: Session, exc: Exception) -> None:
         # From the beginning, whatever the failed attempt wrote; repeating it does no harm.
@@ -161,7 +165,8 @@ class Lane:
         why = exc.message if isinstance(exc, LabError) else type(exc).__name__
         if isinstance(exc, OSError):
             why = exc.strerror or str(exc)
+        kept = "in memory alone" if session.journal.unsaved else f"in {session.journal.path}"
         self._notify(
-            f"A session could not be saved to {self.sink.place} ({why.rstrip('.')}); it is kept in "
-            f"{session.journal.path} and tried again."
+            f"A session could not be saved to {self.sink.place} ({why.rstrip('.')}); it is kept "
+            f"{kept} and tried again."
         )

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 import tempfile
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import InputError, TrackingError
@@ -39,12 +38,11 @@ from llmflowlab.tracking.registry import (
     find_version,
     history_tag,
     registered_name,
-    stage_of,
 )
+from llmflowlab.tracking.registry_races import first_of_equals, set_stage, show_latest
 from llmflowlab.tracking.store import Store
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import RunTag
     from mlflow.entities.model_registry import ModelVersion
 
@@ -60,15 +58,11 @@ __all__ = [
     "name_served_version",
     "roll_back",
     "set_alias",
-    "set_stage",
 ]
 
 CHAMPION = "champion"
 _MOST_MOVES = 20
 """Moves kept of an alias: as many as fit into a tag."""
-_KEPT_STAGES = frozenset({"Staging", "Production"})
-"""Stages that a version already in them keeps: nothing is taken out of production by a chat."""
-Stage: TypeAlias = Literal["None", "Staging", "Production", "Archived"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +102,12 @@ class ModelRegistry:
             version, latest = self._find(name, candidate, run_id)
             if version is None:
                 version = latest = self._create(name, candidate, run_id, experiment_id)
+            if version.run_id == run_id:
+                first = first_of_equals(client, version, CANDIDATE)
+                version, latest = first, first if version is latest else latest
             number = str(version.version)
             if version is latest:
-                if stage_of(version) not in _KEPT_STAGES:
-                    set_stage(client, name, number, "Staging", archive_others=True)
-                client.set_registered_model_alias(name, "staging", number)
+                show_latest(client, version, CANDIDATE)
             client.set_model_version_tag(name, number, "llmflowlab.last_run", run_id)
             model_id = str(version.source).removeprefix(SOURCE)
             self._link(run_id, model_id)
@@ -212,22 +207,6 @@ class ModelRegistry:
         outputs = client.get_run(run_id).outputs
         if outputs is None or all(m.model_id != model_id for m in outputs.model_outputs):
             client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
-
-
-def set_stage(
-    client: MlflowClient, name: str, version: str, stage: Stage, *, archive_others: bool = False
-) -> None:
-    """Move a version to a stage; `archive_others` takes the versions that hold it out of it.
-
-    MLflow means to remove stages. When it does, this does nothing and `stage_of` returns None;
-    everything else goes on by alias.
-    """
-    with warnings.catch_warnings():
-        # MLflow prefers aliases to stages; the lab promises both.
-        warnings.simplefilter("ignore", FutureWarning)
-        client.transition_model_version_stage(
-            name, version, stage, archive_existing_versions=archive_others
-        )
 
 
 def name_served_version(store: Store, model_id: str, *, run_id: str) -> str | None:

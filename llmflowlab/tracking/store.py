@@ -13,7 +13,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -30,8 +30,15 @@ from llmflowlab.tracking.store_errors import (
     translate,
     unreachable,
 )
-from llmflowlab.tracking.store_file import make_file, set_aside_if_empty
+from llmflowlab.tracking.store_file import (
+    copy_for,
+    make_file,
+    revision_of,
+    set_aside_if_empty,
+    upgrade_file,
+)
 from llmflowlab.tracking.store_line import bound_answers, goes_by_proxy, line_environment
+from llmflowlab.tracking.store_schema import age_of, refusal
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -45,6 +52,8 @@ __all__ = [
     "open_store",
     "safe_uri",
     "sqlite_path",
+    "store_refusal",
+    "upgrade_store",
 ]
 
 _CONNECT_DEADLINE = 3.0
@@ -69,6 +78,8 @@ _FIXED = {
     # Read once, when MLflow's import brings it along: its bars would be drawn over our screens.
     "TQDM_DISABLE": "1",
 }
+_WEB_PORTS = {"http": 80, "https": 443}
+_DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _opening = threading.Lock()
 _importing = threading.Lock()
 
@@ -123,7 +134,7 @@ class Store:
             yield
         except TrackingError:
             raise
-        except (MlflowException, RequestException, SQLAlchemyError, OSError) as exc:
+        except (MlflowException, RequestException, SQLAlchemyError, OSError, ImportError) as exc:
             raise translate(exc, self.uri) from exc
 
     @contextlib.contextmanager
@@ -194,7 +205,7 @@ class Store:
         found = self.client.get_experiment_by_name(name)
         if found is None:
             location = None
-            if sqlite_path(self.uri) is not None:
+            if sqlite_path(self.uri) is not None or _database_port(self.uri):
                 # MLflow's default lies in whatever folder the program was started from.
                 location = (self._settings.home / "mlartifacts" / name).as_uri()
             try:
@@ -234,7 +245,10 @@ def open_store(settings: Settings) -> Store:
     with _opening:
         file = sqlite_path(settings.tracking_uri)
         if file is None:
+            _require_known_tables(settings)
             return Store(settings)
+        if (refused := store_refusal(settings)) is not None:
+            raise refused
         require_home(settings)
         try:
             # Two processes that both make the tables of a fresh database disturb each other.
@@ -253,14 +267,16 @@ def _opened(settings: Settings, file: Path) -> Store:
     Raises:
         TrackingError: It cannot be opened.
     """
+    whole = revision_of(file) is not None
     try:
         _make(settings, file)
         return Store(settings)
     except StoreBusy:
         raise
     except TrackingError:
-        # The making of the tables was cut short, by a version that did not rename.
-        if not set_aside_if_empty(file):
+        # The making of the tables was cut short, by a version that did not rename. One whose tables say
+        # of which MLflow they are was whole.
+        if whole or not set_aside_if_empty(file):
             raise
     _make(settings, file)
     return Store(settings)
@@ -277,6 +293,74 @@ def _make(settings: Settings, file: Path) -> None:
         make_file(file)
     except (MlflowException, SQLAlchemyError) as exc:
         raise translate(exc, settings.tracking_uri) from exc
+
+
+def store_refusal(settings: Settings) -> TrackingError | None:
+    """Return why a database file cannot be used: another MLflow made it. Imports no MLflow."""
+    file = sqlite_path(settings.tracking_uri)
+    return None if file is None else refusal(settings.tracking_uri, age_of(revision_of(file)))
+
+
+def upgrade_store(settings: Settings, announce: Callable[[Path, Path], None]) -> None:
+    """Bring a database file that an older MLflow made up to date, and keep a copy of it.
+
+    Args:
+        settings: Name the home and the store.
+        announce: Told of the file and its copy before anything is done.
+
+    Raises:
+        TrackingError: It failed; the copy stays.
+    """
+    file = sqlite_path(settings.tracking_uri)
+    if file is None or age_of(revision_of(file)) != "older":
+        return
+    copy = copy_for(file)
+    announce(file, copy)
+    load_mlflow(settings)
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        with _opening, exclusive(settings, "mlflow.db", patience=60.0):
+            # Another process may have done it meanwhile.
+            if age_of(revision_of(file)) == "older":
+                upgrade_file(file, copy)
+    except (MlflowException, SQLAlchemyError, OSError) as exc:
+        # Its making, not an older MLflow's end, may have been cut short.
+        if not set_aside_if_empty(file):
+            raise translate(exc, settings.tracking_uri) from exc
+
+
+def _database_port(uri: str) -> int | None:
+    """Return where a database server usually listens; None for every other kind of store."""
+    return _DATABASE_PORTS.get(urlsplit(uri).scheme.partition("+")[0])
+
+
+def _require_known_tables(settings: Settings) -> None:
+    """See that the tables of a database server are those of this MLflow.
+
+    Raises:
+        TrackingError: They are not, its driver is not installed, or it cannot be reached.
+    """
+    uri = settings.tracking_uri
+    if not _database_port(uri):
+        return
+    from alembic.migration import MigrationContext
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        # Asked once: MLflow itself asks a server that refuses for a minute and a half.
+        engine = create_engine(uri)
+        try:
+            with engine.connect() as connection:
+                revision = MigrationContext.configure(connection).get_current_revision()
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, ImportError) as exc:
+        raise translate(exc, uri) from exc
+    if (refused := refusal(uri, age_of(revision))) is not None:
+        raise refused
 
 
 def load_mlflow(settings: Settings, *modules: str) -> None:
@@ -350,16 +434,20 @@ def _require_listener(uri: str) -> None:
         TrackingError: The address is malformed.
     """
     parts = urlsplit(uri)
-    if parts.scheme not in {"http", "https"} or goes_by_proxy(uri):
+    usual = _WEB_PORTS.get(parts.scheme) or _database_port(uri)
+    # A database may be reached by a socket's name, or be several hosts.
+    if usual is None or not parts.hostname or "," in parts.netloc:
+        return
+    if parts.scheme in _WEB_PORTS and goes_by_proxy(uri):
         return
     try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        port = parts.port or usual
     except ValueError as exc:
         raise TrackingError(
             f"MLFLOW_TRACKING_URI is {safe_uri(uri)!r}, whose port is no number; correct it."
         ) from exc
     try:
-        with socket.create_connection((parts.hostname or "", port), timeout=_CONNECT_DEADLINE):
+        with socket.create_connection((parts.hostname, port), timeout=_CONNECT_DEADLINE):
             return
     except OSError as exc:
         raise unreachable(uri) from exc

@@ -12,6 +12,9 @@ from llmflowlab.files import disk_trouble
 
 __all__ = ["StoreBusy", "StoreUnreachable", "is_unknown", "safe_uri", "translate", "unreachable"]
 
+_DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
+"""Packages that bring a module of another name, or want an extra to work by themselves."""
+
 
 class StoreUnreachable(TrackingError):
     """Nothing answers at the store's address; trying again later may help."""
@@ -53,6 +56,13 @@ def translate(exc: BaseException, uri: str) -> TrackingError:
         )
     if any(isinstance(link, RequestsConnectionError | Timeout) for link in chain):
         return unreachable(uri)
+    for link in chain:
+        if isinstance(link, ModuleNotFoundError) and link.name:
+            package = _DRIVERS.get(link.name, link.name)
+            return TrackingError(
+                f"MLflow's store at {safe_uri(uri)} needs the package {link.name}, which is not "
+                f"installed; run: pip install {package!r}"
+            )
     if "database is locked" in text:
         return StoreBusy("Another process is writing to MLflow's database; try again in a moment.")
     if "out-of-date database schema" in text:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, suppress
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from llmflowlab.files import set_aside, sync_folder
 
-__all__ = ["make_file", "set_aside_if_empty"]
+__all__ = ["copy_for", "make_file", "revision_of", "set_aside_if_empty", "upgrade_file"]
 
 _COMPANIONS = ("-journal", "-wal", "-shm")
 _MADE_FIRST = ("runs", "trace_info", "model_versions")
@@ -35,6 +37,50 @@ def make_file(path: Path) -> None:
     store.engine.dispose()
     making.rename(path)
     sync_folder(path.parent)
+
+
+def revision_of(path: Path) -> str | None:
+    """Return the revision of a store's tables; None where there are none, or it cannot be read now."""
+    if not path.is_file():
+        return None
+    try:
+        with closing(_reading(path)) as db:
+            row = db.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error:
+        return None
+    return None if row is None else str(row[0])
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=0.5)
+
+
+def copy_for(path: Path) -> Path:
+    """Return where the copy of a store's file is kept before its tables are changed."""
+    return path.with_name(f"{path.name}.before-{datetime.now():%Y%m%d-%H%M%S}")
+
+
+def upgrade_file(path: Path, copy: Path) -> None:
+    """Keep a copy of a store's file, then bring its tables up to date.
+
+    Raises:
+        Exception: What MLflow, its database or the folder raise; the copy stays.
+    """
+    from mlflow.store.db import utils
+
+    database: Any = utils  # without types
+    making = copy.with_name(f".{copy.name}.making")
+    making.unlink(missing_ok=True)
+    # Not the file alone: what was written last may still lie beside it.
+    with closing(_reading(path)) as db, closing(sqlite3.connect(making)) as target:
+        db.backup(target)
+    making.rename(copy)
+    sync_folder(path.parent)
+    engine = database.create_sqlalchemy_engine(f"sqlite:///{path.as_posix()}")
+    try:
+        database._upgrade_db(engine)
+    finally:
+        engine.dispose()
 
 
 def set_aside_if_empty(path: Path) -> bool:

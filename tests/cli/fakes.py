@@ -88,6 +88,9 @@ class FakeDelivery:
         self._pending = pending
         self._slow = slow
 
+    def unsaved(self) -> int:
+        return 0
+
     def pending(self) -> int:
         return self._pending
 

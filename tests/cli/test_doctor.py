@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -60,6 +63,12 @@ def test_one_ready_provider_is_enough(
     assert capsys.readouterr().err == ""
 
 
+def test_a_registered_guide_is_no_language_model(settings: Settings) -> None:
+    known = FakeChecks().known
+    known["mlflow"] = Readiness(True, "1 registered model")
+    assert show_checks(FakeApp(settings, checks=FakeChecks(known)), as_json=False) == 3
+
+
 @pytest.mark.parametrize(("make", "code"), [(FakeApp, 3), (ready, 0)], ids=["guide-only", "ready"])
 def test_json_is_one_document(
     settings: Settings,
@@ -112,9 +121,10 @@ def test_a_home_that_cannot_be_made_is_found(tmp_path: Path) -> None:
     settings = load_settings(
         {"LLMFLOWLAB_HOME": str(tmp_path / "file" / "home")}, stdin_is_terminal=False
     )
-    check = checked(FakeApp(settings), "Home folder")
-    assert check.state == "missing"
-    assert "LLMFLOWLAB_HOME" in check.text
+    for name in ("Home folder", "Tracking"):
+        check = checked(FakeApp(settings), name)
+        assert check.state == "missing"
+        assert "LLMFLOWLAB_HOME" in check.text
 
 
 def test_little_space_is_noted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,6 +146,42 @@ def test_a_store_that_does_not_answer_is_found(
     monkeypatch.setattr("llmflowlab.tracking.store.open_store", away)
     check = checked(FakeApp(settings), "Tracking")
     assert (check.state, check.text) == ("missing", "The store is away; start it.")
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A tracking server that lets nobody in."""
+
+    def do_GET(self) -> None:
+        self.send_response(401)
+        self.end_headers()
+
+    do_POST = do_GET
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_server_that_refuses_the_password_is_found(settings: Settings) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        uri = f"http://me:a-secret@127.0.0.1:{server.server_port}"
+        check = checked(FakeApp(replace_uri(settings, uri)), "Tracking")
+        server.shutdown()
+    assert check.state == "missing"
+    assert "refused access (HTTP 401); set MLFLOW_TRACKING_USERNAME" in check.text
+    assert "a-secret" not in check.text
+
+
+def test_a_missing_driver_is_found(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.setattr("llmflowlab.tracking.store._require_listener", lambda uri: None)
+    check = checked(FakeApp(replace_uri(settings, "postgresql://me:x@host/db")), "Tracking")
+    assert check.state == "missing"
+    assert "pip install 'psycopg[binary]'" in check.text
+
+
+def replace_uri(settings: Settings, uri: str) -> Settings:
+    return load_settings({"MLFLOW_TRACKING_URI": uri}, cwd=settings.home, stdin_is_terminal=False)
 
 
 def test_a_missing_package_is_found(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

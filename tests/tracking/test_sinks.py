@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from llmflowlab.errors import TrackingError
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.chat_recorder import ChatRecorder
 from llmflowlab.tracking.cursors import Cursor
@@ -153,6 +155,32 @@ def test_a_sink_that_is_down_holds_no_other_up_and_says_so_for_itself(
     assert down.closed == [session.session_id]
     assert list(lab.journals_dir.iterdir()) == []
     delivery.stop()
+
+
+def test_a_session_that_the_disk_did_not_take_is_not_said_to_be_kept(
+    settings: Settings, notices: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    down = ListSink()
+    down.down = True
+    delivery = Delivery(settings, on_notice=notices.append, sinks=[down])
+    recorder = ChatRecorder(settings, start(), lambda: delivery)
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "flush", full)
+        with pytest.raises(TrackingError, match="kept in memory"):
+            recorder.record_turn(turn(0))
+        delivery.deliver_once()
+    assert notices == [
+        f"The list does not answer; {settings.journals_dir} does not take the session either: it is in "
+        "memory alone. Make room there before you leave the lab."
+    ]
+    assert delivery.unsaved() == 1
+    recorder.record_turn(turn(1))
+    assert delivery.unsaved() == 0
+    delivery.stop()
+
+
+def full(journal: Journal) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_after_a_kill_each_sink_goes_on_where_it_was(settings: Settings) -> None:

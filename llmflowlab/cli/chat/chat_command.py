@@ -196,7 +196,7 @@ def _script(talk: Talk, prompts: Iterable[str], *, literal: bool) -> int:
 def _print_json(app: App, chat: Chat) -> None:
     run_id: str | None = None
     if chat.last_session_id is not None:
-        app.lab.delivery.wait(app.settings.delivery_timeout)
+        app.wait_for_delivery()
         run_id = app.lab.delivery.run_id(chat.last_session_id)
     print_json(
         {

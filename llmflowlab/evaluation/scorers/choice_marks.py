@@ -78,12 +78,12 @@ def marked(text: str, options: Mapping[str, str]) -> str:
     text = re.sub(rf"[\"“«<']\s*([{known}])\s*[\"”»>']", _mark, text)
     text = re.sub(rf"(?:(?<=^)|(?<=\n))[ \t>•-]*({either})(?=[).:](?!\w)|\s*[-–—:]\s)", _mark, text)
     text = re.sub(rf"(?<![\w'(])([{known}])(?=\))", _mark, text)
-    named = rf"({words.NAMES}\s*(?:[#:]\s*)?)({either})(?![\w'’]|-\w|\s+(?!{_VERBS})[a-zß-ÿ])"
+    named = rf"({words.NAMES}\s*(?:[#:]\s*)?)({either})(?![\w'’]|-\w|[^\S\n]+(?!{_VERBS})[a-zß-ÿ])"
     text = re.sub(named, lambda m: f"{m[1]}⟦{m[2].upper()}⟧", text, flags=re.I)
     stated = (
         rf"((?:{words.ANSWER}|{words.NAMES}(?=(?:{SIGN}{words.LINKS}){{0,3}}\s{words.IS}))"
         rf"(?:{SIGN}{words.LINKS}){{0,6}}{FAR})"
-        rf"({either})(?![\w'’+#]|-\w|[.]\w|\s+(?!{_VERBS})[^\W\d_])"
+        rf"({either})(?![\w'’+#]|-\w|[.]\w|[^\S\n]+(?!{_VERBS})[^\W\d_])"
     )
     text = re.sub(stated, lambda m: f"{m[1]}⟦{m[2].upper()}⟧", text, flags=re.I)
     begins = rf"(?:(?<=^)|(?<=\n)|(?<=[.!?] ))([{''.join(c for c in known.lower() if c not in 'eio')}])(?={words.RIGHT_AFTER})"
@@ -157,7 +157,7 @@ def _lone(match: re.Match[str]) -> str:
     )
     option = f"⟦{letter}⟧"
     if letter in "AEIO" and re.match(
-        rf"\s+(?:(?!{_VERBS})[A-Za-zß-ÿÀ-Þ]|⟪(?!{letter}).⟫\s+[a-zß-ÿ])", after
+        rf"[^\S\n]+(?:(?!{_VERBS})[A-Za-zß-ÿÀ-Þ]|⟪(?!{letter}).⟫\s+[a-zß-ÿ])", after
     ):
         return letter
     if re.match(

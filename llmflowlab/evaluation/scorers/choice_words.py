@@ -46,7 +46,7 @@ def _whole(word: str) -> str:
 
 
 ANSWER = _any(
-    "answer|answers|solution|final answer|correct answer|conclusion",
+    "answer|answers|ans|solution|final answer|correct answer|conclusion",
     "antwort|lösung|réponse|solution|respuesta|solución|resposta|solução|gabarito|risposta|soluzione",
     "ответ|ответом|відповідь|答案|正解|回答|答え|解答|正答|答|정답|답|답변|해답",
     "الإجابة|الاجابة|إجابة|إجابتي|الجواب|جواب|جوابي|उत्तर|जवाब|উত্তর|জবাব",

@@ -30,6 +30,7 @@ _GROUP = rf"{OPTION}(?:∧{OPTION})*"
 _FENCED = re.compile(r"\s*```[\w-]*[ \t]*\n(.*?)\n?[ \t]*```\s*", re.DOTALL)
 _TAGGED = re.compile(r"<(answer|choice|final_answer|option)>(.*?)</\1>", re.DOTALL | re.I)
 _MISLABELLED = re.compile(r"(⟦[A-J]⟧)(?:\s*[).:(–—-]+\s*|\s)(⟪[A-J]⟫)(?=[\s.)*]*(?:$|\n))")
+_ONLY_LETTERS = re.compile(r"[\s.,;:/&()*_-]*[A-J](?:[\s.,;:/&()*_-]+[A-J])*[\s.,;:/&()*_-]*")
 _SIGNED = re.compile(r"(?m)^\W{0,4}([✓✔✅☑✗✘❌✖])\W{0,4}([⟦⟪][A-J][⟧⟫])")
 _QUESTION = re.compile(r"[^.!?。！？؟\n]*[?？؟]")
 _SENTENCE_END = re.compile(r"[.!?。！？；;।؟](?=\s|$|[^\x00-\x7f])|\n")
@@ -106,6 +107,9 @@ def _named_alone(text: str, options: Mapping[str, str], language: str | None) ->
 
 
 def _of_prose(text: str, options: Mapping[str, str], language: str | None) -> str | None:
+    only = _ONLY_LETTERS.fullmatch(text)
+    if only and len({char for char in only[0] if char in options}) > 1:
+        return None
     # "B) green" where green is C says two things.
     shown = _MISLABELLED.sub(r"\1∧\2", _struck(_one_by_one(marked(plain(text), options))))
     stated = list(_statements(shown))
@@ -211,7 +215,7 @@ def _stating() -> tuple[re.Pattern[str], ...]:
         rf"{words.NAMES}{few}\s?(?:{words.IS}|[:：=]){few}{FAR}{_GROUP}",
         rf"{words.CHOOSES}{few}{FAR}{_GROUP}",
         rf"{_GROUP}[)\]\"'”]{{0,2}}{words.RIGHT_AFTER}",
-        rf"(?:^|[.!?。！？\n])\s*{words.CONCLUDES}[\s,:：，]{{0,3}}(?:{words.LINKS}\s?){{0,4}}{FAR}{_GROUP}(?=[)\]]?\s?(?:[.!。:]|$|\n))",
+        rf"(?:^|[.!?。！？\n,;，；])\s*{words.CONCLUDES}[\s,:：，]{{0,3}}(?:{words.LINKS}\s?){{0,4}}{FAR}{_GROUP}(?=[)\]]?\s?(?:[.!。:]|$|\n))",
         rf"{words.TAKES_BACK}[\s,.:;!…]{{0,4}}(?:{words.LINKS}\s?){{0,4}}{_GROUP}(?=\s?(?:[.!。,]|$|\n))",
     )
     return tuple(re.compile(form, re.IGNORECASE) for form in forms)
