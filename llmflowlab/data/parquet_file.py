@@ -15,6 +15,8 @@ __all__ = ["read_parquet"]
 
 _PIECE = 512
 """Rows read at once, at most."""
+_UNPACKED = 16
+"""Rows made into Python's values at once."""
 _PIECE_BYTES = 16_000_000
 """A text that stands once in the file may stand in a million rows."""
 
@@ -37,23 +39,28 @@ def read_parquet(path: Path) -> DataTable:
         with path.open("rb") as source:
             opened = parquet.ParquetFile(source)
             _refuse_huge(opened.metadata, file)
-            for piece in _pieces(opened):
-                unpacked += piece.nbytes
+            for row in _rows(opened):
+                # What stands once in a piece may have been said for each of its rows.
+                unpacked += sum(
+                    len(value) for value in row.values() if isinstance(value, str | bytes)
+                )
                 if unpacked > MOST_BYTES:
                     raise DatasetError(_huge(f"over {MOST_BYTES:,} bytes"), file=file)
-                for row in piece.to_pylist():
-                    _add(row, records, bad)
+                _add(row, records, bad)
     except (pa.ArrowException, OSError, ValueError) as exc:
         raise DatasetError("cannot be read as Parquet; write it again.", file=file) from exc
     return make_table(records, (), file, tuple(bad))
 
 
-def _pieces(opened: Any) -> Iterator[Any]:
-    """Yield all rows in pieces: few at once where the first ones are large."""
+def _rows(opened: Any) -> Iterator[dict[str, Any]]:
+    """Yield all rows, of which few are unpacked at once where the first one is large."""
     first = next(opened.iter_batches(batch_size=1), None)
-    if first is not None:
-        rows = max(min(_PIECE_BYTES // max(first.nbytes, 1), _PIECE), 1)
-        yield from opened.iter_batches(batch_size=rows)
+    if first is None:
+        return
+    at_once = max(min(_PIECE_BYTES // max(first.nbytes, 1), _PIECE), 1)
+    for piece in opened.iter_batches(batch_size=at_once):
+        for place in range(0, piece.num_rows, _UNPACKED):
+            yield from piece.slice(place, _UNPACKED).to_pylist()
 
 
 def _refuse_huge(metadata: Any, file: str) -> None:

@@ -6,8 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib import import_module
-from typing import TYPE_CHECKING
 
 from llmflowlab.asking.calling import WaitNotice, policy_from
 from llmflowlab.asking.metering import Metering
@@ -28,6 +26,7 @@ from llmflowlab.lab.measure import measured
 from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import Finished, Provider, Rethought, StreamEvent, TextDelta
 from llmflowlab.providers.redact import refuse_secrets
+from llmflowlab.tracking.chat_recorder import ChatRecorder
 from llmflowlab.tracking.records import (
     RatingRecord,
     SessionStart,
@@ -36,9 +35,6 @@ from llmflowlab.tracking.records import (
     new_trace_id,
     now_text,
 )
-
-if TYPE_CHECKING:
-    from llmflowlab.tracking.chat_recorder import ChatRecorder
 
 __all__ = ["Chat", "TurnOutcome"]
 
@@ -332,7 +328,6 @@ class Chat:
 
         def work() -> None:
             attempt(provider.prepare)
-            attempt(lambda: import_module("llmflowlab.tracking.chat_recorder"))
             attempt(self._lab.detector.preload)
             attempt(lambda: self._lab.counter.preload(provider.model))
             attempt(self._lab.prices.preload)

@@ -5,7 +5,6 @@ Works character by character, so that it holds for every piece of a stream, wher
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from functools import lru_cache
@@ -45,6 +44,9 @@ def neutralise(text: str, *, keep: str = "\n\t") -> str:
 
 def escaped_in_json(text: str) -> str:
     """Escape within the strings of a JSON text what `neutralise` would show; the values stay the same."""
+    # Imported here: the menu's first drawing needs none of it.
+    import json
+
     # The layout's own line feeds stand outside of strings, where a string has none unescaped.
     return _SUSPECT.sub(lambda m: m[0] if m[0] in "\n\t" else json.dumps(m[0])[1:-1], text)
 

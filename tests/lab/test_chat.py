@@ -13,10 +13,11 @@ from llmflowlab.errors import ContextTooLong
 from llmflowlab.lab import chat_session
 from llmflowlab.lab.chat_events import ChatNotice, ExchangesDropped, RegisteredAlready
 from llmflowlab.lab.chat_session import Chat
-from llmflowlab.lab.lab import Lab
 from llmflowlab.providers.base import StreamEvent, TextDelta
 from llmflowlab.providers.scripted import ScriptedProvider
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.chat_recorder import ChatRecorder
+from llmflowlab.tracking.delivery import Delivery
 from llmflowlab.tracking.journal import read_journal
 from tests.cli.fakes import FakeLab
 from tests.patience import PATIENCE
@@ -114,8 +115,14 @@ def test_an_answer_that_was_shown_is_on_disk_before_anything_is_measured(
         monkeypatch.setattr(Metering, "tokens", kill)
     else:
         monkeypatch.setattr(chat_session, "measured", kill)
-    lab = Lab(settings)
-    talk = Chat(lab, ScriptedProvider(["whole answer"], settings=settings), system="Be brief.")
+
+    def never() -> Delivery:
+        raise AssertionError("no turn was recorded")
+
+    provider = ScriptedProvider(["whole answer"], settings=settings)
+    lab = FakeLab(settings, providers=[provider])
+    monkeypatch.setattr(lab, "recorder", lambda start: ChatRecorder(settings, start, never))
+    talk = Chat(lab, provider, system="Be brief.")
     with pytest.raises(Killed):
         talk.ask("hi", Heard())
     (journal,) = settings.journals_dir.glob("chat-*.jsonl")
