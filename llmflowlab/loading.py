@@ -13,7 +13,7 @@ import threading
 from importlib import import_module
 from types import ModuleType
 
-__all__ = ["load"]
+__all__ = ["is_loaded", "load"]
 
 _lock = threading.RLock()
 # Only modules whose import has ended; read without the lock.
@@ -41,3 +41,8 @@ def load(name: str, *parts: str) -> ModuleType:
             for each in wanted:
                 _finished[each] = import_module(each)
     return _finished[name]
+
+
+def is_loaded(name: str) -> bool:
+    """Tell whether `load` has brought a package in, which costs a look at a dictionary."""
+    return name in _finished

@@ -164,7 +164,7 @@ def test_where_no_copy_can_be_kept_nothing_is_changed(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(store_module, "upgrade_file", full)
-    with pytest.raises(TrackingError, match="the disk is full|No space left"):
+    with pytest.raises(TrackingError, match=r"the disk is full|No space left"):
         upgrade_store(settings, lambda file, copy: None)
     assert revision_of(older) == "75868b020152"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from llmflowlab.errors import (
     ProviderError,
     StreamInterrupted,
 )
-from llmflowlab.loading import load
+from llmflowlab.loading import is_loaded, load
 from llmflowlab.messages import Request
 from llmflowlab.program import checkout, program_name
 from llmflowlab.providers.arrival import field, pieces, usage, vectors
@@ -94,7 +93,7 @@ class LocalProvider(Provider):
 
     @classmethod
     def readiness(cls, settings: Settings, timeout: float) -> Readiness:
-        if _PACKAGE not in sys.modules:
+        if not is_loaded(_PACKAGE):
             # The menu is being drawn, and loading it holds the interpreter.
             time.sleep(min(_LATER, timeout))
         if (obstacle := _obstacle(settings)) is not None:
