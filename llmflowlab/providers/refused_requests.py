@@ -148,7 +148,7 @@ def _of_the_model(
     if _OTHER_DOOR.search(lower):
         return error(
             BadRequest,
-            f"{provider.model} cannot be asked by chat completions{ending} Choose another model.",
+            f"{provider.model} cannot be asked over chat completions{ending} Choose another model.",
         )
     if refusal.codes & _MODEL or (refusal.status == 404 and refusal.readable and "model" in lower):
         return error(UnknownModel, advice.model + says(name, refusal.text, provider.settings))

@@ -215,7 +215,7 @@ DISABLED = (
                 "model",
             ),
             BadRequest,
-            "a-model cannot be asked by chat completions",
+            "a-model cannot be asked over chat completions",
             id="openai: responses only",
         ),
         pytest.param(
@@ -229,7 +229,7 @@ DISABLED = (
                 "model",
             ),
             BadRequest,
-            "a-model cannot be asked by chat completions",
+            "a-model cannot be asked over chat completions",
             id="openai: no chat model",
         ),
         pytest.param(

@@ -77,7 +77,7 @@ def ask_file(app: App) -> Path | None:
             return f"{found.parent} is no folder that can be written to; name another file."
         return None
 
-    message = "Save these choices? (name a file for `evaluate --config`; Enter: no)"
+    message = "Save these choices? (name a file for --config; Enter: no)"
     return file(app.screen.text(message, check=wrong))
 
 
