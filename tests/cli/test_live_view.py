@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from llmflowlab.cli.ui.screen import Table
 from llmflowlab.evaluation.conclude.standing import InterimScore
 from llmflowlab.evaluation.run.answering import CandidateProgress
 from llmflowlab.evaluation.run.engine import EvaluationSnapshot
+from llmflowlab.evaluation.run.scoring import JudgingProgress
 from llmflowlab.evaluation.run.steering import Steering
 from llmflowlab.statistics import Interval
 from tests.evaluation.helpers import dataset, plan
@@ -93,6 +95,19 @@ def test_the_table_tells_everything_within_80_columns(tmp_path: Path) -> None:
     ]
     assert lines[3].split() == ["ollama:llama3.2", "0/1000"]
     assert scene.display.tables[-1].notes[0] == "concurrency 8 · $0.015 spent of $0.5"
+
+
+def test_judges_their_money_and_the_record_are_told_while_answers_come(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.tell(1, recorded=7)
+    assert scene.display.tables[-1].notes[1] == "recorded 7 of 2000"
+    judging = JudgingProgress(scorers=2, done=31, cost=Decimal("0.0123"), unpriced=False)
+    scene.tell(1, recorded=9, judging=judging)
+    said = "judged 31 of 4000, $0.0123"
+    assert scene.display.tables[-1].notes[1] == f"{said} · recorded 9 of 2000"
+    assert scene.display.lines[-1][-1] == said
+    scene.tell(1, judging=replace(judging, unpriced=True))
+    assert scene.display.lines[-1][-1] == "judged 31 of 4000, cost unknown"
 
 
 def test_an_unknown_price_is_not_a_cost_of_nothing(tmp_path: Path) -> None:

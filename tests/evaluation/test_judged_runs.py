@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 
@@ -43,7 +44,9 @@ class Prefers(TableModel):
         yield from super().stream(request)
 
 
-def run(home, ledger, tmp_path, models, judges, *, harness="fast", combine=None, **options):
+def run(
+    home, ledger, tmp_path, models, judges, *, harness="fast", combine=None, tell=None, **options
+):
     made = plan(
         dataset(tmp_path),
         candidates=[spec(model.reference) for model in models],
@@ -55,7 +58,29 @@ def run(home, ledger, tmp_path, models, judges, *, harness="fast", combine=None,
     work = bench(home, models, ledger, tmp_path, harness=harness)
     asked = tuple(Judge(j, policy=QUICK, metering=metering(home)) for j in judges)
     work = replace(work, judge=Panel(judges=asked, combine=combine))
-    return made, run_evaluation(made, work)
+    return made, run_evaluation(made, work, on_progress=tell)
+
+
+def test_what_judges_did_and_cost_is_told_meanwhile_as_it_is_at_the_end(home, ledger, tmp_path):
+    rates = {"input_per_million": "1", "output_per_million": "4"}
+    names = ("table:j", "table:good", "table:bad")
+    (home.home / "prices.json").write_text(json.dumps(dict.fromkeys(names, rates)), "utf-8")
+    models = [TableModel("good", home, GOOD), TableModel("bad", home, BAD)]
+    judge = TableModel("j", home, {"": '{"rationale": "fits", "result": "yes"}'})
+    told = []
+    made, result = run(
+        home,
+        ledger,
+        tmp_path,
+        models,
+        [judge],
+        scorers=("correctness",),
+        tell=lambda snapshot: told.append(snapshot.judging),
+    )
+    last = told[-1]
+    assert (last.scorers, last.done) == (1, 2 * len(made.dataset.rows))
+    assert not last.unpriced
+    assert 0 < float(last.cost) == pytest.approx(result.judge_usage["cost_usd"])
 
 
 @pytest.mark.parametrize("harness", ["fast", "mlflow"])

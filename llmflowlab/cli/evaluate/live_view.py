@@ -15,6 +15,7 @@ from llmflowlab.evaluation.conclude.standing import InterimScore
 from llmflowlab.evaluation.run.answering import CandidateProgress
 from llmflowlab.evaluation.run.engine import EvaluationSnapshot
 from llmflowlab.evaluation.run.plan import EvaluationPlan
+from llmflowlab.evaluation.run.scoring import JudgingProgress
 from llmflowlab.evaluation.run.steering import Steering
 from llmflowlab.lab.evaluate import PreparedEvaluation, run
 
@@ -93,7 +94,7 @@ class LiveView:
             )
             for index, progress in enumerate(snapshot.candidates)
         ]
-        notes = [self._settings_line()]
+        notes = [self._settings_line(), _behind_text(snapshot)]
         if snapshot.detail:
             notes.append(snapshot.detail)
         return Table(
@@ -121,6 +122,8 @@ class LiveView:
         ]
         if snapshot.phase in {"scoring", "recording"}:
             lines.append(_phase_text(snapshot))
+        if snapshot.judging is not None:
+            lines.append(_judging_text(snapshot.judging, snapshot))
         if snapshot.detail:
             lines.append(snapshot.detail)
         return lines
@@ -220,6 +223,21 @@ def standing_text(standing: InterimScore | None) -> str:
     low, high = standing.interval.low, standing.interval.high
     said = f"{standing.mean:.0%} ({low * 100:.0f}–{high * 100:.0f})"
     return f"{said} of {standing.coverage:.0%} scored" if standing.partial else said
+
+
+def _behind_text(snapshot: EvaluationSnapshot) -> str:
+    """Write how far is what follows the answers: judges, with their money, and the record."""
+    parts = [] if snapshot.judging is None else [_judging_text(snapshot.judging, snapshot)]
+    return " · ".join([*parts, f"recorded {snapshot.recorded} of {_cells(snapshot)}"])
+
+
+def _judging_text(judging: JudgingProgress, snapshot: EvaluationSnapshot) -> str:
+    cost = "cost unknown" if judging.unpriced else f"{dollars(judging.cost)}"
+    return f"judged {judging.done} of {judging.scorers * _cells(snapshot)}, {cost}"
+
+
+def _cells(snapshot: EvaluationSnapshot) -> int:
+    return sum(progress.total for progress in snapshot.candidates)
 
 
 def _phase_text(snapshot: EvaluationSnapshot) -> str:

@@ -360,6 +360,7 @@ class _Run:
                 candidates=self.answering.progress,
                 scored=scored,
                 to_score=len(self.answering.answers) * len(self.plan.scorers),
+                judging=self.scoring.judging(),
                 recorded=self.recorder.recorded if self.recorder else 0,
                 to_record=len(self.answering.answers),
                 scorer=self.standings.scorer,

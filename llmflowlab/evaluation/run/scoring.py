@@ -7,7 +7,8 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import partial
 from typing import TypeAlias
 
@@ -34,9 +35,23 @@ from llmflowlab.evaluation.scorers.embedding import Embedder, EmbeddingScorer
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
 from llmflowlab.evaluation.scores import Score
 
-__all__ = ["AnyScorer", "Scoring"]
+__all__ = ["AnyScorer", "JudgingProgress", "Scoring"]
 
 AnyScorer: TypeAlias = TextScorer | JudgeScorer | PreferenceScorer | EmbeddingScorer
+
+
+@dataclass(frozen=True, slots=True)
+class JudgingProgress:
+    """How far the judges are."""
+
+    scorers: int
+    """Scorers that ask a judge."""
+    done: int
+    """Scores of theirs that are there."""
+    cost: Decimal
+    """USD of the verdicts asked for now, as far as it is known."""
+    unpriced: bool
+    """Whether the cost of one is not known."""
 
 
 class Scoring:
@@ -88,6 +103,7 @@ class Scoring:
         """Keys of judgements that a row of this evaluation already has."""
         self._failed: dict[str, Score] = {}
         """Verdicts on pairs that were not to be had: both sides of a pair go without."""
+        self._judges_cost, self._unpriced = Decimal(0), False
         self._asking: dict[str, threading.Event] = {}
         """Keys of judgements being asked for, with what is set when they are there."""
         self._pool: Workers | None = None
@@ -134,6 +150,14 @@ class Scoring:
         """Return how many verdicts a judge's examination still takes, after `recall`."""
         exam = self._exams.get(scorer)
         return 0 if exam is None else exam.missing(judge, self._kept)
+
+    def judging(self) -> JudgingProgress | None:
+        """Return how far the judges are; None where the plan has none."""
+        if not self._exams:
+            return None
+        with self._lock:
+            done = sum(name in found for found in self.scores.values() for name in self._exams)
+            return JudgingProgress(len(self._exams), done, self._judges_cost, self._unpriced)
 
     def exams(self) -> list[Exam]:
         """Return what the examinations said that were held, or are known from before."""
@@ -272,6 +296,10 @@ class Scoring:
         if found.value is None and found.judge is None:
             # Nothing was sent.
             return found
+        if found.scorer in self._exams:
+            with self._lock:
+                self._judges_cost += Decimal(found.cost_usd or 0)
+                self._unpriced = self._unpriced or found.cost_usd is None
         # Only what succeeded is used again: a judge that was down is asked again next time. What
         # failed is kept for what it cost.
         key = judgement.key

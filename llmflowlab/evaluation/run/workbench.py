@@ -16,6 +16,7 @@ from llmflowlab.evaluation.judging import Judge, Panel
 from llmflowlab.evaluation.run.answering import CandidateProgress
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
+from llmflowlab.evaluation.run.scoring import JudgingProgress
 from llmflowlab.evaluation.run.steering import Steering
 from llmflowlab.evaluation.scorers.embedding import Embedder
 from llmflowlab.providers.base import Provider
@@ -36,6 +37,8 @@ class EvaluationSnapshot:
     candidates: Sequence[CandidateProgress]
     scored: int = 0
     to_score: int = 0
+    judging: JudgingProgress | None = None
+    """None where no judge is asked."""
     recorded: int = 0
     to_record: int = 0
     scorer: str = ""
