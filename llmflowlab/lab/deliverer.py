@@ -25,6 +25,7 @@ from llmflowlab.errors import InputError, LabError
 from llmflowlab.evaluation.run.pending import (
     evaluation_lock,
     is_held,
+    left_behind,
     pending_evaluations,
     recorded,
     to_record,
@@ -102,7 +103,7 @@ def hand_over(settings: Settings, *, own: bool = False) -> None:
 
 
 def _anything_left(settings: Settings) -> bool:
-    return any(map(_left, _journals(settings))) or bool(to_record(settings))
+    return any(map(_left, _journals(settings))) or bool(left_behind(settings))
 
 
 def _left(path: Path) -> bool:

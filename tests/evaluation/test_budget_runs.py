@@ -88,6 +88,7 @@ class NoRecorder:
     """Stands where MLflow does not matter: a recorder takes seconds to start."""
 
     recorded = 0
+    notes = ()
 
     def begin(self, evaluation):
         pass

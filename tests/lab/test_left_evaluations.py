@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from llmflowlab.evaluation.run.engine import EvaluationSnapshot, run_evaluation
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.pending import (
     await_recording,
+    left_behind,
     pending_evaluations,
     recording_lock,
     to_record,
@@ -185,7 +187,11 @@ def test_an_evaluation_that_was_killed_does_not_run_in_mlflow_for_ever(
 
     options = Options(home=str(settings.home), rows=ROWS, candidates=("one",), judge=False)
     models = [CountedModel("one", settings)]
-    work = bench(settings, models, ledger, settings.home, waits=False, recorder=recorder)
+    # One at a time: several would all be noted, and held, before the first is answered.
+    work = replace(
+        bench(settings, models, ledger, settings.home, waits=False, recorder=recorder),
+        concurrency=1,
+    )
     with pytest.raises(Stopped):
         run_evaluation(faulty.made(options), work, on_progress=kill)
     (run,) = faulty.stored_books(settings.home).values()
@@ -225,6 +231,17 @@ def test_whoever_goes_on_with_what_is_being_delivered_waits_for_that(
         with FileLock(settings.state_dir / "delivery.lock"):
             deliverer.let_deliver(settings, ID, patience=1.0, sleep=sleep)
     assert sum(waited) == pytest.approx(1.0, abs=0.2)
+
+
+def test_the_recorder_of_a_killed_evaluation_needs_somebody_after_it(settings: Settings) -> None:
+    with exclusive(settings, recording_lock(ID)):
+        # It still runs, and ends when it notices.
+        await_recording(settings, ID)
+        assert (to_record(settings), left_behind(settings)) == ([], [ID])
+        # This one was left to do the rest.
+        await_recording(settings, ID, alone=True)
+        assert left_behind(settings) == []
+    assert left_behind(settings) == [ID]
 
 
 def test_what_is_on_the_way_is_named(settings: Settings) -> None:

@@ -328,6 +328,9 @@ class _Run:
             if not self.bench.waits:
                 named = all(candidate.run_id is not None for candidate in result.candidates)
                 rewrite = None if named else self.bench.output
+                # Where it cannot be noted, somebody looks after it whom it does not need.
+                with suppress(OSError):
+                    await_recording(self.bench.settings, self.plan.evaluation_id, alone=True)
                 self.recorder.leave(closing.to_json(), rewrite=rewrite)
                 return []
             try:

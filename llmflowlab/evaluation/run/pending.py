@@ -18,11 +18,15 @@ __all__ = [
     "await_recording",
     "evaluation_lock",
     "is_held",
+    "left_behind",
     "pending_evaluations",
     "recorded",
     "recording_lock",
     "to_record",
 ]
+
+
+_ALONE = b"recorder"
 
 
 def recording_lock(evaluation: str) -> str:
@@ -35,13 +39,18 @@ def evaluation_lock(evaluation: str) -> str:
     return f"evaluation-{evaluation}"
 
 
-def await_recording(settings: Settings, evaluation: str) -> None:
+def await_recording(settings: Settings, evaluation: str, *, alone: bool = False) -> None:
     """Note that an evaluation has begun and is to be in MLflow, however it ends.
+
+    Args:
+        settings: Names the home.
+        evaluation: Which.
+        alone: Whether it has ended and its recorder is to do the rest.
 
     Raises:
         OSError: It could not be noted.
     """
-    write_atomically(_folder(settings) / evaluation, b"")
+    write_atomically(_folder(settings) / evaluation, _ALONE if alone else b"")
 
 
 def recorded(settings: Settings, evaluation: str) -> None:
@@ -69,6 +78,26 @@ def to_record(settings: Settings) -> list[str]:
         for name in pending_evaluations(settings)
         if not is_held(settings, recording_lock(name))
     ]
+
+
+def left_behind(settings: Settings) -> list[str]:
+    """Return those that somebody must look after: nobody records them, or only for a moment longer.
+
+    The recorder of an evaluation that was killed ends as soon as it notices.
+    """
+    nobody = set(to_record(settings))
+    return [
+        name
+        for name in pending_evaluations(settings)
+        if name in nobody or not _goes_on_alone(settings, name)
+    ]
+
+
+def _goes_on_alone(settings: Settings, evaluation: str) -> bool:
+    try:
+        return (_folder(settings) / evaluation).read_bytes() == _ALONE
+    except OSError:
+        return True
 
 
 def is_held(settings: Settings, lock_name: str) -> bool:
