@@ -79,7 +79,11 @@ def _say_nothing_came(app: App, promotion: Promotion) -> int:
     if promotion.result.interrupted:
         app.screen.warn("Interrupted: the champion stays as it is.")
         return ExitCode.INTERRUPTED
-    app.screen.warn(f"{promotion.version.reference} answered nothing; the champion stays as it is.")
+    why = next((c.why_failed for c in promotion.result.candidates if c.why_failed), None)
+    app.screen.warn(
+        f"{promotion.version.reference} answered nothing; the champion stays as it is."
+        + (f" {why}" if why else "")
+    )
     return ExitCode.PROVIDER_FAILED
 
 
