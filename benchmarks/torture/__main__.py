@@ -37,5 +37,6 @@ def main(kills: int = 200, seed: int = 1, *scenes: str) -> int:
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    sys.exit(main(*map(int, given[:2]), *given[2:]) if len(given) > 1 else main(*map(int, given)))  # type: ignore[arg-type]
+    numbers = [int(each) for each in sys.argv[1:3]]
+    kills = numbers[0] if numbers else 200
+    sys.exit(main(kills, numbers[1] if len(numbers) > 1 else 1, *sys.argv[3:]))

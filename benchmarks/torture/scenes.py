@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeAlias
@@ -126,13 +126,13 @@ def chat(victim: Victim, kills: int) -> Tally:
     return tally
 
 
-def _talk(program: subprocess.Popen[str], prompts: object, given: list[str]) -> None:
+def _talk(program: subprocess.Popen[str], prompts: Iterator[int], given: list[str]) -> None:
     """Ask one thing after another; note what got its line of numbers."""
     assert program.stdin is not None
     assert program.stderr is not None
     try:
         while True:
-            prompt = f"q{next(prompts)}"  # type: ignore[call-overload]
+            prompt = f"q{next(prompts)}"
             program.stdin.write(prompt + "\n")
             program.stdin.flush()
             for line in program.stderr:

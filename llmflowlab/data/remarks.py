@@ -16,11 +16,14 @@ __all__ = ["left_out", "remarks_on"]
 
 _NAMED = 5
 """Rows left out that are named in a warning."""
+_NOTHING = frozenset({"NaN", "nan", "<NA>", "null", "NULL", "None", "N/A", "#N/A"})
+"""How pandas, databases, Python and spreadsheets write a value that is not there."""
 
 
 def remarks_on(rows: tuple[Row, ...], layout: Layout) -> Iterable[str]:
     """Yield sentences on missing answers, conversations and repeated questions."""
     yield from _gaps(rows, layout)
+    yield from _words_for_nothing(rows)
     yield from _answers_at_the_end(rows, layout)
     yield from _unanswered_turns(rows)
     yield from _repetitions(rows)
@@ -45,6 +48,23 @@ def _gaps(rows: tuple[Row, ...], layout: Layout) -> Iterable[str]:
     missing = sum(row.expected is None and not row.facts for row in rows)
     if missing:
         yield f"{missing} of {len(rows)} rows have no expected answer and are not scored for it."
+
+
+def _words_for_nothing(rows: tuple[Row, ...]) -> Iterable[str]:
+    """Say which expected answers may be a missing value that another program wrote as a word.
+
+    They stay: "What is 0/0 in JavaScript?" has the answer NaN.
+    """
+    found = [row for row in rows if row.expected is not None and row.expected in _NOTHING]
+    if found:
+        words = " or ".join(sorted({str(row.expected) for row in found}))
+        answers = (
+            "1 expected answer is" if len(found) == 1 else f"{len(found)} expected answers are"
+        )
+        yield (
+            f"{answers} the word {words} (row {found[0].id} first), which is taken as the answer; where "
+            "it stands for a missing one, leave the cell empty."
+        )
 
 
 def _answers_at_the_end(rows: tuple[Row, ...], layout: Layout) -> Iterable[str]:

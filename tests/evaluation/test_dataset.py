@@ -480,3 +480,17 @@ def test_what_was_written_as_csv_or_json_lines_is_read_back(
     assert [(row.question, row.expected) for row in from_csv.rows] == wanted
     assert [(row.question, row.expected) for row in from_json.rows] == wanted
     assert from_csv.digest == from_json.digest
+
+
+@pytest.mark.parametrize("word", ["NaN", "nan", "null", "None", "N/A"])
+def test_a_word_that_may_stand_for_a_missing_answer_is_named_before_anything_is_paid(
+    tmp_path: Path, word: str
+) -> None:
+    # It stays the answer: of some questions it is the right one.
+    found = load(tmp_path, f"question,answer\nq1,Paris\nq2,{word}\n")
+    assert found.rows[1].expected == word
+    (remark,) = [each for each in found.warnings if "leave the cell empty" in each]
+    assert remark.startswith(f"1 expected answer is the word {word} (row ")
+    assert not any(
+        "leave the cell" in each for each in load(tmp_path, "question,answer\nq,Paris\n").warnings
+    )

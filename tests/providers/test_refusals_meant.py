@@ -326,7 +326,7 @@ DISABLED = (
         pytest.param(
             "ollama",
             500,
-            {"error": "unable to load model: /root/.ollama/models/blobs/sha256-1"},
+            {"error": "unable to load model: /models/blobs/sha256-1"},
             BadRequest,
             "Ollama refused the request",
             id="ollama: a model that does not load",
