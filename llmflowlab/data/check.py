@@ -18,7 +18,7 @@ from llmflowlab.data.logic import SAYS_LITTLE
 from llmflowlab.data.near import near_pairs
 from llmflowlab.data.past import PastRow, past_findings
 from llmflowlab.data.question_keys import contains_words, same_text, words
-from llmflowlab.data.remarks import left_out
+from llmflowlab.data.remarks import left_out, words_for_nothing
 from llmflowlab.data.tables import read_table
 from llmflowlab.data.texts import damage, leaks
 from llmflowlab.errors import DatasetError
@@ -83,6 +83,7 @@ def examine(
         remarks += [remark] if remark else []
     if not any(row.expected or row.facts for row in rows) and columns.answer is None:
         remarks.append("No column holds expected answers.")
+    remarks += words_for_nothing(rows)
     if past is not None:
         findings += past_findings(rows, past, _ref)
         if not past:

@@ -12,7 +12,7 @@ from llmflowlab.data.layout import Layout
 from llmflowlab.data.question_keys import same_text
 from llmflowlab.data.rows import Row
 
-__all__ = ["left_out", "remarks_on"]
+__all__ = ["left_out", "remarks_on", "words_for_nothing"]
 
 _NAMED = 5
 """Rows left out that are named in a warning."""
@@ -23,7 +23,7 @@ _NOTHING = frozenset({"NaN", "nan", "<NA>", "null", "NULL", "None", "N/A", "#N/A
 def remarks_on(rows: tuple[Row, ...], layout: Layout) -> Iterable[str]:
     """Yield sentences on missing answers, conversations and repeated questions."""
     yield from _gaps(rows, layout)
-    yield from _words_for_nothing(rows)
+    yield from words_for_nothing(rows)
     yield from _answers_at_the_end(rows, layout)
     yield from _unanswered_turns(rows)
     yield from _repetitions(rows)
@@ -50,7 +50,7 @@ def _gaps(rows: tuple[Row, ...], layout: Layout) -> Iterable[str]:
         yield f"{missing} of {len(rows)} rows have no expected answer and are not scored for it."
 
 
-def _words_for_nothing(rows: tuple[Row, ...]) -> Iterable[str]:
+def words_for_nothing(rows: Sequence[Row]) -> Iterable[str]:
     """Say which expected answers may be a missing value that another program wrote as a word.
 
     They stay: "What is 0/0 in JavaScript?" has the answer NaN.

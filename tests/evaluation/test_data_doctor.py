@@ -284,3 +284,15 @@ def test_a_repeated_question_is_one_warning_of_the_dataset_that_names_the_first(
     rows = [{"question": q, "answer": "x"} for q in ("Who?", "What?", "who", "what")]
     (warning,) = load_dataset(written(tmp_path, rows)).warnings
     assert warning == "2 rows repeat an earlier question (the first in line 4, as in line 2)."
+
+
+def test_a_word_that_may_stand_for_a_missing_answer_is_named(tmp_path):
+    file = written(
+        tmp_path, [{"question": "q1", "answer": "NaN"}, {"question": "q2", "answer": "4"}]
+    )
+    (remark,) = [
+        each
+        for each in examine(file, mapping={}, detect=lambda text: None).remarks
+        if "leave the cell empty" in each
+    ]
+    assert remark.startswith("1 expected answer is the word NaN (row ")
