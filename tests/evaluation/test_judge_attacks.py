@@ -6,15 +6,18 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from llmflowlab.asking.stopping import Stopper
 from llmflowlab.data.dataset import Row
+from llmflowlab.evaluation.judging.judge import Judge
 from llmflowlab.evaluation.judging.judge_kinds import KINDS, JudgeKind
+from llmflowlab.evaluation.judging.pairwise import PreferenceScorer
+from llmflowlab.evaluation.judging.scorer import JudgeScorer
 from llmflowlab.evaluation.judging.verdict_form import Scale, read
-from llmflowlab.evaluation.run.engine import run_evaluation
-from tests.evaluation.helpers import TableModel, bench, dataset, plan
+from llmflowlab.settings import Settings
+from tests.evaluation.helpers import QUICK, TableModel, answer, metering
 
 SET = Path(__file__).with_name("judge_attacks.jsonl")
 ATTACKS: list[dict[str, str]] = [
@@ -79,18 +82,31 @@ def test_a_judge_that_only_repeats_it_gives_no_verdict(scale: Scale) -> None:
             assert read(said, scale, answer=text) is None, said
 
 
-def test_an_evaluation_scores_all_of_them_as_its_judge_says(
-    home: Any, ledger: Any, tmp_path: Path
-) -> None:
-    questions = [f"Which city is meant by number {i}?" for i in range(len(TEXTS))]
-    data = dataset(tmp_path, "question,answer\n" + "".join(f"{q},Paris\n" for q in questions))
-    judge = TableModel("judge", home, {"": '{"rationale": "Another city.", "result": "no"}'})
-    made = plan(data, scorers=("correctness",), judge=judge.reference)
-    models = [TableModel("one", home, dict(zip(questions, TEXTS, strict=True)))]
-    result = run_evaluation(made, bench(home, models, ledger, tmp_path, judge=judge))
-    scores = [cell["correctness"] for cell in result.scores.values()]
-    whole = [score for score in scores if score.not_scored is None]
-    assert all(score.value == 0 for score in whole)
-    # What holds no answer beside its thinking is no whole answer, and nobody judges it.
-    assert {score.not_scored for score in scores} <= {None, "answer_empty"}
-    assert len(whole) >= len(TEXTS) - 2
+def judged_by(settings: Settings, result: str) -> tuple[TableModel, Judge]:
+    said = json.dumps({"rationale": "Another city.", "result": result})
+    model = TableModel("judge", settings, {"": said})
+    return model, Judge(model, policy=QUICK, metering=metering(settings))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_scorer_takes_its_judges_word_and_not_the_answers(settings: Settings, name: str) -> None:
+    kind = KINDS[name]
+    model, judge = judged_by(settings, AGAINST[kind.scale])
+    scorer = JudgeScorer(kind, judge)
+    scores = [scorer.score(ROW, answer(text)) for text in TEXTS]
+    assert {score.value for score in scores} == {0.0}
+    assert len(model.requests) == len(TEXTS)
+
+
+def test_of_two_answers_none_gets_out_of_its_block(settings: Settings) -> None:
+    model, judge = judged_by(settings, "second")
+    scorer = PreferenceScorer(judge)
+    for text in TEXTS:
+        for asked in scorer.judgements(ROW, answer(text), {1: answer("Paris")}):
+            assert asked.ask(Stopper()).value == 0.0
+    blocks = ("question", "known_answer", "first_answer", "second_answer")
+    for request in model.requests:
+        shown = request.messages[-1].content
+        assert re.findall(r"<(/?)\s*(\w+_answer|question)\b", shown) == [
+            (slash, block) for block in blocks for slash in ("", "/")
+        ]
