@@ -129,3 +129,12 @@ def test_an_accepted_answer_is_no_part_of_the_question(desk: Dataset) -> None:
     for row in desk.rows:
         for answer in (row.expected or "", *row.alternatives):
             assert not stands_in(row.question, answer, row.language), row.id
+
+
+def test_the_documentation_states_its_size_and_categories(desk: Dataset) -> None:
+    page = (FILE.parents[2] / "docs" / "benchmark.md").read_text(encoding="utf-8")
+    assert f"{len(desk.rows)} questions to the customer service" in page
+    for category, count in Counter(row.category for row in desk.rows).items():
+        assert f"| `{category}` | {count} |" in page
+    english = sum(row.language == "en" for row in desk.rows)
+    assert f"English has {english} rows" in page
