@@ -68,6 +68,11 @@ def test_every_category_has_harmless_cases_that_come_near_it() -> None:
     assert sum(case["direction"] == "out" for case in HARMLESS) >= 10
 
 
+def test_some_of_either_kind_are_long() -> None:
+    for cases in (HARMFUL, HARMLESS):
+        assert sum(len(case["text"]) > 400 for case in cases) >= 6
+
+
 def test_no_two_cases_are_one_with_a_word_changed() -> None:
     texts = [same_text(case["text"]) for case in CASES]
     assert len(set(texts)) == len(texts)
