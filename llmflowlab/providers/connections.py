@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -106,13 +106,17 @@ def client_arguments(
 
 
 def guards(
-    provider: Provider, *read: Callable[[Any], None], bounded: bool = True
-) -> dict[str, list[Callable[[Any], None]]]:
-    """Return the hooks of an HTTP client that keep its key at one server, and answers within bounds.
+    provider: Provider,
+    *read: Callable[[Any], None],
+    sent: Sequence[Callable[[Any], None]] = (),
+    bounded: bool = True,
+) -> dict[str, list[Callable[[Any], Awaitable[None]]]]:
+    """Return the hooks of an HTTP client on the loop that keep its key at one server, and answers within bounds.
 
     Args:
         provider: Whose client it is.
         read: What each response is handed to before the SDK reads it.
+        sent: What each request is handed to before it is sent.
         bounded: Whether a response must end within the time an answer may take.
     """
     # The provider itself is not kept: it would never be let go of, nor would its connections.
@@ -165,7 +169,17 @@ def guards(
 
         filtered(response, lambda: _Measured(check))
 
-    return {"request": [ask], "response": [stay, bound, *read]}
+    return {
+        "request": [_awaited(hook) for hook in (ask, *sent)],
+        "response": [_awaited(hook) for hook in (stay, bound, *read)],
+    }
+
+
+def _awaited(hook: Callable[[Any], None]) -> Callable[[Any], Awaitable[None]]:
+    async def called(what: Any) -> None:
+        hook(what)
+
+    return called
 
 
 class _Measured:

@@ -15,7 +15,6 @@ from abc import abstractmethod
 from collections.abc import (
     AsyncGenerator,
     Awaitable,
-    Callable,
     Coroutine,
     Generator,
     Iterator,
@@ -24,16 +23,16 @@ from collections.abc import (
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import Embeddings, Provider, StreamEvent
 from llmflowlab.settings import Settings
 
-__all__ = ["OnLoop", "awaited", "blocking", "iterated", "started"]
+__all__ = ["OnLoop", "blocking", "iterated", "started"]
 
 T = TypeVar("T")
-C = TypeVar("C", bound="_Closable")
+C = TypeVar("C")
 
 _SLICE = 0.1
 """Seconds between two chances for Ctrl-C, which ends no wait for a lock on Windows."""
@@ -92,19 +91,6 @@ def blocking(work: Awaitable[T]) -> T:
         raise
 
 
-def awaited(hook: Callable[[Any], None]) -> Callable[[Any], Awaitable[None]]:
-    """Return a hook as asynchronous HTTP clients take it."""
-
-    async def called(what: Any) -> None:
-        hook(what)
-
-    return called
-
-
-class _Closable(Protocol):
-    def close(self) -> Coroutine[Any, Any, None]: ...
-
-
 class OnLoop(Provider, Generic[C]):
     """A provider whose SDK is used on the loop; it has `astream` where others have `stream`.
 
@@ -144,19 +130,25 @@ class OnLoop(Provider, Generic[C]):
     def close(self) -> None:
         with self._client_lock:
             if self._client_made is not None:
-                blocking(self._client_made.close())
+                blocking(self._shut(self._client_made))
 
     def _client(self) -> C:
         with self._client_lock:
             if self._client_made is None:
-                self._client_made = client = self._make_client()
+                client, shut = self._make_client(), self._shut
+                self._client_made = client
 
                 def let_go() -> None:
                     with suppress(RuntimeError):
-                        started(client.close())
+                        started(shut(client))
 
                 weakref.finalize(self, let_go).atexit = False
             return self._client_made
+
+    @staticmethod
+    async def _shut(client: Any) -> None:
+        """Close a client's connections."""
+        await client.close()
 
 
 def iterated(events: AsyncGenerator[T, None]) -> Generator[T, None, None]:

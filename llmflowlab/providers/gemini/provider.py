@@ -23,7 +23,7 @@ from llmflowlab.providers.base import (
     require_requests_allowed,
 )
 from llmflowlab.providers.connections import client_arguments, guards, unbuildable
-from llmflowlab.providers.event_loop import OnLoop, awaited, blocking
+from llmflowlab.providers.event_loop import OnLoop, blocking
 from llmflowlab.providers.gemini.replies import GeminiStream, error_from_api
 from llmflowlab.providers.gemini.wire import reduced
 from llmflowlab.providers.transport import failure, read_timeout
@@ -153,17 +153,16 @@ class GeminiProvider(OnLoop[_Client]):
             ) from exc
         _quieten()
         version = self.settings.get("GOOGLE_GENAI_API_VERSION") or "v1beta"
-        hooks = guards(self, reduced_lines(":streamGenerateContent", reduced))
-        hooks["request"].append(_with_deadlines(self.settings))
+        hooks = guards(
+            self,
+            reduced_lines(":streamGenerateContent", reduced),
+            sent=[_with_deadlines(self.settings)],
+        )
         with unbuildable(provider=self):
             line = client_arguments(
                 httpx2, self.settings, self._address, provider=self.name, on_loop=True
             )
-            http = httpx2.AsyncClient(
-                **line,
-                follow_redirects=True,
-                event_hooks={when: list(map(awaited, called)) for when, called in hooks.items()},
-            )
+            http = httpx2.AsyncClient(**line, follow_redirects=True, event_hooks=hooks)
             client = genai.Client(
                 api_key=self._key,
                 vertexai=False,

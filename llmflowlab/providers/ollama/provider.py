@@ -29,7 +29,7 @@ from llmflowlab.providers.base import (
     require_requests_allowed,
 )
 from llmflowlab.providers.connections import client_arguments, guards, unbuildable
-from llmflowlab.providers.event_loop import OnLoop, awaited, blocking, iterated
+from llmflowlab.providers.event_loop import OnLoop, blocking, iterated
 from llmflowlab.providers.ollama.address import headers, look, read_address
 from llmflowlab.providers.ollama.replies import (
     counted,
@@ -222,11 +222,10 @@ class OllamaProvider(OnLoop["AsyncClient"]):
             )
             if pulls:
                 line["timeout"] = httpx.Timeout(silence, connect=self.settings.connect_timeout)
-            hooks = guards(self, reduced_lines("/api/chat", reduced), bounded=not pulls)
             return AsyncClient(
                 host=self._address.url,
                 headers=headers(self.settings),
-                event_hooks={when: list(map(awaited, called)) for when, called in hooks.items()},
+                event_hooks=guards(self, reduced_lines("/api/chat", reduced), bounded=not pulls),
                 **line,
             )
 
