@@ -15,6 +15,7 @@ from llmflowlab.errors import BadAnswer, NotConfigured
 from llmflowlab.machine import certificate_variables, on_this_machine
 from llmflowlab.providers.base import Provider
 from llmflowlab.providers.bodies import filtered
+from llmflowlab.providers.lines import line_each
 from llmflowlab.providers.transport import READ_SLACK, is_http_error, read_timeout, vendor_text
 from llmflowlab.settings import Settings
 
@@ -83,26 +84,31 @@ def client_arguments(
     Raises:
         NotConfigured: The person's own certificates cannot be used.
     """
+    from urllib.request import getproxies
+
     parts = urlsplit(address)
-    trusting: ssl.SSLContext | bool = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    here = on_this_machine(parts.hostname or "")
+    trusting: ssl.SSLContext = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if parts.scheme == "https":
-        trusting = certificates(settings, provider=provider) or True
+        trusting = certificates(settings, provider=provider) or http.create_ssl_context()
+    # A chat's next turn comes after a pause; httpx would connect anew after 5 s.
+    limits = http.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=120)
     found = {
         "verify": trusting,
         "timeout": http.Timeout(
             read_timeout(settings), connect=settings.connect_timeout, pool=None
         ),
-        # A chat's next turn comes after a pause; httpx would connect anew after 5 s.
-        "limits": http.Limits(
-            max_connections=None, max_keepalive_connections=100, keepalive_expiry=120
-        ),
+        "limits": limits,
     }
-    if on_this_machine(parts.hostname or ""):
-        # With a transport of its own a client looks for no proxies; some SDKs' look whatever they are told.
+
+    def line() -> Any:
         kind = http.AsyncHTTPTransport if on_loop else http.HTTPTransport
-        transport = kind(verify=found["verify"], limits=found["limits"])
-        return {**found, "transport": transport}
-    return found
+        return kind(verify=trusting, limits=limits)
+
+    # With a transport of its own a client looks for no proxies; some SDKs' look whatever they are told.
+    if on_loop and http.__name__ == "httpx" and (here or not getproxies()):
+        return {**found, "transport": line_each(http, line)}
+    return {**found, "transport": line()} if here else found
 
 
 def guards(
