@@ -15,7 +15,7 @@ from llmflowlab.errors import BadAnswer, NotConfigured
 from llmflowlab.machine import certificate_variables, on_this_machine
 from llmflowlab.providers.base import Provider
 from llmflowlab.providers.bodies import filtered
-from llmflowlab.providers.lines import line_each
+from llmflowlab.providers.http_lines import line_each
 from llmflowlab.providers.transport import READ_SLACK, is_http_error, read_timeout, vendor_text
 from llmflowlab.settings import Settings
 
