@@ -1,10 +1,9 @@
 """Reads a provider's stream beside whoever waits for it, so that every deadline and Ctrl-C holds.
 
 What comes over the network is read on the event loop of all calls, and what is given up is closed at
-once. What is made in this process is made in a thread of its own, in which it can sit where no signal ends it.
-The caller waits on an inbox instead, which signals, deadlines and a `Cancellation` do end. A stream
-given up is closed by the thread that reads it as soon as it moves again (the SDKs' read timeouts see to
-that); the thread is a daemon, so it never holds the program's exit up.
+once. What is made in this process is made in a thread of its own, which may sit where no signal ends it:
+given up, it ends as soon as it moves again, and as a daemon it never holds the program's exit up. The
+caller waits on an inbox, which signals, deadlines and a `Cancellation` do end.
 """
 
 from __future__ import annotations
