@@ -69,6 +69,9 @@ def environment(home: Path, base_url: str) -> dict[str, str]:
         "LLMFLOWLAB_HOME": str(home),
         "OPENAI_BASE_URL": base_url,
         "OPENAI_API_KEY": "benchmark",
+        "GOOGLE_GEMINI_BASE_URL": base_url.removesuffix("/v1"),
+        "GEMINI_API_KEY": "benchmark",
+        "OLLAMA_HOST": base_url.removesuffix("/v1"),
         "LLMFLOWLAB_PRICES": str(prices(home)),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PYTHONWARNINGS": "ignore",
@@ -80,7 +83,7 @@ def prices(home: Path) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     file = home / "prices.json"
     rate = {"input_per_million": "1", "output_per_million": "4"}
-    names = ("openai:bench", "openai:judge")
+    names = ("openai:bench", "openai:judge", "gemini:bench")
     file.write_text(json.dumps(dict.fromkeys(names, rate)), encoding="utf-8")
     return file
 

@@ -7,10 +7,9 @@ told apart from other errors by those names, so that neither package need be imp
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Literal, TypeVar
+from typing import Literal
 
 from llmflowlab.errors import (
     BadAnswer,
@@ -29,7 +28,6 @@ __all__ = [
     "UNREADABLE",
     "because",
     "caused_by_tls",
-    "closed_at_once",
     "connection_error",
     "failure",
     "is_http_error",
@@ -40,8 +38,6 @@ __all__ = [
     "unreadable",
     "vendor_text",
 ]
-
-T = TypeVar("T")
 
 UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
 """What an SDK's own parsing raises on JSON that is broken, nested too deeply or of another shape."""
@@ -55,21 +51,6 @@ READ_SLACK = 5.0
 _LONGEST_TEXT = 240
 _MOST_READ = 4000
 _MOST_SPLIT = 100_000
-
-
-@contextmanager
-def closed_at_once(chunks: Iterator[T]) -> Iterator[Iterator[T]]:
-    """Close an SDK's stream when the context ends.
-
-    Left to the garbage collector, a stream that was given up would keep its connection open, and the
-    vendor would go on generating what nobody reads.
-    """
-    try:
-        yield chunks
-    finally:
-        close = getattr(chunks, "close", None)
-        if close is not None:
-            close()
 
 
 def read_timeout(settings: Settings) -> float:

@@ -7,7 +7,7 @@ import gzip
 import importlib
 import ipaddress
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,6 +23,7 @@ from llmflowlab.messages import Message, Request
 from llmflowlab.providers import connections
 from llmflowlab.providers.base import Provider
 from llmflowlab.providers.connections import guards
+from llmflowlab.providers.event_loop import blocking
 from llmflowlab.providers.factory import build
 from llmflowlab.providers.local.package_index import PackageIndex
 from llmflowlab.providers.ollama.address import look
@@ -332,17 +333,26 @@ def http(request: pytest.FixtureRequest) -> Any:
 
 
 def read(http: Any, body: Any, status: int = 200, *, bounded: bool = True, **headers: str) -> bytes:
-    """Return what a guarded client reads of a response."""
-    sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    transport = http.MockTransport(
-        lambda request: http.Response(status, headers=sent, content=body)
-    )
-    hooks = guards(ScriptedProvider(), bounded=bounded)
-    with (
-        http.Client(transport=transport, event_hooks=hooks) as client,
-        client.stream("GET", "http://127.0.0.1/") as response,
-    ):
-        return b"".join(response.iter_bytes())
+    """Return what a guarded client reads of a response, of bytes or of pieces."""
+    found = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in body:
+            yield piece
+
+    def respond(request: Any) -> Any:
+        content = body if isinstance(body, bytes) else pieces()
+        return http.Response(status, headers=found, content=content)
+
+    async def whole() -> bytes:
+        hooks = guards(ScriptedProvider(), bounded=bounded)
+        async with (
+            http.AsyncClient(transport=http.MockTransport(respond), event_hooks=hooks) as client,
+            client.stream("GET", "http://127.0.0.1/") as response,
+        ):
+            return b"".join([part async for part in response.aiter_bytes()])
+
+    return blocking(whole())
 
 
 def endless(piece: bytes) -> Iterator[bytes]:
