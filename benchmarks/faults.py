@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.harness import counts, environment, evaluate, migrated, questions, server
+from benchmarks.table import Line
 
 
-def main(rows: int = 5000) -> None:
+def measure(*, quick: bool) -> Iterator[Line]:
+    rows = 500 if quick else 5000
     faults = ("--refuse", "0.10", "--overload", "0.05", "--reset", "0.02", "--latency-ms", "50")
     with tempfile.TemporaryDirectory() as folder, server(*faults) as url:
         home = Path(folder)
@@ -24,12 +26,10 @@ def main(rows: int = 5000) -> None:
         (candidate,) = document["candidates"]
         seen = counts(url)
     assert candidate["answered"] == rows, candidate["failed"]
-    print(
-        f"faults, {rows} rows: all answered with {seen['requests'] / rows:.2f} requests a row "
-        f"({seen['refused']} struck), {lab.wall:.0f} s, {lab.cpu / rows * 1000:.1f} ms of "
-        f"processor a row, {lab.memory_mb:.0f} MB"
+    yield Line(
+        what=f"requests for {rows:,} rows, all answered where 17 % of requests fail, over the rows",
+        reached=seen["requests"] / rows,
+        unit="×",
+        note=f"{seen['refused']} struck; {lab.wall:.0f} s, {lab.cpu / rows * 1000:.1f} ms of "
+        f"processor a row, {lab.memory_mb:.0f} MB",
     )
-
-
-if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:2]))

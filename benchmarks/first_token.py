@@ -9,9 +9,11 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.harness import server
+from benchmarks.table import Line
 from llmflowlab.asking.calling import CallPolicy
 from llmflowlab.asking.metering import Metering
 from llmflowlab.asking.paid import Asker
@@ -27,7 +29,8 @@ from llmflowlab.tracking.journal import Journal
 from llmflowlab.tracking.records import TurnRecord, new_trace_id, now_text
 
 
-def main(rounds: int = 100) -> None:
+def measure(*, quick: bool) -> Iterator[Line]:
+    rounds = 30 if quick else 100
     with tempfile.TemporaryDirectory() as folder, server("--latency-ms", "0") as url:
         environ = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "benchmark"}
         settings = load_settings(environ, cwd=Path(folder), stdin_is_terminal=False)
@@ -44,9 +47,14 @@ def main(rounds: int = 100) -> None:
         back = [_back(journal, detector) for _ in range(rounds)]
         journal.release()
     added = (statistics.median(lab) - statistics.median(bare)) * 1000
-    print(
-        f"first token: {statistics.median(lab) / statistics.median(bare):.2f} × the bare SDK "
-        f"(+ {added:.1f} ms); prompt back after {statistics.median(back) * 1000:.1f} ms"
+    yield Line(
+        what="first token in chat, over the bare SDK's",
+        reached=added,
+        unit="ms",
+        must=3,
+        beyond=1,
+        note=f"{statistics.median(lab) / statistics.median(bare):.2f} ×; "
+        f"prompt back after {statistics.median(back) * 1000:.1f} ms",
     )
 
 
@@ -96,7 +104,3 @@ def _back(journal: Journal, detector: LanguageDetector) -> float:
     )
     journal.append("turn", turn)
     return time.perf_counter() - began
-
-
-if __name__ == "__main__":
-    main()

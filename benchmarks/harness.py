@@ -8,6 +8,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -46,7 +47,7 @@ def server(*options: str) -> Iterator[str]:
 
 
 def counts(base_url: str) -> dict[str, int]:
-    """Ask the server how many requests it saw."""
+    """Ask the server how many requests it saw, and when by the monotonic clock it last answered."""
     url = base_url.removesuffix("/v1") + "/counts"
     with urllib.request.urlopen(url, timeout=10) as response:
         found: dict[str, int] = json.load(response)
@@ -88,24 +89,31 @@ def prices(home: Path) -> Path:
 def timed(command: Sequence[str], env: dict[str, str], cwd: Path = ROOT) -> Timing:
     """Run a child process to its end and account for it.
 
-    The wall time ends with the child; the processor time is that of everything it started, such as a
-    recorder, however long it goes on.
+    The wall time ends with the child; processor time and memory (that of the largest process) are those
+    of everything it started, such as a recorder, however long it goes on.
     """
-    _adopt_orphans()
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    out, err = process.communicate()
-    wall = time.perf_counter() - began
-    _await_orphans()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
-    return Timing(wall, cpu, after.ru_maxrss / 1024, out + err, process.returncode)
+    adopt_orphans()
+    await_orphans()
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        _, status, own = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        used = [own, *await_orphans()]
+        output.seek(0)
+        return Timing(
+            wall,
+            sum(usage.ru_utime + usage.ru_stime for usage in used),
+            max(usage.ru_maxrss for usage in used) / 1024,
+            output.read(),
+            process.returncode,
+        )
 
 
-def _adopt_orphans() -> None:
+def adopt_orphans() -> None:
     """Become the parent of processes whose own parent ends (Linux; elsewhere they are not counted)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -114,10 +122,14 @@ def _adopt_orphans() -> None:
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-def _await_orphans() -> None:
-    for child in _children() - _OWN:
-        with suppress(ChildProcessError):
-            os.waitpid(child, 0)
+def await_orphans() -> list[resource.struct_rusage]:
+    """Wait for adopted processes; returns what each used."""
+    used = []
+    while children := _children() - _OWN:
+        for child in children:
+            with suppress(ChildProcessError):
+                used.append(os.wait4(child, 0)[2])
+    return used
 
 
 def _children() -> set[int]:
@@ -143,24 +155,32 @@ def migrated(home: Path) -> None:
 
 BARE_LOOP = """
 import asyncio, sys, aiohttp
-async def main(url, rows, concurrency):
-    gate = asyncio.Semaphore(concurrency)
-    connector = aiohttp.TCPConnector(limit=concurrency)
+async def main(url, rows, concurrency, judged):
+    gates = [asyncio.Semaphore(concurrency) for _ in range(1 + judged)]
+    connector = aiohttp.TCPConnector(limit=len(gates) * concurrency)
     async with aiohttp.ClientSession(connector=connector) as session:
-        async def one(i):
-            body = {"model": "bench", "messages": [{"role": "user", "content": f"q{i}"}]}
+        async def ask(gate, body):
             async with gate, session.post(url + "/chat/completions", json=body) as response:
-                answer = (await response.json())["choices"][0]["message"]["content"]
-                assert answer == f"a{i}"
+                return (await response.json())["choices"][0]["message"]["content"]
+        async def one(i):
+            messages = [{"role": "user", "content": f"q{i}"}]
+            assert await ask(gates[0], {"model": "bench", "messages": messages}) == f"a{i}"
+            if judged:
+                form = {"type": "json_object"}
+                judge = {"model": "judge", "messages": messages, "response_format": form}
+                await ask(gates[1], judge)
         await asyncio.gather(*[one(i) for i in range(rows)])
-asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+asyncio.run(main(sys.argv[1], *map(int, sys.argv[2:])))
 """
 """The ideal: the same requests from a bare aiohttp loop that keeps nothing."""
 
 
-def bare_loop(base_url: str, rows: int, concurrency: int, env: dict[str, str]) -> Timing:
+def bare_loop(
+    base_url: str, rows: int, concurrency: int, env: dict[str, str], *, judged: bool = False
+) -> Timing:
     """Time the bare loop, start of the interpreter included."""
-    return timed([sys.executable, "-c", BARE_LOOP, base_url, str(rows), str(concurrency)], env)
+    numbers = (str(rows), str(concurrency), str(int(judged)))
+    return timed([sys.executable, "-c", BARE_LOOP, base_url, *numbers], env)
 
 
 def evaluate(data: Path, home: Path, env: dict[str, str], *options: str) -> Timing:

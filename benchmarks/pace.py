@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.harness import counts, environment, evaluate, migrated, questions, server
+from benchmarks.table import Line
 
 PER_SECOND = 5
 
 
-def main(rows: int = 100) -> None:
+def measure(*, quick: bool) -> Iterator[Line]:
+    rows = 100
     with tempfile.TemporaryDirectory() as folder, server("--per-second", str(PER_SECOND)) as url:
         home = Path(folder)
         env = environment(home, url)
@@ -21,11 +24,9 @@ def main(rows: int = 100) -> None:
         assert lab.code == 0, lab.output
         refused = counts(url)["refused"]
     ideal = rows / PER_SECOND
-    print(
-        f"pace, {rows} rows at {PER_SECOND} a second: {lab.wall / ideal:.2f} × the ideal "
-        f"({lab.wall:.1f} s against {ideal:.0f} s, imports included), {refused} refusals"
+    yield Line(
+        what=f"{rows} rows where {PER_SECOND} a second are accepted, over the ideal",
+        reached=lab.wall / ideal,
+        unit="×",
+        note=f"{lab.wall:.1f} s and {ideal:.0f} s, imports included; {refused} refusals",
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -27,6 +27,7 @@ class Model:
         self.options = options
         self.requests = 0
         self.refused = 0
+        self.answered_ms = 0
         self._taken: deque[float] = deque()
         self._random = random.Random(1)
 
@@ -41,10 +42,11 @@ class Model:
                 request.transport.abort()
                 return web.Response()
             return web.json_response({"error": {"message": "slow down"}}, status=int(fault))
-        judged = "response_format" in body
+        judged = "response_format" in body or body["model"] == "judge"
         wait = self.options.judge_latency_ms if judged else self.options.latency_ms
         await asyncio.sleep(wait / 1000)
-        text = '{"rationale": "fits", "result": "yes"}' if judged else _answer(body)
+        text = _verdict(body) if judged else _answer(body)
+        self.answered_ms = int(time.monotonic() * 1000)
         if not body.get("stream"):
             return web.json_response({**_frame(text, "message"), "usage": USAGE})
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
@@ -75,7 +77,13 @@ class Model:
         return "reset" if drawn < options.refuse + options.overload + options.reset else None
 
     async def counts(self, request: web.Request) -> web.Response:
-        return web.json_response({"requests": self.requests, "refused": self.refused})
+        return web.json_response(
+            {
+                "requests": self.requests,
+                "refused": self.refused,
+                "answered_ms": self.answered_ms,
+            }
+        )
 
     async def models(self, request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": "bench", "object": "model"}]})
@@ -83,6 +91,15 @@ class Model:
 
 def _answer(body: dict[str, Any]) -> str:
     return "a" + str(body["messages"][-1]["content"]).removeprefix("q")
+
+
+def _verdict(body: dict[str, Any]) -> str:
+    """Say yes in the form that the judge's owner reads: this lab's, Inspect's, promptfoo's."""
+    if "response_format" in body:
+        return '{"rationale": "fits", "result": "yes"}'
+    if "GRADE" in json.dumps(body["messages"]):
+        return "It fits.\n\nGRADE: C"
+    return '{"reason": "fits", "pass": true, "score": 1}'
 
 
 def _frame(text: str | None, kind: str, finish: str | None = None) -> dict[str, Any]:
