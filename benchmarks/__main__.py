@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import version
 
@@ -79,11 +79,17 @@ def main(argv: Sequence[str]) -> int:
     return int(any(line.verdict == "miss" or line.reached is None for line in lines))
 
 
+def program(name: str) -> Callable[..., Iterator[Line]]:
+    """Return what measures; imported when it is run, so that what is measured is started by a small process."""
+    measure: Callable[..., Iterator[Line]] = import_module(f"benchmarks.{name}").measure
+    return measure
+
+
 def measured(name: str, *, quick: bool) -> Iterator[Line]:
     """Yield the lines of a program; what it fails with is a line too, so that the others are not lost."""
     try:
-        yield from import_module(f"benchmarks.{name}").measure(quick=quick)
-    except Exception as exc:  # noqa: BLE001  # the shell around programs that measure programs
+        yield from program(name)(quick=quick)
+    except Exception as exc:  # noqa: BLE001 - the shell around programs that measure programs
         lines = str(exc).strip().splitlines() or [type(exc).__name__]
         yield Line(what=name, reached=None, unit="", note=f"failed: {lines[-1]}")
 

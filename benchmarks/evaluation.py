@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.harness import (
@@ -59,7 +60,10 @@ def compete(
         sent = counts(url)["requests"] - before
         for peer in PEERS:
             contest = Contest(home / peer.name, data, url, rows, CONCURRENCY, judged)
+            # Its store is made before anything is timed, as MLflow's is.
+            first = replace(contest, data=questions(home, 1), rows=1)
             try:
+                peer.run(first, env)
                 found[peer.name] = peer.run(contest, env)
             except AssertionError as exc:
                 found[peer.name] = None

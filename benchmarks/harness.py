@@ -36,12 +36,10 @@ def server(*options: str) -> Iterator[str]:
     """Run the model server; yields its base URL."""
     command = [sys.executable, "-m", "benchmarks.server", *options]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    _OWN.add(process.pid)
     try:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
     finally:
-        _OWN.discard(process.pid)
         process.terminate()
         process.wait()
 
@@ -92,8 +90,7 @@ def timed(command: Sequence[str], env: dict[str, str], cwd: Path = ROOT) -> Timi
     The wall time ends with the child; processor time and memory (that of the largest process) are those
     of everything it started, such as a recorder, however long it goes on.
     """
-    adopt_orphans()
-    await_orphans()
+    others = adopt_orphans()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -102,7 +99,7 @@ def timed(command: Sequence[str], env: dict[str, str], cwd: Path = ROOT) -> Timi
         _, status, own = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
-        used = [own, *await_orphans()]
+        used = [own, *await_orphans(others)]
         output.seek(0)
         return Timing(
             wall,
@@ -113,19 +110,23 @@ def timed(command: Sequence[str], env: dict[str, str], cwd: Path = ROOT) -> Timi
         )
 
 
-def adopt_orphans() -> None:
-    """Become the parent of processes whose own parent ends (Linux; elsewhere they are not counted)."""
+def adopt_orphans() -> set[int]:
+    """Become the parent of processes whose own parent ends (Linux; elsewhere they are not counted).
+
+    Returns the children of before, such as a server.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    return _children()
 
 
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-def await_orphans() -> list[resource.struct_rusage]:
-    """Wait for adopted processes; returns what each used."""
+def await_orphans(others: set[int]) -> list[resource.struct_rusage]:
+    """Wait for all children but these; returns what each used."""
     used = []
-    while children := _children() - _OWN:
+    while children := _children() - others:
         for child in children:
             with suppress(ChildProcessError):
                 used.append(os.wait4(child, 0)[2])
@@ -136,10 +137,6 @@ def _children() -> set[int]:
     tasks = Path(f"/proc/{os.getpid()}/task")
     lists = tasks.glob("*/children") if tasks.is_dir() else ()
     return {int(pid) for file in lists for pid in file.read_text().split()}
-
-
-_OWN: set[int] = set()
-"""Servers that a program runs itself."""
 
 
 def migrated(home: Path) -> None:

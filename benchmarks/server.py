@@ -45,7 +45,7 @@ class Model:
         judged = "response_format" in body or body["model"] == "judge"
         wait = self.options.judge_latency_ms if judged else self.options.latency_ms
         await asyncio.sleep(wait / 1000)
-        text = _verdict(body) if judged else _answer(body)
+        text = verdict(body) if judged else _answer(body)
         self.answered_ms = int(time.monotonic() * 1000)
         if not body.get("stream"):
             return web.json_response({**_frame(text, "message"), "usage": USAGE})
@@ -93,7 +93,7 @@ def _answer(body: dict[str, Any]) -> str:
     return "a" + str(body["messages"][-1]["content"]).removeprefix("q")
 
 
-def _verdict(body: dict[str, Any]) -> str:
+def verdict(body: dict[str, Any]) -> str:
     """Say yes in the form that the judge's owner reads: this lab's, Inspect's, promptfoo's."""
     if "response_format" in body:
         return '{"rationale": "fits", "result": "yes"}'
