@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
-from importlib.metadata import version
 
-import llmflowlab
+from benchmarks.machine import Conditions, Watch, versions
 from benchmarks.peers import PEERS
-from benchmarks.table import Line, line_to_json, table
+from benchmarks.table import Line, figure, line_to_json, table
+from llmflowlab.errors import ExitCode
 
 TARGETED = (
     "startup",
@@ -33,9 +31,6 @@ OTHERS = ("mlflow_evaluate", "resume", "pace", "data_check", "faults")
 
 LONG = ("growth", "long_chat")
 """Minutes each, and of no worth with less."""
-
-BUSY = 0.25
-"""Load a core above which others take part in what is measured."""
 
 
 def options(argv: Sequence[str]) -> argparse.Namespace:
@@ -59,24 +54,30 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
 def main(argv: Sequence[str]) -> int:
     """Print the table; returns 1 where something could not be measured or misses what it must reach."""
     chosen = options(argv)
-    load = os.getloadavg()[0]
-    names = chosen.only or [name for name in TARGETED if not (chosen.quick and name in LONG)]
-    lines = []
-    for name in names:
-        for line in measured(name, quick=chosen.quick):
-            print(f"{name}: {line.what}", file=sys.stderr)
-            lines.append(line)
+    watch = Watch()
+    lines: list[Line] = []
+    interrupted = False
+    try:
+        for name in chosen.only or [n for n in TARGETED if not (chosen.quick and n in LONG)]:
+            for line in measured(name, quick=chosen.quick):
+                said = f"{line.what}: {figure(line.reached, line.unit)}; {line.note}"
+                print(said, file=sys.stderr)
+                lines.append(line)
+    except KeyboardInterrupt:
+        interrupted = True
+    conditions = watch.conditions()
     found = {peer.name: peer.version() for peer in PEERS}
     if chosen.json:
         document = {
-            "machine": {"cores": os.cpu_count(), "load_before": load, "busy": is_busy(load)},
+            "machine": conditions.to_json(),
             "versions": {**versions(), **found},
             "lines": [line_to_json(line) for line in lines],
         }
         print(json.dumps(document, indent=2, ensure_ascii=False))
     else:
-        print(report(lines, load, found))
-    return int(any(line.verdict == "miss" or line.reached is None for line in lines))
+        print(report(lines, conditions, found))
+    missed = any(line.verdict == "miss" or line.reached is None for line in lines)
+    return ExitCode.INTERRUPTED if interrupted else int(missed)
 
 
 def program(name: str) -> Callable[..., Iterator[Line]]:
@@ -94,34 +95,17 @@ def measured(name: str, *, quick: bool) -> Iterator[Line]:
         yield Line(what=name, reached=None, unit="", note=f"failed: {lines[-1]}")
 
 
-def report(lines: Sequence[Line], load: float, peers: Mapping[str, str | None]) -> str:
+def report(lines: Sequence[Line], conditions: Conditions, peers: Mapping[str, str | None]) -> str:
     """Return the table with what was measured, where, and what is not installed."""
-    known = ", ".join(f"{name} {number}" for name, number in versions().items())
-    others = ", ".join(f"{name} {number}" for name, number in peers.items() if number)
-    state = "busy: others took part, so these are upper bounds" if is_busy(load) else "quiet"
-    parts = [
-        f"{known}{'; ' if others else ''}{others}. {os.cpu_count()} cores, load {load:.1f} before "
-        f"({state}).",
-        "",
-        table(lines, [peer.name for peer in PEERS]),
+    known = {**versions(), **{name: number for name, number in peers.items() if number}}
+    absent = [
+        f"- {peer.name} is not installed: {peer.install}; found on PATH or by {peer.variable}."
+        for peer in PEERS
+        if peers[peer.name] is None
     ]
-    for peer in PEERS:
-        if peers[peer.name] is None:
-            parts.append(
-                f"- {peer.name} is not installed: {peer.install}; found on PATH or by {peer.variable}."
-            )
-    return "\n".join(parts)
-
-
-def versions() -> dict[str, str]:
-    """Return what is measured, and what it stands on."""
-    own = {"LLMFlowLab": llmflowlab.__version__, "Python": platform.python_version()}
-    return own | {name: version(name) for name in ("mlflow", "openai", "aiohttp")}
-
-
-def is_busy(load: float) -> bool:
-    """Whether others use the machine so much that figures are worth less."""
-    return load > BUSY * (os.cpu_count() or 1)
+    measured_on = ", ".join(f"{name} {number}" for name, number in known.items())
+    drawn = table(lines, [peer.name for peer in PEERS])
+    return "\n".join([f"{measured_on}. {conditions}.", "", drawn, *absent])
 
 
 if __name__ == "__main__":

@@ -46,9 +46,9 @@ def table(lines: Sequence[Line], peers: Sequence[str]) -> str:
         rows.append(
             [
                 line.what,
-                *(_figure(value, line.unit) for value in figures),
+                *(figure(value, line.unit) for value in figures),
                 line.verdict,
-                *(_figure(value, line.unit) for value in others),
+                *(figure(value, line.unit) for value in others),
             ]
         )
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
@@ -75,7 +75,8 @@ def line_to_json(line: Line) -> dict[str, Any]:
     }
 
 
-def _figure(value: float | None, unit: Unit) -> str:
+def figure(value: float | None, unit: Unit) -> str:
+    """Return a figure with its unit; a dash where it is unknown."""
     if value is None:
         return UNKNOWN
     text = f"{value:.0f}" if unit == "MB" else f"{value:.2f}".rstrip("0").rstrip(".")

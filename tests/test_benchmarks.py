@@ -11,6 +11,7 @@ import pytest
 from benchmarks import __main__ as bench
 from benchmarks import peers
 from benchmarks.harness import Timing, questions
+from benchmarks.machine import Conditions, Watch
 from benchmarks.peers import PEERS, Contest
 from benchmarks.server import verdict
 from benchmarks.table import Line, line_to_json, table
@@ -81,7 +82,7 @@ def test_a_peer_that_is_not_installed_is_left_out_with_a_line_how_to_install_it(
     found = {peer.name: peer.version() for peer in PEERS}
     assert found == {"promptfoo": None, "inspect_ai": None}
     assert PROMPTFOO.run(Contest(tmp_path, tmp_path / "q.csv", "u", 1, 1), {}) is None
-    said = bench.report([MISSED], 0.0, found)
+    said = bench.report([MISSED], Conditions(2, 0.1, 0.2), found)
     assert "- promptfoo is not installed: npm install promptfoo" in said
     assert "- inspect_ai is not installed: pip install inspect-ai openai" in said
     assert "found on PATH or by INSPECT." in said
@@ -89,9 +90,11 @@ def test_a_peer_that_is_not_installed_is_left_out_with_a_line_how_to_install_it(
 
 
 def test_a_busy_machine_is_said_and_so_are_versions():
-    said = bench.report([MISSED], 64.0, {"promptfoo": "0.1.2", "inspect_ai": "0.3.4"})
+    said = bench.report(
+        [MISSED], Conditions(2, 0.1, 1.5), {"promptfoo": "0.1.2", "inspect_ai": "0.3.4"}
+    )
     assert "promptfoo 0.1.2, inspect_ai 0.3.4." in said
-    assert "load 64.0 before (busy: others took part" in said
+    assert "2 cores, load 0.1 before, others used 1.5 meanwhile (busy: times are upper" in said
     assert "is not installed" not in said
 
 
@@ -149,7 +152,7 @@ def test_a_program_that_fails_is_a_line_and_the_others_are_not_lost(monkeypatch,
     assert [line["reached"] for line in document["lines"]] == [None, 3.812]
     assert document["lines"][0]["note"] == "failed: the server went away"
     assert document["versions"]["promptfoo"] == "1.0"
-    assert set(document["machine"]) == {"cores", "load_before", "busy"}
+    assert set(document["machine"]) == {"cores", "load_before", "others", "busy"}
 
 
 def test_quick_leaves_out_what_takes_minutes_and_all_well_ends_with_0(monkeypatch, capsys):
@@ -182,3 +185,28 @@ def test_the_servers_judge_answers_each_program_in_its_form():
     inspect = verdict({"messages": [{"role": "user", "content": "end with GRADE: $LETTER"}]})
     assert inspect.endswith("GRADE: C")
     assert json.loads(verdict({"messages": []}))["pass"] is True
+
+
+def test_interrupted_it_says_what_was_measured(monkeypatch, capsys):
+    def program(name):
+        def measure(*, quick):
+            yield MISSED
+            raise KeyboardInterrupt
+
+        return measure
+
+    monkeypatch.setattr(bench, "program", program)
+    monkeypatch.setattr(bench, "PEERS", [])
+    assert bench.main([]) == 130
+    assert capsys.readouterr().out.count("3.81 ×") == 1
+
+
+def test_what_others_use_is_what_all_used_without_our_own(monkeypatch):
+    readings = iter([(10.0, 1.0, 100.0), (20.0, 6.0, 120.0), (0.0, 0.0, None), (9.0, 1.0, None)])
+    monkeypatch.setattr(Watch, "_now", staticmethod(lambda: next(readings)))
+    assert Watch().conditions().others == 1.5
+    unknown = Watch().conditions()
+    assert unknown.others is None
+    assert "meanwhile" not in str(unknown)
+    assert Conditions(4, 1.1, None).busy
+    assert not Conditions(4, 1.0, 1.0).busy
