@@ -5,26 +5,13 @@ Whole processes, imports included, one after the other against one server.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-from benchmarks.harness import (
-    Timing,
-    bare_loop,
-    counts,
-    environment,
-    evaluate,
-    migrated,
-    questions,
-    server,
-)
+from benchmarks.harness import CONCURRENCY, bench, counts, questions
 from benchmarks.peers import PEERS, Contest
+from benchmarks.processes import Timing
 from benchmarks.table import Line
-
-CONCURRENCY = 50
-MODEL = ("--model", "openai:bench", "--concurrency", str(CONCURRENCY))
 
 
 def measure(*, quick: bool) -> Iterator[Line]:
@@ -46,25 +33,20 @@ def compete(
     """Run everybody; returns time over the bare loop's, and processor time a row."""
     found: dict[str, Timing | None] = {}
     faults = []
-    with tempfile.TemporaryDirectory() as folder, server() as url:
-        home = Path(folder)
-        env = environment(home, url)
-        migrated(home)
-        data = questions(home, rows)
-        ideal = bare_loop(url, rows, CONCURRENCY, env, judged=judged)
-        assert ideal.code == 0, ideal.output[-2000:]
-        before = counts(url)["requests"]
-        scorer = ("correctness", "--judge", "openai:judge") if judged else ("exact_match",)
-        lab = evaluate(data, home, env, *MODEL, "--scorer", *scorer)
-        assert lab.code == 0, lab.output[-2000:]
-        sent = counts(url)["requests"] - before
+    with bench() as own:
+        ideal = own.bare_loop(rows, judged=judged)
+        before = counts(own.url)["requests"]
+        lab = own.evaluate(rows, judged=judged)
+        sent = counts(own.url)["requests"] - before
         for peer in PEERS:
-            contest = Contest(home / peer.name, data, url, rows, CONCURRENCY, judged)
+            contest = Contest(
+                own.home / peer.name, questions(own.home, rows), own.url, rows, CONCURRENCY, judged
+            )
             # Its store is made before anything is timed, as MLflow's is.
-            first = replace(contest, data=questions(home, 1), rows=1)
+            first = replace(contest, data=questions(own.home, 1), rows=1)
             try:
-                peer.run(first, env)
-                found[peer.name] = peer.run(contest, env)
+                peer.run(first, own.env)
+                found[peer.name] = peer.run(contest, own.env)
             except AssertionError as exc:
                 found[peer.name] = None
                 faults.append(str(exc))

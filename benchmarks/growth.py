@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
-from benchmarks.harness import counts, environment, evaluate, migrated, questions, server
+from benchmarks.harness import bench, counts
 from benchmarks.table import Line
 
 SMALL, LARGE = 500, 10_000
@@ -15,15 +13,9 @@ SMALL, LARGE = 500, 10_000
 def measure(*, quick: bool) -> Iterator[Line]:
     found = {}
     for rows in (SMALL, LARGE):
-        with tempfile.TemporaryDirectory() as folder, server("--latency-ms", "50") as url:
-            home = Path(folder)
-            env = environment(home, url)
-            migrated(home)
-            data = questions(home, rows)
-            options = ("--model", "openai:bench", "--scorer", "exact_match", "--concurrency", "50")
-            found[rows] = evaluate(data, home, env, *options)
-            assert found[rows].code == 0, found[rows].output[-2000:]
-            assert counts(url)["requests"] == rows
+        with bench("--latency-ms", "50") as own:
+            found[rows] = own.evaluate(rows)
+            assert counts(own.url)["requests"] == rows
     few, many = found[SMALL], found[LARGE]
     yield Line(
         what=f"memory, evaluation of {LARGE:,} rows",

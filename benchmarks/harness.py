@@ -1,34 +1,65 @@
-"""What the measuring programs share: a server process, a data file, timed child processes."""
+"""What the measuring programs share: a server, a home whose store is made, the ideal, and the lab's evaluation."""
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from benchmarks.processes import ROOT, Timing, timed
+
+CONCURRENCY = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """One finished child process."""
+class Bench:
+    """A server, and a home of its own whose store is made."""
 
-    wall: float
-    cpu: float
-    """User and system seconds."""
-    memory_mb: float
-    output: str
-    code: int
+    url: str
+    home: Path
+    env: dict[str, str]
+
+    def evaluate(self, rows: int, *, judged: bool = False) -> Timing:
+        """Run the lab's own evaluation as a whole process.
+
+        Raises:
+            AssertionError: It failed.
+        """
+        scorer = ("correctness", "--judge", "openai:judge") if judged else ("exact_match",)
+        command = [
+            *(sys.executable, "main.py", "evaluate", "--model", "openai:bench"),
+            *("--data", str(questions(self.home, rows)), "--concurrency", str(CONCURRENCY)),
+            *("--harness", "fast", "--output", str(self.home / "out"), "--json"),
+            *("--scorer", *scorer),
+        ]
+        return _well(timed(command, self.env))
+
+    def bare_loop(self, rows: int, *, judged: bool = False) -> Timing:
+        """Run the ideal, start of the interpreter included."""
+        numbers = (str(rows), str(CONCURRENCY), str(int(judged)))
+        return _well(timed([sys.executable, "-c", BARE_LOOP, self.url, *numbers], self.env))
+
+
+def _well(timing: Timing) -> Timing:
+    assert timing.code == 0, timing.output[-2000:]
+    return timing
+
+
+@contextmanager
+def bench(*options: str) -> Iterator[Bench]:
+    """Yield a home and a server that is told these options."""
+    with tempfile.TemporaryDirectory() as folder, server(*options) as url:
+        home = Path(folder)
+        env = environment(home, url)
+        migrated(home)
+        yield Bench(url, home, env)
 
 
 @contextmanager
@@ -84,61 +115,6 @@ def prices(home: Path) -> Path:
     return file
 
 
-def timed(command: Sequence[str], env: dict[str, str], cwd: Path = ROOT) -> Timing:
-    """Run a child process to its end and account for it.
-
-    The wall time ends with the child; processor time and memory (that of the largest process) are those
-    of everything it started, such as a recorder, however long it goes on.
-    """
-    others = adopt_orphans()
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
-        _, status, own = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        used = [own, *await_orphans(others)]
-        output.seek(0)
-        return Timing(
-            wall,
-            sum(usage.ru_utime + usage.ru_stime for usage in used),
-            max(usage.ru_maxrss for usage in used) / 1024,
-            output.read(),
-            process.returncode,
-        )
-
-
-def adopt_orphans() -> set[int]:
-    """Become the parent of processes whose own parent ends (Linux; elsewhere they are not counted).
-
-    Returns the children of before, such as a server.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    return _children()
-
-
-_PR_SET_CHILD_SUBREAPER = 36
-
-
-def await_orphans(others: set[int]) -> list[resource.struct_rusage]:
-    """Wait for all children but these; returns what each used."""
-    used = []
-    while children := _children() - others:
-        for child in children:
-            with suppress(ChildProcessError):
-                used.append(os.wait4(child, 0)[2])
-    return used
-
-
-def _children() -> set[int]:
-    tasks = Path(f"/proc/{os.getpid()}/task")
-    lists = tasks.glob("*/children") if tasks.is_dir() else ()
-    return {int(pid) for file in lists for pid in file.read_text().split()}
-
-
 def migrated(home: Path) -> None:
     """Make MLflow's database before anything is timed: a first start's migration is not the point."""
     code = (
@@ -170,20 +146,3 @@ async def main(url, rows, concurrency, judged):
 asyncio.run(main(sys.argv[1], *map(int, sys.argv[2:])))
 """
 """The ideal: the same requests from a bare aiohttp loop that keeps nothing."""
-
-
-def bare_loop(
-    base_url: str, rows: int, concurrency: int, env: dict[str, str], *, judged: bool = False
-) -> Timing:
-    """Time the bare loop, start of the interpreter included."""
-    numbers = (str(rows), str(concurrency), str(int(judged)))
-    return timed([sys.executable, "-c", BARE_LOOP, base_url, *numbers], env)
-
-
-def evaluate(data: Path, home: Path, env: dict[str, str], *options: str) -> Timing:
-    """Run the lab's own evaluation as a whole process."""
-    command = [
-        *(sys.executable, "main.py", "evaluate", "--data", str(data), "--harness", "fast"),
-        *("--output", str(home / "out"), "--json", *options),
-    ]
-    return timed(command, env)

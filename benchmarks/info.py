@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
-from benchmarks.harness import environment, timed
+from benchmarks.harness import environment
+from benchmarks.processes import timed
 from benchmarks.table import Line
 from llmflowlab.tracking.summaries import SessionSummary, summary_to_json
 

@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.harness import ROOT, adopt_orphans, await_orphans, environment
+from benchmarks.harness import environment
+from benchmarks.processes import ROOT, adopt_orphans, await_orphans
 from benchmarks.table import Line
 
 QUESTION = "What is the capital of France?"

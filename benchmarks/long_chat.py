@@ -9,26 +9,23 @@ import itertools
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.harness import ROOT, environment, migrated, server
+from benchmarks.harness import bench
+from benchmarks.processes import ROOT
 from benchmarks.table import Line
 
 
 def measure(*, quick: bool) -> Iterator[Line]:
     turns = 2_000
-    with tempfile.TemporaryDirectory() as folder, server("--latency-ms", "0") as url:
-        home = Path(folder)
-        env = environment(home, url)
-        migrated(home)
+    with bench("--latency-ms", "0") as own:
         command = [sys.executable, "main.py", "chat", "--model", "openai:bench", "--wait"]
         program = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=env,
+            env=own.env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -49,7 +46,7 @@ def measure(*, quick: bool) -> Iterator[Line]:
         program.stdout.read()
         assert program.wait() == 0
         ended = time.perf_counter()
-        kept = sum(file.stat().st_size for file in home.rglob("*") if file.is_file())
+        kept = sum(file.stat().st_size for file in own.home.rglob("*") if file.is_file())
     tenths = [later - earlier for earlier, later in itertools.pairwise(marks)]
     yield Line(
         what=f"memory, chat of {turns:,} turns",

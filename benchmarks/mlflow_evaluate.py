@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
-from benchmarks.harness import environment, evaluate, migrated, questions, server, timed
+from benchmarks.harness import bench, questions
+from benchmarks.processes import timed
 from benchmarks.table import Line
 
 PROGRAM = """
@@ -56,21 +55,16 @@ RAISED = {
 
 def measure(*, quick: bool) -> Iterator[Line]:
     rows = 100 if quick else 500
-    with tempfile.TemporaryDirectory() as folder, server() as url:
-        home = Path(folder)
-        env = environment(home, url)
-        migrated(home)
-        data = questions(home, rows)
-        store = "sqlite:///" + (home / "mlflow.db").as_posix()
+    with bench() as own:
+        data = questions(own.home, rows)
+        store = "sqlite:///" + (own.home / "mlflow.db").as_posix()
         direct = timed(
             [sys.executable, "-W", "ignore", "-c", PROGRAM, str(data), store],
-            {**env, **RAISED},
-            cwd=home,
+            {**own.env, **RAISED},
+            cwd=own.home,
         )
         assert direct.code == 0, direct.output[-2000:]
-        options = ("--model", "openai:bench", "--scorer", "exact_match", "--concurrency", "50")
-        lab = evaluate(data, home, env, *options)
-        assert lab.code == 0, lab.output
+        lab = own.evaluate(rows)
     yield Line(
         what=f"evaluation, {rows} rows, over `mlflow.genai.evaluate`",
         reached=lab.wall / direct.wall,

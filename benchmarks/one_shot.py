@@ -9,21 +9,13 @@ import sqlite3
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.harness import (
-    ROOT,
-    adopt_orphans,
-    await_orphans,
-    counts,
-    environment,
-    migrated,
-    server,
-)
+from benchmarks.harness import bench, counts
+from benchmarks.processes import ROOT, adopt_orphans, await_orphans
 from benchmarks.table import Line
 
 PATIENCE = 60.0
@@ -33,20 +25,17 @@ PATIENCE = 60.0
 def measure(*, quick: bool) -> Iterator[Line]:
     rounds = 3 if quick else 7
     ended, delivered = [], []
-    with tempfile.TemporaryDirectory() as folder, server("--latency-ms", "0") as url:
-        home = Path(folder)
-        env = environment(home, url)
-        migrated(home)
+    with bench("--latency-ms", "0") as own:
         command = [sys.executable, "main.py", "chat", "--model", "openai:bench", "--message", "q1"]
         others = adopt_orphans()
         for number in range(1, rounds + 1):
             done = subprocess.run(
-                command, cwd=ROOT, env=env, capture_output=True, text=True, check=True
+                command, cwd=ROOT, env=own.env, capture_output=True, text=True, check=True
             )
             end = time.monotonic()
             assert done.stdout.strip() == "a1", done.stdout
-            ended.append(end - counts(url)["answered_ms"] / 1000)
-            while _closed_runs(home) < number:
+            ended.append(end - counts(own.url)["answered_ms"] / 1000)
+            while _closed_runs(own.home) < number:
                 assert time.monotonic() < end + PATIENCE, "the session did not reach MLflow"
                 time.sleep(0.02)
             delivered.append(time.monotonic() - end)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.harness import Timing, timed
+from benchmarks.processes import Timing, timed
 
 PROMPTFOO_CONFIG = """\
 prompts: ['{{question}}']
@@ -107,8 +107,9 @@ class Peer:
             "PATH": _path(program),
         }
         timing = timed([program, *self.arguments(contest)], own, cwd=contest.folder)
-        assert timing.code == 0, f"{self.name}: {timing.output[-2000:]}"
-        assert self.all_right(contest) in timing.output, f"{self.name}: {timing.output[-2000:]}"
+        last = (timing.output.strip().splitlines() or ["said nothing"])[-1].strip()
+        assert timing.code == 0, f"{self.name} ended with {timing.code}: {last}"
+        assert self.all_right(contest) in timing.output, f"{self.name} found answers wrong: {last}"
         return timing
 
 

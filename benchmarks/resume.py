@@ -11,7 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.harness import ROOT, counts, environment, migrated, questions, server, timed
+from benchmarks.harness import counts, environment, migrated, questions, server
+from benchmarks.processes import ROOT, timed
 from benchmarks.table import Line
 
 CONCURRENCY = 20

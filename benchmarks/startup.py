@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pexpect
 
-from benchmarks.harness import ROOT, environment, timed
+from benchmarks.harness import environment
+from benchmarks.processes import ROOT, timed
 from benchmarks.table import Line
 
 

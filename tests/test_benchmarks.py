@@ -10,9 +10,10 @@ import pytest
 
 from benchmarks import __main__ as bench
 from benchmarks import peers
-from benchmarks.harness import Timing, questions
+from benchmarks.harness import questions
 from benchmarks.machine import Conditions, Watch
 from benchmarks.peers import PEERS, Contest
+from benchmarks.processes import Timing
 from benchmarks.server import verdict
 from benchmarks.table import Line, line_to_json, table
 from tests.known import known
@@ -125,10 +126,10 @@ def test_a_peer_that_fails_or_finds_an_answer_wrong_is_no_result(monkeypatch, tm
     ends("3 passed (100%)", 0)
     assert known(PROMPTFOO.run(contest, {})).wall == 1.0
     ends("2 passed (66.67%)", 0)
-    with pytest.raises(AssertionError, match=r"promptfoo: 2 passed"):
+    with pytest.raises(AssertionError, match="promptfoo found answers wrong: 2 passed"):
         PROMPTFOO.run(contest, {})
-    ends("3 passed (100%)", 1)
-    with pytest.raises(AssertionError):
+    ends("3 passed (100%)\nout of memory\n", 1)
+    with pytest.raises(AssertionError, match="promptfoo ended with 1: out of memory"):
         PROMPTFOO.run(contest, {})
 
 
