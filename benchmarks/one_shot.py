@@ -23,7 +23,7 @@ PATIENCE = 60.0
 
 
 def measure(*, quick: bool) -> Iterator[Line]:
-    rounds = 3 if quick else 7
+    rounds = 3 if quick else 5
     ended, delivered = [], []
     with bench("--latency-ms", "0") as own:
         command = [sys.executable, "main.py", "chat", "--model", "openai:bench", "--message", "q1"]
