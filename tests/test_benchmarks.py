@@ -128,8 +128,8 @@ def test_a_peer_that_fails_or_finds_an_answer_wrong_is_no_result(monkeypatch, tm
     ends("2 passed (66.67%)", 0)
     with pytest.raises(AssertionError, match="promptfoo found answers wrong: 2 passed"):
         PROMPTFOO.run(contest, {})
-    ends("3 passed (100%)\nout of memory\n", 1)
-    with pytest.raises(AssertionError, match="promptfoo ended with 1: out of memory"):
+    ends("3 passed (100%)\nError: out of memory\n\nNode.js v20\n", 1)
+    with pytest.raises(AssertionError, match="promptfoo ended with 1: Error: out of memory"):
         PROMPTFOO.run(contest, {})
 
 
