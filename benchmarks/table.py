@@ -76,8 +76,8 @@ def line_to_json(line: Line) -> dict[str, Any]:
 
 
 def figure(value: float | None, unit: Unit) -> str:
-    """Return a figure with its unit; a dash where it is unknown."""
+    """Return a figure in three digits with its unit; a dash where it is unknown."""
     if value is None:
         return UNKNOWN
-    text = f"{value:.0f}" if unit == "MB" else f"{value:.2f}".rstrip("0").rstrip(".")
+    text = f"{value:.0f}" if value >= 100 else f"{value:.3g}"
     return f"{text} {unit}".rstrip()

@@ -56,7 +56,7 @@ def test_a_figure_is_held_against_what_must_be_reached(reached, must, beyond, ve
 
 
 def test_the_table_has_a_column_for_each_peer_and_a_dash_where_nothing_is_known():
-    memory = Line(what="memory", reached=123.6, unit="MB", must=300)
+    memory = Line(what="memory", reached=1234.6, unit="MB", must=300)
     text = table([MISSED, memory, Line(what="x", reached=None, unit="s")], ["promptfoo", "other"])
     head, rule, *rows, empty, note = text.splitlines()
     assert set(rule) == {"|", "-", " "}
@@ -64,7 +64,7 @@ def test_the_table_has_a_column_for_each_peer_and_a_dash_where_nothing_is_known(
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     assert cells == [
         ["evaluation, 500 rows", "3.81 ×", "2 ×", "1.5 ×", "miss", "4.2 ×", "–"],
-        ["memory", "124 MB", "300 MB", "–", "pass", "–", "–"],
+        ["memory", "1235 MB", "300 MB", "–", "miss", "–", "–"],
         ["x", "–", "–", "–", "–", "–", "–"],
     ]
     assert (empty, note) == ("", "- evaluation, 500 rows: 8.1 s")
