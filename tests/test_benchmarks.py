@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from benchmarks import peers
 from benchmarks.harness import questions
 from benchmarks.machine import Conditions, Watch
 from benchmarks.peers import PEERS, Contest
-from benchmarks.processes import Timing
+from benchmarks.processes import ROOT, Timing
 from benchmarks.server import verdict
 from benchmarks.table import Line, line_to_json, table
 from tests.known import known
@@ -211,3 +212,13 @@ def test_what_others_use_is_what_all_used_without_our_own(monkeypatch):
     assert "meanwhile" not in str(unknown)
     assert Conditions(4, 1.1, None).busy
     assert not Conditions(4, 1.0, 1.0).busy
+
+
+def test_what_the_page_on_performance_says_to_run_is_understood():
+    page = (ROOT / "docs" / "performance.md").read_text("utf-8")
+    commands = re.findall(r"-m benchmarks ([^#\n`]+)", page)
+    assert [bench.options(command.split()).quick for command in commands] == [True, False]
+    for peer in PEERS:
+        assert f"{peer.variable}=" in page
+        package = re.split(r"install |,", peer.install)[1]
+        assert f"install {package}" in page or f"peers {package}" in page
