@@ -148,7 +148,7 @@ PEERS = (
         "PROMPTFOO",
         "npm install promptfoo, in a folder of its own",
         _promptfoo,
-        lambda contest: f"{contest.rows} passed (100%)",
+        lambda contest: f"{contest.rows:,} passed (100%)",
         lambda folder: {
             "PROMPTFOO_CONFIG_DIR": str(folder / "promptfoo"),
             "PROMPTFOO_DISABLE_TELEMETRY": "1",

@@ -123,13 +123,13 @@ def test_a_peer_that_fails_or_finds_an_answer_wrong_is_no_result(monkeypatch, tm
         )
 
     monkeypatch.setenv("PROMPTFOO", sys.executable)
-    contest = Contest(tmp_path, tmp_path / "q.csv", "u", 3, 1)
-    ends("3 passed (100%)", 0)
+    contest = Contest(tmp_path, tmp_path / "q.csv", "u", 2000, 1)
+    ends("2,000 passed (100%)", 0)
     assert known(PROMPTFOO.run(contest, {})).wall == 1.0
-    ends("2 passed (66.67%)", 0)
-    with pytest.raises(AssertionError, match="promptfoo found answers wrong: 2 passed"):
+    ends("1,999 passed (99.95%)", 0)
+    with pytest.raises(AssertionError, match="promptfoo found answers wrong: 1,999 passed"):
         PROMPTFOO.run(contest, {})
-    ends("3 passed (100%)\nError: out of memory\n\nNode.js v20\n", 1)
+    ends("2,000 passed (100%)\nError: out of memory\n\nNode.js v20\n", 1)
     with pytest.raises(AssertionError, match="promptfoo ended with 1: Error: out of memory"):
         PROMPTFOO.run(contest, {})
 
