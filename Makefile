@@ -75,7 +75,7 @@ format: dev ## put the code in shape
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: dev ## run the measuring programs under benchmarks/
+bench: dev model ## what must be fast, measured beside other programs: one table (many minutes)
 	@$(BIN)/python -m benchmarks
 
 simulate: dev ## hold what is concluded against worlds whose truth is known (a quarter of an hour)

@@ -27,15 +27,16 @@ class Model:
         self.options = options
         self.requests = 0
         self.refused = 0
+        self.answered_ms = 0
         self._taken: deque[float] = deque()
         self._random = random.Random(1)
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        judged = "response_format" in body
+        judged = "response_format" in body or body["model"] == "judge"
         if (refused := await self._refused_after_work(request, judged=judged)) is not None:
             return refused
-        text = _VERDICT if judged else _answer(body["messages"][-1]["content"])
+        text = verdict(body) if judged else _answer(body["messages"][-1]["content"])
         if not body.get("stream"):
             return web.json_response({**_frame(text, "message"), "usage": USAGE})
         chunks = [
@@ -85,6 +86,7 @@ class Model:
         if fault is None:
             wait = self.options.judge_latency_ms if judged else self.options.latency_ms
             await asyncio.sleep(wait / 1000)
+            self.answered_ms = int(time.monotonic() * 1000)
             return None
         self.refused += 1
         if fault == "reset":
@@ -110,13 +112,20 @@ class Model:
         return "reset" if drawn < options.refuse + options.overload + options.reset else None
 
     async def counts(self, request: web.Request) -> web.Response:
-        return web.json_response({"requests": self.requests, "refused": self.refused})
+        return web.json_response(
+            {
+                "requests": self.requests,
+                "refused": self.refused,
+                "answered_ms": self.answered_ms,
+            }
+        )
 
     async def models(self, request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": "bench", "object": "model"}]})
 
 
 _VERDICT = '{"rationale": "fits", "result": "yes"}'
+"""In this lab's form."""
 
 
 def _answer(question: str) -> str:
@@ -132,6 +141,15 @@ async def _sent(request: web.Request, kind: str, frames: list[bytes]) -> web.Str
     await response.prepare(request)
     await response.write(b"".join(frames))
     return response
+
+
+def verdict(body: dict[str, Any]) -> str:
+    """Say yes in the form that the judge's owner reads: this lab's, Inspect's, promptfoo's."""
+    if "response_format" in body:
+        return _VERDICT
+    if "GRADE" in json.dumps(body["messages"]):
+        return "It fits.\n\nGRADE: C"
+    return '{"reason": "fits", "pass": true, "score": 1}'
 
 
 def _frame(text: str | None, kind: str, finish: str | None = None) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import ROOT, environment, migrated, timed
+from benchmarks.harness import environment, migrated
+from benchmarks.processes import ROOT, timed
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.lab.deliverer import on_the_way
 from llmflowlab.settings import Settings, load_settings
