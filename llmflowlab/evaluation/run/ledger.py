@@ -10,7 +10,7 @@ for it, so that a later evaluation can reuse it and `--fresh` can decline to.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from decimal import Decimal
@@ -277,6 +277,20 @@ class Ledger:
             (evaluation, after, limit),
         )
         return [(seq, self._read(evaluation, record, "outcomes")) for seq, record in rows]
+
+    def outcomes_at(self, evaluation: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+        """Return finished rows by where they stand, in any order; those that are not there are left out."""
+        marks = ",".join("?" * len(keys))
+        rows = self._file.rows(
+            f"SELECT record FROM outcomes WHERE evaluation = ? AND key IN ({marks})",  # noqa: S608 - marks alone
+            (evaluation, *keys),
+        )
+        return [self._read(evaluation, record, "outcomes") for (record,) in rows]
+
+    def outcome_keys(self, evaluation: str) -> list[str]:
+        """Return where an evaluation's finished rows stand."""
+        rows = self._file.rows("SELECT key FROM outcomes WHERE evaluation = ?", (evaluation,))
+        return [key for (key,) in rows]
 
     def spent(self, evaluation: str) -> Decimal:
         """Return the USD an evaluation has paid so far, as far as prices were known."""

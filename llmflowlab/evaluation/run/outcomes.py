@@ -43,7 +43,12 @@ class Outcome:
     @property
     def key(self) -> str:
         """Where it stands in the ledger."""
-        return f"{self.cell.candidate}:{self.cell.row}:{self.cell.trial}"
+        return self.key_of(self.cell)
+
+    @staticmethod
+    def key_of(cell: Cell) -> str:
+        """Return where a cell's outcome stands in the ledger."""
+        return f"{cell.candidate}:{cell.row}:{cell.trial}"
 
     @property
     def whole(self) -> bool:
