@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import tempfile
 import threading
+import weakref
 from array import array
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
@@ -45,6 +46,7 @@ class StoredRows(Sequence[Row]):
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is let go
+        weakref.finalize(self, self._file.close)
         self._starts = array("Q", [0])
         self._count = 0
         self._pages: OrderedDict[int, tuple[Row, ...]] = OrderedDict()
