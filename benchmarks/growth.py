@@ -27,8 +27,12 @@ def main(large: int = 10_000, concurrency: int = 50) -> None:
     print(
         f"growth, {SMALL} to {large:,} rows ({large / SMALL:.0f} ×): "
         f"{many.wall / few.wall:.1f} × the time ({many.wall:.0f} s), "
-        f"{many.memory_mb / few.memory_mb:.1f} × the memory ({many.memory_mb:.0f} MB), "
-        f"{many.cpu / large * 1000:.1f} ms of processor a row"
+        f"{many.cpu / large * 1000:.1f} ms of processor a row; memory "
+        + ", ".join(
+            f"{name} {few.peaks[name]:.0f} to {most:.0f} MB "
+            f"({(most - few.peaks[name]) / (large - SMALL) * 1024:.1f} kB a row)"
+            for name, most in many.peaks.items()
+        )
     )
 
 

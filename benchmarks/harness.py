@@ -8,9 +8,10 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +27,11 @@ class Timing:
     cpu: float
     """User and system seconds."""
     memory_mb: float
+    """The most of any of its processes."""
     output: str
     code: int
+    peaks: Mapping[str, float]
+    """The most of the program itself and of the recorder that it starts, in MB; Linux only."""
 
 
 @contextmanager
@@ -97,12 +101,33 @@ def timed(command: Sequence[str], env: dict[str, str], cwd: Path = ROOT) -> Timi
     process = subprocess.Popen(
         command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+    peaks: dict[str, float] = {}
+    ended = threading.Event()
+    watch = threading.Thread(target=_watch, args=(process.pid, peaks, ended), daemon=True)
+    watch.start()
     out, err = process.communicate()
     wall = time.perf_counter() - began
     _await_orphans()
+    ended.set()
+    watch.join()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
-    return Timing(wall, cpu, after.ru_maxrss / 1024, out + err, process.returncode)
+    return Timing(wall, cpu, after.ru_maxrss / 1024, out + err, process.returncode, peaks)
+
+
+def _watch(pid: int, peaks: dict[str, float], ended: threading.Event) -> None:
+    recorders: set[int] = set()
+    while not ended.wait(0.2):
+        for child in _children() | _children(pid):
+            with suppress(OSError):
+                if b"run.recorder" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    recorders.add(child)
+        for name, processes in (("program", {pid}), ("recorder", recorders)):
+            for one in processes:
+                with suppress(OSError, StopIteration):
+                    lines = Path(f"/proc/{one}/status").read_text().splitlines()
+                    most = next(line for line in lines if line.startswith("VmHWM"))
+                    peaks[name] = max(peaks.get(name, 0.0), int(most.split()[1]) / 1024)
 
 
 def _adopt_orphans() -> None:
@@ -120,10 +145,13 @@ def _await_orphans() -> None:
             os.waitpid(child, 0)
 
 
-def _children() -> set[int]:
-    tasks = Path(f"/proc/{os.getpid()}/task")
-    lists = tasks.glob("*/children") if tasks.is_dir() else ()
-    return {int(pid) for file in lists for pid in file.read_text().split()}
+def _children(pid: int | None = None) -> set[int]:
+    found: set[int] = set()
+    for file in Path(f"/proc/{pid or os.getpid()}/task").glob("*/children"):
+        # A thread may end meanwhile.
+        with suppress(OSError):
+            found |= {int(child) for child in file.read_text().split()}
+    return found
 
 
 _OWN: set[int] = set()

@@ -233,10 +233,14 @@ def _unfinished(
 
 def _judging(table: ScoreTable, scores: Scores, exams: Sequence[Exam]) -> dict[str, JudgingQuality]:
     found = {}
+    several: dict[str, list[Score]] = {}
+    for by_name in scores.values():
+        for name, score in by_name.items():
+            if len(score.members) > 1:
+                several.setdefault(name, []).append(score)
     for scorer, traits in table.traits.items():
-        given = (by_name[scorer] for by_name in scores.values() if scorer in by_name)
         own = [exam for exam in exams if exam.scorer == scorer]
-        quality = judging_quality(scorer, given, comparing=traits.comparing)
+        quality = judging_quality(scorer, several.get(scorer, ()), comparing=traits.comparing)
         contradicts = _contradicts(table, scorer)
         caveat = caveat_of(scorer, exams) if traits.judged else None
         if quality is not None or own or contradicts is not None or caveat is not None:
