@@ -25,7 +25,7 @@ from mlflow.entities import (
     TraceInfo,
 )
 
-from llmflowlab.tracking.evaluation_books import HeldTrace, held_traces, not_held
+from llmflowlab.tracking.evaluation_books import SPANS_ARE_HELD, HeldTrace, held_traces, not_held
 from llmflowlab.tracking.evaluation_rows import Links, RowTrace, row_trace_info
 from llmflowlab.tracking.page_links import LINKS_TO_PROMPTS, linked_prompt
 from llmflowlab.tracking.spans import build_spans
@@ -176,6 +176,8 @@ class EvaluationRuns:
         with self._store.one_transaction() as store:
             if self._store.local:
                 for info in infos:
+                    # True once all is committed; MLflow would look each trace up to say so.
+                    info.tags |= SPANS_ARE_HELD
                     store.start_trace(info)
             else:
                 # A request each, of which a server can work on several.

@@ -101,7 +101,8 @@ class Answering:
         held: Callable[[], bool] | None = None,
     ) -> None:
         self.plan = plan
-        self.answers: dict[Cell, AnswerRecord] = dict(reused)
+        self.answers: dict[Cell, AnswerRecord] = {}
+        """Those of now; whoever has no more need of one takes it out."""
         self.failure: BaseException | None = None
         self._stopper = Stopper()
         self._stop = self._stopper.event
@@ -119,7 +120,7 @@ class Answering:
         per_candidate = len(plan.dataset.rows) * plan.trials
         self.progress = [CandidateProgress(per_candidate) for _ in providers]
         for cell in plan.cells():
-            if cell in self.answers:
+            if cell in reused:
                 self.progress[cell.candidate].answered += 1
                 self.progress[cell.candidate].reused += 1
             else:
@@ -129,6 +130,11 @@ class Answering:
             for index, cells in enumerate(self._queues)
             for _ in range(min(concurrency, len(cells)))
         ]
+
+    @property
+    def done(self) -> int:
+        """Answers that are there, reused ones among them, whatever became of each."""
+        return sum(progress.done for progress in self.progress)
 
     def start(self) -> None:
         for thread in self._threads:
