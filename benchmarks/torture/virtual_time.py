@@ -40,13 +40,14 @@ class _Clock(selectors.DefaultSelector):
 class _Loop(asyncio.SelectorEventLoop):
     """Has one thread: what others would do is done at once."""
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+    def _at_once(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         done = self.create_future()
         done.set_result(func(*args))
         return done
 
-    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> Any:
-        return self.call_soon(callback, *args, context=context)
+    # The stubs' signatures of these two cannot be repeated.
+    run_in_executor: Any = _at_once
+    call_soon_threadsafe: Any = asyncio.SelectorEventLoop.call_soon
 
 
 class _AtOnce:

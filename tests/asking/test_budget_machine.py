@@ -17,7 +17,7 @@ from llmflowlab.asking.stopping import Stopper
 from llmflowlab.errors import Overloaded, TimedOut
 from llmflowlab.messages import Parameters, Request
 from llmflowlab.providers.base import Finished, StreamEvent, TextDelta, Usage, UsageReport
-from llmflowlab.providers.scripted import Script
+from llmflowlab.providers.scripted import Script, Step
 from tests.asking.priced import PROMPT, Priced, priced
 
 SET = threading.Event()
@@ -77,9 +77,9 @@ SILENCE = TimedOut("silence", provider="scripted")
 BUSY = Overloaded("busy", provider="scripted", status=503)
 
 
-def counted(prompt: int | None, completion: int | None, *end: Script) -> Script:
+def counted(prompt: int | None, completion: int | None, end: Step) -> Script:
     usage = Usage(prompt_tokens=prompt, completion_tokens=completion)
-    return [TextDelta("hi"), UsageReport(usage), *end]  # type: ignore[list-item]  # steps, which scripts hold
+    return [TextDelta("hi"), UsageReport(usage), end]
 
 
 TRIES: dict[str, Callable[[int], Script]] = {
