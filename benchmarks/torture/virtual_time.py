@@ -18,7 +18,7 @@ __all__ = ["play"]
 
 T = TypeVar("T")
 
-_LOOK = 2.0
+_LOOK = 20.0
 """Seconds between two looks of whoever waits for money or for a stop; more often takes minutes here."""
 
 
