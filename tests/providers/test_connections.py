@@ -218,7 +218,9 @@ def test_own_certificates_hold_on_this_machine_too(
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_a_certificate_that_nobody_knows_is_no_silence(vendor: str, make: Make, behind_tls: str):
-    with pytest.raises(ConnectionFailed, match=r"No trusted connection .*\(self-signed cert") as failed:
+    with pytest.raises(
+        ConnectionFailed, match=r"No trusted connection .*\(self-signed cert"
+    ) as failed:
         text_of(make(vendor, behind_tls))
     # Once tried again, as if another attempt could find another certificate.
     assert not failed.value.retryable
