@@ -373,7 +373,7 @@ class _Run:
         )
 
     def abandon(self) -> None:
-        self.answering.stop()
+        self.answering.abandon()
         self.scoring.abandon()
         if self.recorder is not None:
             self.recorder.abandon()
