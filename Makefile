@@ -81,8 +81,9 @@ bench: dev model ## what must be fast, measured beside other programs: one table
 simulate: dev ## hold what is concluded against worlds whose truth is known (a quarter of an hour)
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.simulations
 
-torture: dev ## kill programs at 200 random instants and count what is lost (a quarter of an hour)
+torture: dev ## 200 kills and 10,000 budgets: nothing may be lost, nothing overspent (half an hour)
 	@$(BIN)/python -m benchmarks.torture
+	@$(BIN)/python -m benchmarks.torture.schedules
 
 lock: ## compile requirements*.txt from pyproject.toml (needs uv)
 	$(LOCK) -o requirements.txt

@@ -59,6 +59,10 @@ class Arrival:
     what: Event | ProviderError
 
 
+_STANDSTILL = 2.0
+"""Seconds by which a wait that runs over tells that nothing ran here, and that are granted then."""
+
+
 class _Signal(Enum):
     ENDED = auto()
     """The stream ended without a word of why."""
@@ -147,13 +151,16 @@ class Pump:
 
     async def _next(self, deadline: float, stop: threading.Event) -> tuple[float, _Item] | None:
         """Return the next item, a timeout included; None where `stop` was set."""
-        polled = not isinstance(stop, Cancellation)
+        polled, stood_still = not isinstance(stop, Cancellation), False
         while not stop.is_set():
             left = max(deadline - time.monotonic(), 0.0)
             item: tuple[float, _Item] | None = await self._inbox.get(left, polled=polled)
             if item is None:
                 now = time.monotonic()
-                if now >= deadline:
+                if now >= deadline + _STANDSTILL and not stood_still:
+                    # This process was stopped, by SIGSTOP say: what came meanwhile is yet to be read.
+                    deadline, stood_still = now + _STANDSTILL, True
+                elif now >= deadline:
                     return now, _Signal.LATE
             elif item[1] is not _Signal.WOKEN:
                 return item

@@ -247,10 +247,13 @@ class EvaluationRuns:
             tags: By name.
             files: Each with its folder among the run's artifacts; empty for the top one.
             status: As MLflow calls it.
-            end_ms: Milliseconds since the epoch.
+            end_ms: Milliseconds since the epoch, by a clock that may have been set back.
         """
         client = self._store.client
         with self._store.translated():
+            # Of two values MLflow shows the later one, and these are to be shown.
+            before = client.get_metric_history(run_id, next(iter(metrics))) if metrics else ()
+            end_ms = max(end_ms, self._created_ms, *(each.timestamp + 1 for each in before), 0)
             values = [self._metric(run_id, *metric, end_ms) for metric in metrics.items()]
             for start in range(0, len(values), 500):
                 client.log_batch(run_id, metrics=values[start : start + 500])

@@ -71,12 +71,16 @@ def open_of(transport: Any) -> list[Any]:
 
 
 def until_closed(transport: Any) -> None:
-    async def closed() -> None:
-        while open_of(transport):
+    # The server would hold it for ever.
+    _until(lambda: not open_of(transport))
+
+
+def _until(true: Callable[[], bool]) -> None:
+    async def looked() -> None:
+        while not true():
             await asyncio.sleep(0)
 
-    # The server would hold it for ever.
-    blocking(asyncio.wait_for(closed(), PATIENCE))
+    blocking(asyncio.wait_for(looked(), PATIENCE))
 
 
 def asking(provider: Provider, policy: CallPolicy = QUICK) -> Asker:
@@ -229,6 +233,8 @@ def test_a_call_that_is_late_closes_its_connection(provider: Any, loopback: Loop
 def test_a_connection_whose_answer_ended_is_used_again(provider: Any) -> None:
     for _ in range(3):
         assert call(provider, HELLO, policy=QUICK).state == "complete"
+        # An answer has ended for its reader a moment before its connection is given back.
+        _until(lambda: all(each.is_idle() for each in open_of(transport(provider))))
     assert len(open_of(transport(provider))) == 1
 
 

@@ -31,6 +31,8 @@ BROKEN_TRIES = 3
 Nobody has read such an answer yet, so asking again loses nothing; the count stands on the row.
 """
 
+_LAST_WORDS = 2.0
+"""Seconds that calls which are given up may take to be written down."""
 _LEAD = 16
 """Rows by which a candidate may be ahead of the other where a comparison may end early."""
 
@@ -164,6 +166,14 @@ class Answering:
     def stop(self) -> None:
         """Send nothing more: calls in flight finish, those that wait for another try are given up."""
         self._stopper.stop()
+
+    def abandon(self) -> None:
+        """Send nothing more and give up calls in flight; what they cost by then is written down first."""
+        self._stopper.abandon()
+        until = time.monotonic() + _LAST_WORDS
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, until - time.monotonic()))
 
     def join(self, tick: Callable[[], None] | None = None, *, every: float = 0.2) -> None:
         """Wait until all is answered or stopped; `tick` is called in this thread meanwhile.

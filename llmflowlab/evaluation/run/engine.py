@@ -350,7 +350,7 @@ class _Run:
                 rewrite = None if named else self.bench.output
                 # Where it cannot be noted, somebody looks after it whom it does not need.
                 with suppress(OSError):
-                    await_recording(self.bench.settings, self.plan.evaluation_id, alone=True)
+                    await_recording(self.bench.settings, self.plan.evaluation_id, by="recorder")
                 self.recorder.leave(closing.to_json(), rewrite=rewrite)
                 return []
             try:
@@ -392,7 +392,7 @@ class _Run:
         )
 
     def abandon(self) -> None:
-        self.answering.stop()
+        self.answering.abandon()
         self.scoring.abandon()
         if self.recorder is not None:
             self.recorder.abandon()

@@ -99,6 +99,7 @@ def deliver_left(ledger: Ledger, settings: Settings, evaluation: str) -> None:
     from llmflowlab.tracking.store import open_store
 
     with held(ledger, evaluation):
+        await_recording(settings, evaluation, by="deliverer")
         end_runs(open_store(settings), evaluation)
         recorded(settings, evaluation)
 
@@ -106,12 +107,12 @@ def deliver_left(ledger: Ledger, settings: Settings, evaluation: str) -> None:
 def _deliver(
     ledger: Ledger, settings: Settings, evaluation: str, *, tick: Callable[[], None]
 ) -> EvaluationResult:
+    await_recording(settings, evaluation, by="deliverer")
     result = with_runs(stored_result(ledger, evaluation), ledger.evaluation(evaluation).runs)
     folder = settings.state_dir / "evaluations" / evaluation
     result, files = write_files(result, folder)
     recorder = RecorderProcess(settings, ledger.path)
     try:
-        await_recording(settings, evaluation)
         recorder.begin(evaluation)
         named = all(candidate.run_id is not None for candidate in result.candidates)
         problems = recorder.close(
