@@ -36,7 +36,11 @@ def blocks(page: str) -> list[tuple[int, str, str]]:
 
 def test_ten_steps_lead_from_nothing_to_an_answer_over_http(mlflow_home: Path) -> None:
     """`mlflow_home` is the folder, so that making a database need not be waited for."""
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{SITE}", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{SITE}",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     port = closed_port()
     serve: list[str] = []

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import gc
 import json
+import os
 import socket
 import sqlite3
 import subprocess
@@ -32,6 +33,7 @@ from tests.homes.pins import digests, kept_keys
 from tests.homes.unpacked import OldHome, unpacked
 from tests.loopback import LoopbackServer
 from tests.patience import PATIENCE
+from tests.warm import SITE
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_0_1_0.json").read_text("utf-8"))
 ABSENT = "(absent)"
@@ -407,7 +409,12 @@ def test_an_old_version_is_served(talked_with: OldHome) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, str(MAIN), "registry", "serve", "agent_responses@live"]
-    front = subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.PIPE, text=True)
+    front = subprocess.Popen(
+        [*command, "--port", str(port)],
+        env={**os.environ, "PYTHONPATH": str(SITE)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert front.stderr is not None
     try:
         assert any("answers at" in line for line in front.stderr)

@@ -57,7 +57,9 @@ def source() -> Iterator[str]:
     shutil.rmtree(folder)
 
 
-def _start(door: socket.socket, lives: socket.socket, started: list[subprocess.Popen[bytes]]) -> None:
+def _start(
+    door: socket.socket, lives: socket.socket, started: list[subprocess.Popen[bytes]]
+) -> None:
     import select
 
     if lives not in select.select([door, lives], [], [])[0]:
@@ -65,7 +67,7 @@ def _start(door: socket.socket, lives: socket.socket, started: list[subprocess.P
             subprocess.Popen(
                 [sys.executable, "-W", "ignore", "-m", "tests.warm.source", str(door.fileno())],
                 cwd=ROOT,
-                stdin=lives,
+                stdin=lives.fileno(),
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
                 pass_fds=[door.fileno()],
                 # Ctrl-C in the terminal is pytest's; what runs here is ended by its tests.

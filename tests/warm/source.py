@@ -95,7 +95,7 @@ def _watched(line: socket.socket) -> dict[str, Any] | None:
     with suppress(BrokenPipeError):
         line.sendall(_NUMBER.pack(pid))
     # Whoever kills the one that stands for the program has killed the program.
-    if line in select.select([line, ended], [], [])[0]:
+    if line.fileno() in select.select([line.fileno(), ended], [], [])[0]:
         os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
     with suppress(BrokenPipeError):
@@ -113,11 +113,10 @@ def _become(order: dict[str, Any], own: list[str]) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, tuple(order["file_size"]))
     os.environ.clear()
     os.environ.update(order["environment"])
-    sys.stdin = open(0, encoding="utf-8", closefd=False)
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
-    sys.stderr = open(
-        2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
-    )
+    # The interpreter closes them at its end, as its own.
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, "utf-8", "backslashreplace", closefd=False)  # noqa: SIM115
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.orig_argv[:] = [sys.executable, *order["command"]]
     words = list(order["command"])
@@ -126,10 +125,10 @@ def _become(order: dict[str, Any], own: list[str]) -> None:
     while words[0] in {"-I", "-W"}:
         isolated |= words[0] == "-I"
         if words.pop(0) == "-W":
-            warnings.simplefilter(words.pop(0))  # type: ignore[arg-type]
+            warnings.simplefilter(words.pop(0))
     how = words.pop(0) if words[0] in {"-c", "-m"} else "file"
     safe = isolated or "PYTHONSAFEPATH" in os.environ
-    first = {"-c": "", "-m": order["folder"], "file": os.path.dirname(words[0])}[how]
+    first = {"-c": "", "-m": order["folder"], "file": str(Path(words[0]).parent)}[how]
     named = [] if isolated else os.environ.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:] = [*([] if safe else [first]), *filter(None, named), *own]
     _forget_another_lab()

@@ -25,7 +25,7 @@ def _stand_for(command, address):
     order = {
         "command": command,
         "environment": dict(os.environ),
-        "folder": os.getcwd(),
+        "folder": os.getcwd(),  # noqa: PTH109 - pathlib would be the longest of its imports
         "umask": umask,
         "file_size": resource.getrlimit(resource.RLIMIT_FSIZE),
     }
@@ -39,7 +39,8 @@ def _stand_for(command, address):
         signal.signal(getattr(signal, name), lambda signum, _: os.kill(pid, signum))
     (code,) = number.unpack(line.recv(number.size, socket.MSG_WAITALL))
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        if -code not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)
 
