@@ -242,6 +242,7 @@ class Lab:
             **kept,
             "PYTHONPATH": str(SITE),
             "PYTHONUTF8": "1",
+            "LLMFLOWLAB_CONNECT_TIMEOUT": str(PATIENCE),
             "LLMFLOWLAB_DELIVERY_TIMEOUT": str(PATIENCE),
             "TIKTOKEN_CACHE_DIR": str(self.home / "no-tiktoken"),
             **self.environment,
