@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import gc
 import json
-import os
 import socket
 import sqlite3
 import subprocess
@@ -33,7 +32,6 @@ from tests.homes.pins import digests, kept_keys
 from tests.homes.unpacked import OldHome, unpacked
 from tests.loopback import LoopbackServer
 from tests.patience import PATIENCE
-from tests.warm import SITE
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_0_1_0.json").read_text("utf-8"))
 ABSENT = "(absent)"
@@ -411,7 +409,6 @@ def test_an_old_version_is_served(talked_with: OldHome) -> None:
     command = [sys.executable, str(MAIN), "registry", "serve", "agent_responses@live"]
     front = subprocess.Popen(
         [*command, "--port", str(port)],
-        env={**os.environ, "PYTHONPATH": str(SITE)},
         stderr=subprocess.PIPE,
         text=True,
     )

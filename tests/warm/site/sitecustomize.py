@@ -10,6 +10,11 @@ import sys
 
 def _loads_mlflow(command):
     ours = ("llmflowlab.evaluation.run.recorder", "llmflowlab.lab.deliverer")
+    if command[0].endswith("main.py"):
+        return command[1:2] in (["doctor"], ["models"]) or command[1:3] == ["registry", "show"]
+    if "MLFLOW_ACTIVE_MODEL_ID" in os.environ:
+        # MLflow looks at it while it is imported.
+        return False
     return any(word in ours or word.startswith("mlflow.") for word in command)
 
 
