@@ -53,6 +53,11 @@ class AnswerRecord:
 
     wasted_usd: str | None = None
     """What failed tries cost on top; None where there were none, or where it is unknown."""
+    earlier_usd: str | None = None
+    """What earlier starts of the evaluation paid for this row in vain; None where nothing.
+
+    It is on records of its own as well, of which the ledger's total is made.
+    """
     unpriced: bool = False
     """Whether something was paid for it whose price is not known."""
     prompt_cut: bool = False
@@ -92,7 +97,7 @@ class AnswerRecord:
             return Decimal(0)
         if self.unpriced or (self.cost_usd is None and self.state in {"complete", "incomplete"}):
             return None
-        return self.known_spent
+        return self.known_spent + Decimal(self.earlier_usd or 0)
 
     @property
     def price(self) -> Decimal | None:
@@ -101,7 +106,7 @@ class AnswerRecord:
 
     @property
     def known_spent(self) -> Decimal:
-        """What is known to have been paid for it, which is what counts against a budget."""
+        """What this start is known to have paid for it, which is what counts against a budget."""
         return (self.cost or Decimal(0)) + Decimal(self.wasted_usd or 0)
 
     @property
@@ -141,7 +146,7 @@ class AnswerRecord:
     def to_json(self) -> dict[str, Any]:
         values = asdict(self)
         # A record without it is written as it ever was, and its digest stays.
-        for name in ("unpriced", "prompt_cut", "load_seconds", "timed_out", "given"):
+        for name in ("earlier_usd", "unpriced", "prompt_cut", "load_seconds", "timed_out", "given"):
             if not values[name]:
                 del values[name]
         return values

@@ -15,6 +15,7 @@ from llmflowlab.evaluation.judging import Judge, panel_of
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.estimate import estimate
 from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.replay import stored_result
 from llmflowlab.evaluation.run.reuse import reusable_answers
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.verify import verify_run
@@ -142,7 +143,21 @@ def test_what_is_given_up_in_the_middle_has_been_paid_for(settings, ledger, tmp_
     with pytest.raises(KeyboardInterrupt):
         run_evaluation(asked, work, on_progress=press)
     released.set()
-    assert Decimal(0) < ledger.spent(asked.evaluation_id) == budget.spent == budget.committed
+    given_up = ledger.spent(asked.evaluation_id)
+    assert Decimal(0) < given_up == budget.spent == budget.committed
+
+    # Gone on with, it was in the ledger's total and in no candidate's.
+    result, _, _ = run(settings, ledger, tmp_path, asked, cap=100)
+    costs = [candidate.cost_usd for candidate in result.candidates]
+    assert sum(costs) == ledger.spent(asked.evaluation_id) > given_up
+    assert stored_result(ledger, asked.evaluation_id).candidates[0].cost_usd == costs[0]
+    runs = [open_store(settings).client.get_run(each.run_id) for each in result.candidates]
+    told = [each.data.metrics["total_cost_estimate"] for each in runs]
+    assert told == pytest.approx([float(cost) for cost in costs])
+    checks = [
+        check for each in runs for check in verify_run(open_store(settings), each.info.run_id)
+    ]
+    assert [check for check in checks if not check.equal] == []
 
 
 def test_a_budget_holds_and_raising_it_finishes_the_evaluation(settings, ledger, tmp_path):

@@ -68,7 +68,7 @@ def summarise(
         cell.candidate == candidate and (only is None or cell in only) for cell in plan.cells()
     )
     if missing := asked - seen.records:
-        seen.failed["not_reached"] = missing
+        seen.failed["not_reached"] += missing
     seconds = seen.seconds
     return CandidateResult(
         spec=plan.candidates[candidate],

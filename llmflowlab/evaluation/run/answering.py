@@ -7,7 +7,7 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from llmflowlab.asking.budget import Budget
@@ -118,6 +118,7 @@ class Answering:
         self._on_answer = on_answer
         self._held = held
         self._lock = threading.Lock()
+        self._earlier = ledger.answered_in_vain(plan.evaluation_id)
         self._queues: list[deque[Cell]] = [deque() for _ in providers]
         per_candidate = len(plan.dataset.rows) * plan.trials
         self.progress = [CandidateProgress(per_candidate) for _ in providers]
@@ -219,7 +220,7 @@ class Answering:
     def _answer(self, cell: Cell) -> None:
         progress = self.progress[cell.candidate]
         record = self._had(cell)
-        if record.reason == NOT_REACHED:
+        if record.reason == NOT_REACHED and record.spent == 0:
             return
         with self._lock:
             self.answers[cell] = record
@@ -241,7 +242,7 @@ class Answering:
         with self._lock:
             progress.in_flight += 1
         try:
-            record = self._ask(cell)
+            record = self._with_earlier(cell, self._ask(cell))
         finally:
             with self._lock:
                 progress.in_flight -= 1
@@ -254,7 +255,7 @@ class Answering:
             TrackingError: Nothing can be written down any more.
         """
         nothing = record.state == "budget_exhausted" or record.reason == NOT_REACHED
-        if nothing and record.spent == 0:
+        if nothing and not record.known_spent and not record.unpriced:
             return record
         try:
             self._write(cell, record)
@@ -264,6 +265,19 @@ class Answering:
             record = self._failed(cell, exc, record)
             self._write(cell, record)
         return record
+
+    def _with_earlier(self, cell: Cell, record: AnswerRecord) -> AnswerRecord:
+        """Return an answer with what earlier starts of the evaluation paid for its row."""
+        earlier = self._earlier.get(self.plan.answer_key(cell))
+        if earlier is None:
+            return record
+        paid = sum((each.known_spent for each in earlier), Decimal(0))
+        unknown = any(each.spent is None for each in earlier)
+        return replace(
+            record,
+            earlier_usd=str(paid) if paid else None,
+            unpriced=record.unpriced or unknown,
+        )
 
     def _write(self, cell: Cell, record: AnswerRecord) -> None:
         key = self.plan.answer_key(cell)
@@ -286,6 +300,7 @@ class Answering:
             started_ms=int(time.time() * 1000) if before is None else before.started_ms,
             tries=0 if before is None else before.tries,
             wasted_usd=str(spent) if spent else None,
+            earlier_usd=None if before is None else before.earlier_usd,
             unpriced=before is not None and before.spent is None,
         )
 

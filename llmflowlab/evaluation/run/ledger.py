@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -292,6 +292,17 @@ class Ledger:
         for record in self._records("judgements", evaluation):
             total += Decimal(record.get("cost_usd") or 0)
         return total
+
+    def answered_in_vain(self, evaluation: str) -> dict[str, list[AnswerRecord]]:
+        """Return what an evaluation paid for and has to ask for again, by the answer's key."""
+        found: dict[str, list[AnswerRecord]] = {}
+        for key, text in self._file.rows(
+            "SELECT key, record FROM answers WHERE evaluation = ? AND key LIKE '%#%' ORDER BY seq",
+            (evaluation,),
+        ):
+            record = AnswerRecord.from_json(self._read(evaluation, text, "answers"))
+            found.setdefault(key.partition("#")[0], []).append(replace(record, text=""))
+        return found
 
     def judged_in_vain(self, evaluation: str) -> list[Score]:
         """Return the judgements that an evaluation paid for and that brought no verdict."""
