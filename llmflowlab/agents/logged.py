@@ -7,7 +7,7 @@ import json
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,8 +88,8 @@ def log_agent(
         settings: Names the store, and holds the keys that the example is answered with.
         kind: Which agent.
         config: Its `model_config`, as `candidate_config` or `panel_config` return it.
-        prompt: `NAME`, `NAME@VERSION` or `NAME@ALIAS` of a prompt in the registry, which becomes the
-            system prompt: its text and its version stand in the logged configuration.
+        prompt: `NAME`, `NAME@VERSION` or `NAME@ALIAS` of a prompt in the registry: what it says and
+            its version stand in the logged configuration.
         name: The registered model to make a version of.
         experiment: Where the logged model stands.
         example: The input example; a short question by default.
@@ -107,7 +107,9 @@ def log_agent(
         if kind == "panel":
             raise InputError("A panel's instructions stand in its roles; it takes no prompt.")
         found = load_prompt(store, prompt)
-        resolved |= {"system_prompt": found.text, "prompt": found.reference}
+        system, messages = found.template.framed((), lone=False)
+        resolved |= {"system_prompt": system, "prompt": found.reference}
+        resolved |= {"messages": list(map(asdict, messages))} if messages else {}
     _checked(settings, kind, resolved, example, code)
     experiment_id = store.experiment_id(experiment)
     with store.translated():
