@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmflowlab.errors import InputError
 from llmflowlab.lab.lab import Lab
-from llmflowlab.prompts.prompt_files import Synced, read_prompt_files, starting_set, sync
+from llmflowlab.prompts.prompt_files import (
+    Synced,
+    read_prompt_files,
+    starting_set,
+    support_desk,
+    sync,
+)
 from llmflowlab.prompts.prompt_registry import (
     PromptSummary,
     RegisteredPrompt,
@@ -19,6 +27,7 @@ from llmflowlab.prompts.prompt_registry import (
 )
 from llmflowlab.prompts.prompt_template import PromptTemplate
 from llmflowlab.providers.redact import refuse_secrets
+from llmflowlab.template import question_variable
 
 __all__ = [
     "AliasSet",
@@ -85,26 +94,66 @@ class PromptShelf:
             refuse_secrets(file.template.to_text(), self._lab.settings, f"{file.name}.md")
         return sync(self._store, files)
 
-    def write(
-        self, name: str, text: str, commit_message: str, *, after: RegisteredPrompt | None = None
-    ) -> RegisteredPrompt | None:
-        """Write a new version; None where it says what the one before it says.
+    def latest(self, name: str) -> RegisteredPrompt | None:
+        """Return the latest version of a prompt; None where there is no such prompt yet."""
+        versions = versions_of(self._store, name)
+        return versions[0] if versions else None
+
+    def checked(self, name: str, text: str) -> PromptTemplate:
+        """Read what a new version is to say.
 
         Raises:
             InputError: The text is no template, includes what is not there, or holds a key.
         """
-        template = PromptTemplate.from_text(text)
-        if after is not None and (
-            template == after.written or text.strip() == after.written.to_text().strip()
-        ):
-            return None
         refuse_secrets(text, self._lab.settings, "The prompt")
-        PromptTemplate.of(template.to_mlflow(), name).included(self._included, (f"{name}@new",))
+        template = PromptTemplate.of(PromptTemplate.from_text(text).to_mlflow(), name)
+        template.included(self._included, (f"{name}@new",))
+        return template
+
+    def write(
+        self,
+        name: str,
+        template: PromptTemplate,
+        commit_message: str,
+        *,
+        after: RegisteredPrompt | None = None,
+    ) -> RegisteredPrompt:
+        """Write a new version, with the tags of the one that it was made of.
+
+        Raises:
+            InputError: A prompt cannot have that name.
+        """
         tags = {} if after is None else dict(after.tags)
         version = register_version(
             self._store, name, template, commit_message=commit_message, tags=tags, after=after
         )
         return self.load(f"{name}@{version}")
+
+    @property
+    def questions(self) -> Path:
+        """The support desk's questions, which the starting set answers."""
+        return support_desk()
+
+    def styles(self) -> list[str]:
+        """Return the starting set's prompts that can be compared, registered where they are not.
+
+        Each as the version that says what its file says.
+        """
+        parts = {f.name for f in read_prompt_files(starting_set()) if f.tags.get("style") == "part"}
+        return [f"{one.name}@{one.version}" for one in self.sync() if one.name not in parts]
+
+    def question_of(self, reference: str, values: Mapping[str, str]) -> str:
+        """Return the value that stands in the place of the question.
+
+        Raises:
+            InputError: None does.
+        """
+        variables = self.load(reference).template.variables
+        for name in values:
+            others = {other for other in values if other != name}
+            if name in variables and question_variable(variables, others) == name:
+                return name
+        raise InputError("There is no question: give --message TEXT, or --value of its variable.")
 
     def set_alias(self, name: str, alias: str, version: int) -> AliasSet:
         """Let an alias point to a version.

@@ -91,6 +91,17 @@ class PromptTemplate:
         """The variables, in the order in which they come."""
         return variables_of(*(content for _, content in self.parts))
 
+    @property
+    def includes(self) -> tuple[str, ...]:
+        """The references of the prompts that it includes, as they are written."""
+        return tuple(name for _, content in self.parts for name in _INCLUDE.findall(content))
+
+    @property
+    def asked_for(self) -> tuple[str, ...]:
+        """Its variables without the one that takes the question."""
+        taken = question_variable(self.variables, ())
+        return tuple(name for name in self.variables if name != taken)
+
     def map(self, change: Callable[[str], str]) -> PromptTemplate:
         """Return it with every text changed."""
         return replace(self, parts=tuple((role, change(content)) for role, content in self.parts))

@@ -9,6 +9,7 @@ from typing import Any
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.conclude.by_prompt import prompt_verdicts
 from llmflowlab.evaluation.conclude.comparison_words import describe_comparison
 from llmflowlab.evaluation.conclude.judging_quality import JudgingQuality
 from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
@@ -303,6 +304,7 @@ class EvaluationResult:
             ),
             "sequential": None if self.sequential is None else self.sequential.to_json(),
             "cluster": self.plan.cluster_json(),
+            "prompts": [verdict.to_json() for verdict in prompt_verdicts(self)],
         }
 
     def _rank(self, entry: Rank) -> dict[str, Any]:

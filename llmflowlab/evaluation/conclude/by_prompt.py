@@ -1,0 +1,149 @@
+"""Which prompt is better on which model: the evaluation's own comparisons, read within each model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llmflowlab.candidate import Candidate
+from llmflowlab.evaluation.conclude.comparison_words import in_points
+from llmflowlab.evaluation.conclude.verdicts import Comparison, bounds
+from llmflowlab.evaluation.scorers.ranking import main_scorer
+from llmflowlab.statistics.intervals import Interval
+
+if TYPE_CHECKING:
+    from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
+
+__all__ = ["PromptVerdict", "prompt_name", "prompt_verdicts"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptVerdict:
+    """What the main scorer shows of the prompts that one model was given with the same parameters."""
+
+    model: str
+    """With its parameters, where the evaluation has several sets of them."""
+    scorer: str
+    members: tuple[CandidateResult, ...]
+    """Best first, by their means."""
+    against: tuple[Comparison, ...]
+    """The first of them with each of the others, in their order."""
+
+    @property
+    def first(self) -> CandidateResult:
+        return self.members[0]
+
+    @property
+    def better(self) -> bool:
+        """Whether the first is shown to be better than another."""
+        return any(_is_better(comparison, self.first.spec) for comparison in self.against)
+
+    def sentence(self) -> str:
+        """Say which prompt is better than which, on this model."""
+        best = prompt_name(self.first.spec)
+        better = [
+            f"{prompt_name(other.spec)} ({_difference(comparison)})"
+            for other, comparison in self._pairs()
+            if _is_better(comparison, self.first.spec)
+        ]
+        rest: dict[str, list[str]] = {}
+        for other, comparison in self._pairs():
+            if not _is_better(comparison, self.first.spec):
+                rest.setdefault(_otherwise(comparison), []).append(prompt_name(other.spec))
+        said = [f"better than {', '.join(better)}"] if better else []
+        said += [f"{how} {', '.join(names)}" for how, names in rest.items()]
+        mean = self.first.scores[self.scorer].mean
+        shown = "" if mean is None else f" ({self.scorer} {mean:.0%}, the best mean)"
+        return f"On {self.model}, {best}{shown} is {'; it is '.join(said)}."
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "scorer": self.scorer,
+            "prompt": prompt_name(self.first.spec),
+            "against": [
+                {
+                    "prompt": prompt_name(other.spec),
+                    "better": _is_better(comparison, self.first.spec),
+                    **_signed(comparison, self.first.spec),
+                    "p_adjusted": comparison.p_adjusted,
+                    "withheld": comparison.withheld,
+                    "a": comparison.a,
+                    "b": comparison.b,
+                }
+                for other, comparison in self._pairs()
+            ],
+            "said": self.sentence(),
+        }
+
+    def _pairs(self) -> Sequence[tuple[CandidateResult, Comparison]]:
+        return list(zip(self.members[1:], self.against, strict=True))
+
+
+def prompt_verdicts(result: EvaluationResult) -> list[PromptVerdict]:
+    """Return one for each model that was given several prompts."""
+    scorer = main_scorer(result.plan.scorers)
+    parameters = {candidate.spec.parameters for candidate in result.candidates}
+    groups: dict[tuple[str, Any], list[int]] = {}
+    for index in result.order:
+        spec = result.candidates[index].spec
+        if spec.column is None:
+            groups.setdefault((spec.model, spec.parameters), []).append(index)
+    found = []
+    for (model, own), members in groups.items():
+        names = {prompt_name(result.candidates[index].spec) for index in members}
+        pairs = {frozenset(c.pair): c for c in result.comparisons if c.scorer == scorer}
+        against = [pairs.get(frozenset((members[0], other))) for other in members[1:]]
+        if len(names) < len(members) or len(members) < 2 or None in against:
+            continue
+        told = ", ".join(f"{name} {value}" for name, value in own.given().items())
+        found.append(
+            PromptVerdict(
+                model=f"{model} ({told or 'default parameters'})" if len(parameters) > 1 else model,
+                scorer=scorer,
+                members=tuple(result.candidates[index] for index in members),
+                against=tuple(filter(None, against)),
+            )
+        )
+    return found
+
+
+def prompt_name(spec: Candidate) -> str:
+    """Return what tells a candidate's prompt from others of its model."""
+    return spec.prompt or spec.variant or ("its system prompt" if spec.system else "no prompt")
+
+
+def _is_better(comparison: Comparison, spec: Candidate) -> bool:
+    return comparison.verdict == ("a_better" if comparison.a == spec.label else "b_better")
+
+
+def _otherwise(comparison: Comparison) -> str:
+    if comparison.withheld is not None:
+        return f"without a verdict ({comparison.withheld}) against"
+    if comparison.verdict == "same_within_margin":
+        return "the same, within the margin, as"
+    return "not shown to differ from"
+
+
+def _signed(comparison: Comparison, spec: Candidate) -> dict[str, float | None]:
+    """Return the mean of the first minus the other's, in points of 1, and its interval."""
+    test = comparison.test
+    if test is None:
+        return {"difference": None, **bounds(None)}
+    if comparison.a != spec.label:
+        return {"difference": test.difference, **bounds(test.interval)}
+    ends = Interval(-test.interval.high, -test.interval.low)
+    return {"difference": -test.difference, **bounds(ends)}
+
+
+def _difference(comparison: Comparison) -> str:
+    test = comparison.test
+    assert test is not None, "who is better was tested"
+    ends = sorted((abs(test.interval.low), abs(test.interval.high)))
+    corrected = f", corrected for {comparison.family} comparisons" if comparison.family > 1 else ""
+    sign = "−" if comparison.lower_is_better else "+"
+    return (
+        f"{sign}{in_points(abs(test.difference))}, 95 % CI {100 * ends[0]:.0f} to {100 * ends[1]:.0f}"
+        f"{corrected}"
+    )
