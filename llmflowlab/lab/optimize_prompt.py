@@ -141,7 +141,7 @@ def optimize_prompt(
     parts = split_file(
         request.data,
         folder,
-        f"tuned={100 * request.tune:g},held_out={100 - 100 * request.tune:g}",
+        f"tuned={request.tune:g},held_out={1 - request.tune:g}",
         seed=request.seed,
         by=None,
         mapping={},

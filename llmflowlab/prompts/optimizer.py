@@ -207,9 +207,11 @@ class _Adapter:
             tried = [Tried(answer="", score=0.0, remark=fault)] * len(batch)
         else:
             whole = self._wanted.whole(part)
-            # All at once first: MLflow goes through them one by one.
             tried = self._attempt(whole, places)
-            self._eval({self._name: whole}, batch)
+            if len(batch) == len(self._wanted.examples) and not capture_traces:
+                # MLflow is shown what was tried on all rows; a trace of each small batch tells nobody
+                # anything and takes longer than the answers.
+                self._eval({self._name: whole}, batch)
         return self._gepa.EvaluationBatch(
             outputs=[one.answer for one in tried],
             scores=[one.score for one in tried],

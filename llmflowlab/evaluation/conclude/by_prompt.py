@@ -52,9 +52,9 @@ class PromptVerdict:
             if not _is_better(comparison, self.first.spec):
                 rest.setdefault(_otherwise(comparison), []).append(prompt_name(other.spec))
         said = [f"better than {', '.join(better)}"] if better else []
-        said += [f"{how} {', '.join(names)}" for how, names in rest.items()]
+        said += [how.format(", ".join(names)) for how, names in rest.items()]
         mean = self.first.scores[self.scorer].mean
-        shown = "" if mean is None else f" ({self.scorer} {mean:.0%}, the best mean)"
+        shown = "" if mean is None else f" ({self.scorer} {mean:.0%})"
         return f"On {self.model}, {best}{shown} is {'; it is '.join(said)}."
 
     def to_json(self) -> dict[str, Any]:
@@ -120,10 +120,10 @@ def _is_better(comparison: Comparison, spec: Candidate) -> bool:
 
 def _otherwise(comparison: Comparison) -> str:
     if comparison.withheld is not None:
-        return f"without a verdict ({comparison.withheld}) against"
+        return f"without a verdict against {{}}: {comparison.withheld}"
     if comparison.verdict == "same_within_margin":
-        return "the same, within the margin, as"
-    return "not shown to differ from"
+        return "the same, within the margin, as {}"
+    return "not shown to differ from {}"
 
 
 def _signed(comparison: Comparison, spec: Candidate) -> dict[str, float | None]:
