@@ -19,7 +19,7 @@ from llmflowlab.asking.paid import Asker
 from llmflowlab.candidate import Candidate
 from llmflowlab.data.dataset import Dataset, load_dataset, subset
 from llmflowlab.errors import ConfigurationError, InputError
-from llmflowlab.evaluation.conclude.by_prompt import PromptVerdict, prompt_verdicts
+from llmflowlab.evaluation.conclude.by_prompt import PromptVerdict
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.answering import Answering
 from llmflowlab.evaluation.run.engine import new_evaluation_id
@@ -401,9 +401,9 @@ class _Work:
         )
         with closing(prepare(self._lab, wanted)) as prepared:
             self.decided = run(prepared)
-        self.verdicts = prompt_verdicts(self.decided)
-        new = [v for v in self.verdicts if v.first.spec.prompt is None and v.better]
-        old = [v for v in self.verdicts if v.first.spec.prompt is not None and v.better]
+        self.verdicts = self.decided.prompts
+        new = [v for v in self.verdicts if v.first.prompt is None and v.better]
+        old = [v for v in self.verdicts if v.first.prompt is not None and v.better]
         return bool(new) and not old
 
 

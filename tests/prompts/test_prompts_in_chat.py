@@ -121,22 +121,26 @@ def test_what_cannot_be_used_or_asked_is_said_once_and_the_version_stays(
         return prompt_in_use(lab, "desk@live", {"shop": "Fern"})
 
     watch = PromptWatch(load, load())
+
+    def away(_):
+        raise TrackingError("MLflow does not answer.")
+
+    with monkeypatch.context() as registry:
+        registry.setattr("llmflowlab.prompts.last_known.open_store", away)
+        watch.look()
+        watch.look()
+    chat = Chat(lab, provider, prompt=load(), watch=watch)
+    heard = Heard()
+    chat.ask("One", heard)
+    (notice,) = heard.notices
+    assert isinstance(notice, RequestChanged)
+    assert "cannot be asked; going on with desk@1" in notice.sentence
     register_version(desk, "desk", PromptTemplate.from_text("No such place: {{a}} {{b}}"))
     set_prompt_alias(desk, "desk", "live", 2)
     watch.look()
     watch.look()
     (said,) = watch.told()
     assert said.startswith("desk@1 stays in use: There is no variable {{shop}}")
-
-    def away(_):
-        raise TrackingError("MLflow does not answer.")
-
-    monkeypatch.setattr("llmflowlab.prompts.last_known.open_store", away)
-    watch.look()
-    chat = Chat(lab, provider, prompt=None, watch=watch)
-    heard = Heard()
-    chat.ask("One", heard)
-    assert [type(notice) for notice in heard.notices] == [RequestChanged]
     assert watch.moved() is None
 
 

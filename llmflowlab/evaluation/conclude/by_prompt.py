@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.evaluation.conclude.comparison_words import in_points
 from llmflowlab.evaluation.conclude.verdicts import Comparison, bounds
+from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.statistics.intervals import Interval
-
-if TYPE_CHECKING:
-    from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
 
 __all__ = ["PromptVerdict", "prompt_name", "prompt_verdicts"]
 
@@ -25,48 +23,51 @@ class PromptVerdict:
     model: str
     """With its parameters, where the evaluation has several sets of them."""
     scorer: str
-    members: tuple[CandidateResult, ...]
-    """Best first, by their means."""
+    members: tuple[int, ...]
+    """Places of the candidates in the plan, best first by their means."""
+    specs: tuple[Candidate, ...]
+    """The candidates, in that order."""
+    mean: float | None
+    """Of the first."""
     against: tuple[Comparison, ...]
     """The first of them with each of the others, in their order."""
 
     @property
-    def first(self) -> CandidateResult:
-        return self.members[0]
+    def first(self) -> Candidate:
+        return self.specs[0]
 
     @property
     def better(self) -> bool:
         """Whether the first is shown to be better than another."""
-        return any(_is_better(comparison, self.first.spec) for comparison in self.against)
+        return any(_is_better(comparison, self.first) for comparison in self.against)
 
     def sentence(self) -> str:
         """Say which prompt is better than which, on this model."""
-        best = prompt_name(self.first.spec)
+        best = prompt_name(self.first)
         better = [
-            f"{prompt_name(other.spec)} ({_difference(comparison)})"
+            f"{prompt_name(other)} ({_difference(comparison)})"
             for other, comparison in self._pairs()
-            if _is_better(comparison, self.first.spec)
+            if _is_better(comparison, self.first)
         ]
         rest: dict[str, list[str]] = {}
         for other, comparison in self._pairs():
-            if not _is_better(comparison, self.first.spec):
-                rest.setdefault(_otherwise(comparison), []).append(prompt_name(other.spec))
+            if not _is_better(comparison, self.first):
+                rest.setdefault(_otherwise(comparison), []).append(prompt_name(other))
         said = [f"better than {', '.join(better)}"] if better else []
         said += [how.format(", ".join(names)) for how, names in rest.items()]
-        mean = self.first.scores[self.scorer].mean
-        shown = "" if mean is None else f" ({self.scorer} {mean:.0%})"
+        shown = "" if self.mean is None else f" ({self.scorer} {self.mean:.0%})"
         return f"On {self.model}, {best}{shown} is {'; it is '.join(said)}."
 
     def to_json(self) -> dict[str, Any]:
         return {
             "model": self.model,
             "scorer": self.scorer,
-            "prompt": prompt_name(self.first.spec),
+            "prompt": prompt_name(self.first),
             "against": [
                 {
-                    "prompt": prompt_name(other.spec),
-                    "better": _is_better(comparison, self.first.spec),
-                    **_signed(comparison, self.first.spec),
+                    "prompt": prompt_name(other),
+                    "better": _is_better(comparison, self.first),
+                    **_signed(comparison, self.first),
                     "p_adjusted": comparison.p_adjusted,
                     "withheld": comparison.withheld,
                     "a": comparison.a,
@@ -77,32 +78,46 @@ class PromptVerdict:
             "said": self.sentence(),
         }
 
-    def _pairs(self) -> Sequence[tuple[CandidateResult, Comparison]]:
-        return list(zip(self.members[1:], self.against, strict=True))
+    def _pairs(self) -> Sequence[tuple[Candidate, Comparison]]:
+        return list(zip(self.specs[1:], self.against, strict=True))
 
 
-def prompt_verdicts(result: EvaluationResult) -> list[PromptVerdict]:
-    """Return one for each model that was given several prompts."""
-    scorer = main_scorer(result.plan.scorers)
-    parameters = {candidate.spec.parameters for candidate in result.candidates}
+def prompt_verdicts(
+    plan: EvaluationPlan,
+    order: Sequence[int],
+    means: Sequence[float | None],
+    comparisons: Sequence[Comparison],
+) -> list[PromptVerdict]:
+    """Return one for each model that was given several prompts.
+
+    Args:
+        plan: Of the evaluation.
+        order: The candidates' places in it, best first by the main scorer.
+        means: Of the main scorer, in the plan's order.
+        comparisons: Of every two candidates.
+    """
+    scorer = main_scorer(plan.scorers)
+    parameters = {spec.parameters for spec in plan.candidates}
     groups: dict[tuple[str, Any], list[int]] = {}
-    for index in result.order:
-        spec = result.candidates[index].spec
+    for index in order:
+        spec = plan.candidates[index]
         if spec.column is None:
             groups.setdefault((spec.model, spec.parameters), []).append(index)
     found = []
     for (model, own), members in groups.items():
-        names = {prompt_name(result.candidates[index].spec) for index in members}
-        pairs = {frozenset(c.pair): c for c in result.comparisons if c.scorer == scorer}
+        specs = tuple(plan.candidates[index] for index in members)
+        pairs = {frozenset(c.pair): c for c in comparisons if c.scorer == scorer}
         against = [pairs.get(frozenset((members[0], other))) for other in members[1:]]
-        if len(names) < len(members) or len(members) < 2 or None in against:
+        if len(set(map(prompt_name, specs))) < len(members) or len(members) < 2 or None in against:
             continue
         told = ", ".join(f"{name} {value}" for name, value in own.given().items())
         found.append(
             PromptVerdict(
                 model=f"{model} ({told or 'default parameters'})" if len(parameters) > 1 else model,
                 scorer=scorer,
-                members=tuple(result.candidates[index] for index in members),
+                members=tuple(members),
+                specs=specs,
+                mean=means[members[0]],
                 against=tuple(filter(None, against)),
             )
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from llmflowlab.evaluation.conclude.by_prompt import prompt_verdicts
 from llmflowlab.evaluation.conclude.comparison_words import describe_comparison, in_points
 from llmflowlab.evaluation.conclude.recommendation import why_nobody
 from llmflowlab.evaluation.conclude.results import EvaluationResult
@@ -29,7 +28,7 @@ def headline(result: EvaluationResult) -> list[str]:
         first = result.recommendation.reason
     else:
         first = f"Nobody is recommended: {_why_nobody(result, scorer)}."
-    by_prompt = [verdict.sentence() for verdict in prompt_verdicts(result)]
+    by_prompt = [verdict.sentence() for verdict in result.prompts]
     return [first, *_reservations(result), *by_prompt]
 
 

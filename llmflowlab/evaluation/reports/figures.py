@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from llmflowlab.evaluation.conclude.by_prompt import prompt_name, prompt_verdicts
+from llmflowlab.evaluation.conclude.by_prompt import prompt_name
 from llmflowlab.evaluation.conclude.costs import cost_interval, latency_interval
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.table import ScoreTable
@@ -83,8 +83,8 @@ def _front(result: EvaluationResult, scorer: str) -> dict[str, Any]:
 def _prompts(result: EvaluationResult, front: dict[str, Any]) -> list[dict[str, Any]]:
     """Return for each model with several prompts the points of `front` that are its own."""
     found = []
-    for verdict in prompt_verdicts(result):
-        places = [result.ordered.index(member) for member in verdict.members]
+    for verdict in result.prompts:
+        places = [result.order.index(member) for member in verdict.members]
         points = [{**front["points"][place], "candidate": n} for n, place in enumerate(places)]
         for measure in ("cost", "seconds"):
             for point in points:
@@ -94,7 +94,7 @@ def _prompts(result: EvaluationResult, front: dict[str, Any]) -> list[dict[str, 
                 "model": verdict.model,
                 "scorer": verdict.scorer,
                 "said": verdict.sentence(),
-                "prompts": [prompt_name(member.spec) for member in verdict.members],
+                "prompts": list(map(prompt_name, verdict.specs)),
                 "points": points,
             }
         )
