@@ -10,6 +10,7 @@ from llmflowlab.data.excel_file import read_excel
 from llmflowlab.data.file_records import DataTable, Record, refusal
 from llmflowlab.data.json_text import read_json, read_json_lines
 from llmflowlab.data.parquet_file import read_parquet
+from llmflowlab.data.shipped import named_file
 from llmflowlab.data.whatis import what_else
 from llmflowlab.errors import InputError
 
@@ -25,13 +26,14 @@ def read_table(path: Path, *, keep_bad: bool = False) -> DataTable:
     """Read a file of rows.
 
     Args:
-        path: The file.
+        path: The file, or the name of one that is shipped.
         keep_bad: Return the rows that cannot be read in `Table.bad` instead of raising.
 
     Raises:
         InputError: It is missing, no file, unreadable, or of a kind that is not read.
         DatasetError: Its content is broken.
     """
+    path = named_file(path)
     table = _read(path)
     if table.bad and not keep_bad:
         raise refusal(table.bad, path.name)

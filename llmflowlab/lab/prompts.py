@@ -13,7 +13,6 @@ from llmflowlab.prompts.prompt_files import (
     Synced,
     read_prompt_files,
     starting_set,
-    support_desk,
     sync,
 )
 from llmflowlab.prompts.prompt_registry import (
@@ -30,12 +29,17 @@ from llmflowlab.providers.redact import refuse_secrets
 from llmflowlab.template import question_variable
 
 __all__ = [
+    "SUPPORT_DESK",
     "AliasSet",
     "PromptShelf",
     "PromptSummary",
     "RegisteredPrompt",
     "Synced",
 ]
+
+
+SUPPORT_DESK = Path("support_desk")
+"""The shipped questions that the starting set answers, by their name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,11 +132,6 @@ class PromptShelf:
             self._store, name, template, commit_message=commit_message, tags=tags, after=after
         )
         return self.load(f"{name}@{version}")
-
-    @property
-    def questions(self) -> Path:
-        """The support desk's questions, which the starting set answers."""
-        return support_desk()
 
     def styles(self) -> list[str]:
         """Return the starting set's prompts that can be compared, registered where they are not.

@@ -13,7 +13,7 @@ from llmflowlab.prompts.prompt_registry import register_version, versions_of
 from llmflowlab.prompts.prompt_template import PromptTemplate
 from llmflowlab.tracking.store import Store
 
-__all__ = ["PromptFile", "Synced", "read_prompt_files", "starting_set", "support_desk", "sync"]
+__all__ = ["PromptFile", "Synced", "read_prompt_files", "starting_set", "sync"]
 
 _FILE = re.compile(r"\A---\n(.*?)\n---\n(.*)\Z", re.DOTALL)
 _KEYS = {"name", "description", "demonstrates", "tags", "commit_message"}
@@ -45,11 +45,6 @@ class Synced:
 def starting_set() -> Path:
     """Return the folder of the prompts that come with the lab."""
     return Path(__file__).with_name("starting_set")
-
-
-def support_desk() -> Path:
-    """Return the questions that the starting set answers."""
-    return Path(__file__).with_name("support_desk.csv")
 
 
 def read_prompt_files(folder: Path) -> list[PromptFile]:

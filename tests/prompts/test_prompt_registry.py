@@ -8,7 +8,7 @@ import pytest
 
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.prompts.last_known import find_prompt
-from llmflowlab.prompts.prompt_files import read_prompt_files, sync
+from llmflowlab.prompts.prompt_files import read_prompt_files, starting_set, sync
 from llmflowlab.prompts.prompt_registry import (
     list_prompts,
     load_prompt,
@@ -18,6 +18,7 @@ from llmflowlab.prompts.prompt_registry import (
 )
 from llmflowlab.prompts.prompt_template import PromptTemplate
 from llmflowlab.tracking import store as stores
+from tests.prompts.starting_files import FILES, POLICY, front_matter, messages
 
 FILE = """---
 name: {name}
@@ -152,3 +153,20 @@ def test_with_the_registry_away_the_last_known_version_is_used_and_said(
     monkeypatch.setattr("llmflowlab.prompts.last_known.open_store", stores.open_store)
     with pytest.raises(InputError, match="no 'desk@2'"):
         find_prompt(settings, "desk@2")
+
+
+def test_the_starting_set_is_registered_as_its_files_say(store):
+    done = sync(store, read_prompt_files(starting_set()))
+    assert {one.name for one in done} == set(FILES)
+    assert {one.state for one in done} == {"new"}
+    for name in FILES:
+        found = load_prompt(store, name)
+        roles = {"text": "user"}
+        written = [(roles.get(role, role), text) for role, text in found.written.parts]
+        assert written == messages(name)
+        assert found.tags["demonstrates"] == front_matter(name)["demonstrates"]
+        whole = found.template.to_text()
+        assert "{{>" not in whole
+        if found.included:
+            assert found.included == ("support_policy@1",)
+            assert POLICY in whole

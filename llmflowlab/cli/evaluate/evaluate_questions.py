@@ -108,7 +108,7 @@ def _ask_data(app: App) -> Path | None:
 
     return path(
         app.screen.text(
-            "File (CSV, JSON, Parquet, Excel)",
+            "File (CSV, JSON, Parquet, Excel), or support_desk",
             check=lambda text: _wrong(lambda: load_dataset(path(text))),
         )
     )

@@ -82,7 +82,7 @@ def add_planned_options(parser: argparse.ArgumentParser) -> argparse._ActionsCon
         "--data",
         type=Path,
         metavar="FILE",
-        help="CSV, JSON, Parquet or Excel; default: benchmark.csv",
+        help="CSV, JSON, Parquet or Excel, or support_desk; default: benchmark.csv",
     )
     add(
         "--map",

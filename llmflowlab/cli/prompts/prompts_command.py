@@ -26,7 +26,7 @@ from llmflowlab.cli.prompts.show_prompts import (
 )
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import ExitCode, InputError
-from llmflowlab.lab.prompts import PromptShelf
+from llmflowlab.lab.prompts import SUPPORT_DESK, PromptShelf
 from llmflowlab.lab.prompts_in_use import read_values
 
 __all__ = ["declare_options", "run_command"]
@@ -216,7 +216,7 @@ def _compare(app: App, arguments: argparse.Namespace) -> int:
 
     shelf = PromptShelf(app.lab)
     arguments.prompt = [*arguments.names, *arguments.prompt] or shelf.styles()
-    arguments.data = arguments.data or shelf.questions
+    arguments.data = arguments.data or SUPPORT_DESK
     arguments.save_config = None
     return evaluate_command.run_command(app, arguments)
 

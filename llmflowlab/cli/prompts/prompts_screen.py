@@ -29,7 +29,7 @@ from llmflowlab.errors import InputError, LabError
 from llmflowlab.lab.chat_session import Chat
 from llmflowlab.lab.evaluate import prepare
 from llmflowlab.lab.evaluation_request import EvaluationRequest
-from llmflowlab.lab.prompts import PromptShelf, RegisteredPrompt
+from llmflowlab.lab.prompts import SUPPORT_DESK, PromptShelf, RegisteredPrompt
 from llmflowlab.lab.prompts_in_use import prompt_in_use
 
 __all__ = ["prompts_screen"]
@@ -173,7 +173,7 @@ def _asked(app: App, shelf: PromptShelf) -> EvaluationRequest:
         app.screen.warn("Choose two or more.")
         raise GoBack
     said.model = choose_models(app, "On which models?", first=[])
-    said.data = shelf.questions
+    said.data = SUPPORT_DESK
 
     def wrong(text: str) -> str | None:
         try:
