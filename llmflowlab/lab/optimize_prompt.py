@@ -101,8 +101,9 @@ class Optimized:
                 f"{name}@{self.version} is written: it is better on rows that it was not tuned on."
             )
         said = [first, *(verdict.sentence() for verdict in self.verdicts)]
+        spent = dollars(self.spent) if self.spent else "nothing"
         said.append(
-            f"Tuned on {self.tuned_on} rows, decided on {self.held_out} others; spent {dollars(self.spent)}."
+            f"Tuned on {self.tuned_on} rows, decided on {self.held_out} others; spent {spent}."
         )
         return said
 

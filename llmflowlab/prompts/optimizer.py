@@ -7,6 +7,7 @@ it a function. Reflective prompt evolution: Agrawal et al., GEPA, arXiv 2507.194
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -163,7 +164,12 @@ def search(store: Store, wanted: Search) -> int | None:
     with store.translated():
         experiment = store.experiment_id(EXPERIMENT)
         name = wanted.uri.removeprefix("prompts:/").partition("/")[0]
-        with mlflow.start_run(experiment_id=experiment, run_name=f"Optimize_{name}"):
+        with (
+            warnings.catch_warnings(),
+            mlflow.start_run(experiment_id=experiment, run_name=f"Optimize_{name}"),
+        ):
+            # Said of MLflow's own description of the rows.
+            warnings.simplefilter("ignore", UserWarning)
             done = optimize_prompts(
                 predict_fn=predict,
                 train_data=[

@@ -220,6 +220,7 @@ def _print_json(app: App, chat: Chat) -> None:
         {
             "session_id": chat.last_session_id,
             "model": chat.provider.reference,
+            "prompt": None if chat.prompt is None else chat.prompt.reference,
             "turns": [_turn(turn) for turn in chat.turns],
             "run_id": run_id,
         }

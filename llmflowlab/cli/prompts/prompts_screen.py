@@ -47,9 +47,13 @@ def prompts_screen(app: App) -> None:
     """
     with app.screen.progress("prompts"):
         shelf = PromptShelf(app.lab)
+    shown = None
     while True:
         prompts = shelf.prompts()
-        show_prompts(app.screen, prompts)
+        if prompts != shown:
+            # What was asked for stays on the screen where nothing changed.
+            show_prompts(app.screen, prompts)
+        shown = prompts
         choices: list[Choice[str | Callable[[], None] | None]] = [
             Choice(f"{prompt.name} (version {prompt.latest})", prompt.name, names=(prompt.name,))
             for prompt in prompts
