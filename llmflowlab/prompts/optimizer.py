@@ -180,7 +180,11 @@ def search(store: Store, wanted: Search) -> int | None:
                 optimizer=Optimizer(),
                 scorers=[read],
             )
-    return int(done.optimized_prompts[0].version) if done.optimized_prompts else None
+        if not done.optimized_prompts:
+            return None
+        version = int(done.optimized_prompts[0].version)
+        store.client.set_prompt_version_tag(name, version, "optimized_from", wanted.uri)
+    return version
 
 
 class _Adapter:

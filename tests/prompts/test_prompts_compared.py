@@ -1,11 +1,8 @@
-"""Several prompts on several models: rows fill templates, and it is said which is better on which model."""
+"""Prompts as candidates: rows fill their templates."""
 
 from __future__ import annotations
 
 import csv
-import json
-from contextlib import closing
-from html import escape
 from pathlib import Path
 
 import pytest
@@ -13,10 +10,8 @@ import pytest
 from llmflowlab.candidate import Candidate
 from llmflowlab.data.dataset import load_dataset
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.conclude.conclusions import headline
-from llmflowlab.evaluation.reports.markdown import escaped, markdown_summary
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan, request_for
-from llmflowlab.lab.evaluate import prepare, run
+from llmflowlab.lab.evaluate import prepare
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Message
@@ -74,12 +69,17 @@ def test_an_answer_is_kept_under_what_filled_its_template(tmp_path):
     assert with_city[0] != plain[0] != keys(candidate())[0]
 
 
-@pytest.fixture
-def prompts(store):
+def register(store):
+    """Register the prompts that are compared."""
     register_version(store, "plain", PromptTemplate.from_text("{{customer_query}}"))
     register_version(store, "better", PromptTemplate.from_text("[A] {{customer_query}}"))
     register_version(store, "needy", PromptTemplate.from_text("{{town}}, {{land}}: {{question}}"))
     return store
+
+
+@pytest.fixture
+def prompts(store):
+    return register(store)
 
 
 def model(name: str, *, follows: bool) -> ScriptedProvider:
@@ -91,58 +91,6 @@ def model(name: str, *, follows: bool) -> ScriptedProvider:
         return str(8 * n) if said.startswith("[A]") and follows else "no idea"
 
     return ScriptedProvider(default=answer, model=name)
-
-
-@pytest.fixture
-def compared(prompts, settings, tmp_path):
-    rows = [(f"What is {n} + {7 * n}?", str(8 * n)) for n in range(1, 21)]
-    file = write(tmp_path / "sums.csv", ("question", "answer"), rows)
-    models = {
-        "scripted:one": model("one", follows=True),
-        "scripted:two": model("two", follows=False),
-    }
-    request = EvaluationRequest(
-        models=list(models), prompts=["plain", "better@1"], data=file, scorers=["exact_match"]
-    )
-    lab = Lab(settings, build=lambda reference: models[reference])
-    with closing(prepare(lab, request)) as prepared:
-        return run(prepared)
-
-
-def test_it_is_said_which_prompt_is_better_on_which_model_at_every_door(compared, prompts):
-    one, two = compared.to_json()["prompts"]
-    assert (one["model"], one["prompt"]) == ("scripted:one", "better@1")
-    (against,) = one["against"]
-    assert (against["prompt"], against["better"], against["difference"]) == ("plain@1", True, 1.0)
-    assert 0 < against["ci_low"] <= against["ci_high"] <= 1
-    assert "better than plain@1 (+100 points, 95 % CI " in one["said"]
-    assert (two["model"], two["against"][0]["better"]) == ("scripted:two", False)
-    assert "not shown to differ from" in two["said"]
-    # The figure is the evaluation's own: that of its comparison of the two.
-    (pair,) = [
-        c
-        for c in compared.comparisons
-        if {c.a, c.b} == {against["a"], against["b"]} and c.scorer == "exact_match"
-    ]
-    assert pair.p_adjusted == against["p_adjusted"]
-    assert abs(pair.test.difference) == against["difference"]
-    for said in (one["said"], two["said"]):
-        assert said in headline(compared)
-        assert escaped(said) in markdown_summary(compared)
-    page = Path(compared.files["report_html"])
-    text = page.read_text("utf-8")
-    assert '<section id="prompts"' in text
-    assert text.count(escape(one["said"])) == 2
-    drawn = (page.parent / "plots" / "prompts.svg").read_text("utf-8")
-    assert "Prompts on scripted:two: exact_match" in drawn
-    run_id = next(c.run_id for c in compared.candidates if c.spec.prompt == "better@1")
-    found = prompts.client.get_run(run_id)
-    assert json.loads(found.data.tags["mlflow.linkedPrompts"]) == [
-        {"name": "better", "version": "1"}
-    ]
-    assert json.loads(found.data.params["prompt_template"])["messages"][0]["content"] == (
-        "[A] {{customer_query}}"
-    )
 
 
 def test_a_variable_that_no_column_fills_is_an_error_before_any_call(prompts, settings, tmp_path):
