@@ -11,9 +11,13 @@ from typing import Any
 from llmflowlab.errors import InputError
 from llmflowlab.messages import Message, Parameters
 
+# For agents that earlier versions registered: their files import it from here.
+from llmflowlab.template import filled
+
 __all__ = [
     "Conversation",
     "Wishes",
+    "filled",
     "overlaid",
     "parse_json",
     "read_conversation",
