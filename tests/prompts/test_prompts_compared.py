@@ -10,7 +10,7 @@ import pytest
 from llmflowlab.candidate import Candidate
 from llmflowlab.data.dataset import load_dataset
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan, request_for
+from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan, refuse_unfilled_rows, request_for
 from llmflowlab.lab.evaluate import prepare
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.lab import Lab
@@ -49,6 +49,14 @@ def test_a_row_fills_a_template_from_its_columns(tmp_path):
     # A template that shows the context itself gets the question alone.
     shown = candidate(user="{{context}} {{customer_query}}")
     assert sent(shown, row) == ["It is late. Where?"]
+
+
+def test_what_is_expected_fills_no_template(tmp_path):
+    rows = [("Where?", "here", "there")]
+    (row,) = load_dataset(write(tmp_path / "q.csv", ("question", "answer", "answer_2"), rows)).rows
+    assert sent(candidate("{{answer}} {{answer_2}}"), row)[0] == "{{answer}} {{answer_2}}"
+    with pytest.raises(InputError, match=r"no value for \{\{answer\}\}, \{\{answer_2\}\}"):
+        refuse_unfilled_rows(candidate("{{answer}} {{answer_2}}"), [row])
 
 
 def test_an_answer_is_kept_under_what_filled_its_template(tmp_path):

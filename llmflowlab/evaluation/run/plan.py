@@ -250,6 +250,7 @@ def dataset_from_json(values: dict[str, Any]) -> Dataset:
                 "alternatives": tuple(row.get("alternatives", ())),
                 "options": tuple(row.get("options", ())),
                 "facts": tuple(row.get("facts", ())),
+                "withheld": tuple(row.get("withheld", ())),
                 "conversation": conversation_from_json(row.get("conversation")),
             }
         )
