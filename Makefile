@@ -11,7 +11,7 @@ WITHOUT_EXTRAS = awk 'function flush() { if (twin) print twin; twin = "" } /^ / 
 MODEL := models/SmolLM2-135M-Instruct.Q4_1.gguf
 
 .DEFAULT_GOAL := help
-.PHONY: help run install dev model test test-busy test-stack check lint format types imports unit bench simulate torture lock clean
+.PHONY: help run install dev model test test-busy test-stack check lint format types imports unit coverage bench simulate torture lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ imports: dev
 	@$(BIN)/lint-imports
 
 unit: dev model
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
+
+coverage: dev model ## run the tests with branch coverage, which takes half as long again
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
 
 test-busy: dev model ## run the tests beside a busy loop on every core: none may hang on time
@@ -75,14 +78,15 @@ format: dev ## put the code in shape
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: dev ## run the measuring programs under benchmarks/
+bench: dev model ## what must be fast, measured beside other programs: one table (many minutes)
 	@$(BIN)/python -m benchmarks
 
 simulate: dev ## hold what is concluded against worlds whose truth is known (a quarter of an hour)
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.simulations
 
-torture: dev ## kill programs at 200 random instants and count what is lost (a quarter of an hour)
+torture: dev ## 200 kills and 10,000 budgets: nothing may be lost, nothing overspent (half an hour)
 	@$(BIN)/python -m benchmarks.torture
+	@$(BIN)/python -m benchmarks.torture.schedules
 
 lock: ## compile requirements*.txt from pyproject.toml (needs uv)
 	$(LOCK) -o requirements.txt

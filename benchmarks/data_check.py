@@ -7,16 +7,18 @@ made from one template.
 from __future__ import annotations
 
 import random
-import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.table import Line
 from llmflowlab.data.check import examine
 from llmflowlab.data.dataset import load_dataset
 
 
-def main(rows: int = 100_000) -> None:
+def measure(*, quick: bool) -> Iterator[Line]:
+    rows = 10_000 if quick else 100_000
     draw = random.Random(1)
     letters = "abcdefghijklmnopqrstuvwxyz"
     words = ["".join(draw.choices(letters, k=draw.randint(2, 9))) for _ in range(20_000)]
@@ -37,11 +39,9 @@ def main(rows: int = 100_000) -> None:
             began = time.perf_counter()
             report = examine(file, mapping={}, detect=lambda text: None)
             seconds = time.perf_counter() - began
-            print(
-                f"{name}: {rows:,} rows in {seconds:.1f} s, {seconds / read:.1f} × reading; "
-                f"{len(report.findings):,} findings"
+            yield Line(
+                what=f"`data check` of {rows:,} {name} questions, over reading them",
+                reached=seconds / read,
+                unit="×",
+                note=f"{seconds:.1f} s; {len(report.findings):,} findings",
             )
-
-
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import json
-import sys
-import tempfile
-from pathlib import Path
+from collections.abc import Iterator
 
-from benchmarks.harness import counts, environment, evaluate, migrated, questions, server
+from benchmarks.harness import bench, counts
+from benchmarks.table import Line
 
 
-def main(rows: int = 5000) -> None:
+def measure(*, quick: bool) -> Iterator[Line]:
+    rows = 500 if quick else 5000
     faults = ("--refuse", "0.10", "--overload", "0.05", "--reset", "0.02", "--latency-ms", "50")
-    with tempfile.TemporaryDirectory() as folder, server(*faults) as url:
-        home = Path(folder)
-        env = environment(home, url)
-        migrated(home)
-        data = questions(home, rows)
-        options = ("--model", "openai:bench", "--scorer", "exact_match", "--concurrency", "50")
-        lab = evaluate(data, home, env, *options)
-        assert lab.code == 0, lab.output[-2000:]
+    with bench(*faults) as own:
+        lab = own.evaluate(rows)
         document = json.loads(lab.output[lab.output.index("{") : lab.output.rindex("}") + 1])
         (candidate,) = document["candidates"]
-        seen = counts(url)
+        seen = counts(own.url)
     assert candidate["answered"] == rows, candidate["failed"]
-    print(
-        f"faults, {rows} rows: all answered with {seen['requests'] / rows:.2f} requests a row "
-        f"({seen['refused']} struck), {lab.wall:.0f} s, {lab.cpu / rows * 1000:.1f} ms of "
-        f"processor a row, {lab.memory_mb:.0f} MB"
+    yield Line(
+        what=f"requests for {rows:,} rows, all answered where 17 % of requests fail, over the rows",
+        reached=seen["requests"] / rows,
+        unit="×",
+        note=f"{seen['refused']} struck; {lab.wall:.0f} s, {lab.cpu / rows * 1000:.1f} ms of "
+        f"processor a row, {lab.memory_mb:.0f} MB",
     )
-
-
-if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:2]))

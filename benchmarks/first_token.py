@@ -9,9 +9,11 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.harness import server
+from benchmarks.table import Line
 from llmflowlab.asking.calling import CallPolicy
 from llmflowlab.asking.metering import Metering
 from llmflowlab.asking.paid import Asker
@@ -27,7 +29,8 @@ from llmflowlab.tracking.journal import Journal
 from llmflowlab.tracking.records import TurnRecord, new_trace_id, now_text
 
 
-def main(rounds: int = 100) -> None:
+def measure(*, quick: bool) -> Iterator[Line]:
+    rounds = 30 if quick else 100
     with tempfile.TemporaryDirectory() as folder, server("--latency-ms", "0") as url:
         environ = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "benchmark"}
         settings = load_settings(environ, cwd=Path(folder), stdin_is_terminal=False)
@@ -35,18 +38,21 @@ def main(rounds: int = 100) -> None:
         provider.prepare()
         metering = Metering(TokenCounter(), Prices(settings))
         asker = Asker(provider, policy=CallPolicy(), metering=metering)
-        bare = [_bare(provider) for _ in range(rounds)]
-        lab = [_lab(asker) for _ in range(rounds)]
+        pairs = [(_bare(provider), _lab(asker)) for _ in range(rounds)]
         detector = LanguageDetector(settings.models_dir)
         detector.detect("warm")
         journal = Journal(Path(folder) / "journal.jsonl")
         journal.acquire()
         back = [_back(journal, detector) for _ in range(rounds)]
         journal.release()
-    added = (statistics.median(lab) - statistics.median(bare)) * 1000
-    print(
-        f"first token: {statistics.median(lab) / statistics.median(bare):.2f} × the bare SDK "
-        f"(+ {added:.1f} ms); prompt back after {statistics.median(back) * 1000:.1f} ms"
+    bare, lab = (statistics.median(times) for times in zip(*pairs, strict=True))
+    yield Line(
+        what="first token in chat, over the bare SDK's",
+        reached=(lab - bare) * 1000,
+        unit="ms",
+        must=3,
+        beyond=1,
+        note=f"{lab / bare:.2f} ×; prompt back after {statistics.median(back) * 1000:.1f} ms",
     )
 
 
@@ -96,7 +102,3 @@ def _back(journal: Journal, detector: LanguageDetector) -> float:
     )
     journal.append("turn", turn)
     return time.perf_counter() - began
-
-
-if __name__ == "__main__":
-    main()

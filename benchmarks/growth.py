@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
-from pathlib import Path
+from collections.abc import Iterator
 
-from benchmarks.harness import counts, environment, evaluate, migrated, questions, server
+from benchmarks.harness import bench, counts
+from benchmarks.table import Line
 
-SMALL = 500
+SMALL, LARGE = 500, 10_000
 
 
-def main(large: int = 10_000, concurrency: int = 50) -> None:
+def measure(*, quick: bool) -> Iterator[Line]:
     found = {}
-    for rows in (SMALL, large):
-        with tempfile.TemporaryDirectory() as folder, server("--latency-ms", "50") as url:
-            home = Path(folder)
-            env = environment(home, url)
-            migrated(home)
-            data = questions(home, rows)
-            options = ("--model", "openai:bench", "--scorer", "exact_match")
-            found[rows] = evaluate(data, home, env, *options, "--concurrency", str(concurrency))
-            assert found[rows].code == 0, found[rows].output[-2000:]
-            assert counts(url)["requests"] == rows
-    few, many = found[SMALL], found[large]
-    print(
-        f"growth, {SMALL} to {large:,} rows ({large / SMALL:.0f} ×): "
-        f"{many.wall / few.wall:.1f} × the time ({many.wall:.0f} s), "
-        f"{many.memory_mb / few.memory_mb:.1f} × the memory ({many.memory_mb:.0f} MB), "
-        f"{many.cpu / large * 1000:.1f} ms of processor a row"
+    for rows in (SMALL, LARGE):
+        with bench("--latency-ms", "50") as own:
+            found[rows] = own.evaluate(rows)
+            assert counts(own.url)["requests"] == rows
+    few, many = found[SMALL], found[LARGE]
+    yield Line(
+        what=f"memory, evaluation of {LARGE:,} rows",
+        reached=many.memory_mb,
+        unit="MB",
+        must=300,
+        note=f"{LARGE / SMALL:.0f} × the rows take {many.wall / few.wall:.1f} × the time "
+        f"({many.wall:.0f} s) and {many.memory_mb / few.memory_mb:.1f} × the memory, "
+        f"{many.cpu / LARGE * 1000:.1f} ms of processor a row",
     )
-
-
-if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:2]))

@@ -1,33 +1,65 @@
-"""What the measuring programs share: a server process, a data file, timed child processes."""
+"""What the measuring programs share: a server, a home whose store is made, the ideal, and the lab's evaluation."""
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import resource
 import subprocess
 import sys
-import time
+import tempfile
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from benchmarks.processes import ROOT, Timing, timed
+
+CONCURRENCY = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """One finished child process."""
+class Bench:
+    """A server, and a home of its own whose store is made."""
 
-    wall: float
-    cpu: float
-    """User and system seconds."""
-    memory_mb: float
-    output: str
-    code: int
+    url: str
+    home: Path
+    env: dict[str, str]
+
+    def evaluate(self, rows: int, *, provider: str = "openai", judged: bool = False) -> Timing:
+        """Run the lab's own evaluation as a whole process.
+
+        Raises:
+            AssertionError: It failed.
+        """
+        scorer = ("correctness", "--judge", "openai:judge") if judged else ("exact_match",)
+        command = [
+            *(sys.executable, "main.py", "evaluate", "--model", "openai:bench"),
+            *("--data", str(questions(self.home, rows)), "--concurrency", str(CONCURRENCY)),
+            *("--harness", "fast", "--output", str(self.home / "out"), "--json"),
+            *("--scorer", *scorer),
+        ]
+        return _well(timed(command, self.env))
+
+    def bare_loop(self, rows: int, *, judged: bool = False) -> Timing:
+        """Run the ideal, start of the interpreter included."""
+        numbers = (str(rows), str(CONCURRENCY), str(int(judged)))
+        return _well(timed([sys.executable, "-c", BARE_LOOP, self.url, *numbers], self.env))
+
+
+def _well(timing: Timing) -> Timing:
+    assert timing.code == 0, timing.output[-2000:]
+    return timing
+
+
+@contextmanager
+def bench(*options: str) -> Iterator[Bench]:
+    """Yield a home and a server that is told these options."""
+    with tempfile.TemporaryDirectory() as folder, server(*options) as url:
+        home = Path(folder)
+        env = environment(home, url)
+        migrated(home)
+        yield Bench(url, home, env)
 
 
 @contextmanager
@@ -35,18 +67,16 @@ def server(*options: str) -> Iterator[str]:
     """Run the model server; yields its base URL."""
     command = [sys.executable, "-m", "benchmarks.server", *options]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    _OWN.add(process.pid)
     try:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
     finally:
-        _OWN.discard(process.pid)
         process.terminate()
         process.wait()
 
 
 def counts(base_url: str) -> dict[str, int]:
-    """Ask the server how many requests it saw."""
+    """Ask the server how many requests it saw, and when by the monotonic clock it last answered."""
     url = base_url.removesuffix("/v1") + "/counts"
     with urllib.request.urlopen(url, timeout=10) as response:
         found: dict[str, int] = json.load(response)
@@ -69,6 +99,9 @@ def environment(home: Path, base_url: str) -> dict[str, str]:
         "LLMFLOWLAB_HOME": str(home),
         "OPENAI_BASE_URL": base_url,
         "OPENAI_API_KEY": "benchmark",
+        "GOOGLE_GEMINI_BASE_URL": base_url.removesuffix("/v1"),
+        "GEMINI_API_KEY": "benchmark",
+        "OLLAMA_HOST": base_url.removesuffix("/v1"),
         "LLMFLOWLAB_PRICES": str(prices(home)),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PYTHONWARNINGS": "ignore",
@@ -80,54 +113,9 @@ def prices(home: Path) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     file = home / "prices.json"
     rate = {"input_per_million": "1", "output_per_million": "4"}
-    names = ("openai:bench", "openai:judge")
+    names = ("openai:bench", "openai:judge", "gemini:bench")
     file.write_text(json.dumps(dict.fromkeys(names, rate)), encoding="utf-8")
     return file
-
-
-def timed(command: Sequence[str], env: dict[str, str], cwd: Path = ROOT) -> Timing:
-    """Run a child process to its end and account for it.
-
-    The wall time ends with the child; the processor time is that of everything it started, such as a
-    recorder, however long it goes on.
-    """
-    _adopt_orphans()
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    out, err = process.communicate()
-    wall = time.perf_counter() - began
-    _await_orphans()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
-    return Timing(wall, cpu, after.ru_maxrss / 1024, out + err, process.returncode)
-
-
-def _adopt_orphans() -> None:
-    """Become the parent of processes whose own parent ends (Linux; elsewhere they are not counted)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-_PR_SET_CHILD_SUBREAPER = 36
-
-
-def _await_orphans() -> None:
-    for child in _children() - _OWN:
-        with suppress(ChildProcessError):
-            os.waitpid(child, 0)
-
-
-def _children() -> set[int]:
-    tasks = Path(f"/proc/{os.getpid()}/task")
-    lists = tasks.glob("*/children") if tasks.is_dir() else ()
-    return {int(pid) for file in lists for pid in file.read_text().split()}
-
-
-_OWN: set[int] = set()
-"""Servers that a program runs itself."""
 
 
 def migrated(home: Path) -> None:
@@ -143,30 +131,21 @@ def migrated(home: Path) -> None:
 
 BARE_LOOP = """
 import asyncio, sys, aiohttp
-async def main(url, rows, concurrency):
-    gate = asyncio.Semaphore(concurrency)
-    connector = aiohttp.TCPConnector(limit=concurrency)
+async def main(url, rows, concurrency, judged):
+    gates = [asyncio.Semaphore(concurrency) for _ in range(1 + judged)]
+    connector = aiohttp.TCPConnector(limit=len(gates) * concurrency)
     async with aiohttp.ClientSession(connector=connector) as session:
-        async def one(i):
-            body = {"model": "bench", "messages": [{"role": "user", "content": f"q{i}"}]}
+        async def ask(gate, body):
             async with gate, session.post(url + "/chat/completions", json=body) as response:
-                answer = (await response.json())["choices"][0]["message"]["content"]
-                assert answer == f"a{i}"
+                return (await response.json())["choices"][0]["message"]["content"]
+        async def one(i):
+            messages = [{"role": "user", "content": f"q{i}"}]
+            assert await ask(gates[0], {"model": "bench", "messages": messages}) == f"a{i}"
+            if judged:
+                form = {"type": "json_object"}
+                judge = {"model": "judge", "messages": messages, "response_format": form}
+                await ask(gates[1], judge)
         await asyncio.gather(*[one(i) for i in range(rows)])
-asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+asyncio.run(main(sys.argv[1], *map(int, sys.argv[2:])))
 """
 """The ideal: the same requests from a bare aiohttp loop that keeps nothing."""
-
-
-def bare_loop(base_url: str, rows: int, concurrency: int, env: dict[str, str]) -> Timing:
-    """Time the bare loop, start of the interpreter included."""
-    return timed([sys.executable, "-c", BARE_LOOP, base_url, str(rows), str(concurrency)], env)
-
-
-def evaluate(data: Path, home: Path, env: dict[str, str], *options: str) -> Timing:
-    """Run the lab's own evaluation as a whole process."""
-    command = [
-        *(sys.executable, "main.py", "evaluate", "--data", str(data), "--harness", "fast"),
-        *("--output", str(home / "out"), "--json", *options),
-    ]
-    return timed(command, env)

@@ -1,4 +1,4 @@
-"""`info` over 5,000 sessions, as a whole process, against the interpreter importing questionary."""
+"""`info` over 5,000 sessions, as a whole process, beside the interpreter importing questionary."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import random
 import statistics
 import sys
 import tempfile
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
-from benchmarks.harness import environment, timed
+from benchmarks.harness import environment
+from benchmarks.processes import timed
+from benchmarks.table import Line
 from llmflowlab.tracking.summaries import SessionSummary, summary_to_json
 
 MODELS = ("gemini:gemini-2.5-flash", "ollama:llama3.2", "openai:gpt-4.1-mini", "guide:docs")
 
 
-def main(sessions: int = 5000, rounds: int = 5) -> None:
+def measure(*, quick: bool) -> Iterator[Line]:
+    sessions, rounds = 5000, 3 if quick else 5
     rng = random.Random(1)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
@@ -33,9 +37,13 @@ def main(sessions: int = 5000, rounds: int = 5) -> None:
             seconds.append(found.wall)
             bare.append(timed([sys.executable, "-c", "import questionary"], env).wall)
     ratio = statistics.median(seconds) / statistics.median(bare)
-    print(
-        f"info over {sessions:,} sessions: {statistics.median(seconds):.2f} s, "
-        f"{ratio:.1f} × importing questionary"
+    yield Line(
+        what=f"`info` over {sessions:,} sessions",
+        reached=statistics.median(seconds),
+        unit="s",
+        must=0.3,
+        beyond=0.1,
+        note=f"{ratio:.1f} × `import questionary`",
     )
 
 
@@ -60,7 +68,3 @@ def _session(number: int, rng: random.Random) -> SessionSummary:
         avg_time_to_first_token=rng.random(),
         tokens_per_second=rng.random() * 100,
     )
-
-
-if __name__ == "__main__":
-    main()

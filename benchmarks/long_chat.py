@@ -9,23 +9,23 @@ import itertools
 import os
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.harness import ROOT, environment, migrated, server
+from benchmarks.harness import bench
+from benchmarks.processes import ROOT
+from benchmarks.table import Line
 
 
-def main(turns: int = 2_000) -> None:
-    with tempfile.TemporaryDirectory() as folder, server("--latency-ms", "0") as url:
-        home = Path(folder)
-        env = environment(home, url)
-        migrated(home)
+def measure(*, quick: bool) -> Iterator[Line]:
+    turns = 2_000
+    with bench("--latency-ms", "0") as own:
         command = [sys.executable, "main.py", "chat", "--model", "openai:bench", "--wait"]
         program = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=env,
+            env=own.env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -46,20 +46,20 @@ def main(turns: int = 2_000) -> None:
         program.stdout.read()
         assert program.wait() == 0
         ended = time.perf_counter()
-        kept = sum(file.stat().st_size for file in home.rglob("*") if file.is_file())
+        kept = sum(file.stat().st_size for file in own.home.rglob("*") if file.is_file())
     tenths = [later - earlier for earlier, later in itertools.pairwise(marks)]
-    print(
-        f"chat, {turns:,} turns: the last tenth {tenths[-1] / tenths[1]:.1f} × the time of the second "
-        f"({tenths[-1] / (turns // 10) * 1000:.1f} ms a turn), {memory[-1] / memory[1]:.2f} × its memory "
-        f"({memory[-1]:.0f} MB); {ended - marks[-1]:.1f} s until MLflow had it, "
-        f"{kept / turns / 1000:.1f} kB a turn on disk"
+    yield Line(
+        what=f"memory, chat of {turns:,} turns",
+        reached=max(memory),
+        unit="MB",
+        must=200,
+        note=f"the last tenth {tenths[-1] / tenths[1]:.1f} × the time of the second "
+        f"({tenths[-1] / (turns // 10) * 1000:.1f} ms a turn) and {memory[-1] / memory[1]:.2f} × "
+        f"its memory; {ended - marks[-1]:.1f} s until MLflow had it, "
+        f"{kept / turns / 1000:.1f} kB a turn on disk",
     )
 
 
 def _resident_mb(pid: int) -> float:
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:2]))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-import tempfile
-from pathlib import Path
+from collections.abc import Iterator
 
-from benchmarks.harness import environment, evaluate, migrated, questions, server, timed
+from benchmarks.harness import bench, questions
+from benchmarks.processes import timed
+from benchmarks.table import Line
 
 PROGRAM = """
 import csv, sys
@@ -52,28 +53,22 @@ RAISED = {
 }
 
 
-def main(rows: int = 500, concurrency: int = 50) -> None:
-    with tempfile.TemporaryDirectory() as folder, server() as url:
-        home = Path(folder)
-        env = environment(home, url)
-        migrated(home)
-        data = questions(home, rows)
-        store = "sqlite:///" + (home / "mlflow.db").as_posix()
+def measure(*, quick: bool) -> Iterator[Line]:
+    rows = 100 if quick else 500
+    with bench() as own:
+        data = questions(own.home, rows)
+        store = "sqlite:///" + (own.home / "mlflow.db").as_posix()
         direct = timed(
             [sys.executable, "-W", "ignore", "-c", PROGRAM, str(data), store],
-            {**env, **RAISED},
-            cwd=home,
+            {**own.env, **RAISED},
+            cwd=own.home,
         )
         assert direct.code == 0, direct.output[-2000:]
-        options = ("--model", "openai:bench", "--scorer", "exact_match")
-        lab = evaluate(data, home, env, *options, "--concurrency", str(concurrency))
-        assert lab.code == 0, lab.output
-    print(
-        f"against mlflow.genai.evaluate, {rows} rows: {direct.wall / lab.wall:.1f} × faster "
-        f"({lab.wall:.2f} s against {direct.wall:.2f} s), {direct.cpu / lab.cpu:.1f} × less "
-        f"processor time ({direct.cpu / rows * 1000:.0f} ms a row there)"
+        lab = own.evaluate(rows)
+    yield Line(
+        what=f"evaluation, {rows} rows, over `mlflow.genai.evaluate`",
+        reached=lab.wall / direct.wall,
+        unit="×",
+        note=f"{lab.wall:.2f} s and {direct.wall:.2f} s; {lab.cpu / direct.cpu:.2f} × its processor "
+        f"time ({direct.cpu / rows * 1000:.0f} ms a row there)",
     )
-
-
-if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:2]))

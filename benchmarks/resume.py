@@ -8,14 +8,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.harness import ROOT, counts, environment, migrated, questions, server, timed
+from benchmarks.harness import counts, environment, migrated, questions, server
+from benchmarks.processes import ROOT, timed
+from benchmarks.table import Line
 
 CONCURRENCY = 20
 
 
-def main(kills: int = 5, rows: int = 200) -> None:
+def measure(*, quick: bool) -> Iterator[Line]:
+    kills, rows = 2 if quick else 5, 200
     rng = random.Random(7)
     worst = 0
     with tempfile.TemporaryDirectory() as folder, server("--latency-ms", "100") as url:
@@ -55,11 +59,9 @@ def main(kills: int = 5, rows: int = 200) -> None:
             )
             assert again.code == 0, again.output
             worst = max(worst, counts(url)["requests"] - before - rows)
-    print(
-        f"resume, {kills} kills of {rows} rows: at most {worst} requests more than rows "
-        f"({CONCURRENCY} were in flight at most), {1 + worst / rows:.2f} × the rows"
+    yield Line(
+        what=f"requests of a killed evaluation of {rows} rows and of its resumption, over the rows",
+        reached=1 + worst / rows,
+        unit="×",
+        note=f"at most {worst} more in {kills} kills; {CONCURRENCY} were in flight at most",
     )
-
-
-if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:3]))

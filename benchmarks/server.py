@@ -1,7 +1,7 @@
 """A model server that answers after a fixed time: what the measuring programs talk to.
 
-Speaks OpenAI's chat protocol, streamed or not, on aiohttp in a process of its own, so that it takes
-no processor time from what is measured. `python -m benchmarks.server --latency-ms 200`.
+Speaks OpenAI's chat protocol, streamed or not, and the streams of Gemini and Ollama, on aiohttp in a
+process of its own, so that it takes no processor time from what is measured. `python -m benchmarks.server --latency-ms 200`.
 """
 
 from __future__ import annotations
@@ -27,36 +27,73 @@ class Model:
         self.options = options
         self.requests = 0
         self.refused = 0
+        self.answered_ms = 0
         self._taken: deque[float] = deque()
         self._random = random.Random(1)
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
-        self.requests += 1
         body = await request.json()
-        fault = self._fault()
-        if fault is not None:
-            self.refused += 1
-            if fault == "reset":
-                assert request.transport is not None
-                request.transport.abort()
-                return web.Response()
-            return web.json_response({"error": {"message": "slow down"}}, status=int(fault))
-        judged = "response_format" in body
-        wait = self.options.judge_latency_ms if judged else self.options.latency_ms
-        await asyncio.sleep(wait / 1000)
-        text = '{"rationale": "fits", "result": "yes"}' if judged else _answer(body)
+        judged = "response_format" in body or body["model"] == "judge"
+        if (refused := await self._refused_after_work(request, judged=judged)) is not None:
+            return refused
+        text = verdict(body) if judged else _answer(body["messages"][-1]["content"])
         if not body.get("stream"):
             return web.json_response({**_frame(text, "message"), "usage": USAGE})
-        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
-        await response.prepare(request)
         chunks = [
             _frame(text, "delta"),
             _frame(None, "delta", finish="stop"),
             {**_frame(None, "delta"), "choices": [], "usage": USAGE},
         ]
-        data = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
-        await response.write((data + "data: [DONE]\n\n").encode())
-        return response
+        return await _sent(
+            request, "text/event-stream", [*map(_event, chunks), b"data: [DONE]\n\n"]
+        )
+
+    async def gemini(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        judged = "responseJsonSchema" in (body.get("generationConfig") or {})
+        if (refused := await self._refused_after_work(request, judged=judged)) is not None:
+            return refused
+        asked = body["contents"][-1]["parts"][0]["text"]
+        counted = {"promptTokenCount": 20, "candidatesTokenCount": 5, "totalTokenCount": 25}
+        part = {"text": _VERDICT if judged else _answer(asked)}
+        chunks: list[dict[str, Any]] = [
+            {"candidates": [{"content": {"role": "model", "parts": [part]}, "index": 0}]},
+            {"candidates": [{"finishReason": "STOP", "index": 0}], "usageMetadata": counted},
+        ]
+        frames = [_event({**chunk, "modelVersion": "bench-1"}) for chunk in chunks]
+        return await _sent(request, "text/event-stream", frames)
+
+    async def ollama(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        judged = bool(body.get("format"))
+        if (refused := await self._refused_after_work(request, judged=judged)) is not None:
+            return refused
+        text = _VERDICT if judged else _answer(body["messages"][-1]["content"])
+        counted = {"done_reason": "stop", "prompt_eval_count": 20, "eval_count": 5}
+        chunks: list[dict[str, Any]] = [
+            {"message": {"role": "assistant", "content": text}, "done": False},
+            {"message": {"role": "assistant", "content": ""}, "done": True, **counted},
+        ]
+        frames = [json.dumps({"model": "bench", **chunk}).encode() + b"\n" for chunk in chunks]
+        return await _sent(request, "application/x-ndjson", frames)
+
+    async def _refused_after_work(
+        self, request: web.Request, *, judged: bool
+    ) -> web.StreamResponse | None:
+        """Take the time of an answer, or refuse at once."""
+        self.requests += 1
+        fault = self._fault()
+        if fault is None:
+            wait = self.options.judge_latency_ms if judged else self.options.latency_ms
+            await asyncio.sleep(wait / 1000)
+            self.answered_ms = int(time.monotonic() * 1000)
+            return None
+        self.refused += 1
+        if fault == "reset":
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        return web.json_response({"error": {"message": "slow down"}}, status=int(fault))
 
     def _fault(self) -> str | None:
         options = self.options
@@ -75,14 +112,44 @@ class Model:
         return "reset" if drawn < options.refuse + options.overload + options.reset else None
 
     async def counts(self, request: web.Request) -> web.Response:
-        return web.json_response({"requests": self.requests, "refused": self.refused})
+        return web.json_response(
+            {
+                "requests": self.requests,
+                "refused": self.refused,
+                "answered_ms": self.answered_ms,
+            }
+        )
 
     async def models(self, request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": "bench", "object": "model"}]})
 
 
-def _answer(body: dict[str, Any]) -> str:
-    return "a" + str(body["messages"][-1]["content"]).removeprefix("q")
+_VERDICT = '{"rationale": "fits", "result": "yes"}'
+"""In this lab's form."""
+
+
+def _answer(question: str) -> str:
+    return "a" + question.removeprefix("q")
+
+
+def _event(chunk: Any) -> bytes:
+    return f"data: {json.dumps(chunk)}\n\n".encode()
+
+
+async def _sent(request: web.Request, kind: str, frames: list[bytes]) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"content-type": kind})
+    await response.prepare(request)
+    await response.write(b"".join(frames))
+    return response
+
+
+def verdict(body: dict[str, Any]) -> str:
+    """Say yes in the form that the judge's owner reads: this lab's, Inspect's, promptfoo's."""
+    if "response_format" in body:
+        return _VERDICT
+    if "GRADE" in json.dumps(body["messages"]):
+        return "It fits.\n\nGRADE: C"
+    return '{"reason": "fits", "pass": true, "score": 1}'
 
 
 def _frame(text: str | None, kind: str, finish: str | None = None) -> dict[str, Any]:
@@ -108,6 +175,8 @@ async def _serve(options: argparse.Namespace) -> None:
     model = Model(options)
     app = web.Application()
     app.router.add_post("/v1/chat/completions", model.chat)
+    app.router.add_post("/v1beta/models/{call}", model.gemini)
+    app.router.add_post("/api/chat", model.ollama)
     app.router.add_get("/v1/models", model.models)
     app.router.add_get("/counts", model.counts)
     runner = web.AppRunner(app, access_log=None)

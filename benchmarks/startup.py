@@ -10,23 +10,31 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
 
-from benchmarks.harness import ROOT, environment, timed
+from benchmarks.harness import environment
+from benchmarks.processes import ROOT, timed
+from benchmarks.table import Line
 
 
-def main(pairs: int = 7) -> None:
+def measure(*, quick: bool) -> Iterator[Line]:
+    pairs = 3 if quick else 7
     with tempfile.TemporaryDirectory() as folder:
         env = environment(Path(folder), "http://127.0.0.1:9/v1") | {"TERM": "xterm-256color"}
         ratios = []
         for _ in range(pairs):
             bare = timed([sys.executable, "-c", "import questionary"], env).wall
             ratios.append(_menu(env) / bare)
-    print(
-        f"menu on screen: {statistics.median(ratios):.2f} × importing questionary "
-        f"({min(ratios):.2f} to {max(ratios):.2f} in {pairs} pairs)"
+    yield Line(
+        what="menu on screen, over `import questionary`",
+        reached=statistics.median(ratios),
+        unit="×",
+        must=1.5,
+        beyond=1.2,
+        note=f"{min(ratios):.2f} to {max(ratios):.2f} in {pairs} pairs",
     )
 
 
@@ -40,7 +48,3 @@ def _menu(env: dict[str, str]) -> float:
     child.expect(pexpect.EOF)
     child.close()
     return seconds
-
-
-if __name__ == "__main__":
-    main()

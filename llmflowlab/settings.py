@@ -38,7 +38,7 @@ class Settings:
     judge_exam: int = 5
     """Rows on which judges are examined before they judge; 0: not at all."""
     connect_timeout: float = 10.0
-    """Seconds to reach a provider."""
+    """Seconds to reach a provider, and for it to list its models."""
     first_token_timeout: float = 120.0
     """Seconds from sending a request to the first token."""
     token_timeout: float = 60.0

@@ -14,12 +14,11 @@ import hypothesis
 import pytest
 from filelock import FileLock
 
-from llmflowlab.evaluation.run import recorder_client
 from llmflowlab.lab import deliverer
 from llmflowlab.providers.base import allow_requests
 from llmflowlab.settings import Settings, load_settings
 from tests.patience import PATIENCE
-from tests.warm_recorder import WarmRecorders
+from tests.warm import SITE, SOURCE, source
 
 pytest_plugins = (
     ["tests.loopback.fixtures"]
@@ -105,17 +104,24 @@ def no_code_left_behind() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def warm_recorders() -> Iterator[WarmRecorders]:
-    recorders = WarmRecorders()
-    yield recorders
-    recorders.end()
+def warm_source() -> Iterator[str | None]:
+    """The address of the process that has loaded MLflow, where such a process may be forked."""
+    if sys.platform != "linux":
+        yield None
+        return
+    sys.path.insert(0, str(SITE))
+    with source() as address:
+        yield address
+    sys.path.remove(str(SITE))
 
 
 @pytest.fixture(autouse=True)
-def recorders_start_warm(warm_recorders: WarmRecorders, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare each recorder the seconds of loading MLflow, where such a process may be forked."""
-    if sys.platform == "linux":
-        monkeypatch.setattr(recorder_client, "subprocess", warm_recorders)
+def programs_start_warm(
+    isolated: None, warm_source: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Spare each recorder, deliverer and server the seconds of loading MLflow."""
+    if warm_source is not None:
+        monkeypatch.setenv(SOURCE, warm_source)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.patience import PATIENCE
+from tests.warm import SITE, warm
 
 __all__ = ["mlflow_server"]
 
@@ -44,11 +45,12 @@ def mlflow_server(
     # Its job runners are three more processes that nothing here needs.
     environment = {
         **os.environ,
+        "PYTHONPATH": str(SITE),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         **(variables or {}),
     }
     with (home / "server.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=home, env=environment)
+        server = subprocess.Popen(warm(command), stdout=log, stderr=log, cwd=home, env=environment)
     try:
         _await_health(port, server)
         yield f"http://127.0.0.1:{port}"

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.known import known
+from tests.warm import SITE
 
 ROOT = Path(__file__).parents[1]
 CODE = re.compile(r"^```(?:python)?\n# (a .*?)\n(.*?)^```", re.DOTALL | re.M)
@@ -80,7 +81,11 @@ class Newcomer:
         done = subprocess.run(
             [sys.executable, str(self.folder / "main.py"), *arguments],
             cwd=self.home,
-            env={**os.environ, "PYTHONPATH": str(self.folder), "NO_PROXY": "127.0.0.1,localhost"},
+            env={
+                **os.environ,
+                "PYTHONPATH": f"{self.folder}{os.pathsep}{SITE}",
+                "NO_PROXY": "127.0.0.1,localhost",
+            },
             input="",
             capture_output=True,
             text=True,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from llmflowlab.files import write_atomically
+from tests.warm import SITE
 
 MAIN = Path(__file__).parents[1] / "main.py"
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX
 def run(home: Path, *arguments: str) -> None:
     done = subprocess.run(
         [sys.executable, str(MAIN), *arguments],
-        env={**os.environ, "LLMFLOWLAB_HOME": str(home)},
+        env={**os.environ, "LLMFLOWLAB_HOME": str(home), "PYTHONPATH": str(SITE)},
         capture_output=True,
         text=True,
         umask=0o022,

@@ -12,6 +12,7 @@ import pytest
 from llmflowlab.program import interpreted
 from llmflowlab.settings import load_settings
 from llmflowlab.tracking.store import child_environment
+from tests.warm import SOURCE
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("queue", "json", "runpy", "logging", "mlflow", "uvicorn", "pip")
@@ -26,6 +27,8 @@ def trapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         code = f"open({str(folder / 'ran')!r}, 'a').write({name!r})\nraise SystemExit(7)\n"
         (folder / f"{name}.py").write_text(code, encoding="utf-8")
     monkeypatch.chdir(folder)
+    # How programs begin is what is tried.
+    monkeypatch.delenv(SOURCE, raising=False)
     return folder
 
 

@@ -16,7 +16,7 @@ from benchmarks.torture.victim import Victim
 
 
 def main(kills: int = 200, seed: int = 1, *scenes: str) -> int:
-    print(f"{'scene':<12} {'kills':>5} {'kept':>6} {'lost':>5}  seconds")
+    print(f"{'scene':<12} {'kills':>5} {'kept':>6} {'lost':>5} {'USD':>9}  seconds")
     losses = 0
     chosen = {name: SCENES[name] for name in scenes or SCENES}
     shares = sum(share for _, share in chosen.values())
@@ -27,7 +27,8 @@ def main(kills: int = 200, seed: int = 1, *scenes: str) -> int:
             tally = scene(victim, max(1, round(kills * share / shares)))
         seconds = time.monotonic() - began
         print(
-            f"{name:<12} {tally.kills:>5} {tally.kept:>6} {len(tally.lost):>5}  {seconds:.0f}",
+            f"{name:<12} {tally.kills:>5} {tally.kept:>6} {len(tally.lost):>5} {tally.cost:>9.5f} "
+            f" {seconds:.0f}",
             flush=True,
         )
         for words in tally.lost[:20]:

@@ -31,6 +31,7 @@ Scene: TypeAlias = Callable[[Victim, int], Tally]
 def evaluation(victim: Victim, kills: int) -> Tally:
     """The evaluating program, again and again until an evaluation is finished; then the next."""
     tally, data = Tally(), questions(victim.home, _ROWS)
+    before: dict[str, tuple[int, Decimal]] = {}
     scene = ("evaluate", "--scorer", "exact_match", "--concurrency", "8", "--json")
     while tally.kills < kills:
         unfinished = [name for name, state in victim.evaluations() if state != "finished"]
@@ -39,14 +40,30 @@ def evaluation(victim: Victim, kills: int) -> Tally:
             if unfinished
             else ("--model", _MODEL, "--data", str(data), "--fresh")
         )
-        tally.kills += victim.kill_within(victim.start(*scene, *more), 4.0)
+        tally.kills += victim.kill_within(victim.start(*scene, *more), 3.0, asking=True)
+        before = _nothing_shrank(victim, before, tally)
     for name, state in victim.evaluations():
         if state != "finished":
             victim.whole(*scene, "--resume", name)
+    _nothing_shrank(victim, before, tally)
     victim.deliver()
     for name, _ in victim.evaluations():
         victim.check_evaluation(name, _ROWS, tally)
     return tally
+
+
+def _nothing_shrank(
+    victim: Victim, before: dict[str, tuple[int, Decimal]], tally: Tally
+) -> dict[str, tuple[int, Decimal]]:
+    """See that what was answered and paid before a kill is there after it, to the cent."""
+    now = victim.paid()
+    for name, (answers, cost) in before.items():
+        kept, paid = now.get(name, (0, Decimal(0)))
+        tally.check(kept >= answers, f"{name}: {answers} answers before a kill, {kept} after it")
+        tally.check(paid >= cost, f"{name}: {cost} USD before a kill, {paid} after it")
+    for name, (answers, cost) in now.items():
+        tally.check(cost == answers * PRICE, f"{name}: {answers} answers cost {cost} USD")
+    return now
 
 
 def recorder(victim: Victim, kills: int) -> Tally:
@@ -101,7 +118,7 @@ def chat(victim: Victim, kills: int) -> Tally:
         )
         talking = threading.Thread(target=_talk, args=(program, prompts, given))
         talking.start()
-        tally.kills += victim.kill_within(program, 3.0)
+        tally.kills += victim.kill_within(program, 3.0, asking=True)
         talking.join()
         for stream in (program.stdin, program.stderr):
             assert stream is not None
@@ -120,7 +137,12 @@ def chat(victim: Victim, kills: int) -> Tally:
         tally.check(files[prompt] == 1, f"{prompt} is {files[prompt]} times in the files")
         tally.check(traces[prompt] == 1, f"{prompt} is {traces[prompt]} times in MLflow")
     cost = sum((Decimal(str(record["cost_usd"])) for record in kept), Decimal(0))
-    tally.check(cost >= len(given) * PRICE, f"{cost} USD of {len(given)} answers")
+    whole = sum(record["finish_reason"] == "stop" for record in kept)
+    tally.check(cost >= whole * PRICE, f"{cost} USD of {whole} whole answers in the files")
+    runs = store.client.search_runs([experiment])
+    told = sum(Decimal(str(run.data.metrics.get("total_cost_estimate", 0))) for run in runs)
+    tally.check(abs(told - cost) < PRICE / 100, f"{told} of {cost} USD in MLflow")
+    tally.cost += cost
     running = store.client.search_runs([experiment], "attributes.status = 'RUNNING'")
     tally.check(not running, f"{len(running)} sessions are still RUNNING")
     return tally

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,8 +15,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import ROOT, environment, migrated, timed
+from benchmarks.harness import counts, environment, migrated
+from benchmarks.processes import ROOT, timed
 from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.ledger_upkeep import kept_evaluations
 from llmflowlab.lab.deliverer import on_the_way
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.tracking.store import open_store
@@ -35,6 +38,8 @@ class Tally:
     """Answers, turns, verdicts or files that were there before a kill, and were found after it."""
     lost: list[str] = field(default_factory=list)
     """What was not found, was found twice, or costs something else, in words."""
+    cost: Decimal = Decimal(0)
+    """USD of what was kept, which is the same in the server's prices, on disk and in MLflow."""
 
     def check(self, right: bool, words: str) -> None:
         if right:
@@ -54,6 +59,7 @@ class Victim:
 
     def __init__(self, home: Path, url: str, rng: random.Random) -> None:
         self.home = home
+        self.url = url
         self.rng = rng
         home.mkdir()
         self.env = environment(home, url)
@@ -79,8 +85,20 @@ class Victim:
         assert ended.code in codes, f"{arguments}: {ended.code}\n{ended.output}"
         return ended.output
 
-    def kill_within(self, process: subprocess.Popen[str], seconds: float) -> bool:
-        """Kill a program at a random instant of so many seconds; False where it ended before."""
+    def kill_within(
+        self, process: subprocess.Popen[str], seconds: float, *, asking: bool = False
+    ) -> bool:
+        """Kill a program at a random instant of so many seconds; False where it ended before.
+
+        Args:
+            process: What is killed.
+            seconds: From its start, or in two of three cases, from its first request.
+            asking: Whether it asks a model, so that there is a first request.
+        """
+        if asking and self.rng.random() < 2 / 3:
+            before = counts(self.url)["requests"]
+            while process.poll() is None and counts(self.url)["requests"] == before:
+                time.sleep(0.02)
         until = time.monotonic() + self.rng.uniform(0, seconds)
         while time.monotonic() < until:
             if process.poll() is not None:
@@ -99,6 +117,14 @@ class Victim:
             assert ended.code == 0, f"{left}\n{ended.output}"
             time.sleep(0.2)
 
+    def paid(self) -> dict[str, tuple[int, Decimal]]:
+        """Return how many answers each evaluation has on disk, and what they cost in USD."""
+        with closing(Ledger(self.settings.ledger_file)) as ledger:
+            return {
+                each.stored.id: (each.answers, each.cost_usd or Decimal(0))
+                for each in kept_evaluations(ledger)
+            }
+
     def evaluations(self) -> list[tuple[str, str]]:
         """Return id and state of each evaluation, the newest first."""
         with closing(Ledger(self.settings.ledger_file)) as ledger:
@@ -111,7 +137,11 @@ class Victim:
             spent = ledger.spent(evaluation)
             stored = ledger.evaluation(evaluation)
         tally.check(len(found) == rows, f"{evaluation}: {len(found)} of {rows} rows in the ledger")
-        tally.check(spent >= rows * PRICE, f"{evaluation}: {spent} USD in the ledger")
+        tally.check(spent == rows * PRICE, f"{evaluation}: {spent} USD in the ledger")
+        tally.cost += spent
+        if "candidates" not in stored.runs:
+            tally.check(False, f"{evaluation}: no run in MLflow")
+            return
         store = open_store(self.settings)
         (run_id,) = stored.runs["candidates"]
         run = store.client.get_run(run_id)
@@ -121,11 +151,10 @@ class Victim:
             abs(cost - spent) < PRICE / 100, f"{evaluation}: {cost} of {spent} USD in MLflow"
         )
         traces = self.traces(run.info.experiment_id, run_id)
-        asked = sorted(trace.info.tags["llmflowlab.row"] for trace in traces)
-        tally.check(
-            len(asked) == rows and len(set(asked)) == rows,
-            f"{evaluation}: {len(set(asked))} rows in {len(asked)} traces of {rows}",
-        )
+        found_rows = Counter(trace.info.tags["llmflowlab.row"] for trace in traces)
+        tally.check(len(found_rows) == rows, f"{evaluation}: {len(found_rows)} rows in MLflow")
+        for row, times in found_rows.items():
+            tally.check(times == 1, f"{evaluation}: row {row} is {times} times in MLflow")
         runs = store.client.search_runs(
             [run.info.experiment_id], f"tags.`llmflowlab.evaluation_id` = '{evaluation}'"
         )

@@ -5,7 +5,7 @@ it (system prompt and messages, each with what the format adds), so that every r
 same number. A count of 0 beside a text is no count: servers fill in zeros where they count nothing.
 
 Money is USD as Decimal, None where it is unknown and never 0 instead. A try that failed is charged as
-well: at what the provider reported, else at the worst case, unless the provider refused it.
+well: at what the provider reported of its end, else at the worst case, unless the provider refused it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from llmflowlab.errors import (
     Overloaded,
     ProviderError,
     RateLimited,
+    StreamInterrupted,
     TimedOut,
     UnknownModel,
 )
@@ -39,6 +40,8 @@ DEFAULT_MAX_TOKENS = 4096
 """Length that an answer is taken to have at most where its request names none."""
 _MARGIN = 16
 """Tokens by which servers miss the length they shorten a prompt to: the first ones are kept."""
+_BREAKS = (TimedOut, ConnectionFailed, StreamInterrupted)
+"""What ends an answer before its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,14 +140,15 @@ class Metering:
     ) -> Decimal | None:
         """Return what an answer cost.
 
-        One that broke off before the provider had counted it may have been generated to its end, so
+        One that broke off may have been generated to its end, whatever had been counted by then, so
         it is charged at the worst case. One that was given up here is charged for what came of it:
         closing the line ends it at the provider as well.
         """
-        cost = self._price(
-            provider, tokens.prompt, tokens.completion, tokens.cached, answer.model_version
-        )
-        if answer.state != "incomplete" or not tokens.estimated or cost is None:
+        completion, broke_off = tokens.completion, answer.state == "incomplete"
+        if broke_off:
+            completion = max(completion, _most(what))
+        cost = self._price(provider, tokens.prompt, completion, tokens.cached, answer.model_version)
+        if not broke_off or cost is None or _prompt_of(answer.usage) is not None:
             return cost
         worst = self.worst_case(provider, what)
         return None if worst is None else max(cost, worst)
@@ -177,11 +181,12 @@ class Metering:
         prompt, completion = _prompt_of(usage), usage.completion_tokens
         if prompt is None and not completion:
             return Decimal(0) if refused else self.worst_case(provider, what)
-        if completion is None:
-            completion = 0 if refused else _most(what)
+        if not refused and (completion is None or isinstance(error, _BREAKS)):
+            # What was counted of an answer by then is its beginning.
+            completion = max(completion or 0, _most(what))
         if prompt is None:
             prompt = self.prompt_tokens(provider, what)
-        return self._price(provider, prompt, completion, usage.cached_tokens)
+        return self._price(provider, prompt, completion or 0, usage.cached_tokens)
 
     def _price(
         self,

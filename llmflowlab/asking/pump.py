@@ -1,10 +1,9 @@
 """Reads a provider's stream beside whoever waits for it, so that every deadline and Ctrl-C holds.
 
-Where the SDK has an asynchronous client it is read on the event loop of all calls, and what is given up
-is closed at once. Otherwise in a thread of its own: such an SDK can sit in a read that no signal ends.
-The caller waits on an inbox instead, which signals, deadlines and a `Cancellation` do end. A stream
-given up is closed by the thread that reads it as soon as it moves again (the SDKs' read timeouts see to
-that); the thread is a daemon, so it never holds the program's exit up.
+What comes over the network is read on the event loop of all calls, and what is given up is closed at
+once. What is made in this process is made in a thread of its own, which may sit where no signal ends it:
+given up, it ends as soon as it moves again, and as a daemon it never holds the program's exit up. The
+caller waits on an inbox, which signals, deadlines and a `Cancellation` do end.
 """
 
 from __future__ import annotations
@@ -12,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from llmflowlab.asking.waiting import THREADS, Cancellation, Waits, waking
 from llmflowlab.errors import BadAnswer, ProviderError, StreamInterrupted, TimedOut
@@ -60,6 +59,10 @@ class Arrival:
     what: Event | ProviderError
 
 
+_STANDSTILL = 2.0
+"""Seconds by which a wait that runs over tells that nothing ran here, and that are granted then."""
+
+
 class _Signal(Enum):
     ENDED = auto()
     """The stream ended without a word of why."""
@@ -82,7 +85,7 @@ class Pump:
         self._task: Future[None] | None = None
 
     def __enter__(self) -> Pump:
-        if isinstance(self._provider, OnLoop) and isinstance(self._what, Request):
+        if isinstance(self._provider, OnLoop):
             self._task = started(self._read_on_loop(self._provider, self._what))
         else:
             name = f"stream-{self._provider.name}"
@@ -148,13 +151,16 @@ class Pump:
 
     async def _next(self, deadline: float, stop: threading.Event) -> tuple[float, _Item] | None:
         """Return the next item, a timeout included; None where `stop` was set."""
-        polled = not isinstance(stop, Cancellation)
+        polled, stood_still = not isinstance(stop, Cancellation), False
         while not stop.is_set():
             left = max(deadline - time.monotonic(), 0.0)
             item: tuple[float, _Item] | None = await self._inbox.get(left, polled=polled)
             if item is None:
                 now = time.monotonic()
-                if now >= deadline:
+                if now >= deadline + _STANDSTILL and not stood_still:
+                    # This process was stopped, by SIGSTOP say: what came meanwhile is yet to be read.
+                    deadline, stood_still = now + _STANDSTILL, True
+                elif now >= deadline:
                     return now, _Signal.LATE
             elif item[1] is not _Signal.WOKEN:
                 return item
@@ -224,10 +230,15 @@ class Pump:
             end = exc
         self._inbox.put((time.monotonic(), end))
 
-    async def _read_on_loop(self, provider: OnLoop, request: Request) -> None:
+    async def _read_on_loop(self, provider: OnLoop[Any], what: Sent) -> None:
         end: _Item = _Signal.ENDED
         try:
-            async with aclosing(events_on_loop(provider, request)) as stream:
+            stream: AsyncGenerator[Event, None] = (
+                events_on_loop(provider, what)
+                if isinstance(what, Request)
+                else _embedded_on_loop(provider, what)
+            )
+            async with aclosing(stream):
                 async for event in stream:
                     self._finished = self._finished or isinstance(event, Finished)
                     self._inbox.put((time.monotonic(), event))
@@ -244,7 +255,15 @@ class Pump:
 
 
 def _embedded(provider: Provider, what: Texts) -> Generator[Event, None, None]:
-    found = provider.embed(what.texts)
+    yield from _checked(provider, what, provider.embed(what.texts))
+
+
+async def _embedded_on_loop(provider: OnLoop[Any], what: Texts) -> AsyncGenerator[Event, None]:
+    for event in _checked(provider, what, await provider.aembed(what.texts)):
+        yield event
+
+
+def _checked(provider: Provider, what: Texts, found: Embeddings) -> Iterator[Event]:
     yield UsageReport(found.usage)
     if len(found.vectors) != len(what.texts) or not all(found.vectors):
         raise BadAnswer(

@@ -18,7 +18,6 @@ from llmflowlab.providers.factory import parse_reference, provider_class
 __all__ = ["choose_model", "choose_models", "choose_reference"]
 
 _CHECKS_PATIENCE = 1.2
-_LIST_DEADLINE = 8.0
 
 
 def choose_model(app: App) -> Provider:
@@ -82,7 +81,7 @@ def choose_models(
     if language_models_only:
         names = [name for name in names if provider_class(name).is_language_model]
     references: list[Choice[str]] = []
-    for listing in list_models(app.settings, names, deadline=_LIST_DEADLINE):
+    for listing in list_models(app.settings, names, deadline=app.settings.connect_timeout):
         if listing.error is not None:
             app.screen.warn(listing.error.message)
         references += _references(listing, without)
@@ -134,7 +133,7 @@ def _typed(app: App, prefix: str = "") -> str:
 
 
 def _model_of(app: App, provider: str) -> str:
-    (listing,) = list_models(app.settings, [provider], deadline=_LIST_DEADLINE)
+    (listing,) = list_models(app.settings, [provider], deadline=app.settings.connect_timeout)
     if listing.error is not None:
         app.screen.warn(listing.error.message)
     elif not listing.models and provider_class(provider).can_pull:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["declare_options", "fetch_shown", "run_command", "show_available"]
 
-_DEADLINE = 10.0
-
 
 def declare_options(parser: argparse.ArgumentParser) -> None:
     """Declare what can be typed."""
@@ -61,7 +59,7 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
 
 def show_available(app: App, *, as_json: bool) -> int:
     """List the models of all providers; what cannot be listed is said on standard error."""
-    listings = list_models(app.settings, list(LABELS), deadline=_DEADLINE)
+    listings = list_models(app.settings, list(LABELS), deadline=app.settings.connect_timeout)
     give(as_json, lambda: _document(app, listings), lambda: _show(app, listings))
     return ExitCode.DONE
 

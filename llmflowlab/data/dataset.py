@@ -18,6 +18,7 @@ from llmflowlab.data.file_records import BadRow, DataTable, refusal
 from llmflowlab.data.layout import Layout, layout_of
 from llmflowlab.data.remarks import left_out, remarks_on
 from llmflowlab.data.rows import Row, read_row
+from llmflowlab.data.stored_rows import kept_rows
 from llmflowlab.data.tables import read_table
 from llmflowlab.errors import DatasetError, InputError
 
@@ -38,7 +39,8 @@ class Dataset:
     """A benchmark: rows in the file's order and what they came from."""
 
     name: str
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
+    """In memory or in a file; see `stored_rows.py`."""
     digest: str
     """SHA-256, hexadecimal, over what the rows ask and expect, in order; the same whatever the
     file's format, encoding and column names."""
@@ -105,7 +107,7 @@ def load_dataset(
     _refuse_repeated_ids(rows, layout.columns.id, file)
     return Dataset(
         name=name or path.stem,
-        rows=rows,
+        rows=kept_rows(rows),
         digest=digest_of_rows(rows),
         path=path,
         columns=table.columns,
@@ -171,7 +173,7 @@ def sample(dataset: Dataset, n: int, seed: int) -> Dataset:
 
 def subset(dataset: Dataset, places: Sequence[int]) -> Dataset:
     """Return a dataset of the rows at these places; `index` and the digest are its own."""
-    rows = tuple(replace(dataset.rows[i], index=index) for index, i in enumerate(places))
+    rows = kept_rows(replace(dataset.rows[i], index=index) for index, i in enumerate(places))
     return replace(dataset, rows=rows, digest=digest_of_rows(rows))
 
 

@@ -148,8 +148,7 @@ class AnswerRecord:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> AnswerRecord:
-        known = {f.name for f in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        return cls(**{name: value for name, value in values.items() if name in _FIELDS})
 
     @classmethod
     def of_given(cls, text: str, *, at_ms: int) -> AnswerRecord:
@@ -218,6 +217,9 @@ class AnswerRecord:
             prompt_cut=paid.prompt_cut,
             load_seconds=answer.load_seconds,
         )
+
+
+_FIELDS = frozenset(f.name for f in fields(AnswerRecord))
 
 
 def in_words(error: BaseException | None, settings: Settings) -> tuple[str, str]:

@@ -87,9 +87,11 @@ class Score:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Score:
-        known = {f.name for f in fields(cls)}
-        kept = {name: value for name, value in values.items() if name in known}
+        kept = {name: value for name, value in values.items() if name in _FIELDS}
         if kept.get("parts") is not None:
             kept["parts"] = tuple(kept["parts"])
         kept["members"] = tuple(cls.from_json(member) for member in kept.get("members", ()))
         return cls(**kept)
+
+
+_FIELDS = frozenset(f.name for f in fields(Score))

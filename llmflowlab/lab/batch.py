@@ -177,7 +177,8 @@ def _run(
         answering.join(show)
         raise
     show()
-    answers = {usable[cell.row].number: record for cell, record in answering.answers.items()}
+    had = {**kept, **answering.answers}
+    answers = {usable[cell.row].number: record for cell, record in had.items()}
     write_answers(prepared.rows, answers, request.output)
     return _result(prepared, answers, resumed=len(kept), spent=ledger.spent(plan.evaluation_id))
 

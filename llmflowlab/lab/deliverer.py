@@ -21,7 +21,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from llmflowlab.errors import InputError, LabError
+from llmflowlab.errors import LabError
 from llmflowlab.evaluation.run.pending import (
     evaluation_lock,
     is_held,
@@ -216,12 +216,11 @@ def _recorded(settings: Settings, evaluation: str) -> str | None:
 
     try:
         with closing(Ledger(settings.ledger_file)) as ledger:
-            deliver_left(ledger, settings, evaluation)
-    except InputError as exc:
-        # It was cleared, or somebody goes on with it and records it then.
-        if evaluation in to_record(settings):
-            recorded(settings, evaluation)
-        return exc.message
+            if ledger.knows(evaluation):
+                deliver_left(ledger, settings, evaluation)
+            else:
+                # It was cleared.
+                recorded(settings, evaluation)
     except LabError as exc:
         return exc.message
     return None

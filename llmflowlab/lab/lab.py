@@ -74,12 +74,10 @@ class Lab:
 
     @cached_property
     def checks(self) -> ReadinessChecks:
-        """The readiness checks, started at the first look."""
+        """The readiness checks, started by the first who waits for them."""
         from llmflowlab.providers.readiness import ReadinessChecks
 
-        checks = ReadinessChecks(self.settings)
-        checks.start()
-        return checks
+        return ReadinessChecks(self.settings)
 
     def look_again(self, provider: str) -> None:
         """Look again whether a provider is ready, where anybody has looked at all."""

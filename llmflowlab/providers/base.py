@@ -218,6 +218,11 @@ class Provider(ABC):
         self.notices: deque[str] = deque(maxlen=100)
         """What a person should know of how requests were sent, each said once by who takes it out."""
 
+    @classmethod
+    def of(cls, model: str, settings: Settings) -> Provider:
+        """Return the provider of a model: of another class, where a family's models are reached in several ways."""
+        return cls(model, settings)
+
     @property
     def reference(self) -> str:
         """The model reference, as in `gemini:gemini-2.5-flash`."""

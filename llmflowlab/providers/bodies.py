@@ -1,8 +1,8 @@
-"""What is done to the bytes of a response before its SDK reads them, blocking or on an event loop."""
+"""What is done to the bytes of a response before its SDK reads them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
 __all__ = ["BodyFilter", "filtered"]
@@ -23,23 +23,15 @@ class BodyFilter(Protocol):
 
 
 def filtered(response: Any, make: Callable[[], BodyFilter]) -> None:
-    """Have the body of a response of httpx or httpx2 read through a filter."""
-    parts, parts_on_loop = response.iter_bytes, response.aiter_bytes
-
-    def iter_bytes(chunk_size: int | None = None) -> Iterator[bytes]:
-        body = make()
-        for part in parts(chunk_size):
-            if seen := body.take(part):
-                yield seen
-        if seen := body.end():
-            yield seen
+    """Have the body of a response of httpx or httpx2, on the event loop, read through a filter."""
+    parts = response.aiter_bytes
 
     async def aiter_bytes(chunk_size: int | None = None) -> AsyncIterator[bytes]:
         body = make()
-        async for part in parts_on_loop(chunk_size):
+        async for part in parts(chunk_size):
             if seen := body.take(part):
                 yield seen
         if seen := body.end():
             yield seen
 
-    response.iter_bytes, response.aiter_bytes = iter_bytes, aiter_bytes
+    response.aiter_bytes = aiter_bytes

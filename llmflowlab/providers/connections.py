@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from llmflowlab.errors import BadAnswer, NotConfigured
 from llmflowlab.machine import certificate_variables, on_this_machine
 from llmflowlab.providers.base import Provider
 from llmflowlab.providers.bodies import filtered
+from llmflowlab.providers.http_lines import line_each
 from llmflowlab.providers.transport import READ_SLACK, is_http_error, read_timeout, vendor_text
 from llmflowlab.settings import Settings
 
@@ -83,36 +84,45 @@ def client_arguments(
     Raises:
         NotConfigured: The person's own certificates cannot be used.
     """
+    from urllib.request import getproxies
+
     parts = urlsplit(address)
-    trusting: ssl.SSLContext | bool = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    here = on_this_machine(parts.hostname or "")
+    trusting: ssl.SSLContext = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if parts.scheme == "https":
-        trusting = certificates(settings, provider=provider) or True
+        trusting = certificates(settings, provider=provider) or http.create_ssl_context()
+    # A chat's next turn comes after a pause; httpx would connect anew after 5 s.
+    limits = http.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=120)
     found = {
         "verify": trusting,
         "timeout": http.Timeout(
             read_timeout(settings), connect=settings.connect_timeout, pool=None
         ),
-        # A chat's next turn comes after a pause; httpx would connect anew after 5 s.
-        "limits": http.Limits(
-            max_connections=None, max_keepalive_connections=100, keepalive_expiry=120
-        ),
+        "limits": limits,
     }
-    if on_this_machine(parts.hostname or ""):
-        # With a transport of its own a client looks for no proxies; some SDKs' look whatever they are told.
+
+    def line() -> Any:
         kind = http.AsyncHTTPTransport if on_loop else http.HTTPTransport
-        transport = kind(verify=found["verify"], limits=found["limits"])
-        return {**found, "transport": transport}
-    return found
+        return kind(verify=trusting, limits=limits)
+
+    # With a transport of its own a client looks for no proxies; some SDKs' look whatever they are told.
+    if on_loop and http.__name__ == "httpx" and (here or not getproxies()):
+        return {**found, "transport": line_each(http, line)}
+    return {**found, "transport": line()} if here else found
 
 
 def guards(
-    provider: Provider, *read: Callable[[Any], None], bounded: bool = True
-) -> dict[str, list[Callable[[Any], None]]]:
-    """Return the hooks of an HTTP client that keep its key at one server, and answers within bounds.
+    provider: Provider,
+    *read: Callable[[Any], None],
+    sent: Sequence[Callable[[Any], None]] = (),
+    bounded: bool = True,
+) -> dict[str, list[Callable[[Any], Awaitable[None]]]]:
+    """Return the hooks of an HTTP client on the loop that keep its key at one server, and answers within bounds.
 
     Args:
         provider: Whose client it is.
         read: What each response is handed to before the SDK reads it.
+        sent: What each request is handed to before it is sent.
         bounded: Whether a response must end within the time an answer may take.
     """
     # The provider itself is not kept: it would never be let go of, nor would its connections.
@@ -165,7 +175,17 @@ def guards(
 
         filtered(response, lambda: _Measured(check))
 
-    return {"request": [ask], "response": [stay, bound, *read]}
+    return {
+        "request": [_awaited(hook) for hook in (ask, *sent)],
+        "response": [_awaited(hook) for hook in (stay, bound, *read)],
+    }
+
+
+def _awaited(hook: Callable[[Any], None]) -> Callable[[Any], Awaitable[None]]:
+    async def called(what: Any) -> None:
+        hook(what)
+
+    return called
 
 
 class _Measured:

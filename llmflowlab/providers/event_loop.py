@@ -12,19 +12,27 @@ import queue
 import threading
 import weakref
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Coroutine,
+    Generator,
+    Iterator,
+    Sequence,
+)
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from llmflowlab.messages import Request
-from llmflowlab.providers.base import Provider, StreamEvent
+from llmflowlab.providers.base import Embeddings, Provider, StreamEvent
+from llmflowlab.settings import Settings
 
-__all__ = ["OnLoop", "awaited", "blocking", "started"]
+__all__ = ["OnLoop", "blocking", "iterated", "started"]
 
 T = TypeVar("T")
-C = TypeVar("C", bound="_Closable")
+C = TypeVar("C")
 
 _SLICE = 0.1
 """Seconds between two chances for Ctrl-C, which ends no wait for a lock on Windows."""
@@ -83,61 +91,90 @@ def blocking(work: Awaitable[T]) -> T:
         raise
 
 
-def awaited(hook: Callable[[Any], None]) -> Callable[[Any], Awaitable[None]]:
-    """Return a hook as asynchronous HTTP clients take it."""
+class OnLoop(Provider, Generic[C]):
+    """A provider whose SDK is used on the loop; it has `astream` where others have `stream`.
 
-    async def called(what: Any) -> None:
-        hook(what)
+    Its client `C` is made at the first use, and closed when nobody has the provider any more.
+    """
 
-    return called
-
-
-class _Closable(Protocol):
-    def close(self) -> Coroutine[Any, Any, None]: ...
-
-
-class OnLoop(Provider):
-    """A provider whose SDK is used on the loop; it has `astream` where others have `stream`."""
-
-    def _closed_with_me(self, client: C) -> C:
-        """Return a client whose connections are closed when nobody has this provider any more."""
-
-        def let_go() -> None:
-            with suppress(RuntimeError):
-                started(client.close())
-
-        weakref.finalize(self, let_go).atexit = False
-        return client
+    def __init__(self, model: str, settings: Settings) -> None:
+        super().__init__(model, settings)
+        self._client_made: C | None = None
+        self._client_lock = threading.Lock()
 
     @abstractmethod
     def astream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         """Do what `Provider.stream` does, on the loop; closing the generator closes the connection."""
 
+    @abstractmethod
+    def _make_client(self) -> C:
+        """Return the SDK's client, without retries: those are the caller's.
+
+        Raises:
+            NotConfigured: The package is missing, or the line cannot be prepared.
+        """
+
+    async def aembed(self, texts: Sequence[str]) -> Embeddings:
+        """Do what `Provider.embed` does, on the loop."""
+        return super().embed(texts)
+
     def stream(self, request: Request) -> Iterator[StreamEvent]:
-        """Read `astream` from a thread."""
-        items: queue.SimpleQueue[StreamEvent | BaseException | None] = queue.SimpleQueue()
-        begun, closed = threading.Event(), threading.Event()
+        return iterated(self.astream(request))
 
-        async def read() -> None:
-            begun.set()
-            events = self.astream(request)
-            try:
-                async for event in events:
-                    items.put(event)
-                items.put(None)
-            except BaseException as exc:  # noqa: BLE001 - raised in the thread that reads
-                items.put(exc)
-            finally:
-                await events.aclose()
-                closed.set()
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        return blocking(self.aembed(texts))
 
-        reading = started(read())
+    def prepare(self) -> None:
+        self._client()
+
+    def close(self) -> None:
+        with self._client_lock:
+            if self._client_made is not None:
+                blocking(self._shut(self._client_made))
+
+    def _client(self) -> C:
+        with self._client_lock:
+            if self._client_made is None:
+                client, shut = self._make_client(), self._shut
+                self._client_made = client
+
+                def let_go() -> None:
+                    with suppress(RuntimeError):
+                        started(shut(client))
+
+                weakref.finalize(self, let_go).atexit = False
+            return self._client_made
+
+    @staticmethod
+    async def _shut(client: Any) -> None:
+        """Close a client's connections."""
+        await client.close()
+
+
+def iterated(events: AsyncGenerator[T, None]) -> Generator[T, None, None]:
+    """Read on the loop what is wanted in this thread; closing the one generator closes the other."""
+    items: queue.SimpleQueue[T | BaseException | None] = queue.SimpleQueue()
+    begun, closed = threading.Event(), threading.Event()
+
+    async def read() -> None:
+        begun.set()
         try:
-            while (item := items.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
+            async for event in events:
+                items.put(event)
+            items.put(None)
+        except BaseException as exc:  # noqa: BLE001 - raised in the thread that reads
+            items.put(exc)
         finally:
-            reading.cancel()
-            if begun.is_set():
-                closed.wait(_CLOSING)
+            await events.aclose()
+            closed.set()
+
+    reading = started(read())
+    try:
+        while (item := items.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        reading.cancel()
+        if begun.is_set():
+            closed.wait(_CLOSING)

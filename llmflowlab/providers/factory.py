@@ -143,7 +143,7 @@ def build(reference: str | ModelReference, settings: Settings, *, settled: bool 
             f"{cls.display_name} has no default model; write {parsed.provider}:MODEL "
             f"(`{program_name()} models` lists them)."
         )
-    provider = cls(model, settings)
+    provider = cls.of(model, settings)
     if settled:
         provider.settle()
     return provider

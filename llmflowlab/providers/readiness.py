@@ -31,8 +31,11 @@ class ReadinessChecks:
         self._deadline: float | None = None
 
     def start(self) -> None:
-        """Start looking; returns at once."""
-        self._deadline = time.monotonic() + self._timeout + _GRACE
+        """Start looking, where nobody has yet; returns at once."""
+        with self._changed:
+            if self._deadline is not None:
+                return
+            self._deadline = time.monotonic() + self._timeout + _GRACE
         for name in PROVIDERS:
             self.look_again(name)
 
@@ -61,10 +64,10 @@ class ReadinessChecks:
             return len(self._found) == len(PROVIDERS)
 
     def wait(self, seconds: float) -> bool:
-        """Wait at most so long until all is known; return `done`."""
-        until = time.monotonic() + seconds
-        if self._deadline is not None:
-            until = min(until, self._deadline)
+        """Look, and wait at most so long until all is known; return `done`."""
+        self.start()
+        assert self._deadline is not None
+        until = min(time.monotonic() + seconds, self._deadline)
         with self._changed:
             self._changed.wait_for(
                 lambda: len(self._found) == len(PROVIDERS), max(0.0, until - time.monotonic())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Iterator
 from dataclasses import replace
+from typing import Any
 
 from llmflowlab.errors import LabError, StreamInterrupted
 from llmflowlab.messages import Request
@@ -60,7 +61,9 @@ def events_of(provider: Provider, request: Request) -> Generator[StreamEvent, No
             close()
 
 
-async def events_on_loop(provider: OnLoop, request: Request) -> AsyncGenerator[StreamEvent, None]:
+async def events_on_loop(
+    provider: OnLoop[Any], request: Request
+) -> AsyncGenerator[StreamEvent, None]:
     """Do what `events_of` does, on the event loop."""
     answer = _Answer()
     stream = provider.astream(request)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import Literal, TypeVar
+from typing import Literal
 
 from llmflowlab.errors import (
     BadAnswer,
@@ -29,7 +28,6 @@ __all__ = [
     "UNREADABLE",
     "because",
     "caused_by_tls",
-    "closed_at_once",
     "connection_error",
     "failure",
     "is_http_error",
@@ -40,8 +38,6 @@ __all__ = [
     "unreadable",
     "vendor_text",
 ]
-
-T = TypeVar("T")
 
 UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
 """What an SDK's own parsing raises on JSON that is broken, nested too deeply or of another shape."""
@@ -55,21 +51,6 @@ READ_SLACK = 5.0
 _LONGEST_TEXT = 240
 _MOST_READ = 4000
 _MOST_SPLIT = 100_000
-
-
-@contextmanager
-def closed_at_once(chunks: Iterator[T]) -> Iterator[Iterator[T]]:
-    """Close an SDK's stream when the context ends.
-
-    Left to the garbage collector, a stream that was given up would keep its connection open, and the
-    vendor would go on generating what nobody reads.
-    """
-    try:
-        yield chunks
-    finally:
-        close = getattr(chunks, "close", None)
-        if close is not None:
-            close()
 
 
 def read_timeout(settings: Settings) -> float:
@@ -184,16 +165,20 @@ def connection_error(
             model=model,
         )
     message = unreachable or f"The line to {name} broke before the answer began."
-    untrusted = caused_by_tls(exc)
+    untrusted, refusal = caused_by_tls(exc), _refused_certificate(exc)
     if untrusted:
+        why = "" if refusal is None else f" ({refusal})"
         message = (
-            f"No trusted connection to {name} could be made; check the address, the machine's clock "
-            "and its certificates (SSL_CERT_FILE names your own)."
+            f"No trusted connection to {name} could be made{why}; check the address, the machine's "
+            "clock and its certificates (SSL_CERT_FILE names your own)."
         )
     # These break a line that was there, whoever reports them.
     broke = isinstance(exc, ConnectionResetError | ConnectionAbortedError | BrokenPipeError)
     sent = (unreachable is None or broke) and not untrusted
-    return ConnectionFailed(message, provider=provider.name, model=model, sent=sent)
+    error = ConnectionFailed(message, provider=provider.name, model=model, sent=sent)
+    if refusal is not None:
+        error.retryable = False  # type: ignore[misc]  # of this one failure, not of its class
+    return error
 
 
 def _timed_out(provider: Provider, *, connecting: bool, begun: bool) -> TimedOut:
@@ -219,12 +204,21 @@ def _timed_out(provider: Provider, *, connecting: bool, begun: bool) -> TimedOut
 
 
 def caused_by_tls(exc: BaseException) -> bool:
-    seen: BaseException | None = exc
-    while seen is not None:
-        if isinstance(seen, ssl.SSLError):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
+    return any(isinstance(seen, ssl.SSLError) for seen in _chain(exc))
+
+
+def _refused_certificate(exc: BaseException) -> str | None:
+    """Return what is wrong with a server's certificate, where that is why there is no connection."""
+    for seen in _chain(exc):
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return getattr(seen, "verify_message", "").rstrip(".") or "its certificate is not valid"
+    return None
+
+
+def _chain(exc: BaseException | None) -> Iterator[BaseException]:
+    while exc is not None:
+        yield exc
+        exc = exc.__cause__ or exc.__context__
 
 
 def unreadable(exc: BaseException, *, provider: Provider, begun: bool) -> ProviderError:

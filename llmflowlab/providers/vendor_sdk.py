@@ -12,7 +12,6 @@ from llmflowlab.errors import NotConfigured
 from llmflowlab.loading import load
 from llmflowlab.providers.base import Provider
 from llmflowlab.providers.connections import client_arguments, guards
-from llmflowlab.providers.event_loop import awaited
 from llmflowlab.providers.stream_end import read_to_the_end
 from llmflowlab.settings import Settings
 
@@ -86,10 +85,9 @@ def http_client(sdk: Any, provider: Provider, address: str, *hooks: Callable[[An
     """
     # Some releases stand on httpx and some on httpx2; the SDK's own client tells which.
     http = load(sdk.DefaultAsyncHttpxClient.__mro__[1].__module__.partition(".")[0])
-    kept = guards(provider, read_to_the_end(http), *hooks)
     return sdk.DefaultAsyncHttpxClient(
         **client_arguments(http, provider.settings, address, provider=provider.name, on_loop=True),
-        event_hooks={when: list(map(awaited, called)) for when, called in kept.items()},
+        event_hooks=guards(provider, read_to_the_end(http), *hooks),
     )
 
 

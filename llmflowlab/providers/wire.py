@@ -21,7 +21,7 @@ _EVENT = b"data:"
 def reduced_lines(
     path_end: str, reduce: Callable[[dict[str, Any]], dict[str, Any]], *, mark: bytes = b""
 ) -> Callable[[Any], None]:
-    """Return a hook for the responses of an httpx or httpx2 client.
+    """Return a hook for the responses of an asynchronous client of httpx or httpx2.
 
     Args:
         path_end: The end of the paths whose responses are meant; a stream of JSON lines or of

@@ -1,11 +1,10 @@
-"""The remote half of the provider `mlflow`: a server's `/invocations`, asked over HTTP."""
+"""A server of MLflow's, asked at its `/invocations`."""
 
 from __future__ import annotations
 
 import json
-import threading
-import weakref
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -23,18 +22,20 @@ from llmflowlab.errors import (
     UnknownModel,
 )
 from llmflowlab.loading import load
+from llmflowlab.messages import Request
 from llmflowlab.program import program_name
-from llmflowlab.providers.base import Provider, require_requests_allowed
+from llmflowlab.providers.base import StreamEvent, require_requests_allowed
 from llmflowlab.providers.connections import client_arguments, guards, unbuildable
+from llmflowlab.providers.event_loop import OnLoop, blocking
 from llmflowlab.providers.transport import because, failure, retry_after_seconds
 from llmflowlab.providers.vendor_sdk import shown
+from llmflowlab.serving.mlflow_models import AnswerInPieces, MlflowModels, asked, messages
+from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
     import httpx
 
-    from llmflowlab.serving.served_model import Piece
-
-__all__ = ["SERVED_BY", "RemoteModel"]
+__all__ = ["SERVED_BY", "MlflowServer"]
 
 SERVED_BY = "x-llmflowlab-model"
 """Header in which `registry serve` names the version behind an answer."""
@@ -48,136 +49,131 @@ _KINDS: Mapping[int, type[ProviderError]] = {
 }
 
 
-class RemoteModel:
-    """One server.
+class MlflowServer(OnLoop["httpx.AsyncClient"], MlflowModels):
+    """One server; its model is an address, perhaps with `#` and what is served there.
 
-    Args:
-        provider: Whose half this is; its model is an address, perhaps with `#` and what is served there.
+    The reference names what is served, or the moment of the look where the server does not say, so that
+    an answer is never taken for another version's.
 
     Raises:
         InputError: It is no address.
     """
 
-    def __init__(self, provider: Provider) -> None:
-        self._provider = provider
-        self._lock = threading.RLock()
-        self._http: httpx.Client | None = None
-        self.address = provider.model.partition("#")[0].rstrip("/").removesuffix("/invocations")
-        self.served = urlsplit(provider.model).fragment
+    def __init__(self, model: str, settings: Settings) -> None:
+        super().__init__(model.strip(), settings)
+        self._address = self.model.partition("#")[0].rstrip("/").removesuffix("/invocations")
+        self._served = urlsplit(self.model).fragment
         """What is served there, as far as it was found out: a version, or the moment of the look."""
-        _check(self.address)
+        _check(self._address)
 
-    def look(self) -> None:
-        """Find out what is served; it can change, so that without its word nothing is reused later.
-
-        Raises:
-            ProviderError: The server cannot be reached.
-        """
-        with self._lock:
-            if self.served:
-                return
-            require_requests_allowed(self._provider.display_name)
-            client = self._client()
-            try:
-                answered = client.get(f"{self.address}/ping")
-            except Exception as exc:
-                raise self._mapped(exc, begun=False) from exc
-            named = answered.headers.get(SERVED_BY)
-            self.served = str(named or datetime.now().strftime("%Y%m%d-%H%M%S"))
-
-    def pieces(
-        self, messages: list[dict[str, str]], asked: Mapping[str, Any]
-    ) -> Generator[Piece, None, None]:
-        """Yield the answer.
+    @property
+    def reference(self) -> str:
+        """The reference with what is served.
 
         Raises:
-            ProviderError: Any failure, mapped.
+            ProviderError: The server is asked for the first time here, and cannot be reached.
         """
+        if not self._served:
+            blocking(self._look())
+        return f"{self.name}:{self.model}"
+
+    def prepare(self) -> None:
+        """Find out what is served."""
+        super().prepare()
+        _ = self.reference
+
+    async def astream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         from llmflowlab.serving.served_model import chat_payload, read_chat
 
-        require_requests_allowed(self._provider.display_name)
-        payload = {**chat_payload(messages, asked), "stream": True}
-        begun = False
-        client = self._client()
-        try:
-            with client.stream("POST", f"{self.address}/invocations", json=payload) as response:
+        await self._look()
+        payload = {**chat_payload(messages(request), asked(request)), "stream": True}
+        answer = AnswerInPieces(self)
+        where = f"{self._address}/invocations"
+        with self._mapped(answer):
+            async with self._client().stream("POST", where, json=payload) as response:
                 if response.status_code != 200:
-                    response.read()
+                    await response.aread()
                     raise self._refused(response)
                 self._check_version(response.headers.get(SERVED_BY))
-                for document in _documents(response):
+                async for document in _documents(response):
                     if isinstance(document, dict) and "error_code" in document:
                         raise self._broke(document)
-                    piece = read_chat(document)
-                    begun = begun or bool(piece.text)
-                    yield piece
+                    for event in answer.take(read_chat(document)):
+                        yield event
+        yield answer.finish()
+
+    async def _look(self) -> None:
+        """Find out what is served, once; it can change, so that without its word nothing is reused later."""
+        if not self._served:
+            require_requests_allowed(self.display_name)
+            with self._mapped():
+                answered = await self._client().get(f"{self._address}/ping")
+            named = answered.headers.get(SERVED_BY)
+            now = datetime.now().strftime("%Y%m%d-%H%M%S")
+            # Another call may have looked meanwhile.
+            self._served = self._served or str(named or now)
+        self.model = f"{self._address}#{self._served}"
+
+    def _make_client(self) -> httpx.AsyncClient:
+        http = load("httpx")
+        with unbuildable(provider=self):
+            line = client_arguments(
+                http, self.settings, self._address, provider=self.name, on_loop=True
+            )
+            client: httpx.AsyncClient = http.AsyncClient(**line, event_hooks=guards(self))
+        return client
+
+    @staticmethod
+    async def _shut(client: httpx.AsyncClient) -> None:
+        await client.aclose()
+
+    @contextmanager
+    def _mapped(self, answer: AnswerInPieces | None = None) -> Iterator[None]:
+        unreachable = (
+            f"Nothing answers at {shown(self._address)}; start it with "
+            f"`{program_name()} registry serve NAME@ALIAS`."
+        )
+        try:
+            yield
         except LabError:
             raise
         except Exception as exc:
-            raise self._mapped(exc, begun=begun) from exc
-
-    def close(self) -> None:
-        with self._lock:
-            if self._http is not None:
-                self._http.close()
-                self._http = None
-
-    def _client(self) -> httpx.Client:
-        with self._lock:
-            if self._http is None:
-                load("httpx")
-                import httpx
-
-                provider = self._provider
-                with unbuildable(provider=provider):
-                    self._http = httpx.Client(
-                        **client_arguments(
-                            httpx, provider.settings, self.address, provider=provider.name
-                        ),
-                        event_hooks=guards(provider),
-                    )
-                # Not everybody who builds a provider closes it.
-                weakref.finalize(self, self._http.close)
-            return self._http
-
-    def _mapped(self, exc: Exception, *, begun: bool) -> Exception:
-        unreachable = (
-            f"Nothing answers at {shown(self.address)}; start it with "
-            f"`{program_name()} registry serve NAME@ALIAS`."
-        )
-        return failure(exc, provider=self._provider, begun=begun, unreachable=unreachable) or exc
+            begun = answer is not None and answer.begun
+            mapped = failure(exc, provider=self, begun=begun, unreachable=unreachable)
+            if mapped is None:
+                raise
+            raise mapped from exc
 
     def _check_version(self, served: str | None) -> None:
-        if served is not None and "/" in self.served and served != self.served:
+        if served is not None and "/" in self._served and served != self._served:
             raise UnknownModel(
-                f"{shown(self.address)} serves {served} by now, not {self.served}; begin again with "
+                f"{shown(self._address)} serves {served} by now, not {self._served}; begin again with "
                 "it.",
-                provider=self._provider.name,
-                model=self._provider.model,
+                provider=self.name,
+                model=self.model,
             )
 
     def _refused(self, response: httpx.Response) -> ProviderError:
-        status, provider = response.status_code, self._provider
+        status = response.status_code
         kind = _KINDS.get(status, Overloaded if status >= 500 else BadRequest)
-        message = f"The model at {shown(self.address)} refused (HTTP {status})"
-        message += because(_error_text(response), provider.settings)
+        message = f"The model at {shown(self._address)} refused (HTTP {status})"
+        message += because(_error_text(response), self.settings)
         if kind is TimedOut:
-            return TimedOut(message, provider=provider.name, model=provider.model)
+            return TimedOut(message, provider=self.name, model=self.model)
         return kind(
             message,
-            provider=provider.name,
-            model=provider.model,
+            provider=self.name,
+            model=self.model,
             status=status,
             retry_after=retry_after_seconds(response.headers),
         )
 
     def _broke(self, document: Mapping[str, Any]) -> ProviderError:
-        provider = self._provider
-        said = because(document.get("message") or "", provider.settings)
+        said = because(document.get("message") or "", self.settings)
         return ConnectionFailed(
-            f"The model at {shown(self.address)} failed{said}",
-            provider=provider.name,
-            model=provider.model,
+            f"The model at {shown(self._address)} failed{said}",
+            provider=self.name,
+            model=self.model,
             sent=True,
         )
 
@@ -192,11 +188,11 @@ def _check(address: str) -> None:
         raise InputError(f"{address!r} is no address; write it as in mlflow:http://127.0.0.1:5001.")
 
 
-def _documents(response: httpx.Response) -> Iterator[Any]:
+async def _documents(response: httpx.Response) -> AsyncIterator[Any]:
     if not response.headers.get("content-type", "").startswith("text/event-stream"):
-        yield json.loads(response.read())
+        yield json.loads(await response.aread())
         return
-    for line in response.iter_lines():
+    async for line in response.aiter_lines():
         data = line.removeprefix("data:").strip()
         if line.startswith("data:") and data and data != "[DONE]":
             yield json.loads(data)

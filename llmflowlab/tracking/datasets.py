@@ -8,11 +8,13 @@ carries the number of its repetition.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.data.dataset import Dataset, Row
@@ -142,8 +144,8 @@ def dataset_evaluated(settings: Settings, store: Store, dataset: Dataset) -> str
 
 def _fill(store: Store, made: EvaluationDataset, dataset: Dataset) -> None:
     records = _records(dataset)
-    for start in range(0, len(records), _BATCH):
-        made.merge_records(records[start : start + _BATCH])
+    while batch := list(islice(records, _BATCH)):
+        made.merge_records(batch)
     # Last: one that was cut off while it was written is none.
     store.client.set_dataset_tags(made.dataset_id, {_COMPLETE: "true"})
 
@@ -186,21 +188,19 @@ def _entry(item: Any) -> RegisteredDataset | None:
     )
 
 
-def _records(dataset: Dataset) -> list[dict[str, Any]]:
-    repeats: Counter[str] = Counter()
-    records = []
+def _records(dataset: Dataset) -> Iterator[dict[str, Any]]:
+    repeats: Counter[bytes] = Counter()
     for row in dataset.rows:
         inputs: dict[str, Any] = {"question": row.question}
         if row.conversation is not None:
             inputs["conversation"] = row.conversation.to_json()
         if row.context is not None:
             inputs["context"] = row.context
-        asked = json.dumps(inputs, sort_keys=True)
+        asked = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).digest()
         repeats[asked] += 1
         if repeats[asked] > 1:
             inputs["repetition"] = repeats[asked]
-        records.append({"inputs": inputs, "expectations": _expectations(row), "tags": _tags(row)})
-    return records
+        yield {"inputs": inputs, "expectations": _expectations(row), "tags": _tags(row)}
 
 
 def _expectations(row: Row) -> dict[str, Any]:

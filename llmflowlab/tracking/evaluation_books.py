@@ -10,11 +10,13 @@ from mlflow.tracing.constant import SpansLocation, TraceTagKey
 
 from llmflowlab.tracking.store import Store
 
-__all__ = ["DIGEST_TAG", "SOURCE_RUN", "HeldTrace", "held_traces", "not_held"]
+__all__ = ["DIGEST_TAG", "SOURCE_RUN", "SPANS_ARE_HELD", "HeldTrace", "held_traces", "not_held"]
 
 SOURCE_RUN = "mlflow.assessment.sourceRunId"
 """Metadata by which MLflow's pages know the run of an assessment."""
 DIGEST_TAG = "llmflowlab.digest"
+SPANS_ARE_HELD = {TraceTagKey.SPANS_LOCATION: SpansLocation.TRACKING_STORE.value}
+"""Tag that MLflow gives a trace whose spans have arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,10 @@ def held_traces(store: Store, experiment_id: str, run_id: str) -> dict[str, Held
                 info = trace.info
                 # People may have added feedback of their own meanwhile.
                 ours = [a for a in info.assessments if _source(a) == run_id]
-                location = info.tags.get(TraceTagKey.SPANS_LOCATION)
                 found[info.trace_id] = HeldTrace(
                     info.tags.get(DIGEST_TAG),
                     sum(1 for a in ours if a.feedback is not None),
-                    location == SpansLocation.TRACKING_STORE.value,
+                    info.tags.items() >= SPANS_ARE_HELD.items(),
                     tuple(a.assessment_id for a in ours if a.assessment_id),
                 )
             token = page.token

@@ -25,7 +25,7 @@ from mlflow.entities import (
     TraceInfo,
 )
 
-from llmflowlab.tracking.evaluation_books import HeldTrace, held_traces, not_held
+from llmflowlab.tracking.evaluation_books import SPANS_ARE_HELD, HeldTrace, held_traces, not_held
 from llmflowlab.tracking.evaluation_rows import Links, RowTrace, row_trace_info
 from llmflowlab.tracking.page_links import LINKS_TO_PROMPTS, linked_prompt
 from llmflowlab.tracking.spans import build_spans
@@ -176,6 +176,8 @@ class EvaluationRuns:
         with self._store.one_transaction() as store:
             if self._store.local:
                 for info in infos:
+                    # True once all is committed; MLflow would look each trace up to say so.
+                    info.tags |= SPANS_ARE_HELD
                     store.start_trace(info)
             else:
                 # A request each, of which a server can work on several.
@@ -245,10 +247,13 @@ class EvaluationRuns:
             tags: By name.
             files: Each with its folder among the run's artifacts; empty for the top one.
             status: As MLflow calls it.
-            end_ms: Milliseconds since the epoch.
+            end_ms: Milliseconds since the epoch, by a clock that may have been set back.
         """
         client = self._store.client
         with self._store.translated():
+            # Of two values MLflow shows the later one, and these are to be shown.
+            before = client.get_metric_history(run_id, next(iter(metrics))) if metrics else ()
+            end_ms = max(end_ms, self._created_ms, *(each.timestamp + 1 for each in before), 0)
             values = [self._metric(run_id, *metric, end_ms) for metric in metrics.items()]
             for start in range(0, len(values), 500):
                 client.log_batch(run_id, metrics=values[start : start + 500])

@@ -47,9 +47,12 @@ class SessionSnapshot:
 
     @property
     def end_ms(self) -> int:
-        """Milliseconds since the epoch: the recorded end, else that of the last turn."""
+        """Milliseconds since the epoch: the recorded end, else that of the last turn; never before the start.
+
+        A clock that was set back in between says otherwise.
+        """
         if self.ended_ms is not None:
-            return self.ended_ms
+            return max(self.start.started_ms, self.ended_ms)
         ends = [turn.started_ms + int(turn.inference_time * 1000) for turn in self.turns]
         return max([self.start.started_ms, *ends])
 

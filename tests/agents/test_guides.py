@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.agents.test_serving import post, server
 from tests.loopback import closed_port
+from tests.warm import SITE, warm
 
 ROOT = Path(__file__).parents[2]
 STEPS = 10
@@ -35,7 +36,11 @@ def blocks(page: str) -> list[tuple[int, str, str]]:
 
 def test_ten_steps_lead_from_nothing_to_an_answer_over_http(mlflow_home: Path) -> None:
     """`mlflow_home` is the folder, so that making a database need not be waited for."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{SITE}",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     port = closed_port()
     serve: list[str] = []
@@ -57,7 +62,7 @@ def test_ten_steps_lead_from_nothing_to_an_answer_over_http(mlflow_home: Path) -
                 environment[name] = value
             elif words[0] == "python":
                 done = subprocess.run(
-                    [sys.executable, "-W", "ignore", *words[1:]],
+                    warm([sys.executable, "-W", "ignore", *words[1:]]),
                     cwd=mlflow_home,
                     env=environment,
                     capture_output=True,
@@ -90,7 +95,7 @@ def test_what_the_agents_page_shows_in_python_runs(mlflow_home: Path) -> None:
     code = [code for _, language, code in blocks("agents.md") if language == "python"]
     assert len(code) == 2
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", "\n".join(code)],
+        warm([sys.executable, "-W", "ignore", "-c", "\n".join(code)]),
         cwd=mlflow_home,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

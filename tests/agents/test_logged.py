@@ -27,6 +27,7 @@ from llmflowlab.settings import Settings, load_settings
 from tests.agents.helpers import traces_in
 from tests.loopback import LoopbackServer
 from tests.patience import PATIENCE
+from tests.warm import warm
 
 KINDS: tuple[AgentKind, ...] = ("chat", "panel", "json", "responses")
 MODEL = "openai:gpt-4.1-mini"
@@ -280,7 +281,7 @@ def test_it_loads_in_a_fresh_process_without_the_checkout(
     save_agent(keyed, folder, kind, config_for(kind, "guide:docs", tracing=False))
     elsewhere.mkdir()
     done = subprocess.run(
-        [sys.executable, "-I", "-W", "ignore", "-c", _FRESH, str(folder)],
+        warm([sys.executable, "-I", "-W", "ignore", "-c", _FRESH, str(folder)]),
         cwd=elsewhere,
         env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
         capture_output=True,
@@ -343,7 +344,7 @@ def test_a_panel_with_a_registered_model_works_without_the_checkout(
     elsewhere.mkdir()
     env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-I", "-W", "ignore", "-c", _PANEL, str(folder)],
+        warm([sys.executable, "-I", "-W", "ignore", "-c", _PANEL, str(folder)]),
         cwd=elsewhere,
         env={**env, "LLMFLOWLAB_HOME": str(mlflow_home)},
         capture_output=True,

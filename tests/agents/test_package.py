@@ -14,6 +14,7 @@ from llmflowlab.messages import Parameters
 from llmflowlab.tracking.delivery import Delivery
 from tests.patience import PATIENCE
 from tests.tracking.helpers import Stored, record, settings_for, start, turn
+from tests.warm import warm
 
 _GUIDE = Candidate(
     model="guide:docs",
@@ -47,7 +48,7 @@ def test_a_registered_model_answers_in_a_process_without_the_lab(mlflow_home: Pa
     elsewhere.mkdir()
     # -I keeps the checkout and every other folder of this process off the path.
     done = subprocess.run(
-        [sys.executable, "-I", "-W", "ignore", "-c", _LOAD, settings.tracking_uri],
+        warm([sys.executable, "-I", "-W", "ignore", "-c", _LOAD, settings.tracking_uri]),
         cwd=elsewhere,
         env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
         capture_output=True,

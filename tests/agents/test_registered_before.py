@@ -16,6 +16,7 @@ from llmflowlab.agents.config import candidate_config, panel_config
 from llmflowlab.agents.logged import log_agent
 from llmflowlab.agents.package import AgentKind
 from llmflowlab.settings import Settings, load_settings
+from tests.warm import warm
 
 OLD = Path(__file__).parent / "made_by_0_1_0"
 KINDS: tuple[AgentKind, ...] = ("chat", "panel", "json", "responses")
@@ -59,7 +60,7 @@ def registered(mlflow_home: Path) -> Settings:
 
 def test_they_load_and_answer_in_the_lab_of_today(registered: Settings, mlflow_home: Path):
     ran = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", ANSWER, *KINDS],
+        warm([sys.executable, "-W", "ignore", "-c", ANSWER, *KINDS]),
         cwd=mlflow_home,
         env={**os.environ, "PYTHONPATH": str(Path(llmflowlab.__file__).parents[1])},
         capture_output=True,

@@ -23,6 +23,7 @@ from llmflowlab.agents.package import AgentKind
 from llmflowlab.settings import load_settings
 from tests.loopback import LoopbackServer, closed_port
 from tests.patience import PATIENCE
+from tests.warm import SITE, warm
 
 MODEL = "openai:gpt-4.1-mini"
 
@@ -33,7 +34,7 @@ def server(command: list[str], port: int, cwd: Path, env: dict[str, str]) -> Ite
     log = cwd / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, *command],
+            warm([sys.executable, *command]),
             cwd=cwd,
             env=env,
             stdout=output,
@@ -93,6 +94,7 @@ def environment(mlflow_home: Path, loopback: LoopbackServer) -> dict[str, str]:
     return {
         **kept,
         **loopback.environment("openai"),
+        "PYTHONPATH": str(SITE),
         "LLMFLOWLAB_MAX_TRIES": "1",
         "MLFLOW_TRACKING_URI": f"sqlite:///{(mlflow_home / 'mlflow.db').as_posix()}",
         "MLFLOW_DISABLE_TELEMETRY": "true",

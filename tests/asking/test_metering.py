@@ -140,7 +140,14 @@ def test_every_class_of_provider_error_is_decided_on() -> None:
             Usage(prompt_tokens=7), Overloaded("x", provider="p"), 7, id="refused but counted"
         ),
         pytest.param(
-            Usage(prompt_tokens=7, completion_tokens=3), TimedOut("x", provider="p"), 10, id="told"
+            Usage(prompt_tokens=7, completion_tokens=3), BadAnswer("x", provider="p"), 10, id="told"
+        ),
+        pytest.param(
+            # Once charged at 10 tokens: a server that thinks on, unseen, bills all of it.
+            Usage(prompt_tokens=7, completion_tokens=3),
+            TimedOut("x", provider="p"),
+            7 + 50,
+            id="told of its beginning",
         ),
         pytest.param(Usage(prompt_tokens=7), TimedOut("x", provider="p"), 7 + 50, id="half told"),
         pytest.param(Usage(), TimedOut("x", provider="p"), "worst", id="silent"),
@@ -173,7 +180,7 @@ def test_the_worst_case_holds_the_longest_answer_and_more_than_our_count_of_the_
     )
 
 
-def test_an_answer_that_broke_off_uncounted_costs_the_worst_case() -> None:
+def test_an_answer_that_broke_off_costs_the_worst_case() -> None:
     meter, provider = priced(), Priced([])
     broken = Answer(text="Hel", state="incomplete")
     tokens = meter.tokens(provider, TALK, broken)
@@ -182,7 +189,8 @@ def test_an_answer_that_broke_off_uncounted_costs_the_worst_case() -> None:
         text="Hel", state="incomplete", usage=Usage(prompt_tokens=9, completion_tokens=1)
     )
     tokens = meter.tokens(provider, TALK, counted)
-    assert meter.cost(provider, TALK, counted, tokens) == Decimal(10) / 1000
+    # What was counted by then is its beginning; the rest may have been generated unseen.
+    assert meter.cost(provider, TALK, counted, tokens) == Decimal(9 + 4096) / 1000
 
 
 def test_an_answer_that_was_given_up_costs_what_came_of_it() -> None:

@@ -14,6 +14,7 @@ import pyte
 
 import llmflowlab
 from tests.patience import PATIENCE
+from tests.warm import SITE
 
 MAIN = Path(llmflowlab.__file__).parent.parent / "main.py"
 
@@ -37,6 +38,7 @@ class PseudoTerminal:
             cwd=str(home),
             env={
                 **kept,
+                "PYTHONPATH": str(SITE),
                 "TERM": "xterm-256color",
                 "LLMFLOWLAB_HOME": str(home),
                 "OLLAMA_HOST": "http://127.0.0.1:1",

@@ -16,6 +16,7 @@ from llmflowlab.cli import main
 from llmflowlab.evaluation.run.ledger import Ledger
 from tests.loopback import LoopbackServer, Tokens
 from tests.providers.local_files import write_gguf
+from tests.warm import SITE
 
 CSV = """question,answer,category
 What is coverage?,scored rows divided by rows,terms
@@ -357,7 +358,12 @@ def test_rows_that_the_budget_left_out_are_said_beside_the_document_too(
     done = subprocess.run(
         [sys.executable, "-m", "llmflowlab", "evaluate", *asked],
         cwd=Path(__file__).parents[2],
-        env={**os.environ, **loopback.environment("openai"), "LLMFLOWLAB_HOME": str(mlflow_home)},
+        env={
+            **os.environ,
+            **loopback.environment("openai"),
+            "LLMFLOWLAB_HOME": str(mlflow_home),
+            "PYTHONPATH": str(SITE),
+        },
         capture_output=True,
         text=True,
         check=False,

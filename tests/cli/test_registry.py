@@ -23,6 +23,7 @@ from llmflowlab.tracking.store import open_store
 from tests.cli.fakes import Typing
 from tests.patience import PATIENCE
 from tests.providers.test_mlflow_models import registered
+from tests.warm import SITE, SOURCE, warm
 
 NAME = "llm_guide_chat"
 ROOT = Path(__file__).parents[2]
@@ -234,6 +235,8 @@ def test_an_alias_that_moves_drops_no_request(home: Path, settings: Settings) ->
     front = subprocess.Popen(
         [*command, "serve", f"{NAME}@staging", "--port", str(port), "--every", "0.2"],
         cwd=home,
+        # MLflow looks at the model that is served while it is imported: nothing is forked here.
+        env={name: value for name, value in os.environ.items() if name != SOURCE},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -293,12 +296,13 @@ def test_mlflows_own_server_answers_and_can_be_evaluated(
     command += ["-m", f"models:/{NAME}@staging", "--env-manager", "local", "--port", str(port)]
     with (home / "serve.log").open("wb") as log:
         server = subprocess.Popen(
-            command,
+            warm(command),
             cwd=home,
             stdout=log,
             stderr=log,
             env={
                 **os.environ,
+                "PYTHONPATH": str(SITE),
                 "MLFLOW_TRACKING_URI": f"sqlite:///{(home / 'mlflow.db').as_posix()}",
                 # MLflow starts its server by name, as in an activated environment.
                 "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),

@@ -20,6 +20,7 @@ from llmflowlab.settings import Settings, load_settings
 from tests.cli.pseudo_terminal import MAIN
 from tests.loopback.server import closed_port
 from tests.patience import PATIENCE
+from tests.warm import SITE, SOURCE
 
 __all__ = ["Ended", "Lab", "Running", "outside"]
 
@@ -234,12 +235,14 @@ class Lab:
     def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
         kept = {
             name: os.environ[name]
-            for name in ("PATH", "HOME", "SYSTEMROOT", "TMPDIR", "TEMP")
+            for name in ("PATH", "HOME", "SYSTEMROOT", "TMPDIR", "TEMP", SOURCE)
             if name in os.environ
         }
         return {
             **kept,
+            "PYTHONPATH": str(SITE),
             "PYTHONUTF8": "1",
+            "LLMFLOWLAB_CONNECT_TIMEOUT": str(PATIENCE),
             "LLMFLOWLAB_DELIVERY_TIMEOUT": str(PATIENCE),
             "TIKTOKEN_CACHE_DIR": str(self.home / "no-tiktoken"),
             **self.environment,

@@ -27,6 +27,7 @@ from tests.e2e.program import Lab
 from tests.e2e.stored import Everything
 from tests.loopback.server import closed_port
 from tests.patience import PATIENCE
+from tests.warm import warm
 
 MODEL = Path(__file__).parents[2] / "models" / f"{DEFAULT}.gguf"
 pytestmark = [
@@ -258,7 +259,7 @@ def test_it_is_a_role_of_a_panel_that_mlflow_loads_again(lab: Lab) -> None:
         "    print('role', role['name'], role['model'], role['state'], role['completion_tokens'])\n"
     )
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
+        warm([sys.executable, "-W", "ignore", "-c", code]),
         cwd=lab.home,
         env={**lab._environment({}), "PYTHONPATH": str(MAIN.parent)},
         capture_output=True,

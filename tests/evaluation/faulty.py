@@ -35,6 +35,7 @@ from llmflowlab.settings import Settings, load_settings
 from tests.evaluation.helpers import bench, spec
 from tests.known import known
 from tests.patience import PATIENCE
+from tests.warm import SITE
 
 ROOT = Path(__file__).parents[2]
 ID = "20260101-000000-abcd"
@@ -144,7 +145,7 @@ def start(options: Options, **more: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command(options),
         cwd=options.home,
-        env={**kept, **options.environment, "PYTHONPATH": str(ROOT)},
+        env={**kept, **options.environment, "PYTHONPATH": f"{ROOT}{os.pathsep}{SITE}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from decimal import Decimal
 
 import pytest
@@ -25,6 +26,7 @@ from llmflowlab.text.tokens import TokenCounter
 from llmflowlab.tracking.store import open_store
 from tests.evaluation.helpers import QUICK, TableModel, bench, dataset, plan, spec
 from tests.evaluation.test_judges import verdict
+from tests.patience import hold
 
 ROWS = 40
 DATA = "question,answer\n" + "".join(f"Question {n},Answer {n}\n" for n in range(ROWS))
@@ -115,6 +117,32 @@ def run(settings, ledger, tmp_path, made_plan, *, cap, models=None, recorder=Non
     result = run_evaluation(made_plan, work, **options)
     sent = sum(len(m.requests) for m in models) + len(judge_model.requests)
     return result, sent, budget
+
+
+def test_what_is_given_up_in_the_middle_has_been_paid_for(settings, ledger, tmp_path):
+    # A second Ctrl-C left calls in flight behind: the server had billed their prompts, and a resumed
+    # evaluation did not know of it.
+    released, begun = threading.Event(), threading.Semaphore(0)
+
+    class Held(Priced):
+        def stream(self, request):
+            yield TextDelta("Answer")
+            begun.release()
+            hold(released)
+
+    asked = made(tmp_path, judge=False)
+    models = [Held(name, settings, {}) for name in ("one", "two")]
+    budget = Budget(Decimal(100))
+
+    def press(snapshot):
+        if begun.acquire(blocking=False) and begun.acquire(blocking=False):
+            raise KeyboardInterrupt
+
+    work = bench(settings, models, ledger, tmp_path, budget=budget, recorder=NoRecorder())
+    with pytest.raises(KeyboardInterrupt):
+        run_evaluation(asked, work, on_progress=press)
+    released.set()
+    assert Decimal(0) < ledger.spent(asked.evaluation_id) == budget.spent == budget.committed
 
 
 def test_a_budget_holds_and_raising_it_finishes_the_evaluation(settings, ledger, tmp_path):

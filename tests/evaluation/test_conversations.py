@@ -12,13 +12,8 @@ import pytest
 from llmflowlab.candidate import Candidate
 from llmflowlab.data.dataset import Dataset, load_dataset
 from llmflowlab.errors import DatasetError, InputError
-from llmflowlab.evaluation.run.plan import (
-    Cell,
-    EvaluationPlan,
-    dataset_from_json,
-    dataset_to_json,
-    request_for,
-)
+from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan, request_for
+from llmflowlab.evaluation.run.stored_dataset import dataset_from_text, dataset_text
 from llmflowlab.messages import Message, Parameters
 from llmflowlab.text.digests import digest_of
 
@@ -96,7 +91,7 @@ def test_a_question_column_keeps_its_meaning_beside_one_of_messages(tmp_path: Pa
 def test_a_dataset_survives_json_and_its_keys_with_it(tmp_path: Path) -> None:
     row = {"messages": SAID, "params": {"seed": 3, "custom_inputs": {"a": "b"}}, "target": "Paris"}
     dataset = load(tmp_path, row)
-    again = dataset_from_json(json.loads(json.dumps(dataset_to_json(dataset))))
+    again = dataset_from_text(dataset_text(dataset, json.dumps))
     assert again == dataset
     cell = Cell(0, 0)
     assert plan(again).answer_key(cell) == plan(dataset).answer_key(cell)

@@ -20,7 +20,8 @@ from llmflowlab.data.names import NAMES
 from llmflowlab.data.tables import read_table
 from llmflowlab.errors import DatasetError, InputError
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.run.plan import dataset_from_json, dataset_to_json, request_for
+from llmflowlab.evaluation.run.plan import request_for
+from llmflowlab.evaluation.run.stored_dataset import dataset_from_text, dataset_text
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.kinds import build_text_scorer
 
@@ -315,13 +316,13 @@ def test_options_are_sent_and_chosen_by_letter_or_text(tmp_path: Path) -> None:
     scorer = build_text_scorer(ScorerSpec.plain("multiple_choice"))
     for text, value in (("B", 1.0), ("The answer is (B).", 1.0), ("4", 1.0), ("A", 0.0)):
         assert scorer.score(row, AnswerRecord(text=text, state="complete")).value == value
-    again = dataset_from_json(json.loads(json.dumps(dataset_to_json(dataset))))
+    again = dataset_from_text(dataset_text(dataset, json.dumps))
     assert again == dataset
 
 
 def test_facts_survive_the_journal_and_are_what_a_judge_sees(tmp_path: Path) -> None:
     dataset = load(tmp_path, ({"question": "a?", "expected_facts": ["x", "y"]},), "d.jsonl")
-    assert dataset_from_json(json.loads(json.dumps(dataset_to_json(dataset)))) == dataset
+    assert dataset_from_text(dataset_text(dataset, json.dumps)) == dataset
     assert dataset.rows[0].accepted == "- x\n- y"
 
 

@@ -407,7 +407,11 @@ def test_an_old_version_is_served(talked_with: OldHome) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, str(MAIN), "registry", "serve", "agent_responses@live"]
-    front = subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.PIPE, text=True)
+    front = subprocess.Popen(
+        [*command, "--port", str(port)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert front.stderr is not None
     try:
         assert any("answers at" in line for line in front.stderr)

@@ -20,6 +20,7 @@ from llmflowlab.tracking.journal import Journal, journal_path
 from llmflowlab.tracking.sinks.mlflow import MlflowSink
 from llmflowlab.tracking.store_errors import StoreUnreachable
 from tests.tracking.helpers import Stored, settings_for, start, turn
+from tests.warm import warm
 
 Started = list[Settings]
 
@@ -132,13 +133,16 @@ def test_the_process_outlives_the_program_and_a_kill_of_it_loses_nothing(lab: Se
     environment = {**os.environ, "LLMFLOWLAB_HOME": str(lab.home)}
     root = Path(__file__).parents[2]
     killed = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program], cwd=root, env=environment, check=False
+        warm([sys.executable, "-W", "ignore", "-c", program]),
+        cwd=root,
+        env=environment,
+        check=False,
     )
     assert killed.returncode == -signal.SIGKILL
     assert on_the_way(lab) is not None
     # The lock of the killed one is gone with it.
     ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "llmflowlab.lab.deliverer"],
+        warm([sys.executable, "-W", "ignore", "-m", "llmflowlab.lab.deliverer"]),
         cwd=root,
         env=environment,
         check=False,

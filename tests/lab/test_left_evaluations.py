@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from llmflowlab.errors import TrackingError
+from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run import recorder_client, replay
 from llmflowlab.evaluation.run.engine import EvaluationSnapshot, run_evaluation
@@ -148,6 +148,45 @@ def test_a_store_that_is_away_is_tried_again_and_said(
     assert on_the_way(settings) is None
 
 
+def test_an_evaluation_that_another_process_looked_at_is_not_forgotten(
+    settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whoever looks whether a lock is held holds it for a moment: the deliverer then found the evaluation in
+    # another's hands, free again, and took it for one that was cleared.
+    evaluate(settings, ledger, recorder=_Away(settings, ledger.path))
+    real, answers = replay.deliver_left, iter([InputError("worked on by another process"), None])
+
+    def sometimes(*arguments: Any) -> None:
+        if (error := next(answers)) is not None:
+            raise error
+        real(*arguments)
+
+    monkeypatch.setattr(replay, "deliver_left", sometimes)
+    assert not deliver(settings)
+    assert to_record(settings) == [ID]
+    assert deliver(settings)
+    (run,) = faulty.stored_books(settings.home).values()
+    assert (run["status"], len(run["traces"])) == ("FINISHED", ROWS)
+
+
+def test_what_is_being_delivered_is_on_the_way_and_nobody_elses_to_deliver(
+    settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # While it held the evaluation's lock, nothing was said to be on the way.
+    evaluate(settings, ledger, recorder=_Away(settings, ledger.path))
+    seen: list[object] = []
+
+    class Watched(RecorderProcess):
+        def begin(self, evaluation: str) -> None:
+            seen.extend((on_the_way(settings), to_record(settings)))
+            super().begin(evaluation)
+
+    monkeypatch.setattr(replay, "RecorderProcess", Watched)
+    assert deliver(settings)
+    assert seen == [deliverer.OnTheWay(0, 1, None), []]
+    assert on_the_way(settings) is None
+
+
 class _Away(RecorderProcess):
     """A recorder that ends before it was told anything."""
 
@@ -239,7 +278,7 @@ def test_the_recorder_of_a_killed_evaluation_needs_somebody_after_it(settings: S
         await_recording(settings, ID)
         assert (to_record(settings), left_behind(settings)) == ([], [ID])
         # This one was left to do the rest.
-        await_recording(settings, ID, alone=True)
+        await_recording(settings, ID, by="recorder")
         assert left_behind(settings) == []
     assert left_behind(settings) == [ID]
 

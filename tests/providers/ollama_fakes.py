@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -17,10 +17,23 @@ HELLO = Request(messages=(Message("user", "Say hello"),))
 SettingsFrom = Callable[..., Settings]
 
 
-def fake(provider: OllamaProvider, **methods: Any) -> SimpleNamespace:
-    client = SimpleNamespace(close=lambda: None, **methods)
-    provider._client_made = cast("ollama.Client", client)
-    return client
+def fake(provider: OllamaProvider, **methods: Any) -> None:
+    """Have a provider use these in place of its SDK's methods; an iterator is read as a stream."""
+    on_loop = {name: _on_loop(method) for name, method in methods.items()}
+    provider._client_made = cast("ollama.AsyncClient", SimpleNamespace(**on_loop))
+
+
+def _on_loop(method: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    async def called(*args: Any, **sent: Any) -> Any:
+        found = method(*args, **sent)
+        return _stream(found) if isinstance(found, Iterator) else found
+
+    return called
+
+
+async def _stream(chunks: Iterator[Any]) -> AsyncIterator[Any]:
+    for chunk in chunks:
+        yield chunk
 
 
 def part(content: str = "", *, thinking: str | None = None, **more: Any) -> ollama.ChatResponse:

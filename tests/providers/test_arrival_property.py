@@ -84,7 +84,8 @@ def served(vendor: str, body: bytes) -> Provider:
     """Return the vendor's provider, whose SDK is answered with these bytes instead of by a server."""
     provider = provider_of(vendor)
     client: Any = provider._client()  # type: ignore[attr-defined]
-    http = client._api_client._httpx_client if vendor == "gemini" else client._client
+    gemini = vendor == "gemini"
+    http = client.models._api_client._async_httpx_client if gemini else client._client
     package: Any = httpx if vendor == "ollama" else httpx2
     head = {"content-type": WIRES[vendor].content_type()}
     http._mounts = {}

@@ -7,7 +7,7 @@ import gzip
 import importlib
 import ipaddress
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,6 +23,7 @@ from llmflowlab.messages import Message, Request
 from llmflowlab.providers import connections
 from llmflowlab.providers.base import Provider
 from llmflowlab.providers.connections import guards
+from llmflowlab.providers.event_loop import blocking
 from llmflowlab.providers.factory import build
 from llmflowlab.providers.local.package_index import PackageIndex
 from llmflowlab.providers.ollama.address import look
@@ -218,8 +219,22 @@ def test_own_certificates_hold_on_this_machine_too(
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_a_certificate_that_nobody_knows_is_no_silence(vendor: str, make: Make, behind_tls: str):
-    with pytest.raises(ConnectionFailed, match="No trusted connection"):
+    with pytest.raises(
+        ConnectionFailed, match=r"No trusted connection .*\(self-signed cert"
+    ) as failed:
         text_of(make(vendor, behind_tls))
+    # Once tried again, as if another attempt could find another certificate.
+    assert not failed.value.retryable
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_certificate_of_another_machine_is_named(
+    vendor: str, make: Make, behind_tls: str, certificate: Path
+):
+    address = behind_tls.replace("127.0.0.1", "[::ffff:127.0.0.1]")
+    with pytest.raises(ConnectionFailed, match=r"\(IP address mismatch") as failed:
+        text_of(make(vendor, address, SSL_CERT_FILE=str(certificate)))
+    assert not failed.value.retryable
 
 
 def test_readiness_trusts_what_calls_trust(tmp_path: Path, behind_tls: str, certificate: Path):
@@ -332,17 +347,26 @@ def http(request: pytest.FixtureRequest) -> Any:
 
 
 def read(http: Any, body: Any, status: int = 200, *, bounded: bool = True, **headers: str) -> bytes:
-    """Return what a guarded client reads of a response."""
-    sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    transport = http.MockTransport(
-        lambda request: http.Response(status, headers=sent, content=body)
-    )
-    hooks = guards(ScriptedProvider(), bounded=bounded)
-    with (
-        http.Client(transport=transport, event_hooks=hooks) as client,
-        client.stream("GET", "http://127.0.0.1/") as response,
-    ):
-        return b"".join(response.iter_bytes())
+    """Return what a guarded client reads of a response, of bytes or of pieces."""
+    found = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in body:
+            yield piece
+
+    def respond(request: Any) -> Any:
+        content = body if isinstance(body, bytes) else pieces()
+        return http.Response(status, headers=found, content=content)
+
+    async def whole() -> bytes:
+        hooks = guards(ScriptedProvider(), bounded=bounded)
+        async with (
+            http.AsyncClient(transport=http.MockTransport(respond), event_hooks=hooks) as client,
+            client.stream("GET", "http://127.0.0.1/") as response,
+        ):
+            return b"".join([part async for part in response.aiter_bytes()])
+
+    return blocking(whole())
 
 
 def endless(piece: bytes) -> Iterator[bytes]:

@@ -3,44 +3,145 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from llmflowlab.asking.calling import call
+from llmflowlab.asking.calling import CallPolicy, call
+from llmflowlab.asking.metering import Metering
+from llmflowlab.asking.paid import Asker, Paid
 from llmflowlab.asking.waiting import Cancellation
+from llmflowlab.errors import TimedOut
 from llmflowlab.messages import Message, Request
-from llmflowlab.providers.base import TextDelta
+from llmflowlab.providers.base import Embeddings, Provider, TextDelta
 from llmflowlab.providers.event_loop import blocking, started
-from llmflowlab.providers.openai.provider import OpenAIProvider
+from llmflowlab.providers.factory import build
 from llmflowlab.settings import load_settings
+from llmflowlab.text.tokens import TokenCounter
 from tests.evaluation.helpers import QUICK
-from tests.loopback.scenario import Fault
-from tests.loopback.server import LoopbackServer
+from tests.loopback import Fault, LoopbackServer, WireName
 from tests.patience import PATIENCE
 
 HELLO = Request(messages=(Message("user", "Say hello"),))
+WIRES: tuple[WireName, ...] = ("openai", "azure", "anthropic", "gemini", "ollama")
+
+MANY = 50
+
+Make = Callable[[str], Any]
 
 
 @pytest.fixture
-def provider(
-    tmp_path: Path, loopback: LoopbackServer, requests_allowed: None
-) -> Iterator[OpenAIProvider]:
-    environ = loopback.environment("openai")
-    settings = load_settings(environ, cwd=tmp_path, stdin_is_terminal=False)
-    with closing(OpenAIProvider("gpt-4.1-mini", settings)) as made:
-        yield made
+def make(loopback: LoopbackServer, requests_allowed: None, tmp_path: Path) -> Iterator[Make]:
+    with ExitStack() as made:
+
+        def build_one(reference: str) -> Provider:
+            environ = loopback.environment()
+            settings = load_settings(environ, cwd=tmp_path, stdin_is_terminal=False)
+            return made.enter_context(closing(build(reference, settings)))
+
+        yield build_one
 
 
-def connections(provider: OpenAIProvider) -> list[Any]:
-    pool: Any = provider._client()._client._transport._pool  # type: ignore[attr-defined]
-    return list(pool.connections)
+@pytest.fixture(params=WIRES)
+def provider(request: pytest.FixtureRequest, make: Make) -> Any:
+    return make(request.param)
+
+
+def transport(provider: Any) -> Any:
+    """Return what of the SDK's HTTP client has its connections."""
+    client = provider._client()
+    gemini = provider.name == "gemini"
+    return (client.models._api_client._async_httpx_client if gemini else client._client)._transport
+
+
+def open_of(transport: Any) -> list[Any]:
+    lines = getattr(transport, "lines", [transport])
+    return [connection for line in lines for connection in line._pool.connections]
+
+
+def until_closed(transport: Any) -> None:
+    # The server would hold it for ever.
+    _until(lambda: not open_of(transport))
+
+
+def _until(true: Callable[[], bool]) -> None:
+    async def looked() -> None:
+        while not true():
+            await asyncio.sleep(0)
+
+    blocking(asyncio.wait_for(looked(), PATIENCE))
+
+
+def asking(provider: Provider, policy: CallPolicy = QUICK) -> Asker:
+    return Asker(provider, policy=policy, metering=Metering(TokenCounter()))
+
+
+def asked_at_once(provider: Provider, count: int) -> list[Paid]:
+    """Have one model answer many questions on one loop, with a single thread for what blocks."""
+
+    async def all_of_them() -> list[Paid]:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        asker = asking(provider)
+        return await asyncio.gather(*(asker.ask(HELLO) for _ in range(count)))
+
+    return asyncio.run(all_of_them())
+
+
+@contextmanager
+def served_by_mlflow(before: Callable[[], None]) -> Iterator[str]:
+    class Invocations(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            before()
+            said = {"message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}
+            body = json.dumps({"choices": [said]}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 256
+
+    with Server(("127.0.0.1", 0), Invocations) as running:
+        Thread(target=running.serve_forever, name="loopback", daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}"
+        running.shutdown()
+
+
+class Threads:
+    """Lets a server answer once so many ask, and looks at the threads of that moment.
+
+    The server's own, which answer, are not among those that are found.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._before = set(threading.enumerate())
+        self._server: set[threading.Thread] = set()
+        self._together = threading.Barrier(count, action=self._look)
+        self.found: set[str] = set()
+
+    def wait(self) -> None:
+        self._server.add(threading.current_thread())
+        self._together.wait(PATIENCE)
+
+    def _look(self) -> None:
+        new = set(threading.enumerate()) - self._before - self._server
+        self.found = {thread.name for thread in new if thread.name != "loopback"}
 
 
 def test_what_is_done_on_the_loop_comes_back_with_its_value_or_its_error() -> None:
@@ -56,57 +157,99 @@ def test_what_is_done_on_the_loop_comes_back_with_its_value_or_its_error() -> No
         blocking(asyncio.wait_for(asyncio.Event().wait(), 0))
 
 
-def test_many_calls_at_once_share_one_thread(
-    provider: OpenAIProvider, loopback: LoopbackServer
+def texts(answers: list[Paid]) -> list[str | None]:
+    return [paid.answer.text if paid.answer else None for paid in answers]
+
+
+def test_many_calls_at_once_need_no_threads_of_their_own(
+    provider: Any, loopback: LoopbackServer
 ) -> None:
-    together = threading.Barrier(20)
-    threads: list[list[str]] = []
+    # What an SDK finds out once, and in threads, is not asked for again.
+    assert call(provider, HELLO, policy=QUICK).text
+    threads = Threads(MANY)
 
-    def on_event(event: object) -> None:
-        if isinstance(event, TextDelta) and len(threads) < 20:
-            threads.append([thread.name for thread in threading.enumerate()])
-            together.wait(PATIENCE)
+    def answer(question: str) -> str:
+        threads.wait()
+        return "hello"
 
-    callers = [
-        threading.Thread(
-            target=call, args=(provider, HELLO), kwargs={"policy": QUICK, "on_event": on_event}
-        )
-        for _ in range(20)
-    ]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join(PATIENCE)
-    assert len(threads) == 20
-    assert {name for names in threads for name in names if name.startswith("stream-")} == set()
-    assert {names.count("calls") for names in threads} == {1}
+    loopback.scenario.answer = answer
+    assert texts(asked_at_once(provider, MANY)) == ["hello"] * MANY
+    assert len(threads.found) <= 1
+    loopback.scenario.answer = lambda question: "again"
+    assert texts(asked_at_once(provider, MANY)) == ["again"] * MANY
+    # Those who come after take the connections of those before.
+    assert len(open_of(transport(provider))) <= MANY
+
+
+def test_many_calls_of_an_mlflow_server_need_none_either(make: Make) -> None:
+    assert blocking(asyncio.sleep(0, result=True))
+    threads = Threads(MANY)
+    with served_by_mlflow(threads.wait) as address:
+        answers = asked_at_once(make(f"mlflow:{address}#a/1"), MANY)
+    assert texts(answers) == ["hello"] * MANY
+    assert len(threads.found) <= 1
+
+
+@pytest.mark.parametrize("reference", ["openai:text-embedding-3-small", "ollama:llama3.2"])
+def test_embeddings_are_had_on_the_loop(
+    reference: str, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider, threads = make(reference), []
+    embed = provider.aembed
+
+    async def seen(texts: Sequence[str]) -> Embeddings:
+        threads.append(threading.current_thread().name)
+        found: Embeddings = await embed(texts)
+        return found
+
+    monkeypatch.setattr(provider, "aembed", seen)
+    assert len(asking(provider).embed_blocking(["a", "b"]).vectors or ()) == 2
+    assert len(provider.embed(["a", "b"]).vectors) == 2
+    assert threads == ["calls", "calls"]
 
 
 def test_a_call_that_is_given_up_closes_its_connection_at_once(
-    provider: OpenAIProvider, loopback: LoopbackServer
+    provider: Any, loopback: LoopbackServer
 ) -> None:
     loopback.fail(Fault("hang", after=1))
     cancelled = Cancellation()
 
     def on_event(event: object) -> None:
         if isinstance(event, TextDelta):
-            assert len(connections(provider)) == 1
+            assert len(open_of(transport(provider))) == 1
             cancelled.set()
 
     assert call(provider, HELLO, policy=QUICK, on_event=on_event, cancelled=cancelled).text
-
-    async def closed() -> None:
-        while connections(provider):
-            await asyncio.sleep(0)
-
-    # The server would hold it for ever.
-    blocking(asyncio.wait_for(closed(), PATIENCE))
+    until_closed(transport(provider))
 
 
-def test_a_connection_whose_answer_ended_is_used_again(provider: OpenAIProvider) -> None:
+def test_a_call_that_is_late_closes_its_connection(provider: Any, loopback: LoopbackServer) -> None:
+    loopback.fail("hang")
+    with pytest.raises(TimedOut):
+        call(provider, HELLO, policy=CallPolicy(max_tries=1, first_token_timeout=0.2))
+    until_closed(transport(provider))
+
+
+def test_a_connection_whose_answer_ended_is_used_again(provider: Any) -> None:
     for _ in range(3):
         assert call(provider, HELLO, policy=QUICK).state == "complete"
-    assert len(connections(provider)) == 1
+        # An answer has ended for its reader a moment before its connection is given back.
+        _until(lambda: all(each.is_idle() for each in open_of(transport(provider))))
+    assert len(open_of(transport(provider))) == 1
+
+
+@pytest.mark.parametrize("reference", WIRES)
+def test_a_provider_that_nobody_has_any_more_closes_its_connections(
+    reference: str, loopback: LoopbackServer, requests_allowed: None, tmp_path: Path
+) -> None:
+    settings = load_settings(loopback.environment(), cwd=tmp_path, stdin_is_terminal=False)
+    provider = build(reference, settings)
+    assert call(provider, HELLO, policy=QUICK).state == "complete"
+    kept = transport(provider)
+    assert len(open_of(kept)) == 1
+    del provider
+    gc.collect()
+    until_closed(kept)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork there")

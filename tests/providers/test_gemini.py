@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
-from google.genai import Client, types
+from google.genai import types
 
 from llmflowlab.errors import (
     BadAnswer,
@@ -32,6 +32,7 @@ from llmflowlab.providers.base import (
     Usage,
     UsageReport,
 )
+from llmflowlab.providers.event_loop import blocking
 from llmflowlab.providers.factory import build
 from llmflowlab.providers.gemini.provider import GeminiProvider
 from llmflowlab.providers.gemini.replies import FINISH_REASONS
@@ -40,6 +41,7 @@ from llmflowlab.settings import Settings, load_settings
 KEY = "AIza-not-a-real-key-1234567890"
 HELLO = Request(messages=(Message("user", "Say hello"),))
 
+T = TypeVar("T")
 SettingsFrom = Callable[..., Settings]
 
 
@@ -60,16 +62,23 @@ class FakeModels:
         self.listed: list[types.Model] = []
         self.asked = 0
 
-    def generate_content_stream(self, **sent: Any) -> Iterator[types.GenerateContentResponse]:
+    async def generate_content_stream(
+        self, **sent: Any
+    ) -> AsyncIterator[types.GenerateContentResponse]:
         self.sent = sent
-        yield from self.chunks
+        return each(self.chunks)
 
-    def list(self, *, config: types.ListModelsConfig) -> list[types.Model]:
-        return self.listed
+    async def list(self, *, config: types.ListModelsConfig) -> AsyncIterator[types.Model]:
+        return each(self.listed)
 
-    def get(self, *, model: str, config: types.GetModelConfig) -> types.Model:
+    async def get(self, *, model: str, config: types.GetModelConfig) -> types.Model:
         self.asked += 1
         return self.listed[0]
+
+
+async def each(values: Iterable[T]) -> AsyncIterator[T]:
+    for value in values:
+        yield value
 
 
 @pytest.fixture
@@ -79,7 +88,7 @@ def provider(settings_from: SettingsFrom, requests_allowed: None) -> GeminiProvi
 
 def fake(provider: GeminiProvider, *chunks: dict[str, Any]) -> FakeModels:
     models = FakeModels(*(types.GenerateContentResponse.model_validate(c) for c in chunks))
-    provider._client_made = cast("Client", SimpleNamespace(models=models, close=lambda: None))
+    provider._client_made = cast("Any", SimpleNamespace(models=models))
     return models
 
 
@@ -338,7 +347,7 @@ def client_of(settings: Settings) -> Any:
     provider.prepare()
     client = provider._client()
     provider.close()
-    return client._api_client
+    return client.models._api_client
 
 
 def test_the_client_is_made_of_the_settings_alone(
@@ -398,16 +407,16 @@ def test_deadlines_of_every_kind_reach_the_request(settings_from: SettingsFrom):
         LLMFLOWLAB_FIRST_TOKEN_TIMEOUT="20",
         LLMFLOWLAB_TOKEN_TIMEOUT="30",
     )
-    provider = GeminiProvider("gemini-2.5-flash", settings)
+    (deadlines,) = client_of(settings)._async_httpx_client.event_hooks["request"][-1:]
     none = dict.fromkeys(("connect", "read", "write", "pool"))
     request = SimpleNamespace(extensions={"timeout": none, "trace": "kept"})
-    provider._set_deadlines(request)
+    blocking(deadlines(request))
     assert request.extensions == {
         "timeout": {"connect": 3.0, "read": 35.0, "write": 35.0, "pool": None},
         "trace": "kept",
     }
     short = SimpleNamespace(extensions={"timeout": dict.fromkeys(none, 9.0)})
-    provider._set_deadlines(short)
+    blocking(deadlines(short))
     assert short.extensions["timeout"]["read"] == 9.0
 
 

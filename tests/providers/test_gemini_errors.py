@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,7 +12,6 @@ import httpx
 import httpx2
 import pydantic
 import pytest
-from google.genai import Client
 from google.genai import errors as vendor
 
 from llmflowlab.errors import (
@@ -59,7 +58,7 @@ def raised(provider: GeminiProvider, error: Exception, *, after: str = "") -> Pr
     """Return what becomes of an error raised by the SDK, after a piece of text if given."""
     from google.genai import types
 
-    def stream(**sent: Any) -> Iterator[types.GenerateContentResponse]:
+    async def chunks() -> AsyncIterator[types.GenerateContentResponse]:
         if after:
             part = {"text": after}
             yield types.GenerateContentResponse.model_validate(
@@ -67,8 +66,11 @@ def raised(provider: GeminiProvider, error: Exception, *, after: str = "") -> Pr
             )
         raise error
 
+    async def stream(**sent: Any) -> AsyncIterator[types.GenerateContentResponse]:
+        return chunks()
+
     models = SimpleNamespace(generate_content_stream=stream)
-    provider._client_made = cast("Client", SimpleNamespace(models=models, close=lambda: None))
+    provider._client_made = cast("Any", SimpleNamespace(models=models))
     with pytest.raises(ProviderError) as caught:
         list(provider.stream(HELLO))
     assert (caught.value.provider, caught.value.model) == ("gemini", "gemini-2.5-flash")

@@ -101,7 +101,7 @@ def test_the_connection_is_used_again_for_the_next_turn(make: Make, loopback: Lo
     for _ in range(3):
         # Read in this thread: `call` leaves the closing to another, which may come late.
         list(provider.stream(HELLO))
-    transport: Any = provider._client()._api_client._httpx_client._transport
+    transport: Any = provider._client().models._api_client._async_httpx_client._transport  # type: ignore[union-attr]
     pool = transport._pool
     assert len(pool.connections) == 1
 

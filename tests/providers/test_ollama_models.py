@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -136,8 +136,8 @@ def pull_with(
                 raise line
             yield ollama.ProgressResponse.model_validate(line)
 
-    client = SimpleNamespace(pull=pull, close=lambda: None)
-    monkeypatch.setattr(provider, "_make_client", lambda seconds: client)
+    fake(provider, pull=pull)
+    monkeypatch.setattr(provider, "_make_client", lambda seconds: nullcontext(provider._client()))
     return list(provider.pull())
 
 

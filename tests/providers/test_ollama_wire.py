@@ -71,8 +71,8 @@ def test_the_connection_is_used_again_for_the_next_turn(make: Make, loopback: Lo
     for _ in range(3):
         # Read in this thread: `call` leaves the closing to another, which may come late.
         list(provider.stream(HELLO))
-    pool = provider._client()._client._transport._pool
-    assert len(pool.connections) == 1
+    (line,) = provider._client()._client._transport.lines
+    assert len(line._pool.connections) == 1
 
 
 def test_a_key_for_a_gateway_is_sent(make: Make, loopback: LoopbackServer):

@@ -31,7 +31,8 @@ def answering(vendor: str, *answers: tuple[int, Any], **headers: str) -> Provide
     """Return the vendor's provider, whose SDK gets these answers, the last one for ever."""
     provider = provider_of(vendor)
     client: Any = provider._client()  # type: ignore[attr-defined]
-    http = client._api_client._httpx_client if vendor == "gemini" else client._client
+    gemini = vendor == "gemini"
+    http = client.models._api_client._async_httpx_client if gemini else client._client
     package: Any = httpx if vendor == "ollama" else httpx2
     left = list(answers)
     named = {name.replace("_", "-"): value for name, value in headers.items()}

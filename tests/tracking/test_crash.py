@@ -29,6 +29,7 @@ from tests.known import known
 from tests.patience import PATIENCE
 from tests.tracking.conftest import MakeDelivery
 from tests.tracking.helpers import CANDIDATE, Stored, rating, record, start, turn
+from tests.warm import warm
 
 _CHILD = """
 import os, signal, sys
@@ -78,7 +79,7 @@ def test_after_a_kill_the_next_start_finishes_the_run(
 ) -> None:
     root = Path(__file__).parents[2]
     child = subprocess.run(
-        [sys.executable, "-c", _CHILD, str(lab.home), point],
+        warm([sys.executable, "-c", _CHILD, str(lab.home), point]),
         env={**os.environ, "PYTHONPATH": str(root)},
         check=False,
         timeout=PATIENCE,

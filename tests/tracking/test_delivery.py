@@ -14,10 +14,12 @@ from llmflowlab.settings import Settings
 from llmflowlab.tracking.chat_recorder import ChatRecorder
 from llmflowlab.tracking.cursors import Cursor
 from llmflowlab.tracking.delivery import Delivery
+from llmflowlab.tracking.evaluation_runs import EvaluationRuns, RunSpec
 from llmflowlab.tracking.journal import Journal, journal_path
 from llmflowlab.tracking.session_index import SessionIndex
 from llmflowlab.tracking.sessions import SessionSnapshot
 from llmflowlab.tracking.sinks.mlflow import MlflowSink
+from llmflowlab.tracking.store import open_store
 from llmflowlab.tracking.store_errors import StoreBusy
 from tests.patience import PATIENCE
 from tests.tracking.conftest import MakeDelivery
@@ -415,3 +417,31 @@ def test_no_key_reaches_any_file(mlflow_home: Path, deliver: MakeDelivery, packa
     files = [path for path in mlflow_home.rglob("*") if path.is_file()]
     assert len(files) > 5
     assert [str(path) for path in files if secret.encode() in path.read_bytes()] == []
+
+
+def test_a_clock_that_was_set_back_hides_no_figure_and_ends_nothing_before_its_start(
+    lab: Settings,
+) -> None:
+    # MLflow shows the later of two values: those of an evaluation that was gone on with came earlier.
+    store = open_store(lab)
+    runs = EvaluationRuns(store, "20260101-000000-abcd", created_ms=BEGIN_MS)
+    run_id = runs.open_run(RunSpec(name="Eval_one", key="one", params={}, tags={}), parent=None)
+    for value, after in ((0.9, 60_000), (0.4, -3_600_000)):
+        runs.finish(
+            run_id, metrics={"exact/mean": value}, tags={}, files={}, end_ms=BEGIN_MS + after
+        )
+    run = store.client.get_run(run_id)
+    assert run.data.metrics["exact/mean"] == 0.4
+    assert run.info.end_time >= run.info.start_time
+    set_back = SessionSnapshot(
+        start=start(),
+        turns=[turn(0)],
+        ratings=[],
+        ended=True,
+        interrupted=False,
+        crashed=False,
+        recovered=False,
+        unreadable=0,
+        ended_ms=BEGIN_MS - 3_600_000,
+    )
+    assert set_back.end_ms == BEGIN_MS

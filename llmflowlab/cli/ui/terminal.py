@@ -360,9 +360,12 @@ def _live_status(question: questionary.Question, status: StatusSource | None) ->
     application.layout = Layout(
         HSplit([above, before.container]), focused_element=before.current_window
     )
-    closed = threading.Event()
+    closed, drawn = threading.Event(), threading.Event()
+    application.after_render += lambda _: drawn.set()
 
     def redraw() -> None:
+        # What looks imports a lot; the menu is drawn with the processor to itself.
+        drawn.wait()
         while not closed.is_set() and not status.settled:
             status.wait(0.2)
             application.invalidate()
@@ -375,3 +378,4 @@ def _live_status(question: questionary.Question, status: StatusSource | None) ->
         yield
     finally:
         closed.set()
+        drawn.set()

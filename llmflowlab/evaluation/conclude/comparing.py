@@ -129,6 +129,8 @@ def compare_measures(
     A family of its own for Holm's correction: it answers another question than the scores do.
     """
     labels = [candidate.label for candidate in plan.candidates]
+    if len(labels) < 2:
+        return []
     found = _corrected(list(_cases(measure_table(plan, answers))), labels, unfinished)
     return [replace(comparison, is_measure=True) for comparison in found]
 

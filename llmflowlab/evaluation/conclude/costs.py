@@ -7,7 +7,7 @@ tries that failed before an answer included. It is unknown as soon as one part o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -16,11 +16,28 @@ from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.statistics.intervals import Interval, bootstrap_interval
 
-__all__ = ["cost_interval", "latency_interval", "spent_in_all"]
+__all__ = ["Own", "cost_interval", "latency_interval", "spent_in_all"]
 
 
 _CAME = frozenset({"complete", "incomplete"})
 """States of answers of which something came, and so was paid for."""
+
+
+class Own(Mapping[Cell, AnswerRecord]):
+    """The answers of one candidate among those of all, without a copy of them."""
+
+    def __init__(self, answers: Mapping[Cell, AnswerRecord], candidate: int) -> None:
+        self._all = answers
+        self._candidate = candidate
+
+    def __getitem__(self, cell: Cell) -> AnswerRecord:
+        return self._all[cell]
+
+    def __iter__(self) -> Iterator[Cell]:
+        return (cell for cell in self._all if cell.candidate == self._candidate)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def spent_in_all(answers: Iterable[AnswerRecord]) -> Decimal | None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.comparing import compare, compare_measures
-from llmflowlab.evaluation.conclude.costs import spent_in_all
+from llmflowlab.evaluation.conclude.costs import Own, spent_in_all
 from llmflowlab.evaluation.conclude.decide import INTERRUPTED
 from llmflowlab.evaluation.conclude.deciding import sequential_of
 from llmflowlab.evaluation.conclude.groups import groups_of
@@ -59,28 +60,24 @@ def summarise(
     Cells without an answer (not reached, out of budget) stay in the denominators; only in a comparison
     that was decided early are the cells nobody needed to ask left out (`only` names the others).
     """
-    cells = [
-        cell
-        for cell in plan.cells()
-        if cell.candidate == candidate and (only is None or cell in only)
-    ]
-    records = [answers[cell] for cell in cells if cell in answers]
-    complete = [record for record in records if record.answered]
-    failed = Counter(record.reason or record.state for record in records if not record.answered)
-    if missing := len(cells) - len(records):
-        failed["not_reached"] = missing
-    words = Counter(record.error for record in records if record.error and not record.answered)
-    seconds = [record.took for record in records if record.took is not None]
-    prompts = [r.prompt_tokens for r in complete if r.prompt_tokens is not None]
-    completions = [r.completion_tokens for r in complete if r.completion_tokens is not None]
+    own = Own(answers, candidate)
+    seen = _Seen()
+    for record in own.values():
+        seen.add(record)
+    asked = sum(
+        cell.candidate == candidate and (only is None or cell in only) for cell in plan.cells()
+    )
+    if missing := asked - seen.records:
+        seen.failed["not_reached"] = missing
+    seconds = seen.seconds
     return CandidateResult(
         spec=plan.candidates[candidate],
         run_id=run_id,
-        rows=len(cells),
-        answered=len(complete),
-        failed=dict(sorted(failed.items())),
-        not_whole=dict(sorted(Counter(filter(None, (r.why_not_whole for r in records))).items())),
-        at_limit=sum(record.ended_at_limit for record in records),
+        rows=asked,
+        answered=seen.answered,
+        failed=dict(sorted(seen.failed.items())),
+        not_whole=dict(sorted(seen.not_whole.items())),
+        at_limit=seen.at_limit,
         scores={scorer: score_summary(table, candidate, scorer) for scorer in plan.scorers},
         latency=Latency(
             sum(seconds) / len(seconds) if seconds else None,
@@ -88,16 +85,52 @@ def summarise(
             quantile(seconds, 0.95),
             answers=len(seconds),
         ),
-        prompt_tokens=sum(prompts) if complete and len(prompts) == len(complete) else None,
-        completion_tokens=(
-            sum(completions) if complete and len(completions) == len(complete) else None
-        ),
-        tokens_estimated=any(record.tokens_estimated for record in complete),
-        cost_usd=spent_in_all(records),
-        sent=sum(1 for record in records if record.tries) - reused,
+        prompt_tokens=seen.prompt_tokens if seen.answered else None,
+        completion_tokens=seen.completion_tokens if seen.answered else None,
+        tokens_estimated=seen.estimated,
+        cost_usd=spent_in_all(own.values()),
+        sent=seen.tried - reused,
         reused=reused,
-        why_failed=words.most_common(1)[0][0] if words else None,
+        why_failed=seen.words.most_common(1)[0][0] if seen.words else None,
     )
+
+
+@dataclass(slots=True)
+class _Seen:
+    """Counts a candidate's answers one by one, so that their texts are not held together."""
+
+    records: int = 0
+    answered: int = 0
+    tried: int = 0
+    at_limit: int = 0
+    estimated: bool = False
+    prompt_tokens: int | None = 0
+    completion_tokens: int | None = 0
+    """None as soon as one is unknown."""
+    seconds: list[float] = field(default_factory=list)
+    failed: Counter[str] = field(default_factory=Counter)
+    not_whole: Counter[str] = field(default_factory=Counter)
+    words: Counter[str] = field(default_factory=Counter)
+
+    def add(self, record: AnswerRecord) -> None:
+        self.records += 1
+        self.tried += bool(record.tries)
+        self.at_limit += record.ended_at_limit
+        if record.took is not None:
+            self.seconds.append(record.took)
+        if not record.answered:
+            self.failed[record.reason or record.state] += 1
+            self.words.update(filter(None, [record.error]))
+            return
+        self.answered += 1
+        self.estimated = self.estimated or record.tokens_estimated
+        self.not_whole.update(filter(None, [record.why_not_whole]))
+        self.prompt_tokens = _plus(self.prompt_tokens, record.prompt_tokens)
+        self.completion_tokens = _plus(self.completion_tokens, record.completion_tokens)
+
+
+def _plus(total: int | None, more: int | None) -> int | None:
+    return None if total is None or more is None else total + more
 
 
 def score_summary(table: ScoreTable, candidate: int, scorer: str) -> ScoreSummary:
@@ -200,10 +233,14 @@ def _unfinished(
 
 def _judging(table: ScoreTable, scores: Scores, exams: Sequence[Exam]) -> dict[str, JudgingQuality]:
     found = {}
+    several: dict[str, list[Score]] = {}
+    for by_name in scores.values():
+        for name, score in by_name.items():
+            if len(score.members) > 1:
+                several.setdefault(name, []).append(score)
     for scorer, traits in table.traits.items():
-        given = [by_name[scorer] for by_name in scores.values() if scorer in by_name]
         own = [exam for exam in exams if exam.scorer == scorer]
-        quality = judging_quality(scorer, given, comparing=traits.comparing)
+        quality = judging_quality(scorer, several.get(scorer, ()), comparing=traits.comparing)
         contradicts = _contradicts(table, scorer)
         caveat = caveat_of(scorer, exams) if traits.judged else None
         if quality is not None or own or contradicts is not None or caveat is not None:
@@ -233,25 +270,37 @@ def judge_usage(
         in_vain: Every judgement that was paid for and brought no verdict, those that a later one took
             the place of included; one that stands among the scores counts once.
     """
-    asked = [
+    replaced = Counter(in_vain)
+    standing = (
         verdict
         for by_name in scores.values()
         for score in by_name.values()
         for verdict in score.members or (score,)
-        if verdict.judge is not None
-    ]
-    examined = [verdict.score for exam in exams for verdict in exam.verdicts]
-    asked += [score for score in examined if score.judge is not None]
-    replaced = Counter(in_vain) - Counter(asked)
-    asked += replaced.elements()
-    sent = [score for score in asked if not score.reused and not score.shared]
-    counted = [score for score in sent if score.prompt_tokens is not None]
-    costs = [Decimal(score.cost_usd) for score in sent if score.cost_usd is not None]
+    )
+    examined = (verdict.score for exam in exams for verdict in exam.verdicts)
+    sent = reused = prompt = completion = 0
+    cost: Decimal | None = Decimal(0)
+    for verdict in itertools.chain(standing, examined, _left(replaced)):
+        if verdict.judge is None:
+            continue
+        if replaced and verdict in replaced:
+            replaced[verdict] -= 1
+        if verdict.reused or verdict.shared:
+            reused += 1
+            continue
+        sent += 1
+        if verdict.prompt_tokens is not None:
+            prompt += verdict.prompt_tokens
+            completion += verdict.completion_tokens or 0
+        if cost is not None:
+            cost = None if verdict.cost_usd is None else cost + Decimal(verdict.cost_usd)
     return {
-        "calls": {"sent": len(sent), "reused": len(asked) - len(sent)},
-        "tokens": {
-            "prompt": sum(score.prompt_tokens or 0 for score in counted),
-            "completion": sum(score.completion_tokens or 0 for score in counted),
-        },
-        "cost_usd": float(sum(costs, Decimal(0))) if len(costs) == len(sent) else None,
+        "calls": {"sent": sent, "reused": reused},
+        "tokens": {"prompt": prompt, "completion": completion},
+        "cost_usd": None if cost is None else float(cost),
     }
+
+
+def _left(counts: Counter[Score]) -> Iterator[Score]:
+    """Yield what is left of counts when it is come to."""
+    yield from list(counts.elements())

@@ -9,7 +9,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.conclude.costs import spent_in_all
+from llmflowlab.evaluation.conclude.costs import Own, spent_in_all
 from llmflowlab.evaluation.conclude.verdicts import Sequential
 from llmflowlab.evaluation.run.outcomes import Scores
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
@@ -161,10 +161,10 @@ def _saved(
 ) -> Decimal | None:
     saved = Decimal(0)
     for candidate in (0, 1):
-        own = [cell for cell in answers if cell.candidate == candidate]
+        own = Own(answers, candidate)
         if not own:
             return None
-        total = spent_in_all(answers[cell] for cell in own)
+        total = spent_in_all(own.values())
         if total is None:
             return None
         total += sum(

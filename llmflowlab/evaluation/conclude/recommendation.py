@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
 from llmflowlab.evaluation.answers import AnswerRecord
-from llmflowlab.evaluation.conclude.costs import cost_interval, latency_interval
+from llmflowlab.evaluation.conclude.costs import Own, cost_interval, latency_interval
 from llmflowlab.evaluation.conclude.decide import ALPHA, weigh
 from llmflowlab.evaluation.conclude.recommendation_words import of_the_rest, reason
 from llmflowlab.evaluation.conclude.results import CandidateResult
@@ -308,7 +308,7 @@ def _entry(
     answers: Mapping[Cell, AnswerRecord],
     units: Sequence[int],
 ) -> FrontEntry:
-    own = {cell: answer for cell, answer in answers.items() if cell.candidate == index}
+    own = Own(answers, index)
     return FrontEntry(
         candidate=index,
         mean=mean,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from llmflowlab.evaluation.conclude.by_prompt import prompt_name
-from llmflowlab.evaluation.conclude.costs import cost_interval, latency_interval
+from llmflowlab.evaluation.conclude.costs import Own, cost_interval, latency_interval
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.table import ScoreTable
 from llmflowlab.evaluation.scorers.ranking import main_scorer, ranked
@@ -62,7 +62,7 @@ def _front(result: EvaluationResult, scorer: str) -> dict[str, Any]:
     for place, index in enumerate(result.order):
         candidate = result.candidates[index]
         score = candidate.scores[scorer]
-        own = {cell: a for cell, a in result.answers.items() if cell.candidate == index}
+        own = Own(result.answers, index)
         cost = None if candidate.cost_per_answer is None else float(candidate.cost_per_answer)
         points.append(
             {

@@ -46,12 +46,18 @@ def _rows(result: EvaluationResult) -> Iterator[list[str]]:
     plan = result.plan
     own = list(plan.dataset.columns)
     header = [*own]
+    explained = {
+        name
+        for by_name in result.scores.values()
+        for name, score in by_name.items()
+        if score.rationale
+    }
     for candidate in plan.candidates:
         label = candidate.label
         header.append(f"{label} answer")
         for scorer in plan.scorers:
             header.append(f"{label} {scorer}")
-            if any(_rationale(result, cell, scorer) for cell in plan.cells()):
+            if scorer in explained:
                 header.append(f"{label} {scorer} rationale")
         header += [f"{label} error", f"{label} seconds", f"{label} tokens", f"{label} cost_usd"]
     if plan.trials > 1:

@@ -31,6 +31,8 @@ BROKEN_TRIES = 3
 Nobody has read such an answer yet, so asking again loses nothing; the count stands on the row.
 """
 
+_LAST_WORDS = 2.0
+"""Seconds that calls which are given up may take to be written down."""
 _LEAD = 16
 """Rows by which a candidate may be ahead of the other where a comparison may end early."""
 
@@ -101,7 +103,8 @@ class Answering:
         held: Callable[[], bool] | None = None,
     ) -> None:
         self.plan = plan
-        self.answers: dict[Cell, AnswerRecord] = dict(reused)
+        self.answers: dict[Cell, AnswerRecord] = {}
+        """Those of now; whoever has no more need of one takes it out."""
         self.failure: BaseException | None = None
         self._stopper = Stopper()
         self._stop = self._stopper.event
@@ -119,7 +122,7 @@ class Answering:
         per_candidate = len(plan.dataset.rows) * plan.trials
         self.progress = [CandidateProgress(per_candidate) for _ in providers]
         for cell in plan.cells():
-            if cell in self.answers:
+            if cell in reused:
                 self.progress[cell.candidate].answered += 1
                 self.progress[cell.candidate].reused += 1
             else:
@@ -129,6 +132,11 @@ class Answering:
             for index, cells in enumerate(self._queues)
             for _ in range(min(concurrency, len(cells)))
         ]
+
+    @property
+    def done(self) -> int:
+        """Answers that are there, reused ones among them, whatever became of each."""
+        return sum(progress.done for progress in self.progress)
 
     def start(self) -> None:
         for thread in self._threads:
@@ -158,6 +166,14 @@ class Answering:
     def stop(self) -> None:
         """Send nothing more: calls in flight finish, those that wait for another try are given up."""
         self._stopper.stop()
+
+    def abandon(self) -> None:
+        """Send nothing more and give up calls in flight; what they cost by then is written down first."""
+        self._stopper.abandon()
+        until = time.monotonic() + _LAST_WORDS
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, until - time.monotonic()))
 
     def join(self, tick: Callable[[], None] | None = None, *, every: float = 0.2) -> None:
         """Wait until all is answered or stopped; `tick` is called in this thread meanwhile.

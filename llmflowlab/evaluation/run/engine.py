@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -38,6 +39,7 @@ from llmflowlab.evaluation.run.reuse import find_reusable
 from llmflowlab.evaluation.run.running import held
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.steering import AdjustmentFollower, Steering
+from llmflowlab.evaluation.run.stored_outcomes import StoredOutcomes
 from llmflowlab.evaluation.run.workbench import EngineResources, EvaluationSnapshot, Harness, Phase
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scorers.traits import traits_of
@@ -60,6 +62,8 @@ __all__ = [
 
 _RUNS_SOON = 3.0
 """Seconds that the files wait for the names of their runs."""
+_WAITING_ROWS = 200
+"""Finished rows that may wait for the disk before answers wait for them."""
 
 
 def run_evaluation(
@@ -149,7 +153,8 @@ class _Run:
         self.interrupted = False
         self.recorder: RecorderProcess | None = None
         self.recording: Recording | None = None
-        self.written: list[Future[None]] = []
+        self.rows = StoredOutcomes(plan, bench.ledger)
+        self.written: deque[Future[None]] = deque()
         """Finished rows on their way into the ledger."""
 
     def whole(self) -> EvaluationResult:
@@ -191,6 +196,7 @@ class _Run:
                 with suppress(LabError):
                     provider.prepare()
         for cell, record in self.reused.items():
+            self.answering.answers[cell] = record
             self.score(cell, record)
         self.answering.start()
         try:
@@ -236,6 +242,21 @@ class _Run:
                 "outcomes", self.plan.evaluation_id, outcome.key, outcome.to_json()
             )
         )
+        if self.bench.harness == "fast":
+            # From here on it is read from there: what an evaluation holds does not grow with its texts.
+            self.rows.add(cell)
+            del self.answering.answers[cell], self.scoring.scores[cell]
+        self.await_written(_WAITING_ROWS)
+
+    def await_written(self, most: int = 0) -> None:
+        """Wait until no more than so many finished rows are still to be written.
+
+        Raises:
+            TrackingError: One cannot be.
+        """
+        with suppress(IndexError):
+            while len(self.written) > most:
+                self.written.popleft().result()
 
     def wait_for_scores(self) -> None:
         try:
@@ -247,8 +268,7 @@ class _Run:
             self.scoring.stop()
             self.scoring.join(lambda: self.show("scoring", "stopping"))
         # The recorder is told to end next: it must find every row in the ledger.
-        for row in self.written:
-            row.result()
+        self.await_written()
 
     def score_with_mlflow(self) -> list[str]:
         try:
@@ -279,8 +299,7 @@ class _Run:
         """Keep the rows that MLflow's harness scored, so that they can be delivered once more."""
         for cell in list(self.scoring.scores):
             self.finished(cell)
-        for row in self.written:
-            row.result()
+        self.await_written()
 
     def conclude(self) -> tuple[EvaluationResult, list[Path]]:
         ledger, evaluation = self.bench.ledger, self.plan.evaluation_id
@@ -289,10 +308,11 @@ class _Run:
             held = {exam.scorer for exam in exams}
             exams += [exam for exam in ledger.exams(evaluation) if exam.scorer not in held]
             ledger.set_exams(evaluation, exams)
+        fast = self.bench.harness == "fast"
         result = build_result(
             self.plan,
-            self.answering.answers,
-            self.scoring.scores,
+            self.rows.answers if fast else self.answering.answers,
+            self.rows.scores if fast else self.scoring.scores,
             reused=[
                 sum(1 for cell in self.borrowed if cell.candidate == index)
                 for index in range(len(self.plan.candidates))
@@ -330,7 +350,7 @@ class _Run:
                 rewrite = None if named else self.bench.output
                 # Where it cannot be noted, somebody looks after it whom it does not need.
                 with suppress(OSError):
-                    await_recording(self.bench.settings, self.plan.evaluation_id, alone=True)
+                    await_recording(self.bench.settings, self.plan.evaluation_id, by="recorder")
                 self.recorder.leave(closing.to_json(), rewrite=rewrite)
                 return []
             try:
@@ -356,16 +376,15 @@ class _Run:
             self.pressed.clear()
             raise KeyboardInterrupt
         self.follower.look(time.monotonic())
-        scored = sum(len(scores) for scores in list(self.scoring.scores.values()))
         self.tell(
             EvaluationSnapshot(
                 phase=phase,
                 candidates=self.answering.progress,
-                scored=scored,
-                to_score=len(self.answering.answers) * len(self.plan.scorers),
+                scored=self.scoring.scored,
+                to_score=self.answering.done * len(self.plan.scorers),
                 judging=self.scoring.judging(),
                 recorded=self.recorder.recorded if self.recorder else 0,
-                to_record=len(self.answering.answers),
+                to_record=self.answering.done,
                 scorer=self.standings.scorer,
                 standings=[self.standings.of(index) for index in range(len(self.plan.candidates))],
                 detail=detail,
@@ -373,7 +392,7 @@ class _Run:
         )
 
     def abandon(self) -> None:
-        self.answering.stop()
+        self.answering.abandon()
         self.scoring.abandon()
         if self.recorder is not None:
             self.recorder.abandon()

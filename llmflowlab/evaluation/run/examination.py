@@ -14,7 +14,7 @@ from llmflowlab.evaluation.scores import Score
 
 __all__ = ["Examination"]
 
-_AT_ONCE = 8
+_AT_ONCE = 16
 """Verdicts asked for at a time; the judge's own gate keeps them to fewer."""
 
 

@@ -10,22 +10,21 @@ for it, so that a later evaluation can reuse it and `--fresh` can decline to.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from llmflowlab.data.dataset import Dataset
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.judging.exam import Exam
 from llmflowlab.evaluation.run.ledger_file import LedgerFile
-from llmflowlab.evaluation.run.plan import EvaluationPlan, dataset_from_json, dataset_to_json
+from llmflowlab.evaluation.run.plan import EvaluationPlan
+from llmflowlab.evaluation.run.stored_dataset import dataset_from_text, dataset_key, dataset_text
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.program import program_name
-from llmflowlab.text.digests import digest_of
 
 __all__ = ["DamagedRecord", "EvaluationState", "Ledger", "StoredEvaluation", "Vector"]
 
@@ -96,11 +95,6 @@ _SHAPES: Mapping[str, Mapping[str, type]] = {
 """What a record of each kind has at least."""
 
 
-def _dataset_key(dataset: Dataset) -> str:
-    # The digest covers what is asked; name and extra columns belong to the reports.
-    return digest_of([dataset.digest, dataset_to_json(dataset)])
-
-
 class Ledger:
     """The open ledger of one home; safe to use from many threads and processes.
 
@@ -123,21 +117,19 @@ class Ledger:
 
     def begin(self, plan: EvaluationPlan, created: str) -> None:
         """Write an evaluation down before its first call, its questions included."""
-        dataset = plan.dataset
-        content = _text(dataset_to_json(dataset))
-        self._do(
-            "INSERT OR IGNORE INTO datasets (digest, content) VALUES (?, ?)",
-            (_dataset_key(dataset), content),
-        )
+        key = dataset_key(plan.dataset)
+        if not self._file.rows("SELECT 1 FROM datasets WHERE digest = ?", (key,)):
+            self._do(
+                "INSERT OR IGNORE INTO datasets (digest, content) VALUES (?, ?)",
+                (key, dataset_text(plan.dataset, _text)),
+            )
         self._do(
             "INSERT OR IGNORE INTO evaluations (id, created, state, plan) VALUES (?, ?, ?, ?)",
             (
                 plan.evaluation_id,
                 created,
                 "running",
-                json.dumps(
-                    {**plan.describe(), "dataset_key": _dataset_key(dataset)}, ensure_ascii=False
-                ),
+                json.dumps({**plan.describe(), "dataset_key": key}, ensure_ascii=False),
             ),
         )
 
@@ -152,7 +144,7 @@ class Ledger:
             "SELECT content FROM datasets WHERE digest = ?", (stored["dataset_key"],)
         )
         try:
-            return EvaluationPlan.from_json(stored, dataset_from_json(json.loads(content[0][0])))
+            return EvaluationPlan.from_json(stored, dataset_from_text(content[0][0]))
         except (ValueError, TypeError, LookupError, AttributeError) as exc:
             raise self._damaged(evaluation) from exc
 
@@ -277,6 +269,20 @@ class Ledger:
             (evaluation, after, limit),
         )
         return [(seq, self._read(evaluation, record, "outcomes")) for seq, record in rows]
+
+    def outcomes_at(self, evaluation: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+        """Return finished rows by where they stand, in any order; those that are not there are left out."""
+        marks = ",".join("?" * len(keys))
+        rows = self._file.rows(
+            f"SELECT record FROM outcomes WHERE evaluation = ? AND key IN ({marks})",  # noqa: S608 - marks alone
+            (evaluation, *keys),
+        )
+        return [self._read(evaluation, record, "outcomes") for (record,) in rows]
+
+    def outcome_keys(self, evaluation: str) -> list[str]:
+        """Return where an evaluation's finished rows stand."""
+        rows = self._file.rows("SELECT key FROM outcomes WHERE evaluation = ?", (evaluation,))
+        return [key for (key,) in rows]
 
     def spent(self, evaluation: str) -> Decimal:
         """Return the USD an evaluation has paid so far, as far as prices were known."""

@@ -139,20 +139,27 @@ class LedgerFile:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
+        if self._closed and threading.current_thread() is not self._writer:
+            # A result is read from the file, and is shown when everything is closed.
+            with closing(self._opened()) as once, once:
+                yield once
+            return
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             # Each thread has its own; `close` runs in another thread than most.
-            address = (
-                f"{self.path.resolve().as_uri()}?{'immutable=1' if self._fixed else 'mode=rwc'}"
-            )
-            connection = sqlite3.connect(address, uri=True, timeout=30, check_same_thread=False)
-            if not self._fixed:
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=FULL")
+            connection = self._opened()
             self._local.connection = connection
             self._connections.append(connection)
         with connection:
             yield connection
+
+    def _opened(self) -> sqlite3.Connection:
+        address = f"{self.path.resolve().as_uri()}?{'immutable=1' if self._fixed else 'mode=rwc'}"
+        connection = sqlite3.connect(address, uri=True, timeout=30, check_same_thread=False)
+        if not self._fixed:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+        return connection
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from llmflowlab.evaluation.answers import AnswerRecord
@@ -30,7 +31,7 @@ class Entry:
     """False where a stop or the budget left something out."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome:
     """One cell of an evaluation, done."""
 
@@ -43,7 +44,12 @@ class Outcome:
     @property
     def key(self) -> str:
         """Where it stands in the ledger."""
-        return f"{self.cell.candidate}:{self.cell.row}:{self.cell.trial}"
+        return self.key_of(self.cell)
+
+    @staticmethod
+    def key_of(cell: Cell) -> str:
+        """Return where a cell's outcome stands in the ledger."""
+        return f"{cell.candidate}:{cell.row}:{cell.trial}"
 
     @property
     def whole(self) -> bool:
@@ -53,7 +59,7 @@ class Outcome:
             score.not_scored in left_out for score in self.scores.values()
         )
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Changes with everything that is recorded of it."""
         return digest_of(self.to_json())[:32]

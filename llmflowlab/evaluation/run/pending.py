@@ -6,8 +6,10 @@ Whatever becomes of the evaluation and of its recorder, a later process finds wh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from filelock import FileLock, Timeout
 
@@ -22,11 +24,20 @@ __all__ = [
     "pending_evaluations",
     "recorded",
     "recording_lock",
+    "somebody_holds",
     "to_record",
 ]
 
 
-_ALONE = b"recorder"
+Worker: TypeAlias = Literal["evaluation", "deliverer", "recorder"]
+"""Who works on it: the evaluation itself, whoever delivers what it left, its recorder alone."""
+_NOTES: Mapping[Worker, bytes] = {
+    "evaluation": b"",
+    "deliverer": b"ended",
+    "recorder": b"recorder",
+}
+_GLANCE, _AGAIN = 0.02, 0.005
+"""Seconds after which a lock is held, and not only looked at by another process at this moment."""
 
 
 def recording_lock(evaluation: str) -> str:
@@ -39,18 +50,18 @@ def evaluation_lock(evaluation: str) -> str:
     return f"evaluation-{evaluation}"
 
 
-def await_recording(settings: Settings, evaluation: str, *, alone: bool = False) -> None:
+def await_recording(settings: Settings, evaluation: str, by: Worker = "evaluation") -> None:
     """Note that an evaluation has begun and is to be in MLflow, however it ends.
 
     Args:
         settings: Names the home.
         evaluation: Which.
-        alone: Whether it has ended and its recorder is to do the rest.
+        by: Who works on it; it has ended where that is not the evaluation itself.
 
     Raises:
         OSError: It could not be noted.
     """
-    write_atomically(_folder(settings) / evaluation, _ALONE if alone else b"")
+    write_atomically(_folder(settings) / evaluation, _NOTES[by])
 
 
 def recorded(settings: Settings, evaluation: str) -> None:
@@ -68,7 +79,12 @@ def pending_evaluations(settings: Settings) -> list[str]:
     if not folder.is_dir():
         return []
     noted = sorted(file.name for file in folder.iterdir() if not file.name.startswith("."))
-    return [name for name in noted if not is_held(settings, evaluation_lock(name))]
+    return [
+        name
+        for name in noted
+        if not is_held(settings, evaluation_lock(name))
+        or _note(settings, name) == _NOTES["deliverer"]
+    ]
 
 
 def to_record(settings: Settings) -> list[str]:
@@ -77,6 +93,7 @@ def to_record(settings: Settings) -> list[str]:
         name
         for name in pending_evaluations(settings)
         if not is_held(settings, recording_lock(name))
+        and not is_held(settings, evaluation_lock(name))
     ]
 
 
@@ -89,31 +106,35 @@ def left_behind(settings: Settings) -> list[str]:
     return [
         name
         for name in pending_evaluations(settings)
-        if name in nobody or not _goes_on_alone(settings, name)
+        if name in nobody or _note(settings, name) not in (_NOTES["recorder"], None)
     ]
-
-
-def _goes_on_alone(settings: Settings, evaluation: str) -> bool:
-    try:
-        return (_folder(settings) / evaluation).read_bytes() == _ALONE
-    except OSError:
-        return True
 
 
 def is_held(settings: Settings, lock_name: str) -> bool:
     """Whether anybody holds the lock of this name (see `files.exclusive`)."""
-    file = lock_path(settings, lock_name)
+    return somebody_holds(lock_path(settings, lock_name))
+
+
+def somebody_holds(file: Path) -> bool:
+    """Whether anybody holds a lock; nobody does where no file can be made."""
     if not file.exists():
         return False
     lock = FileLock(file)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_GLANCE, poll_interval=_AGAIN)
     except Timeout:
         return True
     except OSError:
         return False
     lock.release()
     return False
+
+
+def _note(settings: Settings, evaluation: str) -> bytes | None:
+    try:
+        return (_folder(settings) / evaluation).read_bytes()
+    except OSError:
+        return None
 
 
 def _folder(settings: Settings) -> Path:

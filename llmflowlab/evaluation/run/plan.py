@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.conversations import overlaid
-from llmflowlab.data.conversation_rows import conversation_from_json
 from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.run.clustering import cluster_numbers, cluster_values
@@ -24,8 +23,6 @@ from llmflowlab.text.digests import digest_of
 __all__ = [
     "Cell",
     "EvaluationPlan",
-    "dataset_from_json",
-    "dataset_to_json",
     "refuse_unfilled_rows",
     "request_for",
 ]
@@ -91,11 +88,12 @@ class EvaluationPlan:
                 "An answer that is given is one trial, and counted again it is no new evidence; leave "
                 "--trials out, or ask the models in an evaluation of their own and use --compare-to."
             )
-        seen: Counter[str] = Counter()
-        numbers: dict[str, int] = {}
+        seen: Counter[bytes] = Counter()
+        numbers: dict[bytes, int] = {}
         repeats, questions = [], []
         for row in self.dataset.rows:
-            asked = json.dumps(_asked(row))
+            # In place of the texts, of which the file may hold more than memory does.
+            asked = hashlib.sha256(json.dumps(_asked(row)).encode()).digest()
             repeats.append(seen[asked])
             seen[asked] += 1
             questions.append(numbers.setdefault(asked, len(numbers)))
@@ -232,39 +230,6 @@ class EvaluationPlan:
             margin_asked=values.get("margin_asked", False),
             cluster=values.get("cluster"),
         )
-
-
-def dataset_to_json(dataset: Dataset) -> dict[str, Any]:
-    """Return a dataset as JSON values, every row included."""
-    return {**asdict(dataset), "path": str(dataset.path)}
-
-
-def dataset_from_json(values: dict[str, Any]) -> Dataset:
-    """Return the dataset of `dataset_to_json`."""
-    known = {field.name for field in fields(Row)}
-    rows = tuple(
-        Row(
-            **{
-                **{name: value for name, value in row.items() if name in known},
-                "guidelines": tuple(row["guidelines"]),
-                "alternatives": tuple(row.get("alternatives", ())),
-                "options": tuple(row.get("options", ())),
-                "facts": tuple(row.get("facts", ())),
-                "withheld": tuple(row.get("withheld", ())),
-                "conversation": conversation_from_json(row.get("conversation")),
-            }
-        )
-        for row in values["rows"]
-    )
-    return Dataset(
-        **{
-            **values,
-            "rows": rows,
-            "path": Path(values["path"]),
-            "columns": tuple(values["columns"]),
-            "warnings": tuple(values["warnings"]),
-        }
-    )
 
 
 def _asked(row: Row) -> list[Any]:

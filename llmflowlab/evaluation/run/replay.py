@@ -11,10 +11,10 @@ from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.closing import closing_of
 from llmflowlab.evaluation.run.engine import with_runs, write_files
 from llmflowlab.evaluation.run.ledger import Ledger
-from llmflowlab.evaluation.run.outcomes import Outcome
 from llmflowlab.evaluation.run.pending import await_recording, recorded
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.evaluation.run.running import held
+from llmflowlab.evaluation.run.stored_outcomes import StoredOutcomes
 from llmflowlab.program import program_name
 from llmflowlab.settings import Settings
 
@@ -44,25 +44,25 @@ def stored_result(ledger: Ledger, evaluation: str) -> EvaluationResult:
         InputError: There is no such evaluation, or no row of it is finished.
     """
     plan = ledger.plan(evaluation)
-    outcomes = [Outcome.from_json(values) for _, values in ledger.outcomes(evaluation)]
+    outcomes = StoredOutcomes.all(plan, ledger)
     if not outcomes:
         raise InputError(
             f"No row of {evaluation} is finished yet; go on with {program_name()} evaluate --resume {evaluation}."
         )
-    reused = [
-        sum(1 for outcome in outcomes if outcome.reused and outcome.cell.candidate == index)
-        for index in range(len(plan.candidates))
-    ]
+    reused, whole = [0] * len(plan.candidates), True
+    for outcome in outcomes.values():
+        reused[outcome.cell.candidate] += outcome.reused
+        whole = whole and outcome.whole
     result = build_result(
         plan,
-        {outcome.cell: outcome.answer for outcome in outcomes},
-        {outcome.cell: outcome.scores for outcome in outcomes},
+        outcomes.answers,
+        outcomes.scores,
         reused=reused,
-        interrupted=len(outcomes) < len(plan.cells()) or not all(o.whole for o in outcomes),
+        interrupted=len(outcomes) < len(plan.cells()) or not whole,
         exams=ledger.exams(evaluation),
         in_vain=ledger.judged_in_vain(evaluation),
     )
-    if result.decided_early and all(outcome.whole for outcome in outcomes):
+    if result.decided_early and whole:
         result = replace(result, interrupted=False)
     return replace(result, gates=ledger.gates(evaluation))
 
@@ -99,6 +99,7 @@ def deliver_left(ledger: Ledger, settings: Settings, evaluation: str) -> None:
     from llmflowlab.tracking.store import open_store
 
     with held(ledger, evaluation):
+        await_recording(settings, evaluation, by="deliverer")
         end_runs(open_store(settings), evaluation)
         recorded(settings, evaluation)
 
@@ -106,12 +107,12 @@ def deliver_left(ledger: Ledger, settings: Settings, evaluation: str) -> None:
 def _deliver(
     ledger: Ledger, settings: Settings, evaluation: str, *, tick: Callable[[], None]
 ) -> EvaluationResult:
+    await_recording(settings, evaluation, by="deliverer")
     result = with_runs(stored_result(ledger, evaluation), ledger.evaluation(evaluation).runs)
     folder = settings.state_dir / "evaluations" / evaluation
     result, files = write_files(result, folder)
     recorder = RecorderProcess(settings, ledger.path)
     try:
-        await_recording(settings, evaluation)
         recorder.begin(evaluation)
         named = all(candidate.run_id is not None for candidate in result.candidates)
         problems = recorder.close(

@@ -10,9 +10,12 @@ from filelock import FileLock, Timeout
 
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.run.ledger import Ledger
-from llmflowlab.evaluation.run.pending import evaluation_lock
+from llmflowlab.evaluation.run.pending import evaluation_lock, somebody_holds
 
 __all__ = ["held", "is_running", "lock_file"]
+
+_PATIENCE = 0.5
+"""Seconds after which another process works on an evaluation, and does not only look."""
 
 
 def lock_file(ledger: Ledger, evaluation: str) -> Path:
@@ -32,7 +35,8 @@ def held(ledger: Ledger, evaluation: str) -> Iterator[None]:
     lock = FileLock(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
+        # Whoever looks whether it is held holds it for a moment.
+        lock.acquire(timeout=_PATIENCE)
     except Timeout as exc:
         raise InputError(
             f"{evaluation} is being worked on by another process; wait for its end."
@@ -47,13 +51,4 @@ def held(ledger: Ledger, evaluation: str) -> Iterator[None]:
 
 def is_running(ledger: Ledger, evaluation: str) -> bool:
     """Tell whether a living process works on an evaluation."""
-    if not lock_file(ledger, evaluation).exists():
-        return False
-    try:
-        with held(ledger, evaluation):
-            return False
-    except InputError:
-        return True
-    except TrackingError:
-        # Nobody works in a home that takes no file.
-        return False
+    return somebody_holds(lock_file(ledger, evaluation))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -95,6 +95,9 @@ class Scoring:
         }
         self._peers = PeerAnswers(len(plan.candidates))
         self.scores: dict[Cell, dict[str, Score]] = {}
+        """Those of now; whoever has no more need of a row's takes them out."""
+        self._counts: Counter[str] = Counter()
+        """How many there were by scorer."""
         self._stopper = Stopper()
         self._ledger = ledger
         self._lock = threading.Lock()
@@ -114,8 +117,9 @@ class Scoring:
 
     def know(self, answers: Mapping[Cell, AnswerRecord]) -> None:
         """Take in answers, for scorers that compare a row's answers with each other."""
-        for cell, answer in answers.items():
-            self._peers.know(cell, answer)
+        if self._comparing:
+            for cell, answer in answers.items():
+                self._peers.know(cell, answer)
 
     def recall(self, answers: Mapping[Cell, AnswerRecord]) -> set[tuple[Cell, str]]:
         """Load judgements already paid for; returns for which rows and scorers there are some."""
@@ -156,8 +160,14 @@ class Scoring:
         if not self._exams:
             return None
         with self._lock:
-            done = sum(name in found for found in self.scores.values() for name in self._exams)
+            done = sum(self._counts[name] for name in self._exams)
             return JudgingProgress(len(self._exams), done, self._judges_cost, self._unpriced)
+
+    @property
+    def scored(self) -> int:
+        """Scores that were made."""
+        with self._lock:
+            return self._counts.total()
 
     def exams(self) -> list[Exam]:
         """Return what the examinations said that were held, or are known from before."""
@@ -205,9 +215,15 @@ class Scoring:
                 not_scored="judge_failed" if judged else "scorer_failed",
                 rationale=f"Something unexpected went wrong ({type(exc).__name__}).",
             )
-        with self._lock:
-            self.scores.setdefault(cell, {})[scorer] = found
+        self._keep(cell, found)
         return found
+
+    def _keep(self, cell: Cell, score: Score) -> None:
+        with self._lock:
+            by_name = self.scores.setdefault(cell, {})
+            if score.scorer not in by_name:
+                by_name[score.scorer] = score
+                self._counts[score.scorer] += 1
 
     def _found(self, how: AnyScorer, cell: Cell, answer: AnswerRecord) -> Score:
         if not isinstance(how, JudgeScorer | PreferenceScorer | EmbeddingScorer):
@@ -390,9 +406,7 @@ class Scoring:
         if not self._stopper.stopped:
             self.score(cell, name, answer)
         else:
-            with self._lock:
-                refused = Score(scorer=name, not_scored="not_reached")
-                self.scores.setdefault(cell, {}).setdefault(name, refused)
+            self._keep(cell, Score(scorer=name, not_scored="not_reached"))
         with self._lock:
             self._open[cell] -= 1
             finished = self._open[cell] == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
@@ -57,7 +56,7 @@ _RESOURCES = ("anthropic.resources.messages", "anthropic.resources.models")
 """What the SDK itself would import at a first call."""
 
 
-class AnthropicProvider(OnLoop):
+class AnthropicProvider(OnLoop["AsyncAnthropic"]):
     """One Claude model.
 
     Anthropic demands a limit on the answer; where none is set it is 4096 tokens. It knows no seed, and
@@ -86,8 +85,6 @@ class AnthropicProvider(OnLoop):
             )
         self._key = key
         self._address = _address(settings)
-        self._client_made: AsyncAnthropic | None = None
-        self._client_lock = threading.Lock()
         self._window: int | None = None
 
     @classmethod
@@ -177,11 +174,6 @@ class AnthropicProvider(OnLoop):
             self._window = _window_of(card)
         return self._window
 
-    def close(self) -> None:
-        with self._client_lock:
-            if self._client_made is not None:
-                blocking(self._client_made.close())
-
     @staticmethod
     def _known(model: str) -> int | None:
         return known_window("anthropic", model)
@@ -196,12 +188,6 @@ class AnthropicProvider(OnLoop):
             quota="See https://platform.claude.com/settings/billing.",
         )
 
-    def _client(self) -> AsyncAnthropic:
-        with self._client_lock:
-            if self._client_made is None:
-                self._client_made = self._make_client()
-            return self._client_made
-
     def _make_client(self) -> AsyncAnthropic:
         try:
             load("anthropic", *_RESOURCES)
@@ -212,7 +198,7 @@ class AnthropicProvider(OnLoop):
             ) from exc
         quieten("anthropic")
         with unbuildable(anthropic.AnthropicError, provider=self):
-            client = anthropic.AsyncAnthropic(
+            return anthropic.AsyncAnthropic(
                 api_key=self._key,
                 base_url=self._address,
                 max_retries=0,
@@ -223,7 +209,6 @@ class AnthropicProvider(OnLoop):
                     reduced_lines("/messages", counts_as_sent, mark=b'"usage"'),
                 ),
             )
-        return self._closed_with_me(client)
 
     @staticmethod
     def _sdk() -> Any:

@@ -7,39 +7,50 @@ from what the SDK would read of the environment by itself (a Vertex AI switch, s
 from __future__ import annotations
 
 import re
-import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from llmflowlab.errors import InputError, NotConfigured, ProviderError
 from llmflowlab.loading import load
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import (
     ModelInfo,
-    Provider,
     Readiness,
     StreamEvent,
     require_requests_allowed,
 )
 from llmflowlab.providers.connections import client_arguments, guards, unbuildable
+from llmflowlab.providers.event_loop import OnLoop, blocking
 from llmflowlab.providers.gemini.replies import GeminiStream, error_from_api
 from llmflowlab.providers.gemini.wire import reduced
-from llmflowlab.providers.transport import closed_at_once, failure, read_timeout
+from llmflowlab.providers.transport import failure, read_timeout
 from llmflowlab.providers.vendor_sdk import quieten, read_address, read_key, shown
 from llmflowlab.providers.wire import reduced_lines
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
-    from google.genai import Client, types
+    from google.genai import types
+    from google.genai.models import AsyncModels
 
 __all__ = ["GeminiProvider"]
+
+T = TypeVar("T")
 
 _DEFAULT_ADDRESS = "https://generativelanguage.googleapis.com"
 
 
-class GeminiProvider(Provider):
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """The SDK's client, whose HTTP client is ours to close."""
+
+    models: AsyncModels
+    close: Callable[[], Coroutine[Any, Any, None]]
+
+
+class GeminiProvider(OnLoop[_Client]):
     """One Gemini model.
 
     `GOOGLE_API_KEY` beats `GEMINI_API_KEY`, as in the SDK; `GOOGLE_GEMINI_BASE_URL` names another
@@ -64,8 +75,6 @@ class GeminiProvider(Provider):
         super().__init__(cleaned, settings)
         self._key = _key(settings)
         self._address = _address(settings)
-        self._client_made: Client | None = None
-        self._client_lock = threading.Lock()
         self._window: int | None = None
 
     @classmethod
@@ -79,21 +88,19 @@ class GeminiProvider(Provider):
         host = "" if address == _DEFAULT_ADDRESS else f", {shown(address)}"
         return Readiness(True, f"{_key_variable(settings)} is set{host}")
 
-    def prepare(self) -> None:
-        self._client()
-
-    def stream(self, request: Request) -> Iterator[StreamEvent]:
+    async def astream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         require_requests_allowed(self.display_name)
         client = self._client()
         contents, config = _contents(request), _config(request)
         answer = GeminiStream(self)
         with self._mapped(answer):
-            chunks = client.models.generate_content_stream(
+            chunks: Any = await client.models.generate_content_stream(
                 model=self.model, contents=contents, config=config
             )
-            with closed_at_once(chunks):
-                for chunk in chunks:
-                    yield from answer.take(chunk)
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    for event in answer.take(chunk):
+                        yield event
         yield answer.finish()
 
     def list_models(self) -> list[ModelInfo]:
@@ -102,15 +109,14 @@ class GeminiProvider(Provider):
         from google.genai import types
 
         with self._mapped():
+            config = types.ListModelsConfig(page_size=1000, http_options=self._short())
             found = [
                 ModelInfo(
                     (model.name or "").removeprefix("models/"),
                     model.input_token_limit,
                     model.display_name or "",
                 )
-                for model in client.models.list(
-                    config=types.ListModelsConfig(page_size=1000, http_options=self._short())
-                )
+                for model in blocking(_all(client.models.list(config=config)))
                 if model.name and "generateContent" in (model.supported_actions or [])
             ]
         # A stable sort: the default first, Gemini before other families, else as Google lists them.
@@ -127,30 +133,19 @@ class GeminiProvider(Provider):
 
             try:
                 with self._mapped():
-                    found = client.models.get(
-                        model=self.model, config=types.GetModelConfig(http_options=self._short())
-                    )
+                    config = types.GetModelConfig(http_options=self._short())
+                    found = blocking(client.models.get(model=self.model, config=config))
             except ProviderError:
                 return None
             self._window = found.input_token_limit
         return self._window
 
-    def close(self) -> None:
-        with self._client_lock:
-            if self._client_made is not None:
-                self._client_made.close()
-
-    def _client(self) -> Client:
-        with self._client_lock:
-            if self._client_made is None:
-                self._client_made = self._make_client()
-            return self._client_made
-
-    def _make_client(self) -> Client:
+    def _make_client(self) -> _Client:
         try:
             load("google.genai", "google.genai.types", "google.genai.errors", "httpx2")
             import httpx2
             from google import genai
+            from google.genai import types
         except ImportError as exc:
             raise NotConfigured(
                 "The package google-genai is missing; run `pip install -r requirements.txt`.",
@@ -158,40 +153,29 @@ class GeminiProvider(Provider):
             ) from exc
         _quieten()
         version = self.settings.get("GOOGLE_GENAI_API_VERSION") or "v1beta"
-        hooks = guards(self, reduced_lines(":streamGenerateContent", reduced))
-        hooks["request"].append(self._set_deadlines)
+        hooks = guards(
+            self,
+            reduced_lines(":streamGenerateContent", reduced),
+            sent=[_with_deadlines(self.settings)],
+        )
         with unbuildable(provider=self):
-            line = client_arguments(httpx2, self.settings, self._address, provider=self.name)
-            # Set by the hook: a timeout of the client's own would not outlive the SDK's.
-            del line["timeout"]
-            return genai.Client(
+            line = client_arguments(
+                httpx2, self.settings, self._address, provider=self.name, on_loop=True
+            )
+            http = httpx2.AsyncClient(**line, follow_redirects=True, event_hooks=hooks)
+            client = genai.Client(
                 api_key=self._key,
                 vertexai=False,
-                http_options={
-                    "base_url": self._address,
-                    "api_version": "v1beta" if version == "beta" else version,
-                    "client_args": {**line, "event_hooks": hooks},
+                http_options=types.HttpOptions(
+                    base_url=self._address,
+                    api_version="v1beta" if version == "beta" else version,
+                    # Without it the SDK takes aiohttp where that is installed, and asks again by itself.
+                    httpx_async_client=http,
                     # Made all the same, and never used: it shall look for no proxies.
-                    "async_client_args": {"trust_env": False},
-                },
+                    client_args={"trust_env": False, "verify": line["verify"]},
+                ),
             )
-
-    def _set_deadlines(self, request: Any) -> None:
-        """Give a request its deadlines where the SDK set none.
-
-        `HttpOptions.timeout` is one number for all and would be sent to Google as well, as a limit on
-        the whole answer.
-        """
-        given = request.extensions.get("timeout") or {}
-        read = read_timeout(self.settings)
-        ours = {"connect": self.settings.connect_timeout, "read": read, "write": read, "pool": None}
-        request.extensions = {
-            **request.extensions,
-            "timeout": {
-                "pool": None,
-                **{kind: given.get(kind) or seconds for kind, seconds in ours.items()},
-            },
-        }
+        return _Client(client.aio.models, http.aclose)
 
     def _short(self) -> types.HttpOptions:
         """Return the deadline of a request that generates nothing; the SDK counts in milliseconds."""
@@ -216,6 +200,27 @@ class GeminiProvider(Provider):
             if mapped is None:
                 raise
             raise mapped from exc
+
+
+def _with_deadlines(settings: Settings) -> Callable[[Any], None]:
+    """Return a hook that gives a request its deadlines where the SDK set none.
+
+    `HttpOptions.timeout` is one number for all and would be sent to Google as well, as a limit on the
+    whole answer; a timeout of the HTTP client's own would not outlive the SDK's.
+    """
+    read = read_timeout(settings)
+    ours = {"connect": settings.connect_timeout, "read": read, "write": read}
+
+    def hook(request: Any) -> None:
+        given = request.extensions.get("timeout") or {}
+        found = {kind: given.get(kind) or seconds for kind, seconds in ours.items()}
+        request.extensions = {**request.extensions, "timeout": {"pool": None, **found}}
+
+    return hook
+
+
+async def _all(found: Awaitable[AsyncIterable[T]]) -> list[T]:
+    return [each async for each in await found]
 
 
 def _contents(request: Request) -> list[types.Content]:

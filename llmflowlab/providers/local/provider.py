@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any, ClassVar
 
 from llmflowlab.errors import (
@@ -43,7 +44,7 @@ from llmflowlab.providers.local.llama import (
 )
 from llmflowlab.providers.local.shelf import DEFAULT, SHELF
 from llmflowlab.providers.local.weights import ENDING, ModelFile, digest_of_file, found_in, named
-from llmflowlab.providers.transport import because, closed_at_once
+from llmflowlab.providers.transport import because
 from llmflowlab.settings import Settings
 
 __all__ = ["LocalProvider"]
@@ -145,7 +146,7 @@ class LocalProvider(Provider):
         begun: float | None = None
         reason: str | None = None
         answering = False
-        with closed_at_once(engine.chat(self._payload(request))) as chunks:
+        with closing(engine.chat(self._payload(request))) as chunks:
             # A place was found, and a model loaded before that, once the first chunk is there.
             for chunk in self._mapped(chunks):
                 begun = begun or time.monotonic()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llmflowlab.errors import (
@@ -23,7 +22,6 @@ from llmflowlab.providers.base import (
     Embeddings,
     Finished,
     ModelInfo,
-    Provider,
     PullProgress,
     Readiness,
     StreamEvent,
@@ -31,6 +29,7 @@ from llmflowlab.providers.base import (
     require_requests_allowed,
 )
 from llmflowlab.providers.connections import client_arguments, guards, unbuildable
+from llmflowlab.providers.event_loop import OnLoop, blocking, iterated
 from llmflowlab.providers.ollama.address import headers, look, read_address
 from llmflowlab.providers.ollama.replies import (
     counted,
@@ -43,13 +42,13 @@ from llmflowlab.providers.ollama.replies import (
     parameter,
 )
 from llmflowlab.providers.ollama.wire import import_sdk, reduced
-from llmflowlab.providers.transport import closed_at_once, failure, vendor_text
+from llmflowlab.providers.transport import failure, vendor_text
 from llmflowlab.providers.wire import reduced_lines
 from llmflowlab.settings import Settings
 from llmflowlab.text.token_estimate import estimate_tokens
 
 if TYPE_CHECKING:
-    from ollama import Client
+    from ollama import AsyncClient
 
 __all__ = ["OllamaProvider"]
 
@@ -67,7 +66,7 @@ _PULL_SILENCE = 900.0
 """Seconds without a word during a download: checking a large file's digest says nothing for minutes."""
 
 
-class OllamaProvider(Provider):
+class OllamaProvider(OnLoop["AsyncClient"]):
     """One model of the Ollama server at `OLLAMA_HOST`.
 
     `LLMFLOWLAB_OLLAMA_NUM_CTX` sets the size of the context, in tokens, for every call.
@@ -87,8 +86,6 @@ class OllamaProvider(Provider):
         super().__init__(model.strip(), settings)
         self._address = read_address(settings)
         self._num_ctx = _num_ctx(settings)
-        self._client_made: Client | None = None
-        self._client_lock = threading.Lock()
         self._window: int | None = None
         self._most: int | None = None
         """The window the model was made for, once the server was asked."""
@@ -101,26 +98,23 @@ class OllamaProvider(Provider):
     def readiness(cls, settings: Settings, timeout: float) -> Readiness:
         return look(settings, timeout)
 
-    def prepare(self) -> None:
-        self._client()
-
-    def stream(self, request: Request) -> Iterator[StreamEvent]:
+    async def astream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         require_requests_allowed(self.display_name)
         client = self._client()
         begun, finished, called = _Begun(), False, False
         need = _need(request)
-        self._make_room(need)
+        await self._make_room(need)
         num_ctx = self._num_ctx or self._raised
         with self._mapped(begun):
-            chunks = client.chat(
+            chunks: Any = await client.chat(
                 self.model,
                 _messages(request),
                 stream=True,
                 options=self._options(request, num_ctx) or None,
                 format=None if request.response_schema is None else dict(request.response_schema),
             )
-            with closed_at_once(chunks):
-                for chunk in chunks:
+            async with aclosing(chunks):
+                async for chunk in chunks:
                     if finished:
                         continue
                     said = chunk.message
@@ -134,7 +128,7 @@ class OllamaProvider(Provider):
                         yield Finished(
                             finish_reason(chunk, called=called),
                             name(chunk.model),
-                            windows=self._windows(need),
+                            windows=await self._windows(need),
                             load_seconds=load_seconds(chunk),
                         )
         if not finished:
@@ -143,11 +137,11 @@ class OllamaProvider(Provider):
                 "Ollama ended its answer without saying that it was finished.",
             )
 
-    def embed(self, texts: Sequence[str]) -> Embeddings:
+    async def aembed(self, texts: Sequence[str]) -> Embeddings:
         require_requests_allowed(self.display_name)
         client = self._client()
         with self._mapped():
-            found = client.embed(self.model, list(texts))
+            found = await client.embed(self.model, list(texts))
             rows = vectors(found.embeddings, len(texts))
         return Embeddings(rows, usage(found.prompt_eval_count, 0), name(found.model))
 
@@ -157,7 +151,7 @@ class OllamaProvider(Provider):
         with self._mapped():
             return [
                 ModelInfo(found.removesuffix(":latest"), None, detail(model))
-                for model in client.list().models
+                for model in blocking(client.list()).models
                 if (found := name(model.model)) and not only_embeds(model)
             ]
 
@@ -167,14 +161,17 @@ class OllamaProvider(Provider):
         It is `LLMFLOWLAB_OLLAMA_NUM_CTX`, else what the model's own parameters say, else what the
         server loaded it with, else Ollama's default; never more than the model was made for.
         """
+        return self._window if self._window is not None else blocking(self._find_window())
+
+    async def _find_window(self) -> int | None:
         if self._window is not None:
             return self._window
         require_requests_allowed(self.display_name)
         client = self._client()
         try:
             with self._mapped():
-                shown = client.show(self.model)
-                loaded = None if self._num_ctx else self._loaded_window(client)
+                shown = await client.show(self.model)
+                loaded = None if self._num_ctx else await self._loaded_window(client)
         except ProviderError:
             return None
         most = self._most = made_for(shown.modelinfo or {})
@@ -191,39 +188,28 @@ class OllamaProvider(Provider):
         Raises:
             ProviderError: Ollama's library lacks the model, or the download broke off.
         """
+        return iterated(self._apull())
+
+    async def _apull(self) -> AsyncGenerator[PullProgress, None]:
         require_requests_allowed(self.display_name)
-        client = self._make_client(_PULL_SILENCE)
         status: str | None = None
-        try:
+        async with self._make_client(_PULL_SILENCE) as client:
             with self._mapped():
-                for progress in client.pull(self.model, stream=True):
+                async for progress in await client.pull(self.model, stream=True):
                     status = progress.status
                     said = vendor_text(status or "", self.settings)
                     yield PullProgress(said, progress.completed, progress.total)
-        finally:
-            _close(client)
         if status != "success":
             raise self._error(
                 ConnectionFailed,
                 f"The download of {self.model} broke off; start it again, and it goes on from there.",
             )
 
-    def close(self) -> None:
-        with self._client_lock:
-            if self._client_made is not None:
-                _close(self._client_made)
-
-    def _client(self) -> Client:
-        with self._client_lock:
-            if self._client_made is None:
-                self._client_made = self._make_client()
-            return self._client_made
-
-    def _make_client(self, silence: float | None = None) -> Client:
+    def _make_client(self, silence: float | None = None) -> AsyncClient:
         try:
             import_sdk()
             import httpx
-            from ollama import Client
+            from ollama import AsyncClient
         except ImportError as exc:
             raise NotConfigured(
                 "The package ollama is missing; run `pip install -r requirements.txt`.",
@@ -231,17 +217,19 @@ class OllamaProvider(Provider):
             ) from exc
         pulls = silence is not None
         with unbuildable(provider=self):
-            line = client_arguments(httpx, self.settings, self._address.url, provider=self.name)
+            line = client_arguments(
+                httpx, self.settings, self._address.url, provider=self.name, on_loop=True
+            )
             if pulls:
                 line["timeout"] = httpx.Timeout(silence, connect=self.settings.connect_timeout)
-            return Client(
+            return AsyncClient(
                 host=self._address.url,
                 headers=headers(self.settings),
                 event_hooks=guards(self, reduced_lines("/api/chat", reduced), bounded=not pulls),
                 **line,
             )
 
-    def _make_room(self, need: int) -> None:
+    async def _make_room(self, need: int) -> None:
         """Have the server give the model a larger window where a request would not fit into it.
 
         A server that has the model in memory with another window loads it anew, so that the window
@@ -249,7 +237,7 @@ class OllamaProvider(Provider):
         """
         if self._num_ctx is not None or need <= max(_SMALLEST_WINDOW, self._raised or 0):
             return
-        window = self.context_window()
+        window = await self._find_window()
         if window is None or need <= window or (self._most or 0) <= window:
             return
         wanted = min(1 << (need - 1).bit_length(), self._most or window)
@@ -257,12 +245,12 @@ class OllamaProvider(Provider):
         self._raised = max(wanted, self._raised or 0)
         self._window = self._raised
 
-    def _windows(self, need: int) -> tuple[int, ...]:
+    async def _windows(self, need: int) -> tuple[int, ...]:
         """Return the windows that a prompt may have been shortened to; none where it fitted."""
         if need <= _SMALLEST_WINDOW:
             return ()
         # A server may not have given what was asked for.
-        found = {self.context_window(), self._own_window}
+        found = {await self._find_window(), self._own_window}
         return tuple(sorted(window for window in found if window is not None))
 
     def _options(self, request: Request, num_ctx: int | None) -> dict[str, Any]:
@@ -276,11 +264,10 @@ class OllamaProvider(Provider):
         }
         return {name: value for name, value in options.items() if value is not None}
 
-    def _loaded_window(self, client: Client) -> int | None:
+    async def _loaded_window(self, client: AsyncClient) -> int | None:
         names = {self.model, f"{self.model}:latest"}
-        return next(
-            (model.context_length for model in client.ps().models if model.model in names), None
-        )
+        running = (await client.ps()).models
+        return next((model.context_length for model in running if model.model in names), None)
 
     def _error(self, kind: type[ProviderError], message: str, **more: Any) -> ProviderError:
         return kind(message, provider=self.name, model=self.model, **more)
@@ -326,10 +313,6 @@ def _messages(request: Request) -> list[dict[str, str]]:
     return (
         [{"role": "system", "content": request.system}, *messages] if request.system else messages
     )
-
-
-def _close(client: Client) -> None:
-    client.close()  # type: ignore[no-untyped-call]  # the SDK gives it no types
 
 
 def _num_ctx(settings: Settings) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -21,7 +20,7 @@ from llmflowlab.providers.base import (
     require_requests_allowed,
 )
 from llmflowlab.providers.connections import unbuildable
-from llmflowlab.providers.event_loop import OnLoop, blocking
+from llmflowlab.providers.event_loop import OnLoop
 from llmflowlab.providers.limits import limits_of
 from llmflowlab.providers.reading import Reading
 from llmflowlab.providers.refused_requests import Advice, Refusal, words_of
@@ -72,7 +71,7 @@ def _counts_as_sent(chunk: dict[str, Any]) -> dict[str, Any]:
 _COUNTS_AS_SENT = reduced_lines("/chat/completions", _counts_as_sent, mark=b'"usage"')
 
 
-class ChatCompletions(OnLoop):
+class ChatCompletions(OnLoop["AsyncOpenAI"]):
     """A model behind `chat/completions`; a subclass knows the address, the key and their names."""
 
     can_embed = True
@@ -81,8 +80,6 @@ class ChatCompletions(OnLoop):
     def __init__(self, model: str, settings: Settings, *, address: str) -> None:
         super().__init__(model.strip(), settings)
         self._address = address
-        self._client_made: AsyncOpenAI | None = None
-        self._client_lock = threading.Lock()
 
     @property
     @abstractmethod
@@ -96,7 +93,7 @@ class ChatCompletions(OnLoop):
 
     @abstractmethod
     def _build(self, http: Any) -> AsyncOpenAI:
-        """Return the SDK's client, without retries: those are the caller's."""
+        """Return the SDK's client over an HTTP client."""
 
     def prepare(self) -> None:
         # Looked at too: the client makes its resources only when they are first used.
@@ -134,14 +131,12 @@ class ChatCompletions(OnLoop):
             for event in reading.end(self._advice.address):
                 yield event
 
-    def embed(self, texts: Sequence[str]) -> Embeddings:
+    async def aembed(self, texts: Sequence[str]) -> Embeddings:
         require_requests_allowed(self.display_name)
         client = self._client()
         with self._mapped():
-            found = blocking(
-                client.embeddings.create(
-                    model=self.model, input=list(texts), encoding_format="float"
-                )
+            found = await client.embeddings.create(
+                model=self.model, input=list(texts), encoding_format="float"
             )
             items = list(found.data)
             places = [field(item, "index") for item in items]
@@ -153,11 +148,6 @@ class ChatCompletions(OnLoop):
             rows = vectors([item.embedding for item in items], len(texts))
             counted = usage(field(found, "usage", "prompt_tokens"), 0)
             return Embeddings(rows, counted, name(found.model))
-
-    def close(self) -> None:
-        with self._client_lock:
-            if self._client_made is not None:
-                blocking(self._client_made.close())
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         parameters = request.parameters
@@ -178,12 +168,6 @@ class ChatCompletions(OnLoop):
             **chosen,
         }
 
-    def _client(self) -> AsyncOpenAI:
-        with self._client_lock:
-            if self._client_made is None:
-                self._client_made = self._make_client()
-            return self._client_made
-
     def _make_client(self) -> AsyncOpenAI:
         try:
             openai = load("openai", *_RESOURCES)
@@ -194,8 +178,7 @@ class ChatCompletions(OnLoop):
             ) from exc
         quieten("openai")
         with unbuildable(openai.OpenAIError, provider=self):
-            client = self._build(http_client(openai, self, self._address, _COUNTS_AS_SENT))
-        return self._closed_with_me(client)
+            return self._build(http_client(openai, self, self._address, _COUNTS_AS_SENT))
 
     @staticmethod
     def _sdk() -> Any:

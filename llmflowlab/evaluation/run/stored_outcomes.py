@@ -1,0 +1,124 @@
+"""Finished rows as mappings that hold none of them: each is read from the ledger when it is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+from llmflowlab.errors import TrackingError
+from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.outcomes import Outcome, Scores
+from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
+
+__all__ = ["StoredOutcomes"]
+
+T = TypeVar("T")
+
+_PAGE = 64
+"""Rows of a candidate that are read together where they are wanted one after another."""
+
+
+class StoredOutcomes(Mapping[Cell, Outcome]):
+    """An evaluation's finished rows; a byte each stays in memory. Not for several threads at once.
+
+    Args:
+        plan: The evaluation.
+        ledger: Where they are; it may be closed and opened again, but must not lose them.
+    """
+
+    def __init__(self, plan: EvaluationPlan, ledger: Ledger) -> None:
+        self._evaluation = plan.evaluation_id
+        self._shape = (len(plan.candidates), len(plan.dataset.rows), plan.trials)
+        self._ledger = ledger
+        candidates, rows, trials = self._shape
+        self._there = bytearray(candidates * rows * trials)
+        self._pages: dict[tuple[int, int], dict[int, Outcome]] = {}
+        """Of each candidate and trial the rows read last."""
+        self._last: dict[tuple[int, int], int] = {}
+
+    @classmethod
+    def all(cls, plan: EvaluationPlan, ledger: Ledger) -> StoredOutcomes:
+        """Return all that the ledger has of an evaluation."""
+        found = cls(plan, ledger)
+        for key in ledger.outcome_keys(plan.evaluation_id):
+            found.add(Cell(*map(int, key.split(":"))))
+        return found
+
+    @property
+    def answers(self) -> Mapping[Cell, AnswerRecord]:
+        """The answers alone."""
+        return _Part(self, lambda outcome: outcome.answer)
+
+    @property
+    def scores(self) -> Scores:
+        """The scores alone."""
+        return _Part(self, lambda outcome: outcome.scores)
+
+    def add(self, cell: Cell) -> None:
+        """Take in that a row is in the ledger; safe to call from many threads."""
+        self._there[self._place(cell)] = 1
+
+    def __contains__(self, cell: object) -> bool:
+        return isinstance(cell, Cell) and bool(self._there[self._place(cell)])
+
+    def __len__(self) -> int:
+        return self._there.count(1)
+
+    def __iter__(self) -> Iterator[Cell]:
+        candidates, rows, trials = self._shape
+        for trial in range(trials):
+            for row in range(rows):
+                for candidate in range(candidates):
+                    if (cell := Cell(candidate, row, trial)) in self:
+                        yield cell
+
+    def __getitem__(self, cell: Cell) -> Outcome:
+        """Return a row.
+
+        Raises:
+            KeyError: It is not finished.
+            TrackingError: The ledger cannot be read.
+        """
+        if cell not in self:
+            raise KeyError(cell)
+        lane = (cell.candidate, cell.trial)
+        page = self._pages.get(lane, {})
+        if cell.row not in page:
+            # One alone where they are wanted in an order of their own.
+            ahead = _PAGE if self._last.get(lane, -1) == cell.row - 1 else 1
+            page = self._pages[lane] = self._read(cell, ahead)
+        self._last[lane] = cell.row
+        return page[cell.row]
+
+    def _read(self, first: Cell, ahead: int) -> dict[int, Outcome]:
+        rows = range(first.row, min(first.row + ahead, self._shape[1]))
+        cells = [cell for row in rows if (cell := Cell(first.candidate, row, first.trial)) in self]
+        found = self._ledger.outcomes_at(self._evaluation, [Outcome.key_of(cell) for cell in cells])
+        page = {(done := Outcome.from_json(values)).cell.row: done for values in found}
+        if first.row not in page:
+            raise TrackingError(f"{self._ledger.path} lost finished rows of {self._evaluation}.")
+        return page
+
+    def _place(self, cell: Cell) -> int:
+        return (cell.candidate * self._shape[1] + cell.row) * self._shape[2] + cell.trial
+
+
+class _Part(Mapping[Cell, T]):
+    """One side of the rows."""
+
+    def __init__(self, outcomes: StoredOutcomes, pick: Callable[[Outcome], T]) -> None:
+        self._outcomes = outcomes
+        self._pick = pick
+
+    def __getitem__(self, cell: Cell) -> T:
+        return self._pick(self._outcomes[cell])
+
+    def __contains__(self, cell: object) -> bool:
+        return cell in self._outcomes
+
+    def __iter__(self) -> Iterator[Cell]:
+        return iter(self._outcomes)
+
+    def __len__(self) -> int:
+        return len(self._outcomes)
