@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from llmflowlab.messages import Parameters
+from llmflowlab.messages import Message, Parameters, Request
+from llmflowlab.template import filled, spoken, variables_of
 from llmflowlab.text.digests import digest_of
 
 __all__ = ["GIVEN", "Candidate"]
@@ -33,9 +34,13 @@ class Candidate:
     supplier: str
     """The run parameter `supplier`: `Google`."""
     system: str | None = None
-    """The system prompt."""
+    """The system prompt, its variables not filled in."""
+    messages: tuple[Message, ...] = ()
+    """What a prompt template says beside it: worked examples, and last the place of the question."""
+    values: Mapping[str, str] | None = None
+    """Of the template's variables, where they are the same for every question."""
     prompt: str | None = None
-    """`NAME@VERSION` where `system` came from the prompt registry."""
+    """`NAME@VERSION` where `system` and `messages` came from the prompt registry."""
     parameters: Parameters = Parameters()
     weights: Mapping[str, str] | None = None
     """Name and SHA-256 of the model's file, where the reference alone does not tell which it is."""
@@ -64,10 +69,37 @@ class Candidate:
         return label if self.variant is None else f"{label} ({self.variant})"
 
     @property
+    def variables(self) -> tuple[str, ...]:
+        """The variables of its prompt."""
+        return variables_of(self.system, *(message.content for message in self.messages))
+
+    def request(
+        self,
+        turns: Sequence[Message],
+        *,
+        values: Mapping[str, Any] | None = None,
+        parameters: Parameters | None = None,
+    ) -> Request:
+        """Return what it is asked.
+
+        Args:
+            turns: What was said, the person's question last.
+            values: Of its prompt's variables, beside those that it has itself.
+            parameters: Instead of its own.
+        """
+        known = {**(self.values or {}), **(values or {})}
+        return Request(
+            messages=spoken(self.messages, turns, known),
+            system=filled(self.system, known),
+            parameters=parameters or self.parameters,
+        )
+
+    @property
     def digest(self) -> str:
         """Changes whenever another answer could come out; answers are kept under it."""
         weights = [] if self.weights is None else [dict(self.weights)]
-        return digest_of([self.model, self.system, asdict(self.parameters), *weights])
+        said = [{"template": self.template()}] if self.template() else []
+        return digest_of([self.model, self.system, asdict(self.parameters), *weights, *said])
 
     @property
     def version_digest(self) -> str:
@@ -76,6 +108,17 @@ class Candidate:
         text = json.dumps(config, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8", errors="replace")).hexdigest()
 
+    def template(self) -> dict[str, Any]:
+        """Return what it says beside its system prompt as JSON values; empty without any."""
+        said = {"messages": list(map(asdict, self.messages)), "values": dict(self.values or {})}
+        return {name: value for name, value in said.items() if value}
+
+    @property
+    def template_param(self) -> dict[str, str]:
+        """The run parameter that holds it; none without any."""
+        said = self.template()
+        return {"prompt_template": json.dumps(said, ensure_ascii=False)} if said else {}
+
     def model_config(self) -> dict[str, Any]:
         """Return what a registered version of it holds, as JSON values."""
         config = {
@@ -83,6 +126,7 @@ class Candidate:
             "model": self.model_id,
             "system_prompt": self.system,
             "parameters": self.parameters.given(),
+            **self.template(),
         }
         if self.prompt is not None:
             config["prompt"] = self.prompt
@@ -99,7 +143,13 @@ class Candidate:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Candidate:
         """Return what `dataclasses.asdict` was made of, as it stands in the ledger."""
-        return cls(**{**values, "parameters": Parameters(**values["parameters"])})
+        parameters = Parameters(**values["parameters"])
+        return cls(**{**values, **cls.said_in(values), "parameters": parameters})
+
+    @staticmethod
+    def said_in(values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what `template` returned as fields; without it, those of a candidate that has none."""
+        return {"messages": _messages(values), "values": values.get("values") or None}
 
     def to_record(self) -> dict[str, Any]:
         """Return its flat form, as it stands in the journals of chats."""
@@ -110,6 +160,7 @@ class Candidate:
             "model_id": self.model_id,
             "system_prompt": self.system,
             "prompt_version": self.prompt,
+            **self.template(),
             **({} if self.weights is None else {"weights": dict(self.weights)}),
             **asdict(self.parameters),
         }
@@ -122,7 +173,12 @@ class Candidate:
             display_name=values["model_name"],
             supplier=values["supplier"],
             system=values.get("system_prompt"),
+            **cls.said_in(values),
             prompt=values.get("prompt_version"),
             weights=values.get("weights"),
             parameters=Parameters(**{name: values.get(name) for name in _PARAMETERS}),
         )
+
+
+def _messages(values: Mapping[str, Any]) -> tuple[Message, ...]:
+    return tuple(Message(**message) for message in values.get("messages") or ())

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from llmflowlab.errors import InputError
 from llmflowlab.messages import Message, Parameters
+
+# For agents that earlier versions registered: their files import it from here.
+from llmflowlab.template import filled
 
 __all__ = [
     "Conversation",
@@ -26,7 +28,6 @@ __all__ = [
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 _TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
 _PARAMETERS = tuple(field.name for field in fields(Parameters))
-_PLACEHOLDER = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,21 +142,6 @@ def overlaid(base: Parameters, over: Parameters) -> Parameters:
     """Return `base` with every parameter that `over` names taken from there."""
     named = {name: getattr(over, name) for name in _PARAMETERS}
     return replace(base, **{name: value for name, value in named.items() if value is not None})
-
-
-def filled(text: str | None, values: Mapping[str, Any] | None) -> str | None:
-    """Return `text` with each `{{name}}` that `values` knows put in; others stay as they are."""
-    if not text or not values:
-        return text
-
-    def value(found: re.Match[str]) -> str:
-        name = found[1]
-        if name not in values:
-            return found[0]
-        item = values[name]
-        return item if isinstance(item, str) else json.dumps(item, ensure_ascii=False, default=str)
-
-    return _PLACEHOLDER.sub(value, text)
 
 
 def _text(content: Any, number: int) -> str:

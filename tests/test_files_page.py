@@ -56,9 +56,14 @@ def document() -> dict[str, Any]:
             reason="a: unknown",
         ).to_json(),
     )
+    # A model with several prompts.
+    prompted = [
+        replace(spec, model="guide:docs", prompt=f"p@{n}", system=f"Say {n}.")
+        for n, spec in enumerate(made.plan.candidates, 1)
+    ]
     whole = replace(
         made,
-        plan=replace(made.plan, cluster="category"),
+        plan=replace(made.plan, cluster="category", candidates=tuple(prompted)),
         gates=kinds,
         judging={"correctness": JudgingQuality(scorer="correctness", answers=3)},
         sequential=Sequential(

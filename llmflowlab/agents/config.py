@@ -12,7 +12,7 @@ from typing import Any
 from llmflowlab.candidate import Candidate
 from llmflowlab.conversations import read_parameters
 from llmflowlab.errors import InputError
-from llmflowlab.messages import Parameters
+from llmflowlab.messages import Message, Parameters
 from llmflowlab.providers.factory import ModelReference, parse_reference
 
 __all__ = [
@@ -47,11 +47,13 @@ HANDOVER = (
 """What a role is told about the answer of the one before it; `{role}` becomes that one's name."""
 
 _AGENT_KEYS = frozenset(
-    {"provider", "model", "system_prompt", "prompt", "parameters", "weights", "key_file", "tracing"}
+    {"provider", "model", "system_prompt", "messages", "values", "prompt", "parameters", "weights"}
+    | {"key_file", "tracing"}
 )
 _JSON_KEYS = _AGENT_KEYS | {"concurrency"}
 _PANEL_KEYS = frozenset({"roles", "handover", "key_file", "tracing"})
 _ROLE_KEYS = frozenset({"name", "model", "instruction", "temperature", "max_tokens"})
+_MESSAGE = ("role", "content")
 _DEFAULT_CONCURRENCY = 8
 
 
@@ -62,7 +64,11 @@ class AgentConfig:
     reference: ModelReference
     system_prompt: str | None = None
     prompt: str | None = None
-    """`NAME@VERSION` where `system_prompt` came from the prompt registry."""
+    """`NAME@VERSION` where `system_prompt` and `messages` came from the prompt registry."""
+    messages: tuple[Message, ...] = ()
+    """Of a prompt template, the last one with the place of the question."""
+    values: Mapping[str, str] | None = None
+    """Of the prompt's variables; a request's `custom_inputs` go before them."""
     parameters: Parameters = Parameters()
     weights: Mapping[str, str] | None = None
     """Name and SHA-256 of the file that the model has to be, of provider `local`."""
@@ -197,6 +203,8 @@ def read_agent_config(config: Mapping[str, Any] | None, *, tabular: bool = False
         reference=parse_reference(f"{provider}:{model}"),
         system_prompt=_text(values, "system_prompt"),
         prompt=_text(values, "prompt"),
+        messages=_messages(values.get("messages")),
+        values=_filling(values.get("values")),
         parameters=read_parameters(parameters),
         weights=_weights(values),
         key_file=_text(values, "key_file"),
@@ -275,6 +283,29 @@ def _weights(values: Mapping[str, Any]) -> Mapping[str, str] | None:
     if not isinstance(found, Mapping) or not {"file", "sha256"} <= found.keys():
         raise InputError("model_config: weights must be an object with a file and its sha256.")
     return {name: str(found[name]) for name in ("file", "sha256")}
+
+
+def _messages(value: Any) -> tuple[Message, ...]:
+    said = value or ()
+    if not isinstance(said, Sequence) or isinstance(said, str):
+        raise InputError("model_config: messages must be a list.")
+    found = []
+    for item in said:
+        role, content = (item.get(key) if isinstance(item, Mapping) else None for key in _MESSAGE)
+        if role not in {"user", "assistant"} or not isinstance(content, str):
+            raise InputError(
+                "model_config: a message must be an object with a role (user or assistant) and content."
+            )
+        found.append(Message(role, content))
+    return tuple(found)
+
+
+def _filling(value: Any) -> Mapping[str, str] | None:
+    if value is not None and (
+        not isinstance(value, Mapping) or not all(isinstance(text, str) for text in value.values())
+    ):
+        raise InputError("model_config: values must be an object of texts.")
+    return value or None
 
 
 def _flag(values: Mapping[str, Any], name: str) -> bool:

@@ -15,16 +15,20 @@ from llmflowlab.asking.calling import Cancellation, policy_from
 from llmflowlab.asking.metering import Metering, Tokens
 from llmflowlab.asking.pacing import Gate
 from llmflowlab.asking.paid import Asker, Paid
-from llmflowlab.conversations import Conversation, Wishes, filled, overlaid
+from llmflowlab.conversations import Conversation, Wishes, overlaid
 from llmflowlab.errors import AuthenticationFailed, InputError, NotConfigured
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import FinishReason, Provider, Rethought, StreamEvent, TextDelta
 from llmflowlab.providers.factory import is_free
 from llmflowlab.settings import Settings
+from llmflowlab.template import filled, refuse_unfilled, spoken
 from llmflowlab.text.cost import Prices
 from llmflowlab.text.tokens import TokenCounter
 
-__all__ = ["AgentCore", "Reply", "messages_of"]
+__all__ = ["FILL", "AgentCore", "Reply", "messages_of"]
+
+FILL = "name it in the custom_inputs of the request"
+"""What to do about a variable without a value."""
 
 _COUNTER = TokenCounter()
 
@@ -78,11 +82,17 @@ class AgentCore:
 
         Parameters of the request go before configured ones. So does a system message, unless `system`
         is handed in.
+
+        Raises:
+            InputError: A variable of the prompt has no value.
         """
-        own = filled(self.config.system_prompt, wishes.custom_inputs)
+        config = self.config
+        values = {**(config.values or {}), **(wishes.custom_inputs or {})}
+        own = None if system or conversation.system else config.system_prompt
+        refuse_unfilled(own, config.messages, values, what="The agent's prompt", remedy=FILL)
         return Request(
-            messages=conversation.messages,
-            system=system or conversation.system or own,
+            messages=spoken(config.messages, conversation.messages, values),
+            system=system or conversation.system or filled(own, values),
             parameters=overlaid(self.config.parameters, wishes.parameters),
         )
 

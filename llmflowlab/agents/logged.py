@@ -6,8 +6,8 @@ import contextlib
 import json
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from llmflowlab.errors import InputError, LabError, TrackingError
 from llmflowlab.prompts.prompt_registry import load_prompt
 from llmflowlab.providers.redact import redact, refuse_secrets
 from llmflowlab.settings import Settings
+from llmflowlab.template import question_variable, variables_of
 from llmflowlab.tracking.model_files import copy_package, pinned_requirements
 from llmflowlab.tracking.model_package import CHAT_EXAMPLE
 from llmflowlab.tracking.store import Store, load_mlflow, open_store
@@ -58,17 +59,41 @@ class CustomCode:
     """Whose models it calls; their SDKs are among its requirements."""
 
 
-def example_for(kind: AgentKind) -> Any:
-    """Return the input example of a kind of agent: a document, or a table for the tabular one."""
+def example_for(kind: AgentKind, variables: Sequence[str] = ()) -> Any:
+    """Return the input example of a kind of agent: a document, or a table for the tabular one.
+
+    Args:
+        kind: Which agent.
+        variables: Of its prompt, that a request fills; the example says their names.
+    """
     message = CHAT_EXAMPLE["messages"][0]
+    values = {name: name for name in variables}
+    custom = {"custom_inputs": values} if values else {}
     if kind == "json":
         import pandas as pd
 
-        limit = {"max_tokens": CHAT_EXAMPLE["max_tokens"]}
-        return pd.DataFrame({"messages": [json.dumps([message])], "params": [json.dumps(limit)]})
+        params = {"max_tokens": CHAT_EXAMPLE["max_tokens"], **custom}
+        return pd.DataFrame({"messages": [json.dumps([message])], "params": [json.dumps(params)]})
     if kind == "responses":
-        return {"input": [dict(message)], "max_output_tokens": CHAT_EXAMPLE["max_tokens"]}
-    return json.loads(json.dumps(CHAT_EXAMPLE))
+        limit = {"max_output_tokens": CHAT_EXAMPLE["max_tokens"]}
+        return {"input": [dict(message)], **limit, **custom}
+    return {**json.loads(json.dumps(CHAT_EXAMPLE)), **custom}
+
+
+def _asked_for(config: Mapping[str, Any]) -> list[str]:
+    """Return the variables that every request has to fill."""
+    said = config.get("messages") or ()
+    roles = config.get("roles") or ()
+    texts = [config.get("system_prompt"), *(role.get("instruction") for role in roles)]
+    asked = variables_of(*texts)
+    spoken = variables_of(*(message["content"] for message in said))
+    known = {*(config.get("values") or {}), *asked}
+    taken = question_variable(spoken, known)
+    return [
+        n
+        for n in dict.fromkeys((*asked, *spoken))
+        if n not in (config.get("values") or {}) and n != taken
+    ]
 
 
 def log_agent(
@@ -88,8 +113,8 @@ def log_agent(
         settings: Names the store, and holds the keys that the example is answered with.
         kind: Which agent.
         config: Its `model_config`, as `candidate_config` or `panel_config` return it.
-        prompt: `NAME`, `NAME@VERSION` or `NAME@ALIAS` of a prompt in the registry, which becomes the
-            system prompt: its text and its version stand in the logged configuration.
+        prompt: `NAME`, `NAME@VERSION` or `NAME@ALIAS` of a prompt in the registry: what it says and
+            its version stand in the logged configuration.
         name: The registered model to make a version of.
         experiment: Where the logged model stands.
         example: The input example; a short question by default.
@@ -107,7 +132,9 @@ def log_agent(
         if kind == "panel":
             raise InputError("A panel's instructions stand in its roles; it takes no prompt.")
         found = load_prompt(store, prompt)
-        resolved |= {"system_prompt": found.text, "prompt": found.reference}
+        system, messages = found.template.framed((), lone=False)
+        resolved |= {"system_prompt": system, "prompt": found.reference}
+        resolved |= {"messages": list(map(asdict, messages))} if messages else {}
     _checked(settings, kind, resolved, example, code)
     experiment_id = store.experiment_id(experiment)
     with store.translated():
@@ -167,9 +194,10 @@ def save_agent(
     carried = package(kind)
     if code is not None:
         carried = replace(carried, code_path=code.path)
-    given = example_for(kind) if example is None else example
+    if example is None:
+        example = example_for(kind, () if code is not None else _asked_for(config))
     if kind == "json":
-        _run_rows(config, given)
+        _run_rows(config, example)
     failed: LabError | None = None
     with tempfile.TemporaryDirectory() as temporary, _quiet():
         travels = copy_package(carried, Path(temporary))
@@ -178,7 +206,7 @@ def save_agent(
                 folder,
                 python_model=carried.code_path,
                 model_config=dict(config),
-                input_example=given,
+                input_example=example,
                 signature=_signature() if kind == "json" else None,
                 code_paths=[str(path) for path in Path(temporary).iterdir()] if travels else None,
                 pip_requirements=pinned_requirements(carried, providers),

@@ -15,13 +15,14 @@ from mlflow.types.llm import ChatCompletionChunk, ChatCompletionResponse, ChatMe
 
 from llmflowlab.agents.chat_payload import Chunks, conversation_of, response, shown, wishes_of
 from llmflowlab.agents.config import AgentConfig, PanelConfig, Role, read_panel_config
-from llmflowlab.agents.core import AgentCore, Reply, messages_of
+from llmflowlab.agents.core import FILL, AgentCore, Reply, messages_of
 from llmflowlab.agents.live import LiveProvider
 from llmflowlab.agents.served import arrived, failures_for_mlflow, hand_over
 from llmflowlab.agents.steps import Step, begin
-from llmflowlab.conversations import Conversation, Wishes, filled
+from llmflowlab.conversations import Conversation, Wishes
 from llmflowlab.errors import ConfigurationError, ProviderError
 from llmflowlab.messages import Message, Request
+from llmflowlab.template import filled, refuse_unfilled
 
 __all__ = ["PanelAgent"]
 
@@ -143,7 +144,9 @@ def _assembled(
 ) -> Request:
     """Put together what a role is sent: the conversation, and the answer it is to improve."""
     with step.step(f"conversation for {role.name}", "CHAIN") as assembling:
-        instruction = filled(role.instruction, wishes.custom_inputs)
+        values = wishes.custom_inputs or {}
+        refuse_unfilled(role.instruction, (), values, what=f"The {role.name}", remedy=FILL)
+        instruction = filled(role.instruction, values)
         system = "\n\n".join(text for text in (instruction, conversation.system) if text)
         if work.reply is not None:
             handover = config.handover.replace("{role}", work.author)

@@ -163,6 +163,13 @@ COMMANDS: dict[str, Command] = {
             ),
         ),
         Command(
+            "prompts",
+            "prompt templates: versions, aliases, compare, optimize",
+            "prompts.prompts_command",
+            _THINGS,
+            ("prompts sync", "prompts compare support_bad support_best --model local --sample 20"),
+        ),
+        Command(
             "doctor",
             "check everything the lab stands on; say what is missing",
             "doctor_command",

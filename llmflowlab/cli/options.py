@@ -193,6 +193,17 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document, nothing else")
 
 
+def add_values(parser: argparse.ArgumentParser) -> None:
+    """Add `--value`, which fills a variable of a prompt."""
+    parser.add_argument(
+        "--value",
+        action="append",
+        default=[],
+        metavar="NAME=TEXT",
+        help="of a variable of the prompt; may be given several times",
+    )
+
+
 def add_parameters(parser: argparse.ArgumentParser, *, with_help: bool = True) -> None:
     """Declare an option for each generation parameter.
 

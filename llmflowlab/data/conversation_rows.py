@@ -8,19 +8,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from llmflowlab.conversations import (
-    filled,
-    overlaid,
     parse_json,
     read_conversation,
     read_wishes,
 )
 from llmflowlab.errors import InputError
-from llmflowlab.messages import Message, Parameters, Request
+from llmflowlab.messages import Message, Parameters
 
 __all__ = [
     "RowConversation",
     "conversation_from_json",
-    "conversation_request",
     "row_conversation",
 ]
 
@@ -82,24 +79,6 @@ def conversation_from_json(values: Mapping[str, Any] | None) -> RowConversation 
         system=values["system"],
         parameters=Parameters(**values["parameters"]),
         custom_inputs=values["custom_inputs"],
-    )
-
-
-def conversation_request(
-    said: RowConversation, *, system: str | None, parameters: Parameters
-) -> Request:
-    """Return what a candidate is asked for such a row.
-
-    Args:
-        said: The row.
-        system: The candidate's system prompt.
-        parameters: The candidate's.
-    """
-    return Request(
-        messages=said.messages,
-        system=said.system or filled(system, said.custom_inputs),
-        parameters=overlaid(parameters, said.parameters),
-        custom_inputs=said.custom_inputs,
     )
 
 

@@ -36,6 +36,13 @@ class Layout:
     unused: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        """The columns that no prompt is filled from: the question's and those of expected answers."""
+        one = self.columns
+        named = (one.question, one.answer, one.answers, one.facts, *self.further)
+        return tuple(column for column in named if column is not None)
+
     def sentence(self) -> str:
         """Say which column is what, and which are not used."""
         one = self.columns

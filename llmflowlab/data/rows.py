@@ -49,8 +49,18 @@ class Row:
     """What was answered before, by column, where the file was read with columns of such answers."""
     conversation: RowConversation | None = None
     """What is sent instead of `question`, which is then its last user message."""
+    withheld: tuple[str, ...] = ()
+    """Columns that fill no variable: the question, which has a place of its own, and what is expected."""
     source: dict[str, str]
     """All cells of the file as text, by column, for reports."""
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the variables of a prompt template are filled with: its columns, and who asks."""
+        said = {name: text for name, text in self.source.items() if name not in self.withheld}
+        if self.context is not None:
+            said.setdefault("context", self.context)
+        return {**said, **((self.conversation and self.conversation.custom_inputs) or {})}
 
     @property
     def accepted(self) -> str:
@@ -96,6 +106,7 @@ def read_row(index: int, record: Record, layout: Layout) -> Row:
         facts=() if answers or columns.facts is None else _lines(cells.get(columns.facts, "")),
         given_answers={column: _given(record, column) for column in layout.given},
         conversation=conversation,
+        withheld=layout.withheld,
         source=cells,
     )
 

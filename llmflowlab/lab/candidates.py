@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from llmflowlab.candidate import GIVEN, Candidate
+from llmflowlab.data.dataset import Dataset
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.run.answering import DEFAULT_MAX_TOKENS
+from llmflowlab.evaluation.run.plan import refuse_unfilled_rows
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.lab import Lab
-from llmflowlab.messages import Parameters
+from llmflowlab.messages import Message, Parameters
 from llmflowlab.providers.factory import default_model, provider_class
 from llmflowlab.providers.redact import refuse_secrets
 
@@ -50,31 +51,33 @@ def first_compared(lab: Lab) -> FirstComparison:
 
 
 def candidates_of(
-    lab: Lab, request: EvaluationRequest, given: Sequence[str] = ()
-) -> list[Candidate]:
-    """Return the candidates that were asked for, models first.
+    lab: Lab, request: EvaluationRequest, dataset: Dataset
+) -> tuple[list[Candidate], list[str]]:
+    """Return the candidates that were asked for, models first, and what to say of their prompts.
 
     Args:
         lab: The parts.
         request: What is wished for.
-        given: Columns of the data file that hold answers.
+        dataset: Its columns fill the variables of prompts, and some may hold answers.
 
     Raises:
         InputError: A model or prompt does not exist, or is wished for where no model is asked, or
-            a prompt holds a key.
+            a prompt holds a key, or a variable that no row fills.
         NotConfigured: A provider lacks something.
         TrackingError: The prompt registry cannot be asked.
     """
+    given = dataset.given
     if given and not request.models and _for_models(request):
         raise InputError(
             "Prompts and generation parameters are for models, and none is asked; name one with --model "
             "or leave them out."
         )
-    prompts = _prompts(lab, request)
+    prompts, notes = _prompts(lab, request, dataset)
     sets = [_bounded(request, given) for given in request.parameter_sets]
     found = []
-    for _, system, _ in prompts:
-        refuse_secrets(system, lab.settings, "A system prompt")
+    for prompt in prompts:
+        texts = [prompt.system, *(message.content for message in prompt.messages)]
+        refuse_secrets("\n".join(filter(None, texts)), lab.settings, "A system prompt")
     for model in request.models:
         head, _, column = model.partition(":")
         if head.strip().lower() == GIVEN and column:
@@ -82,27 +85,30 @@ def candidates_of(
                 f"{model} is no model: answers of the data file are named with --answers {column}."
             )
         provider = lab.provider(model)
-        for prompt, system, said in prompts:
+        for prompt in prompts:
             for parameters in sets:
-                words = [said, _differing(parameters, sets)]
+                words = [prompt.said, _differing(parameters, sets)]
                 found.append(
                     Candidate(
                         model=provider.reference,
                         display_name=provider.display_name,
                         supplier=provider.supplier,
-                        system=system,
-                        prompt=prompt,
+                        system=prompt.system,
+                        messages=prompt.messages,
+                        prompt=prompt.reference,
                         weights=provider.weights,
                         parameters=parameters,
                         variant=", ".join(word for word in words if word) or None,
                     )
                 )
+    for candidate in found:
+        refuse_unfilled_rows(candidate, dataset.rows)
     found += map(Candidate.of_column, given)
     for spec in request.beside:
         bounded = replace(spec, parameters=_bounded(request, spec.parameters))
         if all(candidate.digest != bounded.digest for candidate in found):
             found.append(bounded)
-    return found
+    return found, notes
 
 
 def _for_models(request: EvaluationRequest) -> bool:
@@ -111,22 +117,37 @@ def _for_models(request: EvaluationRequest) -> bool:
     )
 
 
-def _prompts(lab: Lab, request: EvaluationRequest) -> list[tuple[str | None, str | None, str]]:
-    """Return registry name, text, and the word that tells one from the others."""
-    found: list[tuple[str | None, str | None, str]] = []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prompt:
+    """A prompt of the matrix."""
+
+    reference: str | None = None
+    system: str | None = None
+    messages: tuple[Message, ...] = ()
+    said: str = ""
+    """The word that tells it from others."""
+
+
+def _prompts(
+    lab: Lab, request: EvaluationRequest, dataset: Dataset
+) -> tuple[list[_Prompt], list[str]]:
+    found: list[_Prompt] = []
+    notes: list[str] = []
     if request.prompts:
         # Imported here: it imports MLflow.
-        from llmflowlab.prompts.prompt_registry import load_prompt
+        from llmflowlab.lab.prompts_in_use import prompt_in_use
 
-        store = lab.store()
-        loaded = [load_prompt(store, reference) for reference in request.prompts]
-        found += [(prompt.reference, prompt.text, "") for prompt in loaded]
+        columns = dataset.rows[0].values
+        for asked in request.prompts:
+            one = prompt_in_use(lab, asked, {}, columns=columns)
+            found.append(_Prompt(reference=one.reference, system=one.system, messages=one.messages))
+            notes += [one.note] if one.note else []
     several = len(request.systems) > 1
     found += [
-        (None, text or None, f"system {number}" if several else "")
+        _Prompt(system=text or None, said=f"system {number}" if several else "")
         for number, text in enumerate(request.systems, 1)
     ]
-    return found or [(None, None, "")]
+    return found or [_Prompt()], notes
 
 
 def _bounded(request: EvaluationRequest, parameters: Parameters) -> Parameters:

@@ -12,6 +12,7 @@ __all__ = [
     "AnswerView",
     "ChatNotice",
     "ExchangesDropped",
+    "PromptMoved",
     "PromptShortened",
     "RegisteredAlready",
     "RequestChanged",
@@ -44,7 +45,19 @@ class PromptShortened:
     """The server left a part of the conversation out before the model read it."""
 
 
-ChatNotice: TypeAlias = ExchangesDropped | PromptShortened | RegisteredAlready | RequestChanged
+@dataclass(frozen=True, slots=True)
+class PromptMoved:
+    """The prompt's alias points to another version, which is used from here on in a new session."""
+
+    asked: str
+    """`NAME@ALIAS`."""
+    reference: str
+    """`NAME@VERSION`."""
+
+
+ChatNotice: TypeAlias = (
+    ExchangesDropped | PromptMoved | PromptShortened | RegisteredAlready | RequestChanged
+)
 """What a person should know of a turn beside its answer."""
 
 

@@ -16,6 +16,7 @@ from llmflowlab.files import require_home
 from llmflowlab.lab.chat_events import (
     AnswerView,
     ExchangesDropped,
+    PromptMoved,
     PromptShortened,
     RegisteredAlready,
     RequestChanged,
@@ -23,9 +24,12 @@ from llmflowlab.lab.chat_events import (
 from llmflowlab.lab.conversation import ChatHistory, Fitted
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.measure import measured
-from llmflowlab.messages import Message, Parameters, Request
+from llmflowlab.lab.prompt_watch import PromptWatch
+from llmflowlab.lab.prompts_in_use import PromptInUse
+from llmflowlab.messages import Message, Parameters
 from llmflowlab.providers.base import Finished, Provider, Rethought, StreamEvent, TextDelta
 from llmflowlab.providers.redact import refuse_secrets
+from llmflowlab.template import refuse_unfilled, takes_question
 from llmflowlab.tracking.chat_recorder import ChatRecorder
 from llmflowlab.tracking.records import (
     RatingRecord,
@@ -58,10 +62,13 @@ class Chat:
         lab: The parts it is made of.
         provider: The model.
         system: The system prompt.
+        prompt: A prompt of the registry instead.
+        watch: Tells when another version is behind what was asked for.
         parameters: Generation parameters.
 
     Raises:
-        InputError: The person's own price file cannot be used, or the system prompt holds a key.
+        InputError: The person's own price file cannot be used, or the prompt holds a key or a variable
+            without a value.
         HomeUnwritable: Nothing could be kept.
     """
 
@@ -71,14 +78,15 @@ class Chat:
         provider: Provider,
         *,
         system: str | None = None,
-        prompt_version: str | None = None,
+        prompt: PromptInUse | None = None,
+        watch: PromptWatch | None = None,
         parameters: Parameters | None = None,
     ) -> None:
-        refuse_secrets(system, lab.settings, "The system prompt")
         self.provider = provider
-        self.system = system
-        self.prompt_version = prompt_version
-        """`NAME@VERSION` while the system prompt is the registry's."""
+        self.system: str | None = None
+        self.prompt: PromptInUse | None = None
+        """The registry's prompt that the model is given; the system prompt is then the prompt's."""
+        self._watch: PromptWatch | None = None
         self.parameters = parameters or Parameters()
         self.conversation = ChatHistory(self._count)
         self.turns: list[TurnRecord] = []
@@ -91,6 +99,7 @@ class Chat:
         self._continues: str | None = None
         # Done here rather than after an answer: neither a home that takes nothing nor a bad price file
         # must cost a turn.
+        self._take_prompt(system, prompt, watch)
         require_home(lab.settings)
         lab.build_text_room()
         self._prepare()
@@ -111,6 +120,8 @@ class Chat:
         provider: Provider | None = None,
         system: str | None = None,
         clear_system: bool = False,
+        prompt: PromptInUse | None = None,
+        watch: PromptWatch | None = None,
         parameters: Parameters | None = None,
     ) -> bool:
         """Change who answers.
@@ -119,20 +130,19 @@ class Chat:
             Whether a session was ended by it.
 
         Raises:
-            InputError: The system prompt holds a key.
+            InputError: The prompt holds a key, or a variable without a value.
         """
-        refuse_secrets(system, self._lab.settings, "The system prompt")
         ended = self._session_turns > 0
-        self.close()
+        self._refuse_unusable(system)
+        self._end_session(interrupted=False)
         if provider is not None:
             self.provider.close()
             self.provider = provider
             self.window = None
             self.conversation.reconsider()
             self._prepare()
-        if system is not None or clear_system:
-            self.system = system
-            self.prompt_version = None
+        if system is not None or clear_system or prompt is not None:
+            self._take_prompt(system, prompt, watch)
         if parameters is not None:
             self.parameters = parameters
         return ended
@@ -150,9 +160,13 @@ class Chat:
         Raises:
             TrackingError: The turn could not be written to disk.
         """
+        self._follow(view)
         started, started_ms, date = time.monotonic(), int(time.time() * 1000), now_text()
         fitted = self.conversation.fit(
-            prompt, system=self.system, window=self.window, max_tokens=self.parameters.max_tokens
+            prompt,
+            system=self._overhead(),
+            window=self.window,
+            max_tokens=self.parameters.max_tokens,
         )
         self._tell_dropped(fitted, view)
         record = TurnRecord(
@@ -216,6 +230,11 @@ class Chat:
 
     def close(self, *, interrupted: bool = False) -> None:
         """End the running session; MLflow gets it in the background."""
+        if self._watch is not None:
+            self._watch.stop()
+        self._end_session(interrupted=interrupted)
+
+    def _end_session(self, *, interrupted: bool) -> None:
         if self._recorder is not None:
             self._recorder.close(interrupted=interrupted)
             self._continues = self.session_id
@@ -239,7 +258,7 @@ class Chat:
             policy=policy_from(self._lab.settings),
             metering=Metering(self._lab.counter, self._lab.prices),
         )
-        request = Request(messages=fitted.messages, system=self.system, parameters=self.parameters)
+        request = self._candidate().request(fitted.messages)
         shown.begin(fitted)
         paid = asker.ask_blocking(
             request, on_event=shown.event, on_wait=shown.wait, cancelled=shown.stop
@@ -282,25 +301,62 @@ class Chat:
         """Fill in what was sent."""
         return replace(
             record,
-            messages=self._sent(sent.untraced),
+            messages=self._sent(sent.untraced, begun=bool(sent.traced)),
             earlier_exchanges=len(sent.traced),
             previous_trace=sent.traced[-1] if sent.traced else None,
         )
 
+    def _refuse_unusable(self, system: str | None) -> None:
+        what = "The system prompt"
+        refuse_secrets(system, self._lab.settings, what)
+        refuse_unfilled(system, (), (), what=what, remedy="write what is meant in its place")
+
+    def _take_prompt(
+        self, system: str | None, prompt: PromptInUse | None, watch: PromptWatch | None
+    ) -> None:
+        self._refuse_unusable(system)
+        if self._watch is not None and self._watch is not watch:
+            self._watch.stop()
+        self.system = system if prompt is None else prompt.system
+        self.prompt, self._watch = prompt, watch
+
+    def _follow(self, view: AnswerView) -> None:
+        """Go over to the version that the prompt's alias points to now."""
+        if self._watch is None:
+            return
+        for sentence in self._watch.told():
+            view.notice(RequestChanged(sentence))
+        moved = self._watch.moved()
+        if moved is not None and self.prompt is not None:
+            self.change(prompt=moved, watch=self._watch)
+            view.notice(PromptMoved(moved.asked, moved.reference))
+
+    def _overhead(self) -> str | None:
+        """Return what takes room beside the conversation."""
+        said = [] if self.prompt is None else [m.content for m in self.prompt.messages]
+        return "\n".join(filter(None, [self.system, *said])) or None
+
     def _candidate(self) -> Candidate:
-        provider = self.provider
+        provider, prompt = self.provider, self.prompt
         return Candidate(
             model=f"{provider.name}:{provider.model}",
             display_name=provider.display_name,
             supplier=provider.supplier,
             system=self.system,
-            prompt=self.prompt_version,
+            messages=() if prompt is None else prompt.messages,
+            values=None if prompt is None else prompt.values,
+            prompt=None if prompt is None else prompt.reference,
             weights=provider.weights,
             parameters=self.parameters,
         )
 
-    def _sent(self, messages: tuple[Message, ...]) -> list[dict[str, str]]:
-        return Request(messages=messages, system=self.system).openai_messages()
+    def _sent(self, turns: tuple[Message, ...], *, begun: bool) -> list[dict[str, str]]:
+        """Return what a trace holds of what was sent; an earlier one holds the prompt's examples."""
+        candidate = self._candidate()
+        if begun:
+            taken = takes_question(candidate.messages, (candidate.values or {}).keys())
+            candidate = replace(candidate, messages=candidate.messages[-1:] if taken else ())
+        return candidate.request(turns).openai_messages()
 
     def _tell_dropped(self, fitted: Fitted, view: AnswerView) -> None:
         if fitted.newly_dropped:

@@ -246,8 +246,9 @@ def _prepare(
 
 def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, list[str]]:
     dataset = _dataset(lab, request)
-    candidates = candidates_of(lab, request, dataset.given)
+    candidates, notes = candidates_of(lab, request, dataset)
     judges, remarks = judges_of(lab, request.judges, candidates)
+    remarks = [*notes, *remarks]
     if request.scorers:
         specs = tuple(map(complete, check_scorers(request.scorers)))
         refuse_lacking(specs, dataset)

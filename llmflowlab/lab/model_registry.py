@@ -10,7 +10,8 @@ from typing import Any
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import InputError
 from llmflowlab.lab.lab import Lab
-from llmflowlab.messages import Parameters
+from llmflowlab.messages import Message, Parameters
+from llmflowlab.prompts.prompt_registry import load_prompt
 from llmflowlab.serving.version_check import CheckStep, check_version
 from llmflowlab.tracking.registered_candidates import candidate_of_run, run_for
 from llmflowlab.tracking.registry import (
@@ -213,19 +214,22 @@ class Registry:
             )
 
     def _described(self, request: RegisterRequest, model: str) -> Candidate:
-        # Imported here: looking at versions needs no prompt.
-        from llmflowlab.prompts.prompt_registry import load_prompt
-
         provider = self._lab.provider(model)
         if provider.name == "mlflow":
             raise InputError(f"{model} is registered already.")
-        prompt = None if request.prompt is None else load_prompt(self._store, request.prompt)
+        prompt, system = None, request.system or None
+        messages: tuple[Message, ...] = ()
+        if request.prompt is not None:
+            found = load_prompt(self._store, request.prompt)
+            prompt = found.reference
+            system, messages = found.template.framed((), lone=False)
         candidate = Candidate(
             model=f"{provider.name}:{provider.model}",
             display_name=provider.display_name,
             supplier=provider.supplier,
-            system=prompt.text if prompt else request.system or None,
-            prompt=prompt.reference if prompt else None,
+            system=system,
+            messages=messages,
+            prompt=prompt,
             weights=provider.weights,
             parameters=request.parameters,
         )

@@ -1,1 +1,1 @@
-"""Prompts of MLflow's registry, by name and version."""
+"""Prompts of MLflow's registry: templates, versions, files, and the search for a better one."""

@@ -58,8 +58,12 @@ def candidate_of_run(store: Store, run_id: str) -> tuple[Candidate, str]:
         display_name=params.get("model_name") or provider,
         supplier=params.get("supplier") or provider,
         system=params.get("system_prompt") or None,
+        **Candidate.said_in(_template(params.get("prompt_template"), run_id)),
         weights=json.loads(tags[_WEIGHTS]) if _WEIGHTS in tags else None,
-        prompt=params.get("prompt") or tags.get("llmflowlab.prompt") or None,
+        prompt=params.get("prompt")
+        or params.get("prompt_version")
+        or tags.get("llmflowlab.prompt")
+        or None,
         parameters=Parameters(
             temperature=_number(params.get("temperature"), float),
             top_p=_number(params.get("top_p"), float),
@@ -68,6 +72,17 @@ def candidate_of_run(store: Store, run_id: str) -> tuple[Candidate, str]:
         ),
     )
     return candidate, str(run.info.experiment_id)
+
+
+def _template(text: str | None, run_id: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(text or "{}")
+        return found
+    except ValueError as exc:
+        raise InputError(
+            f"The prompt of run {run_id} is longer than a run's parameter holds; register it with "
+            "--model and --prompt."
+        ) from exc
 
 
 def run_for(store: Store, candidate: Candidate) -> tuple[str, str]:
@@ -81,6 +96,7 @@ def run_for(store: Store, candidate: Candidate) -> tuple[str, str]:
         "model_id": candidate.model_id,
         "system_prompt": candidate.system,
         "prompt": candidate.prompt,
+        **candidate.template_param,
         **candidate.parameters.given(),
     }
     params = [Param(name, str(v)[:6000]) for name, v in values.items() if v is not None]

@@ -291,7 +291,11 @@ def _same_candidate(run: Run, config: Mapping[str, Any]) -> bool:
         return False
     # MLflow keeps so much of a parameter.
     system = str(config.get("system_prompt") or "")[:6000]
-    return str(params.get("system_prompt") or "") == system
+    if str(params.get("system_prompt") or "") != system:
+        return False
+    said = {name: config[name] for name in ("messages", "values") if config.get(name)}
+    text = json.dumps(said, ensure_ascii=False)[:6000] if said else ""
+    return str(params.get("prompt_template") or "") == text
 
 
 def _evaluation(run: Run) -> EvaluationRun:

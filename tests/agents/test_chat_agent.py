@@ -159,14 +159,37 @@ def test_custom_inputs_fill_the_placeholders_of_the_system_prompt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config = {**CONFIG, "system_prompt": "You serve {{ client_type }} clients of {{shop}}."}
-    agent, provider = load(monkeypatch, "Yes", "Yes", config=config)
-    ask(agent, custom_inputs={"client_type": "business"})
+    agent, provider = load(monkeypatch, "Yes", config=config)
+    ask(agent, custom_inputs={"client_type": "business", "shop": "{{client_type}} & Co"})
+    assert provider.requests[0].system == "You serve business clients of {{client_type}} & Co."
+
+
+def test_a_placeholder_that_nobody_fills_is_an_error_and_not_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # It went to the model as it stood.
+    config = {**CONFIG, "system_prompt": "You serve {{ client_type }} clients of {{shop}}."}
+    agent, provider = load(monkeypatch, "Yes", config=config)
+    with pytest.raises(
+        AgentFailed, match=r"no value for \{\{shop\}\}; name it in the custom_inputs"
+    ):
+        ask(agent, custom_inputs={"client_type": "business"})
+    assert not provider.requests
+
+
+def test_an_agent_puts_the_question_into_its_prompt_template(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = [("user", "Hi"), ("assistant", "Hello!"), ("user", "{{shop}}: {{question}}")]
+    config = {
+        **CONFIG,
+        "messages": [{"role": role, "content": text} for role, text in said],
+        "values": {"shop": "Fern"},
+    }
+    agent, provider = load(monkeypatch, "Yes", config=config)
     ask(agent)
-    # What nobody filled in stays as it was in the chat.
-    assert [r.system for r in provider.requests] == [
-        "You serve business clients of {{shop}}.",
-        "You serve {{ client_type }} clients of {{shop}}.",
-    ]
+    sent = [(m.role, m.content) for m in provider.requests[0].messages]
+    assert sent == [*said[:2], ("user", "Fern: Hello there")]
 
 
 def test_a_passing_failure_is_tried_again_inside_predict(monkeypatch: pytest.MonkeyPatch) -> None:

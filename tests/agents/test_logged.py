@@ -304,7 +304,7 @@ def test_it_loads_in_a_fresh_process_without_the_checkout(
             "program",
             "providers",
         ),
-        *("settings", "text"),
+        *("settings", "template", "text"),
     ]
 
 

@@ -28,7 +28,7 @@ from tests.patience import PATIENCE
 CONFIG = panel_config(
     "gemini:gemini-2.5-flash",
     "openai:gpt-4.1-mini",
-    oracle_instruction="Answer {{client_type}} clients.",
+    oracle_instruction="Answer business clients.",
     oracle_parameters=Parameters(temperature=0.7, max_tokens=100),
     judge_parameters=Parameters(temperature=0.0),
     tracing=False,
@@ -42,7 +42,12 @@ def ask(agent: PanelAgent, text: str = "Why?", **params: Any) -> Any:
 
 def test_the_oracle_answers_and_the_judge_improves(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = scripted(monkeypatch, gemini=["A draft here"], openai=["The final"])
-    response = ask(loaded(PanelAgent, CONFIG), custom_inputs={"client_type": "business"})
+    oracle_role = {**CONFIG["roles"][0], "instruction": "Answer {{client_type}} clients."}
+    config = {**CONFIG, "roles": [oracle_role, CONFIG["roles"][1]]}
+    agent = loaded(PanelAgent, config)
+    with pytest.raises(AgentFailed, match=r"The oracle has no value for \{\{client_type\}\}"):
+        ask(agent)
+    response = ask(agent, custom_inputs={"client_type": "business"})
     (oracle,), (judge,) = asked["gemini"].requests, asked["openai"].requests
     assert oracle.system == "Answer business clients.\n\nIt is Monday."
     assert oracle.parameters == Parameters(temperature=0.7, max_tokens=100)

@@ -23,9 +23,10 @@ What would you like to do?
   1 Chat (with MLflow tracking)
   2 Evaluate (GenAI MLflow)
   3 Show info (model comparison)
-  4 Registry (versions, champion)
-  5 MLflow's pages (in the browser)
-  6 Exit
+  4 Prompts (versions, compare styles)
+  5 Registry (versions, champion)
+  6 MLflow's pages (in the browser)
+  7 Exit
 > \n"""
 
 

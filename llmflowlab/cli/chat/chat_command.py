@@ -15,16 +15,18 @@ from llmflowlab.cli.chat.talk import Talk
 from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import number_or_none
 from llmflowlab.cli.model_choice import choose_model
-from llmflowlab.cli.options import add_json, add_parameters
+from llmflowlab.cli.options import add_json, add_parameters, add_values
 from llmflowlab.cli.output import print_json
 from llmflowlab.cli.ui.plain import PlainScreen
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.lab.chat_session import Chat
+from llmflowlab.lab.prompt_watch import PromptWatch
+from llmflowlab.lab.prompts_in_use import PromptInUse, prompt_in_use, read_values
 from llmflowlab.messages import Parameters
 from llmflowlab.tracking.records import TurnRecord
 
-__all__ = ["declare_options", "run_command"]
+__all__ = ["declare_options", "followed", "run_command"]
 
 _STDIN_PATIENCE = 3.0
 """Seconds after which it is said that a pipe is being waited for."""
@@ -37,8 +39,9 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prompt",
         metavar="NAME[@VERSION]",
-        help="the system prompt, from MLflow's prompt registry",
+        help="a prompt of MLflow's prompt registry; what you say takes the question's place in it",
     )
+    add_values(parser)
     add_parameters(parser)
     parser.add_argument(
         "--message",
@@ -88,8 +91,15 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
         max_tokens=arguments.max_tokens,
         seed=arguments.seed,
     )
-    version, system = _system(app, arguments)
-    chat = Chat(app.lab, provider, system=system, prompt_version=version, parameters=parameters)
+    prompt = _prompt(app, arguments)
+    chat = Chat(
+        app.lab,
+        provider,
+        system=arguments.system or None,
+        prompt=prompt,
+        watch=followed(app, prompt) if interactive or arguments.message == [] else None,
+        parameters=parameters,
+    )
     talk = Talk(app, chat, silent=arguments.json, thinking=arguments.thinking)
     interrupted = False
     code: int = ExitCode.DONE
@@ -112,17 +122,25 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     return code
 
 
-def _system(app: App, arguments: argparse.Namespace) -> tuple[str | None, str | None]:
-    """Return the registry's name for the system prompt, where it has one, and its text."""
+def _prompt(app: App, arguments: argparse.Namespace) -> PromptInUse | None:
     if arguments.prompt is None:
-        return None, arguments.system or None
+        if arguments.value:
+            raise InputError("--value fills a variable of a prompt; name the prompt with --prompt.")
+        return None
     if arguments.system:
         raise InputError("--system and --prompt both set the system prompt; give one of them.")
-    # Imported here: it imports MLflow, which takes two seconds.
-    from llmflowlab.prompts.prompt_registry import load_prompt
+    found = prompt_in_use(app.lab, arguments.prompt, read_values(arguments.value))
+    if found.note is not None:
+        app.screen.warn(found.note)
+    return found
 
-    found = load_prompt(app.lab.store(), arguments.prompt)
-    return found.reference, found.text
+
+def followed(app: App, prompt: PromptInUse | None) -> PromptWatch | None:
+    """Return what follows a prompt's alias while the chat goes on; None where it is one version."""
+    if prompt is None or not prompt.follows:
+        return None
+    values = prompt.values or {}
+    return PromptWatch(lambda: prompt_in_use(app.lab, prompt.asked, values), prompt).start()
 
 
 def _interactive(talk: Talk) -> None:
@@ -202,6 +220,7 @@ def _print_json(app: App, chat: Chat) -> None:
         {
             "session_id": chat.last_session_id,
             "model": chat.provider.reference,
+            "prompt": None if chat.prompt is None else chat.prompt.reference,
             "turns": [_turn(turn) for turn in chat.turns],
             "run_id": run_id,
         }

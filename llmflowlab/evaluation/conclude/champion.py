@@ -54,6 +54,7 @@ def champions(store: Store, providers: Sequence[str]) -> list[Candidate]:
                 display_name=kind.display_name,
                 supplier=kind.supplier,
                 system=config.get("system_prompt"),
+                **Candidate.said_in(config),
                 parameters=Parameters(**(config.get("parameters") or {})),
                 weights=config.get("weights"),
                 variant=f"champion, version {version.version}",

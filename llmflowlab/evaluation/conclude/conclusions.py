@@ -28,7 +28,8 @@ def headline(result: EvaluationResult) -> list[str]:
         first = result.recommendation.reason
     else:
         first = f"Nobody is recommended: {_why_nobody(result, scorer)}."
-    return [first, *_reservations(result)]
+    by_prompt = [verdict.sentence() for verdict in result.prompts]
+    return [first, *_reservations(result), *by_prompt]
 
 
 def findings(result: EvaluationResult) -> list[str]:

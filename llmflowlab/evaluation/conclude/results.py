@@ -9,6 +9,7 @@ from typing import Any
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.conclude.by_prompt import PromptVerdict, prompt_verdicts
 from llmflowlab.evaluation.conclude.comparison_words import describe_comparison
 from llmflowlab.evaluation.conclude.judging_quality import JudgingQuality
 from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
@@ -262,6 +263,13 @@ class EvaluationResult:
         return [self.candidates[index] for index in self.order]
 
     @property
+    def prompts(self) -> list[PromptVerdict]:
+        """Which prompt is better on which model, for each that was given several."""
+        main = main_scorer(self.plan.scorers)
+        means = [candidate.scores[main].mean for candidate in self.candidates]
+        return prompt_verdicts(self.plan, self.order, means, self.comparisons)
+
+    @property
     def decided_early(self) -> bool:
         """Whether a comparison came to its end before all rows were asked."""
         return self.sequential is not None and self.sequential.verdict is not None
@@ -303,6 +311,7 @@ class EvaluationResult:
             ),
             "sequential": None if self.sequential is None else self.sequential.to_json(),
             "cluster": self.plan.cluster_json(),
+            "prompts": [verdict.to_json() for verdict in self.prompts],
         }
 
     def _rank(self, entry: Rank) -> dict[str, Any]:

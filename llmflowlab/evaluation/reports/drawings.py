@@ -19,6 +19,7 @@ __all__ = [
     "front_drawing",
     "group_drawings",
     "latency_drawing",
+    "prompt_drawings",
     "score_drawings",
     "write_measure",
 ]
@@ -37,10 +38,31 @@ def score_drawings(figures: dict[str, Any]) -> list[Drawing]:
 def front_drawing(figures: dict[str, Any], measure: Measure) -> Drawing | None:
     """Return quality over cost or time; None where nobody has both, or all are free."""
     title = "Quality over cost" if measure == "cost" else "Quality over time"
+    return _front(title, figures["front"], figures["candidates"], measure)
+
+
+def prompt_drawings(entry: dict[str, Any]) -> list[Drawing]:
+    """Return a model's prompts by score, by score over cost, and by score over time."""
+    model, labels = entry["model"], entry["prompts"]
+    means = [
+        {"mean": p["quality"], "low": p["quality_low"], "high": p["quality_high"]}
+        for p in entry["points"]
+    ]
+    fronts = [
+        _front(f"Prompts on {model}: quality over cost", entry, labels, "cost"),
+        _front(f"Prompts on {model}: quality over time", entry, labels, "seconds"),
+    ]
+    title = f"Prompts on {model}: {entry['scorer']}"
+    return [interval_plot(title, means, labels), *filter(None, fronts)]
+
+
+def _front(
+    title: str, front: dict[str, Any], labels: list[str], measure: Measure
+) -> Drawing | None:
     return front_plot(
         title,
-        figures["front"],
-        figures["candidates"],
+        front,
+        labels,
         measure,
         "$" if measure == "cost" else "s",
         lambda value: write_measure(measure, value),

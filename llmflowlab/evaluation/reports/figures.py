@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from llmflowlab.evaluation.conclude.by_prompt import prompt_name
 from llmflowlab.evaluation.conclude.costs import Own, cost_interval, latency_interval
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.table import ScoreTable
@@ -25,12 +26,14 @@ def figures_of(result: EvaluationResult) -> dict[str, Any]:
     A candidate is its place in the list of them, which is in the order of all tables.
     """
     main = main_scorer(result.plan.scorers)
+    front = _front(result, main)
     return {
         "dataset": result.plan.dataset.name,
         "candidates": [candidate.spec.label for candidate in result.ordered],
         "main": main,
         "scores": [_scores(result, scorer) for scorer in ranked(result.plan.scorers)],
-        "front": _front(result, main),
+        "front": front,
+        "prompts": _prompts(result, front),
         "latency": _latency(result),
         "groups": _groups(result, main),
         "agreement": _agreements(result),
@@ -75,6 +78,27 @@ def _front(result: EvaluationResult, scorer: str) -> dict[str, Any]:
         for point in points:
             point[f"best_{measure}"] = _undominated(point, points, measure)
     return {"scorer": scorer, "points": points}
+
+
+def _prompts(result: EvaluationResult, front: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return for each model with several prompts the points of `front` that are its own."""
+    found = []
+    for verdict in result.prompts:
+        places = [result.order.index(member) for member in verdict.members]
+        points = [{**front["points"][place], "candidate": n} for n, place in enumerate(places)]
+        for measure in ("cost", "seconds"):
+            for point in points:
+                point[f"best_{measure}"] = _undominated(point, points, measure)
+        found.append(
+            {
+                "model": verdict.model,
+                "scorer": verdict.scorer,
+                "said": verdict.sentence(),
+                "prompts": list(map(prompt_name, verdict.specs)),
+                "points": points,
+            }
+        )
+    return found
 
 
 def _mean(name: str, mean: float | None, interval: Interval | None) -> dict[str, float | None]:

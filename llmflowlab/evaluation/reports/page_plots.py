@@ -11,6 +11,7 @@ from llmflowlab.evaluation.reports.drawings import (
     front_drawing,
     group_drawings,
     latency_drawing,
+    prompt_drawings,
     score_drawings,
     write_measure,
 )
@@ -40,6 +41,14 @@ def plot_sections(figures: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
         ),
         "</section>",
     ]
+    if figures["prompts"]:
+        names.append(("prompts", "Prompts"))
+        parts.append(
+            '<section id="prompts" aria-labelledby="prompts-title">'
+            '<h2 id="prompts-title">Prompts on each model</h2>'
+        )
+        parts += [_prompts(entry) for entry in figures["prompts"]]
+        parts.append("</section>")
     if figures["groups"]:
         names.append(("groups", "Groups"))
         parts.append(
@@ -160,6 +169,25 @@ def _latency(figures: dict[str, Any]) -> str:
             names={0},
         ),
     )
+
+
+def _prompts(entry: dict[str, Any]) -> str:
+    rows = []
+    for name, p in zip(entry["prompts"], entry["points"], strict=True):
+        means = (percent(p["quality"]), percent(p["quality_low"]), percent(p["quality_high"]))
+        rows.append((name, *means, write_measure("cost", p["cost"]), seconds(p["seconds"])))
+    said = table(
+        f"Prompts on {entry['model']}: {entry['scorer']} with its 95 % interval; cost and time of an answer",
+        ("prompt", "mean", "from", "to", "cost", "seconds"),
+        rows,
+        numbers={1, 2, 3, 4, 5},
+        names={0},
+    )
+    drawn = [
+        f"<figure><figcaption>{escape(drawing.title)}</figcaption>{drawing.inline()}</figure>"
+        for drawing in prompt_drawings(entry)
+    ]
+    return f"<p>{escape(entry['said'])}</p>{said}{_plots(drawn)}"
 
 
 def _group(figures: dict[str, Any], group: dict[str, Any]) -> str:

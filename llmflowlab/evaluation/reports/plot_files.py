@@ -13,6 +13,7 @@ from llmflowlab.evaluation.reports.drawings import (
     front_drawing,
     group_drawings,
     latency_drawing,
+    prompt_drawings,
     score_drawings,
 )
 from llmflowlab.evaluation.reports.svg import Drawing, stacked
@@ -40,6 +41,10 @@ def write_plots(figures: dict[str, Any], folder: Path) -> list[Path]:
         "quality_cost.svg": ("Quality over cost", [front_drawing(figures, "cost")]),
         "quality_time.svg": ("Quality over time", [front_drawing(figures, "seconds")]),
         "latency.svg": ("How long answers took", [latency_drawing(figures)]),
+        "prompts.svg": (
+            "Prompts on each model",
+            [drawing for entry in figures["prompts"] for drawing in prompt_drawings(entry)],
+        ),
         "groups.svg": (
             "; ".join(title for title, _ in groups),
             [drawing for _, drawings in groups for drawing in drawings],

@@ -6,22 +6,24 @@ import hashlib
 import json
 import random
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from llmflowlab.candidate import Candidate
-from llmflowlab.data.conversation_rows import conversation_request
+from llmflowlab.conversations import overlaid
 from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.run.clustering import cluster_numbers, cluster_values
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.messages import Message, Request
+from llmflowlab.template import refuse_unfilled
 from llmflowlab.text.digests import digest_of
 
 __all__ = [
     "Cell",
     "EvaluationPlan",
+    "refuse_unfilled_rows",
     "request_for",
 ]
 
@@ -168,7 +170,13 @@ class EvaluationPlan:
             asked.append(self._repeats[cell.row])
         if (given := self.given(cell)) is not None:
             asked.append({"given": given})
-        return digest_of([asked, self.candidates[cell.candidate].digest, cell.trial])
+        candidate = self.candidates[cell.candidate]
+        if candidate.variables:
+            values, said = row.values, _custom_inputs(row)
+            # What a conversation brings along stands in what is asked already.
+            used = {n: values[n] for n in candidate.variables if n in values and n not in said}
+            asked += [{"values": used}] if used else []
+        return digest_of([asked, candidate.digest, cell.trial])
 
     def trace_id(self, cell: Cell) -> str:
         """Return the id of the cell's trace, the same at every attempt to record it."""
@@ -232,21 +240,44 @@ def _asked(row: Row) -> list[Any]:
     return asked
 
 
+def _custom_inputs(row: Row) -> Mapping[str, Any]:
+    return (row.conversation and row.conversation.custom_inputs) or {}
+
+
 def request_for(candidate: Candidate, row: Row) -> Request:
     """Return what a candidate is asked for a row.
 
-    That is its conversation, as it is; else the question, under its context where it has one. The
-    options of a multiple-choice question stand in the question itself.
+    That is its conversation, as it is; else the question, under its context where it has one, unless
+    the candidate's prompt shows that itself. The options of a multiple-choice question stand in the
+    question itself.
     """
-    if row.conversation is not None:
-        return conversation_request(
-            row.conversation, system=candidate.system, parameters=candidate.parameters
+    values, said = row.values, row.conversation
+    if said is not None:
+        request = candidate.request(
+            said.messages, values=values, parameters=overlaid(candidate.parameters, said.parameters)
+        )
+        return replace(
+            request, system=said.system or request.system, custom_inputs=said.custom_inputs
         )
     text = row.question
-    if row.context:
+    if row.context and row.context not in map(values.get, candidate.variables):
         text = f"Context:\n{row.context}\n\nQuestion: {row.question}"
-    return Request(
-        messages=(Message("user", text),),
-        system=candidate.system,
-        parameters=candidate.parameters,
-    )
+    return candidate.request((Message("user", text),), values=values)
+
+
+def refuse_unfilled_rows(candidate: Candidate, rows: Sequence[Row]) -> None:
+    """Refuse a candidate whose prompt would be sent with a variable in it.
+
+    Raises:
+        InputError: A row has no value for a variable, or its prompt has no place for the question.
+    """
+    if not candidate.variables and not candidate.messages:
+        return
+    for row in rows:
+        refuse_unfilled(
+            None if row.conversation and row.conversation.system else candidate.system,
+            candidate.messages,
+            {*(candidate.values or {}), *row.values},
+            what=candidate.prompt or "The system prompt",
+            remedy=f"give the data file a column of that name (row {row.id} has none)",
+        )

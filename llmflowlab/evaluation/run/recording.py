@@ -304,4 +304,4 @@ def _candidate_params(spec: Candidate) -> dict[str, str]:
         params["system_prompt"] = spec.system
     if spec.prompt:
         params["prompt"] = spec.prompt
-    return params
+    return {**params, **spec.template_param}

@@ -74,6 +74,7 @@ def _rows_in(text: str, end: list[int]) -> Iterator[Row]:
                 "alternatives": tuple(row.get("alternatives", ())),
                 "options": tuple(row.get("options", ())),
                 "facts": tuple(row.get("facts", ())),
+                "withheld": tuple(row.get("withheld", ())),
                 "conversation": conversation_from_json(row.get("conversation")),
             }
         )

@@ -64,6 +64,7 @@ def run_parameters(candidate: Candidate) -> dict[str, str]:
         "model_id": candidate.model_id,
         "system_prompt": candidate.system or None,
         "prompt_version": candidate.prompt,
+        **candidate.template_param,
         **candidate.parameters.given(),
     }
     return {name: str(value) for name, value in known.items() if value is not None}

@@ -1,0 +1,1 @@
+"""The registry's prompts: the screen and the command."""
