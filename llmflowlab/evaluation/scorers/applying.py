@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from llmflowlab.evaluation.scorers.searching import SECONDS, TooSlow
+from llmflowlab.text.searching import SECONDS, TooSlow
 from llmflowlab.program import interpreted
 
 __all__ = ["first_error"]
