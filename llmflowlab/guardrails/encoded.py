@@ -10,12 +10,14 @@ from collections.abc import Iterator
 __all__ = ["decoded_runs"]
 
 _RUN = re.compile(r"(?<![\w+/=-])(?:[A-Za-z0-9+/]{16,4096}|[A-Za-z0-9_-]{16,4096})={0,2}(?![\w+/=-])")
+_LONG = re.compile(r"[\w+/=-]{16}")
+_HEX_CUE = re.compile(r"[0-9a-fA-F]{2}[ :][0-9a-fA-F]{2}[ :][0-9a-fA-F]{2}[ :]")
 _HEX = re.compile(r"(?:\\x[0-9a-fA-F]{2}){8,2048}|(?:[0-9a-fA-F]{2}[ :]){11,1024}[0-9a-fA-F]{2}")
 
 
 def decoded_runs(text: str) -> Iterator[tuple[str, int, int]]:
     """Yield what runs of letters stand for, where that is a text, and where they stand."""
-    for match in _RUN.finditer(text):
+    for match in _RUN.finditer(text) if _LONG.search(text) else ():
         run = match[0].rstrip("=")
         plain = None
         if len(run) % 2 == 0 and re.fullmatch(r"[0-9a-fA-F]+", run):
@@ -24,7 +26,7 @@ def decoded_runs(text: str) -> Iterator[tuple[str, int, int]]:
             plain = _from_base64(run)
         if plain is not None:
             yield plain, match.start(), match.end()
-    if "\\x" in text or re.search(r"[0-9a-fA-F]{2}[ :][0-9a-fA-F]{2}[ :][0-9a-fA-F]{2}", text):
+    if "\\x" in text or _HEX_CUE.search(text):
         for match in _HEX.finditer(text):
             plain = _text(bytes.fromhex(re.sub(r"\\x|[ :]", "", match[0])))
             if plain is not None:
@@ -45,5 +47,6 @@ def _text(data: bytes) -> str | None:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    letters = sum(char.isalpha() or char.isspace() for char in text)
-    return text if text.isprintable() or "\n" in text else None if letters < len(text) else text
+    # Bytes that happen to be a text are hardly ever words.
+    odd = sum(not (char.isalnum() or char.isspace() or char.isprintable()) for char in text)
+    return None if odd else text

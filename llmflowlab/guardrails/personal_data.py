@@ -24,6 +24,7 @@ _SSN = re.compile(r"(?<![\w.-])(?!000|666|9\d\d)\d{3}([- ])(?!00)\d{2}\1(?!0000)
 _IP = re.compile(
     r"(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w]|\.\d)"
 )
+_DIGITS = re.compile(r"\d(?:[ ()./–-]{0,2}\d){5}|\d\.\d{1,3}\.")
 _PHONE_CUE = re.compile(r"[+(]?\d[\d ()./\-–]{5,20}\d")
 _WORDS_OF_PHONE = re.compile(
     r"phone|call|tel|mobile|cell|fax|whatsapp|sms|text me|contact|reach|number|ruf|nummer|handy|anruf|appel"
@@ -55,7 +56,7 @@ def personal_data(text: str) -> Iterator[Finding]:
     if "@" in text:
         for match in _EMAIL.finditer(text):
             yield _found("email", "medium", match.start(), match.end())
-    if not any(char.isdigit() for char in text):
+    if not _DIGITS.search(text):
         return
     taken: list[tuple[int, int]] = []
     for finding in [*_accounts(text), *_cards(text), *_numbers(text)]:
@@ -111,18 +112,27 @@ def _phones(text: str, taken: list[tuple[int, int]]) -> Iterator[Finding]:
             continue
         before = text[max(cue.start() - _NEAR, 0) : cue.start()]
         number = cue[0].rstrip("-–/. (")
-        if number.lstrip("(").startswith(("+", "00")):
-            regions: tuple[str | None, ...] = (None,)
+        regions = _regions(number, before)
+        if regions == (None,):
             number = "+" + number.lstrip("(").lstrip("+0")
-        elif _NOT_PHONE.search(before) and not _WORDS_OF_PHONE.search(before[-15:]):
-            continue
-        elif _WORDS_OF_PHONE.search(before) or re.search(r"\d[ ()/.-]+\d", number):
-            regions = _REGIONS
-        else:
-            continue
         if any(_valid(phones, number, region) for region in regions):
             end = cue.start() + len(cue[0].rstrip("-–/. ("))
             yield _found("phone", "medium", cue.start(), end)
+
+
+def _regions(number: str, before: str) -> tuple[str | None, ...]:
+    """Return where a number may be one of a phone; none where it is more likely something else."""
+    if number.lstrip("(").startswith(("+", "00")):
+        return (None,)
+    said = _WORDS_OF_PHONE.search(before)
+    if _NOT_PHONE.search(before) and not _WORDS_OF_PHONE.search(before[-15:]):
+        return ()
+    if said:
+        return _REGIONS
+    if re.fullmatch(r"(?:1[-. ])?\(?\d{3}\)?[-. ]{1,2}\d{3}[-. ]\d{4}", number):
+        return ("US",)
+    grouped = re.fullmatch(r"\(?0\d{1,5}\)?(?:[ ./-]{1,3}\d{2,8}){1,5}", number)
+    return ("GB", "DE", "FR", "IT") if grouped else ()
 
 
 def _valid(phones: object, number: str, region: str | None) -> bool:

@@ -15,21 +15,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
-from llmflowlab.guardrails.normalise import Reading, fold_pattern
+from llmflowlab.guardrails.normalise import BEGINNING, fold_pattern
 from llmflowlab.guardrails.verdict import Category, Severity
 
-__all__ = ["BEGINNING", "WordRule", "WordRules", "beginnings", "rules_of", "vocabulary"]
+__all__ = ["WordRule", "WordRules", "rules_of", "vocabulary"]
 
 _FOLDER = Path(__file__).parent / "rules"
-BEGINNING = 4
-"""Letters of a word by which rules are found."""
-
+_COMMON = frozenset(
+    "a an and are as at be by can do for from how i in is it me my of on one or so the to we you your all any this "
+    "that was were have has had will with not no but if they he she his her them make made get give writ show tell "
+    "crea buil use used what when wher who why new out up now only ever most must shou woul coul need want help "
+    "der die das und ist ein eine un une le la les de du des el los las il gli lo e y et o os as que en es per con "
+    "ich du wie como com para por pour dans je tu se si no te".split()
+)
+"""Beginnings that nearly every text has, so that no rule is looked up by them."""
 _ELEMENT = re.compile(r"\([^)]*\)\??|~\d+|\S+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WordRule:
     """A pattern over the words of a text."""
 
@@ -38,7 +43,9 @@ class WordRule:
     severity: Severity
     source: str
     needs: tuple[frozenset[str], ...]
-    """Of each, one beginning must be there."""
+    """Of each, one beginning must be there, the rarest first."""
+    last: frozenset[str]
+    """How its last part may begin; empty where nobody knows."""
     unless: str | None = None
     """A pattern over the sentence that makes it harmless."""
     characters: bool = False
@@ -55,38 +62,48 @@ class WordRule:
 
 @dataclass(frozen=True)
 class WordRules:
-    """The rules of a category."""
+    """The rules of some categories."""
 
     by_beginning: Mapping[str, Sequence[WordRule]]
     """Each under the beginnings of its rarest element."""
     of_characters: Sequence[WordRule]
 
-    def candidates(self, beginnings: frozenset[str]) -> Iterator[WordRule]:
-        """Return the rules whose needs are met."""
-        for beginning in beginnings & self.by_beginning.keys():
+    def candidates(self, there: frozenset[str], here: frozenset[str]) -> set[WordRule]:
+        """Return the rules whose needs are met.
+
+        Args:
+            there: How all words begin.
+            here: How those begin among which a match must end.
+        """
+        found = set()
+        for beginning in self.by_beginning.keys() & there:
             for rule in self.by_beginning[beginning]:
-                if all(need & beginnings for need in rule.needs):
-                    yield rule
-
-
-def beginnings(reading: Reading) -> frozenset[str]:
-    """Return the beginnings of a reading's words."""
-    return frozenset([word[:BEGINNING] for word in reading.words])
+                if rule.last and rule.last.isdisjoint(here):
+                    continue
+                for need in rule.needs:
+                    if need.isdisjoint(there):
+                        break
+                else:
+                    found.add(rule)
+        return found
 
 
 @cache
-def rules_of(category: Category) -> WordRules:
-    """Read the rules of a category."""
+def rules_of(categories: tuple[Category, ...]) -> WordRules:
+    """Read the rules of some categories."""
     by_beginning: dict[str, list[WordRule]] = {}
     of_characters: list[WordRule] = []
-    for rule in _read(category):
+    for rule in (rule for category in categories for rule in _read(category)):
         if rule.characters:
             of_characters.append(rule)
             continue
-        # The element that is fewest ways to begin is the rarest to be met.
-        for beginning in min(rule.needs, key=len):
+        for beginning in min(rule.needs, key=_commonness):
             by_beginning.setdefault(beginning, []).append(rule)
     return WordRules(by_beginning, of_characters)
+
+
+def _commonness(need: frozenset[str]) -> tuple[int, int]:
+    return len(need & _COMMON), len(need)
 
 
 @cache
@@ -105,7 +122,12 @@ def vocabulary(letters: str) -> Iterator[tuple[int, int]]:
         yield match.span()
 
 
-def _read(category: Category) -> Iterator[WordRule]:
+@cache
+def _read(category: Category) -> tuple[WordRule, ...]:
+    return tuple(_lines(category))
+
+
+def _lines(category: Category) -> Iterator[WordRule]:
     sets: dict[str, str] = {}
     text = (_FOLDER / f"{category}.txt").read_text("utf-8")
     for line in text.splitlines():
@@ -118,13 +140,14 @@ def _read(category: Category) -> Iterator[WordRule]:
         name, severity, pattern, unless = _parts(line)
         characters = name.startswith("@")
         compiled = _characters if characters else _words
-        source, needs = compiled(_filled(pattern, sets))
+        source, needs, last = compiled(_filled(pattern, sets))
         yield WordRule(
             category=category,
             name=name.lstrip("@"),
             severity=cast("Severity", severity),
             source=source,
-            needs=needs,
+            needs=tuple(sorted(needs, key=_commonness)),
+            last=last,
             unless=None if unless is None else compiled(_filled(unless, sets))[0],
             characters=characters,
         )
@@ -141,23 +164,37 @@ def _filled(text: str, sets: Mapping[str, str]) -> str:
     return re.sub(r"<(\w+)>", lambda match: sets[match[1]], text)
 
 
-def _words(pattern: str) -> tuple[str, tuple[frozenset[str], ...]]:
-    """Return a regular expression over words joined by spaces, and what it needs."""
-    source, needs = [], []
+_Compiled: TypeAlias = "tuple[str, list[frozenset[str]], frozenset[str]]"
+
+
+def _words(pattern: str) -> _Compiled:
+    """Return a regular expression over words joined by spaces, its needs and its last one."""
+    source: list[str] = []
+    needs: list[frozenset[str]] = []
+    last: frozenset[str] = frozenset()
     for element in _ELEMENT.findall(pattern):
         if element[0] == "~":
-            source.append(rf"(?:[^ .]+ ){{0,{int(element[1:])}}}")
+            source.append(rf"(?:[^ .\"]+ ){{0,{int(element[1:])}}}")
             continue
         optional = element.endswith("?") and element[0] == "("
         choices = element.strip("()?").split("|") if element[0] == "(" else [element]
         choices = [choice.strip() for choice in choices]
         source.append(f"(?:{'|'.join(map(_choice, choices))}){'?' if optional else ''}")
-        firsts = [choice.split()[0] for choice in choices]
-        # A shorter stem's words begin in many ways.
-        known = not any(each.endswith("*") and len(each) <= BEGINNING for each in firsts)
-        if not optional and known:
-            needs.append(frozenset(_plain(each)[:BEGINNING] for each in firsts))
-    return r"(?<= )" + "".join(source), tuple(needs)
+        if optional:
+            last = frozenset()
+            continue
+        firsts = _beginnings([choice.split()[0] for choice in choices])
+        if firsts:
+            needs.append(firsts)
+        last = _beginnings([word for choice in choices for word in choice.split()])
+    return r"(?<= )" + "".join(source), needs, last
+
+
+def _beginnings(words: Sequence[str]) -> frozenset[str]:
+    """Return how words begin; empty where one of them is a stem so short that nobody can tell."""
+    found = [_plain(word) for word in words]
+    short = [word for word in words if word.endswith("*") and len(word) <= BEGINNING]
+    return frozenset() if short else frozenset(word[:BEGINNING] for word in found)
 
 
 def _choice(choice: str) -> str:
@@ -173,9 +210,10 @@ def _plain(word: str) -> str:
     return fold_pattern(word.lower().replace("'", "")).rstrip("*")
 
 
-def _characters(pattern: str) -> tuple[str, tuple[frozenset[str], ...]]:
+def _characters(pattern: str) -> _Compiled:
     """Return a regular expression over characters, and the texts of which it needs one each."""
-    source, needs = [], []
+    source: list[str] = []
+    needs: list[frozenset[str]] = []
     for element in _ELEMENT.findall(pattern):
         if element[0] == "~":
             source.append(rf"[^.!?。！？\n]{{0,{int(element[1:])}}}")
@@ -186,4 +224,4 @@ def _characters(pattern: str) -> tuple[str, tuple[frozenset[str], ...]]:
         source.append(f"(?:{'|'.join(map(re.escape, choices))}){'?' if optional else ' ?'}")
         if not optional:
             needs.append(frozenset(choices))
-    return "".join(source), tuple(needs)
+    return "".join(source), needs, frozenset()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
@@ -11,7 +12,7 @@ from llmflowlab.guardrails.encoded import decoded_runs
 from llmflowlab.guardrails.normalise import Reading, Stretch, read
 from llmflowlab.guardrails.personal_data import personal_data
 from llmflowlab.guardrails.policy import Policy
-from llmflowlab.guardrails.rule_files import WordRule, beginnings, rules_of, vocabulary
+from llmflowlab.guardrails.rule_files import WordRule, rules_of, vocabulary
 from llmflowlab.guardrails.secrets import secrets
 from llmflowlab.guardrails.units import cuts
 from llmflowlab.guardrails.verdict import Category, Direction, Finding
@@ -24,7 +25,8 @@ _TURNS = re.compile(
     r"|^\s{0,3}#{2,3} ?(?:new )?(?:system|instruction)s?(?: prompt)?\s*:|</?system>|\[system\]\(#",
     re.MULTILINE,
 )
-_SENTENCE = re.compile(r"[^.]+\.?")
+_OVERLAP = 64
+"""Characters of the unit before in which a number or a key may begin."""
 
 
 class Scanner:
@@ -54,32 +56,31 @@ class Scanner:
             start: Where it begins in the whole.
         """
         here = read(text, start, vocabulary)
-        both = here if self._before is None else self._before + here
-        around = self._text + text
-        offset = start - len(self._text)
-        self._before, self._text = here, text
-        found = [f for f in self._found(both, around, offset, start) if f.end > start]
-        return _widest(f for f in found if not self._allowed(f, around[f.start - offset : f.end - offset]))
+        before, self._before = self._before, here
+        both = here if before is None else before + here
+        found = [each for each in self._found(both, here) if each.end > start]
+        if not found:
+            return []
+        said = {each: _between(both, each) for each in found}
+        return _widest(each for each in found if not self._allowed(each, said[each]))
 
-    def _found(self, both: Stretch, raw: str, offset: int, start: int) -> Iterator[Finding]:
+    def _found(self, both: Stretch, here: Stretch) -> Iterator[Finding]:
         if self._words:
-            yield from _by_words(both, self._words)
+            yield from _by_words(both, here, self._words)
         if "injection" in self._watched:
-            yield from _turns(both)
+            yield from _turns(here)
+        # Of these nothing goes over a sentence's end, and little over the end of a line.
+        tail = _tail(both, here)
         for name, look in (("personal_data", personal_data), ("secrets", secrets)):
             if name in self._watched:
-                for finding in look(both.clean):
-                    yield replace(
-                        finding,
-                        start=both.places[finding.start],
-                        end=both.places[finding.end - 1] + 1,
-                    )
-        for plain, begin, end in decoded_runs(both.clean):
+                for found in look(tail.clean):
+                    start, end = tail.place(found.start, found.end)
+                    yield replace(found, start=start, end=end)
+        for plain, begin, stop in decoded_runs(here.clean):
             inner = read(plain, 0, vocabulary)
-            for finding in [*_by_words(inner, self._words), *_turns(inner)]:
-                yield replace(
-                    finding, start=both.places[begin], end=both.places[end - 1] + 1
-                )
+            start, end = here.place(begin, stop)
+            for found in [*_by_words(inner, inner, self._words), *_turns(inner)]:
+                yield replace(found, start=start, end=end)
         for line in self._own:
             yield from _own(line, both)
 
@@ -99,49 +100,56 @@ def scan(text: str, policy: Policy, direction: Direction) -> list[Finding]:
     return found
 
 
-def _by_words(stretch: Stretch, categories: tuple[Category, ...]) -> Iterator[Finding]:
-    for reading in stretch.readings:
-        there = beginnings(reading)
-        joined: str | None = None
-        for category in categories:
-            for rule in rules_of(category).candidates(there):
-                if joined is None:
-                    joined = f" {' '.join(reading.words)} "
-                for match in rule.pattern.finditer(joined):
-                    if not _excused(rule, joined, match.start(), match.end()):
-                        yield _finding(rule, reading, joined, match)
+def _tail(both: Stretch, here: Stretch) -> Stretch:
+    """Return a unit with the end of the one before it."""
+    begin = max(len(both.clean) - len(here.clean) - _OVERLAP, 0)
+    return Stretch(both.clean[begin:], "", both.places[begin:], ())
+
+
+def _between(stretch: Stretch, finding: Finding) -> str:
+    """Return the characters of a finding, as they are compared with what is let pass."""
+    begin = bisect_left(stretch.places, finding.start)
+    return stretch.clean[begin : bisect_left(stretch.places, finding.end)]
+
+
+def _by_words(
+    stretch: Stretch, here: Stretch, categories: tuple[Category, ...]
+) -> Iterator[Finding]:
+    rules = rules_of(categories)
+    for number, reading in enumerate(stretch.readings):
+        ends = here.readings[min(number, len(here.readings) - 1)].beginnings
+        for rule in rules.candidates(reading.beginnings, ends):
+            for match in rule.pattern.finditer(reading.joined):
+                if not _excused(rule, reading.joined, match.start(), match.end()):
+                    yield _finding(rule, reading, match)
     if stretch.folded.isascii():
         return
-    for category in categories:
-        for rule in rules_of(category).of_characters:
-            if all(any(text in stretch.folded for text in need) for need in rule.needs):
-                for match in rule.pattern.finditer(stretch.folded):
-                    places = stretch.places
-                    yield Finding(
-                        category=rule.category,
-                        rule=rule.name,
-                        severity=rule.severity,
-                        start=places[match.start()],
-                        end=places[match.end() - 1] + 1,
-                    )
+    for rule in rules.of_characters:
+        if all(any(text in stretch.folded for text in need) for need in rule.needs):
+            for match in rule.pattern.finditer(stretch.folded):
+                start, end = stretch.place(*match.span())
+                yield Finding(
+                    category=rule.category,
+                    rule=rule.name,
+                    severity=rule.severity,
+                    start=start,
+                    end=end,
+                )
 
 
 def _turns(stretch: Stretch) -> Iterator[Finding]:
     if "<" not in stretch.clean and "[" not in stretch.clean and "#" not in stretch.clean:
         return
     for match in _TURNS.finditer(stretch.clean):
+        start, end = stretch.place(*match.span())
         yield Finding(
-            category="injection",
-            rule="fake_turn",
-            severity="high",
-            start=stretch.places[match.start()],
-            end=stretch.places[match.end() - 1] + 1,
+            category="injection", rule="fake_turn", severity="high", start=start, end=end
         )
 
 
-def _finding(rule: WordRule, reading: Reading, joined: str, match: re.Match[str]) -> Finding:
-    first = joined.count(" ", 0, match.start()) - 1
-    last = joined.count(" ", 0, match.end() - 1) - 1
+def _finding(rule: WordRule, reading: Reading, match: re.Match[str]) -> Finding:
+    first = reading.joined.count(" ", 0, match.start()) - 1
+    last = reading.joined.count(" ", 0, match.end() - 1) - 1
     return Finding(
         category=rule.category,
         rule=rule.name,
@@ -153,23 +161,20 @@ def _finding(rule: WordRule, reading: Reading, joined: str, match: re.Match[str]
 
 def _excused(rule: WordRule, joined: str, start: int, end: int) -> bool:
     """Tell whether the sentence around a match makes it harmless."""
-    begin = joined.rfind(" . ", 0, start) + 1
-    stop = joined.find(" . ", max(end - 1, start))
-    sentence = joined[max(begin, 0) : len(joined) if stop < 0 else stop + 1]
-    inside = joined[start:end]
     if rule.category == "toxicity" and _quoted(joined, start, end):
         return True
-    excuse = rule.excuse
-    if excuse is None:
+    if rule.excuse is None:
         return False
-    return any(
-        not (start <= begin + m.start() and begin + m.end() <= end)
-        for m in excuse.finditer(" " + sentence if begin == 0 and not sentence.startswith(" ") else sentence)
-    ) or bool(rule.category == "toxicity" and excuse.search(inside))
+    begin = joined.rfind(" . ", 0, start) + 2 if " . " in joined[:start] else 0
+    stop = joined.find(" . ", end - 1)
+    rest = joined[end - 1 : len(joined) if stop < 0 else stop + 1]
+    # What is asked for cannot excuse itself; what is said of people is often denied in one breath.
+    inside = joined[start - 1 : end] if rule.category == "toxicity" else ""
+    return any(rule.excuse.search(part) for part in (joined[begin:start], inside, rest))
 
 
 def _quoted(joined: str, start: int, end: int) -> bool:
-    return joined.count(' "', 0, start) % 2 == 1 and ' " ' in joined[end - 1 :]
+    return joined.count('"', 0, end) % 2 == 1 and '"' in joined[end:]
 
 
 def _own(line: str, stretch: Stretch) -> Iterator[Finding]:
@@ -185,15 +190,8 @@ def _own(line: str, stretch: Stretch) -> Iterator[Finding]:
         while at >= 0 and wanted:
             spans.append((at, at + len(wanted)))
             at = stretch.folded.find(wanted, at + 1)
-    for start, end in spans:
-        if end > start:
-            yield Finding(
-                category="own",
-                rule=line,
-                severity="high",
-                start=stretch.places[start],
-                end=stretch.places[end - 1] + 1,
-            )
+    for start, end in (stretch.place(*span) for span in spans if span[1] > span[0]):
+        yield Finding(category="own", rule=line, severity="high", start=start, end=end)
 
 
 @lru_cache(maxsize=1024)
@@ -201,7 +199,7 @@ def _folded(text: str) -> str:
     return read(text, 0, vocabulary).folded
 
 
-def _widest(found: Iterator[Finding]) -> list[Finding]:
+def _widest(found: Iterable[Finding]) -> list[Finding]:
     """Return findings in order, of the same kind at the same place the widest."""
     kept: list[Finding] = []
     for finding in sorted(set(found), key=lambda f: (f.start, -f.end, f.rule)):

@@ -74,6 +74,8 @@ _KINDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
 )  # fmt: skip
 _FORMS = tuple((kind, there, re.compile(form)) for kind, there, form in _KINDS)
 
+_CUE = re.compile(r"[\w.~+/=:-]{16}|://|-----|BEGIN SSH2|(?i:bearer|basic) ")
+
 _NAMED = re.compile(
     r"(?i)(?<![a-z])((?:[\w.-]{0,30}[_.-])?(?:api[ _-]?key|apikey|secret(?:[ _-]?(?:access[ _-]?)?key)?|access[ _-]?key|"
     r"(?:access|auth|api|bearer|refresh)[ _-]?token|token|passwor[dt]|passwort|passwd|pwd|passphrase|db_pass|"
@@ -93,7 +95,7 @@ _LEAST_BITS = 2.6
 
 def secrets(text: str) -> Iterator[Finding]:
     """Find secrets; places are those of the text. What says that it is an example is none."""
-    for kind, there, form in _FORMS:
+    for kind, there, form in _FORMS if _CUE.search(text) else ():
         if any(literal in text for literal in there):
             for match in form.finditer(text):
                 if not _is_example(match[0]):
