@@ -28,13 +28,13 @@ from llmflowlab.asking.pacing import Gate, Limiter
 from llmflowlab.asking.pump import Sent, Texts
 from llmflowlab.asking.stopping import OpenCall, Stopper
 from llmflowlab.asking.waiting import THREADS, AnyOf, Loop, Stop, Waits, run
-from llmflowlab.errors import ProviderError
+from llmflowlab.errors import Blocked, ProviderError
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import Provider, StreamEvent, Usage
 
 __all__ = ["Asker", "Paid", "PaidEmbeddings", "PaidState"]
 
-PaidState: TypeAlias = Literal["complete", "interrupted", "incomplete", "failed"]
+PaidState: TypeAlias = Literal["complete", "interrupted", "incomplete", "failed", "blocked"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,8 @@ class Paid:
 
     @property
     def state(self) -> PaidState:
+        if isinstance(self.error, Blocked):
+            return "blocked"
         return "failed" if self.answer is None else self.answer.state
 
     @property
@@ -193,7 +195,7 @@ class Asker:
             cancelled: Gives the call up when it is set; see `called`.
             stopper: Ends the call together with others; instead of `cancelled`.
         """
-        return await self._paid(
+        return await self.asked(
             Loop(), request, on_event, on_wait, on_try, cancelled=cancelled, stopper=stopper
         )
 
@@ -209,7 +211,7 @@ class Asker:
     ) -> Paid:
         """Ask as `ask` does, blocking this thread; Ctrl-C in it gives the call up."""
         return run(
-            self._paid(
+            self.asked(
                 THREADS, request, on_event, on_wait, on_try, cancelled=cancelled, stopper=stopper
             )
         )
@@ -218,15 +220,15 @@ class Asker:
         self, texts: Sequence[str], *, stopper: Stopper | None = None
     ) -> PaidEmbeddings:
         """Turn texts, none of them empty, into vectors, on the running event loop."""
-        return _embeddings(await self._paid(Loop(), Texts(tuple(texts)), stopper=stopper))
+        return _embeddings(await self.asked(Loop(), Texts(tuple(texts)), stopper=stopper))
 
     def embed_blocking(
         self, texts: Sequence[str], *, stopper: Stopper | None = None
     ) -> PaidEmbeddings:
         """Turn texts into vectors as `embed` does, blocking this thread."""
-        return _embeddings(run(self._paid(THREADS, Texts(tuple(texts)), stopper=stopper)))
+        return _embeddings(run(self.asked(THREADS, Texts(tuple(texts)), stopper=stopper)))
 
-    async def _paid(
+    async def asked(
         self,
         waits: Waits,
         what: Sent,
@@ -237,7 +239,10 @@ class Asker:
         cancelled: threading.Event | None = None,
         stopper: Stopper | None = None,
     ) -> Paid:
-        """Reserve, pace, try, meter, settle, and again: the whole of a paid call."""
+        """Reserve, pace, try, meter, settle, and again: the whole of a paid call.
+
+        What `ask`, `ask_blocking` and `embed` have in common: they differ in how they wait.
+        """
         try:
             # Importing an SDK takes up to a second, which is no part of a model's time to answer.
             await waits.apart(self.provider.prepare)

@@ -20,7 +20,9 @@ BEGINNING = 4
 """Letters of a word by which rules are found."""
 
 # Of one kind to one sign, so that places stay: ends of sentences, quotation marks, apostrophes.
-_SIGNS = str.maketrans({**dict.fromkeys("!?。！？;\n", "."), **dict.fromkeys("“”„«»「」", '"'), "’": "'"})
+_SIGNS = str.maketrans(
+    {**dict.fromkeys("!?。！？;\n", "."), **dict.fromkeys("“”„«»「」", '"'), "’": "'"}
+)
 # Of signs in a row the last is a word; all other punctuation is none.
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*|\.(?!\s*\.)|\"|[:<>|]")
 _LEET = str.maketrans("01345789@$!|€", "oieastbgasiie")
@@ -52,9 +54,7 @@ class Reading:
         return frozenset([word[:BEGINNING] for word in self.joined.split()])
 
     def __add__(self, other: Reading) -> Reading:
-        return Reading(
-            self.joined[:-1] + other.joined, lambda: [*self.spans, *other.spans]
-        )
+        return Reading(self.joined[:-1] + other.joined, lambda: [*self.spans, *other.spans])
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,9 @@ class Stretch:
             self.clean + other.clean,
             self.folded + other.folded,
             [*self.places[:-1], *other.places],
-            tuple(mine[min(n, len(mine) - 1)] + others[min(n, len(others) - 1)] for n in range(count)),
+            tuple(
+                mine[min(n, len(mine) - 1)] + others[min(n, len(others) - 1)] for n in range(count)
+            ),
         )
 
     def place(self, start: int, end: int) -> tuple[int, int]:
@@ -133,7 +135,7 @@ def read(text: str, start: int, vocabulary: Callable[[str], Iterable[tuple[int, 
         parts = [_FOLDS[char] for char in text]
         clean = "".join([part[0] for part in parts])
         folded = "".join([part[1] for part in parts])
-        if not all([len(part[0]) == 1 for part in parts]):
+        if any(len(part[0]) != 1 for part in parts):
             found = [start + at for at, part in enumerate(parts) for _ in part[0]]
             places = [*found, start + len(text)]
     readings = [_reading(_as_latin(clean, folded), places)]

@@ -136,7 +136,9 @@ def _regions(number: str, before: str) -> tuple[str | None, ...]:
 
 
 def _valid(phones: object, number: str, region: str | None) -> bool:
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}.*|\d{1,2}[./]\d{1,2}[./]\d{4}.*|\d{1,3}(?:\.\d{3})+", number):
+    if re.fullmatch(
+        r"\d{4}-\d{2}-\d{2}.*|\d{1,2}[./]\d{1,2}[./]\d{4}.*|\d{1,3}(?:\.\d{3})+", number
+    ):
         return False
     try:
         parsed = phones.parse(number, region)  # type: ignore[attr-defined]

@@ -94,14 +94,16 @@ class Policy:
             raise InputError("Guardrails: detector must be a model reference, as in local:MODEL.")
         fails = _mapping(values, "when_detector_fails")
         _known(fails, DIRECTIONS, "direction")
-        for chosen in fails.values():
-            if chosen is not None:
-                _one_of(chosen, get_args(OnFailure), "when_detector_fails")
+        chosen: dict[Direction, OnFailure | None] = {"in": "rules", "out": None}
+        for direction in DIRECTIONS:
+            if (said := fails.get(direction)) is not None:
+                _one_of(said, get_args(OnFailure), "when_detector_fails")
+                chosen[direction] = said
         return cls(
             incoming=_actions(values, "in"),
             outgoing=_actions(values, "out"),
             detector=detector,
-            when_detector_fails={"in": "rules", "out": None, **fails},
+            when_detector_fails=chosen,
             allow={str(rule): _texts(texts) for rule, texts in _mapping(values, "allow").items()},
             own=_own_rules(_texts(values.get("own") or ())),
         )
@@ -134,7 +136,9 @@ def read_policy(said: str) -> Policy | None:
             f"Guardrails are on, off, or a policy file; there is no file {said}."
         ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise InputError(f"The guardrails in {said} cannot be read ({exc}); mend the file.") from exc
+        raise InputError(
+            f"The guardrails in {said} cannot be read ({exc}); mend the file."
+        ) from exc
     if not isinstance(values, Mapping):
         raise InputError(f"{said} holds no policy; write lines such as 'in: {{injection: block}}'.")
     values = dict(values)
@@ -156,20 +160,23 @@ def _own_rules(lines: tuple[str, ...]) -> tuple[str, ...]:
     from llmflowlab.text.searching import wrong_pattern
 
     for line in lines:
-        if len(line) > 2 and line[0] == line[-1] == "/":
-            if (wrong := wrong_pattern(line[1:-1])) is not None:
-                raise InputError(f"Guardrails, own rule {line}: {wrong}.")
+        pattern = line[1:-1] if len(line) > 2 and line[0] == line[-1] == "/" else None
+        if pattern is not None and (wrong := wrong_pattern(pattern)) is not None:
+            raise InputError(f"Guardrails, own rule {line}: {wrong}.")
     return lines
 
 
 def _actions(values: Mapping[str, Any], name: Direction) -> Mapping[Category, Action]:
     given = _mapping(values, name)
     _known(given, CATEGORIES, "category")
-    for category, action in given.items():
-        # YAML reads `off` as a truth value.
-        _one_of("off" if action is False else action, ACTIONS, f"{name}, {category}")
-    said = {category: "off" if action is False else action for category, action in given.items()}
-    return {**_DEFAULT[name], **said}
+    chosen = dict(_DEFAULT[name])
+    for category in CATEGORIES:
+        if category in given:
+            # YAML reads `off` as a truth value.
+            action: Any = "off" if given[category] is False else given[category]
+            _one_of(action, ACTIONS, f"{name}, {category}")
+            chosen[category] = action
+    return chosen
 
 
 def _mapping(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -23,13 +23,14 @@ from llmflowlab.guardrails.verdict import Category, Severity
 __all__ = ["WordRule", "WordRules", "rules_of", "vocabulary"]
 
 _FOLDER = Path(__file__).parent / "rules"
-_COMMON = frozenset(
+_COMMON_WORDS = (
     "a an and are as at be by can do for from how i in is it me my of on one or so the to we you your all any this "
     "that was were have has had will with not no but if they he she his her them make made get give writ show tell "
     "crea buil use used what when wher who why new out up now only ever most must shou woul coul need want help "
     "der die das und ist ein eine un une le la les de du des el los las il gli lo e y et o os as que en es per con "
-    "ich du wie como com para por pour dans je tu se si no te".split()
+    "ich du wie como com para por pour dans je tu se si no te"
 )
+_COMMON = frozenset(_COMMON_WORDS.split())
 """Beginnings that nearly every text has, so that no rule is looked up by them."""
 _ELEMENT = re.compile(r"\([^)]*\)\??|~\d+|\S+")
 

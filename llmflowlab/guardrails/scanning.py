@@ -142,9 +142,7 @@ def _turns(stretch: Stretch) -> Iterator[Finding]:
         return
     for match in _TURNS.finditer(stretch.clean):
         start, end = stretch.place(*match.span())
-        yield Finding(
-            category="injection", rule="fake_turn", severity="high", start=start, end=end
-        )
+        yield Finding(category="injection", rule="fake_turn", severity="high", start=start, end=end)
 
 
 def _finding(rule: WordRule, reading: Reading, match: re.Match[str]) -> Finding:

@@ -102,7 +102,9 @@ def secrets(text: str) -> Iterator[Finding]:
                     yield _found(kind, match.start(), match.end())
     if _NAMED_CUE.search(text):
         for match in _NAMED.finditer(text):
-            if _is_value(match[2], strict=match[0][len(match[1]) :].lstrip(" \"'`]")[:1] not in ":="):
+            if _is_value(
+                match[2], strict=match[0][len(match[1]) :].lstrip(" \"'`]")[:1] not in ":="
+            ):
                 yield _found("named_secret", match.start(2), match.end(2))
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from llmflowlab.candidate import GIVEN, Candidate
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.run.answering import DEFAULT_MAX_TOKENS
 from llmflowlab.lab.evaluation_request import EvaluationRequest
+from llmflowlab.lab.guards import chosen_policy
 from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Parameters
 from llmflowlab.providers.factory import default_model, provider_class
@@ -72,6 +76,7 @@ def candidates_of(
         )
     prompts = _prompts(lab, request)
     sets = [_bounded(request, given) for given in request.parameter_sets]
+    policies = _policies(lab, request)
     found = []
     for _, system, _ in prompts:
         refuse_secrets(system, lab.settings, "A system prompt")
@@ -83,8 +88,8 @@ def candidates_of(
             )
         provider = lab.provider(model)
         for prompt, system, said in prompts:
-            for parameters in sets:
-                words = [said, _differing(parameters, sets)]
+            for parameters, (guardrails, guarded) in itertools.product(sets, policies):
+                words = [said, _differing(parameters, sets), guarded]
                 found.append(
                     Candidate(
                         model=provider.reference,
@@ -93,6 +98,7 @@ def candidates_of(
                         system=system,
                         prompt=prompt,
                         weights=provider.weights,
+                        guardrails=guardrails,
                         parameters=parameters,
                         variant=", ".join(word for word in words if word) or None,
                     )
@@ -127,6 +133,20 @@ def _prompts(lab: Lab, request: EvaluationRequest) -> list[tuple[str | None, str
         for number, text in enumerate(request.systems, 1)
     ]
     return found or [(None, None, "")]
+
+
+def _policies(lab: Lab, request: EvaluationRequest) -> list[tuple[Mapping[str, Any] | None, str]]:
+    """Return each policy as JSON values, and the word that tells one from the others."""
+    if not request.models:
+        return [(None, "")]
+    chosen = request.guardrails or (None,)
+    found: list[tuple[Mapping[str, Any] | None, str]] = []
+    for said in chosen:
+        policy = chosen_policy(lab, said)
+        named = said is not None and said.lower() not in {"on", "off"} and len(chosen) > 1
+        word = Path(said).stem if named and said is not None else ""
+        found.append((None if policy is None else policy.to_json(), word))
+    return found
 
 
 def _bounded(request: EvaluationRequest, parameters: Parameters) -> Parameters:

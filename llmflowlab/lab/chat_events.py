@@ -12,6 +12,7 @@ __all__ = [
     "AnswerView",
     "ChatNotice",
     "ExchangesDropped",
+    "Guarded",
     "PromptShortened",
     "RegisteredAlready",
     "RequestChanged",
@@ -44,7 +45,16 @@ class PromptShortened:
     """The server left a part of the conversation out before the model read it."""
 
 
-ChatNotice: TypeAlias = ExchangesDropped | PromptShortened | RegisteredAlready | RequestChanged
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """The guardrails found something that passes all the same, or that was masked."""
+
+    sentence: str
+
+
+ChatNotice: TypeAlias = (
+    ExchangesDropped | Guarded | PromptShortened | RegisteredAlready | RequestChanged
+)
 """What a person should know of a turn beside its answer."""
 
 

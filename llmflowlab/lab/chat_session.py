@@ -9,13 +9,18 @@ from dataclasses import dataclass, replace
 
 from llmflowlab.asking.calling import WaitNotice, policy_from
 from llmflowlab.asking.metering import Metering
-from llmflowlab.asking.paid import Asker, Paid
+from llmflowlab.asking.paid import Paid
 from llmflowlab.candidate import Candidate
-from llmflowlab.errors import ContextTooLong, LabError, ProviderError
+from llmflowlab.errors import Blocked, ContextTooLong, LabError, ProviderError
 from llmflowlab.files import require_home
+from llmflowlab.guardrails.checking import check
+from llmflowlab.guardrails.guarded import asker_for, guard_notices, guard_of, violations_of
+from llmflowlab.guardrails.masking import Masks, without_secrets
+from llmflowlab.guardrails.policy import Policy
 from llmflowlab.lab.chat_events import (
     AnswerView,
     ExchangesDropped,
+    Guarded,
     PromptShortened,
     RegisteredAlready,
     RequestChanged,
@@ -59,10 +64,12 @@ class Chat:
         provider: The model.
         system: The system prompt.
         parameters: Generation parameters.
+        guardrails: What may go in and come out; None: everything.
 
     Raises:
         InputError: The person's own price file cannot be used, or the system prompt holds a key.
         HomeUnwritable: Nothing could be kept.
+        NotConfigured: The guardrails' detector lacks something.
     """
 
     def __init__(
@@ -73,6 +80,7 @@ class Chat:
         system: str | None = None,
         prompt_version: str | None = None,
         parameters: Parameters | None = None,
+        guardrails: Policy | None = None,
     ) -> None:
         refuse_secrets(system, lab.settings, "The system prompt")
         self.provider = provider
@@ -80,6 +88,12 @@ class Chat:
         self.prompt_version = prompt_version
         """`NAME@VERSION` while the system prompt is the registry's."""
         self.parameters = parameters or Parameters()
+        self.guardrails = guardrails
+        self.masks = Masks()
+        """What stood where masks stand, in memory alone."""
+        self._detectors: dict[str, Provider] = {}
+        if guardrails is not None and guardrails.detector is not None:
+            self._detectors[guardrails.detector] = lab.provider(guardrails.detector)
         self.conversation = ChatHistory(self._count)
         self.turns: list[TurnRecord] = []
         """All turns of this chat, over all its sessions."""
@@ -155,12 +169,13 @@ class Chat:
             prompt, system=self.system, window=self.window, max_tokens=self.parameters.max_tokens
         )
         self._tell_dropped(fitted, view)
+        kept = prompt if self.guardrails is None else self._masked(prompt, self.guardrails)
         record = TurnRecord(
             trace_id=new_trace_id(),
             index=self._session_turns,
             date=date,
             started_ms=started_ms,
-            prompt=prompt,
+            prompt=kept,
             answer="",
         )
 
@@ -169,7 +184,9 @@ class Chat:
 
         try:
             paid, fitted = self._call(
-                prompt, fitted, _Shown(view, cancelled or threading.Event(), answered)
+                prompt,
+                fitted,
+                _Shown(view, cancelled or threading.Event(), answered, self.masks.restore),
             )
         finally:
             view.close()
@@ -177,6 +194,8 @@ class Chat:
             view.notice(RequestChanged(sentence))
         if paid.prompt_cut:
             view.notice(PromptShortened())
+        for sentence in guard_notices(paid):
+            view.notice(Guarded(sentence))
         error = self._in_words(paid.error)
         record = replace(
             self._told(record, fitted),
@@ -184,10 +203,11 @@ class Chat:
             state=paid.state,
             error=None if error is None else error.message,
             error_reason=_reason(error),
+            violations=[found.to_json() for found in violations_of(paid)],
         )
         record = measured(record, paid, self._lab.detector)
         if record.answer:
-            self.conversation.add(prompt, record.answer)
+            self.conversation.add(kept, record.answer)
         self._record(record, view)
         self.conversation.traced_by(record.trace_id)
         return TurnOutcome(record, error)
@@ -234,11 +254,16 @@ class Chat:
         return self._send(shorter, shown).after(paid), shorter
 
     def _send(self, fitted: Fitted, shown: _Shown) -> Paid:
-        asker = Asker(
-            self.provider,
-            policy=policy_from(self._lab.settings),
-            metering=Metering(self._lab.counter, self._lab.prices),
+        policy = policy_from(self._lab.settings)
+        metering = Metering(self._lab.counter, self._lab.prices)
+        guard = guard_of(
+            None if self.guardrails is None else self.guardrails.to_json(),
+            self._detectors,
+            policy=policy,
+            metering=metering,
+            masks=self.masks,
         )
+        asker = asker_for(self.provider, guard, policy=policy, metering=metering)
         request = Request(messages=fitted.messages, system=self.system, parameters=self.parameters)
         shown.begin(fitted)
         paid = asker.ask_blocking(
@@ -280,12 +305,21 @@ class Chat:
 
     def _told(self, record: TurnRecord, sent: Fitted) -> TurnRecord:
         """Fill in what was sent."""
+        messages = self._sent(sent.untraced)
+        if self.guardrails is not None and messages:
+            # The last one is the prompt; those before it were masked when they were it.
+            messages[-1] = {**messages[-1], "content": record.prompt}
         return replace(
             record,
-            messages=self._sent(sent.untraced),
+            messages=messages,
             earlier_exchanges=len(sent.traced),
             previous_trace=sent.traced[-1] if sent.traced else None,
         )
+
+    def _masked(self, prompt: str, policy: Policy) -> str:
+        """Return a prompt as it may be kept."""
+        verdict = check(prompt, policy, "in", self.masks)
+        return without_secrets(prompt) if verdict.blocked_by else verdict.text
 
     def _candidate(self) -> Candidate:
         provider = self.provider
@@ -296,6 +330,7 @@ class Chat:
             system=self.system,
             prompt=self.prompt_version,
             weights=provider.weights,
+            guardrails=None if self.guardrails is None else self.guardrails.to_json(),
             parameters=self.parameters,
         )
 
@@ -339,7 +374,9 @@ class Chat:
 def _reason(error: LabError | None) -> str | None:
     if error is None:
         return None
-    return error.reason if isinstance(error, ProviderError) else type(error).__name__
+    if isinstance(error, ProviderError | Blocked):
+        return error.reason
+    return type(error).__name__
 
 
 class _Shown:
@@ -349,15 +386,21 @@ class _Shown:
         view: Where the answer is shown.
         stop: Ends the call.
         answered: Told the text and what it answers, as soon as it was shown whole.
+        restore: Puts the person's own words in the places of their masks.
     """
 
     def __init__(
-        self, view: AnswerView, stop: threading.Event, answered: Callable[[str, Fitted], None]
+        self,
+        view: AnswerView,
+        stop: threading.Event,
+        answered: Callable[[str, Fitted], None],
+        restore: Callable[[str], str],
     ) -> None:
         self.failure: Exception | None = None
         self.view = view
         self.stop = stop
         self._answered = answered
+        self._restore = restore
         self._text: list[str] = []
         self._sent: Fitted | None = None
 
@@ -368,6 +411,7 @@ class _Shown:
     def event(self, event: StreamEvent) -> None:
         if isinstance(event, TextDelta):
             self._text.append(event.text)
+            event = TextDelta(self._restore(event.text))
         elif isinstance(event, Rethought):
             self._text.clear()
         elif isinstance(event, Finished) and self._sent is not None:

@@ -39,6 +39,7 @@ from llmflowlab.lab.deliverer import let_deliver
 from llmflowlab.lab.early_decision import refuse_decided, refuse_undecidable
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.gate_checks import champions_asked, gate_check
+from llmflowlab.lab.guards import detectors_of
 from llmflowlab.lab.judges import judges_of, panel_for
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.scorer_offer import default_scorers
@@ -214,6 +215,7 @@ def _prepare(
         concurrency=concurrency,
         output=output,
         embedders=embedders,
+        detectors=detectors_of(lab, plan.candidates),
         exam=lab.settings.judge_exam,
         harness=request.harness,
         budget=budget,

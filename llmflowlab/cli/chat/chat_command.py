@@ -21,6 +21,7 @@ from llmflowlab.cli.ui.plain import PlainScreen
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.lab.chat_session import Chat
+from llmflowlab.lab.guards import chosen_policy
 from llmflowlab.messages import Parameters
 from llmflowlab.tracking.records import TurnRecord
 
@@ -38,6 +39,11 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
         "--prompt",
         metavar="NAME[@VERSION]",
         help="the system prompt, from MLflow's prompt registry",
+    )
+    parser.add_argument(
+        "--guardrails",
+        metavar="POLICY",
+        help="on, off or a policy file (default: what Settings says)",
     )
     add_parameters(parser)
     parser.add_argument(
@@ -89,7 +95,14 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
     )
     version, system = _system(app, arguments)
-    chat = Chat(app.lab, provider, system=system, prompt_version=version, parameters=parameters)
+    chat = Chat(
+        app.lab,
+        provider,
+        system=system,
+        prompt_version=version,
+        parameters=parameters,
+        guardrails=chosen_policy(app.lab, arguments.guardrails),
+    )
     talk = Talk(app, chat, silent=arguments.json, thinking=arguments.thinking)
     interrupted = False
     code: int = ExitCode.DONE
@@ -225,4 +238,5 @@ def _turn(turn: TurnRecord) -> dict[str, Any]:
         "finish_reason": turn.finish_reason,
         "error": turn.error,
         "trace_id": turn.trace_id,
+        "violations": turn.violations,
     }

@@ -16,7 +16,13 @@ from llmflowlab.cli.chat.blocks import BlockSplitter, PieceCleaner
 from llmflowlab.cli.chat.waiting_sign import WaitingSign
 from llmflowlab.cli.formatting import count, plural
 from llmflowlab.cli.ui.screen import Screen
-from llmflowlab.lab.chat_events import ChatNotice, ExchangesDropped, PromptShortened, RequestChanged
+from llmflowlab.lab.chat_events import (
+    ChatNotice,
+    ExchangesDropped,
+    Guarded,
+    PromptShortened,
+    RequestChanged,
+)
 from llmflowlab.providers.base import ReasoningDelta, Rethought, StreamEvent, TextDelta
 
 if TYPE_CHECKING:
@@ -57,7 +63,7 @@ def notice_text(notice: ChatNotice) -> str:
             "(the server shortened the conversation to fit its window, so that the model read only a "
             "part of it; a larger num_ctx helps: set LLMFLOWLAB_OLLAMA_NUM_CTX)"
         )
-    if isinstance(notice, RequestChanged):
+    if isinstance(notice, RequestChanged | Guarded):
         return f"({notice.sentence})"
     return "The model is registered already: this session becomes a run, not a new version."
 

@@ -35,6 +35,7 @@ from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.statistics.quantiles import quantile
+from llmflowlab.tracking.violations import counts
 
 __all__ = ["build_result", "judge_usage", "score_summary", "summarise"]
 
@@ -96,6 +97,7 @@ def summarise(
         cost_usd=spent_in_all(records),
         sent=sum(1 for record in records if record.tries) - reused,
         reused=reused,
+        violations=counts(found for record in records for found in record.violations),
         why_failed=words.most_common(1)[0][0] if words else None,
     )
 
