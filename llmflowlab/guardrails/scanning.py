@@ -166,8 +166,8 @@ def _excused(rule: WordRule, joined: str, start: int, end: int) -> bool:
     begin = joined.rfind(" . ", 0, start) + 2 if " . " in joined[:start] else 0
     stop = joined.find(" . ", end - 1)
     rest = joined[end - 1 : len(joined) if stop < 0 else stop + 1]
-    # What is asked for cannot excuse itself; what is said of people is often denied in one breath.
-    inside = joined[start - 1 : end] if rule.category == "toxicity" else ""
+    # Words between those that were looked for count; an order to disregard cannot excuse itself.
+    inside = "" if rule.category == "injection" else joined[start - 1 : end]
     return any(rule.excuse.search(part) for part in (joined[begin:start], inside, rest))
 
 

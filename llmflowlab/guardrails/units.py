@@ -53,14 +53,14 @@ def _end(text: str, start: int) -> int | None:
 
 
 def _sentence_end(text: str, start: int, after: int) -> int | None:
-    least, most = max(start + SHORTEST, after), max(start + LONGEST, after)
+    least, most = max(start + SHORTEST, after), max(start + LONGEST, after + SHORTEST)
     # Up to a fixed place, and only what is followed by something: more text must not change it.
     found = _END.search(text, least, most)
     if found is not None:
         return found.end()
     if len(text) <= most:
         return None
-    hard = max(start + HARDEST, after + 1)
+    hard = max(start + HARDEST, most + 1)
     space = _SPACE.search(text, most, hard)
     if space is not None:
         return space.end()
