@@ -45,12 +45,19 @@ def _pages(app: App) -> None:
     open_pages(app)
 
 
+def _settings(app: App) -> None:
+    from llmflowlab.cli.settings_screen import settings_screen
+
+    settings_screen(app)
+
+
 _CHOICES: tuple[Choice[Open | None], ...] = (
     Choice("Chat (with MLflow tracking)", _chat, names=("chat",)),
     Choice("Evaluate (GenAI MLflow)", _evaluate, names=("evaluate",)),
     Choice("Show info (model comparison)", _info, names=("info",)),
     Choice("Registry (versions, champion)", _registry, names=("registry",)),
     Choice("MLflow's pages (in the browser)", _pages, names=("pages", "ui")),
+    Choice("Settings (guardrails)", _settings, names=("settings",)),
     Choice("Exit", None, names=("exit", "quit", "q")),
 )
 
