@@ -6,11 +6,11 @@ masked no character has left before: a unit leaves when the next one has been re
 
 from __future__ import annotations
 
+from llmflowlab.guardrails.cutting import cuts
 from llmflowlab.guardrails.masking import Masks, without_secrets
 from llmflowlab.guardrails.policy import Policy
 from llmflowlab.guardrails.scanning import Scanner
-from llmflowlab.guardrails.units import cuts
-from llmflowlab.guardrails.verdict import ACTIONS, Action, Direction, Finding, Verdict, Violation
+from llmflowlab.guardrails.verdict import ACTIONS, Action, Detection, Direction, Verdict, Violation
 
 __all__ = ["Checking", "check", "violation_of"]
 
@@ -38,7 +38,7 @@ class Checking:
         """Up to where it was passed on."""
         self._hidden: list[tuple[int, int, str]] = []
         self._passed: list[str] = []
-        self._findings: list[Finding] = []
+        self._findings: list[Detection] = []
         self._violations: list[Violation] = []
         self.blocked = False
 
@@ -75,7 +75,7 @@ class Checking:
         self._passed.append(passed)
         return passed
 
-    def _take(self, finding: Finding) -> None:
+    def _take(self, finding: Detection) -> None:
         value = self._text[finding.start : finding.end]
         action = self._policy.action(finding.category, self._direction)
         self._findings.append(finding)
@@ -112,7 +112,7 @@ def check(text: str, policy: Policy, direction: Direction, masks: Masks | None =
     return checking.verdict()
 
 
-def violation_of(finding: Finding, value: str, direction: Direction, action: Action) -> Violation:
+def violation_of(finding: Detection, value: str, direction: Direction, action: Action) -> Violation:
     """Return a finding as it is recorded."""
     return Violation(
         direction=direction,

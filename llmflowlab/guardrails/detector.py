@@ -17,7 +17,7 @@ from typing import Any, get_args
 from llmflowlab.asking.paid import Asker, Paid
 from llmflowlab.asking.stopping import Stopper
 from llmflowlab.asking.waiting import Waits
-from llmflowlab.guardrails.verdict import Category, Direction, Finding, Severity
+from llmflowlab.guardrails.verdict import Category, Detection, Direction, Severity
 from llmflowlab.messages import Message, Parameters, Request
 
 __all__ = ["GUARDRAIL", "Detector", "Seen", "read_verdict"]
@@ -56,7 +56,7 @@ _DIRECTIONS = {
 class Seen:
     """What came of asking the detector."""
 
-    finding: Finding | None
+    finding: Detection | None
     """None where it objects to nothing, or said nothing that can be read."""
     failed: bool
     """Whether there is no verdict."""
@@ -110,7 +110,7 @@ def request_for(text: str, direction: Direction) -> Request:
     )
 
 
-def read_verdict(said: str, text: str) -> Finding | None:
+def read_verdict(said: str, text: str) -> Detection | None:
     """Return what a verdict objects to; None where it objects to nothing.
 
     Raises:
@@ -129,7 +129,7 @@ def read_verdict(said: str, text: str) -> Finding | None:
     if found["category"] not in _CATEGORIES or found["severity"] not in get_args(Severity):
         raise ValueError("a verdict's category and severity are those that were asked for")
     start = text.find(found["quote"]) if found["quote"] else -1
-    return Finding(
+    return Detection(
         category=found["category"],
         rule="detector",
         severity=found["severity"],

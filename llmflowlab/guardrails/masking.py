@@ -8,7 +8,7 @@ from typing import Any
 
 from llmflowlab.guardrails.personal_data import personal_data
 from llmflowlab.guardrails.secrets import secrets
-from llmflowlab.guardrails.verdict import Finding
+from llmflowlab.guardrails.verdict import Detection
 
 __all__ = ["Masks", "hidden", "label", "without_secrets"]
 
@@ -23,7 +23,7 @@ class Masks:
         self._own: dict[str, str] = {}
         self._counts: dict[str, int] = {}
 
-    def mask(self, finding: Finding, value: str, *, own: bool) -> str:
+    def mask(self, finding: Detection, value: str, *, own: bool) -> str:
         """Return what stands in the place of a value.
 
         Args:
@@ -47,7 +47,7 @@ class Masks:
         return _MASK.sub(lambda match: self._own.get(match[0], match[0]), text)
 
 
-def label(finding: Finding) -> str:
+def label(finding: Detection) -> str:
     """Return what a mask calls a finding."""
     if finding.category == "secrets":
         return "secret"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from llmflowlab.guardrails.verdict import Finding, Severity
+from llmflowlab.guardrails.verdict import Detection, Severity
 from llmflowlab.loading import load
 
 __all__ = ["iban_valid", "luhn_valid", "personal_data"]
@@ -51,7 +51,7 @@ _NEAR = 40
 """Characters before a number in which words say what it is."""
 
 
-def personal_data(text: str) -> Iterator[Finding]:
+def personal_data(text: str) -> Iterator[Detection]:
     """Find personal data; places are those of the text."""
     if "@" in text:
         for match in _EMAIL.finditer(text):
@@ -65,7 +65,7 @@ def personal_data(text: str) -> Iterator[Finding]:
     yield from _phones(text, taken)
 
 
-def _accounts(text: str) -> Iterator[Finding]:
+def _accounts(text: str) -> Iterator[Detection]:
     for match in _IBAN.finditer(text):
         country = match[0][:2].upper()
         length = _IBAN_LENGTHS.get(country)
@@ -80,14 +80,14 @@ def _accounts(text: str) -> Iterator[Finding]:
             yield _found("iban", "high", match.start(), end)
 
 
-def _cards(text: str) -> Iterator[Finding]:
+def _cards(text: str) -> Iterator[Detection]:
     for match in _CARD.finditer(text):
         digits = re.sub(r"\D", "", match[0])
         if _issued(digits) and luhn_valid(digits) and len(set(digits)) > 1:
             yield _found("card", "high", match.start(), match.end())
 
 
-def _numbers(text: str) -> Iterator[Finding]:
+def _numbers(text: str) -> Iterator[Detection]:
     for match in _SSN.finditer(text):
         if match[1] == "-" or re.search(r"ssn|social security", text, re.IGNORECASE):
             yield _found("ssn", "high", match.start(), match.end())
@@ -101,7 +101,7 @@ def _numbers(text: str) -> Iterator[Finding]:
             yield _found("ip_address", "low", match.start(), match.end())
 
 
-def _phones(text: str, taken: list[tuple[int, int]]) -> Iterator[Finding]:
+def _phones(text: str, taken: list[tuple[int, int]]) -> Iterator[Detection]:
     cues = list(_PHONE_CUE.finditer(text))
     cues = [cue for cue in cues if sum(char.isdigit() for char in cue[0]) >= 7]
     if not cues:
@@ -184,5 +184,5 @@ def _issued(digits: str) -> bool:
     )
 
 
-def _found(rule: str, severity: Severity, start: int, end: int) -> Finding:
-    return Finding(category="personal_data", rule=rule, severity=severity, start=start, end=end)
+def _found(rule: str, severity: Severity, start: int, end: int) -> Detection:
+    return Detection(category="personal_data", rule=rule, severity=severity, start=start, end=end)

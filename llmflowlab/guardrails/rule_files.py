@@ -17,7 +17,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeAlias, cast
 
-from llmflowlab.guardrails.normalise import BEGINNING, fold_pattern
+from llmflowlab.guardrails.disguises import BEGINNING, fold_pattern
 from llmflowlab.guardrails.verdict import Category, Severity
 
 __all__ = ["WordRule", "WordRules", "rules_of", "vocabulary"]

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
+from llmflowlab.guardrails.cutting import cuts
+from llmflowlab.guardrails.disguises import Stretch, Words, read
 from llmflowlab.guardrails.encoded import decoded_runs
-from llmflowlab.guardrails.normalise import Reading, Stretch, read
 from llmflowlab.guardrails.personal_data import personal_data
 from llmflowlab.guardrails.policy import Policy
 from llmflowlab.guardrails.rule_files import WordRule, rules_of, vocabulary
 from llmflowlab.guardrails.secrets import secrets
-from llmflowlab.guardrails.units import cuts
-from llmflowlab.guardrails.verdict import Category, Direction, Finding
+from llmflowlab.guardrails.verdict import Category, Detection, Direction
 
 __all__ = ["Scanner", "scan"]
 
@@ -48,7 +48,7 @@ class Scanner:
         self._before: Stretch | None = None
         self._text = ""
 
-    def unit(self, text: str, start: int) -> list[Finding]:
+    def unit(self, text: str, start: int) -> list[Detection]:
         """Return what ends in the next unit of a text; it may begin in the unit before.
 
         Args:
@@ -64,7 +64,7 @@ class Scanner:
         said = {each: _between(both, each) for each in found}
         return _widest(each for each in found if not self._allowed(each, said[each]))
 
-    def _found(self, both: Stretch, here: Stretch) -> Iterator[Finding]:
+    def _found(self, both: Stretch, here: Stretch) -> Iterator[Detection]:
         if self._words:
             yield from _by_words(both, here, self._words)
         if "injection" in self._watched:
@@ -84,13 +84,13 @@ class Scanner:
         for line in self._own:
             yield from _own(line, both)
 
-    def _allowed(self, finding: Finding, text: str) -> bool:
+    def _allowed(self, finding: Detection, text: str) -> bool:
         said = text.casefold()
         names = (finding.rule, finding.category)
         return any(said in self._allow.get(name, ()) for name in names)
 
 
-def scan(text: str, policy: Policy, direction: Direction) -> list[Finding]:
+def scan(text: str, policy: Policy, direction: Direction) -> list[Detection]:
     """Return all findings of a whole text, in its order."""
     scanner, start = Scanner(policy, direction), 0
     found = []
@@ -106,7 +106,7 @@ def _tail(both: Stretch, here: Stretch) -> Stretch:
     return Stretch(both.clean[begin:], "", both.places[begin:], ())
 
 
-def _between(stretch: Stretch, finding: Finding) -> str:
+def _between(stretch: Stretch, finding: Detection) -> str:
     """Return the characters of a finding, as they are compared with what is let pass."""
     begin = bisect_left(stretch.places, finding.start)
     return stretch.clean[begin : bisect_left(stretch.places, finding.end)]
@@ -114,7 +114,7 @@ def _between(stretch: Stretch, finding: Finding) -> str:
 
 def _by_words(
     stretch: Stretch, here: Stretch, categories: tuple[Category, ...]
-) -> Iterator[Finding]:
+) -> Iterator[Detection]:
     rules = rules_of(categories)
     for number, reading in enumerate(stretch.readings):
         ends = here.readings[min(number, len(here.readings) - 1)].beginnings
@@ -128,7 +128,7 @@ def _by_words(
         if all(any(text in stretch.folded for text in need) for need in rule.needs):
             for match in rule.pattern.finditer(stretch.folded):
                 start, end = stretch.place(*match.span())
-                yield Finding(
+                yield Detection(
                     category=rule.category,
                     rule=rule.name,
                     severity=rule.severity,
@@ -137,18 +137,20 @@ def _by_words(
                 )
 
 
-def _turns(stretch: Stretch) -> Iterator[Finding]:
+def _turns(stretch: Stretch) -> Iterator[Detection]:
     if "<" not in stretch.clean and "[" not in stretch.clean and "#" not in stretch.clean:
         return
     for match in _TURNS.finditer(stretch.clean):
         start, end = stretch.place(*match.span())
-        yield Finding(category="injection", rule="fake_turn", severity="high", start=start, end=end)
+        yield Detection(
+            category="injection", rule="fake_turn", severity="high", start=start, end=end
+        )
 
 
-def _finding(rule: WordRule, reading: Reading, match: re.Match[str]) -> Finding:
+def _finding(rule: WordRule, reading: Words, match: re.Match[str]) -> Detection:
     first = reading.joined.count(" ", 0, match.start()) - 1
     last = reading.joined.count(" ", 0, match.end() - 1) - 1
-    return Finding(
+    return Detection(
         category=rule.category,
         rule=rule.name,
         severity=rule.severity,
@@ -175,7 +177,7 @@ def _quoted(joined: str, start: int, end: int) -> bool:
     return joined.count('"', 0, end) % 2 == 1 and '"' in joined[end:]
 
 
-def _own(line: str, stretch: Stretch) -> Iterator[Finding]:
+def _own(line: str, stretch: Stretch) -> Iterator[Detection]:
     spans: list[tuple[int, int]] = []
     if len(line) > 2 and line[0] == line[-1] == "/":
         # Imported here: most policies have no patterns of a person's own.
@@ -189,7 +191,7 @@ def _own(line: str, stretch: Stretch) -> Iterator[Finding]:
             spans.append((at, at + len(wanted)))
             at = stretch.folded.find(wanted, at + 1)
     for start, end in (stretch.place(*span) for span in spans if span[1] > span[0]):
-        yield Finding(category="own", rule=line, severity="high", start=start, end=end)
+        yield Detection(category="own", rule=line, severity="high", start=start, end=end)
 
 
 @lru_cache(maxsize=1024)
@@ -197,9 +199,9 @@ def _folded(text: str) -> str:
     return read(text, 0, vocabulary).folded
 
 
-def _widest(found: Iterable[Finding]) -> list[Finding]:
+def _widest(found: Iterable[Detection]) -> list[Detection]:
     """Return findings in order, of the same kind at the same place the widest."""
-    kept: list[Finding] = []
+    kept: list[Detection] = []
     for finding in sorted(set(found), key=lambda f: (f.start, -f.end, f.rule)):
         twice = any(
             other.category == finding.category

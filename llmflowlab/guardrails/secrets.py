@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from llmflowlab.guardrails.verdict import Finding
+from llmflowlab.guardrails.verdict import Detection
 
 __all__ = ["secrets"]
 
@@ -93,7 +93,7 @@ _LEAST_BITS = 2.6
 """Entropy in bits a character from which on a value behind `password =` is no ordinary word."""
 
 
-def secrets(text: str) -> Iterator[Finding]:
+def secrets(text: str) -> Iterator[Detection]:
     """Find secrets; places are those of the text. What says that it is an example is none."""
     for kind, there, form in _FORMS if _CUE.search(text) else ():
         if any(literal in text for literal in there):
@@ -125,5 +125,5 @@ def _is_value(value: str, *, strict: bool) -> bool:
     return bits >= _LEAST_BITS and letters and digits and (not strict or others or len(value) >= 8)
 
 
-def _found(kind: str, start: int, end: int) -> Finding:
-    return Finding(category="secrets", rule=kind, severity="high", start=start, end=end)
+def _found(kind: str, start: int, end: int) -> Detection:
+    return Detection(category="secrets", rule=kind, severity="high", start=start, end=end)

@@ -12,8 +12,8 @@ __all__ = [
     "DIRECTIONS",
     "Action",
     "Category",
+    "Detection",
     "Direction",
-    "Finding",
     "Layer",
     "Severity",
     "Verdict",
@@ -36,7 +36,7 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Detection:
     """A place in a text that a rule, or the detector, objects to."""
 
     category: Category
@@ -80,7 +80,7 @@ class Verdict:
 
     action: Action
     """The strictest of all findings; `off` where there is none."""
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Detection, ...] = ()
     violations: tuple[Violation, ...] = ()
     """One for each finding."""
     text: str = ""

@@ -20,7 +20,7 @@ from llmflowlab.errors import InputError
 from llmflowlab.guardrails.detector import Detector
 from llmflowlab.guardrails.policy import Policy
 from llmflowlab.guardrails.scanning import scan
-from llmflowlab.guardrails.verdict import CATEGORIES, Category, Direction, Finding, Severity
+from llmflowlab.guardrails.verdict import CATEGORIES, Category, Detection, Direction, Severity
 from llmflowlab.lab.lab import Lab
 from llmflowlab.statistics.intervals import Interval, wilson_interval
 from llmflowlab.statistics.quantiles import quantile
@@ -59,14 +59,14 @@ class Looked:
     """What each layer made of a case."""
 
     case: Case
-    rules: tuple[Finding, ...]
-    detector: tuple[Finding, ...] | None
+    rules: tuple[Detection, ...]
+    detector: tuple[Detection, ...] | None
     """None where there is no verdict."""
     seconds: float
     """Of the rules."""
     detector_seconds: float | None = None
 
-    def found(self, who: Who) -> tuple[Finding, ...]:
+    def found(self, who: Who) -> tuple[Detection, ...]:
         """Return what a layer, or both, object to."""
         seen = self.detector or ()
         return {"rules": self.rules, "detector": seen, "together": (*self.rules, *seen)}[who]
@@ -240,7 +240,7 @@ def try_guardrails(
         begun = time.perf_counter()
         found = tuple(scan(case.text, policy, case.direction))
         seconds = time.perf_counter() - begun
-        seen: tuple[Finding, ...] | None = None
+        seen: tuple[Detection, ...] | None = None
         took: float | None = None
         if second is not None:
             begun = time.perf_counter()

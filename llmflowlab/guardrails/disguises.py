@@ -14,7 +14,7 @@ from functools import cached_property
 
 from llmflowlab.guardrails.confusables import LATIN
 
-__all__ = ["BEGINNING", "Reading", "Stretch", "fold_pattern", "read"]
+__all__ = ["BEGINNING", "Stretch", "Words", "fold_pattern", "read"]
 
 BEGINNING = 4
 """Letters of a word by which rules are found."""
@@ -35,7 +35,7 @@ _ACCENTS = re.compile("[\u0300-\u036f]")
 
 
 @dataclass(frozen=True)
-class Reading:
+class Words:
     """The words of a stretch, one way to read them."""
 
     joined: str
@@ -53,8 +53,8 @@ class Reading:
         """How its words begin."""
         return frozenset([word[:BEGINNING] for word in self.joined.split()])
 
-    def __add__(self, other: Reading) -> Reading:
-        return Reading(self.joined[:-1] + other.joined, lambda: [*self.spans, *other.spans])
+    def __add__(self, other: Words) -> Words:
+        return Words(self.joined[:-1] + other.joined, lambda: [*self.spans, *other.spans])
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Stretch:
     """As `clean`, letter by letter without case and accents."""
     places: Sequence[int]
     """Where each character of both stands in the text as it was given, and the end."""
-    readings: tuple[Reading, ...]
+    readings: tuple[Words, ...]
     """The words as they stand; then, where something hints at it, as they may be meant."""
 
     def __add__(self, other: Stretch) -> Stretch:
@@ -148,14 +148,14 @@ def read(text: str, start: int, vocabulary: Callable[[str], Iterable[tuple[int, 
     return Stretch(clean, folded, places, tuple(readings))
 
 
-def _reading(folded: str, places: Sequence[int]) -> Reading:
+def _reading(folded: str, places: Sequence[int]) -> Words:
     text = folded.translate(_SIGNS)
     joined = f" {' '.join(_WORD.findall(text))} "
 
     def spell() -> Sequence[tuple[int, int]]:
         return [(places[m.start()], places[m.end() - 1] + 1) for m in _WORD.finditer(text)]
 
-    return Reading(joined.replace("'", ""), spell)
+    return Words(joined.replace("'", ""), spell)
 
 
 def _as_latin(clean: str, folded: str) -> str:
@@ -178,7 +178,7 @@ def _as_latin(clean: str, folded: str) -> str:
 
 def _closed_up(
     folded: str, places: Sequence[int], vocabulary: Callable[[str], Iterable[tuple[int, int]]]
-) -> Reading:
+) -> Words:
     """Return the words of a text with s p a c e d ones closed up."""
     words: list[str] = []
     spans: list[tuple[int, int]] = []
@@ -199,4 +199,4 @@ def _closed_up(
             for begin, end in vocabulary(blob) if len(blob) > 9 else [(0, len(blob))] * bool(blob):
                 words.append(blob[begin:end])
                 spans.append((places[letters[begin]], places[letters[end - 1]] + 1))
-    return Reading(f" {' '.join(words)} ".replace("'", ""), lambda: spans)
+    return Words(f" {' '.join(words)} ".replace("'", ""), lambda: spans)
