@@ -79,7 +79,7 @@ class WordRules:
         found = set()
         for beginning in self.by_beginning.keys() & there:
             for rule in self.by_beginning[beginning]:
-                if rule.last and rule.last.isdisjoint(here):
+                if rule.last and rule.last.isdisjoint(here) and "." not in rule.last:
                     continue
                 for need in rule.needs:
                     if need.isdisjoint(there):

@@ -118,9 +118,11 @@ def _by_words(
     rules = rules_of(categories)
     for number, reading in enumerate(stretch.readings):
         ends = here.readings[min(number, len(here.readings) - 1)].beginnings
-        for rule in rules.candidates(reading.beginnings, ends):
-            for match in rule.pattern.finditer(reading.joined):
-                if not _excused(rule, reading.joined, match.start(), match.end()):
+        # The end of a unit is one of a sentence, whether or not its writer says so.
+        joined = f"{reading.joined}. "
+        for rule in rules.candidates(reading.beginnings | {"."}, ends):
+            for match in rule.pattern.finditer(joined):
+                if not _excused(rule, joined, match.start(), match.end()):
                     yield _finding(rule, reading, match)
     if stretch.folded.isascii():
         return
@@ -149,7 +151,7 @@ def _turns(stretch: Stretch) -> Iterator[Detection]:
 
 def _finding(rule: WordRule, reading: Words, match: re.Match[str]) -> Detection:
     first = reading.joined.count(" ", 0, match.start()) - 1
-    last = reading.joined.count(" ", 0, match.end() - 1) - 1
+    last = min(match.string.count(" ", 0, match.end() - 1), len(reading.spans)) - 1
     return Detection(
         category=rule.category,
         rule=rule.name,
