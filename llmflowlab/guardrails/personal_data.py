@@ -16,7 +16,7 @@ from llmflowlab.loading import load
 __all__ = ["iban_valid", "luhn_valid", "personal_data"]
 
 _EMAIL = re.compile(
-    r"(?<![\w.+-])[\w.!#$%&'*+/=?^`{|}~-]{1,64}@(?:[^\W_](?:[\w-]{0,62}[^\W_])?\.){1,5}[^\W\d_]{2,24}(?![\w-])"
+    r"(?<![\w.+-])[\w.!#$%&'*+/=?^`{|}~-]{1,64}@(?:[^\W_](?:[\w-]{0,62}[^\W_])?\.){1,5}(?:xn--[\w-]{2,24}|[^\W\d_]{2,24})(?![\w-])"
 )
 _CARD = re.compile(r"(?<![\w.+-])\d(?:[ -]?\d){11,18}(?![\w]|[.,]\d)")
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}(?![A-Za-z0-9])")
@@ -46,7 +46,23 @@ _IBAN_LENGTHS = {
     "QA": 29, "RO": 24, "RS": 22, "SA": 24, "SC": 31, "SD": 18, "SE": 24, "SI": 19, "SK": 24, "SM": 27,
     "ST": 25, "SV": 28, "TL": 23, "TN": 24, "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20,
 }  # fmt: skip
-_REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "PT", "BR", "IN")
+_REGIONS = (
+    "US",
+    "GB",
+    "DE",
+    "FR",
+    "ES",
+    "IT",
+    "PT",
+    "BR",
+    "IN",
+    "MX",
+    "CN",
+    "JP",
+    "IL",
+    "KR",
+    "AU",
+)
 _NEAR = 40
 """Characters before a number in which words say what it is."""
 
@@ -95,9 +111,14 @@ def _numbers(text: str) -> Iterator[Detection]:
         parts = [int(part) for part in match[0].split(".")]
         # Addresses of this machine, of private networks and of documentation are nobody's.
         private = parts[0] in {0, 10, 127, 255} or parts[:2] in ([192, 168], [169, 254])
+        private = private or (parts[0] == 172 and 16 <= parts[1] < 32)
         documented = parts[:3] in ([192, 0, 2], [198, 51, 100], [203, 0, 113])
-        version = re.search(r"(?:version|v|release)\s*$", text[: match.start()], re.IGNORECASE)
-        if not (private or documented or version or max(parts) < 20):
+        version = re.search(
+            r"(?:version|v|release|section|chapter|§|build)\s*$",
+            text[: match.start()],
+            re.IGNORECASE,
+        )
+        if not (private or documented or version):
             yield _found("ip_address", "low", match.start(), match.end())
 
 
@@ -129,7 +150,7 @@ def _regions(number: str, before: str) -> tuple[str | None, ...]:
         return ()
     if said:
         return _REGIONS
-    if re.fullmatch(r"(?:1[-. ])?\(?\d{3}\)?[-. ]{1,2}\d{3}[-. ]\d{4}", number):
+    if re.fullmatch(r"(?:1[-. ])?(?:\(\d{3}\)[-. ]{0,2}|\d{3}[-. ])\d{3}[-. ]\d{4}", number):
         return ("US",)
     grouped = re.fullmatch(r"\(?0\d{1,5}\)?(?:[ ./-]{1,3}\d{2,8}){1,5}", number)
     return ("GB", "DE", "FR", "IT") if grouped else ()
@@ -176,7 +197,7 @@ def _issued(digits: str) -> bool:
     return (
         (digits[0] == "4" and length in {13, 16, 19})
         or ((51 <= two <= 55 or 2221 <= four <= 2720) and length == 16)
-        or (two in {34, 37} and length == 15)
+        or ((two in {34, 37} or digits[0] == "1") and length == 15)
         or ((two in {36, 38, 39} or 3000 <= four <= 3059) and 14 <= length <= 19)
         or ((four == 6011 or two in {60, 62, 64, 65, 81}) and 16 <= length <= 19)
         or (3528 <= four <= 3589 and 16 <= length <= 19)
