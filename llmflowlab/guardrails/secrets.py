@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 
 from llmflowlab.guardrails.verdict import Detection
 
@@ -72,7 +73,8 @@ _KINDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("pulumi_token", ("pul-",), r"\bpul-[a-f0-9]{40}\b"),
     ("terraform_token", (".atlasv1.",), r"\b[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{60,70}"),
 )  # fmt: skip
-_FORMS = tuple((kind, there, re.compile(form)) for kind, there, form in _KINDS)
+_compiled = cache(re.compile)
+"""Most texts need none of them."""
 
 _CUE = re.compile(r"[\w.~+/=:-]{13}|://|-----|BEGIN SSH2|(?i:bearer|basic) ")
 
@@ -95,9 +97,9 @@ _LEAST_BITS = 2.6
 
 def secrets(text: str) -> Iterator[Detection]:
     """Find secrets; places are those of the text. What says that it is an example is none."""
-    for kind, there, form in _FORMS if _CUE.search(text) else ():
+    for kind, there, form in _KINDS if _CUE.search(text) else ():
         if any(literal in text for literal in there):
-            for match in form.finditer(text):
+            for match in _compiled(form).finditer(text):
                 if not _is_example(match[0]):
                     yield _found(kind, match.start(), match.end())
     if _NAMED_CUE.search(text):

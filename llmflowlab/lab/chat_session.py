@@ -6,17 +6,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from llmflowlab.asking.calling import WaitNotice, policy_from
 from llmflowlab.asking.metering import Metering
-from llmflowlab.asking.paid import Paid
+from llmflowlab.asking.paid import Asker, Paid
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import Blocked, ContextTooLong, LabError, ProviderError
 from llmflowlab.files import require_home
-from llmflowlab.guardrails.checking import check
-from llmflowlab.guardrails.guarded import asker_for, guard_notices, guard_of, violations_of
-from llmflowlab.guardrails.masking import Masks, without_secrets
-from llmflowlab.guardrails.policy import Policy
 from llmflowlab.lab.chat_events import (
     AnswerView,
     ExchangesDropped,
@@ -40,6 +37,9 @@ from llmflowlab.tracking.records import (
     new_trace_id,
     now_text,
 )
+
+if TYPE_CHECKING:
+    from llmflowlab.guardrails.policy import Policy
 
 __all__ = ["Chat", "TurnOutcome"]
 
@@ -88,12 +88,12 @@ class Chat:
         self.prompt_version = prompt_version
         """`NAME@VERSION` while the system prompt is the registry's."""
         self.parameters = parameters or Parameters()
-        self.guardrails = guardrails
-        self.masks = Masks()
-        """What stood where masks stand, in memory alone."""
-        self._detectors: dict[str, Provider] = {}
-        if guardrails is not None and guardrails.detector is not None:
-            self._detectors[guardrails.detector] = lab.provider(guardrails.detector)
+        self._guarding = None
+        if guardrails is not None:
+            # Imported here, as most chats have none.
+            from llmflowlab.lab.guarded_chat import GuardedChat
+
+            self._guarding = GuardedChat(lab, guardrails)
         self.conversation = ChatHistory(self._count)
         self.turns: list[TurnRecord] = []
         """All turns of this chat, over all its sessions."""
@@ -169,7 +169,8 @@ class Chat:
             prompt, system=self.system, window=self.window, max_tokens=self.parameters.max_tokens
         )
         self._tell_dropped(fitted, view)
-        kept = prompt if self.guardrails is None else self._masked(prompt, self.guardrails)
+        guarding = self._guarding
+        kept = prompt if guarding is None else guarding.masked(prompt)
         record = TurnRecord(
             trace_id=new_trace_id(),
             index=self._session_turns,
@@ -186,7 +187,7 @@ class Chat:
             paid, fitted = self._call(
                 prompt,
                 fitted,
-                _Shown(view, cancelled or threading.Event(), answered, self.masks.restore),
+                _Shown(view, cancelled or threading.Event(), answered, self._restored),
             )
         finally:
             view.close()
@@ -194,7 +195,7 @@ class Chat:
             view.notice(RequestChanged(sentence))
         if paid.prompt_cut:
             view.notice(PromptShortened())
-        for sentence in guard_notices(paid):
+        for sentence in [] if guarding is None else guarding.notices(paid):
             view.notice(Guarded(sentence))
         error = self._in_words(paid.error)
         record = replace(
@@ -203,7 +204,7 @@ class Chat:
             state=paid.state,
             error=None if error is None else error.message,
             error_reason=_reason(error),
-            violations=[found.to_json() for found in violations_of(paid)],
+            violations=[] if guarding is None else guarding.violations(paid),
         )
         record = measured(record, paid, self._lab.detector)
         if record.answer:
@@ -256,14 +257,8 @@ class Chat:
     def _send(self, fitted: Fitted, shown: _Shown) -> Paid:
         policy = policy_from(self._lab.settings)
         metering = Metering(self._lab.counter, self._lab.prices)
-        guard = guard_of(
-            None if self.guardrails is None else self.guardrails.to_json(),
-            self._detectors,
-            policy=policy,
-            metering=metering,
-            masks=self.masks,
-        )
-        asker = asker_for(self.provider, guard, policy=policy, metering=metering)
+        make = Asker if self._guarding is None else self._guarding.asker
+        asker = make(self.provider, policy=policy, metering=metering)
         request = Request(messages=fitted.messages, system=self.system, parameters=self.parameters)
         shown.begin(fitted)
         paid = asker.ask_blocking(
@@ -306,7 +301,7 @@ class Chat:
     def _told(self, record: TurnRecord, sent: Fitted) -> TurnRecord:
         """Fill in what was sent."""
         messages = self._sent(sent.untraced)
-        if self.guardrails is not None and messages:
+        if self._guarding is not None and messages:
             # The last one is the prompt; those before it were masked when they were it.
             messages[-1] = {**messages[-1], "content": record.prompt}
         return replace(
@@ -316,10 +311,14 @@ class Chat:
             previous_trace=sent.traced[-1] if sent.traced else None,
         )
 
-    def _masked(self, prompt: str, policy: Policy) -> str:
-        """Return a prompt as it may be kept."""
-        verdict = check(prompt, policy, "in", self.masks)
-        return without_secrets(prompt) if verdict.blocked_by else verdict.text
+    @property
+    def guarded(self) -> bool:
+        """Whether guardrails are around this chat."""
+        return self._guarding is not None
+
+    def _restored(self, text: str) -> str:
+        """Return what the person sees of a text: their own words where masks stand for them."""
+        return text if self._guarding is None else self._guarding.restored(text)
 
     def _candidate(self) -> Candidate:
         provider = self.provider
@@ -330,7 +329,7 @@ class Chat:
             system=self.system,
             prompt=self.prompt_version,
             weights=provider.weights,
-            guardrails=None if self.guardrails is None else self.guardrails.to_json(),
+            guardrails=None if self._guarding is None else self._guarding.policy,
             parameters=self.parameters,
         )
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from llmflowlab.candidate import Candidate
 from llmflowlab.files import require_home, write_atomically
-from llmflowlab.guardrails.policy import Policy, read_policy
 from llmflowlab.lab.lab import Lab
-from llmflowlab.providers.base import Provider
+
+if TYPE_CHECKING:
+    from llmflowlab.candidate import Candidate
+    from llmflowlab.guardrails.policy import Policy
+    from llmflowlab.providers.base import Provider
 
 __all__ = ["VARIABLE", "chosen_policy", "detectors_of", "keep_choice", "kept_choice"]
 
@@ -29,6 +32,8 @@ def keep_choice(lab: Lab, said: str) -> Policy | None:
         InputError: There is no such policy file, or it is no policy.
         HomeUnwritable: It cannot be kept.
     """
+    from llmflowlab.guardrails.policy import read_policy
+
     policy = read_policy(said)
     require_home(lab.settings)
     lab.settings.state_dir.mkdir(parents=True, exist_ok=True)
@@ -42,7 +47,13 @@ def chosen_policy(lab: Lab, said: str | None = None) -> Policy | None:
     Raises:
         InputError: What was said is no policy.
     """
-    return read_policy(kept_choice(lab) if said is None else said)
+    said = kept_choice(lab) if said is None else said
+    if said == "off":
+        return None
+    # Imported here, as most homes have none.
+    from llmflowlab.guardrails.policy import read_policy
+
+    return read_policy(said)
 
 
 def detectors_of(lab: Lab, candidates: Sequence[Candidate]) -> Mapping[str, Provider]:

@@ -25,7 +25,8 @@ What would you like to do?
   3 Show info (model comparison)
   4 Registry (versions, champion)
   5 MLflow's pages (in the browser)
-  6 Exit
+  6 Settings (guardrails)
+  7 Exit
 > \n"""
 
 

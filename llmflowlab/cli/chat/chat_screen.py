@@ -52,7 +52,7 @@ def converse(talk: Talk, reader: PromptReader, *, greet: bool = True) -> TurnOut
         talk.screen.note(
             f"Talking with {provider.reference}. /help lists the commands; exit or Ctrl-D leaves."
         )
-        if talk.chat.guardrails is not None:
+        if talk.chat.guarded:
             talk.screen.note("Guardrails are on: answers come by sentences, once they were read.")
         talk.screen.note("Ask for example: " + " · ".join(provider.examples))
     outcome: TurnOutcome | None = None
