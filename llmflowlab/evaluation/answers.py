@@ -81,9 +81,10 @@ class AnswerRecord:
     def reusable(self) -> bool:
         """Whether it need not be asked for again: a larger window makes another answer.
 
-        What the guardrails block once they block again; not so where their detector failed.
+        An answer that the guardrails withheld they would withhold again; not so where their detector
+        failed. What they did not send cost nothing to find.
         """
-        blocked = self.state == "blocked" and bool(self.violations)
+        blocked = self.reason == "blocked_out" and bool(self.violations)
         return (self.answered and not self.prompt_cut) or blocked
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,6 @@ from llmflowlab.errors import Blocked, InputError
 from llmflowlab.guardrails.policy import DEFAULT, Policy, read_policy
 from llmflowlab.lab.chat_events import Guarded
 from llmflowlab.lab.chat_session import Chat
-from llmflowlab.lab.evaluate import prepare, run
-from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.guards import chosen_policy, keep_choice
 from llmflowlab.lab.lab import Lab
 from llmflowlab.providers.scripted import ScriptedProvider
@@ -72,45 +69,6 @@ def test_a_persons_own_data_come_back_on_the_screen_alone(settings: Settings) ->
         kept += turn.prompt + turn.answer
     assert "jane" not in "".join(sent) + kept
     assert sent[-1] == "What did you do for [email 1]?"
-
-
-@pytest.fixture
-def questions(tmp_path: Path) -> Path:
-    file = tmp_path / "q.csv"
-    file.write_text(f"question,answer\nWhat is a run?,run\n{ATTACK},no\n", "utf-8")
-    return file
-
-
-def test_an_evaluation_counts_what_guardrails_block_and_asks_it_once(
-    mlflow_home: Path, settings: Settings, questions: Path
-) -> None:
-    request = EvaluationRequest(
-        models=["guide:docs"], data=questions, scorers=["contains"], guardrails=["off", "on"]
-    )
-    for again in (False, True):
-        with closing(prepare(Lab(settings), request, start_recorder=True)) as prepared:
-            result = run(prepared, lambda snapshot: None)
-        assert not result.problems
-        bare, guarded = result.candidates
-        assert (bare.failed, bare.answered) == ({}, 2)
-        assert (guarded.failed, guarded.answered) == ({"blocked_in": 1}, 1)
-        assert guarded.scores["contains"].not_scored == {"blocked_in": 1}
-        assert guarded.reused == (2 if again else 0)
-    assert guarded.spec.label == "guide:docs + guardrails"
-    assert guarded.violations == {"injection_in": 2}
-    assert guarded.to_json()["guardrail_violations"] == {"injection_in": 2}
-    assert "guardrail_violations" not in bare.to_json()
-    store = Lab(settings).store()
-    assert guarded.run_id is not None
-    data = store.client.get_run(guarded.run_id).data
-    assert data.metrics["guardrail_violations"] == 2
-    assert data.metrics["guardrail_violations/injection_in"] == 2
-    artifacts = [file.path for file in store.client.list_artifacts(guarded.run_id)]
-    assert "guardrail_violations.json" in artifacts
-    experiment = store.client.get_run(guarded.run_id).info.experiment_id
-    traces = store.client.search_traces(locations=[experiment], run_id=guarded.run_id)
-    (trace,) = [trace for trace in traces if "llmflowlab.guardrails" in trace.info.tags]
-    assert trace.info.tags["llmflowlab.guardrails"] == "injection_in"
 
 
 def test_a_served_agent_keeps_its_policy_and_its_traces_hold_no_secret(

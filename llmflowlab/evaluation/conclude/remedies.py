@@ -76,6 +76,9 @@ def _sentences(candidate: CandidateResult) -> Iterator[str]:
             f"{_were(filtered, 'answer')} stopped midway by the provider's filter: put the questions "
             "differently, or change the filter at the provider."
         )
+    if found_by_guardrails := candidate.violations:
+        listed = ", ".join(f"{name} {n:,}" for name, n in found_by_guardrails.items())
+        yield f"its guardrails found {listed}."
     for reason, what in (("blocked_in", "question"), ("blocked_out", "answer")):
         if blocked := candidate.failed.get(reason, 0):
             yield (
