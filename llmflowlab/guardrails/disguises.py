@@ -11,10 +11,11 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 from llmflowlab.guardrails.confusables import LATIN
 
-__all__ = ["BEGINNING", "Stretch", "Words", "fold_pattern", "read"]
+__all__ = ["BEGINNING", "Lexicon", "Stretch", "Words", "fold_pattern", "read"]
 
 BEGINNING = 4
 """Letters of a word by which rules are found."""
@@ -30,6 +31,9 @@ _LEET_CUE = re.compile(r"[a-z][013457@$!|€]{1,3}[a-z]|\b[1345@$][a-z]{3}|[a-z]
 _SPACED = re.compile(
     r"(?<!\w)(?:\w[ \t._*·|/\\,-]){3,}\w(?!\w)(?:(?:[ \t]{2,}| ?[/|] ?)(?:\w[ \t._*·|/\\,-])+\w(?!\w))*"
 )
+_MASKED = re.compile(r"[a-z]+\*+[a-z]*")
+_REPEATED = re.compile(r"([a-z])\1{2,}")
+_ROT13 = str.maketrans("abcdefghijklmnopqrstuvwxyz", "nopqrstuvwxyzabcdefghijklm")
 _GAP = re.compile(r"[ \t]{2,}| ?[/|] ?")
 _ACCENTS = re.compile("[\u0300-\u036f]")
 
@@ -120,13 +124,29 @@ def fold_pattern(pattern: str) -> str:
     return "".join(char if char.isascii() else _FOLDS[char][1] for char in pattern)
 
 
-def read(text: str, start: int, vocabulary: Callable[[str], Iterable[tuple[int, int]]]) -> Stretch:
+class Lexicon(Protocol):
+    """The words that rules know."""
+
+    def parted(self, letters: str) -> Iterable[tuple[int, int]]:
+        """Find words in letters that no space parts, as (start, end)."""
+        ...
+
+    def unmasked(self, word: str) -> str | None:
+        """Return the coarse word that a word with stars stands for."""
+        ...
+
+    def foreign(self, beginnings: frozenset[str]) -> bool:
+        """Tell whether hardly any of the words are ones that every text has."""
+        ...
+
+
+def read(text: str, start: int, lexicon: Lexicon) -> Stretch:
     """Normalise a piece of a text.
 
     Args:
         text: The piece.
         start: Where it begins in the whole.
-        vocabulary: Finds known words in letters that no space parts, as (start, end).
+        lexicon: The words that rules know.
     """
     places: Sequence[int] = range(start, start + len(text) + 1)
     if text.isascii():
@@ -144,8 +164,37 @@ def read(text: str, start: int, vocabulary: Callable[[str], Iterable[tuple[int, 
         spelled = folded.translate(_LEET)
         readings.append(_reading(spelled, places))
     if _SPACED.search(folded):
-        readings.append(_closed_up(spelled, places, vocabulary))
+        readings.append(_closed_up(spelled, places, lexicon))
+    if "*" in folded and (masked := list(_MASKED.finditer(folded))):
+        readings.append(_replaced(folded, places, masked, lexicon.unmasked))
+    if _REPEATED.search(folded):
+        runs = list(_REPEATED.finditer(folded))
+        readings.append(_replaced(folded, places, runs, lambda run: run[0]))
+    if folded.isascii() and lexicon.foreign(readings[0].beginnings):
+        readings.append(_reading(folded.translate(_ROT13), places))
+        readings.append(_reading(folded[::-1], places[-2::-1]))
     return Stretch(clean, folded, places, tuple(readings))
+
+
+def _replaced(
+    folded: str,
+    places: Sequence[int],
+    matches: Sequence[re.Match[str]],
+    by: Callable[[str], str | None],
+) -> Words:
+    """Return the words of a text with some places read otherwise."""
+    letters: list[str] = []
+    at: list[int] = []
+    done = 0
+    for match in matches:
+        letters += folded[done : match.start()]
+        at += places[done : match.start()]
+        said = by(match[0]) or match[0]
+        letters += said
+        at += [places[match.start()]] * (len(said) - 1) + [places[match.end() - 1]]
+        done = match.end()
+    letters += folded[done:]
+    return _reading("".join(letters), [*at, *places[done:]])
 
 
 def _reading(folded: str, places: Sequence[int]) -> Words:
@@ -153,7 +202,8 @@ def _reading(folded: str, places: Sequence[int]) -> Words:
     joined = f" {' '.join(_WORD.findall(text))} "
 
     def spell() -> Sequence[tuple[int, int]]:
-        return [(places[m.start()], places[m.end() - 1] + 1) for m in _WORD.finditer(text)]
+        found = [(places[m.start()], places[m.end() - 1]) for m in _WORD.finditer(text)]
+        return [(min(pair), max(pair) + 1) for pair in found]
 
     return Words(joined.replace("'", ""), spell)
 
@@ -176,9 +226,7 @@ def _as_latin(clean: str, folded: str) -> str:
     return "".join(letters)
 
 
-def _closed_up(
-    folded: str, places: Sequence[int], vocabulary: Callable[[str], Iterable[tuple[int, int]]]
-) -> Words:
+def _closed_up(folded: str, places: Sequence[int], lexicon: Lexicon) -> Words:
     """Return the words of a text with s p a c e d ones closed up."""
     words: list[str] = []
     spans: list[tuple[int, int]] = []
@@ -196,7 +244,9 @@ def _closed_up(
             letters = [at + i for i, char in enumerate(part) if char.isalnum()]
             at += len(part)
             blob = "".join([folded[i] for i in letters])
-            for begin, end in vocabulary(blob) if len(blob) > 9 else [(0, len(blob))] * bool(blob):
+            for begin, end in (
+                lexicon.parted(blob) if len(blob) > 9 else [(0, len(blob))] * bool(blob)
+            ):
                 words.append(blob[begin:end])
                 spans.append((places[letters[begin]], places[letters[end - 1]] + 1))
     return Words(f" {' '.join(words)} ".replace("'", ""), lambda: spans)

@@ -20,7 +20,7 @@ from typing import TypeAlias, cast
 from llmflowlab.guardrails.disguises import BEGINNING, fold_pattern
 from llmflowlab.guardrails.verdict import Category, Severity
 
-__all__ = ["WordRule", "WordRules", "rules_of", "vocabulary"]
+__all__ = ["LEXICON", "WordRule", "WordRules", "rules_of"]
 
 _FOLDER = Path(__file__).parent / "rules"
 _COMMON_WORDS = (
@@ -117,10 +117,29 @@ def _known_words() -> re.Pattern[str]:
     return re.compile("|".join(ordered) + "|.", re.DOTALL)
 
 
-def vocabulary(letters: str) -> Iterator[tuple[int, int]]:
-    """Find words of the rules in letters that no space parts; what is none is a word by letters."""
-    for match in _known_words().finditer(letters):
-        yield match.span()
+class _RuleLexicon:
+    """The words of all rules, and those that every text has."""
+
+    def parted(self, letters: str) -> Iterator[tuple[int, int]]:
+        for match in _known_words().finditer(letters):
+            yield match.span()
+
+    def unmasked(self, word: str) -> str | None:
+        form = re.compile(re.sub(r"\*+", "[a-z]{1,4}", word))
+        return next((coarse for coarse in _coarse_words() if form.fullmatch(coarse)), None)
+
+    def foreign(self, beginnings: frozenset[str]) -> bool:
+        return len(beginnings) > 3 and 7 * len(beginnings & _COMMON) < len(beginnings)
+
+
+LEXICON = _RuleLexicon()
+
+
+@cache
+def _coarse_words() -> tuple[str, ...]:
+    text = fold_pattern((_FOLDER / "profanity.txt").read_text("utf-8").lower())
+    listed = [group.split("|") for group in re.findall(r"\(([^)]*)\)", text)]
+    return tuple(word.rstrip("*") for words in listed for word in words if " " not in word)
 
 
 @cache

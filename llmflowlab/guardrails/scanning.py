@@ -7,13 +7,14 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
+from itertools import chain
 
 from llmflowlab.guardrails.cutting import cuts
 from llmflowlab.guardrails.disguises import Stretch, Words, read
 from llmflowlab.guardrails.encoded import decoded_runs
 from llmflowlab.guardrails.personal_data import personal_data
 from llmflowlab.guardrails.policy import Policy
-from llmflowlab.guardrails.rule_files import WordRule, rules_of, vocabulary
+from llmflowlab.guardrails.rule_files import LEXICON, WordRule, rules_of
 from llmflowlab.guardrails.secrets import secrets
 from llmflowlab.guardrails.verdict import Category, Detection, Direction
 
@@ -25,6 +26,7 @@ _TURNS = re.compile(
     r"|^\s{0,3}#{2,3} ?(?:new )?(?:system|instruction)s?(?: prompt)?\s*:|</?system>|\[system\]\(#",
     re.MULTILINE,
 )
+_OTHER_SCRIPT = re.compile("[\u0590-\u1fff\u2e80-\ud7ff\uf900-\uffef]")
 _OVERLAP = 64
 """Characters of the unit before in which a number or a key may begin."""
 
@@ -55,7 +57,7 @@ class Scanner:
             text: The unit.
             start: Where it begins in the whole.
         """
-        here = read(text, start, vocabulary)
+        here = read(text, start, LEXICON)
         before, self._before = self._before, here
         both = here if before is None else before + here
         found = [each for each in self._found(both, here) if each.end > start]
@@ -77,9 +79,13 @@ class Scanner:
                     start, end = tail.place(found.start, found.end)
                     yield replace(found, start=start, end=end)
         for plain, begin, stop in decoded_runs(here.clean):
-            inner = read(plain, 0, vocabulary)
+            inner = read(plain, 0, LEXICON)
             start, end = here.place(begin, stop)
-            for found in [*_by_words(inner, inner, self._words), *_turns(inner)]:
+            looks = [look(plain) for look in (personal_data, secrets)]
+            inside = [*_by_words(inner, inner, self._words), *_turns(inner), *chain(*looks)]
+            for found in inside:
+                if found.category not in self._watched:
+                    continue
                 yield replace(found, start=start, end=end)
         for line in self._own:
             yield from _own(line, both)
@@ -124,7 +130,7 @@ def _by_words(
             for match in rule.pattern.finditer(joined):
                 if not _excused(rule, joined, match.start(), match.end()):
                     yield _finding(rule, reading, match)
-    if stretch.folded.isascii():
+    if stretch.folded.isascii() or not _OTHER_SCRIPT.search(stretch.folded):
         return
     for rule in rules.of_characters:
         if all(any(text in stretch.folded for text in need) for need in rule.needs):
@@ -156,8 +162,9 @@ def _finding(rule: WordRule, reading: Words, match: re.Match[str]) -> Detection:
         category=rule.category,
         rule=rule.name,
         severity=rule.severity,
-        start=reading.spans[first][0],
-        end=reading.spans[last][1],
+        # Of a text that was read backwards the first word stands last.
+        start=min(reading.spans[first][0], reading.spans[last][0]),
+        end=max(reading.spans[first][1], reading.spans[last][1]),
     )
 
 
@@ -198,7 +205,7 @@ def _own(line: str, stretch: Stretch) -> Iterator[Detection]:
 
 @lru_cache(maxsize=1024)
 def _folded(text: str) -> str:
-    return read(text, 0, vocabulary).folded
+    return read(text, 0, LEXICON).folded
 
 
 def _widest(found: Iterable[Detection]) -> list[Detection]:

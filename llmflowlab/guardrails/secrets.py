@@ -76,7 +76,11 @@ _KINDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
 _compiled = cache(re.compile)
 """Most texts need none of them."""
 
-_CUE = re.compile(r"[\w.~+/=:-]{13}|://|-----|BEGIN SSH2|(?i:bearer|basic) ")
+_LONG = re.compile(r"[\w.~+/=:-]{13,}")
+_ODD = re.compile(r"\d|_|[A-Z]{3}|\S{30}")
+_SPACED = ("private_key", "basic_auth", "authorization")
+"""Kinds that hold spaces, or little that is long."""
+_OF_SPACES = tuple(kind for kind in _KINDS if kind[0] in _SPACED)
 
 _NAMED = re.compile(
     r"(?i)(?<![a-z])((?:[\w.-]{0,30}[_.-])?(?:api[ _-]?key|apikey|secret(?:[ _-]?(?:access[ _-]?)?key)?|access[ _-]?key|"
@@ -84,9 +88,7 @@ _NAMED = re.compile(
     r"private[ _-]?key|client[ _-]?secret|contraseña|mot de passe|senha|credentials?))"
     r"[\"'`]?\]?\s{0,3}(?:is|ist|es|est|è|é|lautet|:=|=>|=|:)\s{0,3}[\"'`]?([^\s\"'`<>,;(){}\[\]]{6,200})"
 )
-_NAMED_CUE = re.compile(
-    r"(?i)key|secret|token|passw|pwd|passphrase|db_pass|contraseña|mot de passe|senha|credential"
-)
+_NAMES = ("key", "secret", "token", "passw", "pwd", "passphrase", "db_pass", "contraseña", "mot de passe", "senha", "credential")  # fmt: skip
 _PLACEHOLDER = re.compile(
     r"(?i)example|placeholder|your|changeme|change_me|dummy|sample|redacted|hidden|xxx|\*{3}|\.{3}|1234567890abcdef|"
     r"<|\$\{|\{\{|%s|env\b|environ|getenv|process\.|fake|insert|test_?key|none|null|true|false|undefined|lorem|todo|abcdefghijkl"
@@ -97,12 +99,16 @@ _LEAST_BITS = 2.6
 
 def secrets(text: str) -> Iterator[Detection]:
     """Find secrets; places are those of the text. What says that it is an example is none."""
-    for kind, there, form in _KINDS if _CUE.search(text) else ():
-        if any(literal in text for literal in there):
+    # In what is long and no word, looked at together; most texts have none.
+    long = " ".join(filter(_ODD.search, _LONG.findall(text)))
+    for kind, there, form in _KINDS if long else _OF_SPACES:
+        where = text if kind in _SPACED else long
+        if any(literal in where for literal in there):
             for match in _compiled(form).finditer(text):
                 if not _is_example(match[0]):
                     yield _found(kind, match.start(), match.end())
-    if _NAMED_CUE.search(text):
+    lower = text.lower()
+    if any(name in lower for name in _NAMES):
         for match in _NAMED.finditer(text):
             if _is_value(
                 match[2], strict=match[0][len(match[1]) :].lstrip(" \"'`]")[:1] not in ":="
