@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,8 @@ _DEFAULT: Mapping[Direction, Mapping[Category, Action]] = {
         "own": "block",
     },
 }
+_LONGEST = 7_000
+"""Characters of a policy as JSON: it stands in a tag of every run."""
 _KEYS = ("in", "out", "detector", "when_detector_fails", "allow", "own")
 
 
@@ -99,7 +102,7 @@ class Policy:
             if (said := fails.get(direction)) is not None:
                 _one_of(said, get_args(OnFailure), "when_detector_fails")
                 chosen[direction] = said
-        return cls(
+        policy = cls(
             incoming=_actions(values, "in"),
             outgoing=_actions(values, "out"),
             detector=detector,
@@ -107,6 +110,12 @@ class Policy:
             allow={str(rule): _texts(texts) for rule, texts in _mapping(values, "allow").items()},
             own=_own_rules(_texts(values.get("own") or ())),
         )
+        if len(json.dumps(policy.to_json())) > _LONGEST:
+            raise InputError(
+                f"Guardrails: own rules and texts that are let pass may have {_LONGEST:,} characters "
+                "together, as a run's tag holds them; shorten them, a pattern may take many texts' place."
+            )
+        return policy
 
 
 DEFAULT = Policy()

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from llmflowlab.guardrails.policy import DEFAULT
 from llmflowlab.settings import load_settings
+from llmflowlab.tracking.registered_candidates import candidate_of_run
 from llmflowlab.tracking.store import open_store
 from tests.doors.evaluated import said
 
@@ -57,6 +59,9 @@ def test_what_guardrails_block_is_one_figure(home: Path) -> None:
     )
     tags = [trace.info.tags.get("llmflowlab.guardrails") for trace in traces]
     assert sorted(tag or "" for tag in tags) == ["", "injection_in"]
+    # Who promotes it promotes its guardrails.
+    assert candidate_of_run(store, guarded["run_id"])[0].guardrails == DEFAULT.to_json()
+    assert candidate_of_run(store, bare["run_id"])[0].guardrails is None
     # The screen says the same, and what was blocked counts as no call.
     shown = " ".join(said("evaluate", *OPTIONS, *BOTH, "--wait", "--details").split())
     assert FOUND in shown

@@ -150,6 +150,7 @@ def test_a_policy_file_says_what_differs(tmp_path: Path) -> None:
         ("when_detector_fails: {in: panic}", "'panic' is none of rules"),
         ("detector: 7", "must be a model reference"),
         ("own_file: nowhere.txt", "mend own_file"),
+        (f"own: [{'x' * 8000}]", "may have 7,000 characters"),
     ],
 )
 def test_a_bad_policy_says_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:

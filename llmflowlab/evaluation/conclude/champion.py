@@ -56,6 +56,7 @@ def champions(store: Store, providers: Sequence[str]) -> list[Candidate]:
                 system=config.get("system_prompt"),
                 parameters=Parameters(**(config.get("parameters") or {})),
                 weights=config.get("weights"),
+                guardrails=config.get("guardrails"),
                 variant=f"champion, version {version.version}",
             )
         )

@@ -27,7 +27,7 @@ from llmflowlab.tracking.page_links import (
     prompt_tag,
 )
 from llmflowlab.tracking.records import SessionStart, TurnRecord
-from llmflowlab.tracking.registered_candidates import weights_tag
+from llmflowlab.tracking.registered_candidates import candidate_tags
 from llmflowlab.tracking.sessions import SessionSnapshot
 from llmflowlab.tracking.sinks.local_files import artifact_record
 from llmflowlab.tracking.store import Store, load_mlflow, open_store
@@ -195,7 +195,7 @@ class MlflowSink:
             "llmflowlab.candidate": candidate.version_digest,
             "mlflow.source.name": "llmflowlab chat",
             "mlflow.source.type": "LOCAL",
-            **weights_tag(candidate),
+            **candidate_tags(candidate),
             **note_of(candidate_note(candidate)),
             **prompt_tag(candidate.prompt),
         }
