@@ -33,7 +33,7 @@ PARTS = st.sampled_from(
 
 
 @settings(max_examples=150, deadline=None)
-@given(parts=st.lists(PARTS, max_size=12), data=st.data())
+@given(parts=st.lists(st.one_of(PARTS, st.text(max_size=150)), max_size=12), data=st.data())
 def test_every_split_gives_the_text_and_the_verdict_of_the_whole(
     parts: list[str], data: st.DataObject
 ) -> None:
