@@ -17,7 +17,7 @@ from llmflowlab.asking.pacing import Gate
 from llmflowlab.asking.paid import Asker, Paid
 from llmflowlab.conversations import Conversation, Wishes, filled, overlaid
 from llmflowlab.errors import AuthenticationFailed, Blocked, InputError, NotConfigured
-from llmflowlab.guardrails.guarded import asker_for, guard_of, violations_of
+from llmflowlab.guardrails.guarded import asker_for, guard_of
 from llmflowlab.guardrails.masking import hidden
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import FinishReason, Provider, Rethought, StreamEvent, TextDelta
@@ -166,9 +166,8 @@ class AgentCore:
             tries=paid.tries,
             waited_seconds=paid.waited,
         )
-        found = violations_of(paid)
-        if found:
-            calling.note(**{"llmflowlab.guardrails": [each.to_json() for each in found]})
+        if paid.violations:
+            calling.note(**{"llmflowlab.guardrails": list(paid.violations)})
         tokens = Tokens(
             prompt=paid.prompt_tokens or 0,
             completion=paid.completion_tokens or 0,

@@ -7,11 +7,11 @@ worst case, paced, sent, metered and settled; what failed tries cost is part of 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from llmflowlab.asking.attempt import Answer, Attempt
 from llmflowlab.asking.budget import Budget
@@ -71,6 +71,10 @@ class Paid:
     """Seconds after which the last try was given up as too slow; None where it was not."""
     refused_by_budget: bool = False
     """Whether a try was not sent because the money was not there."""
+    violations: tuple[Mapping[str, Any], ...] = ()
+    """What guardrails around the call found, in the prompt and then in the answer, as JSON values."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know of what they let pass or masked."""
 
     @property
     def state(self) -> PaidState:
@@ -129,6 +133,8 @@ class Paid:
             tries=self.tries + other.tries,
             waited=self.waited + other.waited,
             seconds=self.seconds + other.seconds,
+            violations=self.violations + other.violations,
+            remarks=self.remarks + other.remarks,
         )
 
 

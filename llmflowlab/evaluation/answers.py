@@ -10,7 +10,6 @@ from typing import Any, Literal, TypeAlias
 from llmflowlab.asking.paid import Paid
 from llmflowlab.errors import Blocked, ConfigurationError, LabError, ProviderError
 from llmflowlab.evaluation.scores import NotScored
-from llmflowlab.guardrails.guarded import violations_of
 from llmflowlab.providers.thinking import without_thinking
 from llmflowlab.providers.transport import vendor_text
 from llmflowlab.settings import Settings
@@ -194,7 +193,7 @@ class AnswerRecord:
             wasted_usd=str(wasted) if wasted else None,
             unpriced=wasted is None,
             timed_out=paid.timed_out,
-            violations=tuple(found.to_json() for found in violations_of(paid)),
+            violations=paid.violations,
         )
         if answer is None:
             reason, words = in_words(paid.error, settings)

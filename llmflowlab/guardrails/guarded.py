@@ -7,8 +7,8 @@ A blocked prompt is never sent, a blocked answer never passed on; both are a `Pa
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llmflowlab.asking.budget import Budget
@@ -38,11 +38,8 @@ from llmflowlab.providers.base import (
 __all__ = [
     "Guard",
     "GuardedAsker",
-    "GuardedPaid",
     "asker_for",
-    "guard_notices",
     "guard_of",
-    "violations_of",
 ]
 
 _KINDS: dict[Category, str] = {
@@ -54,38 +51,6 @@ _KINDS: dict[Category, str] = {
     "secrets": "a secret",
     "own": "something that your own rules name",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuardedPaid(Paid):
-    """What came of a call with guardrails around it."""
-
-    violations: tuple[Violation, ...] = ()
-    """Of the prompt, then of the answer."""
-    sent: Request | None = None
-    """What the model was sent, masks and all; None where nothing was sent."""
-    unwatched: str | None = None
-    """A sentence for the person where the detector gave no verdict; None where all went well."""
-
-
-def violations_of(paid: Paid) -> tuple[Violation, ...]:
-    """Return what the guardrails found in a call; none where there are no guardrails."""
-    return paid.violations if isinstance(paid, GuardedPaid) else ()
-
-
-def guard_notices(paid: Paid) -> list[str]:
-    """Return what a person should know of what passed with a warning, masked or unwatched."""
-    said = [paid.unwatched] if isinstance(paid, GuardedPaid) and paid.unwatched else []
-    found: dict[tuple[str, str, str], list[str]] = {}
-    for each in violations_of(paid):
-        if each.action in {"warn", "mask"}:
-            place = "the prompt" if each.direction == "in" else "the answer"
-            rules = found.setdefault((place, each.action, _KINDS[each.category]), [])
-            rules += [each.rule] if each.rule not in rules else []
-    for (place, action, what), rules in found.items():
-        done = "is masked" if action == "mask" else "was let pass"
-        said.append(f"guardrails: {what} in {place} ({', '.join(rules)}) {done}")
-    return said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +157,7 @@ class GuardedAsker(Asker):
         call = _Call(self._guard, self._guard.masks or Masks(), waits, stopper)
         request = await call.incoming(what)
         if call.blocked is not None:
-            return call.told(Paid(answer=None, error=call.blocked), sent=None)
+            return call.told(Paid(answer=None, error=call.blocked))
         outgoing = _Outgoing(self._guard, call.masks, on_event)
         paid = await super().asked(
             waits, request, outgoing.event, on_wait, on_try, cancelled=cancelled, stopper=stopper
@@ -200,7 +165,7 @@ class GuardedAsker(Asker):
         paid = await call.outgoing(paid)
         if call.blocked is None:
             outgoing.end(paid)
-        return call.told(paid, sent=request)
+        return call.told(paid)
 
 
 class _Call:
@@ -213,7 +178,7 @@ class _Call:
         self._stopper = stopper
         self._found: list[Violation] = []
         self._seen: list[Seen] = []
-        self._unwatched: str | None = None
+        self._remarks: list[str] = []
         self.blocked: Blocked | None = None
 
     async def incoming(self, request: Request) -> Request:
@@ -284,25 +249,38 @@ class _Call:
                 rule="detector_failed",
             )
         elif chosen == "warn":
-            self._unwatched = (
+            self._remarks.append(
                 "The guardrails' detector gave no verdict; the rules alone have read this."
             )
 
-    def told(self, paid: Paid, *, sent: Request | None) -> GuardedPaid:
-        """Return what came of the call, with what its detector took."""
-        known = {field.name: getattr(paid, field.name) for field in fields(Paid)}
+    def told(self, paid: Paid) -> Paid:
+        """Return what came of the call, with what was found and what its detector took."""
         cost, wasted = paid.cost, paid.wasted
         for seen in self._seen:
             if paid.answer is None:
                 wasted = plus(wasted, seen.paid.spent)
             else:
                 cost = plus(cost, seen.paid.spent)
-        return GuardedPaid(
-            **{**known, "cost": cost, "wasted": wasted},
-            violations=tuple(self._found),
-            sent=sent,
-            unwatched=self._unwatched,
+        return replace(
+            paid,
+            cost=cost,
+            wasted=wasted,
+            violations=tuple(found.to_json() for found in self._found),
+            remarks=(*self._remarks, *_remarks(self._found)),
         )
+
+
+def _remarks(violations: Sequence[Violation]) -> Iterator[str]:
+    """Say what passed with a warning or was masked."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for each in violations:
+        if each.action in {"warn", "mask"}:
+            place = "the prompt" if each.direction == "in" else "the answer"
+            rules = found.setdefault((place, each.action, _KINDS[each.category]), [])
+            rules += [each.rule] if each.rule not in rules else []
+    for (place, action, what), rules in found.items():
+        done = "is masked" if action == "mask" else "was let pass"
+        yield f"guardrails: {what} in {place} ({', '.join(rules)}) {done}"
 
 
 class _Outgoing:

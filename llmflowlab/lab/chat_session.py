@@ -195,7 +195,7 @@ class Chat:
             view.notice(RequestChanged(sentence))
         if paid.prompt_cut:
             view.notice(PromptShortened())
-        for sentence in [] if guarding is None else guarding.notices(paid):
+        for sentence in paid.remarks:
             view.notice(Guarded(sentence))
         error = self._in_words(paid.error)
         record = replace(
@@ -204,7 +204,7 @@ class Chat:
             state=paid.state,
             error=None if error is None else error.message,
             error_reason=_reason(error),
-            violations=[] if guarding is None else guarding.violations(paid),
+            violations=[dict(found) for found in paid.violations],
         )
         record = measured(record, paid, self._lab.detector)
         if record.answer:

@@ -1,14 +1,12 @@
-"""What guardrails do around a chat: masks that only its person sees through, notices, records."""
+"""What guardrails do around a chat: masks that only its person sees through."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from llmflowlab.asking.calling import CallPolicy
 from llmflowlab.asking.metering import Metering
-from llmflowlab.asking.paid import Asker, Paid
+from llmflowlab.asking.paid import Asker
 from llmflowlab.guardrails.checking import check
-from llmflowlab.guardrails.guarded import asker_for, guard_notices, guard_of, violations_of
+from llmflowlab.guardrails.guarded import asker_for, guard_of
 from llmflowlab.guardrails.masking import Masks, without_secrets
 from llmflowlab.guardrails.policy import Policy
 from llmflowlab.lab.lab import Lab
@@ -52,11 +50,3 @@ class GuardedChat:
     def restored(self, text: str) -> str:
         """Return a text with the person's own words where masks stand for them."""
         return self._masks.restore(text)
-
-    def notices(self, paid: Paid) -> list[str]:
-        """Return what the person should know of a call."""
-        return guard_notices(paid)
-
-    def violations(self, paid: Paid) -> list[dict[str, Any]]:
-        """Return what is recorded of a call."""
-        return [found.to_json() for found in violations_of(paid)]

@@ -15,9 +15,6 @@ from llmflowlab.guardrails.detector import Detector, read_verdict, request_for
 from llmflowlab.guardrails.guarded import (
     Guard,
     GuardedAsker,
-    GuardedPaid,
-    guard_notices,
-    violations_of,
 )
 from llmflowlab.guardrails.policy import Policy
 from llmflowlab.messages import Message, Request
@@ -87,8 +84,8 @@ def test_an_answer_is_masked_as_it_comes_and_in_the_end_alike() -> None:
     assert said.startswith("Ask [email 1] for it.")
     assert said.endswith("Or [email 2].")
     assert isinstance(events[-1], Finished)
-    assert [v.rule for v in violations_of(paid)] == ["email", "email"]
-    assert guard_notices(paid) == ["guardrails: personal data in the answer (email) is masked"]
+    assert [found["rule"] for found in paid.violations] == ["email", "email"]
+    assert paid.remarks == ("guardrails: personal data in the answer (email) is masked",)
 
 
 def test_thinking_is_read_as_well() -> None:
@@ -108,8 +105,7 @@ def test_a_secret_is_masked_before_it_is_sent() -> None:
     provider = ScriptedProvider(["ok"])
     paid = asker(provider).ask_blocking(asked("my key AKIAQYLPMN5HFIQR7XYZ fails"))
     assert provider.requests[0].messages[0].content == "my key [secret 1] fails"
-    assert isinstance(paid, GuardedPaid)
-    assert paid.sent == provider.requests[0]
+    assert [found["excerpt"] for found in paid.violations] == ["[aws access key]"]
 
 
 def test_earlier_messages_are_guarded_and_counted_once() -> None:
@@ -120,7 +116,7 @@ def test_earlier_messages_are_guarded_and_counted_once() -> None:
         Message("user", "what is my address?"),
     )
     paid = asker(provider).ask_blocking(Request(messages=messages))
-    assert violations_of(paid) == ()
+    assert paid.violations == ()
     blocked = Request(messages=(Message("user", ATTACK), *messages[1:]))
     assert asker(provider).ask_blocking(blocked).state == "blocked"
 
@@ -177,7 +173,7 @@ def test_a_failing_detector_is_for_the_policy_to_deal_with(
     guarded = asker(ScriptedProvider(["Tea."]), policy, detector, served=served)
     paid = guarded.ask_blocking(asked("tea?"))
     assert paid.state == state
-    said = guard_notices(paid)
+    said = list(paid.remarks)
     assert said == (
         ["The guardrails' detector gave no verdict; the rules alone have read this."]
         if not served
