@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from llmflowlab.guardrails.policy import Policy
     from llmflowlab.providers.base import Provider
 
-__all__ = ["VARIABLE", "chosen_policy", "detectors_of", "keep_choice", "kept_choice"]
+__all__ = [
+    "VARIABLE",
+    "chosen_policy",
+    "detectors_of",
+    "keep_choice",
+    "kept_choice",
+    "unpriced_detectors",
+]
 
 VARIABLE = "LLMFLOWLAB_GUARDRAILS"
 
@@ -65,3 +72,12 @@ def detectors_of(lab: Lab, candidates: Sequence[Candidate]) -> Mapping[str, Prov
     """
     named = [(candidate.guardrails or {}).get("detector") for candidate in candidates]
     return {each: lab.provider(each) for each in dict.fromkeys(named) if each is not None}
+
+
+def unpriced_detectors(lab: Lab, detectors: Mapping[str, Provider]) -> list[str]:
+    """Return the detectors of which no price is known."""
+    return [
+        name
+        for name, provider in detectors.items()
+        if lab.prices.cost(*provider.priced_as, 1, 1) is None
+    ]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -10,10 +13,12 @@ from mlflow.types.llm import ChatMessage, ChatParams
 
 from llmflowlab.agents.chat_agent import ChatAgent
 from llmflowlab.candidate import Candidate
-from llmflowlab.errors import Blocked, InputError
+from llmflowlab.errors import Blocked, ConfigurationError, InputError
 from llmflowlab.guardrails.policy import DEFAULT, Policy, read_policy
 from llmflowlab.lab.chat_events import Guarded
 from llmflowlab.lab.chat_session import Chat
+from llmflowlab.lab.evaluate import prepare
+from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.guards import chosen_policy, keep_choice
 from llmflowlab.lab.lab import Lab
 from llmflowlab.providers.scripted import ScriptedProvider
@@ -164,3 +169,21 @@ def test_a_bad_policy_says_what_is_wrong(tmp_path: Path, text: str, said: str) -
 def test_a_policy_that_is_nowhere_is_named() -> None:
     with pytest.raises(InputError, match="there is no file onn"):
         read_policy("onn")
+
+
+def test_a_budget_needs_the_price_of_the_detector_too(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "q.csv").write_text("question,answer\nWhat is a run?,run\n", "utf-8")
+    policy = tmp_path / "p.yaml"
+    policy.write_text("detector: openai:nobody-knows-it\n", "utf-8")
+    keyed = replace(settings, environment={"OPENAI_API_KEY": "sk-nothing"})
+    request = EvaluationRequest(
+        models=["guide:docs"],
+        data=tmp_path / "q.csv",
+        scorers=["contains"],
+        guardrails=[str(policy)],
+        budget=Decimal(1),
+    )
+    with pytest.raises(ConfigurationError, match="none is known for openai:nobody-knows-it"):
+        prepare(Lab(keyed), request)
+    with closing(prepare(Lab(keyed), replace(request, allow_unknown_cost=True))) as prepared:
+        assert any("comes on top of the estimate" in remark for remark in prepared.remarks)
