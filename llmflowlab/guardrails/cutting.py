@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 __all__ = ["cuts"]
 
-SHORTEST = 120
+SHORTEST = 240
 """Characters of a unit at least; what a rule finds is hardly longer, and lies in two units at most."""
 LONGEST = 1_000
 """Characters after which a unit ends at the next space."""

@@ -27,6 +27,7 @@ _SIGNS = str.maketrans(
 # Of signs in a row the last is a word; all other punctuation is none.
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*|\.(?!\s*\.)|\"|[:<>|]")
 _LEET = str.maketrans("01345789@$!|€", "oieastbgasiie")
+_LEET_SIGN = re.compile(r"[013457@$!|€]")
 _LEET_CUE = re.compile(r"[a-z][013457@$!|€]{1,3}[a-z]|\b[1345@$][a-z]{3}|[a-z]{2}[013@$]\b")
 _SPACED = re.compile(
     r"(?<!\w)(?:\w[ \t._*·|/\\,-]){3,}\w(?!\w)(?:(?:[ \t]{2,}| ?[/|] ?)(?:\w[ \t._*·|/\\,-])+\w(?!\w))*"
@@ -58,7 +59,10 @@ class Words:
         return frozenset([word[:BEGINNING] for word in self.joined.split()])
 
     def __add__(self, other: Words) -> Words:
-        return Words(self.joined[:-1] + other.joined, lambda: [*self.spans, *other.spans])
+        both = Words(self.joined[:-1] + other.joined, lambda: [*self.spans, *other.spans])
+        # Known already, and found again by splitting the words.
+        both.__dict__["beginnings"] = self.beginnings | other.beginnings
+        return both
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,7 @@ def read(text: str, start: int, lexicon: Lexicon) -> Stretch:
             places = [*found, start + len(text)]
     readings = [_reading(_as_latin(clean, folded), places)]
     spelled = folded
-    if _LEET_CUE.search(folded):
+    if _LEET_SIGN.search(folded) and _LEET_CUE.search(folded):
         spelled = folded.translate(_LEET)
         readings.append(_reading(spelled, places))
     if _SPACED.search(folded):

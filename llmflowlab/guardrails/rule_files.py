@@ -203,11 +203,18 @@ def _words(pattern: str) -> _Compiled:
         if optional:
             last = frozenset()
             continue
-        firsts = _beginnings([choice.split()[0] for choice in choices])
-        if firsts:
-            needs.append(firsts)
+        if needed := _beginnings([_rarest(choice) for choice in choices]):
+            needs.append(needed)
         last = _beginnings([word for choice in choices for word in choice.split()])
     return r"(?<= )" + "".join(source), needs, last
+
+
+def _rarest(phrase: str) -> str:
+    """Return the word of a phrase by which it is looked for: the longest that not every text has."""
+    words = phrase.split()
+    known = [word for word in words if not (word.endswith("*") and len(word) <= BEGINNING)]
+    rare = [word for word in known if _plain(word)[:BEGINNING] not in _COMMON]
+    return max(rare or known or words, key=len)
 
 
 def _beginnings(words: Sequence[str]) -> frozenset[str]:
