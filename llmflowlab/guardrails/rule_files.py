@@ -188,7 +188,10 @@ _Compiled: TypeAlias = "tuple[str, list[frozenset[str]], frozenset[str]]"
 
 
 def _words(pattern: str) -> _Compiled:
-    """Return a regular expression over words joined by spaces, its needs and its last one."""
+    """Return a regular expression over words joined by spaces, its needs and its last one.
+
+    It begins with the space before the first word, which is quickly found.
+    """
     source: list[str] = []
     needs: list[frozenset[str]] = []
     last: frozenset[str] = frozenset()
@@ -206,7 +209,7 @@ def _words(pattern: str) -> _Compiled:
         if needed := _beginnings([_rarest(choice) for choice in choices]):
             needs.append(needed)
         last = _beginnings([word for choice in choices for word in choice.split()])
-    return r"(?<= )" + "".join(source), needs, last
+    return " " + "".join(source), needs, last
 
 
 def _rarest(phrase: str) -> str:

@@ -127,8 +127,8 @@ def _by_words(
         # The end of a unit is one of a sentence, whether or not its writer says so.
         joined = f"{reading.joined}. "
         for rule in rules.candidates(reading.beginnings | {"."}, ends):
-            for match in rule.pattern.finditer(joined):
-                if not _excused(rule, joined, match.start(), match.end()):
+            for match in _matches(rule.pattern, joined):
+                if not _excused(rule, joined, match.start() + 1, match.end()):
                     yield _finding(rule, reading, match)
     if stretch.folded.isascii() or not _OTHER_SCRIPT.search(stretch.folded):
         return
@@ -145,6 +145,14 @@ def _by_words(
                 )
 
 
+def _matches(pattern: re.Pattern[str], joined: str) -> Iterator[re.Match[str]]:
+    """Yield matches in order; the space at the end of one may be that before the next."""
+    match = pattern.search(joined)
+    while match is not None:
+        yield match
+        match = pattern.search(joined, match.end() - 1)
+
+
 def _turns(stretch: Stretch) -> Iterator[Detection]:
     if "<" not in stretch.clean and "[" not in stretch.clean and "#" not in stretch.clean:
         return
@@ -156,7 +164,7 @@ def _turns(stretch: Stretch) -> Iterator[Detection]:
 
 
 def _finding(rule: WordRule, reading: Words, match: re.Match[str]) -> Detection:
-    first = reading.joined.count(" ", 0, match.start()) - 1
+    first = match.string.count(" ", 0, match.start() + 1) - 1
     last = min(match.string.count(" ", 0, match.end() - 1), len(reading.spans)) - 1
     return Detection(
         category=rule.category,
