@@ -18,7 +18,7 @@ from llmflowlab.guardrails.confusables import LATIN
 __all__ = ["BEGINNING", "Lexicon", "Stretch", "Words", "fold_pattern", "read"]
 
 BEGINNING = 4
-"""Letters of a word by which rules are found."""
+"""Letters by which rules are found that know how a word begins."""
 
 # Of one kind to one sign, so that places stay: ends of sentences, quotation marks, apostrophes.
 _SIGNS = str.maketrans(
@@ -55,8 +55,9 @@ class Words:
 
     @cached_property
     def beginnings(self) -> frozenset[str]:
-        """How its words begin."""
-        return frozenset([word[:BEGINNING] for word in self.joined.split()])
+        """Its words, and how they begin, with a star behind it."""
+        words = self.joined.split()
+        return frozenset([*words, *[word[:BEGINNING] + "*" for word in words]])
 
     def __add__(self, other: Words) -> Words:
         both = Words(self.joined[:-1] + other.joined, lambda: [*self.spans, *other.spans])

@@ -104,7 +104,7 @@ def rules_of(categories: tuple[Category, ...]) -> WordRules:
 
 
 def _commonness(need: frozenset[str]) -> tuple[int, int]:
-    return len(need & _COMMON), len(need)
+    return sum(key[:BEGINNING].rstrip("*") in _COMMON for key in need), len(need)
 
 
 @cache
@@ -129,7 +129,8 @@ class _RuleLexicon:
         return next((coarse for coarse in _coarse_words() if form.fullmatch(coarse)), None)
 
     def foreign(self, beginnings: frozenset[str]) -> bool:
-        return len(beginnings) > 3 and 7 * len(beginnings & _COMMON) < len(beginnings)
+        # Half of them are how words begin.
+        return len(beginnings) > 6 and 14 * len(beginnings & _COMMON) < len(beginnings)
 
 
 LEXICON = _RuleLexicon()
@@ -222,9 +223,11 @@ def _rarest(phrase: str) -> str:
 
 def _beginnings(words: Sequence[str]) -> frozenset[str]:
     """Return how words begin; empty where one of them is a stem so short that nobody can tell."""
-    found = [_plain(word) for word in words]
+    found = [
+        _plain(word)[:BEGINNING] + "*" if word.endswith("*") else _plain(word) for word in words
+    ]
     short = [word for word in words if word.endswith("*") and len(word) <= BEGINNING]
-    return frozenset() if short else frozenset(word[:BEGINNING] for word in found)
+    return frozenset() if short else frozenset(found)
 
 
 def _choice(choice: str) -> str:
