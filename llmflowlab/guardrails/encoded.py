@@ -12,7 +12,7 @@ __all__ = ["decoded_runs"]
 _RUN = re.compile(
     r"(?<![\w+/=-])(?:[A-Za-z0-9+/]{16,4096}|[A-Za-z0-9_-]{16,4096})={0,2}(?![\w+/=-])"
 )
-_LONG = re.compile(r"[\w+/=-]{16}")
+_LONG = re.compile(r"(?<![\w+/=-])[\w+/=-]{16}")
 _HEX_CUE = re.compile(r"[0-9a-fA-F]{2}[ :][0-9a-fA-F]{2}[ :][0-9a-fA-F]{2}[ :]")
 _HEX = re.compile(r"(?:\\x[0-9a-fA-F]{2}){8,2048}|(?:[0-9a-fA-F]{2}[ :]){11,1024}[0-9a-fA-F]{2}")
 

@@ -76,7 +76,7 @@ _KINDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
 _compiled = cache(re.compile)
 """Most texts need none of them."""
 
-_LONG = re.compile(r"[\w.~+/=:-]{13,}")
+_LONG = re.compile(r"(?<![\w.~+/=:-])[\w.~+/=:-]{13,}")
 _ODD = re.compile(r"\d|_|[A-Z]{3}|\S{30}")
 _SPACED = ("private_key", "basic_auth", "authorization")
 """Kinds that hold spaces, or little that is long."""
