@@ -44,6 +44,8 @@ class Candidate:
     parameters: Parameters = Parameters()
     weights: Mapping[str, str] | None = None
     """Name and SHA-256 of the model's file, where the reference alone does not tell which it is."""
+    guardrails: Mapping[str, Any] | None = None
+    """The policy of its guardrails, as JSON values; None without any."""
     variant: str | None = None
     """What tells it from others of the same model: `system 2`, `temperature 0.2`."""
 
@@ -65,7 +67,8 @@ class Candidate:
     @property
     def label(self) -> str:
         """What tables and columns call it."""
-        label = self.model if self.prompt is None else f"{self.model} + {self.prompt}"
+        parts = [self.model, self.prompt, None if self.guardrails is None else "guardrails"]
+        label = " + ".join(part for part in parts if part is not None)
         return label if self.variant is None else f"{label} ({self.variant})"
 
     @property
@@ -97,9 +100,10 @@ class Candidate:
     @property
     def digest(self) -> str:
         """Changes whenever another answer could come out; answers are kept under it."""
-        weights = [] if self.weights is None else [dict(self.weights)]
-        said = [{"template": self.template()}] if self.template() else []
-        return digest_of([self.model, self.system, asdict(self.parameters), *weights, *said])
+        more: list[dict[str, Any]] = [] if self.weights is None else [dict(self.weights)]
+        more += [{"template": self.template()}] if self.template() else []
+        more += [] if self.guardrails is None else [{"guardrails": dict(self.guardrails)}]
+        return digest_of([self.model, self.system, asdict(self.parameters), *more])
 
     @property
     def version_digest(self) -> str:
@@ -132,6 +136,8 @@ class Candidate:
             config["prompt"] = self.prompt
         if self.weights is not None:
             config["weights"] = dict(self.weights)
+        if self.guardrails is not None:
+            config["guardrails"] = dict(self.guardrails)
         # Named although it is the default: MLflow lets whoever loads a model change only what is there.
         return {**config, "tracing": True}
 
@@ -162,6 +168,7 @@ class Candidate:
             "prompt_version": self.prompt,
             **self.template(),
             **({} if self.weights is None else {"weights": dict(self.weights)}),
+            **({} if self.guardrails is None else {"guardrails": dict(self.guardrails)}),
             **asdict(self.parameters),
         }
 
@@ -176,6 +183,7 @@ class Candidate:
             **cls.said_in(values),
             prompt=values.get("prompt_version"),
             weights=values.get("weights"),
+            guardrails=values.get("guardrails"),
             parameters=Parameters(**{name: values.get(name) for name in _PARAMETERS}),
         )
 

@@ -34,6 +34,7 @@ __all__ = [
     "AuthenticationFailed",
     "BadAnswer",
     "BadRequest",
+    "Blocked",
     "ConfigurationError",
     "ConnectionFailed",
     "ContextTooLong",
@@ -257,6 +258,30 @@ class TrackingError(LabError):
 
 class HomeUnwritable(ConfigurationError, TrackingError):
     """The home folder cannot be made or written; whoever can go on without it does, as without a store."""
+
+
+class Blocked(LabError):
+    """The guardrails let a prompt, or an answer, not pass; the message is a refusal that says so.
+
+    Args:
+        message: As in `LabError`.
+        direction: `in` where nothing was sent, `out` where the answer is withheld.
+        category: What kind of thing was found: `injection`, `secrets`.
+        rule: What found it.
+    """
+
+    exit_code = ExitCode.BAD_INPUT
+
+    def __init__(self, message: str, *, direction: str, category: str, rule: str) -> None:
+        super().__init__(message)
+        self.direction = direction
+        self.category = category
+        self.rule = rule
+
+    @property
+    def reason(self) -> Literal["blocked_in", "blocked_out"]:
+        """Short name used in tables, tags and JSON."""
+        return "blocked_in" if self.direction == "in" else "blocked_out"
 
 
 class GateNotMet(LabError):

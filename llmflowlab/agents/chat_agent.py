@@ -100,6 +100,7 @@ def _begun(
         "chat_agent",
         shown(messages),
         traced=core.config.tracing,
+        hide=core.hide,
         attributes={"prompt": core.config.prompt, "custom_inputs": params.custom_inputs},
     )
 

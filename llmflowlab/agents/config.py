@@ -12,6 +12,7 @@ from typing import Any
 from llmflowlab.candidate import Candidate
 from llmflowlab.conversations import read_parameters
 from llmflowlab.errors import InputError
+from llmflowlab.guardrails.policy import Policy
 from llmflowlab.messages import Message, Parameters
 from llmflowlab.providers.factory import ModelReference, parse_reference
 
@@ -48,10 +49,10 @@ HANDOVER = (
 
 _AGENT_KEYS = frozenset(
     {"provider", "model", "system_prompt", "messages", "values", "prompt", "parameters", "weights"}
-    | {"key_file", "tracing"}
+    | {"key_file", "tracing", "guardrails"}
 )
 _JSON_KEYS = _AGENT_KEYS | {"concurrency"}
-_PANEL_KEYS = frozenset({"roles", "handover", "key_file", "tracing"})
+_PANEL_KEYS = frozenset({"roles", "handover", "key_file", "tracing", "guardrails"})
 _ROLE_KEYS = frozenset({"name", "model", "instruction", "temperature", "max_tokens"})
 _MESSAGE = ("role", "content")
 _DEFAULT_CONCURRENCY = 8
@@ -74,6 +75,8 @@ class AgentConfig:
     """Name and SHA-256 of the file that the model has to be, of provider `local`."""
     key_file: str | None = None
     tracing: bool = True
+    guardrails: Mapping[str, Any] | None = None
+    """The policy of its guardrails, as JSON values."""
     concurrency: int = _DEFAULT_CONCURRENCY
     """Rows in flight at once, for the tabular agent."""
 
@@ -96,6 +99,8 @@ class PanelConfig:
     handover: str = HANDOVER
     key_file: str | None = None
     tracing: bool = True
+    guardrails: Mapping[str, Any] | None = None
+    """Around every role's calls; as in `AgentConfig`."""
 
 
 def candidate_config(
@@ -209,6 +214,7 @@ def read_agent_config(config: Mapping[str, Any] | None, *, tabular: bool = False
         weights=_weights(values),
         key_file=_text(values, "key_file"),
         tracing=_flag(values, "tracing"),
+        guardrails=_guardrails(values),
         concurrency=concurrency,
     )
 
@@ -234,6 +240,7 @@ def read_panel_config(config: Mapping[str, Any] | None) -> PanelConfig:
         handover=_text(values, "handover") or HANDOVER,
         key_file=_text(values, "key_file"),
         tracing=_flag(values, "tracing"),
+        guardrails=_guardrails(values),
     )
 
 
@@ -274,6 +281,15 @@ def _text(values: Mapping[str, Any], name: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise InputError(f"model_config: {name} must be a text.")
     return value or None
+
+
+def _guardrails(values: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    found = values.get("guardrails")
+    if found is None:
+        return None
+    if not isinstance(found, Mapping):
+        raise InputError("model_config: guardrails must be a policy, as in docs/guardrails.md.")
+    return Policy.from_json(found).to_json()
 
 
 def _weights(values: Mapping[str, Any]) -> Mapping[str, str] | None:

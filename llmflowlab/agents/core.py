@@ -16,10 +16,12 @@ from llmflowlab.asking.metering import Metering, Tokens
 from llmflowlab.asking.pacing import Gate
 from llmflowlab.asking.paid import Asker, Paid
 from llmflowlab.conversations import Conversation, Wishes, overlaid
-from llmflowlab.errors import AuthenticationFailed, InputError, NotConfigured
+from llmflowlab.errors import AuthenticationFailed, Blocked, InputError, NotConfigured
+from llmflowlab.guardrails.guarded import asker_for, guard_of
+from llmflowlab.guardrails.masking import hidden
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import FinishReason, Provider, Rethought, StreamEvent, TextDelta
-from llmflowlab.providers.factory import is_free
+from llmflowlab.providers.factory import build, is_free
 from llmflowlab.settings import Settings
 from llmflowlab.template import filled, refuse_unfilled, spoken
 from llmflowlab.text.cost import Prices
@@ -61,6 +63,10 @@ class AgentCore:
         self.config = config
         self.live = live or LiveProvider(config.reference, key_file=config.key_file)
         self._metering = _metering(self.live.settings)
+        named = (config.guardrails or {}).get("detector")
+        self._detectors = {} if named is None else {named: build(named, self.live.settings)}
+        self.hide = None if config.guardrails is None else hidden
+        """Makes of a step's values what traces may keep."""
         # Here, where a server still starts, and not in its first request.
         self.live.use(self._prepare)
 
@@ -146,11 +152,17 @@ class AgentCore:
                         yield event.mark
             finally:
                 cancelled.set()
-            yield self._reply(done.result(), calling)
+            paid = done.result()
+            if isinstance(paid.error, Blocked):
+                yield paid.error.message
+            yield self._reply(paid, calling)
 
     def _asker(self, provider: Provider, gate: Gate | None = None) -> Asker:
-        policy = policy_from(self.live.settings)
-        return Asker(provider, policy=policy, metering=self._metering, gate=gate)
+        policy, metering = policy_from(self.live.settings), self._metering
+        guard = guard_of(
+            self.config.guardrails, self._detectors, policy=policy, metering=metering, served=True
+        )
+        return asker_for(provider, guard, policy=policy, metering=metering, gate=gate)
 
     def _reply(self, paid: Paid, calling: Step) -> Reply:
         model = str(self.config.reference.model)
@@ -164,7 +176,8 @@ class AgentCore:
             tries=paid.tries,
             waited_seconds=paid.waited,
         )
-        answer = paid.whole()
+        if paid.violations:
+            calling.note(**{"llmflowlab.guardrails": list(paid.violations)})
         tokens = Tokens(
             prompt=paid.prompt_tokens or 0,
             completion=paid.completion_tokens or 0,
@@ -172,6 +185,12 @@ class AgentCore:
             cached=paid.cached_tokens,
             reasoning=paid.reasoning_tokens,
         )
+        if isinstance(paid.error, Blocked):
+            calling.note(finish_reason="safety", blocked=paid.error.reason)
+            return Reply(
+                text=paid.error.message, finish_reason="safety", tokens=tokens, model=model
+            )
+        answer = paid.whole()
         calling.note(
             model=answer.model_version or model,
             finish_reason=answer.finish_reason,

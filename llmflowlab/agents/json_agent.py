@@ -94,6 +94,7 @@ def _answer_rows(loaded: _Loaded, rows: list[tuple[Any, Any]]) -> list[str]:
         {"rows": len(rows)},
         traced=config.tracing,
         attributes={"prompt": config.prompt},
+        hide=loaded.core.hide,
     ) as step:
         if not rows:
             return []

@@ -18,7 +18,7 @@ from llmflowlab.prompts.prompt_registry import load_prompt
 from llmflowlab.providers.redact import redact, refuse_secrets
 from llmflowlab.settings import Settings
 from llmflowlab.template import question_variable, variables_of
-from llmflowlab.tracking.model_files import copy_package, pinned_requirements
+from llmflowlab.tracking.model_files import copy_package, needed_by, pinned_requirements
 from llmflowlab.tracking.model_package import CHAT_EXAMPLE
 from llmflowlab.tracking.store import Store, load_mlflow, open_store
 
@@ -270,9 +270,10 @@ def _checked(
         providers = list(code.providers)
     elif kind == "panel":
         providers = [role.reference.provider for role in read_panel_config(config).roles]
+        providers += needed_by(read_panel_config(config).guardrails)
     else:
-        reference = read_agent_config(config, tabular=kind == "json").reference
-        providers = [reference.provider]
+        read = read_agent_config(config, tabular=kind == "json")
+        providers = [read.reference.provider, *needed_by(read.guardrails)]
     shown = example if example is None or isinstance(example, dict | list) else str(example)
     text = json.dumps([config, shown], ensure_ascii=False, default=str)
     refuse_secrets(text, settings, "The agent's configuration or example")

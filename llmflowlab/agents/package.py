@@ -41,7 +41,10 @@ def package(kind: AgentKind = "chat") -> ModelPackage:
         package_path=None if named else root,
         left_out=_LEFT_OUT,
         requirements=(*_NEEDED, *([named] if named else [])),
-        provider_requirements={name: provider_class(name).requirements for name in PROVIDERS},
+        provider_requirements={
+            **{name: provider_class(name).requirements for name in PROVIDERS},
+            "guardrails": ("phonenumbers", "regex"),
+        },
     )
 
 

@@ -113,6 +113,7 @@ class PanelAgent(ChatModel):
             shown(messages),
             traced=panel.config.tracing,
             attributes={"custom_inputs": params.custom_inputs},
+            hide=panel.cores[0].hide,
         ) as step:
             conversation, wishes = conversation_of(messages), wishes_of(params)
             work = _Work()
@@ -129,6 +130,7 @@ def _core(role: Role, config: PanelConfig, *, bare_key: bool) -> AgentCore:
         system_prompt=role.instruction,
         parameters=role.parameters,
         tracing=config.tracing,
+        guardrails=config.guardrails,
     )
     return AgentCore(own, live)
 

@@ -67,7 +67,12 @@ class TwinAgent(ResponsesAgent):
         core = self._loaded()
         with (
             failures_for_mlflow(),
-            begin("responses_agent", _inputs(request), traced=core.config.tracing) as step,
+            begin(
+                "responses_agent",
+                _inputs(request),
+                traced=core.config.tracing,
+                hide=core.hide,
+            ) as step,
         ):
             reply = core.answer(_assembled(core, request, step), step)
             step.gave(reply.text)
@@ -86,7 +91,12 @@ class TwinAgent(ResponsesAgent):
         item_id, response_id = _new_id("msg"), _new_id("resp")
         with (
             failures_for_mlflow(),
-            begin("responses_agent", _inputs(request), traced=core.config.tracing) as step,
+            begin(
+                "responses_agent",
+                _inputs(request),
+                traced=core.config.tracing,
+                hide=core.hide,
+            ) as step,
             closing(core.stream(_assembled(core, request, step), step)) as parts,
         ):
             for part in parts:

@@ -7,7 +7,7 @@ own recording would keep the chain of exceptions behind it, in which vendors ech
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -20,19 +20,25 @@ __all__ = ["Kind", "Step", "begin"]
 
 Kind: TypeAlias = Literal["AGENT", "CHAIN", "CHAT_MODEL"]
 """MLflow's span types, as far as agents have them."""
+Hide: TypeAlias = Callable[[Any], Any]
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 class Step:
     """One step under way; without a span where nothing is traced."""
 
-    def __init__(self, span: LiveSpan | None) -> None:
+    def __init__(self, span: LiveSpan | None, hide: Hide | None = None) -> None:
         self._span = span
+        self._hide = hide or _as_it_is
         self._outputs: Any = None
         self._failure: str | None = None
 
     def gave(self, outputs: Any) -> None:
         """Remember what came out."""
-        self._outputs = outputs
+        self._outputs = self._hide(outputs)
 
     def failed(self, message: str) -> None:
         """Remember that the step failed, though nothing may be raised."""
@@ -64,9 +70,9 @@ class Step:
         import mlflow
 
         span = mlflow.start_span_no_context(
-            name, span_type=kind, parent_span=self._span, inputs=inputs
+            name, span_type=kind, parent_span=self._span, inputs=self._hide(inputs)
         )
-        with _ended(Step(span)) as step:
+        with _ended(Step(span, self._hide)) as step:
             yield step
 
     def end(self) -> None:
@@ -86,7 +92,12 @@ class Step:
 
 @contextmanager
 def begin(
-    name: str, inputs: Any, *, traced: bool, attributes: Mapping[str, Any] | None = None
+    name: str,
+    inputs: Any,
+    *,
+    traced: bool,
+    attributes: Mapping[str, Any] | None = None,
+    hide: Hide | None = None,
 ) -> Iterator[Step]:
     """Open the outermost step of a request, inside the caller's trace where it has one.
 
@@ -95,6 +106,7 @@ def begin(
         inputs: What was asked.
         traced: Nothing is recorded where this is False.
         attributes: Facts about the request.
+        hide: Makes of what went in or came out what may be kept of it, for all steps.
     """
     if not traced:
         yield Step(None)
@@ -102,9 +114,12 @@ def begin(
     import mlflow
 
     span = mlflow.start_span_no_context(
-        name, span_type="AGENT", parent_span=mlflow.get_current_active_span(), inputs=inputs
+        name,
+        span_type="AGENT",
+        parent_span=mlflow.get_current_active_span(),
+        inputs=inputs if hide is None else hide(inputs),
     )
-    with _ended(Step(span)) as step:
+    with _ended(Step(span, hide)) as step:
         step.note(**(attributes or {}))
         yield step
 

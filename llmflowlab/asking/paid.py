@@ -7,11 +7,11 @@ worst case, paced, sent, metered and settled; what failed tries cost is part of 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from llmflowlab.asking.attempt import Answer, Attempt
 from llmflowlab.asking.budget import Budget
@@ -28,13 +28,13 @@ from llmflowlab.asking.pacing import Gate, Limiter
 from llmflowlab.asking.pump import Sent, Texts
 from llmflowlab.asking.stopping import OpenCall, Stopper
 from llmflowlab.asking.waiting import THREADS, AnyOf, Loop, Stop, Waits, run
-from llmflowlab.errors import ProviderError
+from llmflowlab.errors import Blocked, ProviderError
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import Provider, StreamEvent, Usage
 
 __all__ = ["Asker", "Paid", "PaidEmbeddings", "PaidState"]
 
-PaidState: TypeAlias = Literal["complete", "interrupted", "incomplete", "failed"]
+PaidState: TypeAlias = Literal["complete", "interrupted", "incomplete", "failed", "blocked"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +71,15 @@ class Paid:
     """Seconds after which the last try was given up as too slow; None where it was not."""
     refused_by_budget: bool = False
     """Whether a try was not sent because the money was not there."""
+    violations: tuple[Mapping[str, Any], ...] = ()
+    """What guardrails around the call found, in the prompt and then in the answer, as JSON values."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know of what they let pass or masked."""
 
     @property
     def state(self) -> PaidState:
+        if isinstance(self.error, Blocked):
+            return "blocked"
         return "failed" if self.answer is None else self.answer.state
 
     @property
@@ -127,6 +133,8 @@ class Paid:
             tries=self.tries + other.tries,
             waited=self.waited + other.waited,
             seconds=self.seconds + other.seconds,
+            violations=self.violations + other.violations,
+            remarks=self.remarks + other.remarks,
         )
 
 
@@ -193,7 +201,7 @@ class Asker:
             cancelled: Gives the call up when it is set; see `called`.
             stopper: Ends the call together with others; instead of `cancelled`.
         """
-        return await self._paid(
+        return await self.asked(
             Loop(), request, on_event, on_wait, on_try, cancelled=cancelled, stopper=stopper
         )
 
@@ -209,7 +217,7 @@ class Asker:
     ) -> Paid:
         """Ask as `ask` does, blocking this thread; Ctrl-C in it gives the call up."""
         return run(
-            self._paid(
+            self.asked(
                 THREADS, request, on_event, on_wait, on_try, cancelled=cancelled, stopper=stopper
             )
         )
@@ -218,15 +226,15 @@ class Asker:
         self, texts: Sequence[str], *, stopper: Stopper | None = None
     ) -> PaidEmbeddings:
         """Turn texts, none of them empty, into vectors, on the running event loop."""
-        return _embeddings(await self._paid(Loop(), Texts(tuple(texts)), stopper=stopper))
+        return _embeddings(await self.asked(Loop(), Texts(tuple(texts)), stopper=stopper))
 
     def embed_blocking(
         self, texts: Sequence[str], *, stopper: Stopper | None = None
     ) -> PaidEmbeddings:
         """Turn texts into vectors as `embed` does, blocking this thread."""
-        return _embeddings(run(self._paid(THREADS, Texts(tuple(texts)), stopper=stopper)))
+        return _embeddings(run(self.asked(THREADS, Texts(tuple(texts)), stopper=stopper)))
 
-    async def _paid(
+    async def asked(
         self,
         waits: Waits,
         what: Sent,
@@ -237,7 +245,10 @@ class Asker:
         cancelled: threading.Event | None = None,
         stopper: Stopper | None = None,
     ) -> Paid:
-        """Reserve, pace, try, meter, settle, and again: the whole of a paid call."""
+        """Reserve, pace, try, meter, settle, and again: the whole of a paid call.
+
+        What `ask`, `ask_blocking` and `embed` have in common: they differ in how they wait.
+        """
         try:
             # Importing an SDK takes up to a second, which is no part of a model's time to answer.
             await waits.apart(self.provider.prepare)

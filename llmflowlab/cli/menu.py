@@ -51,6 +51,12 @@ def _pages(app: App) -> None:
     open_pages(app)
 
 
+def _settings(app: App) -> None:
+    from llmflowlab.cli.settings_screen import settings_screen
+
+    settings_screen(app)
+
+
 _CHOICES: tuple[Choice[Open | None], ...] = (
     Choice("Chat (with MLflow tracking)", _chat, names=("chat",)),
     Choice("Evaluate (GenAI MLflow)", _evaluate, names=("evaluate",)),
@@ -58,6 +64,7 @@ _CHOICES: tuple[Choice[Open | None], ...] = (
     Choice("Prompts (versions, compare styles)", _prompts, names=("prompts",)),
     Choice("Registry (versions, champion)", _registry, names=("registry",)),
     Choice("MLflow's pages (in the browser)", _pages, names=("pages", "ui")),
+    Choice("Settings (guardrails)", _settings, names=("settings",)),
     Choice("Exit", None, names=("exit", "quit", "q")),
 )
 

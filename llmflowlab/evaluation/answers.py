@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 from llmflowlab.asking.paid import Paid
-from llmflowlab.errors import ConfigurationError, LabError, ProviderError
+from llmflowlab.errors import Blocked, ConfigurationError, LabError, ProviderError
 from llmflowlab.evaluation.scores import NotScored
 from llmflowlab.providers.thinking import without_thinking
 from llmflowlab.providers.transport import vendor_text
@@ -15,7 +16,7 @@ from llmflowlab.settings import Settings
 
 __all__ = ["NOT_REACHED", "AnswerRecord", "RowState", "in_words"]
 
-RowState: TypeAlias = Literal["complete", "incomplete", "failed", "budget_exhausted"]
+RowState: TypeAlias = Literal["complete", "incomplete", "failed", "blocked", "budget_exhausted"]
 
 
 NOT_REACHED = "not_reached"
@@ -66,6 +67,8 @@ class AnswerRecord:
     """Seconds of loading a local model first; no part of `latency`."""
     timed_out: float | None = None
     """Seconds after which a row without an answer was given up as too slow: it took at least as long."""
+    violations: Sequence[Mapping[str, Any]] = ()
+    """What the candidate's guardrails found, as they are recorded."""
     given: bool = False
     """Whether it stood in the data file: nobody was asked, and what it once took is not known."""
 
@@ -80,8 +83,13 @@ class AnswerRecord:
 
     @property
     def reusable(self) -> bool:
-        """Whether it need not be asked for again: a larger window makes another answer."""
-        return self.answered and not self.prompt_cut
+        """Whether it need not be asked for again: a larger window makes another answer.
+
+        An answer that the guardrails withheld they would withhold again; not so where their detector
+        failed. What they did not send cost nothing to find.
+        """
+        blocked = self.reason == "blocked_out" and bool(self.violations)
+        return (self.answered and not self.prompt_cut) or blocked
 
     @property
     def cost(self) -> Decimal | None:
@@ -139,6 +147,7 @@ class AnswerRecord:
             "complete": None,
             "incomplete": "answer_incomplete",
             "failed": "answer_failed",
+            "blocked": "blocked_in" if self.reason == "blocked_in" else "blocked_out",
             "budget_exhausted": "budget_exhausted",
         }
         return reasons[self.state]
@@ -146,7 +155,8 @@ class AnswerRecord:
     def to_json(self) -> dict[str, Any]:
         values = asdict(self)
         # A record without it is written as it ever was, and its digest stays.
-        for name in ("earlier_usd", "unpriced", "prompt_cut", "load_seconds", "timed_out", "given"):
+        left_out = ("earlier_usd", "unpriced", "prompt_cut", "load_seconds", "timed_out", "given")
+        for name in (*left_out, "violations"):
             if not values[name]:
                 del values[name]
         return values
@@ -188,10 +198,19 @@ class AnswerRecord:
             wasted_usd=str(wasted) if wasted else None,
             unpriced=wasted is None,
             timed_out=paid.timed_out,
+            violations=paid.violations,
         )
         if answer is None:
             reason, words = in_words(paid.error, settings)
-            return replace(record, reason=reason, error=words)
+            blocked = paid.state == "blocked"
+            return replace(
+                record,
+                state="blocked" if blocked else "failed",
+                reason=reason,
+                error=words,
+                prompt_tokens=paid.prompt_tokens if blocked else None,
+                completion_tokens=paid.completion_tokens if blocked else None,
+            )
         if answer.state == "interrupted":
             refused = paid.refused_by_budget
             return replace(
@@ -230,6 +249,8 @@ _FIELDS = frozenset(f.name for f in fields(AnswerRecord))
 def in_words(error: BaseException | None, settings: Settings) -> tuple[str, str]:
     """Return why a row has no answer: the short reason, and the sentence without secrets."""
     if isinstance(error, ProviderError):
+        return error.reason, error.message
+    if isinstance(error, Blocked):
         return error.reason, error.message
     if isinstance(error, ConfigurationError):
         return "not_configured", error.message

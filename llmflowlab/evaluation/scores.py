@@ -14,6 +14,8 @@ NotScored: TypeAlias = Literal[
     "answer_filtered",
     "answer_incomplete",
     "answer_tool_call",
+    "blocked_in",
+    "blocked_out",
     "budget_exhausted",
     "expected_unusable",
     "judge_failed",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from llmflowlab.candidate import GIVEN, Candidate
 from llmflowlab.data.dataset import Dataset
@@ -10,6 +14,7 @@ from llmflowlab.errors import InputError
 from llmflowlab.evaluation.run.answering import DEFAULT_MAX_TOKENS
 from llmflowlab.evaluation.run.plan import refuse_unfilled_rows
 from llmflowlab.lab.evaluation_request import EvaluationRequest
+from llmflowlab.lab.guards import chosen_policy
 from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Message, Parameters
 from llmflowlab.providers.factory import default_model, provider_class
@@ -74,6 +79,7 @@ def candidates_of(
         )
     prompts, notes = _prompts(lab, request, dataset)
     sets = [_bounded(request, given) for given in request.parameter_sets]
+    policies = _policies(lab, request)
     found = []
     for prompt in prompts:
         texts = [prompt.system, *(message.content for message in prompt.messages)]
@@ -86,8 +92,8 @@ def candidates_of(
             )
         provider = lab.provider(model)
         for prompt in prompts:
-            for parameters in sets:
-                words = [prompt.said, _differing(parameters, sets)]
+            for parameters, (guardrails, guarded) in itertools.product(sets, policies):
+                words = [prompt.said, _differing(parameters, sets), guarded]
                 found.append(
                     Candidate(
                         model=provider.reference,
@@ -97,6 +103,7 @@ def candidates_of(
                         messages=prompt.messages,
                         prompt=prompt.reference,
                         weights=provider.weights,
+                        guardrails=guardrails,
                         parameters=parameters,
                         variant=", ".join(word for word in words if word) or None,
                     )
@@ -148,6 +155,20 @@ def _prompts(
         for number, text in enumerate(request.systems, 1)
     ]
     return found or [_Prompt()], notes
+
+
+def _policies(lab: Lab, request: EvaluationRequest) -> list[tuple[Mapping[str, Any] | None, str]]:
+    """Return each policy as JSON values, and the word that tells one from the others."""
+    if not request.models:
+        return [(None, "")]
+    chosen = request.guardrails or (None,)
+    found: list[tuple[Mapping[str, Any] | None, str]] = []
+    for said in chosen:
+        policy = chosen_policy(lab, said)
+        named = said is not None and said.lower() not in {"on", "off"} and len(chosen) > 1
+        word = Path(said).stem if named and said is not None else ""
+        found.append((None if policy is None else policy.to_json(), word))
+    return found
 
 
 def _bounded(request: EvaluationRequest, parameters: Parameters) -> Parameters:

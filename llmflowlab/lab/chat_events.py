@@ -12,6 +12,7 @@ __all__ = [
     "AnswerView",
     "ChatNotice",
     "ExchangesDropped",
+    "Guarded",
     "PromptMoved",
     "PromptShortened",
     "RegisteredAlready",
@@ -46,6 +47,13 @@ class PromptShortened:
 
 
 @dataclass(frozen=True, slots=True)
+class Guarded:
+    """The guardrails found something that passes all the same, or that was masked."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class PromptMoved:
     """The prompt's alias points to another version, which is used from here on in a new session."""
 
@@ -56,7 +64,7 @@ class PromptMoved:
 
 
 ChatNotice: TypeAlias = (
-    ExchangesDropped | PromptMoved | PromptShortened | RegisteredAlready | RequestChanged
+    ExchangesDropped | Guarded | PromptMoved | PromptShortened | RegisteredAlready | RequestChanged
 )
 """What a person should know of a turn beside its answer."""
 

@@ -6,16 +6,18 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from llmflowlab.asking.calling import WaitNotice, policy_from
 from llmflowlab.asking.metering import Metering
 from llmflowlab.asking.paid import Asker, Paid
 from llmflowlab.candidate import Candidate
-from llmflowlab.errors import ContextTooLong, LabError, ProviderError
+from llmflowlab.errors import Blocked, ContextTooLong, LabError, ProviderError
 from llmflowlab.files import require_home
 from llmflowlab.lab.chat_events import (
     AnswerView,
     ExchangesDropped,
+    Guarded,
     PromptMoved,
     PromptShortened,
     RegisteredAlready,
@@ -39,6 +41,9 @@ from llmflowlab.tracking.records import (
     new_trace_id,
     now_text,
 )
+
+if TYPE_CHECKING:
+    from llmflowlab.guardrails.policy import Policy
 
 __all__ = ["Chat", "TurnOutcome"]
 
@@ -65,11 +70,13 @@ class Chat:
         prompt: A prompt of the registry instead.
         watch: Tells when another version is behind what was asked for.
         parameters: Generation parameters.
+        guardrails: What may go in and come out; None: everything.
 
     Raises:
         InputError: The person's own price file cannot be used, or the prompt holds a key or a variable
             without a value.
         HomeUnwritable: Nothing could be kept.
+        NotConfigured: The guardrails' detector lacks something.
     """
 
     def __init__(
@@ -81,6 +88,7 @@ class Chat:
         prompt: PromptInUse | None = None,
         watch: PromptWatch | None = None,
         parameters: Parameters | None = None,
+        guardrails: Policy | None = None,
     ) -> None:
         self.provider = provider
         self.system: str | None = None
@@ -88,6 +96,12 @@ class Chat:
         """The registry's prompt that the model is given; the system prompt is then the prompt's."""
         self._watch: PromptWatch | None = None
         self.parameters = parameters or Parameters()
+        self._guarding = None
+        if guardrails is not None:
+            # Imported here, as most chats have none.
+            from llmflowlab.lab.guarded_chat import GuardedChat
+
+            self._guarding = GuardedChat(lab, guardrails)
         self.conversation = ChatHistory(self._count)
         self.turns: list[TurnRecord] = []
         """All turns of this chat, over all its sessions."""
@@ -169,12 +183,14 @@ class Chat:
             max_tokens=self.parameters.max_tokens,
         )
         self._tell_dropped(fitted, view)
+        guarding = self._guarding
+        kept = prompt if guarding is None else guarding.masked(prompt)
         record = TurnRecord(
             trace_id=new_trace_id(),
             index=self._session_turns,
             date=date,
             started_ms=started_ms,
-            prompt=prompt,
+            prompt=kept,
             answer="",
         )
 
@@ -183,7 +199,9 @@ class Chat:
 
         try:
             paid, fitted = self._call(
-                prompt, fitted, _Shown(view, cancelled or threading.Event(), answered)
+                prompt,
+                fitted,
+                _Shown(view, cancelled or threading.Event(), answered, self._restored),
             )
         finally:
             view.close()
@@ -191,6 +209,8 @@ class Chat:
             view.notice(RequestChanged(sentence))
         if paid.prompt_cut:
             view.notice(PromptShortened())
+        for sentence in paid.remarks:
+            view.notice(Guarded(sentence))
         error = self._in_words(paid.error)
         record = replace(
             self._told(record, fitted),
@@ -198,10 +218,11 @@ class Chat:
             state=paid.state,
             error=None if error is None else error.message,
             error_reason=_reason(error),
+            violations=[dict(found) for found in paid.violations],
         )
         record = measured(record, paid, self._lab.detector)
         if record.answer:
-            self.conversation.add(prompt, record.answer)
+            self.conversation.add(kept, record.answer)
         self._record(record, view)
         self.conversation.traced_by(record.trace_id)
         return TurnOutcome(record, error)
@@ -253,11 +274,10 @@ class Chat:
         return self._send(shorter, shown).after(paid), shorter
 
     def _send(self, fitted: Fitted, shown: _Shown) -> Paid:
-        asker = Asker(
-            self.provider,
-            policy=policy_from(self._lab.settings),
-            metering=Metering(self._lab.counter, self._lab.prices),
-        )
+        policy = policy_from(self._lab.settings)
+        metering = Metering(self._lab.counter, self._lab.prices)
+        make = Asker if self._guarding is None else self._guarding.asker
+        asker = make(self.provider, policy=policy, metering=metering)
         request = self._candidate().request(fitted.messages)
         shown.begin(fitted)
         paid = asker.ask_blocking(
@@ -299,9 +319,13 @@ class Chat:
 
     def _told(self, record: TurnRecord, sent: Fitted) -> TurnRecord:
         """Fill in what was sent."""
+        turns = sent.untraced
+        if self._guarding is not None and turns:
+            # The last one is the prompt; those before it were masked when they were it.
+            turns = (*turns[:-1], replace(turns[-1], content=record.prompt))
         return replace(
             record,
-            messages=self._sent(sent.untraced, begun=bool(sent.traced)),
+            messages=self._sent(turns, begun=bool(sent.traced)),
             earlier_exchanges=len(sent.traced),
             previous_trace=sent.traced[-1] if sent.traced else None,
         )
@@ -336,6 +360,15 @@ class Chat:
         said = [] if self.prompt is None else [m.content for m in self.prompt.messages]
         return "\n".join(filter(None, [self.system, *said])) or None
 
+    @property
+    def guarded(self) -> bool:
+        """Whether guardrails are around this chat."""
+        return self._guarding is not None
+
+    def _restored(self, text: str) -> str:
+        """Return what the person sees of a text: their own words where masks stand for them."""
+        return text if self._guarding is None else self._guarding.restored(text)
+
     def _candidate(self) -> Candidate:
         provider, prompt = self.provider, self.prompt
         return Candidate(
@@ -347,6 +380,7 @@ class Chat:
             values=None if prompt is None else prompt.values,
             prompt=None if prompt is None else prompt.reference,
             weights=provider.weights,
+            guardrails=None if self._guarding is None else self._guarding.policy,
             parameters=self.parameters,
         )
 
@@ -395,7 +429,9 @@ class Chat:
 def _reason(error: LabError | None) -> str | None:
     if error is None:
         return None
-    return error.reason if isinstance(error, ProviderError) else type(error).__name__
+    if isinstance(error, ProviderError | Blocked):
+        return error.reason
+    return type(error).__name__
 
 
 class _Shown:
@@ -405,15 +441,21 @@ class _Shown:
         view: Where the answer is shown.
         stop: Ends the call.
         answered: Told the text and what it answers, as soon as it was shown whole.
+        restore: Puts the person's own words in the places of their masks.
     """
 
     def __init__(
-        self, view: AnswerView, stop: threading.Event, answered: Callable[[str, Fitted], None]
+        self,
+        view: AnswerView,
+        stop: threading.Event,
+        answered: Callable[[str, Fitted], None],
+        restore: Callable[[str], str],
     ) -> None:
         self.failure: Exception | None = None
         self.view = view
         self.stop = stop
         self._answered = answered
+        self._restore = restore
         self._text: list[str] = []
         self._sent: Fitted | None = None
 
@@ -424,6 +466,7 @@ class _Shown:
     def event(self, event: StreamEvent) -> None:
         if isinstance(event, TextDelta):
             self._text.append(event.text)
+            event = TextDelta(self._restore(event.text))
         elif isinstance(event, Rethought):
             self._text.clear()
         elif isinstance(event, Finished) and self._sent is not None:

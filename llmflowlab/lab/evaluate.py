@@ -39,6 +39,7 @@ from llmflowlab.lab.deliverer import let_deliver
 from llmflowlab.lab.early_decision import refuse_decided, refuse_undecidable
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.gate_checks import champions_asked, gate_check
+from llmflowlab.lab.guards import detectors_of, unpriced_detectors
 from llmflowlab.lab.judges import judges_of, panel_for
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.scorer_offer import default_scorers
@@ -214,6 +215,7 @@ def _prepare(
         concurrency=concurrency,
         output=output,
         embedders=embedders,
+        detectors=detectors_of(lab, plan.candidates),
         exam=lab.settings.judge_exam,
         harness=request.harness,
         budget=budget,
@@ -236,10 +238,16 @@ def _prepare(
         judged=scoring.recall(kept.known),
         to_examine=scoring.to_examine,
     )
-    if cap is not None and figures.unpriced and not request.allow_unknown_cost:
+    unpriced = [*figures.unpriced, *unpriced_detectors(lab, bench.detectors)]
+    if cap is not None and unpriced and not request.allow_unknown_cost:
         raise ConfigurationError(
-            f"A budget needs prices, and none is known for {', '.join(figures.unpriced)}; add them "
+            f"A budget needs prices, and none is known for {', '.join(unpriced)}; add them "
             "to prices.json, or pass --allow-unknown-cost."
+        )
+    if bench.detectors:
+        remarks.append(
+            f"The guardrails' detector ({', '.join(bench.detectors)}) reads each prompt and answer; "
+            "what it takes comes on top of the estimate and out of the budget."
         )
     return PreparedEvaluation(plan=plan, bench=bench, estimate=figures, remarks=remarks)
 

@@ -34,6 +34,8 @@ class EvaluationRequest:
     """System prompts to be tried against each other; empty means none."""
     prompts: Sequence[str] = ()
     """Prompts of the registry to be tried, as `NAME[@VERSION]`."""
+    guardrails: Sequence[str] = ()
+    """`on`, `off` or policy files, to be tried against each other; empty: what the home has chosen."""
     parameter_sets: Sequence[Parameters] = (Parameters(),)
     """Generation parameters to be tried against each other."""
     scorers: Sequence[str] = ()

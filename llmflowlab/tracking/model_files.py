@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.tracking.model_package import CHAT_EXAMPLE, ModelPackage
@@ -53,7 +54,9 @@ def write_model(
     folder.mkdir(parents=True)
     shutil.copyfile(package.code_path, folder / package.code_path.name)
     carried = copy_package(package, folder / "code")
-    _write_environment(folder, pinned_requirements(package, [candidate.provider]))
+    _write_environment(
+        folder, pinned_requirements(package, [candidate.provider, *needed_by(candidate.guardrails)])
+    )
     (folder / _EXAMPLE).write_text(json.dumps(CHAT_EXAMPLE, indent=2) + "\n", encoding="utf-8")
     (folder / _SERVING_EXAMPLE).write_text(
         json.dumps(CHAT_EXAMPLE, indent=2) + "\n", encoding="utf-8"
@@ -95,6 +98,14 @@ def copy_package(package: ModelPackage, into: Path) -> bool:
         return False
     shutil.copytree(root, into / root.name, ignore=_left_out(package))
     return True
+
+
+def needed_by(guardrails: Mapping[str, Any] | None) -> list[str]:
+    """Return under which names of a package stands what a policy of guardrails needs."""
+    if guardrails is None:
+        return []
+    detector = guardrails.get("detector")
+    return ["guardrails", *([] if detector is None else [str(detector).partition(":")[0]])]
 
 
 def pinned_requirements(package: ModelPackage, providers: Iterable[str]) -> list[str]:

@@ -73,7 +73,8 @@ class TurnRecord:
     """Exchanges that were sent before these messages and that stand in earlier traces."""
     previous_trace: str | None = None
     """The trace of the last of them; each leads to the one before."""
-    state: Literal["complete", "interrupted", "incomplete", "failed"] = "complete"
+    state: Literal["complete", "interrupted", "incomplete", "failed", "blocked"] = "complete"
+    """`blocked`: the guardrails let the prompt, or the answer, not pass."""
     error: str | None = None
     """Sentence shown to the person, without secrets."""
     error_reason: str | None = None
@@ -100,6 +101,13 @@ class TurnRecord:
     waited: float = 0.0
     """Seconds spent waiting between tries."""
     finish_reason: str | None = None
+    violations: list[dict[str, Any]] = field(default_factory=list)
+    """What the guardrails found, masked."""
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether nothing of an answer is there by the call's own outcome."""
+        return self.state in {"failed", "blocked"}
 
     @property
     def cost(self) -> Decimal | None:

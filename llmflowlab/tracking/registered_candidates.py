@@ -11,17 +11,22 @@ from llmflowlab.errors import InputError
 from llmflowlab.messages import Parameters
 from llmflowlab.tracking.store import Store
 
-__all__ = ["EXPERIMENT", "candidate_of_run", "run_for", "weights_tag"]
+__all__ = ["EXPERIMENT", "candidate_of_run", "candidate_tags", "run_for"]
 
 EXPERIMENT = "LLMS_Agents"
 """Where the runs of candidates stand that were registered without a chat."""
 
 _WEIGHTS = "llmflowlab.weights"
+_GUARDRAILS = "llmflowlab.guardrails"
 
 
-def weights_tag(candidate: Candidate) -> dict[str, str]:
-    """Return the tag that says which file a model is, where its reference does not."""
-    return {} if candidate.weights is None else {_WEIGHTS: json.dumps(dict(candidate.weights))}
+def candidate_tags(candidate: Candidate) -> dict[str, str]:
+    """Return what a run must say of its candidate beside its parameters, so that it can be registered.
+
+    Which file a model is, where its reference does not tell, and the policy of its guardrails.
+    """
+    more = {_WEIGHTS: candidate.weights, _GUARDRAILS: candidate.guardrails}
+    return {name: json.dumps(dict(said)) for name, said in more.items() if said is not None}
 
 
 def candidate_of_run(store: Store, run_id: str) -> tuple[Candidate, str]:
@@ -60,6 +65,7 @@ def candidate_of_run(store: Store, run_id: str) -> tuple[Candidate, str]:
         system=params.get("system_prompt") or None,
         **Candidate.said_in(_template(params.get("prompt_template"), run_id)),
         weights=json.loads(tags[_WEIGHTS]) if _WEIGHTS in tags else None,
+        guardrails=json.loads(tags[_GUARDRAILS]) if _GUARDRAILS in tags else None,
         prompt=params.get("prompt")
         or params.get("prompt_version")
         or tags.get("llmflowlab.prompt")
@@ -107,7 +113,7 @@ def run_for(store: Store, candidate: Candidate) -> tuple[str, str]:
             tags={
                 "llmflowlab.provider": candidate.provider,
                 "llmflowlab.model": candidate.model,
-                **weights_tag(candidate),
+                **candidate_tags(candidate),
             },
         )
         run_id = str(run.info.run_id)

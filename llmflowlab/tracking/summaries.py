@@ -96,7 +96,7 @@ class EvaluationSummary:
 
 def answered(turn: TurnRecord) -> bool:
     """Whether something of an answer came, so that its time and tokens mean something."""
-    return turn.state == "complete" or (turn.state != "failed" and bool(turn.answer))
+    return turn.state == "complete" or (not turn.unanswered and bool(turn.answer))
 
 
 def tokens_per_second(turns: Sequence[TurnRecord]) -> float | None:
@@ -152,7 +152,7 @@ def summarise(
 
 def _used(turn: TurnRecord) -> bool:
     """Whether the turn used tokens; a failure before the model saw the prompt did not."""
-    return turn.state != "failed" or turn.total_tokens is not None
+    return not turn.unanswered or turn.total_tokens is not None
 
 
 def _sum(values: Sequence[int | None]) -> int | None:

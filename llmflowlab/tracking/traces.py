@@ -12,6 +12,7 @@ from llmflowlab.candidate import Candidate
 from llmflowlab.tracking.page_links import prompt_tag
 from llmflowlab.tracking.records import RatingRecord, SessionStart, TurnRecord
 from llmflowlab.tracking.spans import SpanSpec, TokenUse, TraceSpec, build_spans, build_trace_info
+from llmflowlab.tracking.violations import counts
 
 __all__ = ["person", "turn_spans", "turn_trace"]
 
@@ -94,7 +95,7 @@ def turn_spans(start: SessionStart, turn: TurnRecord, *, experiment_id: str) -> 
             "messages": turn.messages or [{"role": "user", "content": turn.prompt}],
             **candidate.parameters.given(),
         },
-        outputs=None if turn.state == "failed" else outputs,
+        outputs=None if turn.unanswered else outputs,
         start_ns=begin,
         end_ns=end,
         ok=turn.state != "failed",
@@ -138,6 +139,8 @@ def _tags(candidate: Candidate, turn: TurnRecord) -> dict[str, str]:
         "llmflowlab.tokens": "counted" if turn.tokens_estimated else "reported",
     }
     tags |= prompt_tag(candidate.prompt)
+    if turn.violations:
+        tags["llmflowlab.guardrails"] = ", ".join(counts(turn.violations))
     if turn.language:
         tags["llmflowlab.language"] = turn.language
     return tags

@@ -299,6 +299,7 @@ def test_it_loads_in_a_fresh_process_without_the_checkout(
             "candidate",
             "conversations",
             "errors",
+            "guardrails",
             "loading",
             "messages",
             "program",

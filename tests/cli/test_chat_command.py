@@ -91,6 +91,7 @@ def test_json_holds_everything_and_standard_output_nothing_else(
         "finish_reason",
         "error",
         "trace_id",
+        "violations",
     }
 
 

@@ -26,7 +26,8 @@ What would you like to do?
   4 Prompts (versions, compare styles)
   5 Registry (versions, champion)
   6 MLflow's pages (in the browser)
-  7 Exit
+  7 Settings (guardrails)
+  8 Exit
 > \n"""
 
 

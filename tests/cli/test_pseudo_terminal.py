@@ -21,14 +21,14 @@ def test_the_menu_opens_and_is_left_with_arrow_keys(tmp_path: Path, width: int) 
         "1 Chat (with MLflow tracking)",
         "2 Evaluate (GenAI MLflow)",
         "3 Show info (model comparison)",
-        "6 Exit",
+        "7 Exit",
         "to fetch  Local: SmolLM2-135M-Instruct.Q4_1, 98 MB (Chat offers it)",
         "6 not set up: Gemini, Ollama, OpenAI, Azure, Claude, MLflow",
         "Esc goes back · Ctrl-D leaves",
     ):
         terminal.wait_for(line)
-    terminal.type(DOWN * 5)
-    terminal.wait_for("❯ 6 Exit")
+    terminal.type(DOWN * 6)
+    terminal.wait_for("❯ 7 Exit")
     terminal.type("\r")
     assert terminal.exit_code() == 0
     assert "Traceback" not in terminal.everything
@@ -77,7 +77,7 @@ def test_a_chat_from_the_menu_and_back(mlflow_home: Path) -> None:
     terminal.type(CTRL_D)
     terminal.wait_for("1 turn · cost: free · kept in")
     terminal.wait_for("❯ 1 Chat")
-    terminal.type("6")
+    terminal.type("8")
     assert terminal.exit_code() == 0
     assert "Traceback" not in terminal.everything
     artifacts = (mlflow_home / "artifacts" / "guide_artifacts.json").read_text(encoding="utf-8")

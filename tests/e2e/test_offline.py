@@ -27,7 +27,7 @@ def test_without_any_key_everything_works_in_a_terminal(lab: Lab) -> None:
     _chat(terminal)
     _evaluate(terminal)
     _info(terminal)
-    terminal.type("6")
+    terminal.type("8")
     assert terminal.exit_code() == 0
     assert "Traceback" not in terminal.everything
     _assert_stored(lab)

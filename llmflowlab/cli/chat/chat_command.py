@@ -21,6 +21,7 @@ from llmflowlab.cli.ui.plain import PlainScreen
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.lab.chat_session import Chat
+from llmflowlab.lab.guards import chosen_policy
 from llmflowlab.lab.prompt_watch import PromptWatch
 from llmflowlab.lab.prompts_in_use import PromptInUse, prompt_in_use, read_values
 from llmflowlab.messages import Parameters
@@ -42,6 +43,11 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
         help="a prompt of MLflow's prompt registry; what you say takes the question's place in it",
     )
     add_values(parser)
+    parser.add_argument(
+        "--guardrails",
+        metavar="POLICY",
+        help="on, off or a policy file (default: what Settings says)",
+    )
     add_parameters(parser)
     parser.add_argument(
         "--message",
@@ -99,6 +105,7 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
         prompt=prompt,
         watch=followed(app, prompt) if interactive or arguments.message == [] else None,
         parameters=parameters,
+        guardrails=chosen_policy(app.lab, arguments.guardrails),
     )
     talk = Talk(app, chat, silent=arguments.json, thinking=arguments.thinking)
     interrupted = False
@@ -244,4 +251,5 @@ def _turn(turn: TurnRecord) -> dict[str, Any]:
         "finish_reason": turn.finish_reason,
         "error": turn.error,
         "trace_id": turn.trace_id,
+        "violations": turn.violations,
     }

@@ -11,6 +11,7 @@ from llmflowlab.cli.model_choice import choose_model
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import LabError
 from llmflowlab.lab.chat_session import Chat, TurnOutcome
+from llmflowlab.lab.guards import chosen_policy
 
 __all__ = ["chat_screen", "converse", "say_farewell"]
 
@@ -24,7 +25,8 @@ def chat_screen(app: App) -> None:
     Raises:
         EndOfInput: Standard input ended; the session is closed.
     """
-    chat = Chat(app.lab, choose_model(app))
+    guardrails = chosen_policy(app.lab)
+    chat = Chat(app.lab, choose_model(app), guardrails=guardrails)
     try:
         converse(Talk(app, chat), prompt_reader(app, leaving="goes back to the menu"))
     finally:
@@ -50,6 +52,8 @@ def converse(talk: Talk, reader: PromptReader, *, greet: bool = True) -> TurnOut
         talk.screen.note(
             f"Talking with {provider.reference}. /help lists the commands; exit or Ctrl-D leaves."
         )
+        if talk.chat.guarded:
+            talk.screen.note("Guardrails are on: answers come by sentences, once they were read.")
         talk.screen.note("Ask for example: " + " · ".join(provider.examples))
     outcome: TurnOutcome | None = None
     while not talk.leaving:

@@ -19,11 +19,13 @@ def stats_lines(turns: Sequence[TurnRecord], reference: str) -> list[str]:
     """Return the turns, tokens and speed of a chat."""
     if not turns:
         return [f"  model      {reference}", "  turns      none yet"]
-    answered = [turn for turn in turns if turn.state != "failed"]
-    failed = len(turns) - len(answered)
+    answered = [turn for turn in turns if not turn.unanswered]
+    failed = sum(turn.state == "failed" for turn in turns)
+    blocked = sum(turn.state == "blocked" for turn in turns)
+    lost = ", ".join(f"{n} {what}" for n, what in ((failed, "failed"), (blocked, "blocked")) if n)
     lines = [
         f"  model      {reference}",
-        f"  turns      {len(turns)}" + (f" ({failed} failed)" if failed else ""),
+        f"  turns      {len(turns)}" + (f" ({lost})" if lost else ""),
     ]
     if answered:
         estimated = any(turn.tokens_estimated for turn in answered)
@@ -59,7 +61,7 @@ def cost_lines(turns: Sequence[TurnRecord]) -> list[str]:
 
 def _cost(turns: Sequence[TurnRecord]) -> str:
     # A failed turn counts where its tries were paid for.
-    answered = [turn for turn in turns if turn.state != "failed" or turn.wasted]
+    answered = [turn for turn in turns if not turn.unanswered or turn.wasted]
     known = [turn for turn in answered if turn.cost is not None]
     unpriced = len(answered) - len(known)
     if not answered:

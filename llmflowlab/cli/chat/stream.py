@@ -19,6 +19,7 @@ from llmflowlab.cli.ui.screen import Screen
 from llmflowlab.lab.chat_events import (
     ChatNotice,
     ExchangesDropped,
+    Guarded,
     PromptMoved,
     PromptShortened,
     RequestChanged,
@@ -65,7 +66,7 @@ def notice_text(notice: ChatNotice) -> str:
         )
     if isinstance(notice, PromptMoved):
         return f"({notice.asked} is {notice.reference} now; a new session begins, the conversation goes on)"
-    if isinstance(notice, RequestChanged):
+    if isinstance(notice, RequestChanged | Guarded):
         return f"({notice.sentence})"
     return "The model is registered already: this session becomes a run, not a new version."
 

@@ -75,7 +75,7 @@ class Talk:
         )
 
     def _conclude(self, record: TurnRecord) -> None:
-        if record.state == "failed":
+        if record.unanswered:
             return
         if record.state == "interrupted":
             kept = "what came is kept" if record.answer else "nothing had come yet"

@@ -66,6 +66,14 @@ def add_planned_options(parser: argparse.ArgumentParser) -> argparse._ActionsCon
         metavar="NAME[@VERSION]",
         help="system prompt from MLflow's prompt registry; may be repeated",
     )
+    add(
+        "--guardrails",
+        action="append",
+        default=[],
+        metavar="POLICY",
+        help="on, off or a policy file; several make several candidates of each model "
+        "(default: what Settings says)",
+    )
     for name in RANGES:
         add(
             f"--{name.replace('_', '-')}" if name != "seed" else "--model-seed",
@@ -213,6 +221,7 @@ def planned_request(arguments: argparse.Namespace) -> EvaluationRequest:
         skip_bad=arguments.skip_bad,
         systems=arguments.system,
         prompts=arguments.prompt,
+        guardrails=arguments.guardrails,
         parameter_sets=_parameter_sets(arguments),
         scorers=arguments.scorer,
         judges=arguments.judge,

@@ -57,6 +57,7 @@ def champions(store: Store, providers: Sequence[str]) -> list[Candidate]:
                 **Candidate.said_in(config),
                 parameters=Parameters(**(config.get("parameters") or {})),
                 weights=config.get("weights"),
+                guardrails=config.get("guardrails"),
                 variant=f"champion, version {version.version}",
             )
         )

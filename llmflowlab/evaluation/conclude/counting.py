@@ -36,6 +36,7 @@ from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.statistics.quantiles import quantile
+from llmflowlab.tracking.violations import counts
 
 __all__ = ["build_result", "judge_usage", "score_summary", "summarise"]
 
@@ -91,6 +92,7 @@ def summarise(
         cost_usd=spent_in_all(own.values()),
         sent=seen.tried - reused,
         reused=reused,
+        violations=counts(seen.violations),
         why_failed=seen.words.most_common(1)[0][0] if seen.words else None,
     )
 
@@ -111,9 +113,11 @@ class _Seen:
     failed: Counter[str] = field(default_factory=Counter)
     not_whole: Counter[str] = field(default_factory=Counter)
     words: Counter[str] = field(default_factory=Counter)
+    violations: list[Mapping[str, Any]] = field(default_factory=list)
 
     def add(self, record: AnswerRecord) -> None:
         self.records += 1
+        self.violations += record.violations
         self.tried += bool(record.tries)
         self.at_limit += record.ended_at_limit
         if record.took is not None:

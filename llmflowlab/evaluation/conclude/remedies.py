@@ -76,6 +76,15 @@ def _sentences(candidate: CandidateResult) -> Iterator[str]:
             f"{_were(filtered, 'answer')} stopped midway by the provider's filter: put the questions "
             "differently, or change the filter at the provider."
         )
+    if found_by_guardrails := candidate.violations:
+        listed = ", ".join(f"{name} {n:,}" for name, n in found_by_guardrails.items())
+        yield f"its guardrails found {listed}."
+    for reason, what in (("blocked_in", "question"), ("blocked_out", "answer")):
+        if blocked := candidate.failed.get(reason, 0):
+            yield (
+                f"{_were(blocked, what)} blocked by the candidate's guardrails: `guardrails check` says "
+                "by which rule; --guardrails off, or an allowlist, lets it pass."
+            )
     if called := found.get("answer_tool_call", 0):
         yield (
             f"{_were(called, 'answer')} a call of a tool and no text: say in --system that there are "

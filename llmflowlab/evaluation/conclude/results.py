@@ -115,6 +115,8 @@ class CandidateResult:
     as a part of it is unknown."""
     sent: int
     reused: int
+    violations: Mapping[str, int] = field(default_factory=dict)
+    """What its guardrails found, by category and direction."""
     why_failed: str | None = None
     """What most of its answers failed with, as a sentence; None where none failed with one."""
 
@@ -171,6 +173,11 @@ class CandidateResult:
             "given": self.spec.column,
             "why_failed": self.why_failed,
             "label": self.spec.label,
+            **(
+                {}
+                if self.spec.guardrails is None
+                else {"guardrail_violations": dict(self.violations)}
+            ),
         }
 
 

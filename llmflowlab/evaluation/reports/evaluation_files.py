@@ -13,6 +13,8 @@ from llmflowlab.evaluation.reports.page import write_report_html
 from llmflowlab.evaluation.reports.plot_files import write_plots
 from llmflowlab.evaluation.reports.spreadsheet import write_answers_csv
 from llmflowlab.evaluation.reports.whole import write_document
+from llmflowlab.evaluation.run.plan import Cell
+from llmflowlab.tracking.violations import TABLE, table_of
 
 __all__ = ["to_document", "write_files"]
 
@@ -38,4 +40,29 @@ def write_files(result: EvaluationResult, folder: Path) -> tuple[EvaluationResul
     figures = figures_of(result)
     write_report_html(result, figures, page)
     write_document(to_document(result), document)
-    return result, [spreadsheet, lines, page, document, *write_plots(figures, folder / "plots")]
+    return result, [
+        spreadsheet,
+        lines,
+        page,
+        document,
+        *_violations(result, folder),
+        *write_plots(figures, folder / "plots"),
+    ]
+
+
+def _violations(result: EvaluationResult, folder: Path) -> list[Path]:
+    """Write what guardrails found as a table, where they found anything."""
+    rows = result.plan.dataset.rows
+    found = [
+        (f"{result.plan.candidates[cell.candidate].label}, row {rows[cell.row].id}", violation)
+        for cell, answer in sorted(result.answers.items(), key=lambda item: _place(item[0]))
+        for violation in answer.violations
+    ]
+    if not found:
+        return []
+    write_document(table_of(found), folder / TABLE)
+    return [folder / TABLE]
+
+
+def _place(cell: Cell) -> tuple[int, int, int]:
+    return cell.candidate, cell.row, cell.trial

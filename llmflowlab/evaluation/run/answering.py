@@ -20,6 +20,7 @@ from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.answers import NOT_REACHED, AnswerRecord, in_words
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan, request_for
+from llmflowlab.guardrails.guarded import asker_for, guard_of
 from llmflowlab.messages import Request
 from llmflowlab.providers.base import Provider
 
@@ -83,6 +84,7 @@ class Answering:
         metering: Counts, prices and charges answers.
         reused: Answers that are there already.
         budget: Money shared by everything the evaluation asks.
+        detectors: By reference, the models behind candidates' guardrails.
         on_answer: Called in a worker thread with each new answer, after it is on disk.
         held: Tells whether to wait before another row is asked; called often.
     """
@@ -99,6 +101,7 @@ class Answering:
         metering: Metering,
         reused: Mapping[Cell, AnswerRecord],
         budget: Budget,
+        detectors: Mapping[str, Provider] | None = None,
         on_answer: Callable[[Cell, AnswerRecord], None] | None = None,
         held: Callable[[], bool] | None = None,
     ) -> None:
@@ -111,7 +114,20 @@ class Answering:
         self._ledger = ledger
         self._limiters = limiters
         self._askers = {
-            index: Asker(provider, policy=policy, metering=metering, budget=budget, gate=limiter)
+            index: asker_for(
+                provider,
+                guard_of(
+                    plan.candidates[index].guardrails,
+                    detectors or {},
+                    policy=policy,
+                    metering=metering,
+                    budget=budget,
+                ),
+                policy=policy,
+                metering=metering,
+                budget=budget,
+                gate=limiter,
+            )
             for index, (provider, limiter) in enumerate(zip(providers, limiters, strict=True))
             if provider is not None
         }
@@ -124,7 +140,9 @@ class Answering:
         self.progress = [CandidateProgress(per_candidate) for _ in providers]
         for cell in plan.cells():
             if cell in reused:
-                self.progress[cell.candidate].answered += 1
+                done = reused[cell].answered
+                self.progress[cell.candidate].answered += done
+                self.progress[cell.candidate].failed += not done
                 self.progress[cell.candidate].reused += 1
             else:
                 self._queues[cell.candidate].append(cell)

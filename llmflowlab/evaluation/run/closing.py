@@ -12,6 +12,7 @@ from llmflowlab.evaluation.conclude.conclusions import headline
 from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
 from llmflowlab.evaluation.judging.exam import exam_tag
 from llmflowlab.evaluation.reports.markdown import markdown_summary
+from llmflowlab.tracking.violations import metrics_of
 
 __all__ = ["BEST", "NOT_SCORED", "PER_ANSWER", "RunSummary", "closing_of"]
 
@@ -159,4 +160,6 @@ def _metrics(candidate: CandidateResult) -> dict[str, float]:
     }
     if candidate.prompt_tokens is not None and candidate.completion_tokens is not None:
         metrics["total_tokens"] = candidate.prompt_tokens + candidate.completion_tokens
+    if candidate.spec.guardrails is not None:
+        metrics |= metrics_of(candidate.violations)
     return {name: float(value) for name, value in metrics.items() if value is not None}

@@ -133,6 +133,7 @@ class _Run:
             metering=bench.metering,
             reused=self.reused,
             budget=bench.budget,
+            detectors=bench.detectors,
             on_answer=self.score,
             held=None if plan.until_decided is None else self.judges_behind,
         )

@@ -31,7 +31,7 @@ from llmflowlab.tracking.evaluation_rows import Links
 from llmflowlab.tracking.evaluation_runs import EvaluatedDataset, EvaluationRuns, RunSpec
 from llmflowlab.tracking.logged_models import model_of
 from llmflowlab.tracking.page_links import LOGGED_MODELS, candidate_note, note_of, prompt_tag
-from llmflowlab.tracking.registered_candidates import weights_tag
+from llmflowlab.tracking.registered_candidates import candidate_tags
 from llmflowlab.tracking.store import open_store
 
 __all__ = ["Recording"]
@@ -91,7 +91,7 @@ class Recording:
                         "llmflowlab.dataset_digest": plan.dataset.digest,
                         "llmflowlab.scorers": self._scorers(),
                         "llmflowlab.questions": str(len(set(plan.questions))),
-                        **weights_tag(spec),
+                        **candidate_tags(spec),
                         **({GIVEN_COLUMN: spec.column} if spec.column is not None else {}),
                         "llmflowlab.clusters": str(len(set(plan.clusters))),
                         **note_of(candidate_note(spec)),

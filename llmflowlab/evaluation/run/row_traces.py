@@ -12,6 +12,7 @@ from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan, request_for
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.tracking.evaluation_rows import AssessmentValue, RowTrace
 from llmflowlab.tracking.spans import SpanSpec, TokenUse
+from llmflowlab.tracking.violations import counts
 
 __all__ = ["CLUSTER", "GIVEN_COLUMN", "PARTS", "TIMED_OUT", "row_inputs", "row_trace"]
 
@@ -67,6 +68,8 @@ def row_trace(
     late = {TIMED_OUT: "true"} if answer.timed_out is not None else {}
     category = {"llmflowlab.category": row.category} if row.category else {}
     given = {GIVEN_COLUMN: column} if column is not None else {}
+    found = counts(answer.violations)
+    guarded = {"llmflowlab.guardrails": ", ".join(found)} if found else {}
     cluster = {} if plan.cluster is None else {CLUSTER: str(plan.clusters[cell.row])}
     return RowTrace(
         trace_id=plan.trace_id(cell),
@@ -89,6 +92,7 @@ def row_trace(
             **given,
             **cluster,
             **late,
+            **guarded,
         },
     )
 

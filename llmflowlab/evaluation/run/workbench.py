@@ -64,6 +64,8 @@ class EngineResources:
     """Folder for `answers.csv`, `results.jsonl`, `report.html`, `evaluation.json` and `plots/`."""
     embedders: Mapping[str, Embedder] = field(default_factory=dict)
     """For each scorer that compares vectors, what makes them."""
+    detectors: Mapping[str, Provider] = field(default_factory=dict)
+    """By reference, the models behind candidates' guardrails."""
     exam: int = 0
     """Rows on which the judges are examined before they judge; 0: not at all."""
     harness: Harness = "fast"

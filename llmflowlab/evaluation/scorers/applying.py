@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from llmflowlab.evaluation.scorers.searching import SECONDS, TooSlow
 from llmflowlab.program import interpreted
+from llmflowlab.text.searching import SECONDS, TooSlow
 
 __all__ = ["first_error"]
 

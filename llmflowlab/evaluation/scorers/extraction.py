@@ -17,8 +17,8 @@ from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.scorers.base import CorpusScorer, ScorerSpec, TextScorer
 from llmflowlab.evaluation.scorers.scorer_options import Options
-from llmflowlab.evaluation.scorers.searching import TooSlow, search_all, wrong_pattern
 from llmflowlab.evaluation.scores import NotScored, Score
+from llmflowlab.text.searching import TooSlow, search_all, wrong_pattern
 
 __all__ = ["extracting", "extractor"]
 

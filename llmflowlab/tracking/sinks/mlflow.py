@@ -27,7 +27,7 @@ from llmflowlab.tracking.page_links import (
     prompt_tag,
 )
 from llmflowlab.tracking.records import SessionStart, TurnRecord
-from llmflowlab.tracking.registered_candidates import weights_tag
+from llmflowlab.tracking.registered_candidates import candidate_tags
 from llmflowlab.tracking.sessions import SessionSnapshot
 from llmflowlab.tracking.sinks.local_files import artifact_record
 from llmflowlab.tracking.store import Store, load_mlflow, open_store
@@ -40,6 +40,7 @@ from llmflowlab.tracking.summaries import (
     summarise,
     turn_metrics,
 )
+from llmflowlab.tracking.violations import TABLE, TABLE_TAG, counts, metrics_of, table_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
@@ -195,7 +196,7 @@ class MlflowSink:
             "llmflowlab.candidate": candidate.version_digest,
             "mlflow.source.name": "llmflowlab chat",
             "mlflow.source.type": "LOCAL",
-            **weights_tag(candidate),
+            **candidate_tags(candidate),
             **note_of(candidate_note(candidate)),
             **prompt_tag(candidate.prompt),
         }
@@ -329,6 +330,9 @@ class MlflowSink:
         from mlflow.entities import Metric, RunTag
 
         totals = session_metrics(summary)
+        found = [found for turn in snapshot.turns for found in turn.violations]
+        if snapshot.start.candidate.guardrails is not None:
+            totals |= metrics_of(counts(found))
         self._log_metrics(
             run_id,
             # Of the run, so also on the page of its model.
@@ -345,8 +349,16 @@ class MlflowSink:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             file = Path(folder) / f"{candidate.provider}_artifacts.json"
             file.write_bytes(text.encode("utf-8", errors="replace"))
+            files = [file]
+            found = [(turn.trace_id, each) for turn in snapshot.turns for each in turn.violations]
+            if found:
+                files.append(Path(folder) / TABLE)
+                files[-1].write_bytes(table_of(found).encode("utf-8", errors="replace"))
             with self._store.translated():
-                self._store.client.log_artifact(run_id, str(file))
+                for each in files:
+                    self._store.client.log_artifact(run_id, str(each))
+                for name, value in TABLE_TAG.items() if found else ():
+                    self._store.client.set_tag(run_id, name, value)
 
     def _read_back(self, snapshot: SessionSnapshot, run_id: str, model_id: str | None) -> None:
         """Compare what the store holds with the journal, and write once more what is missing.

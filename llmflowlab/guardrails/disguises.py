@@ -1,0 +1,257 @@
+"""Texts as rules read them: disguises taken off, with the way back to the characters as they stand.
+
+NFKC, case and accents folded, what is invisible removed, letters of other scripts read as the Latin
+ones that they look like; spaced-out and leet spelling are further readings of the same words.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from llmflowlab.guardrails.confusables import LATIN
+
+__all__ = ["BEGINNING", "Lexicon", "Stretch", "Words", "fold_pattern", "read"]
+
+BEGINNING = 4
+"""Letters by which rules are found that know how a word begins."""
+
+# Of one kind to one sign, so that places stay: ends of sentences, quotation marks, apostrophes.
+_SIGNS = str.maketrans(
+    {**dict.fromkeys("!?。！？;\n", "."), **dict.fromkeys("“”„«»「」", '"'), "’": "'"}
+)
+# Of signs in a row the last is a word; all other punctuation is none.
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*|\.(?!\s*\.)|\"|[:<>|]")
+_LEET = str.maketrans("01345789@$!|€", "oieastbgasiie")
+_LEET_SIGN = re.compile(r"[013457@$!|€]")
+_LEET_CUE = re.compile(r"[a-z][013457@$!|€]{1,3}[a-z]|\b[1345@$][a-z]{3}|[a-z]{2}[013@$]\b")
+_SPACED = re.compile(
+    r"(?<!\w)(?:\w[ \t._*·|/\\,-]){3,}\w(?!\w)(?:(?:[ \t]{2,}| ?[/|] ?)(?:\w[ \t._*·|/\\,-])+\w(?!\w))*"
+)
+_MASKED = re.compile(r"[a-z]+\*+[a-z]*")
+_REPEATED = re.compile(r"([a-z])\1{2,}")
+_ROT13 = str.maketrans("abcdefghijklmnopqrstuvwxyz", "nopqrstuvwxyzabcdefghijklm")
+_GAP = re.compile(r"[ \t]{2,}| ?[/|] ?")
+_ACCENTS = re.compile("[\u0300-\u036f]")
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of a stretch, one way to read them."""
+
+    joined: str
+    """The words with a space before and after each; an end of a sentence is the word `.`."""
+    spell: Callable[[], Sequence[tuple[int, int]]]
+    """Makes `spans`, which hardly any text needs."""
+
+    @cached_property
+    def spans(self) -> Sequence[tuple[int, int]]:
+        """Of each word, in the text as it was given."""
+        return self.spell()
+
+    @cached_property
+    def beginnings(self) -> frozenset[str]:
+        """Its words, and how they begin, with a star behind it."""
+        words = self.joined.split()
+        return frozenset([*words, *[word[:BEGINNING] + "*" for word in words]])
+
+    def __add__(self, other: Words) -> Words:
+        both = Words(self.joined[:-1] + other.joined, lambda: [*self.spans, *other.spans])
+        # Known already, and found again by splitting the words.
+        both.__dict__["beginnings"] = self.beginnings | other.beginnings
+        return both
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A piece of a text, normalised."""
+
+    clean: str
+    """Without what is invisible, in NFKC; case as it was."""
+    folded: str
+    """As `clean`, letter by letter without case and accents."""
+    places: Sequence[int]
+    """Where each character of both stands in the text as it was given, and the end."""
+    readings: tuple[Words, ...]
+    """The words as they stand; then, where something hints at it, as they may be meant."""
+
+    def __add__(self, other: Stretch) -> Stretch:
+        """Return both as one, `other` following at once."""
+        mine, others = self.readings, other.readings
+        count = max(len(mine), len(others))
+        return Stretch(
+            self.clean + other.clean,
+            self.folded + other.folded,
+            [*self.places[:-1], *other.places],
+            tuple(
+                mine[min(n, len(mine) - 1)] + others[min(n, len(others) - 1)] for n in range(count)
+            ),
+        )
+
+    def place(self, start: int, end: int) -> tuple[int, int]:
+        """Return where characters of `clean` stand in the text as it was given."""
+        return self.places[start], self.places[end - 1] + 1
+
+
+class _Folds(dict[str, tuple[str, str]]):
+    """For a character, what `clean` and `folded` have in its place; equally long."""
+
+    def __missing__(self, char: str) -> tuple[str, str]:
+        code = ord(char)
+        plain = char
+        if 0xE0020 <= code <= 0xE007E:
+            # Tags: an invisible copy of ASCII that models read.
+            plain = chr(code - 0xE0000)
+        elif unicodedata.category(char) in {"Cf", "Co"} or 0xFE00 <= code <= 0xFE0F:
+            plain = ""
+        clean = _ACCENTS.sub("", unicodedata.normalize("NFKC", plain))
+        self[char] = clean, "".join(map(_folded, clean))
+        return self[char]
+
+
+def _folded(char: str) -> str:
+    if char < "\u02b0" and char in LATIN:
+        # A letter of Latin alphabets with a stroke or without a dot.
+        char = LATIN[char]
+    plain = _ACCENTS.sub("", unicodedata.normalize("NFD", char.casefold()))
+    return (unicodedata.normalize("NFC", plain) or char)[0]
+
+
+_FOLDS = _Folds()
+
+
+def fold_pattern(pattern: str) -> str:
+    """Return a pattern whose letters beyond ASCII are folded as texts are; its syntax stays."""
+    return "".join(char if char.isascii() else _FOLDS[char][1] for char in pattern)
+
+
+class Lexicon(Protocol):
+    """The words that rules know."""
+
+    def parted(self, letters: str) -> Iterable[tuple[int, int]]:
+        """Find words in letters that no space parts, as (start, end)."""
+        ...
+
+    def unmasked(self, word: str) -> str | None:
+        """Return the coarse word that a word with stars stands for."""
+        ...
+
+    def foreign(self, beginnings: frozenset[str]) -> bool:
+        """Tell whether hardly any of the words are ones that every text has."""
+        ...
+
+
+def read(text: str, start: int, lexicon: Lexicon) -> Stretch:
+    """Normalise a piece of a text.
+
+    Args:
+        text: The piece.
+        start: Where it begins in the whole.
+        lexicon: The words that rules know.
+    """
+    places: Sequence[int] = range(start, start + len(text) + 1)
+    if text.isascii():
+        clean, folded = text, text.lower()
+    else:
+        parts = [_FOLDS[char] for char in text]
+        clean = "".join([part[0] for part in parts])
+        folded = "".join([part[1] for part in parts])
+        if any(len(part[0]) != 1 for part in parts):
+            found = [start + at for at, part in enumerate(parts) for _ in part[0]]
+            places = [*found, start + len(text)]
+    readings = [_reading(_as_latin(clean, folded), places)]
+    spelled = folded
+    if _LEET_SIGN.search(folded) and _LEET_CUE.search(folded):
+        spelled = folded.translate(_LEET)
+        readings.append(_reading(spelled, places))
+    if _SPACED.search(folded):
+        readings.append(_closed_up(spelled, places, lexicon))
+    if "*" in folded and (masked := list(_MASKED.finditer(folded))):
+        readings.append(_replaced(folded, places, masked, lexicon.unmasked))
+    if _REPEATED.search(folded):
+        runs = list(_REPEATED.finditer(folded))
+        readings.append(_replaced(folded, places, runs, lambda run: run[0]))
+    if folded.isascii() and lexicon.foreign(readings[0].beginnings):
+        readings.append(_reading(folded.translate(_ROT13), places))
+        readings.append(_reading(folded[::-1], places[-2::-1]))
+    return Stretch(clean, folded, places, tuple(readings))
+
+
+def _replaced(
+    folded: str,
+    places: Sequence[int],
+    matches: Sequence[re.Match[str]],
+    by: Callable[[str], str | None],
+) -> Words:
+    """Return the words of a text with some places read otherwise."""
+    letters: list[str] = []
+    at: list[int] = []
+    done = 0
+    for match in matches:
+        letters += folded[done : match.start()]
+        at += places[done : match.start()]
+        said = by(match[0]) or match[0]
+        letters += said
+        at += [places[match.start()]] * (len(said) - 1) + [places[match.end() - 1]]
+        done = match.end()
+    letters += folded[done:]
+    return _reading("".join(letters), [*at, *places[done:]])
+
+
+def _reading(folded: str, places: Sequence[int]) -> Words:
+    text = folded.translate(_SIGNS)
+    joined = f" {' '.join(_WORD.findall(text))} "
+
+    def spell() -> Sequence[tuple[int, int]]:
+        found = [(places[m.start()], places[m.end() - 1]) for m in _WORD.finditer(text)]
+        return [(min(pair), max(pair) + 1) for pair in found]
+
+    return Words(joined.replace("'", ""), spell)
+
+
+def _as_latin(clean: str, folded: str) -> str:
+    """Return a text with lookalikes as Latin letters, in words that mix scripts or stand alone."""
+    if clean.isascii() or LATIN.keys().isdisjoint(clean):
+        return folded
+    mostly_latin = 2 * sum(char.isascii() for char in clean) > len(clean)
+    letters = list(folded)
+    for word in re.finditer(r"[^\W_]+", folded):
+        own = clean[word.start() : word.end()]
+        others = [char for char in own if not char.isascii()]
+        alike = [char for char in others if char in LATIN]
+        mixed = len(others) < len(own)
+        alone = mostly_latin and len(own) > 2 and len(alike) == len(others)
+        if alike and (mixed or alone):
+            for at, char in enumerate(own, word.start()):
+                letters[at] = LATIN.get(char, letters[at])
+    return "".join(letters)
+
+
+def _closed_up(folded: str, places: Sequence[int], lexicon: Lexicon) -> Words:
+    """Return the words of a text with s p a c e d ones closed up."""
+    words: list[str] = []
+    spans: list[tuple[int, int]] = []
+    text, done = folded.translate(_SIGNS), 0
+    for run in [*_SPACED.finditer(folded), None]:
+        for match in _WORD.finditer(text, done, len(text) if run is None else run.start()):
+            words.append(match[0])
+            spans.append((places[match.start()], places[match.end() - 1] + 1))
+        if run is None:
+            break
+        done = run.end()
+        at = run.start()
+        for part in _GAP.split(run[0]):
+            at = folded.index(part, at)
+            letters = [at + i for i, char in enumerate(part) if char.isalnum()]
+            at += len(part)
+            blob = "".join([folded[i] for i in letters])
+            for begin, end in (
+                lexicon.parted(blob) if len(blob) > 9 else [(0, len(blob))] * bool(blob)
+            ):
+                words.append(blob[begin:end])
+                spans.append((places[letters[begin]], places[letters[end - 1]] + 1))
+    return Words(f" {' '.join(words)} ".replace("'", ""), lambda: spans)

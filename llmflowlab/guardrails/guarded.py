@@ -1,0 +1,345 @@
+"""The door to a model with guardrails around it: the same face as `asking.paid.Asker`.
+
+A blocked prompt is never sent, a blocked answer never passed on; both are a `Paid` whose error is
+`Blocked`, and what was paid for stays counted.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from llmflowlab.asking.budget import Budget
+from llmflowlab.asking.calling import CallPolicy, WaitNotice
+from llmflowlab.asking.metering import Metering
+from llmflowlab.asking.pacing import Gate
+from llmflowlab.asking.paid import Asker, Paid, plus
+from llmflowlab.asking.pump import Sent
+from llmflowlab.asking.stopping import Stopper
+from llmflowlab.asking.waiting import Waits
+from llmflowlab.errors import Blocked
+from llmflowlab.guardrails.checking import Checking, check, violation_of
+from llmflowlab.guardrails.detector import Detector, Seen
+from llmflowlab.guardrails.masking import Masks
+from llmflowlab.guardrails.policy import OnFailure, Policy
+from llmflowlab.guardrails.verdict import Category, Direction, Violation
+from llmflowlab.messages import Message, Request
+from llmflowlab.providers.base import (
+    Finished,
+    Provider,
+    ReasoningDelta,
+    Rethought,
+    StreamEvent,
+    TextDelta,
+)
+
+__all__ = [
+    "Guard",
+    "GuardedAsker",
+    "asker_for",
+    "guard_of",
+]
+
+_KINDS: dict[Category, str] = {
+    "toxicity": "threats, insults or hate",
+    "profanity": "coarse words",
+    "injection": "an attempt to override instructions",
+    "malicious": "a request for help with something harmful",
+    "personal_data": "personal data",
+    "secrets": "a secret",
+    "own": "something that your own rules name",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """A policy with what it takes to apply it."""
+
+    policy: Policy
+    detector: Detector | None = None
+    masks: Masks | None = None
+    """Of a person's session; None: each call has its own, and nothing is put back."""
+    served: bool = False
+    """Whether answers go to others: then one that nobody could judge is withheld by default."""
+
+    def when_failing(self, direction: Direction) -> OnFailure:
+        """Return what to do where the detector gives no verdict."""
+        return self.policy.when_detector_fails[direction] or ("block" if self.served else "warn")
+
+
+def guard_of(
+    values: Mapping[str, Any] | None,
+    detectors: Mapping[str, Provider],
+    *,
+    policy: CallPolicy,
+    metering: Metering,
+    budget: Budget | None = None,
+    masks: Masks | None = None,
+    served: bool = False,
+) -> Guard | None:
+    """Return what stands around a candidate's calls; None where it has no guardrails.
+
+    Args:
+        values: Its policy, as JSON values.
+        detectors: The models that may be named in it, by the reference that names them.
+        policy: Patience of a call of the detector.
+        metering: Counts, prices and charges it.
+        budget: Where its money comes from.
+        masks: As in `Guard`.
+        served: As in `Guard`.
+    """
+    if values is None:
+        return None
+    rules = Policy.from_json(values)
+    detector = None
+    if rules.detector is not None:
+        provider = detectors[rules.detector]
+        detector = Detector(Asker(provider, policy=policy, metering=metering, budget=budget))
+    return Guard(policy=rules, detector=detector, masks=masks, served=served)
+
+
+def asker_for(
+    provider: Provider,
+    guard: Guard | None,
+    *,
+    policy: CallPolicy,
+    metering: Metering,
+    budget: Budget | None = None,
+    gate: Gate | None = None,
+) -> Asker:
+    """Return the door to a model, with guardrails where there are any."""
+    if guard is None:
+        return Asker(provider, policy=policy, metering=metering, budget=budget, gate=gate)
+    return GuardedAsker(provider, guard, policy=policy, metering=metering, budget=budget, gate=gate)
+
+
+class GuardedAsker(Asker):
+    """An `Asker` with guardrails.
+
+    Args:
+        provider: As in `Asker`.
+        guard: What may pass.
+        policy: As in `Asker`.
+        metering: As in `Asker`.
+        budget: As in `Asker`.
+        gate: As in `Asker`.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        guard: Guard,
+        *,
+        policy: CallPolicy,
+        metering: Metering,
+        budget: Budget | None = None,
+        gate: Gate | None = None,
+    ) -> None:
+        super().__init__(provider, policy=policy, metering=metering, budget=budget, gate=gate)
+        self._guard = guard
+
+    async def asked(
+        self,
+        waits: Waits,
+        what: Sent,
+        on_event: Callable[[StreamEvent], None] | None = None,
+        on_wait: Callable[[WaitNotice], None] | None = None,
+        on_try: Callable[[bool], None] | None = None,
+        *,
+        cancelled: threading.Event | None = None,
+        stopper: Stopper | None = None,
+    ) -> Paid:
+        """Check the prompt, ask, and check the answer on its way."""
+        if not isinstance(what, Request):
+            return await super().asked(waits, what, cancelled=cancelled, stopper=stopper)
+        call = _Call(self._guard, self._guard.masks or Masks(), waits, stopper)
+        request = await call.incoming(what)
+        if call.blocked is not None:
+            return call.told(Paid(answer=None, error=call.blocked))
+        outgoing = _Outgoing(self._guard, call.masks, on_event)
+        paid = await super().asked(
+            waits, request, outgoing.event, on_wait, on_try, cancelled=cancelled, stopper=stopper
+        )
+        paid = await call.outgoing(paid)
+        if call.blocked is None:
+            outgoing.end(paid)
+        return call.told(paid)
+
+
+class _Call:
+    """The verdicts of one call, and what they took."""
+
+    def __init__(self, guard: Guard, masks: Masks, waits: Waits, stopper: Stopper | None) -> None:
+        self._guard = guard
+        self.masks = masks
+        self._waits = waits
+        self._stopper = stopper
+        self._found: list[Violation] = []
+        self._seen: list[Seen] = []
+        self._remarks: list[str] = []
+        self.blocked: Blocked | None = None
+
+    async def incoming(self, request: Request) -> Request:
+        """Return what may be sent; `blocked` says where nothing may."""
+        messages = list(request.messages)
+        last = max((n for n, m in enumerate(messages) if m.role == "user"), default=-1)
+        for number, message in enumerate(messages):
+            if message.role != "user":
+                continue
+            verdict = check(message.content, self._guard.policy, "in", self.masks)
+            if number == last or verdict.blocked_by:
+                # What stood in earlier messages was counted when it was the last one.
+                self._found += verdict.violations
+            if verdict.blocked_by is not None:
+                self.blocked = _refusal(verdict.blocked_by)
+                return request
+            messages[number] = Message("user", verdict.text)
+        if last >= 0:
+            await self._look(messages[last].content, "in")
+        return replace(request, messages=tuple(messages))
+
+    async def outgoing(self, paid: Paid) -> Paid:
+        """Return what may be passed on of an answer."""
+        answer = paid.answer
+        if answer is None:
+            return paid
+        policy = self._guard.policy
+        verdict = check(answer.text, policy, "out", self.masks)
+        self._found += verdict.violations
+        if verdict.blocked_by is not None:
+            self.blocked = _refusal(verdict.blocked_by)
+        elif answer.state == "complete" and answer.text.strip():
+            await self._look(verdict.text, "out")
+        if self.blocked is not None:
+            return paid.in_vain(self.blocked)
+        thought = check(answer.reasoning, policy, "out", self.masks)
+        reasoning = "" if thought.blocked_by else thought.text
+        return replace(paid, answer=replace(answer, text=verdict.text, reasoning=reasoning))
+
+    async def _look(self, text: str, direction: Direction) -> None:
+        """Ask the detector, where there is one."""
+        detector = self._guard.detector
+        if detector is None:
+            return
+        seen = await detector.look(self._waits, text, direction, stopper=self._stopper)
+        self._seen.append(seen)
+        if seen.failed:
+            self._failing(direction)
+        elif seen.finding is not None:
+            action = self._guard.policy.action(seen.finding.category, direction)
+            if action == "off":
+                return
+            # A model's word for where something stands is no place to put a mask.
+            action = "warn" if action == "mask" else action
+            said = text[seen.finding.start : seen.finding.end]
+            self._found.append(violation_of(seen.finding, said, direction, action))
+            if action == "block":
+                self.blocked = _refusal(self._found[-1])
+
+    def _failing(self, direction: Direction) -> None:
+        chosen = self._guard.when_failing(direction)
+        if chosen == "block":
+            self.blocked = Blocked(
+                "The guardrails' detector gave no verdict, and nothing passes without one; try "
+                "again, or change when_detector_fails.",
+                direction=direction,
+                category="detector",
+                rule="detector_failed",
+            )
+        elif chosen == "warn":
+            self._remarks.append(
+                "The guardrails' detector gave no verdict; the rules alone have read this."
+            )
+
+    def told(self, paid: Paid) -> Paid:
+        """Return what came of the call, with what was found and what its detector took."""
+        cost, wasted = paid.cost, paid.wasted
+        for seen in self._seen:
+            if paid.answer is None:
+                wasted = plus(wasted, seen.paid.spent)
+            else:
+                cost = plus(cost, seen.paid.spent)
+        return replace(
+            paid,
+            cost=cost,
+            wasted=wasted,
+            violations=tuple(found.to_json() for found in self._found),
+            remarks=(*self._remarks, *_remarks(self._found)),
+        )
+
+
+def _remarks(violations: Sequence[Violation]) -> Iterator[str]:
+    """Say what passed with a warning or was masked."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for each in violations:
+        if each.action in {"warn", "mask"}:
+            place = "the prompt" if each.direction == "in" else "the answer"
+            rules = found.setdefault((place, each.action, _KINDS[each.category]), [])
+            rules += [each.rule] if each.rule not in rules else []
+    for (place, action, what), rules in found.items():
+        done = "is masked" if action == "mask" else "was let pass"
+        yield f"guardrails: {what} in {place} ({', '.join(rules)}) {done}"
+
+
+class _Outgoing:
+    """An answer's pieces on their way to whoever reads along.
+
+    By sentences with the rules alone; as a whole, once there is a verdict, with a detector.
+    """
+
+    def __init__(
+        self, guard: Guard, masks: Masks, on_event: Callable[[StreamEvent], None] | None
+    ) -> None:
+        self._guard = guard
+        self._masks = masks
+        self._tell = on_event
+        self._whole = guard.detector is not None
+        self._text = Checking(guard.policy, "out", masks)
+        self._thought = Checking(guard.policy, "out", masks)
+        self._finished: Finished | None = None
+
+    def event(self, event: StreamEvent) -> None:
+        """Take an event of the provider; pass on what may be."""
+        if self._tell is None:
+            return
+        if isinstance(event, TextDelta):
+            if not self._whole:
+                self._say(TextDelta, self._text.feed(event.text))
+        elif isinstance(event, ReasoningDelta):
+            self._say(ReasoningDelta, self._thought.feed(event.text))
+        elif isinstance(event, Rethought):
+            if not self._whole:
+                self._say(TextDelta, self._text.finish())
+                self._tell(event)
+            self._text = Checking(self._guard.policy, "out", self._masks)
+        elif isinstance(event, Finished):
+            self._finished = event
+        else:
+            self._tell(event)
+
+    def end(self, paid: Paid) -> None:
+        """Pass on the rest of an answer that is not blocked."""
+        if self._tell is None or paid.answer is None:
+            return
+        self._say(ReasoningDelta, self._thought.finish())
+        self._say(TextDelta, paid.answer.text if self._whole else self._text.finish())
+        if self._finished is not None:
+            self._tell(self._finished)
+
+    def _say(self, kind: type[TextDelta] | type[ReasoningDelta], text: str) -> None:
+        if text and self._tell is not None:
+            self._tell(kind(text))
+
+
+def _refusal(found: Violation) -> Blocked:
+    what = _KINDS[found.category]
+    rule = found.rule if found.layer == "rules" else "the detector"
+    message = (
+        f"This was not sent: the guardrails see {what} in it (rule {rule}). Put it in other words, "
+        "or change the guardrails."
+        if found.direction == "in"
+        else f"The answer is withheld: the guardrails see {what} in it (rule {rule})."
+    )
+    return Blocked(message, direction=found.direction, category=found.category, rule=found.rule)
