@@ -21,14 +21,14 @@ def test_the_menu_opens_and_is_left_with_arrow_keys(tmp_path: Path, width: int) 
         "1 Chat (with MLflow tracking)",
         "2 Evaluate (GenAI MLflow)",
         "3 Show info (model comparison)",
-        "7 Exit",
+        "8 Exit",
         "to fetch  Local: SmolLM2-135M-Instruct.Q4_1, 98 MB (Chat offers it)",
         "6 not set up: Gemini, Ollama, OpenAI, Azure, Claude, MLflow",
         "Esc goes back · Ctrl-D leaves",
     ):
         terminal.wait_for(line)
-    terminal.type(DOWN * 6)
-    terminal.wait_for("❯ 7 Exit")
+    terminal.type(DOWN * 7)
+    terminal.wait_for("❯ 8 Exit")
     terminal.type("\r")
     assert terminal.exit_code() == 0
     assert "Traceback" not in terminal.everything
