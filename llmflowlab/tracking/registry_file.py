@@ -11,6 +11,9 @@ from llmflowlab.settings import Settings
 __all__ = ["count_registered", "store_is_empty"]
 
 _PREFIX = "sqlite:///"
+# MLflow keeps prompts in the tables of models.
+_COUNT = """SELECT COUNT(*) FROM registered_models WHERE name NOT IN
+(SELECT name FROM registered_model_tags WHERE key = 'mlflow.prompt.is_prompt' AND lower(value) = 'true')"""
 
 
 def count_registered(settings: Settings) -> int | None:
@@ -27,7 +30,7 @@ def count_registered(settings: Settings) -> int | None:
         with closing(
             sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=0.5)
         ) as db:
-            return int(db.execute("SELECT COUNT(*) FROM registered_models").fetchone()[0])
+            return int(db.execute(_COUNT).fetchone()[0])
     except sqlite3.Error:
         return 0
 

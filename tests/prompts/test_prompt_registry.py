@@ -18,6 +18,7 @@ from llmflowlab.prompts.prompt_registry import (
 )
 from llmflowlab.prompts.prompt_template import PromptTemplate
 from llmflowlab.tracking import store as stores
+from llmflowlab.tracking.registry_file import count_registered
 from tests.prompts.starting_files import FILES, POLICY, front_matter, messages
 
 FILE = """---
@@ -170,3 +171,10 @@ def test_the_starting_set_is_registered_as_its_files_say(store):
         if found.included:
             assert found.included == ("support_policy@1",)
             assert POLICY in whole
+
+
+def test_prompts_are_not_counted_as_models(store, settings):
+    # The menu said "9 registered models" of a home whose starting set was registered.
+    sync(store, read_prompt_files(starting_set()))
+    store.client.create_registered_model("llm_guide_chat")
+    assert count_registered(settings) == 1
