@@ -30,6 +30,7 @@ def test_without_any_key_everything_works_in_a_terminal(lab: Lab) -> None:
     terminal.type("8")
     assert terminal.exit_code() == 0
     assert "Traceback" not in terminal.everything
+    lab.wait_for_delivery()
     _assert_stored(lab)
 
 

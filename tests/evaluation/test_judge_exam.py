@@ -93,8 +93,8 @@ def sound(claim, shown):
 
 
 def by_chance(seed):
-    coin = random.Random(seed)
-    return lambda claim, shown: coin.choice(["yes", "no"])
+    # The same coin for the same question: the order in which they are asked is not the same each time.
+    return lambda claim, shown: random.Random(f"{seed} {claim} {shown}").choice(["yes", "no"])
 
 
 def judge_of(model, home):
