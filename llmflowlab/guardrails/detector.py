@@ -114,12 +114,16 @@ def read_verdict(said: str, text: str) -> Detection | None:
     """Return what a verdict objects to; None where it objects to nothing.
 
     Raises:
-        ValueError: It is no verdict: no JSON object alone, or with other keys or values than asked.
+        ValueError: It is no verdict: no JSON object alone, or with other keys or values than asked, or
+            with a key twice, of which the later would undo the earlier.
     """
     said = said.strip()
     if said.startswith("```") and said.endswith("```"):
         said = said.strip("`").removeprefix("json").strip()
-    found = json.loads(said)
+    try:
+        found = json.loads(said, object_pairs_hook=_each_once)
+    except RecursionError:
+        raise ValueError("a verdict is not nested") from None
     if not isinstance(found, dict) or set(found) != set(_SCHEMA["required"]):
         raise ValueError("a verdict has a category, a severity, a quote and a reason")
     if not all(isinstance(value, str) for value in found.values()):
@@ -139,6 +143,13 @@ def read_verdict(said: str, text: str) -> Detection | None:
         layer="detector",
         reason=found["reason"][:300],
     )
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a verdict has each key once")
+    return found
 
 
 @cache
