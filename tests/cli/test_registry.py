@@ -26,6 +26,7 @@ from tests.providers.test_mlflow_models import registered
 from tests.warm import SITE, SOURCE, warm
 
 NAME = "llm_guide_chat"
+VERSION = {"mlflow.trace_schema.version"}
 ROOT = Path(__file__).parents[2]
 
 
@@ -282,8 +283,12 @@ def test_an_alias_that_moves_drops_no_request(home: Path, settings: Settings) ->
         httpx.get(f"http://127.0.0.1:{port}/ping")
     store = open_store(settings)
     served = store.client.search_traces(locations=[store.experiment_id("LLMS_Serving")])
-    assert served
-    assert all(trace.info.trace_metadata["mlflow.modelId"] for trace in served)
+    # MLflow writes a trace's spans first: of the last one, its server's end may have cut off the rest.
+    whole = [
+        each.info.trace_metadata for each in served if each.info.trace_metadata.keys() & VERSION
+    ]
+    assert len(whole) > 20
+    assert all(metadata["mlflow.modelId"] for metadata in whole)
     assert store.client.search_traces(locations=["0"]) == []
 
 
