@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -29,6 +28,7 @@ from llmflowlab.evaluation.run.examination import Examination
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.peers import PeerAnswers
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
+from llmflowlab.evaluation.run.stored_verdicts import StoredVerdicts
 from llmflowlab.evaluation.run.workers import Workers
 from llmflowlab.evaluation.scorers.base import TextScorer
 from llmflowlab.evaluation.scorers.embedding import Embedder, EmbeddingScorer
@@ -99,9 +99,8 @@ class Scoring:
         self._counts: Counter[str] = Counter()
         """How many there were by scorer."""
         self._stopper = Stopper()
-        self._ledger = ledger
         self._lock = threading.Lock()
-        self._kept: dict[str, Score] = {}
+        self._kept = StoredVerdicts(plan, ledger)
         self._taken: set[str] = set()
         """Keys of judgements that a row of this evaluation already has."""
         self._failed: dict[str, Score] = {}
@@ -122,7 +121,7 @@ class Scoring:
                 self._peers.know(cell, answer)
 
     def recall(self, answers: Mapping[Cell, AnswerRecord]) -> set[tuple[Cell, str]]:
-        """Load judgements already paid for; returns for which rows and scorers there are some."""
+        """Look up judgements already paid for; returns for which rows and scorers there are some."""
         self.know(answers)
         keys = {
             (cell, name): [one.key for one in judgements]
@@ -130,22 +129,12 @@ class Scoring:
             for cell, answer in answers.items()
             if (judgements := self._judgements(how, cell, answer))
         }
-        own = self.plan.evaluation_id
-        found = self._ledger.load(
-            "judgements",
-            {key for wanted in (*keys.values(), *self._exam_keys()) for key in wanted},
-            evaluation=own if self.plan.fresh else None,
-            prefer=own,
-        )
-        self._kept = {
-            key: Score.from_json({**values, "reused": owner != own})
-            for key, (owner, values) in found.items()
-        }
+        self._kept.recall(key for wanted in (*keys.values(), *self._exam_keys()) for key in wanted)
         for exam in self._exams.values():
             exam.recall(self._kept)
             if exam.exams():
                 self._taken.update(exam.keys)
-        return {place for place, wanted in keys.items() if all(key in found for key in wanted)}
+        return {place for place, wanted in keys.items() if all(key in self._kept for key in wanted)}
 
     def _exam_keys(self) -> list[list[str]]:
         return [exam.keys for exam in self._exams.values()]
@@ -284,19 +273,21 @@ class Scoring:
         key = judgement.key
         while True:
             with self._lock:
-                kept = self._kept.get(key)
-                twin = self._asking.get(key)
-                if kept is not None:
-                    shared = key in self._taken
+                twin, kept, shared = self._asking.get(key), key in self._kept, key in self._taken
+                if kept:
                     self._taken.add(key)
-                    return replace(kept, shared=shared)
-                if key in self._failed:
+                elif key in self._failed:
                     return replace(self._failed[key], shared=True)
-                if twin is None:
+                elif twin is None:
                     self._asking[key] = threading.Event()
                     break
-            # Another row said the same and is being judged: one judgement serves both.
-            twin.wait()
+            if kept:
+                # Read with the lock free; where it is gone meanwhile, it is asked for.
+                if (found := self._kept.get(key)) is not None:
+                    return replace(found, shared=shared)
+            elif twin is not None:
+                # Another row said the same and is being judged: one judgement serves both.
+                twin.wait()
         try:
             found = self._asked(judgement)
             if paired and found.value is None:
@@ -316,15 +307,11 @@ class Scoring:
             with self._lock:
                 self._judges_cost += Decimal(found.cost_usd or 0)
                 self._unpriced = self._unpriced or found.cost_usd is None
-        # Only what succeeded is used again: a judge that was down is asked again next time. What
-        # failed is kept for what it cost.
-        key = judgement.key
-        stored = key if found.value is not None else f"{key}#{uuid.uuid4().hex}"
-        self._ledger.append("judgements", self.plan.evaluation_id, stored, found.to_json()).result()
         if found.value is not None:
+            # Before it is there for others, of which none may count as the one that paid.
             with self._lock:
-                self._kept[key] = found
-                self._taken.add(key)
+                self._taken.add(judgement.key)
+        self._kept.keep(judgement.key, found)
         return found
 
     def score_all(
@@ -410,7 +397,10 @@ class Scoring:
         with self._lock:
             self._open[cell] -= 1
             finished = self._open[cell] == 0
+            if finished:
+                del self._open[cell]
         if finished:
+            self._peers.release(cell)
             self._on_finished(cell)
 
     def join(self, tick: Callable[[], None]) -> None:
