@@ -19,6 +19,7 @@ from llmflowlab.evaluation.judging import Judge
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell
+from llmflowlab.evaluation.run.reuse import find_reusable
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.stored_dataset import dataset_from_text, dataset_key, dataset_text
 from llmflowlab.evaluation.run.stored_outcomes import StoredOutcomes
@@ -127,6 +128,7 @@ def test_verdicts_of_before_are_read_when_they_are_needed(settings, tmp_path, le
     again = judged(settings, tmp_path, ledger, evaluation_id="20260101-000000-bcde")
     assert again.asked == 0
     assert again.scores < 2 * ROWS
+    assert again.answers < ROWS
     told = [
         {cell: {n: (s.value, s.rationale) for n, s in row.items()} for cell, row in run.items()}
         for run in (first.result.scores, again.result.scores)
@@ -153,6 +155,25 @@ def test_a_verdict_whose_evaluation_is_cleared_meanwhile_is_asked_for_anew(
         score = scoring.score(Cell(0, 0), "correctness", answer("A"))
         assert (score.value, score.reused, score.shared) == (1.0, False, False)
     assert len(judge.requests) == 2
+
+
+def test_answers_of_before_are_read_when_they_are_needed(evaluated):
+    before = live(AnswerRecord)
+    found = find_reusable(evaluated.plan, evaluated.ledger)
+    assert (len(found.answers), found.borrowed) == (ROWS, frozenset())
+    assert [answer.text for answer in found.answers.values()] == [
+        f"answer {cell.row}" for cell in evaluated.plan.cells()
+    ]
+    assert found.answers[Cell(0, 7)].text == "answer 7"
+    assert live(AnswerRecord) - before < ROWS / 2
+    later = replace(evaluated.plan, evaluation_id="20260101-000000-bcde")
+    borrowed = find_reusable(later, evaluated.ledger)
+    assert borrowed.borrowed == {*later.cells()}
+    assert not find_reusable(replace(later, fresh=True), evaluated.ledger).answers
+    assert Cell(0, ROWS) not in borrowed.answers
+    evaluated.ledger.forget(evaluated.plan.evaluation_id)
+    with pytest.raises(TrackingError, match="start once more"):
+        borrowed.answers[Cell(0, 0)]
 
 
 @pytest.fixture

@@ -120,14 +120,29 @@ class Scoring:
             for cell, answer in answers.items():
                 self._peers.know(cell, answer)
 
-    def recall(self, answers: Mapping[Cell, AnswerRecord]) -> set[tuple[Cell, str]]:
-        """Look up judgements already paid for; returns for which rows and scorers there are some."""
-        self.know(answers)
+    def recall(self, *answers: Mapping[Cell, AnswerRecord]) -> set[tuple[Cell, str]]:
+        """Look up judgements already paid for; returns for which rows and scorers there are some.
+
+        Args:
+            answers: They are not held; of a cell that is in several the last one counts.
+        """
+        # Others than those that are compared later: these are known as they come.
+        peers = PeerAnswers(len(self.plan.candidates))
+        if self._comparing:
+            for part in answers:
+                for cell, answer in part.items():
+                    peers.know(cell, answer)
+        judged = {
+            name: how
+            for name, how in self.scorers.items()
+            if isinstance(how, JudgeScorer | PreferenceScorer | EmbeddingScorer)
+        }
         keys = {
             (cell, name): [one.key for one in judgements]
-            for name, how in self.scorers.items()
-            for cell, answer in answers.items()
-            if (judgements := self._judgements(how, cell, answer))
+            for part in (answers if judged else ())
+            for cell, answer in part.items()
+            for name, how in judged.items()
+            if (judgements := self._judgements(how, cell, answer, peers))
         }
         self._kept.recall(key for wanted in (*keys.values(), *self._exam_keys()) for key in wanted)
         for exam in self._exams.values():
@@ -162,13 +177,15 @@ class Scoring:
         """Return what the examinations said that were held, or are known from before."""
         return [found for exam in self._exams.values() for found in exam.exams()]
 
-    def _judgements(self, how: AnyScorer, cell: Cell, answer: AnswerRecord) -> Sequence[Judgement]:
+    def _judgements(
+        self, how: AnyScorer, cell: Cell, answer: AnswerRecord, peers: PeerAnswers
+    ) -> Sequence[Judgement]:
         """Return the verdicts that a score is made from; none where nothing is to be judged."""
         row = self._row(cell)
         if isinstance(how, JudgeScorer | EmbeddingScorer) and how.refuses(row, answer) is None:
             return list(how.judgements(row, answer))
         if isinstance(how, PreferenceScorer):
-            opponents = self._peers.opponents(cell)
+            opponents = peers.opponents(cell)
             if opponents is not None and how.refuses(answer, opponents) is None:
                 return list(how.judgements(row, answer, opponents))
         return []
@@ -244,7 +261,7 @@ class Scoring:
 
         Without it there is no score, so that asking for the others would be money for nothing.
         """
-        judgements = self._judgements(how, cell, answer)
+        judgements = self._judgements(how, cell, answer, self._peers)
         if isinstance(how, PreferenceScorer):
             with self._lock:
                 lost = [self._failed[one.key] for one in judgements if one.key in self._failed]
