@@ -235,7 +235,7 @@ def _prepare(
         reused=kept.answers,
         panel=judge,
         ledger=ledger,
-        judged=scoring.recall(kept.known),
+        judged=scoring.recall(kept.given, kept.answers),
         to_examine=scoring.to_examine,
     )
     unpriced = [*figures.unpriced, *unpriced_detectors(lab, bench.detectors)]

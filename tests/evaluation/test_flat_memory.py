@@ -15,13 +15,27 @@ from llmflowlab.data.dataset import Row
 from llmflowlab.data.stored_rows import StoredRows, kept_rows
 from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.judging import Judge
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell
+from llmflowlab.evaluation.run.reuse import find_reusable
+from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.stored_dataset import dataset_from_text, dataset_key, dataset_text
 from llmflowlab.evaluation.run.stored_outcomes import StoredOutcomes
+from llmflowlab.evaluation.scores import Score
 from llmflowlab.text.digests import digest_of
-from tests.evaluation.helpers import TableModel, bench, dataset, plan
+from tests.evaluation.helpers import (
+    QUICK,
+    TableModel,
+    answer,
+    bench,
+    dataset,
+    metering,
+    plan,
+    spec,
+)
+from tests.evaluation.test_judges import verdict
 
 ROWS = 300
 MANY = "question,answer\n" + "".join(f"question {i:03},answer {i}\n" for i in range(ROWS))
@@ -47,6 +61,119 @@ class Recorder(SimpleNamespace):
 
     def close(self, closing, tick):
         return []
+
+
+class Watching(Recorder):
+    """Counts answers and verdicts that are held when all rows are scored, the evaluation still there."""
+
+    def __init__(self):
+        super().__init__()
+        self.runs = {}
+
+    def close(self, closing, tick):
+        self.held = live(AnswerRecord), live(Score)
+        return []
+
+
+class Opinionated(TableModel):
+    """Gives a reason for each verdict."""
+
+    def stream(self, request):
+        comparing = "first_answer" in request.messages[-1].content
+        self.answers = {"": verdict("tie" if comparing else "yes")}
+        yield from super().stream(request)
+
+
+def judged(settings, tmp_path, ledger, **options):
+    data = dataset(tmp_path, MANY, "many.csv")
+    answers = {f"question {i:03}": f"answer {i}" for i in range(ROWS)}
+    models = [TableModel(name, settings, answers) for name in ("m", "n")]
+    judge = Opinionated("j", settings, {})
+    made = plan(
+        data,
+        candidates=[spec(model.reference) for model in models],
+        scorers=("correctness", "preference"),
+        judge=judge.reference,
+        **options,
+    )
+    watching = Watching()
+    before = live(AnswerRecord), live(Score)
+    resources = bench(settings, models, ledger, tmp_path, judge=judge)
+    result = run_evaluation(made, replace(resources, recorder=watching))  # type: ignore[arg-type]
+    held = [now - then for now, then in zip(watching.held, before, strict=True)]
+    return SimpleNamespace(
+        result=result, asked=len(judge.requests), answers=held[0], scores=held[1]
+    )
+
+
+def test_answers_that_were_compared_and_what_judges_said_of_them_are_not_held(
+    settings, tmp_path, ledger
+):
+    found = judged(settings, tmp_path, ledger)
+    # Both say the same, which is judged once for both; a pair is judged in both orders, which are one.
+    assert found.asked == 2 * ROWS
+    # What a result has read last is there: of two candidates up to 64 rows with four scores each.
+    assert found.answers < ROWS / 2
+    assert found.scores < 2 * ROWS
+    for candidate in (0, 1):
+        scores = found.result.scores[Cell(candidate, ROWS - 1)]
+        assert scores["correctness"].rationale == "because"
+        assert scores["preference"].value == 0.5
+    paid = [score.shared for row in found.result.scores.values() for score in row.values()]
+    assert paid.count(False) == 2 * ROWS
+
+
+def test_verdicts_of_before_are_read_when_they_are_needed(settings, tmp_path, ledger):
+    first = judged(settings, tmp_path, ledger)
+    again = judged(settings, tmp_path, ledger, evaluation_id="20260101-000000-bcde")
+    assert again.asked == 0
+    assert again.scores < 2 * ROWS
+    assert again.answers < ROWS
+    told = [
+        {cell: {n: (s.value, s.rationale) for n, s in row.items()} for cell, row in run.items()}
+        for run in (first.result.scores, again.result.scores)
+    ]
+    assert told[0] == told[1]
+    assert all(s.reused for row in again.result.scores.values() for s in row.values())
+
+
+def test_a_verdict_whose_evaluation_is_cleared_meanwhile_is_asked_for_anew(
+    settings, tmp_path, ledger
+):
+    data = dataset(tmp_path, "question,answer\nQ,A\n")
+    judge = Opinionated("j", settings, {})
+    asked = Judge(judge, policy=QUICK, metering=metering(settings))
+    for evaluation in ("20260101-000000-aaaa", "20260101-000000-bbbb"):
+        named = plan(
+            data, scorers=("correctness",), judge=judge.reference, evaluation_id=evaluation
+        )
+        ledger.begin(named, "2026-01-01 00:00:00")
+        scoring = Scoring(named, asked, ledger)
+        known = scoring.recall({Cell(0, 0): answer("A")})
+        assert bool(known) is (evaluation[-1] == "b")
+        ledger.forget("20260101-000000-aaaa")
+        score = scoring.score(Cell(0, 0), "correctness", answer("A"))
+        assert (score.value, score.reused, score.shared) == (1.0, False, False)
+    assert len(judge.requests) == 2
+
+
+def test_answers_of_before_are_read_when_they_are_needed(evaluated):
+    before = live(AnswerRecord)
+    found = find_reusable(evaluated.plan, evaluated.ledger)
+    assert (len(found.answers), found.borrowed) == (ROWS, frozenset())
+    assert [answer.text for answer in found.answers.values()] == [
+        f"answer {cell.row}" for cell in evaluated.plan.cells()
+    ]
+    assert found.answers[Cell(0, 7)].text == "answer 7"
+    assert live(AnswerRecord) - before < ROWS / 2
+    later = replace(evaluated.plan, evaluation_id="20260101-000000-bcde")
+    borrowed = find_reusable(later, evaluated.ledger)
+    assert borrowed.borrowed == {*later.cells()}
+    assert not find_reusable(replace(later, fresh=True), evaluated.ledger).answers
+    assert Cell(0, ROWS) not in borrowed.answers
+    evaluated.ledger.forget(evaluated.plan.evaluation_id)
+    with pytest.raises(TrackingError, match="start once more"):
+        borrowed.answers[Cell(0, 0)]
 
 
 @pytest.fixture

@@ -122,7 +122,7 @@ class _Run:
         kept = find_reusable(plan, bench.ledger)
         self.reused = kept.answers
         self.borrowed = kept.borrowed
-        self.scoring.recall(kept.known)
+        self.scoring.recall(kept.given, kept.answers)
         self.answering = Answering(
             plan,
             bench.providers,

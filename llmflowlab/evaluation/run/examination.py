@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from llmflowlab.data.dataset import Row
 from llmflowlab.evaluation.judging import JudgeScorer, PreferenceScorer
 from llmflowlab.evaluation.judging.exam import Exam, ExamTask, ExamVerdict, exam_tasks
 from llmflowlab.evaluation.judging.scorer import Judgement
+from llmflowlab.evaluation.run.stored_verdicts import StoredVerdicts
 from llmflowlab.evaluation.scores import Score
 
 __all__ = ["Examination"]
@@ -44,12 +45,13 @@ class Examination:
         """Keys of all its judgements."""
         return [task.judgement.key for _, task in self._tasks]
 
-    def recall(self, kept: Mapping[str, Score]) -> None:
+    def recall(self, kept: StoredVerdicts) -> None:
         """Take the verdicts from judgements already paid for, if all of them are there."""
-        if all(key in kept for key in self.keys):
-            self._said = [kept[key] for key in self.keys]
+        said = [score for key in self.keys if (score := kept.get(key)) is not None]
+        if len(said) == len(self._tasks):
+            self._said = said
 
-    def missing(self, judge: str, kept: Mapping[str, Score]) -> int:
+    def missing(self, judge: str, kept: Container[str]) -> int:
         """Return how many verdicts of a judge, by its reference, are still to be asked for."""
         return sum(
             reference == judge and task.judgement.key not in kept for reference, task in self._tasks

@@ -239,20 +239,42 @@ class Ledger:
             evaluation: Take only this evaluation's own records; otherwise any, the newest first.
             prefer: Where this evaluation has a record of its own, that one is taken.
         """
+        chosen = self._chosen(table, "record", keys, evaluation, prefer)
+        return {key: (owner, self._read(owner, text, table)) for key, owner, text in chosen}
+
+    def owners(
+        self,
+        table: Table,
+        keys: Iterable[str],
+        *,
+        evaluation: str | None = None,
+        prefer: str | None = None,
+    ) -> dict[str, str]:
+        """Return whose records `load` would return, as key → evaluation, without reading them."""
+        chosen = self._chosen(table, "NULL", keys, evaluation, prefer)
+        return {key: owner for key, owner, _ in chosen}
+
+    def _chosen(
+        self,
+        table: Table,
+        column: Literal["record", "NULL"],
+        keys: Iterable[str],
+        evaluation: str | None,
+        prefer: str | None,
+    ) -> Iterator[tuple[str, str, Any]]:
         wanted = list(dict.fromkeys(keys))
-        found: dict[str, tuple[str, dict[str, Any]]] = {}
-        for start in range(0, len(wanted), 500):
-            part = wanted[start : start + 500]
+        for start in range(0, len(wanted), _PAGE):
+            part = wanted[start : start + _PAGE]
             marks = ",".join("?" * len(part))
-            sql = f"SELECT key, evaluation, record FROM {table} WHERE key IN ({marks})"  # noqa: S608
-            values: list[str] = list(part)
+            sql = f"SELECT key, evaluation, {column} FROM {table} WHERE key IN ({marks})"  # noqa: S608
             if evaluation is not None:
                 sql += " AND evaluation = ?"
-                values.append(evaluation)
-            for key, owner, record in self._file.rows(sql + " ORDER BY seq", tuple(values)):
+                part.append(evaluation)
+            found: dict[str, tuple[str, Any]] = {}
+            for key, owner, value in self._file.rows(sql + " ORDER BY seq", part):
                 if key not in found or found[key][0] != prefer:
-                    found[key] = (owner, self._read(owner, record, table))
-        return found
+                    found[key] = (owner, value)
+            yield from ((key, owner, value) for key, (owner, value) in found.items())
 
     def outcomes(
         self, evaluation: str, *, after: int = 0, limit: int = -1

@@ -24,6 +24,8 @@ class PeerAnswers:
         self._groups: dict[tuple[int, int], dict[int, AnswerRecord]] = {}
         self._waiting: dict[tuple[int, int], set[int]] = {}
         """Rows some of whose answers wait for the others, with the candidates that wait."""
+        self._compared: dict[tuple[int, int], set[int]] = {}
+        """Rows whose answers are being compared, with the candidates that are not done."""
 
     def know(self, cell: Cell, answer: AnswerRecord) -> None:
         """Remember an answer that others can be compared with; it does not itself wait."""
@@ -40,7 +42,7 @@ class PeerAnswers:
             return self._given(place) if len(waiting) == self._candidates else []
 
     def _given(self, place: tuple[int, int]) -> list[tuple[Cell, AnswerRecord]]:
-        waiting = self._waiting.pop(place)
+        waiting = self._compared[place] = self._waiting.pop(place)
         return [(Cell(k, *place), self._groups[place][k]) for k in sorted(waiting)]
 
     def opponents(self, cell: Cell) -> Mapping[int, AnswerRecord] | None:
@@ -50,6 +52,16 @@ class PeerAnswers:
             if len(group) < self._candidates:
                 return None
             return {k: answer for k, answer in sorted(group.items()) if k != cell.candidate}
+
+    def release(self, cell: Cell) -> None:
+        """Take in that an answer has its scores: once all of a row's have, they are not held any more."""
+        place = (cell.row, cell.trial)
+        with self._lock:
+            left = self._compared.get(place, set())
+            left.discard(cell.candidate)
+            if not left:
+                self._compared.pop(place, None)
+                self._groups.pop(place, None)
 
     def incomplete(self) -> list[tuple[Cell, AnswerRecord]]:
         """Return the answers that wait for others, and let them wait no longer."""

@@ -2,29 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 
 __all__ = ["Reusable", "find_reusable", "reusable_answers"]
 
+_PAGE = 64
+"""Answers that are read together where they are wanted one after another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reusable:
     """The answers that need not be asked for."""
 
-    answers: dict[Cell, AnswerRecord]
+    answers: Mapping[Cell, AnswerRecord]
+    """In the order of the plan's cells; read from the ledger when they are needed."""
     borrowed: frozenset[Cell]
     """Those that another evaluation paid for; the others are this one's own, from before a stop."""
     given: dict[Cell, AnswerRecord]
     """What the data file gives, as it is going to be taken up."""
 
-    @property
-    def known(self) -> dict[Cell, AnswerRecord]:
-        """All answers that are known before anybody is asked: judgements of them may be there as well."""
-        return {**self.given, **self.answers}
+
+class _StoredAnswers(Mapping[Cell, AnswerRecord]):
+    """Answers in the ledger. Not for several threads at once.
+
+    Args:
+        ledger: Where they are.
+        places: For each cell the answer's key and the evaluation that paid for it.
+    """
+
+    def __init__(self, ledger: Ledger, places: Mapping[Cell, tuple[str, str]]) -> None:
+        self._ledger = ledger
+        self._cells = list(places)
+        self._places = list(places.values())
+        self._numbers = {cell: number for number, cell in enumerate(self._cells)}
+        self._page: dict[int, AnswerRecord] = {}
+        self._last = -1
+
+    def __contains__(self, cell: object) -> bool:
+        return cell in self._numbers
+
+    def __iter__(self) -> Iterator[Cell]:
+        return iter(self._cells)
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def __getitem__(self, cell: Cell) -> AnswerRecord:
+        """Return an answer.
+
+        Raises:
+            KeyError: It has to be asked for.
+            TrackingError: The ledger cannot be read, or lost it.
+        """
+        number = self._numbers[cell]
+        if number not in self._page:
+            # One alone where they are wanted in an order of their own.
+            self._page = self._read(number, _PAGE if self._last == number - 1 else 1)
+        self._last = number
+        return self._page[number]
+
+    def _read(self, first: int, count: int) -> dict[int, AnswerRecord]:
+        wanted = range(first, min(first + count, len(self._places)))
+        page = {}
+        for owner in {self._places[number][1] for number in wanted}:
+            keys = {self._places[n][0]: n for n in wanted if self._places[n][1] == owner}
+            for key, (_, values) in self._ledger.load("answers", keys, evaluation=owner).items():
+                page[keys[key]] = AnswerRecord.from_json(values)
+        if first not in page:
+            raise TrackingError(
+                f"{self._ledger.path} lost answers of {self._places[first][1]} while they were "
+                "to be used again; start once more, and they are asked for."
+            )
+        return page
 
 
 def find_reusable(plan: EvaluationPlan, ledger: Ledger) -> Reusable:
@@ -34,24 +89,27 @@ def find_reusable(plan: EvaluationPlan, ledger: Ledger) -> Reusable:
     the data file gives are nobody else's.
     """
     own = plan.evaluation_id
+    only = own if plan.fresh else None
     cells = {plan.answer_key(cell): cell for cell in plan.cells()}
-    kept = ledger.load("answers", cells, evaluation=own if plan.fresh else None, prefer=own)
-    answers: dict[Cell, AnswerRecord] = {}
-    borrowed: set[Cell] = set()
-    for key, (owner, values) in kept.items():
-        record = AnswerRecord.from_json(values)
-        if record.reusable and (owner == own or not record.given):
-            answers[cells[key]] = record
-            if owner != own:
-                borrowed.add(cells[key])
+    keys = list(cells)
+    places: dict[Cell, tuple[str, str]] = {}
+    for start in range(0, len(keys), _PAGE):
+        part = keys[start : start + _PAGE]
+        kept = ledger.load("answers", part, evaluation=only, prefer=own)
+        for key in part:
+            owner, values = kept.get(key, (own, None))
+            record = None if values is None else AnswerRecord.from_json(values)
+            if record is not None and record.reusable and (owner == own or not record.given):
+                places[cells[key]] = (key, owner)
     given = {
         cell: AnswerRecord.of_given(text, at_ms=0)
         for cell in cells.values()
         if (text := plan.given(cell)) is not None
     }
-    return Reusable(answers, frozenset(borrowed), given)
+    borrowed = frozenset(cell for cell, (_, owner) in places.items() if owner != own)
+    return Reusable(_StoredAnswers(ledger, places), borrowed, given)
 
 
-def reusable_answers(plan: EvaluationPlan, ledger: Ledger) -> dict[Cell, AnswerRecord]:
+def reusable_answers(plan: EvaluationPlan, ledger: Ledger) -> Mapping[Cell, AnswerRecord]:
     """Return the answers of `find_reusable`, whoever paid for them."""
     return find_reusable(plan, ledger).answers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -29,6 +28,7 @@ from llmflowlab.evaluation.run.examination import Examination
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.peers import PeerAnswers
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
+from llmflowlab.evaluation.run.stored_verdicts import StoredVerdicts
 from llmflowlab.evaluation.run.workers import Workers
 from llmflowlab.evaluation.scorers.base import TextScorer
 from llmflowlab.evaluation.scorers.embedding import Embedder, EmbeddingScorer
@@ -99,9 +99,8 @@ class Scoring:
         self._counts: Counter[str] = Counter()
         """How many there were by scorer."""
         self._stopper = Stopper()
-        self._ledger = ledger
         self._lock = threading.Lock()
-        self._kept: dict[str, Score] = {}
+        self._kept = StoredVerdicts(plan, ledger)
         self._taken: set[str] = set()
         """Keys of judgements that a row of this evaluation already has."""
         self._failed: dict[str, Score] = {}
@@ -121,31 +120,36 @@ class Scoring:
             for cell, answer in answers.items():
                 self._peers.know(cell, answer)
 
-    def recall(self, answers: Mapping[Cell, AnswerRecord]) -> set[tuple[Cell, str]]:
-        """Load judgements already paid for; returns for which rows and scorers there are some."""
-        self.know(answers)
+    def recall(self, *answers: Mapping[Cell, AnswerRecord]) -> set[tuple[Cell, str]]:
+        """Look up judgements already paid for; returns for which rows and scorers there are some.
+
+        Args:
+            answers: They are not held; of a cell that is in several the last one counts.
+        """
+        # Others than those that are compared later: these are known as they come.
+        peers = PeerAnswers(len(self.plan.candidates))
+        if self._comparing:
+            for part in answers:
+                for cell, answer in part.items():
+                    peers.know(cell, answer)
+        judged = {
+            name: how
+            for name, how in self.scorers.items()
+            if isinstance(how, JudgeScorer | PreferenceScorer | EmbeddingScorer)
+        }
         keys = {
             (cell, name): [one.key for one in judgements]
-            for name, how in self.scorers.items()
-            for cell, answer in answers.items()
-            if (judgements := self._judgements(how, cell, answer))
+            for part in (answers if judged else ())
+            for cell, answer in part.items()
+            for name, how in judged.items()
+            if (judgements := self._judgements(how, cell, answer, peers))
         }
-        own = self.plan.evaluation_id
-        found = self._ledger.load(
-            "judgements",
-            {key for wanted in (*keys.values(), *self._exam_keys()) for key in wanted},
-            evaluation=own if self.plan.fresh else None,
-            prefer=own,
-        )
-        self._kept = {
-            key: Score.from_json({**values, "reused": owner != own})
-            for key, (owner, values) in found.items()
-        }
+        self._kept.recall(key for wanted in (*keys.values(), *self._exam_keys()) for key in wanted)
         for exam in self._exams.values():
             exam.recall(self._kept)
             if exam.exams():
                 self._taken.update(exam.keys)
-        return {place for place, wanted in keys.items() if all(key in found for key in wanted)}
+        return {place for place, wanted in keys.items() if all(key in self._kept for key in wanted)}
 
     def _exam_keys(self) -> list[list[str]]:
         return [exam.keys for exam in self._exams.values()]
@@ -173,13 +177,15 @@ class Scoring:
         """Return what the examinations said that were held, or are known from before."""
         return [found for exam in self._exams.values() for found in exam.exams()]
 
-    def _judgements(self, how: AnyScorer, cell: Cell, answer: AnswerRecord) -> Sequence[Judgement]:
+    def _judgements(
+        self, how: AnyScorer, cell: Cell, answer: AnswerRecord, peers: PeerAnswers
+    ) -> Sequence[Judgement]:
         """Return the verdicts that a score is made from; none where nothing is to be judged."""
         row = self._row(cell)
         if isinstance(how, JudgeScorer | EmbeddingScorer) and how.refuses(row, answer) is None:
             return list(how.judgements(row, answer))
         if isinstance(how, PreferenceScorer):
-            opponents = self._peers.opponents(cell)
+            opponents = peers.opponents(cell)
             if opponents is not None and how.refuses(answer, opponents) is None:
                 return list(how.judgements(row, answer, opponents))
         return []
@@ -255,7 +261,7 @@ class Scoring:
 
         Without it there is no score, so that asking for the others would be money for nothing.
         """
-        judgements = self._judgements(how, cell, answer)
+        judgements = self._judgements(how, cell, answer, self._peers)
         if isinstance(how, PreferenceScorer):
             with self._lock:
                 lost = [self._failed[one.key] for one in judgements if one.key in self._failed]
@@ -284,19 +290,21 @@ class Scoring:
         key = judgement.key
         while True:
             with self._lock:
-                kept = self._kept.get(key)
-                twin = self._asking.get(key)
-                if kept is not None:
-                    shared = key in self._taken
+                twin, kept, shared = self._asking.get(key), key in self._kept, key in self._taken
+                if kept:
                     self._taken.add(key)
-                    return replace(kept, shared=shared)
-                if key in self._failed:
+                elif key in self._failed:
                     return replace(self._failed[key], shared=True)
-                if twin is None:
+                elif twin is None:
                     self._asking[key] = threading.Event()
                     break
-            # Another row said the same and is being judged: one judgement serves both.
-            twin.wait()
+            if kept:
+                # Read with the lock free; where it is gone meanwhile, it is asked for.
+                if (found := self._kept.get(key)) is not None:
+                    return replace(found, shared=shared)
+            elif twin is not None:
+                # Another row said the same and is being judged: one judgement serves both.
+                twin.wait()
         try:
             found = self._asked(judgement)
             if paired and found.value is None:
@@ -316,15 +324,11 @@ class Scoring:
             with self._lock:
                 self._judges_cost += Decimal(found.cost_usd or 0)
                 self._unpriced = self._unpriced or found.cost_usd is None
-        # Only what succeeded is used again: a judge that was down is asked again next time. What
-        # failed is kept for what it cost.
-        key = judgement.key
-        stored = key if found.value is not None else f"{key}#{uuid.uuid4().hex}"
-        self._ledger.append("judgements", self.plan.evaluation_id, stored, found.to_json()).result()
         if found.value is not None:
+            # Before it is there for others, of which none may count as the one that paid.
             with self._lock:
-                self._kept[key] = found
-                self._taken.add(key)
+                self._taken.add(judgement.key)
+        self._kept.keep(judgement.key, found)
         return found
 
     def score_all(
@@ -410,7 +414,10 @@ class Scoring:
         with self._lock:
             self._open[cell] -= 1
             finished = self._open[cell] == 0
+            if finished:
+                del self._open[cell]
         if finished:
+            self._peers.release(cell)
             self._on_finished(cell)
 
     def join(self, tick: Callable[[], None]) -> None:
