@@ -57,8 +57,8 @@ _LOOK = 0.1
 _FIRST_RETRY, _LONGEST_RETRY = 1.0, 60.0
 _PATIENCE_OF_OTHERS = 60.0
 """Seconds to wait for a deliverer by whoever goes on with what it records."""
-_PER_TURN = 0.02
-"""Seconds that a turn's trace may take where the machine has other work."""
+_PER_TURN = 0.1
+"""Seconds that a turn may take, written and read back, where the machine has other work."""
 _PATIENCE = 900.0
 """Seconds after which a store that does not answer is left to the next start."""
 
