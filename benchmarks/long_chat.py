@@ -1,6 +1,6 @@
 """A chat of 2,000 turns with a model whose window nobody knows: time and memory from its beginning to its end.
 
-One program reads the prompts line by line; delivery to MLflow included (`--wait`).
+One program reads the prompts line by line, and waits until another has delivered them (`--wait`).
 """
 
 from __future__ import annotations

@@ -116,21 +116,24 @@ class App:
 
     def wait_for_delivery(self) -> None:
         """Wait within bounds until MLflow has everything; of a server that is slow, say that it is."""
-        delivery, begun = self.lab.delivery, time.monotonic()
-        most = self.settings.delivery_timeout
+        self._wait(self.lab.delivery.wait, self.settings.delivery_timeout)
+
+    def _wait(self, wait: Callable[[float], bool], most: float) -> None:
+        begun = time.monotonic()
         quiet = most if self.lab.store_is_file else min(_QUIET, most)
-        if delivery.wait(quiet) or time.monotonic() - begun < quiet or quiet == most:
+        if wait(quiet) or time.monotonic() - begun < quiet or quiet == most:
             return
         self.screen.note(
             f"MLflow at {self.lab.store_address} is slow; waiting for it, up to {most:g} s in all ..."
         )
-        delivery.wait(most - quiet)
+        wait(most - quiet)
 
     def finish(self, *, wait: bool = False) -> None:
         """End what runs in the background; sessions that MLflow lacks go to a process of its own.
 
         Args:
-            wait: Let this process deliver them first, within bounds.
+            wait: Wait until they are delivered, within bounds: by this process, unless they are another's
+                from their beginning.
         """
         self._finished = True
         if self._warming is not None:
@@ -142,13 +145,20 @@ class App:
         self.show_notices()
         lost = 0 if delivery is None else delivery.unsaved()
         left = self.lab.hand_over() - lost
+        handed = self.lab.handed_over if wait and self.lab.hands_over else None
+        if handed is not None:
+            with contextlib.suppress(KeyboardInterrupt):
+                self._wait(handed.wait, handed.patience)
+            left = handed.pending()
+            if left and (problem := handed.problem()) is not None:
+                self.screen.note(problem)
         if lost:
             self.screen.warn(
                 f"{self.settings.journals_dir} did not take {plural(lost, 'session')}: what no file "
                 "and no run has of it ends with this program."
             )
-        # A script's answer needs no word about it; `info` and `doctor` have it.
-        if left > 0 and not self.lab.hands_over:
+        # A script that does not wait needs no word about it; `info` and `doctor` have it.
+        if left > 0 and (wait or not self.lab.hands_over):
             self.screen.note(f"{plural(left, 'session')} saved, and on the way to MLflow.")
 
 

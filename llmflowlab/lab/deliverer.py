@@ -13,11 +13,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
@@ -36,7 +37,19 @@ from llmflowlab.settings import Settings, load_settings
 from llmflowlab.text.amounts import plural
 from llmflowlab.tracking.journal import Journal
 
-__all__ = ["OnTheWay", "deliver", "hand_over", "let_deliver", "main", "on_the_way", "start"]
+if TYPE_CHECKING:
+    from llmflowlab.tracking.sessions import Session
+
+__all__ = [
+    "HandedOver",
+    "OnTheWay",
+    "deliver",
+    "hand_over",
+    "let_deliver",
+    "main",
+    "on_the_way",
+    "start",
+]
 
 _LINGER = 5.0
 """Seconds that a deliverer goes on looking: a program that ends still holds its journal for a moment."""
@@ -44,6 +57,8 @@ _LOOK = 0.1
 _FIRST_RETRY, _LONGEST_RETRY = 1.0, 60.0
 _PATIENCE_OF_OTHERS = 60.0
 """Seconds to wait for a deliverer by whoever goes on with what it records."""
+_PER_TURN = 0.1
+"""Seconds that a turn may take, written and read back, where the machine has other work."""
 _PATIENCE = 900.0
 """Seconds after which a store that does not answer is left to the next start."""
 
@@ -77,29 +92,76 @@ def on_the_way(settings: Settings) -> OnTheWay | None:
     sessions, evaluations = len(_journals(settings)), len(pending_evaluations(settings))
     if not sessions and not evaluations:
         return None
+    return OnTheWay(sessions, evaluations, _problem(settings))
+
+
+def _problem(settings: Settings) -> str | None:
     try:
         said = json.loads(_report(settings).read_bytes()).get("problem")
     except (OSError, ValueError, AttributeError):
-        said = None
-    return OnTheWay(sessions, evaluations, said if isinstance(said, str) else None)
+        return None
+    return said if isinstance(said, str) else None
+
+
+class HandedOver:
+    """Sessions that are left to a deliverer, for whoever waits for them; made before it starts.
+
+    Args:
+        settings: Name the home and the store.
+        sessions: A session's journal is deleted when every sink has all of it.
+    """
+
+    def __init__(self, settings: Settings, sessions: Sequence[Session]) -> None:
+        self._settings = settings
+        self._journals = [session.journal.path for session in sessions]
+        turns = sum(len(session.contents.turns) for session in sessions)
+        self.patience = settings.delivery_timeout + _PER_TURN * turns
+        """Seconds that it may take: all turns are delivered at the end."""
+        self._told_before = self._told()
+
+    def pending(self) -> int:
+        """Count those that have not arrived."""
+        return sum(journal.exists() for journal in self._journals)
+
+    def problem(self) -> str | None:
+        """Return in a sentence why an attempt since has failed; None where none has."""
+        return None if self._told() == self._told_before else _problem(self._settings)
+
+    def wait(self, seconds: float, *, sleep: Callable[[float], None] = time.sleep) -> bool:
+        """Wait until all have arrived, or an attempt to deliver them has failed.
+
+        Returns:
+            Whether all have arrived.
+        """
+        waited = 0.0
+        while self.pending() and self.problem() is None and waited < seconds:
+            sleep(_LOOK)
+            waited += _LOOK
+        return not self.pending()
+
+    def _told(self) -> int | None:
+        try:
+            return _report(self._settings).stat().st_mtime_ns
+        except OSError:
+            return None
 
 
 def _journals(settings: Settings) -> list[Path]:
     return list(settings.journals_dir.glob("chat-*.jsonl"))
 
 
-def hand_over(settings: Settings, *, own: bool = False) -> None:
+def hand_over(settings: Settings, own: Sequence[Session] = ()) -> HandedOver:
     """Have a process of its own deliver what is left; returns at once, and never fails.
 
     Args:
         settings: Name the home and the store.
-        own: Whether this process holds sessions that it did not deliver itself.
+        own: Sessions that this process did not deliver itself.
     """
+    handed = HandedOver(settings, own)
     with suppress(OSError):
-        if not own and not _anything_left(settings):
-            return
-        if not _somebody_works(settings):
+        if (own or _anything_left(settings)) and not _somebody_works(settings):
             start(settings)
+    return handed
 
 
 def _anything_left(settings: Settings) -> bool:

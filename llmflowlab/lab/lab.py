@@ -15,6 +15,7 @@ from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
     from llmflowlab.evaluation.run.ledger import Ledger
+    from llmflowlab.lab.deliverer import HandedOver
     from llmflowlab.providers.base import Provider
     from llmflowlab.providers.readiness import ReadinessChecks
     from llmflowlab.text.cost import Prices
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from llmflowlab.tracking.chat_recorder import ChatRecorder
     from llmflowlab.tracking.delivery import Delivery
     from llmflowlab.tracking.records import SessionStart
+    from llmflowlab.tracking.sessions import Session
     from llmflowlab.tracking.store import Store
 
 __all__ = ["Lab", "Recovered"]
@@ -54,6 +56,8 @@ class Lab:
         self._delivery: Delivery | None = None
         self.hands_over = False
         """Whether sessions are left to a deliverer from their beginning; set before the first."""
+        self.handed_over: HandedOver | None = None
+        """What a deliverer was given, once it was."""
 
     def provider(self, reference: str, *, settled: bool = True) -> Provider:
         """Build the model a reference names.
@@ -225,16 +229,16 @@ class Lab:
         Returns:
             How many sessions of this process are still on their way.
         """
-        left = 0
+        left: list[Session] = []
         if self._delivery is not None:
-            left = self._delivery.pending()
+            left = self._delivery.lacking()
             self._delivery.stop()
         if left or any(self.settings.journals_dir.glob("chat-*.jsonl")) or self._recordings_left():
             # Imported here: most commands find nothing.
             from llmflowlab.lab.deliverer import hand_over
 
-            hand_over(self.settings, own=left > 0)
-        return left
+            self.handed_over = hand_over(self.settings, left)
+        return len(left)
 
     def _recordings_left(self) -> bool:
         from llmflowlab.evaluation.run.pending import pending_evaluations

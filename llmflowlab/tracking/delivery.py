@@ -85,7 +85,7 @@ class Delivery:
         Returns:
             Whether everything is delivered.
         """
-        return self._wait(self._lanes, timeout) and self._outbox.pending() == 0
+        return self._wait(self._lanes, timeout) and not self._outbox.pending()
 
     def wait_for_files(self, timeout: float) -> bool:
         """Wait until the sinks that need nothing but this machine have everything.
@@ -123,6 +123,10 @@ class Delivery:
 
     def pending(self) -> int:
         """Count the sessions of which something has not arrived yet."""
+        return len(self.lacking())
+
+    def lacking(self) -> list[Session]:
+        """Return those sessions."""
         return self._outbox.pending()
 
     def unsaved(self) -> int:

@@ -43,18 +43,10 @@ class Outbox:
         with self.changed:
             return [session for session in self._sessions.values() if session.lacks(sink)]
 
-    def pending(self) -> int:
-        """Count the sessions of which some sink lacks something."""
+    def pending(self) -> list[Session]:
+        """Return the sessions of which some sink lacks something."""
         with self.changed:
-            return sum(self._lacks(session) for session in self._sessions.values())
-
-    def idle(self) -> bool:
-        """Whether every sink has everything."""
-        with self.changed:
-            return self.searched and not self.pending()
-
-    def _lacks(self, session: Session) -> bool:
-        return any(session.lacks(sink) for sink in self._sinks)
+            return [each for each in self._sessions.values() if any(map(each.lacks, self._sinks))]
 
     def run_known(self, session: Session) -> None:
         """Remember the run of a session, which may be forgotten before anybody asks for it."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from llmflowlab.cli.context import App
@@ -91,8 +93,11 @@ class FakeDelivery:
     def unsaved(self) -> int:
         return 0
 
-    def pending(self) -> int:
-        return self._pending
+    def lacking(self) -> list[Any]:
+        one = SimpleNamespace(
+            journal=SimpleNamespace(path=Path("no-journal")), contents=SimpleNamespace(turns=[])
+        )
+        return [one] * self._pending
 
     def wait(self, timeout: float | None) -> bool:
         self.waited.append(timeout)

@@ -109,6 +109,37 @@ def test_a_store_that_does_not_answer_is_told_and_tried_again(
     assert len(Stored(lab).runs()) == 1
 
 
+def test_whoever_waits_for_the_deliverer_waits_for_these_sessions_and_within_bounds(
+    lab: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliverer._tell(lab, "An earlier attempt failed.")
+    held = Delivery(lab, only_local=True)
+    recorder = ChatRecorder(lab, start(), lambda: held)
+    recorder.record_turn(turn())
+    recorder.record_turn(turn(1))
+    recorder.close()
+    monkeypatch.setattr(deliverer, "start", lambda _: None)
+    handed = hand_over(lab, held.lacking())
+    assert handed.patience == lab.delivery_timeout + 2 * deliverer._PER_TURN
+    slept: list[float] = []
+    assert not handed.wait(1.0, sleep=slept.append)
+    assert sum(slept) == pytest.approx(1.0, abs=deliverer._LOOK)
+    assert (handed.pending(), handed.problem()) == (1, None)
+
+    def fails(seconds: float) -> None:
+        slept.append(seconds)
+        deliverer._tell(lab, "MLflow is away.")
+
+    slept.clear()
+    assert not handed.wait(60.0, sleep=fails)
+    assert len(slept) == 1
+    assert handed.problem() == "MLflow is away."
+    held.stop()
+    assert deliver(lab)
+    assert handed.wait(60.0, sleep=slept.append)
+    assert len(slept) == 1
+
+
 def test_another_session_cuts_the_wait_short(lab: Settings) -> None:
     leave_a_session(lab)
     looked = []

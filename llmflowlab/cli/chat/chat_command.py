@@ -86,8 +86,10 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     interactive = sys.stdin.isatty() and not messages and not arguments.json and not arguments.whole
     if arguments.model is None and not interactive:
         raise InputError("Say which model to talk with: --model provider:model (try guide:docs).")
-    # Whoever waits for the run delivers it here; a person's chat is in MLflow while it goes on.
-    app.lab.hands_over = not (interactive or arguments.wait or arguments.json)
+    # A person's chat is in MLflow while it goes on. A run that is waited for is delivered here, beside
+    # the answers, unless lines are read: such a chat may be long, and stays small without MLflow.
+    few = bool(messages) or arguments.whole
+    app.lab.hands_over = not (interactive or arguments.json or (arguments.wait and few))
     if messages or arguments.whole:
         messages = _with_document(app, messages, whole=arguments.whole)
     provider = app.lab.provider(arguments.model) if arguments.model else choose_model(app)

@@ -238,7 +238,7 @@ class Answering:
     def _answer(self, cell: Cell) -> None:
         progress = self.progress[cell.candidate]
         record = self._had(cell)
-        if record.reason == NOT_REACHED and record.spent == 0:
+        if record.reason == NOT_REACHED:
             return
         with self._lock:
             self.answers[cell] = record
