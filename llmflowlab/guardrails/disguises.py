@@ -27,8 +27,11 @@ _SIGNS = str.maketrans(
 # Of signs in a row the last is a word; all other punctuation is none.
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*|\.(?!\s*\.)|\"|[:<>|]")
 _LEET = str.maketrans("01345789@$!|€", "oieastbgasiie")
-_LEET_SIGN = re.compile(r"[013457@$!|€]")
-_LEET_CUE = re.compile(r"[a-z][013457@$!|€]{1,3}[a-z]|\b[1345@$][a-z]{3}|[a-z]{2}[013@$]\b")
+# Cues begin with what is rare in a text, and look back from there: a search skips all else.
+_LEET_CUE = re.compile(
+    r"[013457@$!|€](?:(?<=[a-z].)[013457@$!|€]{0,2}[a-z]|(?<=\b[1345@$])[a-z]{3}|(?<=[a-z]{2}[013@$])\b)"
+)
+_SPACED_CUE = re.compile(r"[ \t._*·|/\\,-]\w[ \t._*·|/\\,-]\w[ \t._*·|/\\,-]\w(?!\w)")
 _SPACED = re.compile(
     r"(?<!\w)(?:\w[ \t._*·|/\\,-]){3,}\w(?!\w)(?:(?:[ \t]{2,}| ?[/|] ?)(?:\w[ \t._*·|/\\,-])+\w(?!\w))*"
 )
@@ -56,8 +59,8 @@ class Words:
     @cached_property
     def beginnings(self) -> frozenset[str]:
         """Its words, and how they begin, with a star behind it."""
-        words = self.joined.split()
-        return frozenset([*words, *[word[:BEGINNING] + "*" for word in words]])
+        words = set(self.joined.split())
+        return frozenset(words.union([word[:BEGINNING] + "*" for word in words]))
 
     def __add__(self, other: Words) -> Words:
         both = Words(self.joined[:-1] + other.joined, lambda: [*self.spans, *other.spans])
@@ -86,7 +89,7 @@ class Stretch:
         return Stretch(
             self.clean + other.clean,
             self.folded + other.folded,
-            [*self.places[:-1], *other.places],
+            _one_after_other(self.places, other.places),
             tuple(
                 mine[min(n, len(mine) - 1)] + others[min(n, len(others) - 1)] for n in range(count)
             ),
@@ -95,6 +98,12 @@ class Stretch:
     def place(self, start: int, end: int) -> tuple[int, int]:
         """Return where characters of `clean` stand in the text as it was given."""
         return self.places[start], self.places[end - 1] + 1
+
+
+def _one_after_other(places: Sequence[int], following: Sequence[int]) -> Sequence[int]:
+    if isinstance(places, range) and isinstance(following, range):
+        return range(places.start, following.stop)
+    return [*places[:-1], *following]
 
 
 class _Folds(dict[str, tuple[str, str]]):
@@ -157,18 +166,17 @@ def read(text: str, start: int, lexicon: Lexicon) -> Stretch:
     if text.isascii():
         clean, folded = text, text.lower()
     else:
-        parts = [_FOLDS[char] for char in text]
-        clean = "".join([part[0] for part in parts])
-        folded = "".join([part[1] for part in parts])
-        if any(len(part[0]) != 1 for part in parts):
-            found = [start + at for at, part in enumerate(parts) for _ in part[0]]
+        cleaned, plain = zip(*map(_FOLDS.__getitem__, text), strict=True)
+        clean, folded = "".join(cleaned), "".join(plain)
+        if len(clean) != len(text) or "" in cleaned:
+            found = [start + at for at, part in enumerate(cleaned) for _ in part]
             places = [*found, start + len(text)]
     readings = [_reading(_as_latin(clean, folded), places)]
     spelled = folded
-    if _LEET_SIGN.search(folded) and _LEET_CUE.search(folded):
+    if _LEET_CUE.search(folded):
         spelled = folded.translate(_LEET)
         readings.append(_reading(spelled, places))
-    if _SPACED.search(folded):
+    if _SPACED_CUE.search(folded) and _SPACED.search(folded):
         readings.append(_closed_up(spelled, places, lexicon))
     if "*" in folded and (masked := list(_MASKED.finditer(folded))):
         readings.append(_replaced(folded, places, masked, lexicon.unmasked))

@@ -65,8 +65,8 @@ class WordRule:
 class WordRules:
     """The rules of some categories."""
 
-    by_beginning: Mapping[str, Sequence[WordRule]]
-    """Each under the beginnings of its rarest element."""
+    by_beginning: Mapping[str, Sequence[tuple[WordRule, Sequence[frozenset[str]]]]]
+    """Each under the beginnings of its rarest element, with the needs besides that one."""
     of_characters: Sequence[WordRule]
 
     def candidates(self, there: frozenset[str], here: frozenset[str]) -> set[WordRule]:
@@ -78,10 +78,11 @@ class WordRules:
         """
         found = set()
         for beginning in self.by_beginning.keys() & there:
-            for rule in self.by_beginning[beginning]:
-                if rule.last and rule.last.isdisjoint(here) and "." not in rule.last:
+            for rule, needs in self.by_beginning[beginning]:
+                last = rule.last
+                if last and last.isdisjoint(here) and "." not in last:
                     continue
-                for need in rule.needs:
+                for need in needs:
                     if need.isdisjoint(there):
                         break
                 else:
@@ -92,14 +93,15 @@ class WordRules:
 @cache
 def rules_of(categories: tuple[Category, ...]) -> WordRules:
     """Read the rules of some categories."""
-    by_beginning: dict[str, list[WordRule]] = {}
+    by_beginning: dict[str, list[tuple[WordRule, Sequence[frozenset[str]]]]] = {}
     of_characters: list[WordRule] = []
     for rule in (rule for category in categories for rule in _read(category)):
         if rule.characters:
             of_characters.append(rule)
             continue
-        for beginning in min(rule.needs, key=_commonness):
-            by_beginning.setdefault(beginning, []).append(rule)
+        rarest, *others = rule.needs
+        for beginning in rarest:
+            by_beginning.setdefault(beginning, []).append((rule, others))
     return WordRules(by_beginning, of_characters)
 
 

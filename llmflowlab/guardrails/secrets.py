@@ -76,11 +76,16 @@ _KINDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
 _compiled = cache(re.compile)
 """Most texts need none of them."""
 
-_LONG = re.compile(r"(?<![\w.~+/=:-])[\w.~+/=:-]{13,}")
+_LEAST_LONG = 13
+_LONG = re.compile(rf"(?<![\w.~+/=:-])[\w.~+/=:-]{{{_LEAST_LONG},}}")
 _ODD = re.compile(r"\d|_|[A-Z]{3}|\S{30}")
 _SPACED = ("private_key", "basic_auth", "authorization")
 """Kinds that hold spaces, or little that is long."""
-_OF_SPACES = tuple(kind for kind in _KINDS if kind[0] in _SPACED)
+_BY_LITERAL: dict[bool, dict[str, list[tuple[str, str]]]] = {True: {}, False: {}}
+"""Kinds and forms under the texts that must be there, by whether they hold spaces."""
+for _kind, _there, _form in _KINDS:
+    for _literal in _there:
+        _BY_LITERAL[_kind in _SPACED].setdefault(_literal, []).append((_kind, _form))
 
 _NAMED = re.compile(
     r"(?i)(?<![a-z])((?:[\w.-]{0,30}[_.-])?(?:api[ _-]?key|apikey|secret(?:[ _-]?(?:access[ _-]?)?key)?|access[ _-]?key|"
@@ -100,13 +105,12 @@ _LEAST_BITS = 2.6
 def secrets(text: str) -> Iterator[Detection]:
     """Find secrets; places are those of the text. What says that it is an example is none."""
     # In what is long and no word, looked at together; most texts have none.
-    long = " ".join(filter(_ODD.search, _LONG.findall(text)))
-    for kind, there, form in _KINDS if long else _OF_SPACES:
-        where = text if kind in _SPACED else long
-        if any(literal in where for literal in there):
-            for match in _compiled(form).finditer(text):
-                if not _is_example(match[0]):
-                    yield _found(kind, match.start(), match.end())
+    long = " ".join([word for word in text.split() if len(word) >= _LEAST_LONG])
+    long = " ".join(filter(_ODD.search, _LONG.findall(long)))
+    for kind, form in dict.fromkeys([*_possible(long, spaced=False), *_possible(text, spaced=True)]):
+        for match in _compiled(form).finditer(text):
+            if not _is_example(match[0]):
+                yield _found(kind, match.start(), match.end())
     lower = text.lower()
     if any(name in lower for name in _NAMES):
         for match in _NAMED.finditer(text):
@@ -114,6 +118,13 @@ def secrets(text: str) -> Iterator[Detection]:
                 match[2], strict=match[0][len(match[1]) :].lstrip(" \"'`]")[:1] not in ":="
             ):
                 yield _found("named_secret", match.start(2), match.end(2))
+
+
+def _possible(where: str, *, spaced: bool) -> list[tuple[str, str]]:
+    """Return the kinds, each with its form, of which a text that must be there is."""
+    kinds = _BY_LITERAL[spaced]
+    there = [literal for literal in kinds if literal in where] if where else ()
+    return [each for literal in there for each in kinds[literal]]
 
 
 def _is_example(value: str) -> bool:
