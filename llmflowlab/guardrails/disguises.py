@@ -26,6 +26,9 @@ _SIGNS = str.maketrans(
 )
 # Of signs in a row the last is a word; all other punctuation is none.
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*|\.(?!\s*\.)|\"|[:<>|]")
+_ASCII_WORD = re.compile(_WORD.pattern.replace(r"[^\W_]", "[a-z0-9]"))
+"""The same of lower-case ASCII, which it takes half the time to search."""
+_ASCII_SIGNS = bytes(_SIGNS.get(code, chr(code)).encode()[0] for code in range(128)).ljust(256)
 _LEET = str.maketrans("01345789@$!|€", "oieastbgasiie")
 # Cues begin with what is rare in a text, and look back from there: a search skips all else.
 _LEET_CUE = re.compile(
@@ -50,6 +53,8 @@ class Words:
     """The words with a space before and after each; an end of a sentence is the word `.`."""
     spell: Callable[[], Sequence[tuple[int, int]]]
     """Makes `spans`, which hardly any text needs."""
+    known: frozenset[str]
+    """The beginnings that rules know; of others nobody need keep track."""
 
     @cached_property
     def spans(self) -> Sequence[tuple[int, int]]:
@@ -58,12 +63,18 @@ class Words:
 
     @cached_property
     def beginnings(self) -> frozenset[str]:
+        """Those of its words, and of how they begin, with a star behind it, that rules know."""
+        return self.all_beginnings & self.known
+
+    @cached_property
+    def all_beginnings(self) -> frozenset[str]:
         """Its words, and how they begin, with a star behind it."""
-        words = set(self.joined.split())
-        return frozenset(words.union([word[:BEGINNING] + "*" for word in words]))
+        words = frozenset(self.joined.split())
+        return words.union([word[:BEGINNING] + "*" for word in words])
 
     def __add__(self, other: Words) -> Words:
-        both = Words(self.joined[:-1] + other.joined, lambda: [*self.spans, *other.spans])
+        joined = self.joined[:-1] + other.joined
+        both = Words(joined, lambda: [*self.spans, *other.spans], self.known)
         # Known already, and found again by splitting the words.
         both.__dict__["beginnings"] = self.beginnings | other.beginnings
         return both
@@ -141,6 +152,10 @@ def fold_pattern(pattern: str) -> str:
 class Lexicon(Protocol):
     """The words that rules know."""
 
+    def known(self) -> frozenset[str]:
+        """Return how words begin that a rule is about."""
+        ...
+
     def parted(self, letters: str) -> Iterable[tuple[int, int]]:
         """Find words in letters that no space parts, as (start, end)."""
         ...
@@ -171,21 +186,22 @@ def read(text: str, start: int, lexicon: Lexicon) -> Stretch:
         if len(clean) != len(text) or "" in cleaned:
             found = [start + at for at, part in enumerate(cleaned) for _ in part]
             places = [*found, start + len(text)]
-    readings = [_reading(_as_latin(clean, folded), places)]
+    known = lexicon.known()
+    readings = [_reading(_as_latin(clean, folded), places, known)]
     spelled = folded
     if _LEET_CUE.search(folded):
         spelled = folded.translate(_LEET)
-        readings.append(_reading(spelled, places))
+        readings.append(_reading(spelled, places, known))
     if _SPACED_CUE.search(folded) and _SPACED.search(folded):
         readings.append(_closed_up(spelled, places, lexicon))
     if "*" in folded and (masked := list(_MASKED.finditer(folded))):
-        readings.append(_replaced(folded, places, masked, lexicon.unmasked))
+        readings.append(_replaced(folded, places, masked, lexicon.unmasked, known))
     if _REPEATED.search(folded):
         runs = list(_REPEATED.finditer(folded))
-        readings.append(_replaced(folded, places, runs, lambda run: run[0]))
-    if folded.isascii() and lexicon.foreign(readings[0].beginnings):
-        readings.append(_reading(folded.translate(_ROT13), places))
-        readings.append(_reading(folded[::-1], places[-2::-1]))
+        readings.append(_replaced(folded, places, runs, lambda run: run[0], known))
+    if folded.isascii() and lexicon.foreign(readings[0].all_beginnings):
+        readings.append(_reading(folded.translate(_ROT13), places, known))
+        readings.append(_reading(folded[::-1], places[-2::-1], known))
     return Stretch(clean, folded, places, tuple(readings))
 
 
@@ -194,6 +210,7 @@ def _replaced(
     places: Sequence[int],
     matches: Sequence[re.Match[str]],
     by: Callable[[str], str | None],
+    known: frozenset[str],
 ) -> Words:
     """Return the words of a text with some places read otherwise."""
     letters: list[str] = []
@@ -207,18 +224,21 @@ def _replaced(
         at += [places[match.start()]] * (len(said) - 1) + [places[match.end() - 1]]
         done = match.end()
     letters += folded[done:]
-    return _reading("".join(letters), [*at, *places[done:]])
+    return _reading("".join(letters), [*at, *places[done:]], known)
 
 
-def _reading(folded: str, places: Sequence[int]) -> Words:
-    text = folded.translate(_SIGNS)
-    joined = f" {' '.join(_WORD.findall(text))} "
+def _reading(folded: str, places: Sequence[int], known: frozenset[str]) -> Words:
+    if folded.isascii():
+        text, word = folded.encode().translate(_ASCII_SIGNS).decode(), _ASCII_WORD
+    else:
+        text, word = folded.translate(_SIGNS), _WORD
+    joined = f" {' '.join(word.findall(text))} "
 
     def spell() -> Sequence[tuple[int, int]]:
         found = [(places[m.start()], places[m.end() - 1]) for m in _WORD.finditer(text)]
         return [(min(pair), max(pair) + 1) for pair in found]
 
-    return Words(joined.replace("'", ""), spell)
+    return Words(joined.replace("'", ""), spell, known)
 
 
 def _as_latin(clean: str, folded: str) -> str:
@@ -262,4 +282,4 @@ def _closed_up(folded: str, places: Sequence[int], lexicon: Lexicon) -> Words:
             ):
                 words.append(blob[begin:end])
                 spans.append((places[letters[begin]], places[letters[end - 1]] + 1))
-    return Words(f" {' '.join(words)} ".replace("'", ""), lambda: spans)
+    return Words(f" {' '.join(words)} ".replace("'", ""), lambda: spans, lexicon.known())

@@ -20,7 +20,10 @@ from typing import TypeAlias, cast
 from llmflowlab.guardrails.disguises import BEGINNING, fold_pattern
 from llmflowlab.guardrails.verdict import Category, Severity
 
-__all__ = ["LEXICON", "WordRule", "WordRules", "rules_of"]
+__all__ = ["LEXICON", "OF_WORDS", "WordRule", "WordRules", "rules_of"]
+
+OF_WORDS: tuple[Category, ...] = ("injection", "malicious", "toxicity", "profanity")
+"""Categories that have such rules."""
 
 _FOLDER = Path(__file__).parent / "rules"
 _COMMON_WORDS = (
@@ -65,8 +68,12 @@ class WordRule:
 class WordRules:
     """The rules of some categories."""
 
-    by_beginning: Mapping[str, Sequence[tuple[WordRule, Sequence[frozenset[str]]]]]
-    """Each under the beginnings of its rarest element, with the needs besides that one."""
+    beginnings: frozenset[str]
+    by_beginning: Mapping[str, Sequence[tuple[WordRule, frozenset[str], Sequence[frozenset[str]]]]]
+    """Each under the beginnings of its rarest element, with its last one and the needs besides.
+
+    An end of a sentence is no need: each text ends with one.
+    """
     of_characters: Sequence[WordRule]
 
     def candidates(self, there: frozenset[str], here: frozenset[str]) -> set[WordRule]:
@@ -74,13 +81,12 @@ class WordRules:
 
         Args:
             there: How all words begin.
-            here: How those begin among which a match must end.
+            here: How those begin among which a match must end, or at the end of a sentence.
         """
         found = set()
-        for beginning in self.by_beginning.keys() & there:
-            for rule, needs in self.by_beginning[beginning]:
-                last = rule.last
-                if last and last.isdisjoint(here) and "." not in last:
+        for beginning in self.beginnings & there:
+            for rule, last, needs in self.by_beginning[beginning]:
+                if last and last.isdisjoint(here):
                     continue
                 for need in needs:
                     if need.isdisjoint(there):
@@ -93,16 +99,17 @@ class WordRules:
 @cache
 def rules_of(categories: tuple[Category, ...]) -> WordRules:
     """Read the rules of some categories."""
-    by_beginning: dict[str, list[tuple[WordRule, Sequence[frozenset[str]]]]] = {}
+    by_beginning: dict[str, list[tuple[WordRule, frozenset[str], Sequence[frozenset[str]]]]] = {}
     of_characters: list[WordRule] = []
     for rule in (rule for category in categories for rule in _read(category)):
         if rule.characters:
             of_characters.append(rule)
             continue
-        rarest, *others = rule.needs
+        rarest, *others = [need for need in rule.needs if "." not in need]
+        last = frozenset[str]() if "." in rule.last else rule.last
         for beginning in rarest:
-            by_beginning.setdefault(beginning, []).append((rule, others))
-    return WordRules(by_beginning, of_characters)
+            by_beginning.setdefault(beginning, []).append((rule, last, others))
+    return WordRules(frozenset(by_beginning), by_beginning, of_characters)
 
 
 def _commonness(need: frozenset[str]) -> tuple[int, int]:
@@ -119,8 +126,17 @@ def _known_words() -> re.Pattern[str]:
     return re.compile("|".join(ordered) + "|.", re.DOTALL)
 
 
+@cache
+def _known_beginnings() -> frozenset[str]:
+    rules = [rule for category in OF_WORDS for rule in _read(category) if not rule.characters]
+    return frozenset[str]().union(*[part for rule in rules for part in (*rule.needs, rule.last)])
+
+
 class _RuleLexicon:
     """The words of all rules, and those that every text has."""
+
+    def known(self) -> frozenset[str]:
+        return _known_beginnings()
 
     def parted(self, letters: str) -> Iterator[tuple[int, int]]:
         for match in _known_words().finditer(letters):

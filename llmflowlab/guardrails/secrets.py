@@ -93,6 +93,7 @@ _NAMED = re.compile(
     r"private[ _-]?key|client[ _-]?secret|contraseña|mot de passe|senha|credentials?))"
     r"[\"'`]?\]?\s{0,3}(?:is|ist|es|est|è|é|lautet|:=|=>|=|:)\s{0,3}[\"'`]?([^\s\"'`<>,;(){}\[\]]{6,200})"
 )
+_DIGIT = re.compile(r"\d")
 _NAMES = ("key", "secret", "token", "passw", "pwd", "passphrase", "db_pass", "contraseña", "mot de passe", "senha", "credential")  # fmt: skip
 _PLACEHOLDER = re.compile(
     r"(?i)example|placeholder|your|changeme|change_me|dummy|sample|redacted|hidden|xxx|\*{3}|\.{3}|1234567890abcdef|"
@@ -112,7 +113,9 @@ def secrets(text: str) -> Iterator[Detection]:
             if not _is_example(match[0]):
                 yield _found(kind, match.start(), match.end())
     lower = text.lower()
-    if any(name in lower for name in _NAMES):
+    # The value has a digit.
+    may_be = not text.isascii() or _DIGIT.search(text)
+    if may_be and any(name in lower for name in _NAMES):
         for match in _NAMED.finditer(text):
             if _is_value(
                 match[2], strict=match[0][len(match[1]) :].lstrip(" \"'`]")[:1] not in ":="
