@@ -11,11 +11,12 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from string import ascii_lowercase
+from typing import NamedTuple, Protocol
 
 from llmflowlab.guardrails.confusables import LATIN
 
-__all__ = ["BEGINNING", "Lexicon", "Stretch", "Words", "fold_pattern", "read"]
+__all__ = ["BEGINNING", "Known", "Lexicon", "Stretch", "Words", "fold_pattern", "read"]
 
 BEGINNING = 4
 """Letters by which rules are found that know how a word begins."""
@@ -40,9 +41,18 @@ _SPACED = re.compile(
 )
 _MASKED = re.compile(r"[a-z]+\*+[a-z]*")
 _REPEATED = re.compile(r"([a-z])\1{2,}")
+_THREE_OF_ONE = tuple(3 * letter for letter in ascii_lowercase)
 _ROT13 = str.maketrans("abcdefghijklmnopqrstuvwxyz", "nopqrstuvwxyzabcdefghijklm")
 _GAP = re.compile(r"[ \t]{2,}| ?[/|] ?")
 _ACCENTS = re.compile("[\u0300-\u036f]")
+
+
+class Known(NamedTuple):
+    """How words begin that a rule is about."""
+
+    words: frozenset[str]
+    stems: frozenset[str]
+    """As long as `BEGINNING`."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +63,8 @@ class Words:
     """The words with a space before and after each; an end of a sentence is the word `.`."""
     spell: Callable[[], Sequence[tuple[int, int]]]
     """Makes `spans`, which hardly any text needs."""
-    known: frozenset[str]
-    """The beginnings that rules know; of others nobody need keep track."""
+    known: Known
+    """What rules know; of other words nobody need keep track."""
 
     @cached_property
     def spans(self) -> Sequence[tuple[int, int]]:
@@ -64,13 +74,9 @@ class Words:
     @cached_property
     def beginnings(self) -> frozenset[str]:
         """Those of its words, and of how they begin, with a star behind it, that rules know."""
-        return self.all_beginnings & self.known
-
-    @cached_property
-    def all_beginnings(self) -> frozenset[str]:
-        """Its words, and how they begin, with a star behind it."""
-        words = frozenset(self.joined.split())
-        return words.union([word[:BEGINNING] + "*" for word in words])
+        words = self.joined.split()
+        stems = self.known.stems.intersection([word[:BEGINNING] for word in words])
+        return self.known.words.intersection(words).union([f"{stem}*" for stem in stems])
 
     def __add__(self, other: Words) -> Words:
         joined = self.joined[:-1] + other.joined
@@ -152,8 +158,8 @@ def fold_pattern(pattern: str) -> str:
 class Lexicon(Protocol):
     """The words that rules know."""
 
-    def known(self) -> frozenset[str]:
-        """Return how words begin that a rule is about."""
+    def known(self) -> Known:
+        """Return the words that rules are about."""
         ...
 
     def parted(self, letters: str) -> Iterable[tuple[int, int]]:
@@ -164,7 +170,7 @@ class Lexicon(Protocol):
         """Return the coarse word that a word with stars stands for."""
         ...
 
-    def foreign(self, beginnings: frozenset[str]) -> bool:
+    def foreign(self, words: frozenset[str]) -> bool:
         """Tell whether hardly any of the words are ones that every text has."""
         ...
 
@@ -196,10 +202,10 @@ def read(text: str, start: int, lexicon: Lexicon) -> Stretch:
         readings.append(_closed_up(spelled, places, lexicon))
     if "*" in folded and (masked := list(_MASKED.finditer(folded))):
         readings.append(_replaced(folded, places, masked, lexicon.unmasked, known))
-    if _REPEATED.search(folded):
+    if [run for run in _THREE_OF_ONE if run in folded]:
         runs = list(_REPEATED.finditer(folded))
         readings.append(_replaced(folded, places, runs, lambda run: run[0], known))
-    if folded.isascii() and lexicon.foreign(readings[0].all_beginnings):
+    if folded.isascii() and lexicon.foreign(frozenset(readings[0].joined.split())):
         readings.append(_reading(folded.translate(_ROT13), places, known))
         readings.append(_reading(folded[::-1], places[-2::-1], known))
     return Stretch(clean, folded, places, tuple(readings))
@@ -210,7 +216,7 @@ def _replaced(
     places: Sequence[int],
     matches: Sequence[re.Match[str]],
     by: Callable[[str], str | None],
-    known: frozenset[str],
+    known: Known,
 ) -> Words:
     """Return the words of a text with some places read otherwise."""
     letters: list[str] = []
@@ -227,7 +233,7 @@ def _replaced(
     return _reading("".join(letters), [*at, *places[done:]], known)
 
 
-def _reading(folded: str, places: Sequence[int], known: frozenset[str]) -> Words:
+def _reading(folded: str, places: Sequence[int], known: Known) -> Words:
     if folded.isascii():
         text, word = folded.encode().translate(_ASCII_SIGNS).decode(), _ASCII_WORD
     else:

@@ -17,7 +17,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeAlias, cast
 
-from llmflowlab.guardrails.disguises import BEGINNING, fold_pattern
+from llmflowlab.guardrails.disguises import BEGINNING, Known, fold_pattern
 from llmflowlab.guardrails.verdict import Category, Severity
 
 __all__ = ["LEXICON", "OF_WORDS", "WordRule", "WordRules", "rules_of"]
@@ -127,15 +127,17 @@ def _known_words() -> re.Pattern[str]:
 
 
 @cache
-def _known_beginnings() -> frozenset[str]:
+def _known_beginnings() -> Known:
     rules = [rule for category in OF_WORDS for rule in _read(category) if not rule.characters]
-    return frozenset[str]().union(*[part for rule in rules for part in (*rule.needs, rule.last)])
+    known = {each for rule in rules for part in (*rule.needs, rule.last) for each in part}
+    stems = {each for each in known if each.endswith("*")}
+    return Known(frozenset(known - stems), frozenset(stem[:-1] for stem in stems))
 
 
 class _RuleLexicon:
     """The words of all rules, and those that every text has."""
 
-    def known(self) -> frozenset[str]:
+    def known(self) -> Known:
         return _known_beginnings()
 
     def parted(self, letters: str) -> Iterator[tuple[int, int]]:
@@ -146,9 +148,12 @@ class _RuleLexicon:
         form = re.compile(re.sub(r"\*+", "[a-z]{1,4}", word))
         return next((coarse for coarse in _coarse_words() if form.fullmatch(coarse)), None)
 
-    def foreign(self, beginnings: frozenset[str]) -> bool:
-        # Half of them are how words begin.
-        return len(beginnings) > 6 and 14 * len(beginnings & _COMMON) < len(beginnings)
+    def foreign(self, words: frozenset[str]) -> bool:
+        common = 14 * len(words & _COMMON)
+        if common >= 2 * len(words):
+            return False
+        count = len(words) + len({word[:BEGINNING] for word in words})
+        return count > 6 and common < count
 
 
 LEXICON = _RuleLexicon()

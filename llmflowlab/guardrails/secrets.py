@@ -115,7 +115,7 @@ def secrets(text: str) -> Iterator[Detection]:
     lower = text.lower()
     # The value has a digit.
     may_be = not text.isascii() or _DIGIT.search(text)
-    if may_be and any(name in lower for name in _NAMES):
+    if may_be and [name for name in _NAMES if name in lower]:
         for match in _NAMED.finditer(text):
             if _is_value(
                 match[2], strict=match[0][len(match[1]) :].lstrip(" \"'`]")[:1] not in ":="
