@@ -72,11 +72,15 @@ class Words:
         return self.spell()
 
     @cached_property
+    def words(self) -> frozenset[str]:
+        """Each once."""
+        return frozenset(self.joined.split())
+
+    @cached_property
     def beginnings(self) -> frozenset[str]:
         """Those of its words, and of how they begin, with a star behind it, that rules know."""
-        words = self.joined.split()
-        stems = self.known.stems.intersection([word[:BEGINNING] for word in words])
-        return self.known.words.intersection(words).union([f"{stem}*" for stem in stems])
+        stems = self.known.stems.intersection([word[:BEGINNING] for word in self.words])
+        return (self.known.words & self.words).union([f"{stem}*" for stem in stems])
 
     def __add__(self, other: Words) -> Words:
         joined = self.joined[:-1] + other.joined
@@ -102,14 +106,14 @@ class Stretch:
     def __add__(self, other: Stretch) -> Stretch:
         """Return both as one, `other` following at once."""
         mine, others = self.readings, other.readings
-        count = max(len(mine), len(others))
+        # The last reading is also each further one.
+        more = len(others) - len(mine)
+        mine, others = mine + mine[-1:] * more, others + others[-1:] * -more
         return Stretch(
             self.clean + other.clean,
             self.folded + other.folded,
             _one_after_other(self.places, other.places),
-            tuple(
-                mine[min(n, len(mine) - 1)] + others[min(n, len(others) - 1)] for n in range(count)
-            ),
+            tuple(map(Words.__add__, mine, others)),
         )
 
     def place(self, start: int, end: int) -> tuple[int, int]:
@@ -205,7 +209,7 @@ def read(text: str, start: int, lexicon: Lexicon) -> Stretch:
     if [run for run in _THREE_OF_ONE if run in folded]:
         runs = list(_REPEATED.finditer(folded))
         readings.append(_replaced(folded, places, runs, lambda run: run[0], known))
-    if folded.isascii() and lexicon.foreign(frozenset(readings[0].joined.split())):
+    if folded.isascii() and lexicon.foreign(readings[0].words):
         readings.append(_reading(folded.translate(_ROT13), places, known))
         readings.append(_reading(folded[::-1], places[-2::-1], known))
     return Stretch(clean, folded, places, tuple(readings))

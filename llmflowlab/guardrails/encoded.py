@@ -38,7 +38,7 @@ def decoded_runs(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def _from_base64(run: str) -> str | None:
-    padded = run.translate(str.maketrans("-_", "+/")) + "=" * (-len(run) % 4)
+    padded = run.replace("-", "+").replace("_", "/") + "=" * (-len(run) % 4)
     try:
         return _text(base64.b64decode(padded, validate=True))
     except (binascii.Error, ValueError):
