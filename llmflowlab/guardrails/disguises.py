@@ -44,6 +44,7 @@ _REPEATED = re.compile(r"([a-z])\1{2,}")
 _THREE_OF_ONE = tuple(3 * letter for letter in ascii_lowercase)
 _ROT13 = str.maketrans("abcdefghijklmnopqrstuvwxyz", "nopqrstuvwxyzabcdefghijklm")
 _GAP = re.compile(r"[ \t]{2,}| ?[/|] ?")
+_LOOKALIKE = re.compile(f"[{''.join(LATIN)}]")
 _ACCENTS = re.compile("[\u0300-\u036f]")
 
 
@@ -253,17 +254,19 @@ def _reading(folded: str, places: Sequence[int], known: Known) -> Words:
 
 def _as_latin(clean: str, folded: str) -> str:
     """Return a text with lookalikes as Latin letters, in words that mix scripts or stand alone."""
-    if clean.isascii() or LATIN.keys().isdisjoint(clean):
+    if clean.isascii() or not _LOOKALIKE.search(clean):
         return folded
-    mostly_latin = 2 * sum(char.isascii() for char in clean) > len(clean)
+    mostly_latin = 2 * len(clean.encode("ascii", "ignore")) > len(clean)
     letters = list(folded)
     for word in re.finditer(r"[^\W_]+", folded):
         own = clean[word.start() : word.end()]
+        if not _LOOKALIKE.search(own):
+            continue
         others = [char for char in own if not char.isascii()]
         alike = [char for char in others if char in LATIN]
         mixed = len(others) < len(own)
         alone = mostly_latin and len(own) > 2 and len(alike) == len(others)
-        if alike and (mixed or alone):
+        if mixed or alone:
             for at, char in enumerate(own, word.start()):
                 letters[at] = LATIN.get(char, letters[at])
     return "".join(letters)

@@ -75,6 +75,8 @@ class WordRules:
     An end of a sentence is no need: each text ends with one.
     """
     of_characters: Sequence[WordRule]
+    texts: Mapping[str, Sequence[str]]
+    """What those need, each under its first character."""
 
     def candidates(self, there: frozenset[str], here: frozenset[str]) -> set[WordRule]:
         """Return the rules whose needs are met.
@@ -95,6 +97,11 @@ class WordRules:
                     found.add(rule)
         return found
 
+    def texts_in(self, folded: str) -> set[str]:
+        """Return what of the rules about characters is in a text."""
+        firsts = self.texts.keys() & set(folded)
+        return {text for first in firsts for text in self.texts[first] if text in folded}
+
 
 @cache
 def rules_of(categories: tuple[Category, ...]) -> WordRules:
@@ -109,7 +116,10 @@ def rules_of(categories: tuple[Category, ...]) -> WordRules:
         last = frozenset[str]() if "." in rule.last else rule.last
         for beginning in rarest:
             by_beginning.setdefault(beginning, []).append((rule, last, others))
-    return WordRules(frozenset(by_beginning), by_beginning, of_characters)
+    texts: dict[str, list[str]] = {}
+    for text in {text for rule in of_characters for need in rule.needs for text in need}:
+        texts.setdefault(text[0], []).append(text)
+    return WordRules(frozenset(by_beginning), by_beginning, of_characters, texts)
 
 
 def _commonness(need: frozenset[str]) -> tuple[int, int]:

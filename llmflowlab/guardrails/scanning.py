@@ -131,8 +131,9 @@ def _by_words(
                     yield _finding(rule, reading, match)
     if stretch.folded.isascii() or not _OTHER_SCRIPT.search(stretch.folded):
         return
-    for rule in rules.of_characters:
-        if all(any(text in stretch.folded for text in need) for need in rule.needs):
+    there = rules.texts_in(stretch.folded)
+    for rule in rules.of_characters if there else ():
+        if not any(map(there.isdisjoint, rule.needs)):
             for match in rule.pattern.finditer(stretch.folded):
                 start, end = stretch.place(*match.span())
                 yield Detection(
