@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 from benchmarks.processes import ROOT
 from benchmarks.table import Line
-from llmflowlab.guardrails.scanning import scan
 from llmflowlab.guardrails.policy import DEFAULT
+from llmflowlab.guardrails.scanning import scan
 
 LENGTH = 2_000
 LONG = 200_000

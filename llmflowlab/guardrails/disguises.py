@@ -25,6 +25,7 @@ BEGINNING = 4
 _SIGNS = str.maketrans(
     {**dict.fromkeys("!?。！？;\n", "."), **dict.fromkeys("“”„«»「」", '"'), "’": "'"}
 )
+_SIGN = re.compile(f"[{''.join(map(chr, _SIGNS))}]")
 # Of signs in a row the last is a word; all other punctuation is none.
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*|\.(?!\s*\.)|\"|[:<>|]")
 _ASCII_WORD = re.compile(_WORD.pattern.replace(r"[^\W_]", "[a-z0-9]"))
@@ -242,7 +243,7 @@ def _reading(folded: str, places: Sequence[int], known: Known) -> Words:
     if folded.isascii():
         text, word = folded.encode().translate(_ASCII_SIGNS).decode(), _ASCII_WORD
     else:
-        text, word = folded.translate(_SIGNS), _WORD
+        text, word = _signed(folded), _WORD
     joined = f" {' '.join(word.findall(text))} "
 
     def spell() -> Sequence[tuple[int, int]]:
@@ -250,6 +251,10 @@ def _reading(folded: str, places: Sequence[int], known: Known) -> Words:
         return [(min(pair), max(pair) + 1) for pair in found]
 
     return Words(joined.replace("'", ""), spell, known)
+
+
+def _signed(folded: str) -> str:
+    return _SIGN.sub(lambda match: _SIGNS[ord(match[0])], folded)
 
 
 def _as_latin(clean: str, folded: str) -> str:
@@ -276,7 +281,7 @@ def _closed_up(folded: str, places: Sequence[int], lexicon: Lexicon) -> Words:
     """Return the words of a text with s p a c e d ones closed up."""
     words: list[str] = []
     spans: list[tuple[int, int]] = []
-    text, done = folded.translate(_SIGNS), 0
+    text, done = _signed(folded), 0
     for run in [*_SPACED.finditer(folded), None]:
         for match in _WORD.finditer(text, done, len(text) if run is None else run.start()):
             words.append(match[0])

@@ -82,7 +82,6 @@ def _compiled(form: str) -> re.Pattern[str]:
     return re.compile(_BEGINNING.sub(r"\1(?<=\\b\1)", form))
 
 
-
 _LEAST_LONG = 13
 _LONG = re.compile(rf"(?<![\w.~+/=:-])[\w.~+/=:-]{{{_LEAST_LONG},}}")
 _ODD = re.compile(r"\d|_|[A-Z]{3}|\S{30}")
@@ -115,7 +114,9 @@ def secrets(text: str) -> Iterator[Detection]:
     # In what is long and no word, looked at together; most texts have none.
     long = " ".join([word for word in text.split() if len(word) >= _LEAST_LONG])
     long = " ".join(filter(_ODD.search, _LONG.findall(long)))
-    for kind, form in dict.fromkeys([*_possible(long, spaced=False), *_possible(text, spaced=True)]):
+    for kind, form in dict.fromkeys(
+        [*_possible(long, spaced=False), *_possible(text, spaced=True)]
+    ):
         for match in _compiled(form).finditer(text):
             if not _is_example(match[0]):
                 yield _found(kind, match.start(), match.end())
