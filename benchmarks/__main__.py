@@ -23,6 +23,7 @@ TARGETED = (
     "judged",
     "growth",
     "long_chat",
+    "guardrails_speed",
 )
 """Modules of this package; each has `measure`. What they measure must reach something."""
 

@@ -12,14 +12,16 @@ __all__ = ["decoded_runs"]
 _RUN = re.compile(
     r"(?<![\w+/=-])(?:[A-Za-z0-9+/]{16,4096}|[A-Za-z0-9_-]{16,4096})={0,2}(?![\w+/=-])"
 )
-_LONG = re.compile(r"(?<![\w+/=-])[\w+/=-]{16}")
-_HEX_CUE = re.compile(r"[0-9a-fA-F]{2}[ :][0-9a-fA-F]{2}[ :][0-9a-fA-F]{2}[ :]")
+_LEAST = 16
+_LONG = re.compile(rf"(?<![\w+/=-])[\w+/=-]{{{_LEAST}}}")
+_HEX_CUE = re.compile(r"[ :](?<=[0-9a-fA-F]{2}.)[0-9a-fA-F]{2}[ :][0-9a-fA-F]{2}[ :]")
 _HEX = re.compile(r"(?:\\x[0-9a-fA-F]{2}){8,2048}|(?:[0-9a-fA-F]{2}[ :]){11,1024}[0-9a-fA-F]{2}")
 
 
 def decoded_runs(text: str) -> Iterator[tuple[str, int, int]]:
     """Yield what runs of letters stand for, where that is a text, and where they stand."""
-    for match in _RUN.finditer(text) if _LONG.search(text) else ():
+    long = " ".join([word for word in text.split() if len(word) >= _LEAST])
+    for match in _RUN.finditer(text) if _LONG.search(long) else ():
         run = match[0].rstrip("=")
         plain = None
         if len(run) % 2 == 0 and re.fullmatch(r"[0-9a-fA-F]+", run):
@@ -36,7 +38,7 @@ def decoded_runs(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def _from_base64(run: str) -> str | None:
-    padded = run.translate(str.maketrans("-_", "+/")) + "=" * (-len(run) % 4)
+    padded = run.replace("-", "+").replace("_", "/") + "=" * (-len(run) % 4)
     try:
         return _text(base64.b64decode(padded, validate=True))
     except (binascii.Error, ValueError):

@@ -17,10 +17,13 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeAlias, cast
 
-from llmflowlab.guardrails.disguises import BEGINNING, fold_pattern
+from llmflowlab.guardrails.disguises import BEGINNING, Known, fold_pattern
 from llmflowlab.guardrails.verdict import Category, Severity
 
-__all__ = ["LEXICON", "WordRule", "WordRules", "rules_of"]
+__all__ = ["LEXICON", "OF_WORDS", "WordRule", "WordRules", "rules_of"]
+
+OF_WORDS: tuple[Category, ...] = ("injection", "malicious", "toxicity", "profanity")
+"""Categories that have such rules."""
 
 _FOLDER = Path(__file__).parent / "rules"
 _COMMON_WORDS = (
@@ -65,42 +68,58 @@ class WordRule:
 class WordRules:
     """The rules of some categories."""
 
-    by_beginning: Mapping[str, Sequence[WordRule]]
-    """Each under the beginnings of its rarest element."""
+    beginnings: frozenset[str]
+    by_beginning: Mapping[str, Sequence[tuple[WordRule, frozenset[str], Sequence[frozenset[str]]]]]
+    """Each under the beginnings of its rarest element, with its last one and the needs besides.
+
+    An end of a sentence is no need: each text ends with one.
+    """
     of_characters: Sequence[WordRule]
+    texts: Mapping[str, Sequence[str]]
+    """What those need, each under its first character."""
 
     def candidates(self, there: frozenset[str], here: frozenset[str]) -> set[WordRule]:
         """Return the rules whose needs are met.
 
         Args:
             there: How all words begin.
-            here: How those begin among which a match must end.
+            here: How those begin among which a match must end, or at the end of a sentence.
         """
         found = set()
-        for beginning in self.by_beginning.keys() & there:
-            for rule in self.by_beginning[beginning]:
-                if rule.last and rule.last.isdisjoint(here) and "." not in rule.last:
+        for beginning in self.beginnings & there:
+            for rule, last, needs in self.by_beginning[beginning]:
+                if last and last.isdisjoint(here):
                     continue
-                for need in rule.needs:
+                for need in needs:
                     if need.isdisjoint(there):
                         break
                 else:
                     found.add(rule)
         return found
 
+    def texts_in(self, folded: str) -> set[str]:
+        """Return what of the rules about characters is in a text."""
+        firsts = self.texts.keys() & set(folded)
+        return {text for first in firsts for text in self.texts[first] if text in folded}
+
 
 @cache
 def rules_of(categories: tuple[Category, ...]) -> WordRules:
     """Read the rules of some categories."""
-    by_beginning: dict[str, list[WordRule]] = {}
+    by_beginning: dict[str, list[tuple[WordRule, frozenset[str], Sequence[frozenset[str]]]]] = {}
     of_characters: list[WordRule] = []
     for rule in (rule for category in categories for rule in _read(category)):
         if rule.characters:
             of_characters.append(rule)
             continue
-        for beginning in min(rule.needs, key=_commonness):
-            by_beginning.setdefault(beginning, []).append(rule)
-    return WordRules(by_beginning, of_characters)
+        rarest, *others = [need for need in rule.needs if "." not in need]
+        last = frozenset[str]() if "." in rule.last else rule.last
+        for beginning in rarest:
+            by_beginning.setdefault(beginning, []).append((rule, last, others))
+    texts: dict[str, list[str]] = {}
+    for text in {text for rule in of_characters for need in rule.needs for text in need}:
+        texts.setdefault(text[0], []).append(text)
+    return WordRules(frozenset(by_beginning), by_beginning, of_characters, texts)
 
 
 def _commonness(need: frozenset[str]) -> tuple[int, int]:
@@ -117,8 +136,19 @@ def _known_words() -> re.Pattern[str]:
     return re.compile("|".join(ordered) + "|.", re.DOTALL)
 
 
+@cache
+def _known_beginnings() -> Known:
+    rules = [rule for category in OF_WORDS for rule in _read(category) if not rule.characters]
+    known = {each for rule in rules for part in (*rule.needs, rule.last) for each in part}
+    stems = {each for each in known if each.endswith("*")}
+    return Known(frozenset(known - stems), frozenset(stem[:-1] for stem in stems))
+
+
 class _RuleLexicon:
     """The words of all rules, and those that every text has."""
+
+    def known(self) -> Known:
+        return _known_beginnings()
 
     def parted(self, letters: str) -> Iterator[tuple[int, int]]:
         for match in _known_words().finditer(letters):
@@ -128,9 +158,12 @@ class _RuleLexicon:
         form = re.compile(re.sub(r"\*+", "[a-z]{1,4}", word))
         return next((coarse for coarse in _coarse_words() if form.fullmatch(coarse)), None)
 
-    def foreign(self, beginnings: frozenset[str]) -> bool:
-        # Half of them are how words begin.
-        return len(beginnings) > 6 and 14 * len(beginnings & _COMMON) < len(beginnings)
+    def foreign(self, words: frozenset[str]) -> bool:
+        common = 14 * len(words & _COMMON)
+        if common >= 2 * len(words):
+            return False
+        count = len(words) + len({word[:BEGINNING] for word in words})
+        return count > 6 and common < count
 
 
 LEXICON = _RuleLexicon()

@@ -14,13 +14,12 @@ from llmflowlab.guardrails.disguises import Stretch, Words, read
 from llmflowlab.guardrails.encoded import decoded_runs
 from llmflowlab.guardrails.personal_data import personal_data
 from llmflowlab.guardrails.policy import Policy
-from llmflowlab.guardrails.rule_files import LEXICON, WordRule, rules_of
+from llmflowlab.guardrails.rule_files import LEXICON, OF_WORDS, WordRule, rules_of
 from llmflowlab.guardrails.secrets import secrets
 from llmflowlab.guardrails.verdict import Category, Detection, Direction
 
 __all__ = ["Scanner", "scan"]
 
-_OF_WORDS: tuple[Category, ...] = ("injection", "malicious", "toxicity", "profanity")
 _TURNS = re.compile(
     r"(?i)<\|(?:im_start|im_end|system|endoftext|start_header_id|eot_id)\|>|\[/?INST\]|<</?SYS>>"
     r"|^\s{0,3}#{2,3} ?(?:new )?(?:system|instruction)s?(?: prompt)?\s*:|</?system>|\[system\]\(#",
@@ -41,7 +40,7 @@ class Scanner:
 
     def __init__(self, policy: Policy, direction: Direction) -> None:
         self._watched = policy.watched(direction)
-        self._words = tuple(name for name in _OF_WORDS if name in self._watched)
+        self._words = tuple(name for name in OF_WORDS if name in self._watched)
         self._allow = {
             rule: frozenset(text.casefold() for text in texts)
             for rule, texts in policy.allow.items()
@@ -126,14 +125,15 @@ def _by_words(
         ends = here.readings[min(number, len(here.readings) - 1)].beginnings
         # The end of a unit is one of a sentence, whether or not its writer says so.
         joined = f"{reading.joined}. "
-        for rule in rules.candidates(reading.beginnings | {"."}, ends):
+        for rule in rules.candidates(reading.beginnings, ends):
             for match in _matches(rule.pattern, joined):
                 if not _excused(rule, joined, match.start() + 1, match.end()):
                     yield _finding(rule, reading, match)
     if stretch.folded.isascii() or not _OTHER_SCRIPT.search(stretch.folded):
         return
-    for rule in rules.of_characters:
-        if all(any(text in stretch.folded for text in need) for need in rule.needs):
+    there = rules.texts_in(stretch.folded)
+    for rule in rules.of_characters if there else ():
+        if not any(map(there.isdisjoint, rule.needs)):
             for match in rule.pattern.finditer(stretch.folded):
                 start, end = stretch.place(*match.span())
                 yield Detection(

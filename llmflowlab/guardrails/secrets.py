@@ -38,7 +38,7 @@ _KINDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("twilio_key", ("AC", "SK"), r"\b(?:AC|SK)[a-z0-9]{32}\b"),
     ("mailchimp_key", ("-us",), r"\b[0-9a-f]{32}-us[0-9]{1,2}\b"),
     ("mailgun_key", ("key-",), r"\bkey-[0-9a-f]{32}\b"),
-    ("telegram_token", (":",), r"\b\d{8,10}:[\w-]{35}(?![\w-])"),
+    ("telegram_token", (":",), r"\d(?<=\b\d)\d{7,9}:[\w-]{35}(?![\w-])"),
     ("discord_token", (".",), r"\b[MNO][A-Za-z\d_-]{23,25}\.[\w-]{6}\.[\w-]{27,38}(?![\w-])"),
     ("discord_webhook", ("discord", ), r"discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,}"),
     ("jwt", ("eyJ",), r"\beyJ[A-Za-z0-9_=-]{6,}\.eyJ[A-Za-z0-9_=-]{6,}\.?[\w.+/=-]*|\beyJ[A-Za-z0-9_=-]{16,}\.[A-Za-z0-9_=-]{10,}\.[\w+/=-]+"),
@@ -73,14 +73,25 @@ _KINDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("pulumi_token", ("pul-",), r"\bpul-[a-f0-9]{40}\b"),
     ("terraform_token", (".atlasv1.",), r"\b[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{60,70}"),
 )  # fmt: skip
-_compiled = cache(re.compile)
-"""Most texts need none of them."""
+_BEGINNING = re.compile(r"\\b(\[[^\]]*\]|\w)(?![{*+?])")
 
-_LONG = re.compile(r"(?<![\w.~+/=:-])[\w.~+/=:-]{13,}")
+
+@cache
+def _compiled(form: str) -> re.Pattern[str]:
+    """Return a form as it is searched fastest: by its first letter, before which a word begins."""
+    return re.compile(_BEGINNING.sub(r"\1(?<=\\b\1)", form))
+
+
+_LEAST_LONG = 13
+_LONG = re.compile(rf"(?<![\w.~+/=:-])[\w.~+/=:-]{{{_LEAST_LONG},}}")
 _ODD = re.compile(r"\d|_|[A-Z]{3}|\S{30}")
 _SPACED = ("private_key", "basic_auth", "authorization")
 """Kinds that hold spaces, or little that is long."""
-_OF_SPACES = tuple(kind for kind in _KINDS if kind[0] in _SPACED)
+_BY_LITERAL: dict[bool, dict[str, list[tuple[str, str]]]] = {True: {}, False: {}}
+"""Kinds and forms under the texts that must be there, by whether they hold spaces."""
+for _kind, _there, _form in _KINDS:
+    for _literal in _there:
+        _BY_LITERAL[_kind in _SPACED].setdefault(_literal, []).append((_kind, _form))
 
 _NAMED = re.compile(
     r"(?i)(?<![a-z])((?:[\w.-]{0,30}[_.-])?(?:api[ _-]?key|apikey|secret(?:[ _-]?(?:access[ _-]?)?key)?|access[ _-]?key|"
@@ -88,6 +99,7 @@ _NAMED = re.compile(
     r"private[ _-]?key|client[ _-]?secret|contraseña|mot de passe|senha|credentials?))"
     r"[\"'`]?\]?\s{0,3}(?:is|ist|es|est|è|é|lautet|:=|=>|=|:)\s{0,3}[\"'`]?([^\s\"'`<>,;(){}\[\]]{6,200})"
 )
+_DIGIT = re.compile(r"\d")
 _NAMES = ("key", "secret", "token", "passw", "pwd", "passphrase", "db_pass", "contraseña", "mot de passe", "senha", "credential")  # fmt: skip
 _PLACEHOLDER = re.compile(
     r"(?i)example|placeholder|your|changeme|change_me|dummy|sample|redacted|hidden|xxx|\*{3}|\.{3}|1234567890abcdef|"
@@ -100,20 +112,30 @@ _LEAST_BITS = 2.6
 def secrets(text: str) -> Iterator[Detection]:
     """Find secrets; places are those of the text. What says that it is an example is none."""
     # In what is long and no word, looked at together; most texts have none.
-    long = " ".join(filter(_ODD.search, _LONG.findall(text)))
-    for kind, there, form in _KINDS if long else _OF_SPACES:
-        where = text if kind in _SPACED else long
-        if any(literal in where for literal in there):
-            for match in _compiled(form).finditer(text):
-                if not _is_example(match[0]):
-                    yield _found(kind, match.start(), match.end())
+    long = " ".join([word for word in text.split() if len(word) >= _LEAST_LONG])
+    long = " ".join(filter(_ODD.search, _LONG.findall(long)))
+    for kind, form in dict.fromkeys(
+        [*_possible(long, spaced=False), *_possible(text, spaced=True)]
+    ):
+        for match in _compiled(form).finditer(text):
+            if not _is_example(match[0]):
+                yield _found(kind, match.start(), match.end())
     lower = text.lower()
-    if any(name in lower for name in _NAMES):
+    # The value has a digit.
+    may_be = not text.isascii() or _DIGIT.search(text)
+    if may_be and [name for name in _NAMES if name in lower]:
         for match in _NAMED.finditer(text):
             if _is_value(
                 match[2], strict=match[0][len(match[1]) :].lstrip(" \"'`]")[:1] not in ":="
             ):
                 yield _found("named_secret", match.start(2), match.end(2))
+
+
+def _possible(where: str, *, spaced: bool) -> list[tuple[str, str]]:
+    """Return the kinds, each with its form, of which a text that must be there is."""
+    kinds = _BY_LITERAL[spaced]
+    there = [literal for literal in kinds if literal in where] if where else ()
+    return [each for literal in there for each in kinds[literal]]
 
 
 def _is_example(value: str) -> bool:

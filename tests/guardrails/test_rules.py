@@ -181,7 +181,7 @@ def test_check_digits() -> None:
 @pytest.mark.parametrize("category", ["injection", "malicious", "toxicity", "profanity"])
 def test_every_rule_can_be_found_and_its_pattern_is_one(category: Category) -> None:
     rules = rules_of((category,))
-    every = {id(r): r for listed in rules.by_beginning.values() for r in listed}
+    every = {id(r): r for listed in rules.by_beginning.values() for r, _, _ in listed}
     assert every or rules.of_characters
     for rule in [*every.values(), *rules.of_characters]:
         assert rule.needs, rule.source
