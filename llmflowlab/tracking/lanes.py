@@ -42,6 +42,8 @@ class Lane:
         self._retry_at = 0.0
         self._retry_after = _FIRST_RETRY
         self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        """Held from making the thread until it can be waited for."""
 
     def start(self, first: Callable[[], None] | None = None) -> None:
         """Start the thread.
@@ -49,10 +51,11 @@ class Lane:
         Args:
             first: Done in it before anything else.
         """
-        self._thread = threading.Thread(
-            target=self._work, args=[first], name=f"deliver to {self.sink.name}", daemon=True
-        )
-        self._thread.start()
+        with self._starting:
+            self._thread = threading.Thread(
+                target=self._work, args=[first], name=f"deliver to {self.sink.name}", daemon=True
+            )
+            self._thread.start()
 
     def hurry(self) -> None:
         """Have what is lacking delivered now; called with the outbox's lock held."""
@@ -64,10 +67,12 @@ class Lane:
 
     def join(self, seconds: float) -> bool:
         """Wait for the thread to end; say whether it has."""
-        if self._thread is None:
+        with self._starting:
+            thread = self._thread
+        if thread is None:
             return True
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
+        thread.join(seconds)
+        return not thread.is_alive()
 
     def _work(self, first: Callable[[], None] | None) -> None:
         if first is not None:

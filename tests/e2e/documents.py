@@ -23,6 +23,7 @@ TURN_KEYS = sorted(
         "finish_reason",
         "error",
         "trace_id",
+        "violations",
     ]
 )
 """Of a turn in `chat --json`."""
@@ -51,6 +52,7 @@ def assert_promised_keys(document: dict[str, Any]) -> None:
             "measures",
             "groups",
             "recommendation",
+            "prompts",
             "sequential",
             "cluster",
         ]

@@ -27,7 +27,7 @@ def test_two_chats_at_once_on_one_home_lose_no_record(
     # One of them may have left its session to the next start, because the other held the store.
     third = connected.run("chat", "--model", "guide", "--message", "token", "--json")
     assert third.code == 0
-    assert sorted(third.document) == ["model", "run_id", "session_id", "turns"]
+    assert sorted(third.document) == ["model", "prompt", "run_id", "session_id", "turns"]
     assert [sorted(turn) for turn in third.document["turns"]] == [TURN_KEYS]
     assert connected.journals() == []
     stored = Everything(connected.settings)

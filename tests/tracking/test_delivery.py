@@ -4,18 +4,22 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings
+from llmflowlab.tracking import lanes
 from llmflowlab.tracking.chat_recorder import ChatRecorder
 from llmflowlab.tracking.cursors import Cursor
 from llmflowlab.tracking.delivery import Delivery
 from llmflowlab.tracking.evaluation_runs import EvaluationRuns, RunSpec
 from llmflowlab.tracking.journal import Journal, journal_path
+from llmflowlab.tracking.lanes import Lane
 from llmflowlab.tracking.session_index import SessionIndex
 from llmflowlab.tracking.sessions import SessionSnapshot
 from llmflowlab.tracking.sinks.mlflow import MlflowSink
@@ -266,7 +270,9 @@ def test_two_deliveries_at_once_lose_and_double_nothing(
 
 _TWO_AT_ONCE = """
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 from llmflowlab.agents.package import package
 from llmflowlab.tracking.delivery import Delivery
 from tests.patience import PATIENCE
@@ -445,3 +451,22 @@ def test_a_clock_that_was_set_back_hides_no_figure_and_ends_nothing_before_its_s
         ended_ms=BEGIN_MS - 3_600_000,
     )
     assert set_back.end_ms == BEGIN_MS
+
+
+def test_a_lane_that_is_just_beginning_can_be_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A chat that ended at once waited for a thread which was made and not yet begun.
+    ended: list[bool] = []
+    waiting = threading.Thread(target=lambda: ended.append(lane.join(PATIENCE)))
+
+    class Late(threading.Thread):
+        def start(self) -> None:
+            waiting.start()
+            waiting.join(0.1)
+            super().start()
+
+    lane = Lane(SimpleNamespace(name="files"), SimpleNamespace(), print)  # type: ignore[arg-type]
+    monkeypatch.setattr(lanes, "threading", SimpleNamespace(Thread=Late, Lock=threading.Lock))
+    monkeypatch.setattr(lane, "_work", lambda first: None)
+    lane.start()
+    waiting.join()
+    assert ended == [True]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from llmflowlab.evaluation.conclude.results import CandidateResult
+from llmflowlab.program import program_name
 
 __all__ = ["not_scored", "remedies"]
 
@@ -82,7 +83,8 @@ def _sentences(candidate: CandidateResult) -> Iterator[str]:
     for reason, what in (("blocked_in", "question"), ("blocked_out", "answer")):
         if blocked := candidate.failed.get(reason, 0):
             yield (
-                f"{_were(blocked, what)} blocked by the candidate's guardrails: `guardrails check` says "
+                f"{_were(blocked, what)} blocked by the candidate's guardrails: "
+                f"`{program_name()} guardrails check` says "
                 "by which rule; --guardrails off, or an allowlist, lets it pass."
             )
     if called := found.get("answer_tool_call", 0):
