@@ -67,7 +67,7 @@ threads = [
 for thread in threads: thread.start()
 for thread in threads: thread.join(100)
 if any(thread.is_alive() for thread in threads): wrong.append("threads wait for each other")
-print("\\n".join(wrong))
+print("\\n".join(wrong), flush=True)
 os._exit(bool(wrong))
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import NotConfigured
@@ -169,6 +169,10 @@ class ChatCompletions(OnLoop["AsyncOpenAI"]):
         }
 
     def _make_client(self) -> AsyncOpenAI:
+        with suppress(ImportError):
+            # The SDK looks for it in `sys.modules` at every call, where another provider's thread may
+            # just be importing it.
+            load("httpx")
         try:
             openai = load("openai", *_RESOURCES)
         except ImportError as exc:
