@@ -170,7 +170,7 @@ class ChatCompletions(OnLoop["AsyncOpenAI"]):
 
     def _make_client(self) -> AsyncOpenAI:
         with suppress(ImportError):
-            # The SDK looks for it in `sys.modules` at every call, where another provider's thread may
+            # The SDK looks at every call whether somebody has it, and another provider's thread may
             # just be importing it.
             load("httpx")
         try:
