@@ -93,7 +93,7 @@ class StoredRows(Sequence[Row]):
                 start = self._starts[number]
                 self._file.seek(start)
                 # Our own bytes, from a file that nobody else can open.
-                page = pickle.loads(self._file.read(self._starts[number + 1] - start))  # noqa: S301
+                page = pickle.loads(self._file.read(self._starts[number + 1] - start))  # noqa: S301 - its own, unnamed file
             self._pages[number] = page
             if len(self._pages) > _HELD:
                 self._pages.popitem(last=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 from llmflowlab.guardrails.verdict import Detection, Severity
 from llmflowlab.loading import load
@@ -156,20 +157,20 @@ def _regions(number: str, before: str) -> tuple[str | None, ...]:
     return ("GB", "DE", "FR", "IT") if grouped else ()
 
 
-def _valid(phones: object, number: str, region: str | None) -> bool:
+def _valid(phones: Any, number: str, region: str | None) -> bool:
     if re.fullmatch(
         r"\d{4}-\d{2}-\d{2}.*|\d{1,2}[./]\d{1,2}[./]\d{4}.*|\d{1,3}(?:\.\d{3})+", number
     ):
         return False
     try:
-        parsed = phones.parse(number, region)  # type: ignore[attr-defined]
-    except phones.NumberParseException:  # type: ignore[attr-defined]
+        parsed = phones.parse(number, region)
+    except phones.NumberParseException:
         return False
-    return bool(phones.is_valid_number(parsed))  # type: ignore[attr-defined]
+    return bool(phones.is_valid_number(parsed))
 
 
 @cache
-def _phonenumbers() -> object:
+def _phonenumbers() -> Any:
     return load("phonenumbers")
 
 

@@ -266,7 +266,7 @@ class Ledger:
         for start in range(0, len(wanted), _PAGE):
             part = wanted[start : start + _PAGE]
             marks = ",".join("?" * len(part))
-            sql = f"SELECT key, evaluation, {column} FROM {table} WHERE key IN ({marks})"  # noqa: S608
+            sql = f"SELECT key, evaluation, {column} FROM {table} WHERE key IN ({marks})"  # noqa: S608 - a column and a table of ours, and marks
             if evaluation is not None:
                 sql += " AND evaluation = ?"
                 part.append(evaluation)
