@@ -19,8 +19,8 @@ def settings_screen(app: App) -> None:
     if app.settings.get(VARIABLE) is not None:
         app.screen.note(f"{VARIABLE} says {now}, which goes before what is chosen here.")
     app.screen.say(
-        f"Guardrails are {now if now in {'on', 'off'} else f'those of {now}'}: they hold for new "
-        "chats and evaluations, and travel with registered models."
+        f"Guardrails are {now if now in {'on', 'off'} else f'those of {now}'}. What is chosen here "
+        "holds for new chats and evaluations, and travels with registered models."
     )
     chosen = app.screen.select(
         "Guardrails:",
