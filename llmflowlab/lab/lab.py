@@ -16,6 +16,7 @@ from llmflowlab.settings import Settings
 if TYPE_CHECKING:
     from llmflowlab.evaluation.run.ledger import Ledger
     from llmflowlab.lab.deliverer import HandedOver
+    from llmflowlab.people.word_store import WordStore
     from llmflowlab.providers.base import Provider
     from llmflowlab.providers.readiness import ReadinessChecks
     from llmflowlab.text.cost import Prices
@@ -194,6 +195,16 @@ class Lab:
         if not self.has_evaluations:
             raise InputError(f"No evaluation was made in {self.settings.home} yet.")
         return self.ledger()
+
+    def words(self) -> WordStore:
+        """Open what people said; a home in which nobody said anything gets its file at the first word.
+
+        Raises:
+            TrackingError: It cannot be opened.
+        """
+        from llmflowlab.people.word_store import WordStore
+
+        return WordStore(self.settings.people_file)
 
     @property
     def delivery(self) -> Delivery:
