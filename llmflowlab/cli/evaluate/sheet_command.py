@@ -99,6 +99,8 @@ def _show_read(app: App, sheet: ImportedSheet) -> None:
         f"{plural(sheet.verdicts, 'verdict')} by {sheet.person}: {sheet.new} new, "
         f"{sheet.changed} changed, {sheet.as_before} as before; {sheet.not_judged} not judged."
     )
+    if sheet.waiting is not None:
+        app.screen.warn(sheet.waiting)
     app.screen.table(_means_table(sheet.means))
     app.screen.table(_agreement_table(sheet.agreement))
 
