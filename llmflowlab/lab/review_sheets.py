@@ -13,16 +13,17 @@ from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.run.replay import evaluation_behind, stored_result
 from llmflowlab.files import write_atomically
 from llmflowlab.lab.lab import Lab
-from llmflowlab.people.answer_words import keep_verdicts, kept_verdicts
+from llmflowlab.people.answer_words import HumanVerdict, cell_of, keep_verdicts, kept_verdicts
 from llmflowlab.people.human import HumanAgreement, HumanMean, agreement, human_means
 from llmflowlab.people.rubric import DEFAULT, Rubric
 from llmflowlab.people.sheets import read_sheet, sheet_text
 from llmflowlab.people.word_delivery import deliver_words
 from llmflowlab.program import program_name
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.feedback import read_feedback
 
 __all__ = ["ExportedSheet", "HumanAgreement", "HumanMean", "ImportedSheet", "SheetRequest"]
-__all__ += ["export_sheet", "import_sheet", "told_mlflow"]
+__all__ += ["export_sheet", "import_from_mlflow", "import_sheet", "told_mlflow"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +139,51 @@ def import_sheet(lab: Lab, file: Path, person: str, *, rubric: Rubric = DEFAULT)
         **counts,
         not_judged=sheet.empty,
         waiting=told_mlflow(lab.settings, sheet.evaluation),
+        means=human_means(result, verdicts),
+        agreement=agreement(result, verdicts),
+    )
+
+
+def import_from_mlflow(lab: Lab, name: str) -> ImportedSheet:
+    """Take in what people said of an evaluation's traces on MLflow's pages; again adds nothing.
+
+    Where somebody judged the same here and there, the later word counts.
+
+    Raises:
+        InputError: There is no such evaluation.
+        TrackingError: MLflow cannot be asked, or the verdicts not be kept.
+    """
+    with closing(lab.existing_ledger()) as ledger, closing(lab.words()) as words:
+        evaluation = evaluation_behind(ledger, name)
+        result = stored_result(ledger, evaluation)
+        traces = {result.plan.trace_id(cell): cell for cell in result.answers}
+        # Those that were taken back here too.
+        said = {
+            (word.person, word.question, cell_of(word.target)): word.at_ms
+            for word in words.history("answer", evaluation)
+        }
+        found = [
+            HumanVerdict(
+                cell=traces[feedback.trace_id],
+                person=feedback.person,
+                question=feedback.question,
+                said=str(feedback.value),
+                comment=feedback.comment,
+                details={"from": "mlflow"},
+            )
+            for feedback in read_feedback(lab.store(), list(traces))
+            if feedback.at_ms
+            >= said.get((feedback.person, feedback.question, traces[feedback.trace_id]), 0)
+        ]
+        counts = keep_verdicts(words, evaluation, found)
+        verdicts = kept_verdicts(words, evaluation)
+    return ImportedSheet(
+        evaluation_id=evaluation,
+        person=", ".join(dict.fromkeys(v.person for v in found)) or "nobody",
+        verdicts=len(found),
+        **counts,
+        not_judged=len(traces) - len({v.cell for v in found}),
+        waiting=None,
         means=human_means(result, verdicts),
         agreement=agreement(result, verdicts),
     )

@@ -15,8 +15,10 @@ from llmflowlab.people.words import Target, Word
 from llmflowlab.settings import Settings
 
 __all__ = [
+    "ASIDE",
     "CORRECT",
     "DISCARDED",
+    "NOTE",
     "QUALITY",
     "HumanVerdict",
     "answer_target",
@@ -25,12 +27,16 @@ __all__ = [
     "kept_verdicts",
     "open_words",
     "value_of",
+    "was_picked",
+    "word_of",
     "words_of_ledger",
 ]
 
 CORRECT, QUALITY = "correct", "quality"
-DISCARDED = "discarded"
-"""The question that is answered by yes where an answer is set aside: it cannot be judged."""
+DISCARDED, NOTE = "discarded", "note"
+"""Answered by yes where an answer is set aside because it cannot be judged, and where only a comment was written."""
+ASIDE = frozenset({DISCARDED, NOTE})
+"""Questions that no figure is made of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +58,11 @@ class HumanVerdict:
         return value_of(self.said)
 
 
+def was_picked(verdict: HumanVerdict) -> bool:
+    """Whether an answer was judged because judges disagree about it, so that it stands for no other."""
+    return verdict.details.get("order") == "disagreement"
+
+
 def value_of(said: str) -> float | None:
     """Return a verdict from 0 to 1, as scores are; None for a label.
 
@@ -59,7 +70,7 @@ def value_of(said: str) -> float | None:
     """
     if said in {"yes", "no"}:
         return float(said == "yes")
-    return (int(said) - 1) / 4 if said.isdecimal() else None
+    return (int(said) - 1) / 4 if said in {"1", "2", "3", "4", "5"} else None
 
 
 def answer_target(evaluation: str, cell: Cell) -> Target:
@@ -93,20 +104,22 @@ def keep_verdicts(
         counts["new" if old is None else "as_before" if same else "changed"] += 1
         if not same:
             fresh.append(verdict)
-    words.keep(
-        Word(
-            person=verdict.person,
-            target=answer_target(evaluation, verdict.cell),
-            question=verdict.question,
-            said=verdict.said,
-            comment=verdict.comment,
-            at_ms=int(time.time() * 1000),
-            seconds=verdict.seconds,
-            details=verdict.details,
-        )
-        for verdict in fresh
-    )
+    words.keep(word_of(evaluation, verdict) for verdict in fresh)
     return counts
+
+
+def word_of(evaluation: str, verdict: HumanVerdict) -> Word:
+    """Return a verdict as the word that is said now."""
+    return Word(
+        person=verdict.person,
+        target=answer_target(evaluation, verdict.cell),
+        question=verdict.question,
+        said=verdict.said,
+        comment=verdict.comment,
+        at_ms=int(time.time() * 1000),
+        seconds=verdict.seconds,
+        details=verdict.details,
+    )
 
 
 def _place(verdict: HumanVerdict) -> tuple[Any, ...]:

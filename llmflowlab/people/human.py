@@ -11,7 +11,7 @@ from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.table import ScoreTable
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scorers.traits import ScorerTraits
-from llmflowlab.people.answer_words import DISCARDED, HumanVerdict
+from llmflowlab.people.answer_words import ASIDE, HumanVerdict, was_picked
 from llmflowlab.people.strata import Strata, judgeable, strata_of
 from llmflowlab.statistics.agreement import weighted_kappa
 from llmflowlab.statistics.intervals import Interval
@@ -92,7 +92,7 @@ def human_means(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> l
     """
     by_question: dict[str, dict[str, list[HumanVerdict]]] = {}
     for verdict in verdicts:
-        if verdict.value is not None and verdict.question != DISCARDED:
+        if verdict.value is not None and verdict.question not in ASIDE:
             people = by_question.setdefault(verdict.question, {})
             people.setdefault(verdict.person, []).append(verdict)
     found: list[HumanMean] = []
@@ -110,7 +110,7 @@ def _means(
     drawn: dict[Cell, list[float]] = defaultdict(list)
     picked: set[Cell] = set()
     for verdict in said:
-        if verdict.details.get("order") == "disagreement":
+        if was_picked(verdict):
             picked.add(verdict.cell)
         elif verdict.value is not None:
             drawn[verdict.cell].append(verdict.value)
@@ -185,7 +185,7 @@ def agreement(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> lis
     said: dict[tuple[str, str], dict[Cell, str]] = {}
     values: dict[tuple[str, str], dict[Cell, float]] = {}
     for verdict in verdicts:
-        if verdict.question == DISCARDED:
+        if verdict.question in ASIDE:
             continue
         place = (verdict.person, verdict.question)
         said.setdefault(place, {})[verdict.cell] = verdict.said

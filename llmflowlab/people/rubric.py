@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from llmflowlab.errors import InputError
-from llmflowlab.people.answer_words import CORRECT, DISCARDED, QUALITY
+from llmflowlab.people.answer_words import ASIDE, CORRECT, QUALITY
 
 __all__ = ["COLUMNS", "DEFAULT", "Rubric", "RubricQuestion", "Scale", "read_rubric", "said_by"]
 
@@ -144,7 +144,7 @@ def _question(values: Any, place: int) -> RubricQuestion:
             f"the name of question {place} is {name!r}; give small letters, digits and _, as in "
             "helpful."
         )
-    if name in COLUMNS or name == DISCARDED:
+    if name in COLUMNS or name in ASIDE:
         raise InputError(f"{name!r} is taken; give question {place} another name.")
     if unknown := [key for key in values if key not in {"name", "ask", "scale"}]:
         raise InputError(f"{name} has a key {unknown[0]!r}; there are name, ask and scale.")

@@ -11,7 +11,7 @@ from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scores import Score
 
-__all__ = ["Strata", "doubt_of", "judgeable", "judged_by", "strata_of"]
+__all__ = ["Strata", "believed", "doubt_of", "judgeable", "strata_of"]
 
 _SURE = 0.25
 """From 0 or 1, within which a judge is sure."""
@@ -24,9 +24,6 @@ class Strata:
     names: tuple[str, ...]
     of: Mapping[int, int]
     """By row, which stratum."""
-
-    def rows(self, stratum: int) -> list[int]:
-        return [row for row, own in self.of.items() if own == stratum]
 
 
 def judgeable(result: EvaluationResult, candidates: Sequence[int]) -> dict[int, list[Cell]]:
@@ -46,11 +43,6 @@ def judgeable(result: EvaluationResult, candidates: Sequence[int]) -> dict[int, 
     return found
 
 
-def judged_by(result: EvaluationResult) -> str:
-    """Return the scorer whose verdicts stand for what people would say: the one that ranks candidates."""
-    return main_scorer(result.plan.scorers)
-
-
 def strata_of(result: EvaluationResult) -> Strata:
     """Put rows together by what the main scorer says of their answers.
 
@@ -58,11 +50,10 @@ def strata_of(result: EvaluationResult) -> Strata:
     verdicts vary most in the first and least in the last two, if the judge is any good. Of the scorer's own
     scores alone, so that it is the same at every start.
     """
-    scorer = judged_by(result)
     names = ("unsure", "apart", "no", "yes")
     of = {}
     for row, cells in judgeable(result, range(len(result.plan.candidates))).items():
-        means = [_believed(result.scores.get(cell, {}).get(scorer)) for cell in cells]
+        means = [believed(result, cell) for cell in cells]
         if any(_SURE < mean < 1 - _SURE for mean in means):
             stratum = 0
         elif max(means) - min(means) > 0.5:
@@ -73,8 +64,13 @@ def strata_of(result: EvaluationResult) -> Strata:
     return Strata(names=names, of=of)
 
 
-def _believed(score: Score | None) -> float:
-    """Return what a scorer thinks, over the members of a panel; in the middle where it says nothing."""
+def believed(result: EvaluationResult, cell: Cell) -> float:
+    """Return what the main scorer thinks of an answer; in the middle where it says nothing."""
+    return _thought(result.scores.get(cell, {}).get(main_scorer(result.plan.scorers)))
+
+
+def _thought(score: Score | None) -> float:
+    """Return the mean over the members of a panel, who were not all heard by their majority."""
     if score is None:
         return 0.5
     votes = [member.value for member in score.members if member.value is not None]
@@ -92,8 +88,8 @@ def doubt_of(result: EvaluationResult, cell: Cell) -> float:
     for score in scores.values():
         votes = [member.value for member in score.members if member.value is not None]
         doubts.append(2 * pstdev(votes) if len(votes) > 1 else 0.0)
-        if score.judge is not None or score.scorer == judged_by(result):
-            doubts.append(1 - abs(2 * _believed(score) - 1))
+        if score.judge is not None or score.scorer == main_scorer(result.plan.scorers):
+            doubts.append(1 - abs(2 * _thought(score) - 1))
     traits = result.table.traits
     said = [
         score.value

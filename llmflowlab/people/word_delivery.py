@@ -6,7 +6,7 @@ from contextlib import closing
 
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.pending import pending_evaluations
-from llmflowlab.people.answer_words import DISCARDED, cell_of, open_words
+from llmflowlab.people.answer_words import ASIDE, cell_of, open_words
 from llmflowlab.people.word_store import WordStore
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.feedback import HumanFeedback, write_feedback
@@ -58,7 +58,8 @@ def _feedback(ledger: Ledger, words: WordStore, evaluation: str) -> list[HumanFe
     last = {
         (word.person, word.question, word.target.key): word
         for word in words.history("answer", evaluation)
-        if word.question != DISCARDED
+        # What was said on MLflow's pages stands there.
+        if word.question not in ASIDE and word.details.get("from") != "mlflow"
     }
     return [
         HumanFeedback(

@@ -30,6 +30,8 @@ class HumanFeedback:
     value: str | int | None
     """`yes`, `no`, a grade or a label; None: it was taken back."""
     comment: str = ""
+    at_ms: int = 0
+    """When it was said in MLflow, in milliseconds since 1970."""
 
     @property
     def name(self) -> str:
@@ -106,6 +108,7 @@ def read_feedback(store: Store, trace_ids: Sequence[str]) -> Iterator[HumanFeedb
                 question=question,
                 value=value,
                 comment=comment,
+                at_ms=assessment.last_update_time_ms or 0,
             )
 
 
