@@ -14,7 +14,7 @@ __all__ = ["review_screen"]
 _MOST = 30
 """Evaluations that are offered, the newest ones."""
 _ORDERS: tuple[Choice[Order], ...] = (
-    Choice("Any (random)", "random"),
+    Choice("Any (random)", "random", names=("random",)),
     Choice("Each category or language its share", "stratified", names=("stratified",)),
     Choice("Where judges disagree or are unsure", "disagreement", names=("disagreement",)),
     Choice("What narrows the interval most", "narrow", names=("narrow",)),
