@@ -15,7 +15,7 @@ from llmflowlab.people.answer_words import ASIDE, HumanVerdict, was_picked
 from llmflowlab.people.strata import Strata, judgeable, strata_of
 from llmflowlab.statistics.agreement import weighted_kappa
 from llmflowlab.statistics.intervals import Interval
-from llmflowlab.statistics.stratified import stratified_mean
+from llmflowlab.statistics.unequal_draws import stratified_mean
 
 __all__ = ["HumanAgreement", "HumanMean", "agreement", "human_means", "table_by_people"]
 

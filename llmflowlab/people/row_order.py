@@ -15,7 +15,7 @@ from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.people.answer_words import HumanVerdict, was_picked
 from llmflowlab.people.strata import Strata, believed, doubt_of, judgeable, strata_of
-from llmflowlab.statistics.stratified import next_stratum
+from llmflowlab.statistics.unequal_draws import next_stratum
 
 __all__ = ["DrawnRow", "Order", "drawn_rows"]
 
