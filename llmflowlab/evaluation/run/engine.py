@@ -244,8 +244,8 @@ class _Run:
             )
         )
         if self.bench.harness == "fast":
-            # From here on it is read from there: what an evaluation holds does not grow with its texts.
-            self.rows.add(cell)
+            # From here on the ledger has it: what an evaluation holds does not grow with its texts.
+            self.rows.add(cell, outcome)
             del self.answering.answers[cell], self.scoring.scores[cell]
         self.await_written(_WAITING_ROWS)
 
