@@ -321,6 +321,7 @@ class _Run:
             interrupted=self.interrupted,
             exams=ledger.exams(evaluation),
             in_vain=ledger.judged_in_vain(evaluation),
+            given_up=ledger.answered_in_vain(evaluation),
         )
         if self.bench.gates is not None:
             result = replace(result, gates=self.bench.gates(result))
