@@ -31,10 +31,10 @@ from llmflowlab.statistics import Interval, Repeats
 __all__ = [
     "SMALL_GROUP",
     "CandidateResult",
-    "GivenUp",
     "Comparison",
     "ComparisonVerdict",
     "EvaluationResult",
+    "GivenUp",
     "GroupSummary",
     "Latency",
     "Rank",
