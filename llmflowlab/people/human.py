@@ -12,8 +12,8 @@ from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scorers.traits import ScorerTraits
 from llmflowlab.people.sheets import HumanVerdict
-from llmflowlab.statistics.agreement import weighted_kappa
 from llmflowlab.statistics.intervals import Interval
+from llmflowlab.statistics.kappa import weighted_kappa
 
 __all__ = [
     "HumanAgreement",
