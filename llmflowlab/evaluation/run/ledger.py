@@ -428,22 +428,18 @@ class Ledger:
 
     # What people say
 
-    def keep_feedback(
-        self, evaluation: str, person: str, key: str, record: Mapping[str, Any]
-    ) -> None:
-        """Keep what a person says of one answer, instead of what they said of it before."""
-        self._do(
-            "REPLACE INTO feedback (evaluation, judge, key, record) VALUES (?, ?, ?, ?)",
-            (evaluation, person, key, json.dumps(record, ensure_ascii=False)),
-        )
+    def feedback(self, evaluation: str | None) -> list[tuple[str, str, dict[str, Any]]]:
+        """Return what people said before words had a store, as (evaluation, person, record), by person.
 
-    def feedback(self, evaluation: str) -> list[tuple[str, dict[str, Any]]]:
-        """Return what people said of an evaluation's answers, as (person, record), by person."""
+        Args:
+            evaluation: Only of its answers; None: of all.
+        """
         rows = self._file.rows(
-            "SELECT judge, record FROM feedback WHERE evaluation = ? ORDER BY judge, rowid",
-            (evaluation,),
+            "SELECT evaluation, judge, record FROM feedback WHERE ? IS NULL OR evaluation = ? "
+            "ORDER BY evaluation, judge, rowid",
+            (evaluation, evaluation),
         )
-        return [(person, self._read(evaluation, text)) for person, text in rows]
+        return [(owner, person, self._read(owner, text)) for owner, person, text in rows]
 
     # Room
 
