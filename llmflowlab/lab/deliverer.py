@@ -3,7 +3,7 @@
 A program hands over what is left and ends; one deliverer at a time works for a home. It may be killed
 whenever it pleases anybody: journals stay until every sink has all of them, and the next start of any
 command hands them over again. Evaluations have recorders that go on by themselves; one whose recorder
-did not come to its end is delivered here, from the ledger.
+did not come to its end is delivered here, from the ledger; and so are arenas, from their journals.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from llmflowlab.evaluation.run.pending import (
     to_record,
 )
 from llmflowlab.files import write_atomically
+from llmflowlab.lab.arena_delivery import deliver_arena, to_deliver
+from llmflowlab.lab.arena_journal import arenas_left
 from llmflowlab.program import interpreted
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.text.amounts import plural
@@ -73,6 +75,8 @@ class OnTheWay:
     """Likewise, once they have ended."""
     problem: str | None
     """Why the last attempt to deliver failed, in a sentence; None where it did not."""
+    arenas: int = 0
+    """Those under way included."""
 
     @property
     def what(self) -> str:
@@ -83,6 +87,7 @@ class OnTheWay:
                 plural(self.evaluations, "evaluation"),
                 self.evaluations,
             ),
+            (plural(self.arenas, "arena"), self.arenas),
         )
         return " and ".join(words for words, number in counted if number)
 
@@ -90,9 +95,10 @@ class OnTheWay:
 def on_the_way(settings: Settings) -> OnTheWay | None:
     """Return what MLflow lacks; None where it has everything."""
     sessions, evaluations = len(_journals(settings)), len(pending_evaluations(settings))
-    if not sessions and not evaluations:
+    arenas = len(arenas_left(settings))
+    if not sessions and not evaluations and not arenas:
         return None
-    return OnTheWay(sessions, evaluations, _problem(settings))
+    return OnTheWay(sessions, evaluations, _problem(settings), arenas)
 
 
 def _problem(settings: Settings) -> str | None:
@@ -165,7 +171,11 @@ def hand_over(settings: Settings, own: Sequence[Session] = ()) -> HandedOver:
 
 
 def _anything_left(settings: Settings) -> bool:
-    return any(map(_left, _journals(settings))) or bool(left_behind(settings))
+    return (
+        any(map(_left, _journals(settings)))
+        or bool(left_behind(settings))
+        or bool(to_deliver(settings))
+    )
 
 
 def _left(path: Path) -> bool:
@@ -228,7 +238,7 @@ def deliver(
     patience: float = _PATIENCE,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Deliver all sessions and evaluations that no living process holds; goes on looking for a while.
+    """Deliver all that no living process holds; goes on looking for a while.
 
     Args:
         settings: Name the home and the store.
@@ -249,7 +259,7 @@ def deliver(
     try:
         while idle <= linger:
             delivery.look()
-            if not delivery.pending() and not to_record(settings):
+            if not delivery.pending() and not _others(settings):
                 sleep(_LOOK)
                 idle += _LOOK
                 continue
@@ -257,7 +267,8 @@ def deliver(
             if delivery.pending():
                 delivery.deliver_once()
             said += [why for each in to_record(settings) if (why := _recorded(settings, each))]
-            if not delivery.pending() and not to_record(settings):
+            said += [why for each in to_deliver(settings) if (why := deliver_arena(settings, each))]
+            if not delivery.pending() and not _others(settings):
                 said.clear()
                 _tell(settings, None)
                 continue
@@ -269,6 +280,11 @@ def deliver(
         return True
     finally:
         delivery.stop()
+
+
+def _others(settings: Settings) -> bool:
+    """Whether an evaluation or an arena is left."""
+    return bool(to_record(settings) or to_deliver(settings))
 
 
 def _recorded(settings: Settings, evaluation: str) -> str | None:

@@ -244,7 +244,7 @@ class Lab:
         if self._delivery is not None:
             left = self._delivery.lacking()
             self._delivery.stop()
-        if left or any(self.settings.journals_dir.glob("chat-*.jsonl")) or self._recordings_left():
+        if left or any(self.settings.journals_dir.glob("*.jsonl")) or self._recordings_left():
             # Imported here: most commands find nothing.
             from llmflowlab.lab.deliverer import hand_over
 
