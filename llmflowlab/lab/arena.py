@@ -35,7 +35,7 @@ from llmflowlab.lab.guards import detectors_of, refuse_unpriced, unpriced
 from llmflowlab.lab.lab import Lab
 from llmflowlab.machine import person
 from llmflowlab.messages import Message, Parameters, Request
-from llmflowlab.people.arena import (
+from llmflowlab.people.votes import (
     ArenaVote,
     Contestant,
     Fighter,
@@ -48,7 +48,16 @@ from llmflowlab.people.arena import (
 from llmflowlab.providers.base import StreamEvent
 from llmflowlab.tracking.records import new_trace_id
 
-__all__ = ["Arena", "ArenaRequest", "BattleView", "Fought", "Pairing", "Place", "Said", "Side"]
+__all__ = [
+    "Arena",
+    "ArenaRequest",
+    "BattleSide",
+    "BattleView",
+    "Fought",
+    "Pairing",
+    "Place",
+    "Said",
+]
 
 Place: TypeAlias = Literal["left", "right"]
 Said: TypeAlias = Literal["left", "right", "tie", "both_bad"]
@@ -84,7 +93,7 @@ class ArenaRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class BattleSide:
     """One of two answers."""
 
     candidate: Candidate
@@ -99,19 +108,19 @@ class Fought:
     number: int
     """From 1."""
     prompt: str
-    left: Side
-    right: Side
+    left: BattleSide
+    right: BattleSide
     row: Row | None
     language: str | None
     ended: float
     """By the monotonic clock."""
 
     @property
-    def sides(self) -> tuple[Side, Side]:
+    def sides(self) -> tuple[BattleSide, BattleSide]:
         return self.left, self.right
 
     @property
-    def failures(self) -> list[tuple[Place, Side]]:
+    def failures(self) -> list[tuple[Place, BattleSide]]:
         """The sides without a whole answer: nobody is asked for a vote then, and nothing counts."""
         both = zip(_PLACES, self.sides, strict=True)
         return [(place, side) for place, side in both if side.answer.why_not_scored is not None]
@@ -234,7 +243,7 @@ class Arena:
         stopper = Stopper()
         for place, (index, request) in enumerate(begun):
             _Call(self._askers[index], request, stopper, events, place).start()
-        sides: dict[int, Side] = {}
+        sides: dict[int, BattleSide] = {}
 
         def ended(place: int, paid: Paid, began_ms: int) -> None:
             index, request = begun[place]
@@ -285,7 +294,7 @@ class Arena:
     @staticmethod
     def _listen(
         events: queue.SimpleQueue[tuple[int, Any]],
-        sides: Mapping[int, Side],
+        sides: Mapping[int, BattleSide],
         ended: _Ended,
         view: BattleView,
     ) -> None:
@@ -305,7 +314,7 @@ class Arena:
 
     @staticmethod
     def _last_words(
-        events: queue.SimpleQueue[tuple[int, Any]], sides: Mapping[int, Side], ended: _Ended
+        events: queue.SimpleQueue[tuple[int, Any]], sides: Mapping[int, BattleSide], ended: _Ended
     ) -> None:
         until = time.monotonic() + _LAST_WORDS
         while len(sides) < 2 and (left := until - time.monotonic()) > 0:
@@ -318,7 +327,7 @@ class Arena:
 
     def _kept(
         self, number: int, index: int, request: Request, prompt: str | Row, answer: AnswerRecord
-    ) -> Side:
+    ) -> BattleSide:
         """Write an answer down."""
         candidate, trace_id = self.candidates[index], new_trace_id()
         row = None if isinstance(prompt, str) else prompt
@@ -340,7 +349,7 @@ class Arena:
                 answer=answer,
             )
         )
-        return Side(candidate=candidate, trace_id=trace_id, answer=answer)
+        return BattleSide(candidate=candidate, trace_id=trace_id, answer=answer)
 
     def _as_kept(self, text: str, pair: Sequence[int]) -> str:
         """Return a text with what the guardrails of either candidate let nobody keep taken out."""
@@ -404,7 +413,7 @@ class Arena:
         self._votes = [vote for vote in self._votes if vote is not last]
         return self.battles[last.number - 1]
 
-    def _index(self, side: Side) -> int:
+    def _index(self, side: BattleSide) -> int:
         return self.candidates.index(side.candidate)
 
     def close(self) -> bool:
@@ -499,7 +508,7 @@ def _candidates(
     return found, [*(dataset.warnings if dataset else ()), *remarks]
 
 
-def _fighter(side: Side) -> Fighter:
+def _fighter(side: BattleSide) -> Fighter:
     answer = side.answer
     cost = answer.spent
     return Fighter(

@@ -20,7 +20,7 @@ from llmflowlab.lab.arena_journal import (
     arenas_left,
     read_arena,
 )
-from llmflowlab.people.arena import QUESTION, ArenaVote, votes_of
+from llmflowlab.people.votes import QUESTION, ArenaVote, votes_of
 from llmflowlab.people.word_store import WordStore
 from llmflowlab.settings import Settings
 from llmflowlab.text.digests import digest_of

@@ -15,7 +15,7 @@ from llmflowlab.lab.arena import Arena, ArenaRequest, Fought, Place, Said
 from llmflowlab.lab.arena_delivery import figures_of
 from llmflowlab.lab.arena_journal import arenas_left, read_arena
 from llmflowlab.lab.deliverer import deliver, on_the_way
-from llmflowlab.people.arena import votes_of
+from llmflowlab.people.votes import votes_of
 from llmflowlab.providers.base import Finished, StreamEvent, TextDelta
 from llmflowlab.providers.scripted import Script, ScriptedProvider
 from llmflowlab.settings import Settings
