@@ -27,6 +27,7 @@ from llmflowlab.files import require_home
 from llmflowlab.guardrails.guarded import asker_for, guard_of
 from llmflowlab.guardrails.masking import Masks
 from llmflowlab.guardrails.policy import Policy
+from llmflowlab.lab.arena_delivery import ArenaFigures, figures_of
 from llmflowlab.lab.arena_journal import ArenaAnswer, ArenaJournal, ArenaStart
 from llmflowlab.lab.candidates import candidates_of
 from llmflowlab.lab.evaluation_request import EvaluationRequest
@@ -35,17 +36,17 @@ from llmflowlab.lab.guards import detectors_of, refuse_unpriced, unpriced
 from llmflowlab.lab.lab import Lab
 from llmflowlab.machine import person
 from llmflowlab.messages import Message, Parameters, Request
+from llmflowlab.people.leaderboard import next_opponents
 from llmflowlab.people.votes import (
     ArenaVote,
     Contestant,
     Fighter,
     Verdict,
     contestant_of,
-    next_opponents,
-    style_of,
     votes_of,
 )
 from llmflowlab.providers.base import StreamEvent
+from llmflowlab.text.style import style_of
 from llmflowlab.tracking.records import new_trace_id
 
 __all__ = [
@@ -78,7 +79,7 @@ class ArenaRequest:
     """System prompts; several make several candidates of each model."""
     prompts: Sequence[str] = ()
     guardrails: Sequence[str] = ()
-    parameters: Parameters = Parameters()
+    parameter_sets: Sequence[Parameters] = (Parameters(),)
     data: Path | None = None
     """What prompts are drawn from; None where they are typed."""
     mapping: Mapping[str, str] = field(default_factory=dict)
@@ -141,6 +142,9 @@ class BattleView(Protocol):
     def ended(self, place: Place) -> None:
         """One side has said all it will."""
 
+    def tick(self) -> None:
+        """Nothing came for a moment; what is raised here ends the battle."""
+
     def close(self) -> None:
         """Finish the display."""
 
@@ -186,6 +190,7 @@ class Arena:
         self._votes = votes_of(self._words)
         """Of all arenas of this home: they tell which pair teaches most."""
         self.battles: list[Fought] = []
+        self._answers: list[ArenaAnswer] = []
         self.voted: dict[int, ArenaVote] = {}
         """By the battle's number."""
         rows = list(range(len(self.dataset.rows))) if self.dataset else []
@@ -303,6 +308,7 @@ class Arena:
                 # In pieces: a wait without end cannot be interrupted everywhere.
                 place, what = events.get(timeout=_LOOK)
             except queue.Empty:
+                view.tick()
                 continue
             if isinstance(what, _Over):
                 ended(place, what.paid(), what.began_ms)
@@ -338,17 +344,17 @@ class Arena:
             else message
             for message in request.openai_messages()
         ]
-        self._journal.write(
-            ArenaAnswer(
-                battle=number,
-                candidate=index,
-                trace_id=trace_id,
-                prompt=self._as_kept(text, [index]),
-                category=None if row is None else row.category,
-                messages=said,
-                answer=answer,
-            )
+        kept = ArenaAnswer(
+            battle=number,
+            candidate=index,
+            trace_id=trace_id,
+            prompt=self._as_kept(text, [index]),
+            category=None if row is None else row.category,
+            messages=said,
+            answer=answer,
         )
+        self._answers.append(kept)
+        self._journal.write(kept)
         return BattleSide(candidate=candidate, trace_id=trace_id, answer=answer)
 
     def _as_kept(self, text: str, pair: Sequence[int]) -> str:
@@ -412,6 +418,10 @@ class Arena:
         del self.voted[last.number]
         self._votes = [vote for vote in self._votes if vote is not last]
         return self.battles[last.number - 1]
+
+    def figures(self) -> ArenaFigures:
+        """Count up what was fought, voted and paid so far."""
+        return figures_of(self._answers, list(self.voted.values()))
 
     def _index(self, side: BattleSide) -> int:
         return self.candidates.index(side.candidate)
@@ -495,7 +505,7 @@ def _candidates(
         systems=request.systems,
         prompts=request.prompts,
         guardrails=request.guardrails,
-        parameter_sets=(request.parameters,),
+        parameter_sets=request.parameter_sets,
         budget=request.budget,
     )
     found, remarks = candidates_of(lab, wished, dataset)

@@ -1,10 +1,8 @@
-"""Votes on two answers beside each other: what is kept of them, and who meets whom next."""
+"""Votes on two answers beside each other, as they are kept."""
 
 from __future__ import annotations
 
-import random
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self, TypeAlias
 
@@ -13,28 +11,19 @@ from llmflowlab.people.word_store import WordStore
 from llmflowlab.people.words import Target, Word
 
 __all__ = [
-    "STYLE",
+    "QUESTION",
     "ArenaVote",
     "Contestant",
     "Fighter",
     "Verdict",
     "contestant_of",
-    "next_opponents",
-    "style_of",
     "votes_of",
 ]
 
 Verdict: TypeAlias = Literal["a", "b", "tie", "both_bad"]
 
 QUESTION = "preference"
-STYLE = ("length", "headings", "lists", "bold")
-"""What style control takes account of: characters, and Markdown's marks outside of code."""
-_CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
-_MARKS = (
-    re.compile(r"^#{1,6}\s", re.MULTILINE),
-    re.compile(r"^\s*(?:[-*+]|\d+[.)])\s", re.MULTILINE),
-    re.compile(r"\*\*[^*\n]+\*\*|__[^_\n]+__"),
-)
+"""What a vote answers, as words and feedback name it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +44,7 @@ class Fighter:
     contestant: Contestant
     trace_id: str | None
     style: tuple[float, ...]
-    """As `STYLE` names it."""
+    """As `style_of` measures it."""
     tokens: int | None = None
     cost_usd: str | None = None
     """Decimal as text; None where unknown."""
@@ -156,21 +145,3 @@ def contestant_of(candidate: Candidate) -> Contestant:
         model=candidate.model,
         system=candidate.system,
     )
-
-
-def style_of(text: str) -> tuple[float, ...]:
-    """Return what `STYLE` counts in an answer.
-
-    The public arena counts the same (Li, Angelopoulos & Chiang 2024, "Does style matter?"), with tokens
-    for length.
-    """
-    plain = _CODE.sub("", text)
-    return (float(len(text)), *(float(len(mark.findall(plain))) for mark in _MARKS))
-
-
-def next_opponents(
-    votes: Iterable[ArenaVote], contestants: Sequence[Contestant], chance: random.Random
-) -> tuple[int, int]:
-    """Return the two whose battle teaches most, by their places among the contestants."""
-    first, second = chance.sample(range(len(contestants)), 2)
-    return first, second

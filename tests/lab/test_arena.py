@@ -19,6 +19,7 @@ from llmflowlab.people.votes import votes_of
 from llmflowlab.providers.base import Finished, StreamEvent, TextDelta
 from llmflowlab.providers.scripted import Script, ScriptedProvider
 from llmflowlab.settings import Settings
+from llmflowlab.text.style import style_of
 from tests.cli.fakes import FakeLab
 from tests.e2e.stored import Everything
 from tests.tracking.helpers import settings_for
@@ -40,6 +41,9 @@ class Seen:
 
     def wait(self, place: Place, notice: object) -> None:
         self.heard.append(f"{place} waits")
+
+    def tick(self) -> None:
+        pass
 
     def ended(self, place: Place) -> None:
         self.heard.append(f"{place} ended")
@@ -111,7 +115,7 @@ def test_a_vote_is_of_the_answer_and_says_where_it_stood(settings: Settings) -> 
     assert {(vote.person, vote.pairing, vote.prompt) for vote in votes} == {
         ("Ann", "teaching", "Say.")
     }
-    assert votes[0].a.style == (3.0, 0.0, 0.0, 0.0)
+    assert votes[0].a.style == style_of("one")
 
 
 def test_who_stands_left_changes_by_chance_and_a_seed_repeats_it(settings: Settings) -> None:

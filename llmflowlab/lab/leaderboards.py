@@ -1,0 +1,113 @@
+"""The leaderboards of a home: from people's votes, and beside it from the verdicts of judges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from llmflowlab.errors import InputError
+from llmflowlab.lab.lab import Lab
+from llmflowlab.people.judged_battles import judged_battles
+from llmflowlab.people.leaderboard import (
+    TIES,
+    BoardAgreement,
+    Leaderboard,
+    agreement_of,
+    leaderboard,
+    met_in,
+)
+from llmflowlab.people.votes import ArenaVote, votes_of
+from llmflowlab.program import program_name
+
+__all__ = ["Boards", "GroupBy", "JudgedBoard", "boards"]
+
+GroupBy: TypeAlias = Literal["category", "language", "voter"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedBoard:
+    """What a judge's verdicts make of the contestants."""
+
+    board: Leaderboard
+    agreement: BoardAgreement | None
+    """With people; None where nobody voted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boards:
+    """Everything that is known of who wins."""
+
+    people: Leaderboard | None
+    """None where nobody voted."""
+    voters: Sequence[str]
+    by: GroupBy | None
+    groups: Sequence[tuple[str, Leaderboard]]
+    """People's votes apart, by the value of `by`."""
+    judges: Sequence[JudgedBoard]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "people": None if self.people is None else self.people.to_json(),
+            "voters": list(self.voters),
+            "tie_model": TIES,
+            "by": self.by,
+            "groups": [{"value": value, **board.to_json()} for value, board in self.groups],
+            "judges": [
+                {
+                    **judged.board.to_json(),
+                    "agreement": None if judged.agreement is None else judged.agreement.to_json(),
+                }
+                for judged in self.judges
+            ],
+        }
+
+
+def boards(lab: Lab, *, by: GroupBy | None = None, style_control: bool = False) -> Boards:
+    """Count up all votes and verdicts of the home.
+
+    Args:
+        lab: The parts.
+        by: Also part people's votes by this.
+        style_control: Take out of the strengths what length and Markdown explain.
+
+    Raises:
+        InputError: There is no vote and no verdict.
+        TrackingError: They cannot be read.
+    """
+    with closing(lab.words()) as words:
+        votes = votes_of(words)
+    judged = {}
+    if lab.has_evaluations:
+        with closing(lab.existing_ledger()) as ledger:
+            judged = judged_battles(ledger)
+    if not votes and not judged:
+        raise InputError(
+            f"Nobody has voted in {lab.settings.home} yet, and no judge has compared answers; begin with "
+            f"{program_name()} arena --model provider:model --model provider:model."
+        )
+    people = leaderboard(met_in(votes), style_control=style_control) if votes else None
+    found = [
+        leaderboard(battles, source=judge, style_control=style_control)
+        for judge, battles in judged.items()
+    ]
+    parts: dict[str, list[ArenaVote]] = {}
+    for vote in votes if by is not None else ():
+        said = {"category": vote.category, "language": vote.language, "voter": vote.person}
+        parts.setdefault(said[by] or "unknown", []).append(vote)  # type: ignore[index]
+    return Boards(
+        people=people,
+        voters=sorted({vote.person for vote in votes}),
+        by=by,
+        groups=[
+            (value, leaderboard(met_in(part), style_control=style_control))
+            for value, part in sorted(parts.items())
+        ],
+        judges=[
+            JudgedBoard(
+                board=board, agreement=None if people is None else agreement_of(people, board)
+            )
+            for board in found
+        ],
+    )
