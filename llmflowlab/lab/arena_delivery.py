@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import LabError, TrackingError
+from llmflowlab.evaluation.reports.whole import write_document
 from llmflowlab.lab.arena_journal import (
     ArenaAnswer,
     ArenaContents,
     ArenaStart,
-    arenas_left,
     read_arena,
 )
 from llmflowlab.people.votes import QUESTION, ArenaVote, votes_of
@@ -29,7 +29,7 @@ from llmflowlab.tracking.journal import Journal
 if TYPE_CHECKING:
     from llmflowlab.tracking.evaluation_rows import RowTrace
 
-__all__ = ["ArenaFigures", "deliver_arena", "figures_of", "to_deliver"]
+__all__ = ["ArenaFigures", "deliver_arena", "figures_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,19 +85,6 @@ def figures_of(answers: Sequence[ArenaAnswer], votes: Sequence[ArenaVote]) -> Ar
     )
 
 
-def to_deliver(settings: Settings) -> list[Path]:
-    """Return the journals of arenas that are over, or whose process is gone."""
-    return [path for path in arenas_left(settings) if _free(path)]
-
-
-def _free(path: Path) -> bool:
-    journal = Journal(path)
-    if not journal.acquire():
-        return False
-    journal.release()
-    return True
-
-
 def deliver_arena(settings: Settings, path: Path) -> str | None:
     """Write an arena into MLflow, read it back, and delete its journal; safe to repeat.
 
@@ -149,18 +136,37 @@ def _write(settings: Settings, contents: ArenaContents, votes: Sequence[ArenaVot
     if missing := runs.missing(run_id, wanted):
         raise TrackingError(f"MLflow lacks {len(missing)} of {len(wanted)} answers of an arena")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        file = Path(folder) / "votes.json"
-        said = [vote.word().to_json() for vote in votes]
-        text = json.dumps(said, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-        file.write_bytes(text.encode("utf-8", errors="replace"))
+        files = [Path(folder) / "votes.json"]
+        write_document(_json([vote.word().to_json() for vote in votes]), files[0])
+        ranked, metrics = _ranked(settings, Path(folder)) if votes else ([], {})
         runs.finish(
             run_id,
-            metrics=figures.metrics(),
+            # The run's own first: MLflow's pages keep the order, and show the first few.
+            metrics={**figures.metrics(), **metrics},
             tags={"llmflowlab.cost": "unknown" if figures.cost is None else "known"},
-            files={file: ""},
+            files=dict.fromkeys([*files, *ranked], ""),
             status="FINISHED" if contents.ended else "KILLED",
             end_ms=contents.ended_ms,
         )
+
+
+def _ranked(settings: Settings, folder: Path) -> tuple[list[Path], dict[str, float]]:
+    """Write the leaderboard of all votes so far; returns its files and metrics."""
+    # Imported here: most of what is delivered needs no statistics.
+    from llmflowlab.lab.lab import Lab
+    from llmflowlab.lab.leaderboard_page import write_boards_html
+    from llmflowlab.lab.leaderboards import boards
+    from llmflowlab.people.leaderboard import board_metrics
+
+    found = boards(Lab(settings))
+    files = [folder / "leaderboard.json", folder / "leaderboard.html"]
+    write_document(_json(found.to_json()), files[0])
+    write_boards_html(found, files[1])
+    return files, {} if found.people is None else board_metrics(found.people)
+
+
+def _json(values: Any) -> str:
+    return json.dumps(values, ensure_ascii=False, indent=2, allow_nan=False)
 
 
 def _params(start: ArenaStart) -> dict[str, str]:

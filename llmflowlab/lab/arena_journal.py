@@ -13,6 +13,7 @@ from typing import Any, Self
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.lab.arenas_left import arena_journal_path
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.journal import Journal
 
@@ -21,11 +22,8 @@ __all__ = [
     "ArenaContents",
     "ArenaJournal",
     "ArenaStart",
-    "arenas_left",
     "read_arena",
 ]
-
-_NAME = "arena-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +80,7 @@ class ArenaJournal:
 
     def __init__(self, settings: Settings, start: ArenaStart) -> None:
         self._start = start
-        self._journal = Journal(settings.journals_dir / f"{_NAME}{start.arena}.jsonl")
+        self._journal = Journal(arena_journal_path(settings, start.arena))
         self._begun = False
 
     def write(self, answer: ArenaAnswer) -> None:
@@ -110,11 +108,6 @@ class ArenaJournal:
                 self._journal.append("end", {"ended_ms": int(time.time() * 1000)})
             self._journal.release()
         return self._begun
-
-
-def arenas_left(settings: Settings) -> list[Path]:
-    """Return the journals of arenas that MLflow does not have whole, those under way included."""
-    return sorted(settings.journals_dir.glob(f"{_NAME}*.jsonl"))
 
 
 def read_arena(path: Path) -> ArenaContents | None:

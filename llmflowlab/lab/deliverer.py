@@ -32,8 +32,7 @@ from llmflowlab.evaluation.run.pending import (
     to_record,
 )
 from llmflowlab.files import write_atomically
-from llmflowlab.lab.arena_delivery import deliver_arena, to_deliver
-from llmflowlab.lab.arena_journal import arenas_left
+from llmflowlab.lab.arenas_left import arenas_left, arenas_to_deliver
 from llmflowlab.program import interpreted
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.text.amounts import plural
@@ -174,7 +173,7 @@ def _anything_left(settings: Settings) -> bool:
     return (
         any(map(_left, _journals(settings)))
         or bool(left_behind(settings))
-        or bool(to_deliver(settings))
+        or bool(arenas_to_deliver(settings))
     )
 
 
@@ -267,7 +266,9 @@ def deliver(
             if delivery.pending():
                 delivery.deliver_once()
             said += [why for each in to_record(settings) if (why := _recorded(settings, each))]
-            said += [why for each in to_deliver(settings) if (why := deliver_arena(settings, each))]
+            said += [
+                why for each in arenas_to_deliver(settings) if (why := _ranked(settings, each))
+            ]
             if not delivery.pending() and not _others(settings):
                 said.clear()
                 _tell(settings, None)
@@ -284,7 +285,14 @@ def deliver(
 
 def _others(settings: Settings) -> bool:
     """Whether an evaluation or an arena is left."""
-    return bool(to_record(settings) or to_deliver(settings))
+    return bool(to_record(settings) or arenas_to_deliver(settings))
+
+
+def _ranked(settings: Settings, arena: Path) -> str | None:
+    """Bring an arena to MLflow; returns in a sentence why it could not be."""
+    from llmflowlab.lab.arena_delivery import deliver_arena
+
+    return deliver_arena(settings, arena)
 
 
 def _recorded(settings: Settings, evaluation: str) -> str | None:

@@ -69,8 +69,8 @@ def _parts(board: Leaderboard) -> list[str]:
         "Points won by the line against the column",
         ("model", *labels),
         [
-            (label, *("" if n == m else f"{won:g}" for m, won in enumerate(line)))
-            for n, (label, line) in enumerate(zip(labels, board.matrix, strict=True))
+            (label, *("" if won is None else f"{won:g}" for won in line))
+            for label, line in zip(labels, board.matrix, strict=True)
         ],
         numbers=set(range(1, len(labels) + 1)),
         names={0},

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from llmflowlab.evaluation.run.closing import metric_labels
 from llmflowlab.people.votes import ArenaVote, Contestant, Fighter
 from llmflowlab.statistics.battles import Battle, style_difference, win_matrix
 from llmflowlab.statistics.bradley_terry import POINTS, Standing, fit_strengths
@@ -26,6 +27,7 @@ __all__ = [
     "Met",
     "Place",
     "agreement_of",
+    "board_metrics",
     "leaderboard",
     "met_in",
     "next_opponents",
@@ -124,8 +126,9 @@ class Leaderboard:
     places: Sequence[Place]
     battles: int
     prompts: int
-    matrix: Sequence[Sequence[float]]
-    """How often the line's contestant beat the column's, in the order of `places`; a tie is half a win."""
+    matrix: Sequence[Sequence[float | None]]
+    """How often the line's contestant beat the column's, in the order of `places`; a tie is half a win,
+    None who never met."""
     connected: bool
     style: Mapping[str, float] | None
     """Points that a typical difference in each property of style was worth; None where it was not looked at."""
@@ -199,12 +202,31 @@ def leaderboard(
         places=[places[n] for n in order],
         battles=len(found),
         prompts=len(prompts),
-        matrix=[[float(matrix[n, m]) for m in order] for n in order],
+        matrix=[
+            [float(matrix[n, m]) if matrix[n, m] + matrix[m, n] else None for m in order]
+            for n in order
+        ],
         connected=strengths.connected,
         style=dict(zip(STYLE, (POINTS * strengths.style).tolist(), strict=True))
         if style_control
         else None,
     )
+
+
+def board_metrics(board: Leaderboard) -> dict[str, float]:
+    """Return a leaderboard as metrics of a run: `leaderboard/{contestant}/points` and so on."""
+    labels = metric_labels([place.contestant.label for place in board.places])
+    return {
+        f"leaderboard/{label}/{name}": float(value)
+        for label, place in zip(labels, board.places, strict=True)
+        for name, value in (
+            ("points", place.points),
+            ("ci_low", place.interval.low),
+            ("ci_high", place.interval.high),
+            ("best_rank", place.best_rank),
+            ("worst_rank", place.worst_rank),
+        )
+    }
 
 
 def _contestants(battles: Sequence[Met]) -> list[Contestant]:

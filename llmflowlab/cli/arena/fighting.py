@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from llmflowlab.cli.arena.battle_view import battle_view, show_answers
 from llmflowlab.cli.context import App
 from llmflowlab.cli.formatting import count, dollars, plural, seconds
@@ -9,6 +11,7 @@ from llmflowlab.cli.ui.press import Key, press
 from llmflowlab.cli.ui.screen import GoBack, Table
 from llmflowlab.data.dataset import Row
 from llmflowlab.errors import ProviderError
+from llmflowlab.evaluation.scores import NotScored
 from llmflowlab.lab.arena import Arena, Fought, Said
 from llmflowlab.program import program_name
 
@@ -24,6 +27,13 @@ _SKIP: Key[str] = Key(("s",), "s", "skip", "skip", ("s",))
 _UNDO: Key[str] = Key(("u",), "u", "undo the last vote", "undo", ("u",))
 _SAID: dict[str, Said] = {key.value: key.value for key in _VOTES}
 _UNDO_TYPED = "/undo"
+_NOT_WHOLE: Mapping[NotScored | None, str] = {
+    "answer_cut": "the answer was cut at the token limit; raise it with --max-tokens.",
+    "answer_empty": "the answer is empty.",
+    "answer_filtered": "the provider's safety filter ended the answer.",
+    "answer_tool_call": "it wants to call a tool instead of answering.",
+    "prompt_cut": "the server shortened the prompt before the model read it.",
+}
 _IN_VAIN = 3
 """Battles in a row without two whole answers after which nobody goes on by itself."""
 
@@ -74,7 +84,7 @@ class _Rounds:
                 self._screen.note("Each question of the file was asked.")
             return row
         while True:
-            typed = self._screen.text("Prompt", check=_wrong)
+            typed = self._screen.text("Prompt (/undo takes the last vote back)", check=_wrong)
             if typed != _UNDO_TYPED:
                 return typed
             if (before := arena.undo()) is None:
@@ -84,7 +94,7 @@ class _Rounds:
 
     def _explain(self, fought: Fought) -> None:
         for place, side in fought.failures:
-            why = side.answer.error or f"no whole answer ({side.answer.why_not_scored})"
+            why = side.answer.error or _NOT_WHOLE.get(side.answer.why_not_whole, "no whole answer.")
             self._screen.warn(f"{place}, {side.candidate.label}: {why}")
         self._screen.note("This battle does not count, and nobody is asked for a vote.")
         self._in_vain += 1

@@ -59,11 +59,9 @@ def _matrix(board: Leaderboard) -> Table:
             (
                 place,
                 entry.contestant.label,
-                *("" if n == m else f"{won:g}" for m, won in enumerate(line)),
+                *("" if won is None else f"{won:g}" for won in line),
             )
-            for n, (place, entry, line) in enumerate(
-                zip(places, board.places, board.matrix, strict=True)
-            )
+            for place, entry, line in zip(places, board.places, board.matrix, strict=True)
         ),
         numbers=frozenset({0, *range(2, len(places) + 2)}),
     )
