@@ -23,11 +23,12 @@ What would you like to do?
   1 Chat (with MLflow tracking)
   2 Evaluate (GenAI MLflow)
   3 Show info (model comparison)
-  4 Prompts (versions, compare styles)
-  5 Registry (versions, champion)
-  6 MLflow's pages (in the browser)
-  7 Settings (guardrails)
-  8 Exit
+  4 Arena (vote on two answers)
+  5 Prompts (versions, compare styles)
+  6 Registry (versions, champion)
+  7 MLflow's pages (in the browser)
+  8 Settings (guardrails)
+  9 Exit
 > \n"""
 
 

@@ -24,7 +24,7 @@ _VOTES: tuple[Key[Said], ...] = (
     Key(("b",), "b", "both bad", "both_bad", ("b", "bad", "both_bad")),
 )
 _SKIP: Key[str] = Key(("s",), "s", "skip", "skip", ("s",))
-_UNDO: Key[str] = Key(("u",), "u", "undo the last vote", "undo", ("u",))
+_UNDO: Key[str] = Key(("u",), "u", "undo last vote", "undo", ("u",))
 _SAID: dict[str, Said] = {key.value: key.value for key in _VOTES}
 _UNDO_TYPED = "/undo"
 _NOT_WHOLE: Mapping[NotScored | None, str] = {

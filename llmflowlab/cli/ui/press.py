@@ -45,6 +45,8 @@ def press(screen: Screen, message: str, keys: Sequence[Key[T]]) -> T:
     from prompt_toolkit.layout import Layout, Window
     from prompt_toolkit.layout.controls import FormattedTextControl
 
+    from llmflowlab.cli.ui.terminal import wrapped
+
     bindings = KeyBindings()
 
     def bind(name: str, value: T) -> None:
@@ -64,7 +66,7 @@ def press(screen: Screen, message: str, keys: Sequence[Key[T]]) -> T:
     leave("c-c", KeyboardInterrupt)
     leave("c-d", EndOfInput)
     line = " · ".join([f"{key.shown} {key.title}" for key in keys] + ["Esc leaves"])
-    text = FormattedTextControl([("bold", f"{message}\n"), ("", line)])
+    text = FormattedTextControl([("bold", f"{message}\n"), ("", wrapped(line))])
     asking: Application[tuple[T]] = Application(
         layout=Layout(Window(text, wrap_lines=True, dont_extend_height=True)),
         key_bindings=bindings,
