@@ -153,12 +153,11 @@ def _write(settings: Settings, contents: ArenaContents, votes: Sequence[ArenaVot
 def _ranked(settings: Settings, folder: Path) -> tuple[list[Path], dict[str, float]]:
     """Write the leaderboard of all votes so far; returns its files and metrics."""
     # Imported here: most of what is delivered needs no statistics.
-    from llmflowlab.lab.lab import Lab
+    from llmflowlab.lab.arena_boards import boards
     from llmflowlab.lab.leaderboard_page import write_boards_html
-    from llmflowlab.lab.leaderboards import boards
     from llmflowlab.people.leaderboard import board_metrics
 
-    found = boards(Lab(settings))
+    found = boards(settings)
     files = [folder / "leaderboard.json", folder / "leaderboard.html"]
     write_document(_json(found.to_json()), files[0])
     write_boards_html(found, files[1])

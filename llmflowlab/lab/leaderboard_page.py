@@ -8,7 +8,7 @@ from pathlib import Path
 from llmflowlab.evaluation.reports.plain_page import plain_page, section
 from llmflowlab.evaluation.reports.tables_html import seconds, table, usd
 from llmflowlab.evaluation.reports.whole import whole_file
-from llmflowlab.lab.leaderboards import Boards
+from llmflowlab.lab.arena_boards import Boards
 from llmflowlab.people.leaderboard import TIES, Leaderboard
 from llmflowlab.text.amounts import plural
 

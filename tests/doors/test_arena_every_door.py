@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from llmflowlab.lab.arena import Arena, ArenaRequest, Said
+from llmflowlab.lab.arena_boards import boards
 from llmflowlab.lab.deliverer import deliver
 from llmflowlab.lab.lab import Lab
-from llmflowlab.lab.leaderboards import boards
 from llmflowlab.people.leaderboard import TIES, Place
 from llmflowlab.providers.scripted import ScriptedProvider
 from llmflowlab.settings import Settings, load_settings
@@ -52,7 +52,7 @@ def places(settings: Settings) -> list[Place]:
             fought = arena.fight(f"Question {number}?", Seen())
             arena.vote(fought, votes(fought, number))
     assert deliver(settings, linger=0, patience=0, sleep=lambda seconds: None)
-    found = boards(lab).people
+    found = boards(settings).people
     assert found is not None
     assert [place.contestant.model for place in found.places] == list(RANK)
     assert found.places[0].points > 1100

@@ -15,9 +15,9 @@ from llmflowlab.cli.options import add_json, read_mapping, usd, whole
 from llmflowlab.cli.output import give
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.lab.arena import Arena, ArenaRequest
+from llmflowlab.lab.arena_boards import boards
 from llmflowlab.lab.evaluate import default_data
 from llmflowlab.lab.leaderboard_page import write_boards_html
-from llmflowlab.lab.leaderboards import boards
 from llmflowlab.program import program_name
 
 __all__ = ["arena_request", "declare_options", "run_command"]
@@ -95,7 +95,7 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _leaderboard(app: App, arguments: argparse.Namespace) -> int:
-    found = boards(app.lab, by=arguments.by, style_control=arguments.style_control)
+    found = boards(app.settings, by=arguments.by, style_control=arguments.style_control)
     if arguments.html is not None:
         file = arguments.html.expanduser()
         write_boards_html(found, file)

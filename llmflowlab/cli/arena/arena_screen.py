@@ -11,9 +11,9 @@ from llmflowlab.cli.going_back import going_back
 from llmflowlab.cli.model_choice import choose_models
 from llmflowlab.cli.ui.screen import Choice
 from llmflowlab.lab.arena import Arena, ArenaRequest
+from llmflowlab.lab.arena_boards import boards
 from llmflowlab.lab.deliverer import hand_over
 from llmflowlab.lab.evaluate import default_data
-from llmflowlab.lab.leaderboards import boards
 
 __all__ = ["arena_screen"]
 
@@ -31,7 +31,7 @@ def arena_screen(app: App) -> None:
     """
     request = going_back(app, lambda: _ask(app))
     if request is None:
-        show_boards(app.screen, boards(app.lab))
+        show_boards(app.screen, boards(app.settings))
         return
     arena = Arena(app.lab, request)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llmflowlab.cli.formatting import dollars, plural, seconds
 from llmflowlab.cli.ui.screen import Screen, Table
-from llmflowlab.lab.leaderboards import Boards
+from llmflowlab.lab.arena_boards import Boards
 from llmflowlab.people.leaderboard import TIES, Leaderboard
 
 __all__ = ["show_boards"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from llmflowlab.errors import InputError
-from llmflowlab.lab.lab import Lab
+from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.people.judged_battles import judged_battles
 from llmflowlab.people.leaderboard import (
     TIES,
@@ -19,7 +19,9 @@ from llmflowlab.people.leaderboard import (
     met_in,
 )
 from llmflowlab.people.votes import ArenaVote, votes_of
+from llmflowlab.people.word_store import WordStore
 from llmflowlab.program import program_name
+from llmflowlab.settings import Settings
 
 __all__ = ["Boards", "GroupBy", "JudgedBoard", "boards"]
 
@@ -64,11 +66,11 @@ class Boards:
         }
 
 
-def boards(lab: Lab, *, by: GroupBy | None = None, style_control: bool = False) -> Boards:
+def boards(settings: Settings, *, by: GroupBy | None = None, style_control: bool = False) -> Boards:
     """Count up all votes and verdicts of the home.
 
     Args:
-        lab: The parts.
+        settings: Name the home.
         by: Also part people's votes by this.
         style_control: Take out of the strengths what length and Markdown explain.
 
@@ -76,15 +78,15 @@ def boards(lab: Lab, *, by: GroupBy | None = None, style_control: bool = False) 
         InputError: There is no vote and no verdict.
         TrackingError: They cannot be read.
     """
-    with closing(lab.words()) as words:
+    with closing(WordStore(settings.people_file)) as words:
         votes = votes_of(words)
     judged = {}
-    if lab.has_evaluations:
-        with closing(lab.existing_ledger()) as ledger:
+    if settings.ledger_file.exists():
+        with closing(Ledger(settings.ledger_file)) as ledger:
             judged = judged_battles(ledger)
     if not votes and not judged:
         raise InputError(
-            f"Nobody has voted in {lab.settings.home} yet, and no judge has compared answers; begin with "
+            f"Nobody has voted in {settings.home} yet, and no judge has compared answers; begin with "
             f"{program_name()} arena --model provider:model --model provider:model."
         )
     people = leaderboard(met_in(votes), style_control=style_control) if votes else None

@@ -13,10 +13,10 @@ import pytest
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.judging.pairwise import PREFERENCE
 from llmflowlab.evaluation.run.replay import stored_result
+from llmflowlab.lab.arena_boards import boards
 from llmflowlab.lab.evaluate import prepare, run
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.lab import Lab
-from llmflowlab.lab.leaderboards import boards
 from llmflowlab.messages import Request
 from llmflowlab.providers.scripted import ScriptedProvider
 from llmflowlab.settings import Settings, load_settings
@@ -75,7 +75,7 @@ def lab(mlflow_home: Path) -> Lab:
 
 def test_without_a_vote_and_a_verdict_it_is_said_how_to_begin(settings: Settings) -> None:
     with pytest.raises(InputError, match="Nobody has voted"):
-        boards(Lab(settings))
+        boards(settings)
     assert not settings.people_file.exists()
 
 
@@ -94,7 +94,7 @@ def test_a_constant_answer_that_flatters_the_judge_gains_no_rank(lab: Lab, tmp_p
     with closing(prepare(lab, wished)) as prepared:
         run(prepared)
         evaluation = prepared.plan.evaluation_id
-    found = boards(lab)
+    found = boards(lab.settings)
     assert found.people is None
     (judged,) = found.judges
     board = judged.board
