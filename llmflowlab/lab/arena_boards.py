@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.run.ledger import Ledger
-from llmflowlab.people.judged_battles import judged_battles
+from llmflowlab.people.judged_battles import Judged, judged_battles
 from llmflowlab.people.leaderboard import (
     TIES,
     BoardAgreement,
@@ -26,6 +26,7 @@ from llmflowlab.settings import Settings
 __all__ = ["Boards", "GroupBy", "JudgedBoard", "boards"]
 
 GroupBy: TypeAlias = Literal["category", "language", "voter"]
+_PARTS: Mapping[GroupBy, str] = {"category": "category", "language": "language", "voter": "person"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,8 @@ class JudgedBoard:
     board: Leaderboard
     agreement: BoardAgreement | None
     """With people; None where nobody voted."""
+    doubt: str | None
+    """Why the judge is not believed; None where it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,7 @@ class Boards:
             "judges": [
                 {
                     **judged.board.to_json(),
+                    "doubt": judged.doubt,
                     "agreement": None if judged.agreement is None else judged.agreement.to_json(),
                 }
                 for judged in self.judges
@@ -80,7 +84,7 @@ def boards(settings: Settings, *, by: GroupBy | None = None, style_control: bool
     """
     with closing(WordStore(settings.people_file)) as words:
         votes = votes_of(words)
-    judged = {}
+    judged: list[Judged] = []
     if settings.ledger_file.exists():
         with closing(Ledger(settings.ledger_file)) as ledger:
             judged = judged_battles(ledger)
@@ -90,14 +94,17 @@ def boards(settings: Settings, *, by: GroupBy | None = None, style_control: bool
             f"{program_name()} arena --model provider:model --model provider:model."
         )
     people = leaderboard(met_in(votes), style_control=style_control) if votes else None
-    found = [
-        leaderboard(battles, source=judge, style_control=style_control)
-        for judge, battles in judged.items()
-    ]
+
+    def board(one: Judged) -> JudgedBoard:
+        met = list(one.battles.values())
+        made = leaderboard(met, source=one.judge, style_control=style_control)
+        agreement = None if people is None else agreement_of(people, made)
+        return JudgedBoard(board=made, agreement=agreement, doubt=one.doubt)
+
     parts: dict[str, list[ArenaVote]] = {}
-    for vote in votes if by is not None else ():
-        said = {"category": vote.category, "language": vote.language, "voter": vote.person}
-        parts.setdefault(said[by] or "unknown", []).append(vote)  # type: ignore[index]
+    if by is not None:
+        for vote in votes:
+            parts.setdefault(getattr(vote, _PARTS[by]) or "unknown", []).append(vote)
     return Boards(
         people=people,
         voters=sorted({vote.person for vote in votes}),
@@ -106,10 +113,5 @@ def boards(settings: Settings, *, by: GroupBy | None = None, style_control: bool
             (value, leaderboard(met_in(part), style_control=style_control))
             for value, part in sorted(parts.items())
         ],
-        judges=[
-            JudgedBoard(
-                board=board, agreement=None if people is None else agreement_of(people, board)
-            )
-            for board in found
-        ],
+        judges=list(map(board, judged)),
     )

@@ -34,7 +34,9 @@ def boards_page(boards: Boards) -> str:
         title = f"{boards.by} {value}: {plural(board.battles, 'vote')}"
         sections.append(section(f"group-{number}", title, _parts(board)))
     for number, judged in enumerate(boards.judges, start=1):
-        said = [] if judged.agreement is None else [f"<p>{escape(judged.agreement.sentence())}</p>"]
+        doubt = judged.doubt and f"This judge is not believed: {judged.doubt}"
+        agreed = judged.agreement and judged.agreement.sentence()
+        said = [f"<p>{escape(sentence)}</p>" for sentence in (doubt, agreed) if sentence]
         title = f"By the judge {judged.board.source}"
         sections.append(section(f"judge-{number}", title, [*said, *_parts(judged.board)]))
     votes = 0 if boards.people is None else boards.people.battles

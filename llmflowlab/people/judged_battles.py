@@ -3,39 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import combinations
 
+from llmflowlab.evaluation.judging.exam import doubts_of
 from llmflowlab.evaluation.judging.pairwise import PREFERENCE, settle
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Outcome
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.people.leaderboard import Met
 from llmflowlab.people.votes import Contestant, Fighter, contestant_of
+from llmflowlab.text.digests import digest_of
 from llmflowlab.text.style import style_of
 
-__all__ = ["judged_battles"]
+__all__ = ["Judged", "judged_battles"]
 
 _PAGE = 500
 
 
-def judged_battles(ledger: Ledger) -> dict[str, list[Met]]:
-    """Return all that judges decided in this home, by the judges.
+@dataclass(slots=True, kw_only=True)
+class Judged:
+    """What one judge, or panel, decided."""
+
+    judge: str
+    """As documents call it."""
+    battles: dict[str, Met] = field(default_factory=dict)
+    """By a digest of what was compared: a verdict that was used again counts once."""
+    doubt: str | None = None
+    """Why it is not believed, in a sentence; None where it is."""
+
+
+def judged_battles(ledger: Ledger) -> list[Judged]:
+    """Return all that judges decided in this home.
 
     Pairs with a failed verdict, and answers that are not whole, decide nothing.
 
     Raises:
         TrackingError: The ledger cannot be read.
     """
-    found: dict[str, list[Met]] = {}
+    found: dict[str, Judged] = {}
     for stored in ledger.evaluations():
         plan = ledger.plan(stored.id)
         scorers = [name for name in plan.scorers if plan.spec(name).kind == PREFERENCE]
         for scorer in scorers:
+            label = plan.judge_label or ""
+            judged = found.setdefault(label, Judged(judge=label))
+            judged.doubt = judged.doubt or doubts_of(ledger.exams(stored.id)).get(scorer)
             who = [contestant_of(candidate) for candidate in plan.candidates]
             for row in _rows(ledger, plan):
-                battles = found.setdefault(plan.judge_label or "", [])
-                battles += _battles(row, scorer, who, plan)
-    return {judge: battles for judge, battles in found.items() if battles}
+                judged.battles.update(_battles(row, scorer, who, plan))
+    return [judged for judged in found.values() if judged.battles]
 
 
 def _rows(ledger: Ledger, plan: EvaluationPlan) -> Iterator[Mapping[int, Outcome]]:
@@ -55,7 +72,7 @@ def _rows(ledger: Ledger, plan: EvaluationPlan) -> Iterator[Mapping[int, Outcome
 
 def _battles(
     row: Mapping[int, Outcome], scorer: str, who: list[Contestant], plan: EvaluationPlan
-) -> Iterator[Met]:
+) -> Iterator[tuple[str, Met]]:
     whole = sorted(n for n, outcome in row.items() if outcome.answer.why_not_scored is None)
     for first, second in combinations(whole, 2):
         score = row[first].scores.get(scorer)
@@ -69,12 +86,15 @@ def _battles(
         if len(members) < each or any(member.value is None for member in members):
             continue
         settled = [settle(*members[n : n + 2]) for n in range(0, each, 2)]
-        yield Met(
+        question = plan.dataset.rows[row[first].cell.row].question
+        sides = [(who[n].key, row[n].answer.text) for n in (first, second)]
+        battle = Met(
             a=_fighter(who[first], row[first]),
             b=_fighter(who[second], row[second]),
             score=sum(settled) / len(settled),
-            prompt=plan.dataset.rows[row[first].cell.row].question,
+            prompt=question,
         )
+        yield digest_of([question, sorted(sides)]), battle
 
 
 def _fighter(contestant: Contestant, outcome: Outcome) -> Fighter:

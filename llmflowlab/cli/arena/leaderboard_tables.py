@@ -24,6 +24,8 @@ def show_boards(screen: Screen, boards: Boards) -> None:
         board = judged.board
         verdicts = plural(board.battles, "comparison")
         screen.table(_table(board, f"Leaderboard by judge {board.source}: {verdicts}"))
+        if judged.doubt is not None:
+            screen.warn(f"This judge is not believed: {judged.doubt}")
         if judged.agreement is not None:
             screen.say(judged.agreement.sentence())
     screen.note(TIES)
