@@ -190,6 +190,8 @@ class Arena:
         self._votes = votes_of(self._words)
         """Of all arenas of this home: they tell which pair teaches most."""
         self.battles: list[Fought] = []
+        """Those that came to their end."""
+        self._begun = 0
         self._answers: list[ArenaAnswer] = []
         self.voted: dict[int, ArenaVote] = {}
         """By the battle's number."""
@@ -240,7 +242,8 @@ class Arena:
         """
         pair = list(self._pair())
         self._random.shuffle(pair)
-        number = len(self.battles) + 1
+        self._begun += 1
+        number = self._begun
         text = prompt if isinstance(prompt, str) else prompt.question
         view.begin(number, text)
         begun = [self._ask(index, prompt) for index in pair]
@@ -417,7 +420,7 @@ class Arena:
         self._words.keep([replace(last.word(), said=None, at_ms=int(time.time() * 1000))])
         del self.voted[last.number]
         self._votes = [vote for vote in self._votes if vote is not last]
-        return self.battles[last.number - 1]
+        return next(fought for fought in self.battles if fought.number == last.number)
 
     def figures(self) -> ArenaFigures:
         """Count up what was fought, voted and paid so far."""

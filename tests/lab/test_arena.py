@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from llmflowlab.errors import ConfigurationError, InputError, ProviderError
+from llmflowlab.errors import ConfigurationError, InputError, ProviderError, TrackingError
 from llmflowlab.lab.arena import Arena, ArenaRequest, Fought, Place, Said
 from llmflowlab.lab.arena_delivery import figures_of
 from llmflowlab.lab.arena_journal import read_arena
@@ -21,6 +21,7 @@ from llmflowlab.providers.base import Finished, StreamEvent, TextDelta
 from llmflowlab.providers.scripted import Script, ScriptedProvider
 from llmflowlab.settings import Settings
 from llmflowlab.text.style import style_of
+from llmflowlab.tracking.journal import Journal
 from tests.cli.fakes import FakeLab
 from tests.e2e.stored import Everything
 from tests.tracking.helpers import settings_for
@@ -342,3 +343,36 @@ def test_a_store_that_is_away_costs_nothing_and_an_undone_vote_does_not_arrive(
     (run,) = Everything(delivered).arenas()
     assert run.data.metrics["votes"] == 0
     assert all(not t.info.assessments for t in Everything(delivered).traces_of(run))
+
+
+def test_an_arena_whose_process_died_is_delivered_as_killed(delivered: Settings) -> None:
+    held = arena(delivered, "one", "two")
+    held.vote(held.fight("Say.", Seen()), "left")
+    assert deliver(delivered, linger=0, patience=0, sleep=lambda seconds: None)
+    assert len(arenas_left(delivered)) == 1
+    # As the system does with the locks of a process that is gone.
+    held._journal._journal.release()
+    assert deliver(delivered, linger=0, patience=0, sleep=lambda seconds: None)
+    (run,) = Everything(delivered).arenas()
+    assert run.info.status == "KILLED"
+    assert run.data.metrics["votes"] == 1
+    assert arenas_left(delivered) == []
+    held._words.close()
+
+
+def test_a_battle_that_no_disk_takes_does_not_count(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(journal: Journal) -> None:
+        raise OSError(28, "No space left on device")
+
+    with closing(arena(settings, "one", "two")) as held:
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "flush", full)
+            with pytest.raises(TrackingError, match=r"No space left.*does not count"):
+                held.fight("Say.", Seen())
+        assert held.battles == []
+        fought = held.fight("Again.", Seen())
+        assert fought.number == 2
+        held.vote(fought, "tie")
+        assert held.undo() is fought
