@@ -9,12 +9,11 @@ from typing import Any, Literal, TypeAlias
 
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.people.board_agreement import BoardAgreement, agreement_of
 from llmflowlab.people.judged_battles import Judged, judged_battles
 from llmflowlab.people.leaderboard import (
     TIES,
-    BoardAgreement,
     Leaderboard,
-    agreement_of,
     leaderboard,
     met_in,
 )

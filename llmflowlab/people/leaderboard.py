@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import combinations
 from typing import Any
 
-import numpy as np
-
 from llmflowlab.evaluation.run.closing import metric_labels
-from llmflowlab.people.votes import ArenaVote, Contestant, Fighter
+from llmflowlab.people.votes import ArenaVote, Contestant, Fighter, Verdict
 from llmflowlab.statistics.battles import Battle, style_difference, win_matrix
 from llmflowlab.statistics.bradley_terry import POINTS, Standing, fit_strengths
 from llmflowlab.statistics.intervals import Interval
-from llmflowlab.statistics.pairing import next_pair
 from llmflowlab.text.style import STYLE
 
 __all__ = [
+    "SCORES",
     "TIES",
-    "BoardAgreement",
     "Leaderboard",
     "Met",
     "Place",
-    "agreement_of",
     "board_metrics",
     "leaderboard",
     "met_in",
-    "next_opponents",
 ]
 
 TIES = (
@@ -40,7 +33,8 @@ TIES = (
 """What must stand wherever a leaderboard is shown."""
 _CLUSTERS = 10
 """Prompts from which on a prompt, and not a vote, is what is resampled."""
-_SCORES: Mapping[str, float] = {"a": 1.0, "b": 0.0, "tie": 0.5, "both_bad": 0.5}
+SCORES: Mapping[Verdict, float] = {"a": 1.0, "b": 0.0, "tie": 0.5, "both_bad": 0.5}
+"""What a vote is worth for the first one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +55,7 @@ def met_in(votes: Sequence[ArenaVote]) -> list[Met]:
         Met(
             a=vote.a,
             b=vote.b,
-            score=_SCORES[vote.verdict],
+            score=SCORES[vote.verdict],
             prompt=vote.prompt,
             both_bad=vote.verdict == "both_bad",
         )
@@ -262,61 +256,3 @@ def _place(contestant: Contestant, battles: Sequence[Met], standing: Standing) -
         seconds=sum(took) / len(took) if took else None,
         cost_usd=sum(paid, Decimal(0)) / len(paid) if len(paid) == len(fighters) else None,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoardAgreement:
-    """How far two leaderboards put the same contestants into the same order."""
-
-    pairs: int
-    """Of contestants that stand on both."""
-    same_order: int
-
-    @property
-    def kendall_tau(self) -> float | None:
-        """Kendall's τ (1938, Biometrika 30:81-93); None without a pair."""
-        return (2 * self.same_order - self.pairs) / self.pairs if self.pairs else None
-
-    def sentence(self) -> str:
-        if not self.pairs:
-            return "No two models stand on both leaderboards."
-        return (
-            f"Judge and people put {self.same_order} of {self.pairs} pairs of models into the same order "
-            f"(Kendall's tau {self.kendall_tau:.2f})."
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "pairs": self.pairs,
-            "same_order": self.same_order,
-            "kendall_tau": self.kendall_tau,
-        }
-
-
-def agreement_of(people: Leaderboard, judge: Leaderboard) -> BoardAgreement:
-    """Compare the orders of those who stand on both."""
-    points = {place.contestant.key: place.points for place in judge.places}
-    common = [
-        (p.points, points[p.contestant.key]) for p in people.places if p.contestant.key in points
-    ]
-    pairs = list(combinations(common, 2))
-    same = sum((a[0] > b[0]) == (a[1] > b[1]) for a, b in pairs)
-    return BoardAgreement(pairs=len(pairs), same_order=same)
-
-
-def next_opponents(
-    votes: Sequence[ArenaVote], contestants: Sequence[Contestant], chance: random.Random
-) -> tuple[int, int]:
-    """Return the two whose battle teaches most, by their places among the contestants."""
-    place = {contestant.key: number for number, contestant in enumerate(contestants)}
-    battles = [
-        Battle(
-            left=place[vote.a.contestant.key],
-            right=place[vote.b.contestant.key],
-            score=_SCORES[vote.verdict],
-        )
-        for vote in votes
-        if vote.a.contestant.key in place and vote.b.contestant.key in place
-    ]
-    generator = np.random.default_rng(chance.getrandbits(64))
-    return next_pair(fit_strengths(battles, len(contestants)), generator)

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from llmflowlab.lab.arena import Arena, ArenaRequest, Said
+from llmflowlab.lab.arena import Arena, Said
 from llmflowlab.lab.arena_boards import boards
+from llmflowlab.lab.arena_request import ArenaRequest
 from llmflowlab.lab.deliverer import deliver
 from llmflowlab.lab.lab import Lab
 from llmflowlab.people.leaderboard import TIES, Place

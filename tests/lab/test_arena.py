@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from llmflowlab.errors import ConfigurationError, InputError, ProviderError, TrackingError
-from llmflowlab.lab.arena import Arena, ArenaRequest, Fought, Place, Said
+from llmflowlab.lab.arena import Arena, Fought, Said
 from llmflowlab.lab.arena_delivery import figures_of
 from llmflowlab.lab.arena_journal import read_arena
+from llmflowlab.lab.arena_request import ArenaRequest
 from llmflowlab.lab.arenas_left import arenas_left
 from llmflowlab.lab.deliverer import deliver, on_the_way
+from llmflowlab.lab.fight import Place
 from llmflowlab.people.votes import votes_of
 from llmflowlab.providers.base import Finished, StreamEvent, TextDelta
 from llmflowlab.providers.scripted import Script, ScriptedProvider

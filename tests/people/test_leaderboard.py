@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 import pytest
 
+from llmflowlab.people.board_agreement import agreement_of
 from llmflowlab.people.leaderboard import (
     Leaderboard,
     Met,
-    agreement_of,
     board_metrics,
     leaderboard,
     met_in,
-    next_opponents,
 )
+from llmflowlab.people.opponents import next_opponents
 from llmflowlab.people.votes import ArenaVote, Contestant, Fighter, Verdict
 from llmflowlab.people.words import Word
 from llmflowlab.text.style import style_of

@@ -14,8 +14,9 @@ from llmflowlab.cli.evaluate.evaluation_options import add_matrix_options, param
 from llmflowlab.cli.options import add_json, read_mapping, usd, whole
 from llmflowlab.cli.output import give
 from llmflowlab.errors import ExitCode, InputError
-from llmflowlab.lab.arena import Arena, ArenaRequest
+from llmflowlab.lab.arena import Arena
 from llmflowlab.lab.arena_boards import boards
+from llmflowlab.lab.arena_request import ArenaRequest
 from llmflowlab.lab.evaluate import default_data
 from llmflowlab.lab.leaderboard_page import write_boards_html
 from llmflowlab.program import program_name

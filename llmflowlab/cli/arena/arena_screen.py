@@ -10,8 +10,9 @@ from llmflowlab.cli.context import App
 from llmflowlab.cli.going_back import going_back
 from llmflowlab.cli.model_choice import choose_models
 from llmflowlab.cli.ui.screen import Choice
-from llmflowlab.lab.arena import Arena, ArenaRequest
+from llmflowlab.lab.arena import Arena
 from llmflowlab.lab.arena_boards import boards
+from llmflowlab.lab.arena_request import ArenaRequest
 from llmflowlab.lab.deliverer import hand_over
 from llmflowlab.lab.evaluate import default_data
 

@@ -12,7 +12,7 @@ from llmflowlab.cli.chat.stream import markdown_lines, wait_text
 from llmflowlab.cli.ui.keys import KeyReader, keys_of_terminal
 from llmflowlab.cli.ui.screen import EndOfInput, GoBack, Screen
 from llmflowlab.cli.ui.terminal import TerminalScreen
-from llmflowlab.lab.arena import BattleView, Place
+from llmflowlab.lab.fight import PLACES, BattleView, Place
 from llmflowlab.providers.base import ReasoningDelta, Rethought, StreamEvent, TextDelta
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ _REPAINT_SECONDS = 0.08
 _SIDE_BY_SIDE = 100
 """Columns from which two answers stand beside each other."""
 _TITLES: dict[Place, str] = {"left": "← left", "right": "right →"}
-_PLACES: tuple[Place, Place] = ("left", "right")
 _ESCAPE, _END = "\x1b", "\x04"
 
 
@@ -38,7 +37,7 @@ def battle_view(screen: Screen) -> BattleView:
 def show_answers(screen: Screen, left: str, right: str) -> None:
     """Show two finished answers again."""
     view = battle_view(screen)
-    for place, text in zip(_PLACES, (left, right), strict=True):
+    for place, text in zip(PLACES, (left, right), strict=True):
         view.event(place, TextDelta(text))
         view.ended(place)
     view.close()
@@ -51,7 +50,7 @@ class _Answers:
         self.screen = screen
         self.text: dict[Place, str] = {"left": "", "right": ""}
         self.state: dict[Place, str] = {"left": "waits", "right": "waits"}
-        self._cleaners = {place: PieceCleaner() for place in _PLACES}
+        self._cleaners = {place: PieceCleaner() for place in PLACES}
 
     def begin(self, number: int, prompt: str) -> None:
         self.screen.say(f"Battle {number}", tone="heading")
@@ -81,7 +80,7 @@ class _BattleLines(_Answers):
     def __init__(self, screen: Screen) -> None:
         super().__init__(screen)
         self._over: set[Place] = set()
-        self._line = dict.fromkeys(_PLACES, "")
+        self._line = dict.fromkeys(PLACES, "")
 
     def event(self, place: Place, event: StreamEvent) -> None:
         self._line[place] += self.take(place, event)
@@ -164,7 +163,7 @@ class _BattlePanels(_Answers):
 
         wide = self._console.width >= _SIDE_BY_SIDE
         room = max(self._console.height - 4, 6) // (1 if wide else 2) - 2
-        panels = [self._panel(place, None if whole else max(room, 1)) for place in _PLACES]
+        panels = [self._panel(place, None if whole else max(room, 1)) for place in PLACES]
         if not wide:
             return Group(*panels)
         grid = Table.grid(expand=True)

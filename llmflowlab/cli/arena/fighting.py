@@ -131,10 +131,12 @@ class _Rounds:
         self._vote(before, again=True)
 
     def _show(self, fought: Fought) -> None:
-        self._screen.say(fought.prompt)
+        self._screen.say(fought.shown)
         show_answers(self._screen, fought.left.answer.text, fought.right.answer.text)
 
     def _reveal(self, fought: Fought) -> None:
+        for sentence in self._arena.told():
+            self._screen.note(f"({sentence})")
         vote = self._arena.voted.get(fought.number)
         said = "skipped" if vote is None else vote.verdict.replace("_", " ")
         if vote is not None and vote.verdict in {"a", "b"}:
