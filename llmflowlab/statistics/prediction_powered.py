@@ -77,6 +77,7 @@ def combined_mean(
     *,
     binary: bool,
     clusters: np.ndarray | None = None,
+    strata: np.ndarray | None = None,
 ) -> Combined | None:
     """Estimate people's mean of all questions; None where they judged fewer than ten.
 
@@ -87,6 +88,8 @@ def combined_mean(
         judged: The judge's scores of the same questions; None where there is none.
         binary: Whether people say yes or no, once a question.
         clusters: For each question the cluster it belongs to; None: each stands alone.
+        strata: For each question the stratum it was drawn from, where not all were as likely to be
+            judged; the estimate is then made within these, whatever the judge is worth.
     """
 
     def alone(values: np.ndarray, groups: np.ndarray | None) -> Interval:
@@ -94,7 +97,7 @@ def combined_mean(
         assert interval is not None, "there are values"
         return interval
 
-    return _combined(said, judged, clusters, (0.0, 1.0), binary, alone)
+    return _combined(said, judged, clusters, strata, (0.0, 1.0), binary, alone)
 
 
 def combined_difference(
@@ -103,6 +106,7 @@ def combined_difference(
     *,
     binary: bool,
     clusters: np.ndarray | None = None,
+    strata: np.ndarray | None = None,
 ) -> Combined | None:
     """Estimate the mean difference of two candidates for people; None below ten questions.
 
@@ -112,6 +116,8 @@ def combined_difference(
         judged: The same of the judge's scores.
         binary: Whether people say yes or no, once a question.
         clusters: For each question the cluster it belongs to; None: each stands alone.
+        strata: For each question the stratum it was drawn from, where not all were as likely to be
+            judged; the estimate is then made within these, whatever the judge is worth.
     """
 
     def alone(values: np.ndarray, groups: np.ndarray | None) -> Interval:
@@ -119,13 +125,14 @@ def combined_difference(
             return tango_interval(int((values < 0).sum()), int((values > 0).sum()), values.size)
         return difference_interval(*totals(values, groups))
 
-    return _combined(said, judged, clusters, (-1.0, 1.0), False, alone)
+    return _combined(said, judged, clusters, strata, (-1.0, 1.0), False, alone)
 
 
 def _combined(
     said: Sequence[float | None],
     judged: Sequence[float | None],
     clusters: np.ndarray | None,
+    strata: np.ndarray | None,
     ends: tuple[float, float],
     binary: bool,
     alone: Callable[[np.ndarray, np.ndarray | None], Interval],
@@ -140,8 +147,8 @@ def _combined(
         return None
     people = float(values.mean())
     interval = alone(values, None if own is None else own[labelled])
-    group = _groups(judged, labelled)
-    power = _explained(values, group[labelled], units)
+    group = _groups(judged if strata is None else strata.tolist(), labelled)
+    power = _explained(values, group[labelled], units, drawn=strata is not None)
     if power is None:
         value, effective = people, float(values.size)
     else:
@@ -180,18 +187,19 @@ def _groups(judged: Sequence[float | None], labelled: np.ndarray) -> np.ndarray:
     return np.asarray(nearest[group])
 
 
-def _explained(values: np.ndarray, group: np.ndarray, units: int) -> float | None:
+def _explained(values: np.ndarray, group: np.ndarray, units: int, *, drawn: bool) -> float | None:
     """Return the share of variance between the groups, adjusted for their number.
 
-    None where it is no more than chance gives often: n·R² is χ² where the judge knows nothing.
+    None where it is no more than chance gives often: n·R² is χ² where the judge knows nothing. Of
+    groups that were drawn from it is never None, for the mean of all words is then biased.
     """
     sizes = np.bincount(group)
     steps, total = sizes.size - 1, float(values.var())
     if not steps or total < _NOTHING:
-        return None
+        return 0.0 if drawn and steps else None
     means = np.bincount(group, values) / sizes
     share = float(sizes @ (means - values.mean()) ** 2) / values.size / total
-    if units * share <= steps + _EVIDENCE * math.sqrt(2 * steps):
+    if not drawn and units * share <= steps + _EVIDENCE * math.sqrt(2 * steps):
         return None
     adjusted = 1 - (1 - share) * (values.size - 1) / max(1, values.size - sizes.size)
     return round(max(0.0, adjusted), _DECIMALS)

@@ -324,6 +324,7 @@ class _Run:
             exams=ledger.exams(evaluation),
             in_vain=ledger.judged_in_vain(evaluation),
         )
+        result = replace(result, people=ledger.people(evaluation))
         if self.bench.gates is not None:
             result = replace(result, gates=self.bench.gates(result))
             self.bench.ledger.set_gates(self.plan.evaluation_id, result.gates)
