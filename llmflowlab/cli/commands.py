@@ -47,6 +47,8 @@ class Command:
     """Under which heading help lists it, beside its neighbours."""
     examples: tuple[str, ...] = ()
     """Lines that can be typed after the program's name."""
+    usual: str | None = None
+    """The action that is meant where the first word is none."""
 
     def load(self) -> CommandModule:
         """Import its module."""
@@ -105,6 +107,14 @@ COMMANDS: dict[str, Command] = {
             "info_command",
             _PAST,
             ("info", "info --provider gemini --json"),
+        ),
+        Command(
+            "review",
+            "judge answers yourself; how far people and judges agree",
+            "review.review_command",
+            _PAST,
+            ("review RUN_ID", "review EVALUATION_ID --order narrow --until 0.05"),
+            usual="answers",
         ),
         Command(
             "report",

@@ -45,6 +45,12 @@ def _prompts(app: App) -> None:
     prompts_screen(app)
 
 
+def _review(app: App) -> None:
+    from llmflowlab.cli.review.review_screen import review_screen
+
+    review_screen(app)
+
+
 def _registry(app: App) -> None:
     from llmflowlab.cli.registry.registry_screen import registry_screen
 
@@ -68,6 +74,7 @@ _CHOICES: tuple[Choice[Open | None], ...] = (
     Choice("Evaluate (GenAI MLflow)", _evaluate, names=("evaluate",)),
     Choice("Show info (model comparison)", _info, names=("info",)),
     Choice("Arena (vote on two answers)", _arena, names=("arena",)),
+    Choice("Review (judge answers)", _review, names=("review",)),
     Choice("Prompts (versions, compare styles)", _prompts, names=("prompts",)),
     Choice("Registry (versions, champion)", _registry, names=("registry",)),
     Choice("MLflow's pages (in the browser)", _pages, names=("pages", "ui")),

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmflowlab.errors import InputError
+from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
@@ -202,9 +202,9 @@ class Lab:
         Raises:
             TrackingError: It cannot be opened.
         """
-        from llmflowlab.people.word_store import WordStore
+        from llmflowlab.people.answer_words import open_words
 
-        return WordStore(self.settings.people_file)
+        return open_words(self.settings)
 
     @property
     def delivery(self) -> Delivery:
@@ -244,7 +244,12 @@ class Lab:
         if self._delivery is not None:
             left = self._delivery.lacking()
             self._delivery.stop()
-        if left or any(self.settings.journals_dir.glob("*.jsonl")) or self._recordings_left():
+        if (
+            left
+            or any(self.settings.journals_dir.glob("*.jsonl"))
+            or self._recordings_left()
+            or self._words_left()
+        ):
             # Imported here: most commands find nothing.
             from llmflowlab.lab.deliverer import hand_over
 
@@ -255,6 +260,17 @@ class Lab:
         from llmflowlab.evaluation.run.pending import pending_evaluations
 
         return bool(pending_evaluations(self.settings))
+
+    def _words_left(self) -> bool:
+        if not self.settings.people_file.exists():
+            return False
+        from llmflowlab.people.word_delivery import words_left
+
+        try:
+            return bool(words_left(self.settings))
+        except TrackingError as exc:
+            self.notify(exc.message)
+            return False
 
     def notify(self, text: str) -> None:
         """Leave a sentence for whoever looks next; from any thread."""

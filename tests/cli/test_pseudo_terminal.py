@@ -1,17 +1,19 @@
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
+from llmflowlab.cli.menu import _CHOICES
 from tests.cli.pseudo_terminal import PseudoTerminal
 from tests.loopback import Fault, LoopbackServer
 
 CTRL_C = "\x03"
 CTRL_D = "\x04"
-UP = "\x1b[A"
+ESC = "\x1b"
+DOWN = "\x1b[B"
 MENU = "What would you like to do?"
+EXIT = f"{len(_CHOICES)} Exit"
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -22,15 +24,14 @@ def test_the_menu_opens_and_is_left_with_arrow_keys(tmp_path: Path, width: int) 
         "1 Chat (with MLflow tracking)",
         "2 Evaluate (GenAI MLflow)",
         "3 Show info (model comparison)",
-        "4 Arena (vote on two answers)",
-        " Exit",
+        EXIT,
         "to fetch  Local: SmolLM2-135M-Instruct.Q4_1, 98 MB (Chat offers it)",
         "6 not set up: Gemini, Ollama, OpenAI, Azure, Claude, MLflow",
         "Esc goes back · Ctrl-D leaves",
     ):
         terminal.wait_for(line)
-    terminal.type(UP)
-    terminal.wait_until(lambda: re.search(r"❯ \d+ Exit", terminal.shown) is not None, "Exit")
+    terminal.type(DOWN * (len(_CHOICES) - 1))
+    terminal.wait_for(f"❯ {EXIT}")
     terminal.type("\r")
     assert terminal.exit_code() == 0
     assert "Traceback" not in terminal.everything
@@ -79,7 +80,7 @@ def test_a_chat_from_the_menu_and_back(mlflow_home: Path) -> None:
     terminal.type(CTRL_D)
     terminal.wait_for("1 turn · cost: free · kept in")
     terminal.wait_for("❯ 1 Chat")
-    terminal.type(UP + "\r")
+    terminal.type(ESC)
     assert terminal.exit_code() == 0
     assert "Traceback" not in terminal.everything
     artifacts = (mlflow_home / "artifacts" / "guide_artifacts.json").read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.by_prompt import PromptVerdict, prompt_verdicts
 from llmflowlab.evaluation.conclude.comparison_words import describe_comparison
 from llmflowlab.evaluation.conclude.judging_quality import JudgingQuality
+from llmflowlab.evaluation.conclude.people_estimates import PeopleEstimate
 from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
 from llmflowlab.evaluation.conclude.verdicts import (
     Comparison,
@@ -220,6 +221,8 @@ class EvaluationResult:
     gates: Sequence[Mapping[str, Any]] = ()
     exams: Sequence[Exam] = ()
     """What the judges' examinations said, by scorer and judge."""
+    people: Sequence[PeopleEstimate] = ()
+    """What people think of the candidates, alone and together with a judge."""
     judging: Mapping[str, JudgingQuality] = field(default_factory=dict)
     """How far the judges can be believed, by scorer; only where something can be said of it."""
     leaderboard: Mapping[str, Sequence[Rank]] = field(default_factory=dict)
@@ -319,6 +322,7 @@ class EvaluationResult:
             "sequential": None if self.sequential is None else self.sequential.to_json(),
             "cluster": self.plan.cluster_json(),
             "prompts": [verdict.to_json() for verdict in self.prompts],
+            "people": [estimate.to_json() for estimate in self.people],
         }
 
     def _rank(self, entry: Rank) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words, rows_in_words
 from llmflowlab.evaluation.conclude.conclusions import findings, headline
 from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
+from llmflowlab.evaluation.conclude.people_estimates import ASSUMES, COLUMNS
 from llmflowlab.evaluation.conclude.remedies import remedies
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.reports.page_data import embedded, page_data
@@ -143,6 +144,11 @@ def _scores(result: EvaluationResult) -> str:
     if any(entry.probability_best is not None for b in result.leaderboard.values() for entry in b):
         parts.append(f'<p class="quiet">{escape(BEST_ASSUMES)}</p>')
     parts += [f"<p>{escape(sentence)}</p>" for sentence in remedies(result.ordered)]
+    if result.people:
+        labels = [candidate.label for candidate in result.plan.candidates]
+        said = [estimate.cells(labels) for estimate in result.people]
+        parts.append(table("People", COLUMNS, said, numbers=set(range(2, 8)), names={0}))
+        parts.append(f'<p class="quiet">{escape(ASSUMES)}</p>')
     if others:
         tables = "".join(_leaderboard(result, scorer, effort=False) for scorer in others)
         parts.append(f"<details><summary>The other scorers</summary>{tables}</details>")

@@ -14,7 +14,8 @@ from llmflowlab.evaluation.judging.exam import exam_tag
 from llmflowlab.evaluation.reports.markdown import markdown_summary
 from llmflowlab.tracking.violations import metrics_of
 
-__all__ = ["BEST", "NOT_SCORED", "PER_ANSWER", "RunSummary", "closing_of", "metric_labels"]
+__all__ = ["BEST", "NOT_SCORED", "PER_ANSWER", "RunSummary", "closing_of"]
+__all__ += ["exam_tags", "metric_labels", "people_metrics"]
 
 NOT_SCORED = "/not_scored/"
 """Stands between a scorer and a reason in the metric that counts the answers that are not whole for it."""
@@ -61,14 +62,15 @@ def closing_of(result: EvaluationResult, files: Sequence[Path]) -> RunSummary:
     """
     return RunSummary(
         metrics=[
-            _metrics(candidate) | _best(result, i) for i, candidate in enumerate(result.candidates)
+            _metrics(candidate) | _best(result, i) | people_metrics(result, i)
+            for i, candidate in enumerate(result.candidates)
         ],
         tags=[
             {
                 "llmflowlab.cost": "unknown" if candidate.cost_usd is None else "known",
                 "llmflowlab.tokens": "estimated" if candidate.tokens_estimated else "reported",
                 "llmflowlab.interrupted": "true" if result.interrupted else "false",
-                **_exams(result),
+                **exam_tags(result),
                 **_gates(candidate, result),
                 **_early(candidate, result),
             }
@@ -94,11 +96,6 @@ def _early(candidate: CandidateResult, result: EvaluationResult) -> dict[str, st
     }
 
 
-def _exams(result: EvaluationResult) -> dict[str, str]:
-    """Return the tag that says whose judges were examined, and whether they are believed."""
-    return {"llmflowlab.judge_exam": exam_tag(result.exams)} if result.exams else {}
-
-
 def _gates(candidate: CandidateResult, result: EvaluationResult) -> dict[str, str]:
     own = [gate["passed"] for gate in result.gates if gate["candidate"] == candidate.spec.label]
     return {"llmflowlab.gates": "passed" if all(own) else "failed"} if own else {}
@@ -111,6 +108,21 @@ def _best(result: EvaluationResult, candidate: int) -> dict[str, float]:
         for entry in board
         if entry.candidate == candidate and entry.probability_best is not None
     }
+
+
+def people_metrics(result: EvaluationResult, candidate: int) -> dict[str, float]:
+    """Return what people think of a candidate, as metrics of its run."""
+    return {
+        name: value
+        for estimate in result.people
+        if estimate.candidate == candidate
+        for name, value in estimate.metrics().items()
+    }
+
+
+def exam_tags(result: EvaluationResult) -> dict[str, str]:
+    """Return the tag that says whose judges were examined, and whether they are believed."""
+    return {"llmflowlab.judge_exam": exam_tag(result.exams)} if result.exams else {}
 
 
 def _means(result: EvaluationResult) -> dict[str, float]:

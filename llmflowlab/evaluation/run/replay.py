@@ -64,7 +64,7 @@ def stored_result(ledger: Ledger, evaluation: str) -> EvaluationResult:
     )
     if result.decided_early and whole:
         result = replace(result, interrupted=False)
-    return replace(result, gates=ledger.gates(evaluation))
+    return replace(result, gates=ledger.gates(evaluation), people=ledger.people(evaluation))
 
 
 def repair(
