@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.errors import InputError
+from llmflowlab.evaluation.conclude.people_estimates import PeopleEstimate
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.reports.spreadsheet import write_cells
-from llmflowlab.evaluation.run.replay import evaluation_behind, stored_result
+from llmflowlab.evaluation.run.replay import evaluation_behind
 from llmflowlab.lab.lab import Lab
 from llmflowlab.people.answer_words import ASIDE, DISCARDED, HumanVerdict, kept_verdicts
+from llmflowlab.people.figures import keep_figures
 from llmflowlab.people.human import HumanAgreement, HumanMean, agreement, human_means
 from llmflowlab.program import program_name
 
@@ -38,6 +40,10 @@ class ReviewResults:
     """Answers that somebody set aside."""
     means: Sequence[HumanMean]
     agreement: Sequence[HumanAgreement]
+    estimates: Sequence[PeopleEstimate]
+    """What people and a judge tell together."""
+    models: Sequence[str]
+    """The candidates' labels, by index."""
     file: Path
     """`review.csv`."""
 
@@ -49,6 +55,7 @@ class ReviewResults:
             "discarded": self.discarded,
             "means": [mean.to_json() for mean in self.means],
             "agreement": [entry.to_json() for entry in self.agreement],
+            "people_and_judge": [estimate.to_json() for estimate in self.estimates],
             "files": {"review_csv": str(self.file)},
         }
 
@@ -67,7 +74,7 @@ def review_results(lab: Lab, name: str, output: Path | None = None) -> ReviewRes
     """
     with closing(lab.existing_ledger()) as ledger, closing(lab.words()) as words:
         evaluation = evaluation_behind(ledger, name)
-        result = stored_result(ledger, evaluation)
+        result = keep_figures(ledger, words, evaluation)
         verdicts = kept_verdicts(words, evaluation)
     if not verdicts:
         raise InputError(
@@ -85,6 +92,8 @@ def review_results(lab: Lab, name: str, output: Path | None = None) -> ReviewRes
         discarded=len({v.cell for v in verdicts if v.question == DISCARDED}),
         means=human_means(result, verdicts),
         agreement=agreement(result, verdicts),
+        estimates=result.people,
+        models=[candidate.label for candidate in result.plan.candidates],
         file=file,
     )
 

@@ -13,8 +13,8 @@ from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scorers.traits import ScorerKind, ScorerTraits
 from llmflowlab.people.answer_words import ASIDE, HumanVerdict, was_picked
 from llmflowlab.people.strata import Strata, judgeable, strata_of
-from llmflowlab.statistics.agreement import weighted_kappa
 from llmflowlab.statistics.intervals import Interval
+from llmflowlab.statistics.kappa import weighted_kappa
 from llmflowlab.statistics.unequal_draws import stratified_mean
 
 __all__ = ["HumanAgreement", "HumanMean", "agreement", "human_means", "table_by_people"]

@@ -7,6 +7,7 @@ from contextlib import closing
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.pending import pending_evaluations
 from llmflowlab.people.answer_words import ASIDE, cell_of, open_words
+from llmflowlab.people.figures import deliver_figures, keep_figures
 from llmflowlab.people.word_store import WordStore
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.feedback import HumanFeedback, write_feedback
@@ -46,7 +47,11 @@ def deliver_words(settings: Settings, evaluation: str) -> int:
         lacking = 0
         if ledger.knows(evaluation):
             given = _feedback(ledger, words, evaluation)
-            lacking = write_feedback(open_store(settings), given) if given else 0
+            figures = keep_figures(ledger, words, evaluation)
+            if given or figures.people:
+                store = open_store(settings)
+                lacking = write_feedback(store, given)
+                deliver_figures(store, figures)
         if upto is not None:
             words.delivered(evaluation, upto)
         return lacking

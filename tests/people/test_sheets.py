@@ -184,7 +184,9 @@ def test_a_person_who_says_what_the_scorer_says_agrees_fully(made, tmp_path):
     said = judged(found, tmp_path, ledger, lambda row: "yes" if int(row["row"]) % 2 else "no")
     [entry] = agreement(found, said)
     assert (entry.other, entry.n, entry.same, entry.kappa) == ("contains", 2 * ROWS, 1.0, 1.0)
-    assert (known(entry.interval).low, known(entry.interval).high) == (1.0, 1.0)
+    # A few questions on which all agree do not show that all always will.
+    assert 0.4 < known(entry.interval).low < 0.9
+    assert known(entry.interval).high == 1.0
 
 
 def test_kappa_is_cohens(made, tmp_path):

@@ -27,6 +27,7 @@ from llmflowlab.program import program_name
 __all__ = ["declare_options", "run_command"]
 
 _ACTIONS = {
+    "calibrate": "calibrate_command",
     "export": "review_sheet_command",
     "import": "review_sheet_command",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmflowlab.cli.formatting import plural
+from llmflowlab.cli.people_table import people_table
 from llmflowlab.cli.ui.screen import Screen, Table
 from llmflowlab.lab.review_results import HumanAgreement, HumanMean, ReviewResults
 from llmflowlab.lab.review_sheets import ExportedSheet, ImportedSheet
@@ -19,6 +20,8 @@ def show_results(screen: Screen, results: ReviewResults) -> None:
     screen.say(f"{plural(results.answers, 'answer')} judged by {', '.join(results.people)}{aside}.")
     if results.means:
         screen.table(means_table(results.means))
+    if results.estimates:
+        screen.table(people_table(results.estimates, results.models))
     if results.agreement:
         screen.table(agreement_table(results.agreement))
     screen.say(f"Every word: {results.file}")
