@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -126,7 +127,19 @@ def _quality_notes(comparison: ModelComparison) -> list[str]:
         notes.append(f"Quality: mean of {', '.join(scorers)} in the latest evaluation.")
     doubts = [(m.reference, m.quality.doubt) for m in comparison.models if m.quality]
     notes += [f"In doubt, {name}: {doubt}." for name, doubt in doubts if doubt is not None]
+    for model in comparison.models:
+        people = model.quality.people if model.quality else {}
+        notes += [_people_note(model.reference, asked, said) for asked, said in people.items()]
     return notes
+
+
+def _people_note(model: str, asked: str, said: Mapping[str, float]) -> str:
+    """Return what people think of a model's answers in its latest evaluation, beside the judge."""
+    note = f"People on {model}, {asked}: {percent(said.get('mean'))} of {said['judged_questions']:.0f} questions"
+    if "combined" in said:
+        span = f"{percent(said['combined_ci_low'])} to {percent(said['combined_ci_high'])}"
+        note += f"; together with the judge {percent(said['combined'])} ({span})"
+    return f"{note}."
 
 
 def _quality(model: ModelSummary) -> str | None:

@@ -166,6 +166,13 @@ def test_the_combined_estimate_is_equal_through_every_door(home, tmp_path, capsy
     assert metrics["people/correct/combined"] == good["value"]
     assert metrics["people/correct/combined_ci_low"] == good["ci_low"]
     assert metrics["people/correct/effective_n"] == good["effective_n"]
+    assert main(["info"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"together with the judge {100 * good['value']:.1f} %" in told
+    models = {model["model"]: model for model in command(capsys, "info")["models"]}
+    said = models["table:good"]["quality"]["people"]["correct"]
+    assert said["combined"] == good["value"]
+    assert said["judged_questions"] == 20
 
 
 def test_rows_drawn_by_the_judge_are_weighted_and_picked_ones_left_out(home, tmp_path):
