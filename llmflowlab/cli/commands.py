@@ -82,6 +82,16 @@ COMMANDS: dict[str, Command] = {
             ),
         ),
         Command(
+            "arena",
+            "two models answer unnamed, you vote; and the leaderboard",
+            "arena.arena_command",
+            _ASK,
+            (
+                "arena --model gemini --model ollama:llama3.2 --data questions.csv",
+                "arena leaderboard --by category",
+            ),
+        ),
+        Command(
             "plan",
             "how many questions it takes to see a difference, and the cost",
             "evaluate.plan_command",

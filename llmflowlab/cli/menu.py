@@ -33,6 +33,12 @@ def _info(app: App) -> None:
     info_screen(app)
 
 
+def _arena(app: App) -> None:
+    from llmflowlab.cli.arena.arena_screen import arena_screen
+
+    arena_screen(app)
+
+
 def _prompts(app: App) -> None:
     from llmflowlab.cli.prompts.prompts_screen import prompts_screen
 
@@ -67,6 +73,7 @@ _CHOICES: tuple[Choice[Open | None], ...] = (
     Choice("Chat (with MLflow tracking)", _chat, names=("chat",)),
     Choice("Evaluate (GenAI MLflow)", _evaluate, names=("evaluate",)),
     Choice("Show info (model comparison)", _info, names=("info",)),
+    Choice("Arena (vote on two answers)", _arena, names=("arena",)),
     Choice("Review (judge answers)", _review, names=("review",)),
     Choice("Prompts (versions, compare styles)", _prompts, names=("prompts",)),
     Choice("Registry (versions, champion)", _registry, names=("registry",)),

@@ -246,7 +246,7 @@ class Lab:
             self._delivery.stop()
         if (
             left
-            or any(self.settings.journals_dir.glob("chat-*.jsonl"))
+            or any(self.settings.journals_dir.glob("*.jsonl"))
             or self._recordings_left()
             or self._words_left()
         ):

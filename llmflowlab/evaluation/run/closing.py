@@ -15,7 +15,7 @@ from llmflowlab.evaluation.reports.markdown import markdown_summary
 from llmflowlab.tracking.violations import metrics_of
 
 __all__ = ["BEST", "NOT_SCORED", "PER_ANSWER", "RunSummary", "closing_of"]
-__all__ += ["exam_tags", "people_metrics"]
+__all__ += ["exam_tags", "metric_labels", "people_metrics"]
 
 NOT_SCORED = "/not_scored/"
 """Stands between a scorer and a reason in the metric that counts the answers that are not whole for it."""
@@ -127,16 +127,22 @@ def exam_tags(result: EvaluationResult) -> dict[str, str]:
 
 def _means(result: EvaluationResult) -> dict[str, float]:
     """Return `{scorer}/mean/{candidate}`, in characters that MLflow takes in a metric's name."""
-    labels: list[str] = []
-    for number, candidate in enumerate(result.candidates, start=1):
-        label = re.sub(r"[^\w.\- :]", "-", candidate.spec.label)[:_LABEL]
-        labels.append(label if label not in labels else f"{label} {number}")
+    labels = metric_labels([candidate.spec.label for candidate in result.candidates])
     return {
         f"{name}/mean/{label}": float(score.mean)
         for label, candidate in zip(labels, result.candidates, strict=True)
         for name, score in candidate.scores.items()
         if score.mean is not None
     }
+
+
+def metric_labels(labels: Sequence[str]) -> list[str]:
+    """Return what candidates are called in the names of metrics, each otherwise."""
+    found: list[str] = []
+    for number, label in enumerate(labels, start=1):
+        plain = re.sub(r"[^\w.\- :]", "-", label)[:_LABEL]
+        found.append(plain if plain not in found else f"{plain} {number}")
+    return found
 
 
 def _metrics(candidate: CandidateResult) -> dict[str, float]:
