@@ -121,7 +121,7 @@ def _show(app: App, past: Past, comparison: ModelComparison) -> None:
         return
     if past.sessions or all(model.evaluated is None for model in comparison.models):
         screen.table(comparison_table(comparison, len(past.sessions)))
-    if (evaluated := evaluated_table(comparison)) is not None:
+    if (evaluated := evaluated_table(comparison, past.people)) is not None:
         screen.table(evaluated)
     screen.say()
     for line in answers(comparison):
@@ -169,7 +169,11 @@ def _show_details(app: App, provider: str, everything: Sequence[SessionSummary])
 def _document(past: Past, comparison: ModelComparison) -> dict[str, Any]:
     return {
         "sessions": len(past.sessions),
-        "models": [_model_json(model) for model in comparison.models],
+        "models": [
+            _model_json(model)
+            | {"people": [score.to_json() for score in past.people.get(model.reference, ())]}
+            for model in comparison.models
+        ],
         "winners": {
             "latency": list(comparison.fastest),
             "tokens": list(comparison.most_tokens),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from llmflowlab.history.summary import ModelComparison
 
 if TYPE_CHECKING:
     from llmflowlab.history.head_to_head import ModelPairs
+    from llmflowlab.lab.people_scores import PeopleScore
 
 __all__ = ["answers", "comparison_table", "evaluated_table", "paired_lines"]
 
@@ -60,8 +61,15 @@ def comparison_table(comparison: ModelComparison, sessions: int) -> Table:
     )
 
 
-def evaluated_table(comparison: ModelComparison) -> Table | None:
-    """Set side by side what answers took in evaluations; None where nobody was evaluated."""
+def evaluated_table(
+    comparison: ModelComparison, people: Mapping[str, Sequence[PeopleScore]] | None = None
+) -> Table | None:
+    """Set side by side what answers took in evaluations; None where nobody was evaluated.
+
+    Args:
+        comparison: The models.
+        people: What people think of them; beside the scores where anybody judged any.
+    """
     found = [(m, m.evaluated) for m in comparison.models if m.evaluated is not None]
     if not found:
         return None
@@ -78,9 +86,11 @@ def evaluated_table(comparison: ModelComparison) -> Table | None:
             count(taken.tokens_per_answer),
             _dollars(taken),
             _quality(model),
+            *((_by_people(people.get(model.reference, ())),) if people else ()),
         )
         for model, taken in found
     ]
+    judged = ["People: what they said of the answers of the latest evaluation they judged."]
     marked = {
         (place, column)
         for place, (model, _) in enumerate(found)
@@ -89,7 +99,10 @@ def evaluated_table(comparison: ModelComparison) -> Table | None:
     }
     return Table(
         title="In evaluations",
-        columns=("model", "answers", "avg time", "tokens", "cost", "quality"),
+        columns=(
+            *("model", "answers", "avg time", "tokens", "cost", "quality"),
+            *(("people",) if people else ()),
+        ),
         rows=tuple(rows),
         numbers=frozenset({1, 2, 3, 4, 5}),
         marked=frozenset(marked),
@@ -97,8 +110,14 @@ def evaluated_table(comparison: ModelComparison) -> Table | None:
         notes=(
             "Of an answer on average, over all evaluations. Tokens: generated. Cost: of a whole answer.",
             *_quality_notes(comparison),
+            *(judged if people else ()),
         ),
     )
+
+
+def _by_people(scores: Sequence[PeopleScore]) -> str:
+    told = [f"{s.question} {percent(s.mean)} ({s.n})" for s in scores if s.mean is not None]
+    return ", ".join(told) or "not judged"
 
 
 def _dollars(taken: Evaluated) -> str | None:
@@ -129,17 +148,14 @@ def _quality_notes(comparison: ModelComparison) -> list[str]:
     notes += [f"In doubt, {name}: {doubt}." for name, doubt in doubts if doubt is not None]
     for model in comparison.models:
         people = model.quality.people if model.quality else {}
-        notes += [_people_note(model.reference, asked, said) for asked, said in people.items()]
+        for asked, said in people.items():
+            if "combined" in said:
+                span = f"{percent(said['combined_ci_low'])} to {percent(said['combined_ci_high'])}"
+                notes.append(
+                    f"People and judge together on {model.reference}, {asked}: "
+                    f"{percent(said['combined'])} ({span})."
+                )
     return notes
-
-
-def _people_note(model: str, asked: str, said: Mapping[str, float]) -> str:
-    """Return what people think of a model's answers in its latest evaluation, beside the judge."""
-    note = f"People on {model}, {asked}: {percent(said.get('mean'))} of {said['judged_questions']:.0f} questions"
-    if "combined" in said:
-        span = f"{percent(said['combined_ci_low'])} to {percent(said['combined_ci_high'])}"
-        note += f"; together with the judge {percent(said['combined'])} ({span})"
-    return f"{note}."
 
 
 def _quality(model: ModelSummary) -> str | None:

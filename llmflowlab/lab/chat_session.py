@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -228,21 +229,28 @@ class Chat:
         return TurnOutcome(record, error)
 
     def rate(self, value: int | bool, comment: str | None) -> None:
-        """Write a judgement of the last turn.
+        """Write a judgement of the last turn: for its trace, and among the words of people.
 
         Raises:
             TrackingError: It could not be written to disk.
         """
         assert self.turns
         assert self._recorder is not None
-        self._recorder.record_rating(
-            RatingRecord(
-                trace_id=self.turns[-1].trace_id,
-                value=value,
-                comment=comment,
-                rated_ms=int(time.time() * 1000),
-            )
+        rating = RatingRecord(
+            trace_id=self.turns[-1].trace_id,
+            value=value,
+            comment=comment,
+            rated_ms=int(time.time() * 1000),
         )
+        self._recorder.record_rating(rating)
+        # Imported here: few answers are rated.
+        from llmflowlab.people.ratings import rating_word
+
+        session = str(self.session_id)
+        # A run is made when MLflow is told; until then the session's id leads to it.
+        run_id = self._lab.delivery.run_id(session) or session
+        with closing(self._lab.words()) as words:
+            words.keep([rating_word(rating, run_id)])
 
     @property
     def can_rate(self) -> bool:

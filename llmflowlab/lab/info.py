@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from llmflowlab.errors import InputError
+from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.history.head_to_head import ModelPairs, model_pairs
 from llmflowlab.history.overview import (
     EvaluationSummary,
@@ -19,6 +19,9 @@ from llmflowlab.history.overview import (
 )
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.labels import LABELS
+
+if TYPE_CHECKING:
+    from llmflowlab.lab.people_scores import PeopleScore
 
 __all__ = ["Past", "last_parameters", "read_past", "records_of"]
 
@@ -31,6 +34,8 @@ class Past:
     evaluations: Sequence[EvaluationSummary]
     paired: ModelPairs = field(default_factory=ModelPairs)
     """What evaluations of several models concluded of each two."""
+    people: Mapping[str, Sequence[PeopleScore]] = field(default_factory=dict)
+    """What people think of each model, by question; models that nobody judged are left out."""
 
 
 def read_past(lab: Lab, provider: str | None, on_notice: Callable[[str], None]) -> Past:
@@ -56,7 +61,27 @@ def read_past(lab: Lab, provider: str | None, on_notice: Callable[[str], None]) 
         own = [p for p in paired.found if provider in {m.partition(":")[0] for m in p.models}]
         none = None if own else paired.why_none or f"none holds {provider} beside another model"
         paired = ModelPairs(found=own, why_none=none)
-    return Past(sessions=sessions, evaluations=evaluations, paired=paired)
+    return Past(
+        sessions=sessions,
+        evaluations=evaluations,
+        paired=paired,
+        people=_people(lab, evaluations, on_notice),
+    )
+
+
+def _people(
+    lab: Lab, evaluations: Sequence[EvaluationSummary], on_notice: Callable[[str], None]
+) -> Mapping[str, Sequence[PeopleScore]]:
+    if not lab.has_evaluations:
+        return {}
+    # Imported here: it counts evaluations up.
+    from llmflowlab.lab.people_scores import people_scores
+
+    try:
+        return people_scores(lab, evaluations)
+    except TrackingError as exc:
+        on_notice(f"{exc.message} What people said is not shown.")
+        return {}
 
 
 def _counted_again(lab: Lab, evaluation: str) -> Mapping[str, Any]:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from llmflowlab.candidate import GIVEN
 from llmflowlab.errors import InputError, TrackingError
+from llmflowlab.evaluation.conclude.decide import points
 from llmflowlab.evaluation.conclude.promotion import Decision, PromotionTerms, decide
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.engine import EvaluationSnapshot
 from llmflowlab.lab.evaluate import PreparedEvaluation, prepare, run
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.lab import Lab
+from llmflowlab.people.same_answers import (
+    PairedVerdict,
+    paired_verdict,
+    verdicts_on_same_answers,
+)
+from llmflowlab.program import program_name
 from llmflowlab.tracking.records import now_text
 from llmflowlab.tracking.registry import Version, find_version, parse_version_name
 from llmflowlab.tracking.registry_changes import (
@@ -53,6 +60,8 @@ class PromotionRequest:
     """USD of the whole evaluation; None limits nothing."""
     concurrency: int | None = None
     fresh: bool = False
+    human: int | None = None
+    """Rows at least on which people must have judged both; None: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +85,8 @@ class Promotion:
     result: EvaluationResult
     decision: Decision | None
     """None where the evaluation was interrupted or the version answered nothing: all stays."""
+    people: PairedVerdict | None
+    """What people said of both; None where nobody had to."""
     evidence: Mapping[str, str]
     """What the registry keeps on the new champion; empty where the alias stayed."""
 
@@ -158,14 +169,24 @@ def conclude_promotion(lab: Lab, contest: Contest, result: EvaluationResult) -> 
     """
     version, champion = contest.version, contest.champion
     decision: Decision | None = None
-    evidence: Mapping[str, str] = {}
+    evidence: dict[str, str] = {}
     if not result.interrupted:
         if result.problems:
             raise TrackingError(f"The evidence could not be recorded: {' '.join(result.problems)}")
         if any(candidate.answered for candidate in result.candidates[-1:]):
             decision = decide(result, contest.request.terms)
+    people = _asked_people(lab, contest, result) if decision is not None else None
+    if decision is not None and people is not None:
+        decision = _with_people(decision, people, contest.request, result)
     if decision is not None and decision.promoted:
         evidence = _evidence(result, decision, contest.request.terms, champion)
+        if people is not None:
+            evidence |= {
+                "human_rows": str(people.n),
+                "human_difference": "unknown"
+                if people.difference is None
+                else f"{people.difference:.6g}",
+            }
         move_champion(
             lab.settings,
             contest.store,
@@ -178,8 +199,48 @@ def conclude_promotion(lab: Lab, contest: Contest, result: EvaluationResult) -> 
     if decision is not None and run_id is not None:
         mark_evaluated(contest.store, run_id, version, promoted=decision.promoted)
     return Promotion(
-        version=version, champion=champion, result=result, decision=decision, evidence=evidence
+        version=version,
+        champion=champion,
+        result=result,
+        decision=decision,
+        people=people,
+        evidence=evidence,
     )
+
+
+def _asked_people(lab: Lab, contest: Contest, result: EvaluationResult) -> PairedVerdict | None:
+    """Return what people said of both, on these answers; of the version alone where there is no champion."""
+    if contest.request.human is None:
+        return None
+    with closing(lab.existing_ledger()) as ledger, closing(lab.words()) as words:
+        verdicts = verdicts_on_same_answers(ledger, words, result)
+    last = len(result.candidates) - 1
+    return paired_verdict(
+        result, verdicts, first=0, second=last, margin=contest.request.terms.margin
+    )
+
+
+def _with_people(
+    decision: Decision, people: PairedVerdict, request: PromotionRequest, result: EvaluationResult
+) -> Decision:
+    against = None
+    if request.human is not None and people.n < request.human:
+        evaluation = result.plan.evaluation_id
+        against = (
+            f"people have judged the answers to {people.n} of the {request.human} questions asked for; "
+            f"judge more with `{program_name()} review {evaluation} --sample {request.human}`, then promote "
+            "again: the answers are there"
+        )
+    elif people.contradicts and people.difference is not None and people.upper is not None:
+        against = (
+            f"people find it worse: {points(people.difference)} on {people.n} rows, 95 % upper bound "
+            f"{points(people.upper)}"
+        )
+    if against is None:
+        seen = "" if people.difference is None else f": {points(people.difference)}"
+        words = f"people who judged {people.n} rows do not contradict{seen}"
+        return replace(decision, reasons=[*decision.reasons, words])
+    return replace(decision, promoted=False, reasons=[against, *decision.reasons])
 
 
 def _evidence(

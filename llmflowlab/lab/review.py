@@ -29,7 +29,7 @@ from llmflowlab.people.row_order import Order, drawn_rows
 from llmflowlab.people.rubric import DEFAULT, Rubric, RubricQuestion, read_rubric
 
 __all__ = ["ORDERS", "STRATA", "Review", "ReviewRequest", "ShownAnswer", "begin_review"]
-__all__ += ["Order", "Reviewable", "reviewable", "rubric_of", "who_sits_here"]
+__all__ += ["Order", "Reviewable", "has_strata", "reviewable", "rubric_of", "who_sits_here"]
 
 ORDERS: tuple[Order, ...] = get_args(Order)
 STRATA: tuple[Stratum, ...] = get_args(Stratum)
@@ -426,6 +426,18 @@ def reviewable(lab: Lab, most: int) -> list[Reviewable]:
         )
         for stored in found
     ]
+
+
+def has_strata(lab: Lab, evaluation: str) -> bool:
+    """Tell whether the questions of an evaluation have a category or a language.
+
+    Raises:
+        InputError: There is no such evaluation.
+        TrackingError: It cannot be read.
+    """
+    with closing(lab.ledger()) as ledger:
+        rows = ledger.plan(evaluation).dataset.rows
+    return any(row.category or row.language for row in rows)
 
 
 def rubric_of(file: Path | None) -> Rubric:

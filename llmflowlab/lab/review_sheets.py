@@ -161,6 +161,7 @@ def import_from_mlflow(lab: Lab, name: str) -> ImportedSheet:
         said = {
             (word.person, word.question, cell_of(word.target)): word.at_ms
             for word in words.history("answer", evaluation)
+            if word.details.get("from") != "mlflow"
         }
         found = [
             HumanVerdict(

@@ -10,14 +10,14 @@ from typing import Any
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.table import ScoreTable
 from llmflowlab.evaluation.run.plan import Cell
-from llmflowlab.evaluation.scorers.traits import ScorerTraits
+from llmflowlab.evaluation.scorers.traits import ScorerKind, ScorerTraits
 from llmflowlab.people.answer_words import ASIDE, HumanVerdict, was_picked
 from llmflowlab.people.strata import Strata, judgeable, strata_of
 from llmflowlab.statistics.intervals import Interval
 from llmflowlab.statistics.kappa import weighted_kappa
-from llmflowlab.statistics.stratified import stratified_mean
+from llmflowlab.statistics.unequal_draws import stratified_mean
 
-__all__ = ["HumanAgreement", "HumanMean", "agreement", "human_means"]
+__all__ = ["HumanAgreement", "HumanMean", "agreement", "human_means", "table_by_people"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,15 +107,10 @@ def human_means(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> l
 def _means(
     result: EvaluationResult, question: str, person: str | None, said: Sequence[HumanVerdict]
 ) -> list[HumanMean]:
-    drawn: dict[Cell, list[float]] = defaultdict(list)
-    picked: set[Cell] = set()
-    for verdict in said:
-        if was_picked(verdict):
-            picked.add(verdict.cell)
-        elif verdict.value is not None:
-            drawn[verdict.cell].append(verdict.value)
-    values = {cell: sum(of) / len(of) for cell, of in drawn.items()}
-    table = _table(result, values, graded=any(verdict.said.isdecimal() for verdict in said))
+    drawn = [verdict for verdict in said if not was_picked(verdict)]
+    picked = {verdict.cell for verdict in said if was_picked(verdict)}
+    values = _by_cell(drawn)
+    table, _ = table_by_people(result, drawn)
     unequal = any(verdict.details.get("order") == "narrow" for verdict in said)
     strata = strata_of(result) if unequal else None
     found = []
@@ -145,11 +140,27 @@ def _means(
 _HUMAN = "human"
 
 
-def _table(result: EvaluationResult, values: Mapping[Cell, float], *, graded: bool) -> ScoreTable:
-    plan = result.plan
-    yes_no = set(values.values()) <= {0.0, 1.0} and not graded
+def _by_cell(said: Sequence[HumanVerdict]) -> dict[Cell, float]:
+    """Return the mean of what was said of each answer."""
+    values: dict[Cell, list[float]] = defaultdict(list)
+    for verdict in said:
+        if verdict.value is not None:
+            values[verdict.cell].append(verdict.value)
+    return {cell: sum(of) / len(of) for cell, of in values.items()}
+
+
+def table_by_people(
+    result: EvaluationResult, said: Sequence[HumanVerdict]
+) -> tuple[ScoreTable, str]:
+    """Return what was said in answer to one question as a table of scores, and its scorer's name there.
+
+    Each answer counts as the mean of what people said of it.
+    """
+    plan, values = result.plan, _by_cell(said)
+    graded = any(verdict.said.isdecimal() for verdict in said)
+    kind: ScorerKind = "grade" if graded or set(values.values()) - {0.0, 1.0} else "yes_no"
     table = ScoreTable(
-        {_HUMAN: ScorerTraits(name=_HUMAN, kind="yes_no" if yes_no else "grade")},
+        {_HUMAN: ScorerTraits(name=_HUMAN, kind=kind)},
         candidates=len(plan.candidates),
         questions=plan.questions,
         clusters=plan.clusters,
@@ -157,7 +168,7 @@ def _table(result: EvaluationResult, values: Mapping[Cell, float], *, graded: bo
     )
     for cell, value in values.items():
         table.put(cell, _HUMAN, value)
-    return table
+    return table, _HUMAN
 
 
 def _stratified(

@@ -15,7 +15,7 @@ from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.people.answer_words import HumanVerdict, was_picked
 from llmflowlab.people.strata import Strata, believed, doubt_of, judgeable, strata_of
-from llmflowlab.statistics.stratified import next_stratum
+from llmflowlab.statistics.unequal_draws import next_stratum
 
 __all__ = ["DrawnRow", "Order", "drawn_rows"]
 
@@ -35,7 +35,8 @@ class DrawnRow:
     cells: tuple[Cell, ...]
     """One answer of each candidate, in an order that tells nothing."""
     details: Mapping[str, Any] = field(default_factory=dict)
-    """How it was drawn: `order`, `stratum`, and `probability`, the chance of being among those drawn."""
+    """How it was drawn: `order`, `stratum`, and `probability`, the chance of being among the rows of a sample of
+    this size; None without one, for then it depends on where the review ends."""
 
 
 def drawn_rows(
@@ -89,7 +90,8 @@ def drawn_rows(
     elif order == "disagreement":
         shuffled.sort(key=lambda row: -max(doubt_of(result, cell) for cell in cells[row]))
     drawn = shuffled[:most]
-    chance = _chances(strata, shuffled, drawn)
+    known = n is not None and order != "disagreement"
+    chance = _chances(strata, shuffled, drawn) if known else {}
     return [
         DrawnRow(
             row=row,
@@ -97,7 +99,7 @@ def drawn_rows(
             details={
                 "order": order,
                 "stratum": None if strata is None else strata.names[strata.of[row]],
-                "probability": None if order == "disagreement" else chance[row],
+                "probability": chance.get(row),
             },
         )
         for row in drawn

@@ -210,3 +210,30 @@ def test_without_an_evaluation_the_screen_says_so(
 ) -> None:
     review()
     assert "There is nothing to judge yet" in capsys.readouterr().out
+
+
+def test_info_shows_people_s_scores_beside_judges_and_they_are_the_review_s(
+    evaluation: str, typed: Typing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for person, said in (("ada", "yes\n4\n"), ("bob", "no\n4\n")):
+        typed(said * 8)
+        review(evaluation, "--as", person)
+    document = results(evaluation, capsys)
+    assert main(["info", "--json"]) == 0
+    (model,) = json.loads(capsys.readouterr().out)["models"]
+    everybody = {m["question"]: m for m in document["means"] if m["person"] is None}
+    assert [score["question"] for score in model["people"]] == ["correct", "quality"]
+    for score in model["people"]:
+        own = everybody[score["question"]]
+        assert {key: score[key] for key in ("mean", "ci_low", "ci_high", "n")} == {
+            key: own[key] for key in ("mean", "ci_low", "ci_high", "n")
+        }
+        assert (score["people"], score["evaluation_id"]) == (2, evaluation)
+    assert main(["info"]) == 0
+    assert "correct 50.0 % (8), quality 75.0 % (8)" in capsys.readouterr().out
+    # What was forgotten is in no figure.
+    assert main(["cache", "--clear", evaluation, "--yes"]) == 0
+    capsys.readouterr()
+    assert main(["info", "--json"]) == 0
+    (model,) = json.loads(capsys.readouterr().out)["models"]
+    assert model["people"] == []

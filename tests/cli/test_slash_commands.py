@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from llmflowlab.cli.ui.plain import PlainScreen
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.errors import InputError, RateLimited
 from llmflowlab.lab.chat_session import Chat
+from llmflowlab.people.answer_words import open_words
 from llmflowlab.providers.base import ReasoningDelta, TextDelta
 from llmflowlab.providers.scripted import Script, ScriptedProvider
 from llmflowlab.settings import Settings
@@ -252,6 +254,12 @@ def test_a_rating_is_recorded_for_the_last_turn(
     assert rating.value is value or rating.value == value
     assert type(rating.value) is type(value)
     assert rating.comment == comment
+    with closing(open_words(settings)) as words:
+        (word,) = words.words("turn")
+    said = {5: ("rating", "5"), True: ("thumbs_up", "yes"), False: ("thumbs_up", "no")}[value]
+    assert (word.question, word.said, word.comment) == (*said, comment or "")
+    assert word.target.key == rating.trace_id
+    assert word.target.within == f"run-of-{recorder.start.session_id}"
 
 
 def test_thinking_is_shown_when_asked_for(

@@ -22,7 +22,7 @@ from llmflowlab.providers.local.provider import LocalProvider
 from llmflowlab.providers.local.shelf import DEFAULT, SHELF
 from llmflowlab.settings import load_settings
 from tests.agents.test_serving import server
-from tests.cli.pseudo_terminal import MAIN
+from tests.cli.pseudo_terminal import MAIN, PseudoTerminal
 from tests.e2e.program import Lab
 from tests.e2e.stored import Everything
 from tests.loopback.server import closed_port
@@ -188,6 +188,51 @@ def test_a_chat_is_recorded_registered_and_its_version_served(lab: Lab) -> None:
 
 
 QUESTIONS = "".join(f"What is {n} plus {n}?,{2 * n}\n" for n in range(1, 11))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_two_people_in_two_terminals_judge_the_same_answers_and_see_how_far_they_agree(
+    lab: Lab,
+) -> None:
+    file = lab.home / "twenty.csv"
+    more = QUESTIONS.replace("plus", "and")
+    file.write_text("question,expected\n" + QUESTIONS + more, encoding="utf-8")
+    asked = ("--model", "local", "--model", "guide", "--data", str(file), "--max-tokens", "30")
+    ended = lab.run("evaluate", *asked, "--temperature", "0", "--scorer", "contains", "--json")
+    evaluation = ended.document["evaluation_id"]
+    # Answers that were cut are judged by nobody.
+    whole = [c["scores"]["contains"]["scored"] for c in ended.document["candidates"]]
+    assert min(whole) > 0
+    total = sum(whole)
+    review = ("review", evaluation, "--as")
+    ada, bob = (
+        PseudoTerminal(lab.home, *review, person, height=24, environment=lab.environment)
+        for person in ("ada", "bob")
+    )
+    both = {"ada": ada, "bob": bob}
+    for person, terminal in both.items():
+        shows(terminal, f"0 of {total} judged · answer 1 · {person}")
+        assert "local" not in terminal.shown
+    # By turns, as two people are at it at once; on every fourth answer they differ.
+    for number in range(total):
+        ada.type("y3")
+        bob.type("n3" if number % 4 == 0 else "y3")
+    for terminal in both.values():
+        shows(terminal, "All answers are judged.")
+        terminal.type("q")
+        assert terminal.exit_code() == 0
+    document = lab.run("review", evaluation, "--json").document
+    people = {e["question"]: e for e in document["agreement"] if e["people"]}
+    assert people["correct"]["n"] == total
+    assert people["correct"]["same"] == pytest.approx(1 - len(range(0, total, 4)) / total)
+    assert people["quality"]["same"] == 1.0
+    everybody = [m for m in document["means"] if m["person"] is None and m["question"] == "correct"]
+    judged = {m["candidate"].partition(":")[0]: m["n"] for m in everybody}
+    assert judged == dict(zip(("local", "guide"), whole, strict=True))
+
+
+def shows(terminal: PseudoTerminal, text: str) -> None:
+    terminal.wait_until(lambda: text in terminal.shown, text)
 
 
 def test_two_system_prompts_are_compared_and_what_was_killed_goes_on(lab: Lab) -> None:

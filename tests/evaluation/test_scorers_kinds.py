@@ -10,7 +10,7 @@ from llmflowlab.data.dataset import Row
 from llmflowlab.evaluation.scorers.base import CorpusScorer, parse_scorer
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
 from llmflowlab.evaluation.scorers.manner import is_refusal
-from llmflowlab.evaluation.scorers.words import words
+from llmflowlab.evaluation.scorers.word_splitting import words
 from tests.evaluation.helpers import answer
 from tests.evaluation.test_scorer_specs import example
 from tests.known import known

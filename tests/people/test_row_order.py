@@ -14,7 +14,7 @@ from llmflowlab.people.answer_words import HumanVerdict
 from llmflowlab.people.human import human_means
 from llmflowlab.people.row_order import drawn_rows
 from llmflowlab.people.strata import doubt_of, strata_of
-from llmflowlab.statistics.stratified import next_stratum, stratified_mean
+from llmflowlab.statistics.unequal_draws import next_stratum, stratified_mean
 from tests.evaluation.helpers import answer, spec
 from tests.evaluation.test_gates import result
 from tests.known import known

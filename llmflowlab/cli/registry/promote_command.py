@@ -72,6 +72,7 @@ def _request(arguments: argparse.Namespace) -> PromotionRequest:
         budget=arguments.budget,
         concurrency=arguments.concurrency,
         fresh=arguments.fresh,
+        human=arguments.human,
     )
 
 
@@ -95,6 +96,7 @@ def _document(promotion: Promotion, decision: Decision) -> object:
         "alias": CHAMPION,
         "champion_before": champion.version if champion else None,
         **decision.to_json(),
+        "human": None if promotion.people is None else promotion.people.to_json(),
         "evaluation": promotion.result.to_json(),
     }
 

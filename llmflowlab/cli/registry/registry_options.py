@@ -14,6 +14,7 @@ from llmflowlab.cli.options import (
     seconds,
     share,
     usd,
+    whole,
 )
 
 __all__ = ["declare_options"]
@@ -85,6 +86,7 @@ def _promote(parser: argparse.ArgumentParser) -> None:
     add("--budget", type=usd, metavar="USD", help="of the whole evaluation")
     add("--concurrency", type=concurrency, metavar="N", help="calls in flight per model")
     add("--fresh", action="store_true", help="reuse no earlier answers")
+    add("--human", type=whole, metavar="N", help="people must have judged N rows, and not object")
 
 
 def _serve(parser: argparse.ArgumentParser) -> None:

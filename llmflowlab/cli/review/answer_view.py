@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llmflowlab.cli.formatting import plural, seconds
+from llmflowlab.cli.formatting import plural
 from llmflowlab.cli.ui.screen import Tone
 from llmflowlab.lab.review import Review
 
@@ -52,11 +52,13 @@ def parts(review: Review) -> list[TextPart]:
 def progress_line(review: Review) -> str:
     """Say who judges, how far it is, and how long the rest takes."""
     left = review.seconds_left
-    pace = "" if not left else f", about {seconds(left) if left < 60 else _minutes(left)} left"
+    pace = f", about {_time(left)} left" if left and left >= 1 else ""
     return f"{review.judged} of {review.total} judged{pace} · answer {review.place} · {review.request.person}"
 
 
-def _minutes(left: float) -> str:
+def _time(left: float) -> str:
+    if left < 60:
+        return f"{left:.0f} s"
     minutes = round(left / 60)
     return f"{minutes} min" if minutes < 120 else plural(round(minutes / 60), "hour")
 

@@ -44,6 +44,10 @@ def _by_keys(app: App, review: Review) -> int:
             review.write(app.screen.text("Comment", default=review.comment))
         except GoBack:
             continue
+        except EndOfInput:
+            return ExitCode.DONE
+        except KeyboardInterrupt:
+            return ExitCode.INTERRUPTED
     return ExitCode.INTERRUPTED if left == "interrupted" else ExitCode.DONE
 
 

@@ -7,18 +7,26 @@ from llmflowlab.cli.formatting import plural
 from llmflowlab.cli.going_back import going_back
 from llmflowlab.cli.review.judge_answers import judge
 from llmflowlab.cli.ui.screen import Choice
-from llmflowlab.lab.review import Order, Reviewable, ReviewRequest, reviewable, who_sits_here
+from llmflowlab.lab.review import (
+    Order,
+    Reviewable,
+    ReviewRequest,
+    has_strata,
+    reviewable,
+    who_sits_here,
+)
 
 __all__ = ["review_screen"]
 
 _MOST = 30
 """Evaluations that are offered, the newest ones."""
-_ORDERS: tuple[Choice[Order], ...] = (
-    Choice("Any (random)", "random"),
-    Choice("Each category or language its share", "stratified", names=("stratified",)),
-    Choice("Where judges disagree or are unsure", "disagreement", names=("disagreement",)),
-    Choice("What narrows the interval most", "narrow", names=("narrow",)),
-)
+_ORDERS: dict[Order, str] = {
+    "random": "Any (random)",
+    "stratified": "Each category or language its share",
+    "disagreement": "Where judges disagree or are unsure",
+    "narrow": "What narrows the interval most",
+}
+_NO_STRATA = "these questions have neither"
 
 
 def review_screen(app: App) -> None:
@@ -40,7 +48,12 @@ def _ask(app: App, offered: list[Reviewable]) -> ReviewRequest:
         default=who_sits_here(),
         check=lambda name: None if name.strip() else "Type a name; it tells reviewers apart.",
     )
-    order = app.screen.select("Which answers come first?", _ORDERS, default="random")
+    lacking = {} if has_strata(app.lab, chosen) else {"stratified": _NO_STRATA}
+    orders = [
+        Choice(title, order, names=(order,), disabled=lacking.get(order))
+        for order, title in _ORDERS.items()
+    ]
+    order = app.screen.select("Which answers come first?", orders, default="random")
     return ReviewRequest(name=chosen, person=person, order=order)
 
 

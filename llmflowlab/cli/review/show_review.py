@@ -69,10 +69,10 @@ def agreement_table(found: Sequence[HumanAgreement]) -> Table:
                 entry.question,
                 entry.other,
                 None if entry.same is None else f"{entry.same:.0%}",
-                None if entry.kappa is None else f"{entry.kappa:.2f}",
+                None if entry.kappa is None else _kappa(entry.kappa),
                 None
                 if entry.interval is None
-                else f"{entry.interval.low:.2f} to {entry.interval.high:.2f}",
+                else f"{_kappa(entry.interval.low)} to {_kappa(entry.interval.high)}",
                 str(entry.n),
             )
             for entry in ordered
@@ -80,6 +80,11 @@ def agreement_table(found: Sequence[HumanAgreement]) -> Table:
         numbers=frozenset({3, 4, 5, 6}),
         notes=("Cohen's kappa: 1 is full agreement, 0 what chance would bring.",),
     )
+
+
+def _kappa(value: float) -> str:
+    # What is rounded to nothing has no sign.
+    return f"{round(value, 2) + 0.0:.2f}"
 
 
 def show_exported(screen: Screen, sheet: ExportedSheet, asked: str, back: str) -> None:

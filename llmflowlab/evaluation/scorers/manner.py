@@ -16,7 +16,7 @@ from llmflowlab.evaluation.scorers.common import (
 )
 from llmflowlab.evaluation.scorers.refusal_words import ALWAYS, REFUSALS
 from llmflowlab.evaluation.scorers.scorer_options import Options
-from llmflowlab.evaluation.scorers.words import words
+from llmflowlab.evaluation.scorers.word_splitting import words
 from llmflowlab.text.normalise import base_language
 
 __all__ = ["LanguageMatch", "RefusalScorer", "is_refusal"]

@@ -11,7 +11,7 @@ from llmflowlab.data.dataset import Dataset, Row
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, accepted, row_language
 from llmflowlab.evaluation.scorers.scorer_options import Options
-from llmflowlab.evaluation.scorers.words import words
+from llmflowlab.evaluation.scorers.word_splitting import words
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.loading import load
 from llmflowlab.text.normalise import Rules, base_language, fold

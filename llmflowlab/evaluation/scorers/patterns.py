@@ -14,7 +14,7 @@ from llmflowlab.evaluation.scorers.applying import first_error
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.common import KindScorer, Unscored, lacking_column
 from llmflowlab.evaluation.scorers.scorer_options import Options
-from llmflowlab.evaluation.scorers.words import graphemes, unicode_words
+from llmflowlab.evaluation.scorers.word_splitting import graphemes, unicode_words
 from llmflowlab.loading import load
 from llmflowlab.text.searching import TooSlow, fits, wrong_pattern
 from llmflowlab.text.token_estimate import estimate_tokens
