@@ -13,6 +13,7 @@ import pytest
 
 from llmflowlab.evaluation.conclude.gates import GateResult
 from llmflowlab.evaluation.conclude.judging_quality import JudgingQuality
+from llmflowlab.evaluation.conclude.people_estimates import PeopleEstimate
 from llmflowlab.evaluation.conclude.verdicts import (
     ComparisonVerdict,
     FrontEntry,
@@ -66,6 +67,23 @@ def document() -> dict[str, Any]:
         plan=replace(made.plan, cluster="category", candidates=tuple(prompted)),
         gates=kinds,
         judging={"correctness": JudgingQuality(scorer="correctness", answers=3)},
+        people=[
+            PeopleEstimate(
+                asked="correct",
+                scorer="contains",
+                candidate=0,
+                judge=0.5,
+                people=None,
+                people_interval=None,
+                labelled=0,
+                of=4,
+                value=None,
+                interval=None,
+                effective=None,
+                more=None,
+                half_width=None,
+            )
+        ],
         sequential=Sequential(
             scorer="contains",
             margin=0.02,

@@ -146,6 +146,15 @@ def _quality_notes(comparison: ModelComparison) -> list[str]:
         notes.append(f"Quality: mean of {', '.join(scorers)} in the latest evaluation.")
     doubts = [(m.reference, m.quality.doubt) for m in comparison.models if m.quality]
     notes += [f"In doubt, {name}: {doubt}." for name, doubt in doubts if doubt is not None]
+    for model in comparison.models:
+        people = model.quality.people if model.quality else {}
+        for asked, said in people.items():
+            if "combined" in said:
+                span = f"{percent(said['combined_ci_low'])} to {percent(said['combined_ci_high'])}"
+                notes.append(
+                    f"People and judge together on {model.reference}, {asked}: "
+                    f"{percent(said['combined'])} ({span})."
+                )
     return notes
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 __all__ = ["FEW_TURNS", "Evaluated", "ModelSummary", "Quality"]
@@ -26,6 +27,8 @@ class Quality:
     lower_is_better: bool = False
     doubt: str | None = None
     """Why nothing is concluded from it; None where something may be."""
+    people: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """What people think of the same answers, as `EvaluationSummary.people`; empty where nobody said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

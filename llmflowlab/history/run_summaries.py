@@ -66,6 +66,7 @@ def evaluation_from_run(run: StoredRun) -> EvaluationSummary | None:
         rows=rows,
         answered=_whole(metrics, "answered"),
         scores=_scores(metrics, rows, run.params.get("scorers", "").split(", ")),
+        people=_people(metrics),
         doubts=_doubts(run.tags.get("llmflowlab.judge_exam", "")),
         lower_is_better=_lower_is_better(run.tags.get("llmflowlab.scorers", "[]")),
         whole=run.tags.get("llmflowlab.partial") != "true",
@@ -93,6 +94,16 @@ def _scores(
         scored = None if rows is None or coverage is None else float(round(rows * coverage))
         scores[scorer] = {**values, "scored": scored}
     return scores
+
+
+def _people(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Return what people think, by the question that they were asked."""
+    found: dict[str, dict[str, float]] = {}
+    for name, value in metrics.items():
+        if name.startswith("people/") and name.count("/") == 2:
+            _, question, figure = name.split("/")
+            found.setdefault(question, {})[figure] = value
+    return found
 
 
 def _doubts(tag: str) -> Mapping[str, str]:

@@ -160,6 +160,7 @@ def _quality(evaluations: list[EvaluationSummary]) -> Quality | None:
                 digest=evaluation.digest,
                 lower_is_better=scorer in evaluation.lower_is_better,
                 doubt=_doubt(evaluation, scorer, score.get("coverage")),
+                people=evaluation.people,
             )
     return None
 

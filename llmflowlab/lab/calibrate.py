@@ -13,14 +13,14 @@ from llmflowlab.evaluation.run.replay import evaluation_behind
 from llmflowlab.lab.lab import Lab
 from llmflowlab.people.answer_words import kept_verdicts
 from llmflowlab.people.calibration import FEWEST, Calibration
-from llmflowlab.people.figures import deliver_figures, keep_figures
-from llmflowlab.people.judges import (
+from llmflowlab.people.judges_beside_people import (
     Disagreement,
     PeoplesAgreement,
     calibrations,
     disagreements,
     peoples_agreement,
 )
+from llmflowlab.people.people_figures import deliver_figures, keep_figures
 from llmflowlab.program import program_name
 
 __all__ = ["FEWEST", "Calibrated", "Calibration", "Disagreement", "PeoplesAgreement", "calibrate"]

@@ -15,8 +15,8 @@ from llmflowlab.evaluation.reports.spreadsheet import write_cells
 from llmflowlab.evaluation.run.replay import evaluation_behind
 from llmflowlab.lab.lab import Lab
 from llmflowlab.people.answer_words import ASIDE, DISCARDED, HumanVerdict, kept_verdicts
-from llmflowlab.people.figures import keep_figures
 from llmflowlab.people.human import HumanAgreement, HumanMean, agreement, human_means
+from llmflowlab.people.people_figures import keep_figures
 from llmflowlab.program import program_name
 
 __all__ = ["HumanAgreement", "HumanMean", "ReviewResults", "review_results"]

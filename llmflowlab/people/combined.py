@@ -13,9 +13,8 @@ from llmflowlab.evaluation.conclude.people_estimates import PeopleEstimate
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.scorers.ranking import ranked
 from llmflowlab.people.answer_words import ASIDE, HumanVerdict, was_picked
-from llmflowlab.people.human import human_means
+from llmflowlab.people.human import HumanMean, human_means
 from llmflowlab.people.strata import judgeable, strata_of
-from llmflowlab.statistics.intervals import Interval
 from llmflowlab.statistics.prediction_powered import (
     Combined,
     combined_difference,
@@ -56,7 +55,7 @@ def _of_question(
     scorer = _scorer(result, graded=graded)
     unequal = any(v.details.get("order") == "narrow" for v in verdicts if not was_picked(v))
     means = {
-        mean.index: mean.interval
+        mean.index: mean
         for mean in reversed(human_means(result, verdicts))
         # Everybody together stands first, and so comes last here.
     }
@@ -108,7 +107,7 @@ def _estimate(
     words: Values,
     scores: Values,
     combined: Combined | None,
-    people: Interval | None,
+    mean: HumanMean | None,
     *,
     against: int | None = None,
 ) -> PeopleEstimate:
@@ -121,8 +120,8 @@ def _estimate(
         candidate=candidate,
         against=against,
         judge=sum(judged) / len(judged) if judged else None,
-        people=sum(known) / len(known),
-        people_interval=people,
+        people=sum(known) / len(known) if mean is None else mean.mean,
+        people_interval=None if mean is None else mean.interval,
         labelled=len(known),
         of=len(words),
         value=combined.value if combined else None,

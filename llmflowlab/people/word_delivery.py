@@ -7,7 +7,7 @@ from contextlib import closing
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.pending import pending_evaluations
 from llmflowlab.people.answer_words import ASIDE, cell_of, open_words
-from llmflowlab.people.figures import deliver_figures, keep_figures
+from llmflowlab.people.people_figures import deliver_figures, keep_figures
 from llmflowlab.people.word_store import WordStore
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.feedback import HumanFeedback, write_feedback

@@ -80,6 +80,9 @@ class EvaluationSummary:
     answered: int | None
     scores: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     """By scorer: `mean`, `coverage`, `ci_low`, `ci_high`, `scored` (rows)."""
+    people: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By question that people were asked: `mean`, `combined` (with a judge's scores), its
+    `combined_ci_low` and `combined_ci_high`, `effective_n`, `judged_questions`; what is known of these."""
     doubts: Mapping[str, str] = field(default_factory=dict)
     """Why nothing may be concluded from a scorer's scores, of scorers of which that is so."""
     lower_is_better: frozenset[str] = frozenset()

@@ -319,7 +319,7 @@ def test_the_document_has_the_promised_keys_and_a_second_run_pays_nothing(
         *("judge_usage", "gates", "files"),
         # Beside what was promised:
         *("judging", "leaderboard", "measures", "groups", "recommendation", "sequential"),
-        *("cluster", "prompts"),
+        *("cluster", "prompts", "people"),
     ]
     (candidate,) = document["candidates"]
     assert list(candidate) == [

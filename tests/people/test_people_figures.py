@@ -166,6 +166,13 @@ def test_the_combined_estimate_is_equal_through_every_door(home, tmp_path, capsy
     assert metrics["people/correct/combined"] == good["value"]
     assert metrics["people/correct/combined_ci_low"] == good["ci_low"]
     assert metrics["people/correct/effective_n"] == good["effective_n"]
+    assert main(["info"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"People and judge together on table:good, correct: {100 * good['value']:.1f} %" in told
+    models = {model["model"]: model for model in command(capsys, "info")["models"]}
+    said = models["table:good"]["quality"]["people"]["correct"]
+    assert said["combined"] == good["value"]
+    assert said["judged_questions"] == 20
 
 
 def test_rows_drawn_by_the_judge_are_weighted_and_picked_ones_left_out(home, tmp_path):
@@ -194,7 +201,8 @@ def test_rows_drawn_by_the_judge_are_weighted_and_picked_ones_left_out(home, tmp
         for row in chosen
     ]
     weighted = people_estimates(result, unequal)[0]
-    assert known(weighted.people) < 0.75
+    assert sum(verdict.said == "yes" for verdict in unequal) / len(unequal) < 0.75
+    assert weighted.people == pytest.approx(weighted.value)
     assert known(weighted.value) == pytest.approx(1 - len(wrong) / 60, abs=0.01)
 
 
