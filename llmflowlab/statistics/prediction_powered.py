@@ -147,7 +147,7 @@ def _combined(
         return None
     people = float(values.mean())
     interval = alone(values, None if own is None else own[labelled])
-    group = _groups(judged if strata is None else strata.tolist(), labelled)
+    group = _with_words(_alike(judged, values.size) if strata is None else strata, labelled)
     power = _explained(values, group[labelled], units, drawn=strata is not None)
     if power is None:
         value, effective = people, float(values.size)
@@ -169,22 +169,26 @@ def _combined(
     )
 
 
-def _groups(judged: Sequence[float | None], labelled: np.ndarray) -> np.ndarray:
-    """Return each question's group of like scores, from 0; people judged some of each.
+def _alike(judged: Sequence[float | None], labelled: int) -> np.ndarray:
+    """Return each question's group of like scores: the fewer words there are, the fewer groups.
 
     Where the judge has no score, its mean stands for it: any guess made without people's words will do.
     """
     known = [value for value in judged if value is not None]
     middle = math.fsum(known) / len(known) if known else 0.0
     scores = np.round([middle if value is None else value for value in judged], _DECIMALS)
-    most = min(_MOST_GROUPS, max(2, int(labelled.sum()) // _ROWS_A_GROUP))
+    most = min(_MOST_GROUPS, max(2, labelled // _ROWS_A_GROUP))
     group = np.unique(scores, return_inverse=True)[1].reshape(-1)
     if group.max() >= most:
         edges = np.unique(np.quantile(group, np.arange(1, most) / most, method="lower"))
         group = np.searchsorted(edges, group, side="left")
-    judged_too = np.unique(group[labelled])
-    nearest = np.abs(np.subtract.outer(np.arange(group.max() + 1), judged_too)).argmin(axis=1)
-    return np.asarray(nearest[group])
+    return np.asarray(group)
+
+
+def _with_words(group: np.ndarray, labelled: np.ndarray) -> np.ndarray:
+    """Return groups, numbered from 0, of each of which people judged some; others join the nearest."""
+    found = np.unique(group[labelled])
+    return np.asarray(np.abs(np.subtract.outer(group, found)).argmin(axis=1))
 
 
 def _explained(values: np.ndarray, group: np.ndarray, units: int, *, drawn: bool) -> float | None:

@@ -35,6 +35,7 @@ __all__ = [
     "Comparison",
     "ComparisonVerdict",
     "EvaluationResult",
+    "GivenUp",
     "GroupSummary",
     "Latency",
     "Rank",
@@ -91,6 +92,19 @@ class Latency:
     """How many were timed."""
 
 
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Questions of which a stopped evaluation has no row, though calls for them cost something."""
+
+    questions: int
+    cost_usd: Decimal | None
+    """USD; None as soon as a part of it is unknown. In the cost of the rows once these are there."""
+
+    def to_json(self) -> dict[str, Any]:
+        cost = None if self.cost_usd is None else float(self.cost_usd)
+        return {"questions": self.questions, "cost_usd": cost}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateResult:
     """Everything about one candidate."""
@@ -118,6 +132,8 @@ class CandidateResult:
     reused: int
     violations: Mapping[str, int] = field(default_factory=dict)
     """What its guardrails found, by category and direction."""
+    given_up: GivenUp | None = None
+    """Calls that brought no row and were paid for all the same; None where there are none."""
     why_failed: str | None = None
     """What most of its answers failed with, as a sentence; None where none failed with one."""
 
@@ -174,6 +190,7 @@ class CandidateResult:
             "given": self.spec.column,
             "why_failed": self.why_failed,
             "label": self.spec.label,
+            **({} if self.given_up is None else {"given_up": self.given_up.to_json()}),
             **(
                 {}
                 if self.spec.guardrails is None

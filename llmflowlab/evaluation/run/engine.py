@@ -244,8 +244,8 @@ class _Run:
             )
         )
         if self.bench.harness == "fast":
-            # From here on it is read from there: what an evaluation holds does not grow with its texts.
-            self.rows.add(cell)
+            # From here on the ledger has it: what an evaluation holds does not grow with its texts.
+            self.rows.add(cell, outcome)
             del self.answering.answers[cell], self.scoring.scores[cell]
         self.await_written(_WAITING_ROWS)
 
@@ -323,6 +323,7 @@ class _Run:
             interrupted=self.interrupted,
             exams=ledger.exams(evaluation),
             in_vain=ledger.judged_in_vain(evaluation),
+            given_up=ledger.answered_in_vain(evaluation),
         )
         result = replace(result, people=ledger.people(evaluation))
         if self.bench.gates is not None:

@@ -482,7 +482,7 @@ class Ledger:
 
     def compact(self) -> None:
         """Give the room of what was forgotten back to the disk."""
-        self._do("VACUUM", ())
+        self._file.shrink()
         self._file.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _read(self, evaluation: str, text: Any, table: str | None = None, kind: type = dict) -> Any:
