@@ -34,7 +34,7 @@ from llmflowlab.evaluation.run.pending import (
 )
 from llmflowlab.files import write_atomically
 from llmflowlab.lab.arenas_left import arenas_left, arenas_to_deliver
-from llmflowlab.people.word_delivery import deliver_words, words_left
+from llmflowlab.people.words_left import words_left
 from llmflowlab.program import interpreted
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.text.amounts import plural
@@ -304,6 +304,8 @@ def _ranked(settings: Settings, arena: Path) -> str | None:
 
 def _told(settings: Settings, evaluation: str) -> str | None:
     """Tell MLflow what people said of an evaluation; returns in a sentence why that failed."""
+    from llmflowlab.people.word_delivery import deliver_words
+
     try:
         deliver_words(settings, evaluation)
     except LabError as exc:

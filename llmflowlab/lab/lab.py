@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmflowlab.errors import InputError, TrackingError
+from llmflowlab.errors import InputError
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
@@ -262,15 +262,9 @@ class Lab:
         return bool(pending_evaluations(self.settings))
 
     def _words_left(self) -> bool:
-        if not self.settings.people_file.exists():
-            return False
-        from llmflowlab.people.word_delivery import words_left
+        from llmflowlab.people.words_left import words_left
 
-        try:
-            return bool(words_left(self.settings))
-        except TrackingError as exc:
-            self.notify(exc.message)
-            return False
+        return bool(words_left(self.settings))
 
     def notify(self, text: str) -> None:
         """Leave a sentence for whoever looks next; from any thread."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import closing
 
 from llmflowlab.evaluation.run.ledger import Ledger
-from llmflowlab.evaluation.run.pending import pending_evaluations
 from llmflowlab.people.answer_words import ASIDE, cell_of, open_words
 from llmflowlab.people.people_figures import deliver_figures, keep_figures
 from llmflowlab.people.word_store import WordStore
@@ -13,23 +12,7 @@ from llmflowlab.settings import Settings
 from llmflowlab.tracking.feedback import HumanFeedback, write_feedback
 from llmflowlab.tracking.store import open_store
 
-__all__ = ["deliver_words", "words_left"]
-
-
-def words_left(settings: Settings) -> list[str]:
-    """Return the evaluations of whose answers people said what MLflow was not told, and can be told.
-
-    What was said of an evaluation that is itself on its way waits for it.
-
-    Raises:
-        TrackingError: The words cannot be read.
-    """
-    if not settings.people_file.exists():
-        return []
-    with closing(WordStore(settings.people_file)) as words:
-        left = words.undelivered()
-    waiting = set(pending_evaluations(settings)) if left else set()
-    return [evaluation for evaluation in left if evaluation not in waiting]
+__all__ = ["deliver_words"]
 
 
 def deliver_words(settings: Settings, evaluation: str) -> int:

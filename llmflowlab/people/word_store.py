@@ -40,7 +40,7 @@ class WordStore:
     def __init__(self, path: Path, earlier: Earlier = lambda within: ()) -> None:
         self.path = path
         self._earlier = earlier
-        self._file = LedgerFile(path, _SCHEMA)
+        self._file = LedgerFile(path, _SCHEMA, what="What people said is kept in", meanwhile="")
 
     def keep(self, words: Iterable[Word]) -> None:
         """Write words down, all of them or none; they are on disk when this returns.

@@ -24,8 +24,9 @@ from llmflowlab.people.answer_words import (
     kept_verdicts,
     open_words,
 )
-from llmflowlab.people.word_delivery import deliver_words, words_left
+from llmflowlab.people.word_delivery import deliver_words
 from llmflowlab.people.words import Word
+from llmflowlab.people.words_left import words_left
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.feedback import read_feedback
 from llmflowlab.tracking.store import open_store
@@ -161,3 +162,20 @@ def test_verdicts_that_an_earlier_version_kept_in_the_ledger_are_words_that_coun
             ("bob", "4"),
             ("ada", "yes"),
         ]
+
+
+def test_a_damaged_file_holds_no_other_command_up_and_is_named_where_it_is_needed(
+    evaluation: str, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.people_file.write_bytes(b"no database at all, and long enough to be taken for one")
+    assert words_left(settings) == []
+    assert main(["info"]) == 0
+    said = capsys.readouterr()
+    assert "guide:docs" in said.out
+    assert f"{settings.people_file}: the file is damaged" in said.err
+    assert main(["review", evaluation, "--json"]) == 4
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        f"What people said is kept in {settings.people_file}: the file is damaged"
+    )
+    assert "--resume" not in line

@@ -53,14 +53,25 @@ class LedgerFile:
     Args:
         path: Where it is.
         schema: Statements that make its tables where they are not there.
+        what: What it holds, as the beginning of a sentence that goes on with its name.
+        meanwhile: What to say where it can be tried again later.
 
     Raises:
         TrackingError: The file cannot be opened or written; the message says what to do.
     """
 
-    def __init__(self, path: Path, schema: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: str,
+        *,
+        what: str = "The evaluations' memory is",
+        meanwhile: str = "; what was answered before is kept for --resume",
+    ) -> None:
         self.path = path
         self._schema = schema
+        self._what = what
+        self._meanwhile = meanwhile
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
@@ -189,8 +200,8 @@ class LedgerFile:
     def _error(self, exc: Exception) -> TrackingError:
         if (trouble := disk_trouble(exc)) is None:
             trouble = "another process holds it" if "locked" in str(exc) else f"it fails ({exc})"
-        kept = "" if "damaged" in trouble else "; what was answered before is kept for --resume"
-        return TrackingError(f"The evaluations' memory is {self.path}: {trouble}{kept}.")
+        kept = "" if "damaged" in trouble else self._meanwhile
+        return TrackingError(f"{self._what} {self.path}: {trouble}{kept}.")
 
     def _write(self) -> None:
         while True:
