@@ -72,7 +72,7 @@ def read_past(lab: Lab, provider: str | None, on_notice: Callable[[str], None]) 
 def _people(
     lab: Lab, evaluations: Sequence[EvaluationSummary], on_notice: Callable[[str], None]
 ) -> Mapping[str, Sequence[PeopleScore]]:
-    if not lab.has_evaluations:
+    if not lab.has_evaluations or not lab.anybody_said_anything:
         return {}
     # Imported here: it counts evaluations up.
     from llmflowlab.lab.people_scores import people_scores

@@ -196,6 +196,13 @@ class Lab:
             raise InputError(f"No evaluation was made in {self.settings.home} yet.")
         return self.ledger()
 
+    @property
+    def anybody_said_anything(self) -> bool:
+        """Whether there is anything that people said of answers; told at once."""
+        from llmflowlab.evaluation.run.ledger_file import has_rows
+
+        return self.settings.people_file.exists() or has_rows(self.settings.ledger_file, "feedback")
+
     def words(self) -> WordStore:
         """Open what people said; a home in which nobody said anything gets its file at the first word.
 

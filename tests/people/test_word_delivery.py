@@ -16,6 +16,7 @@ from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.lab.deliverer import deliver, on_the_way
+from llmflowlab.lab.lab import Lab
 from llmflowlab.people import word_delivery
 from llmflowlab.people.answer_words import (
     HumanVerdict,
@@ -139,8 +140,9 @@ def test_words_of_an_evaluation_that_was_forgotten_are_not_tried_for_ever(
 
 
 def test_verdicts_that_an_earlier_version_kept_in_the_ledger_are_words_that_count_once(
-    evaluation: str, settings: Settings
+    evaluation: str, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert not Lab(settings).anybody_said_anything
     rows = [
         ("ada", "0:0:0", {"cell": [0, 0, 0], "said": "no", "comment": "old"}),
         ("bob", "0:1:0", {"cell": [0, 1, 0], "said": "4", "comment": ""}),
@@ -154,6 +156,13 @@ def test_verdicts_that_an_earlier_version_kept_in_the_ledger_are_words_that_coun
         old = [(v.person, v.question, v.said) for v in kept_verdicts(words, evaluation)]
     assert old == [("ada", "correct", "no"), ("bob", "quality", "4")]
     assert not settings.people_file.exists()
+    assert Lab(settings).anybody_said_anything
+    assert main(["info", "--json"]) == 0
+    (model,) = json.loads(capsys.readouterr().out)["models"]
+    assert [(s["question"], s["mean"]) for s in model["people"]] == [
+        ("correct", 0.0),
+        ("quality", 0.75),
+    ]
     again = replace(YES, said="no", comment="old")
     assert keep(settings, evaluation, again) == {"new": 0, "changed": 0, "as_before": 1}
     assert keep(settings, evaluation, YES) == {"new": 0, "changed": 1, "as_before": 0}

@@ -23,7 +23,7 @@ from typing import Any
 from llmflowlab.errors import LabError, TrackingError
 from llmflowlab.files import disk_trouble
 
-__all__ = ["LedgerFile", "Unwritable"]
+__all__ = ["LedgerFile", "Unwritable", "has_rows"]
 
 _RECORDS_FAULT = (
     sqlite3.DataError,
@@ -268,6 +268,16 @@ def _writing(connection: sqlite3.Connection) -> Iterator[None]:
     finally:
         connection.execute(f"PRAGMA busy_timeout = {_PATIENCE * 1000:.0f}")
     yield
+
+
+def has_rows(path: Path, table: str) -> bool:
+    """Tell at once whether a table of a file holds anything; nothing does where it cannot be read."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as file:
+            found = file.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()  # noqa: S608 - a table of ours
+    except sqlite3.Error:
+        return False
+    return found is not None
 
 
 def _is_fixed(path: Path) -> bool:
