@@ -245,11 +245,12 @@ class Chat:
         self._recorder.record_rating(rating)
         # Imported here: few answers are rated.
         from llmflowlab.people.ratings import rating_word
+        from llmflowlab.people.word_store import WordStore
 
         session = str(self.session_id)
         # A run is made when MLflow is told; until then the session's id leads to it.
         run_id = self._lab.delivery.run_id(session) or session
-        with closing(self._lab.words()) as words:
+        with closing(WordStore(self._lab.settings.people_file)) as words:
             words.keep([rating_word(rating, run_id)])
 
     @property
