@@ -93,10 +93,11 @@ for _kind, _there, _form in _KINDS:
     for _literal in _there:
         _BY_LITERAL[_kind in _SPACED].setdefault(_literal, []).append((_kind, _form))
 
+# Of a text in lower case. What stands before a name, as in `my_token`, is no letter.
 _NAMED = re.compile(
-    r"(?i)(?<![a-z])((?:[\w.-]{0,30}[_.-])?(?:api[ _-]?key|apikey|secret(?:[ _-]?(?:access[ _-]?)?key)?|access[ _-]?key|"
+    r"(?<![a-z])(api[ _-]?key|apikey|secret(?:[ _-]?(?:access[ _-]?)?key)?|access[ _-]?key|"
     r"(?:access|auth|api|bearer|refresh)[ _-]?token|token|passwor[dt]|passwort|passwd|pwd|passphrase|db_pass|"
-    r"private[ _-]?key|client[ _-]?secret|contraseña|mot de passe|senha|credentials?))"
+    r"private[ _-]?key|client[ _-]?secret|contraseña|mot de passe|senha|credentials?)"
     r"[\"'`]?\]?\s{0,3}(?:is|ist|es|est|è|é|lautet|:=|=>|=|:)\s{0,3}[\"'`]?([^\s\"'`<>,;(){}\[\]]{6,200})"
 )
 _DIGIT = re.compile(r"\d")
@@ -120,15 +121,18 @@ def secrets(text: str) -> Iterator[Detection]:
         for match in _compiled(form).finditer(text):
             if not _is_example(match[0]):
                 yield _found(kind, match.start(), match.end())
-    lower = text.lower()
     # The value has a digit.
-    may_be = not text.isascii() or _DIGIT.search(text)
-    if may_be and [name for name in _NAMES if name in lower]:
-        for match in _NAMED.finditer(text):
-            if _is_value(
-                match[2], strict=match[0][len(match[1]) :].lstrip(" \"'`]")[:1] not in ":="
-            ):
-                yield _found("named_secret", match.start(2), match.end(2))
+    if text.isascii() and not _DIGIT.search(text):
+        return
+    # Of all capitals this one alone would change places.
+    lower = text.replace("İ", "I").lower()
+    if not [name for name in _NAMES if name in lower]:
+        return
+    for match in _NAMED.finditer(lower):
+        start, end = match.span(2)
+        strict = lower[match.end(1) : start].lstrip(" \"'`]")[:1] not in ":="
+        if _is_value(text[start:end], strict=strict):
+            yield _found("named_secret", start, end)
 
 
 def _possible(where: str, *, spaced: bool) -> list[tuple[str, str]]:

@@ -11,7 +11,8 @@ import pytest
 from llmflowlab.guardrails.checking import check
 from llmflowlab.guardrails.personal_data import iban_valid, luhn_valid
 from llmflowlab.guardrails.policy import DEFAULT, Policy
-from llmflowlab.guardrails.rule_files import rules_of
+from llmflowlab.guardrails.rule_files import rules_in
+from llmflowlab.guardrails.rule_index import character_rules, met, word_rules
 from llmflowlab.guardrails.scanning import scan
 from llmflowlab.guardrails.verdict import Category
 
@@ -180,11 +181,15 @@ def test_check_digits() -> None:
 
 @pytest.mark.parametrize("category", ["injection", "malicious", "toxicity", "profanity"])
 def test_every_rule_can_be_found_and_its_pattern_is_one(category: Category) -> None:
-    rules = rules_of((category,))
-    every = {id(r): r for listed in rules.by_beginning.values() for r, _, _ in listed}
-    assert every or rules.of_characters
-    for rule in [*every.values(), *rules.of_characters]:
+    for rule in rules_in(category):
         assert rule.needs, rule.source
         assert not re.search(r"[*+]\)[*+]", rule.source), rule.source
         assert rule.pattern.search("") is None
         assert rule.excuse is None or rule.excuse.search("") is None
+        words = [max(need, key=len).rstrip("*") for need in [*rule.needs, rule.last] if need]
+        if rule.characters:
+            assert rule in character_rules("".join(words), [category])
+        else:
+            assert rule in word_rules(met(words), met(words), [category])
+            elsewhere = word_rules(met(words), met([]), [category])
+            assert (rule in elsewhere) == (not rule.last or "." in rule.last)
