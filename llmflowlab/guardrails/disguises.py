@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from llmflowlab.guardrails.folding import as_latin, fold
-from llmflowlab.guardrails.lexicon import foreign, parted, unmasked
+from llmflowlab.guardrails.known_words import foreign, parted, unmasked
 from llmflowlab.guardrails.rule_index import met
 from llmflowlab.guardrails.stretches import Stretch, Words
 

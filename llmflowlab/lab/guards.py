@@ -19,7 +19,6 @@ __all__ = [
     "detectors_of",
     "keep_choice",
     "kept_choice",
-    "unpriced_detectors",
 ]
 
 VARIABLE = "LLMFLOWLAB_GUARDRAILS"
@@ -72,12 +71,3 @@ def detectors_of(lab: Lab, candidates: Sequence[Candidate]) -> Mapping[str, Prov
     """
     named = [(candidate.guardrails or {}).get("detector") for candidate in candidates]
     return {each: lab.provider(each) for each in dict.fromkeys(named) if each is not None}
-
-
-def unpriced_detectors(lab: Lab, detectors: Mapping[str, Provider]) -> list[str]:
-    """Return the detectors of which no price is known."""
-    return [
-        name
-        for name, provider in detectors.items()
-        if lab.prices.cost(*provider.priced_as, 1, 1) is None
-    ]

@@ -295,5 +295,6 @@ def estimated(settings, ledger, asked):
         reused=reused,
         panel=panel,
         ledger=ledger,
+        detectors={},
         judged=scoring.recall(reused),
     )
