@@ -28,6 +28,7 @@ _TURNS = re.compile(
     re.MULTILINE,
 )
 _OTHER_SCRIPT = re.compile("[\u0590-\u1fff\u2e80-\ud7ff\uf900-\uffef]")
+_ENDS = re.compile(r"[.!?。！？؟।\n]")
 _OVERLAP = 64
 """Characters of the unit before in which a number or a key may begin."""
 
@@ -134,6 +135,8 @@ def _by_words(
         return
     for rule in character_rules(stretch.folded, categories):
         for match in rule.pattern.finditer(stretch.folded):
+            if _excused_there(rule, match):
+                continue
             start, end = stretch.place(*match.span())
             yield Detection(
                 category=rule.category, rule=rule.name, severity=rule.severity, start=start, end=end
@@ -179,6 +182,16 @@ def _excused(rule: WordRule, joined: str, start: int, end: int) -> bool:
     # Words between those that were looked for count; an order to disregard cannot excuse itself.
     inside = "" if rule.category == "injection" else joined[start - 1 : end]
     return any(rule.excuse.search(part) for part in (joined[begin:start], inside, rest))
+
+
+def _excused_there(rule: WordRule, match: re.Match[str]) -> bool:
+    """Tell the same of a match of characters."""
+    # In markup it is no person who asks.
+    if rule.excuse is None or "<" in match.string:
+        return False
+    before, after = match.string[: match.start()], match.string[match.end() :]
+    sentence = _ENDS.split(before)[-1] + match[0] + _ENDS.split(after, maxsplit=1)[0]
+    return rule.excuse.search(sentence) is not None
 
 
 def _quoted(joined: str, start: int, end: int) -> bool:
