@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from llmflowlab.guardrails.checking import check
 from llmflowlab.guardrails.policy import DEFAULT
 from llmflowlab.guardrails.scanning import scan
 
@@ -147,3 +150,11 @@ def test_a_request_for_help_with_a_crime_is_one(text: str) -> None:
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_sounds_like_one_is_none(text: str) -> None:
     assert scan(text, DEFAULT, "in") == []
+
+
+QUESTIONS = (Path(__file__).parent / "harmless_questions.txt").read_text("utf-8").splitlines()
+
+
+@pytest.mark.parametrize("text", QUESTIONS)
+def test_what_customers_and_others_ask_is_not_blocked(text: str) -> None:
+    assert check(text, DEFAULT, "in").blocked_by is None
