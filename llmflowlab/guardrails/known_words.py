@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from llmflowlab.guardrails.folding import fold_pattern
-from llmflowlab.guardrails.rule_files import COMMON, FOLDER
+from llmflowlab.guardrails.rule_files import COMMON, FOLDER, one_of
 from llmflowlab.guardrails.stretches import BEGINNING
 
 __all__ = ["foreign", "parted", "unmasked"]
@@ -19,6 +19,7 @@ def parted(letters: str) -> Iterator[tuple[int, int]]:
         yield match.span()
 
 
+@lru_cache(maxsize=1024)
 def unmasked(word: str) -> str | None:
     """Return the coarse word that a word with stars stands for."""
     begins = word[: word.index("*")]
@@ -43,7 +44,7 @@ def _any_word() -> re.Pattern[str]:
         words.update(re.findall(r"[a-z]{2,}", fold_pattern(file.read_text("utf-8").lower())))
     common = "a i all the an and my me you your of to in is it for on how do make with"
     ordered = sorted({*words, *common.split()}, key=len, reverse=True)
-    return re.compile("|".join(ordered) + "|.", re.DOTALL)
+    return re.compile(f"{one_of(ordered)}|.", re.DOTALL)
 
 
 @cache

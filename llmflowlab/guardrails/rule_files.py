@@ -21,7 +21,7 @@ from llmflowlab.guardrails.folding import fold_pattern
 from llmflowlab.guardrails.stretches import BEGINNING
 from llmflowlab.guardrails.verdict import Category, Severity
 
-__all__ = ["COMMON", "FOLDER", "OF_WORDS", "WordRule", "rules_in"]
+__all__ = ["COMMON", "FOLDER", "OF_WORDS", "WordRule", "one_of", "rules_in"]
 
 OF_WORDS: tuple[Category, ...] = ("injection", "malicious", "toxicity", "profanity")
 """Categories that have such rules."""
@@ -126,7 +126,7 @@ def _words(pattern: str) -> _Compiled:
         optional = element.endswith("?") and element[0] == "("
         choices = element.strip("()?").split("|") if element[0] == "(" else [element]
         choices = [choice.strip() for choice in choices]
-        one = _one_of([_choice(choice) for choice in choices])
+        one = one_of([_choice(choice) for choice in choices])
         source.append(f"(?:{one})?" if optional else one)
         if optional:
             last = frozenset()
@@ -154,7 +154,7 @@ def _beginnings(words: Sequence[str]) -> frozenset[str]:
     return frozenset() if short else frozenset(found)
 
 
-def _one_of(sources: Sequence[str]) -> str:
+def one_of(sources: Sequence[str]) -> str:
     """Return one regular expression for several, of which the first that fits is taken.
 
     Those that begin alike stand together, so that where none begins so, one comparison passes all.
@@ -166,7 +166,7 @@ def _one_of(sources: Sequence[str]) -> str:
     for source in dict.fromkeys(sources):
         first = source[: 2 if source.startswith("\\") else 1]
         groups.setdefault(first, []).append(source[len(first) :])
-    parts = [first + (_one_of(rests) if rests[1:] else rests[0]) for first, rests in groups.items()]
+    parts = [first + (one_of(rests) if rests[1:] else rests[0]) for first, rests in groups.items()]
     return f"(?:{'|'.join(parts)})" if parts[1:] else parts[0]
 
 

@@ -10,7 +10,7 @@ import pytest
 from llmflowlab.guardrails import disguises, folding
 from llmflowlab.guardrails.disguises import read
 from llmflowlab.guardrails.folding import fold
-from llmflowlab.guardrails.rule_files import _one_of
+from llmflowlab.guardrails.rule_files import one_of
 
 SIGNS = " \t\r\n\x1c.!?;:<>|\"'“”’«。-_,/\\#*$@()0123 "
 
@@ -62,7 +62,7 @@ def test_alternatives_that_begin_alike_keep_their_order() -> None:
         sources = ["".join(chance.choices("ab ", k=chance.randint(1, 5))) for _ in range(8)]
         sources += chance.choices(["a[^ .]* ", "\\. ", "[^ .]* ", "b"], k=2)
         chance.shuffle(sources)
-        plain, grouped = re.compile(f"(?:{'|'.join(sources)})"), re.compile(_one_of(sources))
+        plain, grouped = re.compile(f"(?:{'|'.join(sources)})"), re.compile(one_of(sources))
         for text in ("".join(chance.choices("ab .", k=8)) for _ in range(20)):
             assert [m.span() for m in plain.finditer(text)] == [
                 m.span() for m in grouped.finditer(text)
