@@ -23,7 +23,7 @@ from llmflowlab.errors import Blocked
 from llmflowlab.guardrails.checking import Checking, check, violation_of
 from llmflowlab.guardrails.detector import Detector, Seen
 from llmflowlab.guardrails.masking import Masks
-from llmflowlab.guardrails.policy import OnFailure, Policy
+from llmflowlab.guardrails.policy import Policy
 from llmflowlab.guardrails.refusals import refusal, remarks, without_verdict
 from llmflowlab.guardrails.verdict import Direction, Violation
 from llmflowlab.messages import Message, Request
@@ -54,10 +54,6 @@ class Guard:
     """Of a person's session; None: each call has its own, and nothing is put back."""
     served: bool = False
     """Whether answers go to others: then one that nobody could judge is withheld by default."""
-
-    def when_failing(self, direction: Direction) -> OnFailure:
-        """Return what to do where the detector gives no verdict."""
-        return self.policy.when_detector_fails[direction] or ("block" if self.served else "warn")
 
 
 def guard_of(
@@ -230,7 +226,7 @@ class _Call:
                 self.blocked = refusal(self._found[-1], served=self._guard.served)
 
     def _failing(self, direction: Direction) -> None:
-        chosen = self._guard.when_failing(direction)
+        chosen = self._guard.policy.when_failing(direction, served=self._guard.served)
         if chosen == "block":
             self.blocked = without_verdict(direction, served=self._guard.served)
         elif chosen == "warn":
