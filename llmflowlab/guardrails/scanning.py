@@ -50,7 +50,6 @@ class Scanner:
         }
         self._own = policy.own if "own" in self._watched else ()
         self._before: Stretch | None = None
-        self._text = ""
 
     def unit(self, text: str, start: int) -> list[Detection]:
         """Return what ends in the next unit of a text; it may begin in the unit before.

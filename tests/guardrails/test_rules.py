@@ -177,6 +177,19 @@ def test_a_coarse_word_with_stars_is_one_and_emphasis_is_none() -> None:
     assert found("it was *never* there, see A*B and 2*3") == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I got a picture, and Amina took the pic.",
+        "En bok om foder, och en skit i radio.",
+        "Mijn vader heeft kanker.",
+        "The devil is called Satan in that book.",
+    ],
+)
+def test_a_word_of_one_language_is_no_coarse_word_of_another(text: str) -> None:
+    assert found(text) == []
+
+
 def test_what_is_encoded_may_be_a_secret() -> None:
     run = base64.b64encode(b"AKIAQYLPMN5HFIQR7XYZ is the key").decode()
     assert found(f"see {run}") == [("secrets", run)]
