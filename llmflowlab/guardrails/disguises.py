@@ -48,7 +48,8 @@ _SPACED_CUE = re.compile(r"[ \t._*·|/\\,-]\w[ \t._*·|/\\,-]\w[ \t._*·|/\\,-]\
 _SPACED = re.compile(
     r"(?<!\w)(?:\w[ \t._*·|/\\,-]){3,}\w(?!\w)(?:(?:[ \t]{2,}| ?[/|] ?)(?:\w[ \t._*·|/\\,-])+\w(?!\w))*"
 )
-_MASKED = re.compile(r"[a-z]+\*+[a-z]*")
+# Between two stars a word is emphasised.
+_MASKED = re.compile(r"(?<![a-z*])[a-z]+\*+[a-z]*|(?<=\*)[a-z]+\*+[a-z]+")
 _REPEATED = re.compile(r"([a-z])\1{2,}")
 _ROT13 = str.maketrans("abcdefghijklmnopqrstuvwxyz", "nopqrstuvwxyzabcdefghijklm")
 _GAP = re.compile(r"[ \t]{2,}| ?[/|] ?")

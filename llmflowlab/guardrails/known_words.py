@@ -24,8 +24,11 @@ def unmasked(word: str) -> str | None:
     """Return the coarse word that a word with stars stands for."""
     begins = word[: word.index("*")]
     coarse = [each for each in _coarse_words().get(word[0], ()) if each.startswith(begins)]
-    form = re.compile(re.sub(r"\*+", "[a-z]{1,4}", word)) if coarse else None
-    return next((each for each in coarse if form and form.fullmatch(each)), None)
+    if not coarse:
+        return None
+    # One star stands for a letter or two, several may stand for more.
+    form = re.compile(re.sub(r"\*+", lambda stars: f"[a-z]{{1,{min(2 * len(stars[0]), 4)}}}", word))
+    return next((each for each in coarse if form.fullmatch(each)), None)
 
 
 def foreign(words: Sequence[str]) -> bool:

@@ -41,6 +41,7 @@ _NOT_PHONE = re.compile(
     r"|pedido|factura|ordine|fattura|encomenda|reference|ref\b|id\b|case|amount|total|kontonummer",
     re.IGNORECASE,
 )
+_STATE = re.compile(r"\b[A-Z]{2},?\s{1,3}$")
 _IBAN_LENGTHS = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29,
     "BY": 28, "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28, "EE": 20, "EG": 29,
@@ -159,6 +160,9 @@ def _regions(number: str, before: str) -> tuple[str | None, ...]:
     """Return where a number may be one of a phone; none where it is more likely something else."""
     if number.lstrip("(").startswith(("+", "00")):
         return (None,)
+    if _STATE.search(before) and re.fullmatch(r"\d{5}-\d{4}", number):
+        # A ZIP code, behind the letters of its state.
+        return ()
     said = _WORDS_OF_PHONE.search(before)
     if _NOT_PHONE.search(before) and not _WORDS_OF_PHONE.search(before[-15:]):
         return ()
