@@ -1,13 +1,22 @@
-"""What belongs to this machine and its person on the network: its own addresses, their own certificates."""
+"""What belongs to this machine and its person: their account's name, its own addresses, their own certificates."""
 
 from __future__ import annotations
 
+import getpass
 import ipaddress
 import re
 
 from llmflowlab.settings import Settings
 
-__all__ = ["certificate_variables", "on_this_machine"]
+__all__ = ["certificate_variables", "on_this_machine", "person"]
+
+
+def person() -> str:
+    """Return who sits here: the account's name, or `user` where the system does not tell."""
+    try:
+        return getpass.getuser() or "user"
+    except (OSError, KeyError, ImportError):
+        return "user"
 
 
 def on_this_machine(host: str) -> bool:

@@ -80,6 +80,11 @@ class Settings:
         return self.state_dir / "evaluations.db"
 
     @property
+    def people_file(self) -> Path:
+        """What people said of answers."""
+        return self.state_dir / "people.db"
+
+    @property
     def prices_file(self) -> Path:
         """The person's own prices, read beside genai-prices; see `docs/providers.md`."""
         return Path(self.get("LLMFLOWLAB_PRICES") or self.home / "prices.json")

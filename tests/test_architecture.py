@@ -46,7 +46,7 @@ SQL_MODULES = {
     "tracking.stored_runs",
 }
 """They open a SQLite file."""
-SQL_TEXTS = {*SQL_MODULES, "evaluation.run.ledger"}
+SQL_TEXTS = {*SQL_MODULES, "evaluation.run.ledger", "people.word_store"}
 """They hold statements."""
 STATEMENT = re.compile(
     r"\s*(SELECT .* FROM|INSERT (OR \w+ )?INTO|UPDATE \w+ SET|DELETE FROM|CREATE (TABLE|INDEX)|PRAGMA )",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Literal
 
 import numpy as np
 
 from benchmarks.simulations.evaluated import Evaluated
+from benchmarks.simulations.people import JUDGES, Judge, asked, compared
 from benchmarks.simulations.worlds import SHAPES, Loss, Shape, silent_on_errors, worse
 from llmflowlab.evaluation.conclude.sizing import Spread, rows_for
 
@@ -89,6 +91,12 @@ PROMISES = {
         title="`--until-decided`: two that are the margin apart are called alike",
         bound=0.05,
         side="at most",
+    ),
+    "people": Promise(
+        title="The 95 % interval that combines people's words on n of 500 questions with a judge's on all "
+        "holds what people would say",
+        bound=0.93,
+        side="at least",
     ),
     "power": Promise(
         title="The size that `plan` names, from a pilot of n questions, for 80 % power shows the difference",
@@ -218,6 +226,17 @@ def planned(
     return {"power": float(np.mean([(0, candidates - 1) in drawn(rows).better for _ in range(8)]))}
 
 
+def by_people(
+    look: Callable[[Judge, float, np.random.Generator, int], float],
+    judge: Judge,
+    mean: float,
+    source: np.random.Generator,
+    questions: int,
+) -> Found:
+    """Look at people's words on a sample beside a judge's scores of all."""
+    return {"people": look(judge, mean, source, questions)}
+
+
 def _experiments() -> Iterator[Experiment]:
     for name, shape in SHAPES.items():
         yield from _at(
@@ -275,6 +294,13 @@ def _experiments() -> Iterator[Experiment]:
         for apart, promise in ((False, "early"), (True, "alike")):
             look = partial(always, shape, apart, 0.15)
             yield from _at(SIZES[-1:], worlds, (promise,), look, weight=3)
+
+    for judge, mean in product(JUDGES, (0.5, 0.7, 0.9)):
+        worlds = f"{judge} judge, {100 * mean:.0f} % right"
+        yield from _at((20, 50, 200), worlds, ("people",), partial(by_people, asked, judge, mean))
+    for judge in JUDGES:
+        worlds = f"{judge} judge, difference of two"
+        yield from _at((20, 50, 200), worlds, ("people",), partial(by_people, compared, judge, 0.7))
 
     power: tuple[tuple[str, int, float, Loss], ...] = (
         ("skewed difficulty", 2, 0.1, "rare"),

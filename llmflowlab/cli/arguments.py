@@ -32,11 +32,17 @@ exit codes: 0 done, 1 unexpected, 2 bad input or usage, 3 something must be conf
 class _Parser(argparse.ArgumentParser):
     declare: Callable[[argparse.ArgumentParser], None] | None = None
     """Declares this command's options, once it is this command that was typed."""
+    usual: str | None = None
+    """The action that is meant where the first word is none."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         if self.declare is not None:
             declare, self.declare = self.declare, None
             declare(self)
+        if self.usual is not None and (
+            not args or args[0] not in {*_actions_of(self), "-h", "--help"}
+        ):
+            args = [self.usual, *args]
         found, unknown = super().parse_known_args(args, namespace)
         if "--config" in self._option_string_actions and found.config is not None:
             from llmflowlab.cli.evaluate.config_file import with_config
@@ -91,6 +97,16 @@ _FEW = 3
 """Commands that are named as an option's; one that more have says nothing of where it belongs."""
 
 
+def _actions_of(parser: argparse.ArgumentParser) -> list[str]:
+    """Return the actions of a command that has such."""
+    return [
+        name
+        for action in parser._actions
+        if isinstance(action, argparse._SubParsersAction)
+        for name in action.choices
+    ]
+
+
 def _options_of(parser: argparse.ArgumentParser) -> list[str]:
     """Return the options that help names."""
     return [
@@ -118,6 +134,7 @@ def build_parser(*, whole: bool = False, name: str | None = None) -> _Parser:
     for command in COMMANDS.values():
         made = add_command(commands, command.name, command.help, command.examples)
         assert isinstance(made, _Parser)
+        made.usual = command.usual
         if whole:
             command.load().declare_options(made)
         else:

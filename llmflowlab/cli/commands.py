@@ -47,6 +47,8 @@ class Command:
     """Under which heading help lists it, beside its neighbours."""
     examples: tuple[str, ...] = ()
     """Lines that can be typed after the program's name."""
+    usual: str | None = None
+    """The action that is meant where the first word is none."""
 
     def load(self) -> CommandModule:
         """Import its module."""
@@ -80,6 +82,16 @@ COMMANDS: dict[str, Command] = {
             ),
         ),
         Command(
+            "arena",
+            "two models answer unnamed, you vote; and the leaderboard",
+            "arena.arena_command",
+            _ASK,
+            (
+                "arena --model gemini --model ollama:llama3.2 --data questions.csv",
+                "arena leaderboard --by category",
+            ),
+        ),
+        Command(
             "plan",
             "how many questions it takes to see a difference, and the cost",
             "evaluate.plan_command",
@@ -95,6 +107,14 @@ COMMANDS: dict[str, Command] = {
             "info_command",
             _PAST,
             ("info", "info --provider gemini --json"),
+        ),
+        Command(
+            "review",
+            "judge answers yourself; how far people and judges agree",
+            "review.review_command",
+            _PAST,
+            ("review RUN_ID", "review EVALUATION_ID --order narrow --until 0.05"),
+            usual="answers",
         ),
         Command(
             "report",

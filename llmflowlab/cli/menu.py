@@ -33,10 +33,22 @@ def _info(app: App) -> None:
     info_screen(app)
 
 
+def _arena(app: App) -> None:
+    from llmflowlab.cli.arena.arena_screen import arena_screen
+
+    arena_screen(app)
+
+
 def _prompts(app: App) -> None:
     from llmflowlab.cli.prompts.prompts_screen import prompts_screen
 
     prompts_screen(app)
+
+
+def _review(app: App) -> None:
+    from llmflowlab.cli.review.review_screen import review_screen
+
+    review_screen(app)
 
 
 def _registry(app: App) -> None:
@@ -61,6 +73,8 @@ _CHOICES: tuple[Choice[Open | None], ...] = (
     Choice("Chat (with MLflow tracking)", _chat, names=("chat",)),
     Choice("Evaluate (GenAI MLflow)", _evaluate, names=("evaluate",)),
     Choice("Show info (model comparison)", _info, names=("info",)),
+    Choice("Arena (vote on two answers)", _arena, names=("arena",)),
+    Choice("Review (judge answers)", _review, names=("review",)),
     Choice("Prompts (versions, compare styles)", _prompts, names=("prompts",)),
     Choice("Registry (versions, champion)", _registry, names=("registry",)),
     Choice("MLflow's pages (in the browser)", _pages, names=("pages", "ui")),

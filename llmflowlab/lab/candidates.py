@@ -19,6 +19,7 @@ from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Message, Parameters
 from llmflowlab.providers.factory import default_model, provider_class
 from llmflowlab.providers.redact import refuse_secrets
+from llmflowlab.template import refuse_unfilled
 
 __all__ = ["FirstComparison", "candidates_of", "first_compared"]
 
@@ -56,14 +57,15 @@ def first_compared(lab: Lab) -> FirstComparison:
 
 
 def candidates_of(
-    lab: Lab, request: EvaluationRequest, dataset: Dataset
+    lab: Lab, request: EvaluationRequest, dataset: Dataset | None
 ) -> tuple[list[Candidate], list[str]]:
     """Return the candidates that were asked for, models first, and what to say of their prompts.
 
     Args:
         lab: The parts.
         request: What is wished for.
-        dataset: Its columns fill the variables of prompts, and some may hold answers.
+        dataset: Its columns fill the variables of prompts, and some may hold answers; None where
+            questions are typed.
 
     Raises:
         InputError: A model or prompt does not exist, or is wished for where no model is asked, or
@@ -71,7 +73,7 @@ def candidates_of(
         NotConfigured: A provider lacks something.
         TrackingError: The prompt registry cannot be asked.
     """
-    given = dataset.given
+    given = () if dataset is None else dataset.given
     if given and not request.models and _for_models(request):
         raise InputError(
             "Prompts and generation parameters are for models, and none is asked; name one with --model "
@@ -109,7 +111,11 @@ def candidates_of(
                     )
                 )
     for candidate in found:
-        refuse_unfilled_rows(candidate, dataset.rows)
+        if dataset is not None:
+            refuse_unfilled_rows(candidate, dataset.rows)
+        elif candidate.prompt is None:
+            remedy = "write what is meant in its place"
+            refuse_unfilled(candidate.system, (), (), what="The system prompt", remedy=remedy)
     found += map(Candidate.of_column, given)
     for spec in request.beside:
         bounded = replace(spec, parameters=_bounded(request, spec.parameters))
@@ -136,7 +142,7 @@ class _Prompt:
 
 
 def _prompts(
-    lab: Lab, request: EvaluationRequest, dataset: Dataset
+    lab: Lab, request: EvaluationRequest, dataset: Dataset | None
 ) -> tuple[list[_Prompt], list[str]]:
     found: list[_Prompt] = []
     notes: list[str] = []
@@ -144,7 +150,7 @@ def _prompts(
         # Imported here: it imports MLflow.
         from llmflowlab.lab.prompts_in_use import prompt_in_use
 
-        columns = dataset.rows[0].values
+        columns = None if dataset is None else dataset.rows[0].values
         for asked in request.prompts:
             one = prompt_in_use(lab, asked, {}, columns=columns)
             found.append(_Prompt(reference=one.reference, system=one.system, messages=one.messages))

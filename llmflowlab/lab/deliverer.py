@@ -3,7 +3,8 @@
 A program hands over what is left and ends; one deliverer at a time works for a home. It may be killed
 whenever it pleases anybody: journals stay until every sink has all of them, and the next start of any
 command hands them over again. Evaluations have recorders that go on by themselves; one whose recorder
-did not come to its end is delivered here, from the ledger.
+did not come to its end is delivered here, from the ledger, and so is what people said of answers; arenas are,
+from their journals.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from llmflowlab.evaluation.run.pending import (
     to_record,
 )
 from llmflowlab.files import write_atomically
+from llmflowlab.lab.arenas_left import arenas_left, arenas_to_deliver
+from llmflowlab.people.word_delivery import deliver_words, words_left
 from llmflowlab.program import interpreted
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.text.amounts import plural
@@ -73,6 +76,10 @@ class OnTheWay:
     """Likewise, once they have ended."""
     problem: str | None
     """Why the last attempt to deliver failed, in a sentence; None where it did not."""
+    reviews: int = 0
+    """Evaluations of whose answers people said something."""
+    arenas: int = 0
+    """Those under way included."""
 
     @property
     def what(self) -> str:
@@ -83,6 +90,8 @@ class OnTheWay:
                 plural(self.evaluations, "evaluation"),
                 self.evaluations,
             ),
+            (plural(self.reviews, "review"), self.reviews),
+            (plural(self.arenas, "arena"), self.arenas),
         )
         return " and ".join(words for words, number in counted if number)
 
@@ -90,9 +99,10 @@ class OnTheWay:
 def on_the_way(settings: Settings) -> OnTheWay | None:
     """Return what MLflow lacks; None where it has everything."""
     sessions, evaluations = len(_journals(settings)), len(pending_evaluations(settings))
-    if not sessions and not evaluations:
+    arenas, reviews = len(arenas_left(settings)), len(words_left(settings))
+    if not any((sessions, evaluations, arenas, reviews)):
         return None
-    return OnTheWay(sessions, evaluations, _problem(settings))
+    return OnTheWay(sessions, evaluations, _problem(settings), reviews, arenas)
 
 
 def _problem(settings: Settings) -> str | None:
@@ -165,7 +175,12 @@ def hand_over(settings: Settings, own: Sequence[Session] = ()) -> HandedOver:
 
 
 def _anything_left(settings: Settings) -> bool:
-    return any(map(_left, _journals(settings))) or bool(left_behind(settings))
+    return (
+        any(map(_left, _journals(settings)))
+        or bool(left_behind(settings))
+        or bool(arenas_to_deliver(settings))
+        or bool(words_left(settings))
+    )
 
 
 def _left(path: Path) -> bool:
@@ -228,7 +243,7 @@ def deliver(
     patience: float = _PATIENCE,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Deliver all sessions and evaluations that no living process holds; goes on looking for a while.
+    """Deliver all that no living process holds; goes on looking for a while.
 
     Args:
         settings: Name the home and the store.
@@ -249,7 +264,7 @@ def deliver(
     try:
         while idle <= linger:
             delivery.look()
-            if not delivery.pending() and not to_record(settings):
+            if not delivery.pending() and not _others(settings):
                 sleep(_LOOK)
                 idle += _LOOK
                 continue
@@ -257,7 +272,11 @@ def deliver(
             if delivery.pending():
                 delivery.deliver_once()
             said += [why for each in to_record(settings) if (why := _recorded(settings, each))]
-            if not delivery.pending() and not to_record(settings):
+            said += [
+                why for each in arenas_to_deliver(settings) if (why := _ranked(settings, each))
+            ]
+            said += [why for each in words_left(settings) if (why := _told(settings, each))]
+            if not delivery.pending() and not _others(settings):
                 said.clear()
                 _tell(settings, None)
                 continue
@@ -269,6 +288,27 @@ def deliver(
         return True
     finally:
         delivery.stop()
+
+
+def _others(settings: Settings) -> bool:
+    """Whether anything but sessions is left."""
+    return bool(to_record(settings) or words_left(settings) or arenas_to_deliver(settings))
+
+
+def _ranked(settings: Settings, arena: Path) -> str | None:
+    """Bring an arena to MLflow; returns in a sentence why it could not be."""
+    from llmflowlab.lab.arena_delivery import deliver_arena
+
+    return deliver_arena(settings, arena)
+
+
+def _told(settings: Settings, evaluation: str) -> str | None:
+    """Tell MLflow what people said of an evaluation; returns in a sentence why that failed."""
+    try:
+        deliver_words(settings, evaluation)
+    except LabError as exc:
+        return exc.message
+    return None
 
 
 def _recorded(settings: Settings, evaluation: str) -> str | None:

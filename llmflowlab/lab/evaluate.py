@@ -39,7 +39,7 @@ from llmflowlab.lab.deliverer import let_deliver
 from llmflowlab.lab.early_decision import refuse_decided, refuse_undecidable
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.gate_checks import champions_asked, gate_check
-from llmflowlab.lab.guards import detectors_of
+from llmflowlab.lab.guards import detectors_of, refuse_unpriced
 from llmflowlab.lab.judges import judges_of, panel_for
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.scorer_offer import default_scorers
@@ -239,11 +239,8 @@ def _prepare(
         judged=scoring.recall(kept.given, kept.answers),
         to_examine=scoring.to_examine,
     )
-    if cap is not None and figures.unpriced and not request.allow_unknown_cost:
-        raise ConfigurationError(
-            f"A budget needs prices, and none is known for {', '.join(figures.unpriced)}; add them "
-            "to prices.json, or pass --allow-unknown-cost."
-        )
+    if cap is not None and not request.allow_unknown_cost:
+        refuse_unpriced(figures.unpriced)
     if cap is not None and figures.cost is not None and figures.cost[1] > cap - budget.spent:
         remarks.append(
             f"It may cost up to {dollars(figures.cost[1])}, and of the budget {dollars(cap - budget.spent)} "

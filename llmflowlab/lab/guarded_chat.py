@@ -12,7 +12,7 @@ from llmflowlab.guardrails.policy import Policy
 from llmflowlab.lab.lab import Lab
 from llmflowlab.providers.base import Provider
 
-__all__ = ["GuardedChat"]
+__all__ = ["GuardedChat", "masked"]
 
 
 class GuardedChat:
@@ -44,9 +44,14 @@ class GuardedChat:
 
     def masked(self, prompt: str) -> str:
         """Return a prompt as it may be kept."""
-        verdict = check(prompt, self._policy, "in", self._masks)
-        return without_secrets(prompt) if verdict.blocked_by else verdict.text
+        return masked(prompt, self._policy, self._masks)
 
     def restored(self, text: str) -> str:
         """Return a text with the person's own words where masks stand for them."""
         return self._masks.restore(text)
+
+
+def masked(prompt: str, policy: Policy, masks: Masks) -> str:
+    """Return a prompt as a policy lets it be kept."""
+    verdict = check(prompt, policy, "in", masks)
+    return without_secrets(prompt) if verdict.blocked_by else verdict.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from llmflowlab.errors import ConfigurationError
 from llmflowlab.files import require_home, write_atomically
 from llmflowlab.lab.lab import Lab
 
@@ -19,6 +20,8 @@ __all__ = [
     "detectors_of",
     "keep_choice",
     "kept_choice",
+    "refuse_unpriced",
+    "unpriced",
 ]
 
 VARIABLE = "LLMFLOWLAB_GUARDRAILS"
@@ -71,3 +74,25 @@ def detectors_of(lab: Lab, candidates: Sequence[Candidate]) -> Mapping[str, Prov
     """
     named = [(candidate.guardrails or {}).get("detector") for candidate in candidates]
     return {each: lab.provider(each) for each in dict.fromkeys(named) if each is not None}
+
+
+def unpriced(lab: Lab, providers: Mapping[str, Provider]) -> list[str]:
+    """Return the models of which no price is known."""
+    return [
+        name
+        for name, provider in providers.items()
+        if lab.prices.cost(*provider.priced_as, 1, 1) is None
+    ]
+
+
+def refuse_unpriced(names: Sequence[str]) -> None:
+    """Refuse a budget for what has no price.
+
+    Raises:
+        ConfigurationError: There is such a model.
+    """
+    if names:
+        raise ConfigurationError(
+            f"A budget needs prices, and none is known for {', '.join(names)}; add them "
+            "to prices.json, or pass --allow-unknown-cost."
+        )

@@ -10,12 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmflowlab.errors import InputError
+from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
     from llmflowlab.evaluation.run.ledger import Ledger
     from llmflowlab.lab.deliverer import HandedOver
+    from llmflowlab.people.word_store import WordStore
     from llmflowlab.providers.base import Provider
     from llmflowlab.providers.readiness import ReadinessChecks
     from llmflowlab.text.cost import Prices
@@ -195,6 +196,16 @@ class Lab:
             raise InputError(f"No evaluation was made in {self.settings.home} yet.")
         return self.ledger()
 
+    def words(self) -> WordStore:
+        """Open what people said; a home in which nobody said anything gets its file at the first word.
+
+        Raises:
+            TrackingError: It cannot be opened.
+        """
+        from llmflowlab.people.answer_words import open_words
+
+        return open_words(self.settings)
+
     @property
     def delivery(self) -> Delivery:
         """The running delivery to MLflow; started at the first use, from whichever thread."""
@@ -233,7 +244,12 @@ class Lab:
         if self._delivery is not None:
             left = self._delivery.lacking()
             self._delivery.stop()
-        if left or any(self.settings.journals_dir.glob("chat-*.jsonl")) or self._recordings_left():
+        if (
+            left
+            or any(self.settings.journals_dir.glob("*.jsonl"))
+            or self._recordings_left()
+            or self._words_left()
+        ):
             # Imported here: most commands find nothing.
             from llmflowlab.lab.deliverer import hand_over
 
@@ -244,6 +260,17 @@ class Lab:
         from llmflowlab.evaluation.run.pending import pending_evaluations
 
         return bool(pending_evaluations(self.settings))
+
+    def _words_left(self) -> bool:
+        if not self.settings.people_file.exists():
+            return False
+        from llmflowlab.people.word_delivery import words_left
+
+        try:
+            return bool(words_left(self.settings))
+        except TrackingError as exc:
+            self.notify(exc.message)
+            return False
 
     def notify(self, text: str) -> None:
         """Leave a sentence for whoever looks next; from any thread."""

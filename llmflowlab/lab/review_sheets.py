@@ -9,23 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.data.stratified import Stratum
-from llmflowlab.errors import InputError
+from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.run.replay import evaluation_behind, stored_result
 from llmflowlab.files import write_atomically
 from llmflowlab.lab.lab import Lab
-from llmflowlab.people.human import (
-    HumanAgreement,
-    HumanMean,
-    agreement,
-    human_means,
-    keep_verdicts,
-    kept_verdicts,
-)
+from llmflowlab.people.answer_words import HumanVerdict, cell_of, keep_verdicts, kept_verdicts
+from llmflowlab.people.human import HumanAgreement, HumanMean, agreement, human_means
+from llmflowlab.people.rubric import DEFAULT, Rubric
 from llmflowlab.people.sheets import read_sheet, sheet_text
-from llmflowlab.tracking.feedback import HumanFeedback, write_feedback
+from llmflowlab.people.word_delivery import deliver_words
+from llmflowlab.program import program_name
+from llmflowlab.settings import Settings
+from llmflowlab.tracking.feedback import read_feedback
 
 __all__ = ["ExportedSheet", "HumanAgreement", "HumanMean", "ImportedSheet", "SheetRequest"]
-__all__ += ["export_sheet", "import_sheet"]
+__all__ += ["export_sheet", "import_from_mlflow", "import_sheet", "told_mlflow"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +38,8 @@ class SheetRequest:
     seed: int = 0
     stratify: Stratum | None = None
     show_models: bool = False
+    rubric: Rubric | None = None
+    """A column for each of its questions; None: one for a verdict."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +69,8 @@ class ImportedSheet:
     changed: int
     as_before: int
     not_judged: int
+    waiting: str | None
+    """Why MLflow was not told yet, in a sentence; None where it has all of it."""
     means: Sequence[HumanMean]
     agreement: Sequence[HumanAgreement]
 
@@ -81,6 +83,7 @@ class ImportedSheet:
             "changed": self.changed,
             "as_before": self.as_before,
             "not_judged": self.not_judged,
+            "waiting": self.waiting,
             "means": [mean.to_json() for mean in self.means],
             "agreement": [entry.to_json() for entry in self.agreement],
         }
@@ -102,6 +105,7 @@ def export_sheet(lab: Lab, request: SheetRequest) -> ExportedSheet:
             seed=request.seed,
             stratify=request.stratify,
             named=request.show_models,
+            rubric=request.rubric,
         )
     file = (request.output or Path(f"sheet-{evaluation}.csv")).expanduser()
     if file.is_dir():
@@ -114,38 +118,86 @@ def export_sheet(lab: Lab, request: SheetRequest) -> ExportedSheet:
     return ExportedSheet(evaluation_id=evaluation, file=file, answers=count)
 
 
-def import_sheet(lab: Lab, file: Path, person: str) -> ImportedSheet:
-    """Record the verdicts of a judged sheet, here and in MLflow.
+def import_sheet(lab: Lab, file: Path, person: str, *, rubric: Rubric = DEFAULT) -> ImportedSheet:
+    """Keep the verdicts of a judged sheet, and bring them to MLflow, now or as soon as it can be reached.
 
     Raises:
-        InputError: The sheet cannot be used or has no verdict; nothing was recorded.
-        TrackingError: MLflow failed.
+        InputError: The sheet cannot be used or has no verdict; nothing was kept.
+        TrackingError: The verdicts cannot be kept.
     """
-    with closing(lab.existing_ledger()) as ledger:
-        sheet = read_sheet(file, ledger)
+    with closing(lab.existing_ledger()) as ledger, closing(lab.words()) as words:
+        sheet = read_sheet(file, ledger, person=person, rubric=rubric)
         if not sheet.verdicts:
-            raise InputError(f"{file} has no verdict; fill its column verdict first.")
+            raise InputError(f"{file} has no verdict; fill it in first.")
         result = stored_result(ledger, sheet.evaluation)
-        keep_verdicts(ledger, sheet.evaluation, person, sheet.verdicts)
-        given = [
-            HumanFeedback(
-                trace_id=result.plan.trace_id(verdict.cell),
-                value=int(verdict.said) if verdict.said.isdigit() else verdict.said,
-                comment=verdict.comment,
+        counts = keep_verdicts(words, sheet.evaluation, sheet.verdicts)
+        verdicts = kept_verdicts(words, sheet.evaluation)
+    return ImportedSheet(
+        evaluation_id=sheet.evaluation,
+        person=person,
+        verdicts=len(sheet.verdicts),
+        **counts,
+        not_judged=sheet.empty,
+        waiting=told_mlflow(lab.settings, sheet.evaluation),
+        means=human_means(result, verdicts),
+        agreement=agreement(result, verdicts),
+    )
+
+
+def import_from_mlflow(lab: Lab, name: str) -> ImportedSheet:
+    """Take in what people said of an evaluation's traces on MLflow's pages; again adds nothing.
+
+    Where somebody judged the same here and there, the later word counts.
+
+    Raises:
+        InputError: There is no such evaluation.
+        TrackingError: MLflow cannot be asked, or the verdicts not be kept.
+    """
+    with closing(lab.existing_ledger()) as ledger, closing(lab.words()) as words:
+        evaluation = evaluation_behind(ledger, name)
+        result = stored_result(ledger, evaluation)
+        traces = {result.plan.trace_id(cell): cell for cell in result.answers}
+        # Those that were taken back here too.
+        said = {
+            (word.person, word.question, cell_of(word.target)): word.at_ms
+            for word in words.history("answer", evaluation)
+        }
+        found = [
+            HumanVerdict(
+                cell=traces[feedback.trace_id],
+                person=feedback.person,
+                question=feedback.question,
+                said=str(feedback.value),
+                comment=feedback.comment,
+                details={"from": "mlflow"},
             )
-            for verdict in sheet.verdicts
+            for feedback in read_feedback(lab.store(), list(traces))
+            if feedback.at_ms
+            >= said.get((feedback.person, feedback.question, traces[feedback.trace_id]), 0)
         ]
-        # Everything up to here is checked without MLflow.
-        counts = write_feedback(lab.store(), person, given)
-        verdicts = kept_verdicts(ledger, sheet.evaluation)
-        return ImportedSheet(
-            evaluation_id=sheet.evaluation,
-            person=person,
-            verdicts=len(sheet.verdicts),
-            new=counts["new"],
-            changed=counts["changed"],
-            as_before=counts["as_before"],
-            not_judged=sheet.empty,
-            means=human_means(result, verdicts),
-            agreement=agreement(result, verdicts),
+        counts = keep_verdicts(words, evaluation, found)
+        verdicts = kept_verdicts(words, evaluation)
+    return ImportedSheet(
+        evaluation_id=evaluation,
+        person=", ".join(dict.fromkeys(v.person for v in found)) or "nobody",
+        verdicts=len(found),
+        **counts,
+        not_judged=len(traces) - len({v.cell for v in found}),
+        waiting=None,
+        means=human_means(result, verdicts),
+        agreement=agreement(result, verdicts),
+    )
+
+
+def told_mlflow(settings: Settings, evaluation: str) -> str | None:
+    """Tell MLflow what people said of an evaluation; returns in a sentence why that has to wait."""
+    try:
+        lacking = deliver_words(settings, evaluation)
+    except TrackingError as exc:
+        return f"Kept here, and on the way to MLflow: {exc.message}"
+    if lacking:
+        return (
+            f"{lacking} of the judged answers are not in MLflow; `{program_name()} repair {evaluation}` "
+            "brings them there, with what was said of them."
         )
+    return None

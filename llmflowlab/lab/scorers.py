@@ -10,7 +10,7 @@ from llmflowlab.asking.calling import CallPolicy
 from llmflowlab.asking.metering import Metering
 from llmflowlab.asking.pacing import limiter_for
 from llmflowlab.data.dataset import Dataset
-from llmflowlab.errors import ConfigurationError, InputError
+from llmflowlab.errors import InputError
 from llmflowlab.evaluation.judging.judge_kinds import KINDS, OWN
 from llmflowlab.evaluation.judging.judged_scorers import with_instructions
 from llmflowlab.evaluation.judging.pairwise import PREFERENCE
@@ -21,6 +21,7 @@ from llmflowlab.evaluation.run.steering import Steering
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.embedding import Embedder, embedding_model
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
+from llmflowlab.lab.guards import refuse_unpriced
 from llmflowlab.lab.lab import Lab
 
 __all__ = [
@@ -125,10 +126,7 @@ def embedders_for(
             provider, ledger=ledger, policy=policy, metering=metering, budget=budget, gate=gate
         )
         if budget.cap is not None and not embedder.priced and not allow_unknown_cost:
-            raise ConfigurationError(
-                f"A budget needs prices, and none is known for {embedder.reference}; add it to "
-                "prices.json, or pass --allow-unknown-cost."
-            )
+            refuse_unpriced([embedder.reference])
         found[spec.name] = embedder
     return found
 

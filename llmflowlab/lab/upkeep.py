@@ -167,7 +167,13 @@ def repair(lab: Lab, evaluation: str, tick: Callable[[], None] = lambda: None) -
         TrackingError: The store failed again.
     """
     with closing(lab.existing_ledger()) as ledger:
-        return replay.repair(ledger, lab.settings, evaluation, tick=tick)
+        result = replay.repair(ledger, lab.settings, evaluation, tick=tick)
+    if lab.settings.people_file.exists():
+        # Imported here: of most evaluations nobody said anything.
+        from llmflowlab.people.word_delivery import deliver_words
+
+        deliver_words(lab.settings, evaluation)
+    return result
 
 
 def runs_of(lab: Lab, name: str) -> list[str] | None:

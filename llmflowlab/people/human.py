@@ -1,28 +1,23 @@
-"""What people said of answers: kept in the ledger, and set beside what scorers and judges said."""
+"""What people said of an evaluation's answers: their means, and how far they agree with judges and each other."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.table import ScoreTable
-from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scorers.traits import ScorerTraits
-from llmflowlab.people.sheets import HumanVerdict
-from llmflowlab.statistics.agreement import weighted_kappa
+from llmflowlab.people.answer_words import ASIDE, HumanVerdict, was_picked
+from llmflowlab.people.strata import Strata, judgeable, strata_of
 from llmflowlab.statistics.intervals import Interval
+from llmflowlab.statistics.kappa import weighted_kappa
+from llmflowlab.statistics.stratified import stratified_mean
 
-__all__ = [
-    "HumanAgreement",
-    "HumanMean",
-    "agreement",
-    "human_means",
-    "keep_verdicts",
-    "kept_verdicts",
-]
+__all__ = ["HumanAgreement", "HumanMean", "agreement", "human_means"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,20 +26,26 @@ class HumanAgreement:
 
     person: str
     other: str
+    question: str
+    """What the person was asked; another person was asked the same."""
     n: int
     """Answers that both judged."""
     same: float | None
     """Share of them with equal values; None where there is none."""
     kappa: float | None
     """Cohen's kappa, with squared weights where values are degrees; None where both always say one
-    and the same, or there is nothing in common."""
+    and the same, where there is nothing in common, and for labels."""
     interval: Interval | None
     """Of kappa, 95 %, resampling questions; None for fewer than ten of them."""
+    people: bool = False
+    """Whether the other one is a person."""
 
     def to_json(self) -> dict[str, Any]:
         return {
             "person": self.person,
             "other": self.other,
+            "question": self.question,
+            "people": self.people,
             "n": self.n,
             "same": self.same,
             "kappa": self.kappa,
@@ -55,131 +56,201 @@ class HumanAgreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HumanMean:
-    """What a person thinks of a candidate."""
+    """What a person, or all of them together, thinks of a candidate."""
 
-    person: str
+    person: str | None
+    """None: everybody, each answer counting as the mean of what was said of it."""
     candidate: str
+    index: int
+    """The candidate's place in the plan."""
+    question: str
     mean: float | None
+    """From 0 to 1; None where rows were chosen so that nothing follows for the others."""
     n: int
+    """Answers that the mean is made of."""
+    picked: int
+    """Answers that were judged because judges disagree about them; they are in no mean."""
     interval: Interval | None
 
     def to_json(self) -> dict[str, Any]:
         return {
             "person": self.person,
             "candidate": self.candidate,
+            "question": self.question,
             "mean": self.mean,
             "n": self.n,
+            "picked": self.picked,
             "ci_low": self.interval.low if self.interval else None,
             "ci_high": self.interval.high if self.interval else None,
         }
 
 
-def keep_verdicts(
-    ledger: Ledger, evaluation: str, person: str, verdicts: Iterable[HumanVerdict]
-) -> dict[str, int]:
-    """Keep what a person said; later words on the same answer replace earlier ones.
+def human_means(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> list[HumanMean]:
+    """Return the mean of each candidate, by question and person, with its interval over questions.
 
-    Returns:
-        How many are `new`, `changed` and `as_before`.
-
-    Raises:
-        TrackingError: The ledger cannot be written.
+    Where several people answered a question, everybody together comes first. Labels have no mean.
     """
-    before = {v.cell: v for v in kept_verdicts(ledger, evaluation).get(person, ())}
-    counts = {"new": 0, "changed": 0, "as_before": 0}
+    by_question: dict[str, dict[str, list[HumanVerdict]]] = {}
     for verdict in verdicts:
-        old = before.get(verdict.cell)
-        counts["new" if old is None else "as_before" if old == verdict else "changed"] += 1
-        if old == verdict:
+        if verdict.value is not None and verdict.question not in ASIDE:
+            people = by_question.setdefault(verdict.question, {})
+            people.setdefault(verdict.person, []).append(verdict)
+    found: list[HumanMean] = []
+    for question, people in by_question.items():
+        if len(people) > 1:
+            found += _means(result, question, None, [v for said in people.values() for v in said])
+        for person, said in people.items():
+            found += _means(result, question, person, said)
+    return found
+
+
+def _means(
+    result: EvaluationResult, question: str, person: str | None, said: Sequence[HumanVerdict]
+) -> list[HumanMean]:
+    drawn: dict[Cell, list[float]] = defaultdict(list)
+    picked: set[Cell] = set()
+    for verdict in said:
+        if was_picked(verdict):
+            picked.add(verdict.cell)
+        elif verdict.value is not None:
+            drawn[verdict.cell].append(verdict.value)
+    values = {cell: sum(of) / len(of) for cell, of in drawn.items()}
+    table = _table(result, values, graded=any(verdict.said.isdecimal() for verdict in said))
+    unequal = any(verdict.details.get("order") == "narrow" for verdict in said)
+    strata = strata_of(result) if unequal else None
+    found = []
+    for index, candidate in enumerate(result.plan.candidates):
+        chosen = sum(cell.candidate == index for cell in picked - values.keys())
+        n = table.scored(index, _HUMAN)
+        if not n and not chosen:
             continue
-        cell = verdict.cell
-        record = {
-            "cell": [cell.candidate, cell.row, cell.trial],
-            "said": verdict.said,
-            "comment": verdict.comment,
-        }
-        key = f"{cell.candidate}:{cell.row}:{cell.trial}"
-        ledger.keep_feedback(evaluation, person, key, record)
-    return counts
-
-
-def kept_verdicts(ledger: Ledger, evaluation: str) -> dict[str, list[HumanVerdict]]:
-    """Return what people said of an evaluation's answers, by person."""
-    found: dict[str, list[HumanVerdict]] = {}
-    for person, record in ledger.feedback(evaluation):
-        found.setdefault(person, []).append(
-            HumanVerdict(cell=Cell(*record["cell"]), said=record["said"], comment=record["comment"])
+        mean, interval = table.mean(index, _HUMAN), table.interval(index, _HUMAN)
+        if strata is not None:
+            mean, interval = _stratified(strata, judgeable(result, [index]), index, values)
+        found.append(
+            HumanMean(
+                person=person,
+                candidate=candidate.label,
+                index=index,
+                question=question,
+                mean=mean,
+                n=n,
+                picked=chosen,
+                interval=interval,
+            )
         )
     return found
 
 
-def human_means(
-    result: EvaluationResult, verdicts: Mapping[str, Sequence[HumanVerdict]]
-) -> list[HumanMean]:
-    """Return each person's mean of each candidate they judged, with its interval over questions."""
+_HUMAN = "human"
+
+
+def _table(result: EvaluationResult, values: Mapping[Cell, float], *, graded: bool) -> ScoreTable:
+    plan = result.plan
+    yes_no = set(values.values()) <= {0.0, 1.0} and not graded
     table = ScoreTable(
-        {person: _traits(person, said) for person, said in verdicts.items()},
-        candidates=len(result.plan.candidates),
-        questions=result.plan.questions,
-        clusters=result.plan.clusters,
-        trials=result.plan.trials,
+        {_HUMAN: ScorerTraits(name=_HUMAN, kind="yes_no" if yes_no else "grade")},
+        candidates=len(plan.candidates),
+        questions=plan.questions,
+        clusters=plan.clusters,
+        trials=plan.trials,
     )
-    for person, said in verdicts.items():
-        for verdict in said:
-            table.put(verdict.cell, person, verdict.value)
-    return [
-        HumanMean(
-            person=person,
-            candidate=candidate.label,
-            mean=table.mean(index, person),
-            n=table.scored(index, person),
-            interval=table.interval(index, person),
-        )
-        for person in verdicts
-        for index, candidate in enumerate(result.plan.candidates)
-        if table.scored(index, person)
-    ]
+    for cell, value in values.items():
+        table.put(cell, _HUMAN, value)
+    return table
 
 
-def _traits(person: str, said: Sequence[HumanVerdict]) -> ScorerTraits:
-    grades = any(verdict.said.isdigit() for verdict in said)
-    return ScorerTraits(name=person, kind="grade" if grades else "yes_no")
+def _stratified(
+    strata: Strata, rows: Iterable[int], candidate: int, values: Mapping[Cell, float]
+) -> tuple[float | None, Interval | None]:
+    """Return a candidate's mean where the rows that it answered were drawn unequally."""
+    by_row: dict[int, list[float]] = defaultdict(list)
+    for cell, value in values.items():
+        if cell.candidate == candidate:
+            by_row[cell.row].append(value)
+    drawn: list[list[float]] = [[] for _ in strata.names]
+    sizes = [0] * len(strata.names)
+    for row in rows:
+        stratum = strata.of[row]
+        sizes[stratum] += 1
+        if row in by_row:
+            drawn[stratum].append(sum(by_row[row]) / len(by_row[row]))
+    return stratified_mean(drawn, sizes) or (None, None)
 
 
-def agreement(
-    result: EvaluationResult, verdicts: Mapping[str, Sequence[HumanVerdict]]
-) -> list[HumanAgreement]:
+def agreement(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> list[HumanAgreement]:
     """Set each person beside each scorer, and beside each person who judged the same answers."""
     found = []
     questions = result.plan.questions
-    people = {person: {v.cell: v.value for v in said} for person, said in verdicts.items()}
-    for place, (person, mine) in enumerate(people.items()):
-        for scorer in result.plan.scorers:
+    said: dict[tuple[str, str], dict[Cell, str]] = {}
+    values: dict[tuple[str, str], dict[Cell, float]] = {}
+    for verdict in verdicts:
+        if verdict.question in ASIDE:
+            continue
+        place = (verdict.person, verdict.question)
+        said.setdefault(place, {})[verdict.cell] = verdict.said
+        if verdict.value is not None:
+            values.setdefault(place, {})[verdict.cell] = verdict.value
+    for number, (place, mine) in enumerate(said.items()):
+        question = place[1]
+        for scorer in result.plan.scorers if place in values else ():
             theirs = {
                 cell: score.value
                 for cell in mine
                 if (score := result.scores.get(cell, {}).get(scorer)) is not None
                 and score.value is not None
             }
-            found.append(_agreement(person, scorer, mine, theirs, questions))
-        for other in list(people)[place + 1 :]:
-            both = _agreement(person, other, mine, people[other], questions)
-            if both.n:
-                found.append(both)
+            found.append(_agreement(place, scorer, values[place], theirs, questions))
+        for other in list(said)[number + 1 :]:
+            if other[1] != question or not mine.keys() & said[other].keys():
+                continue
+            if place in values and other in values:
+                found.append(
+                    _agreement(
+                        place, other[0], values[place], values[other], questions, people=True
+                    )
+                )
+            else:
+                found.append(_same_label(place, other[0], mine, said[other]))
     return found
 
 
 def _agreement(
-    person: str,
+    place: tuple[str, str],
     other: str,
     mine: Mapping[Cell, float],
     theirs: Mapping[Cell, float],
     questions: Sequence[int],
+    *,
+    people: bool = False,
 ) -> HumanAgreement:
     common = [cell for cell in mine if cell in theirs]
     pairs = [(questions[cell.row], mine[cell], theirs[cell]) for cell in common]
-    same = sum(a == b for _, a, b in pairs) / len(pairs) if pairs else None
     kappa, interval = weighted_kappa(pairs)
     return HumanAgreement(
-        person=person, other=other, n=len(pairs), same=same, kappa=kappa, interval=interval
+        person=place[0],
+        other=other,
+        question=place[1],
+        n=len(pairs),
+        same=sum(a == b for _, a, b in pairs) / len(pairs) if pairs else None,
+        kappa=kappa,
+        interval=interval,
+        people=people,
+    )
+
+
+def _same_label(
+    place: tuple[str, str], other: str, mine: Mapping[Cell, str], theirs: Mapping[Cell, str]
+) -> HumanAgreement:
+    common = mine.keys() & theirs.keys()
+    same = sum(mine[cell] == theirs[cell] for cell in common)
+    return HumanAgreement(
+        person=place[0],
+        other=other,
+        question=place[1],
+        n=len(common),
+        same=same / len(common),
+        kappa=None,
+        interval=None,
+        people=True,
     )

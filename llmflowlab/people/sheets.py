@@ -9,11 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import random
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 from llmflowlab.data.csv_text import read_csv
 from llmflowlab.data.dataset import sample
@@ -23,35 +21,15 @@ from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.reports import safe_cell
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
+from llmflowlab.people.answer_words import CORRECT, QUALITY, HumanVerdict
+from llmflowlab.people.rubric import COLUMNS, DEFAULT, Rubric, RubricQuestion, said_by
 from llmflowlab.text.digests import digest_of
 
-__all__ = ["HumanVerdict", "Scale", "Sheet", "read_sheet", "row_key", "sheet_text"]
+__all__ = ["Sheet", "read_sheet", "row_key", "sheet_text"]
 
-Scale: TypeAlias = Literal["yes_no", "grade"]
-
-_COLUMNS = ("row", "question", "context", "expected", "answer", "verdict", "comment", "key")
-_YES = frozenset({"yes", "y", "true", "ja", "oui", "sí", "si", "sì", "sim", "wahr", "vrai"})
-_NO = frozenset({"no", "n", "false", "nein", "non", "não", "nao", "falsch", "faux"})
-_GRADE = re.compile(r"([1-5])(?:[.,]0+)?")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HumanVerdict:
-    """What a person said of one answer."""
-
-    cell: Cell
-    said: str
-    """`yes`, `no`, or a grade from `1` to `5`."""
-    comment: str
-
-    @property
-    def value(self) -> float:
-        """From 0 to 1, as scores are: yes is 1, no is 0, grade g is (g − 1) / 4."""
-        return (
-            {"yes": 1.0, "no": 0.0}[self.said]
-            if not self.said.isdigit()
-            else (int(self.said) - 1) / 4
-        )
+_COLUMNS = ("row", "question", "context", "expected", "answer")
+_VERDICT = "verdict"
+"""The column of sheets that ask one thing: yes and no mean correct, grades mean quality."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +38,8 @@ class Sheet:
 
     evaluation: str
     verdicts: Sequence[HumanVerdict]
+    judged: int
+    """Lines with a verdict."""
     empty: int
     """Lines that nobody judged."""
 
@@ -78,6 +58,7 @@ def sheet_text(
     seed: int = 0,
     stratify: Stratum | None = None,
     named: bool = False,
+    rubric: Rubric | None = None,
 ) -> tuple[str, int]:
     """Return a sheet as CSV text, and how many answers it holds.
 
@@ -88,6 +69,7 @@ def sheet_text(
         seed: Of that draw and of the order of the answers within a question.
         stratify: Draw evenly by this property of the questions.
         named: Say which model answered; otherwise the sheet is blind.
+        rubric: What is asked, a column each; None: one column for a verdict.
 
     Raises:
         InputError: There is no answer to judge.
@@ -100,7 +82,8 @@ def sheet_text(
         )
     # A sample numbers its rows anew; ids are unique and stay.
     ids = {row.id for row in chosen.rows}
-    header = (*_COLUMNS[:-1], "model", _COLUMNS[-1]) if named else _COLUMNS
+    asked = (_VERDICT,) if rubric is None else rubric.names
+    header = (*_COLUMNS, *asked, "comment", *(["model"] if named else []), "key")
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(header)
@@ -120,7 +103,7 @@ def sheet_text(
         for cell in cells:
             line = [
                 *(row.id, row.question, row.context or "", row.expected or ""),
-                *(result.answers[cell].text, "", ""),
+                *(result.answers[cell].text, *[""] * len(asked), ""),
             ]
             if named:
                 line.append(plan.candidates[cell.candidate].label)
@@ -131,8 +114,14 @@ def sheet_text(
     return out.getvalue(), count
 
 
-def read_sheet(file: Path, ledger: Ledger) -> Sheet:
+def read_sheet(file: Path, ledger: Ledger, *, person: str, rubric: Rubric = DEFAULT) -> Sheet:
     """Read a filled-in sheet; every line is checked, and one that is wrong refuses the whole.
+
+    Args:
+        file: The sheet.
+        ledger: Holds the evaluation that it is of.
+        person: Who judged.
+        rubric: What a sheet with a column for each question asks.
 
     Raises:
         InputError: The file cannot be read or is no sheet of this home.
@@ -148,16 +137,11 @@ def read_sheet(file: Path, ledger: Ledger) -> Sheet:
     if table.bad:
         raise DatasetError(table.bad[0].reason, file=name, line=table.bad[0].line)
     found = {column.strip().lower(): column for column in table.columns}
-    for needed in ("verdict", "key"):
-        if needed not in found:
-            raise DatasetError(
-                f"has no column {needed!r}; give the sheet that --export-sheet wrote.", file=name
-            )
+    asked = _asked(found, rubric, name)
     keys: Mapping[str, Cell] = {}
     evaluation: str | None = None
     seen: dict[str, int] = {}
     verdicts: list[HumanVerdict] = []
-    scale: Scale | None = None
     empty = 0
     for record in table.records:
         line, cells = record.line or 0, record.cells
@@ -173,8 +157,8 @@ def read_sheet(file: Path, ledger: Ledger) -> Sheet:
             )
         if key not in keys:
             raise DatasetError(f"the key {key!r} is not one of {named}.", file=name, line=line)
-        text = cells[found["verdict"]].strip()
-        if not text:
+        texts = {column: cells[found[column]].strip() for column in asked}
+        if not any(texts.values()):
             empty += 1
             continue
         if key in seen:
@@ -182,20 +166,51 @@ def read_sheet(file: Path, ledger: Ledger) -> Sheet:
                 f"this answer is judged in line {seen[key]} already.", file=name, line=line
             )
         seen[key] = line
-        said, own = _said(text, name, line)
-        if scale is not None and own != scale:
+        comment = cells[found["comment"]].strip() if "comment" in found else ""
+        for column, text in texts.items():
+            if text:
+                question, said = _said(column, asked[column], text, name, line)
+                verdicts.append(
+                    HumanVerdict(
+                        cell=keys[key],
+                        person=person,
+                        question=question,
+                        said=said,
+                        comment=comment,
+                    )
+                )
+        if _VERDICT in asked and verdicts[-1].question != verdicts[0].question:
             raise DatasetError(
-                f"the verdict {text!r} does not go with those before it; use yes and no, or 1 to "
-                "5, throughout.",
+                f"the verdict {texts[_VERDICT]!r} does not go with those before it; use yes and no, or 1 "
+                "to 5, throughout.",
                 file=name,
                 line=line,
             )
-        scale = own
-        comment = cells[found["comment"]].strip() if "comment" in found else ""
-        verdicts.append(HumanVerdict(cell=keys[key], said=said, comment=comment))
     if evaluation is None:
         raise DatasetError("has no lines to judge.", file=name)
-    return Sheet(evaluation=evaluation, verdicts=verdicts, empty=empty)
+    return Sheet(evaluation=evaluation, verdicts=verdicts, judged=len(seen), empty=empty)
+
+
+def _asked(found: Mapping[str, str], rubric: Rubric, file: str) -> dict[str, RubricQuestion | None]:
+    """Return which columns hold verdicts, and what each asks; None: by what stands there."""
+    asked: dict[str, RubricQuestion | None] = {}
+    if _VERDICT in found:
+        asked = {_VERDICT: None}
+    else:
+        asked = {q.name: q for q in rubric.questions if q.name in found}
+        others = [name for name in found if name and name not in COLUMNS and name not in asked]
+        if asked and others:
+            raise DatasetError(
+                f"has a column {others[0]!r} that is no question of the rubric; give the one that it was "
+                "exported with (--rubric FILE), or take the column out.",
+                file=file,
+            )
+    lacking = _VERDICT if not asked else None if "key" in found else "key"
+    if lacking is not None:
+        raise DatasetError(
+            f"has no column {lacking!r}; give the sheet that was exported.", file=file
+        )
+    return asked
 
 
 def _keys(ledger: Ledger, evaluation: str, file: str, line: int) -> dict[str, Cell]:
@@ -211,15 +226,16 @@ def _keys(ledger: Ledger, evaluation: str, file: str, line: int) -> dict[str, Ce
     return {row_key(plan, cell): cell for cell in plan.cells()}
 
 
-def _said(text: str, file: str, line: int) -> tuple[str, Scale]:
-    word = text.casefold()
-    if word in _YES:
-        return "yes", "yes_no"
-    if word in _NO:
-        return "no", "yes_no"
-    grade = _GRADE.fullmatch(word)
-    if grade is not None:
-        return grade[1], "grade"
-    raise DatasetError(
-        f"the verdict {text!r} is neither yes or no nor a grade from 1 to 5.", file=file, line=line
-    )
+def _said(
+    column: str, asked: RubricQuestion | None, text: str, file: str, line: int
+) -> tuple[str, str]:
+    if asked is None:
+        said = said_by(text)
+        question = QUALITY if said and said.isdecimal() else CORRECT
+        wrong = f"the verdict {text!r} is neither yes or no nor a grade from 1 to 5."
+    else:
+        said, question = asked.read(text), asked.name
+        wrong = f"{column} is {text!r}; write {asked.choice}."
+    if said is None:
+        raise DatasetError(wrong, file=file, line=line)
+    return question, said

@@ -106,7 +106,7 @@ def client_arguments(
         return kind(verify=trusting, limits=limits)
 
     # With a transport of its own a client looks for no proxies; some SDKs' look whatever they are told.
-    if on_loop and http.__name__ == "httpx" and (here or not getproxies()):
+    if on_loop and (here or not getproxies()):
         return {**found, "transport": line_each(http, line)}
     return {**found, "transport": line()} if here else found
 

@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmflowlab.statistics.agreement import krippendorff_alpha
     from llmflowlab.statistics.corpus import corpus_interval, corpus_test, corpus_value
     from llmflowlab.statistics.intervals import (
         Interval,
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
         mean_interval,
         wilson_interval,
     )
+    from llmflowlab.statistics.krippendorff import krippendorff_alpha
     from llmflowlab.statistics.multiplicity import holm, holm_levels
     from llmflowlab.statistics.paired import (
         PairedTest,
@@ -55,7 +55,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "agreement": ("krippendorff_alpha",),
+    "krippendorff": ("krippendorff_alpha",),
     "corpus": ("corpus_interval", "corpus_test", "corpus_value"),
     "intervals": ("Interval", "bootstrap_interval", "mean_interval", "wilson_interval"),
     "multiplicity": ("holm", "holm_levels"),

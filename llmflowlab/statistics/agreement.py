@@ -1,23 +1,15 @@
-"""How far two who judge the same answers say the same: correlations, kappas, Krippendorff's alpha."""
+"""How far two scorers say the same of the same answers: correlations, and kappa for yes and no."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
+from llmflowlab.statistics.kappa import confusion, kappa
 
-from llmflowlab.statistics.intervals import Interval
-
-__all__ = ["Agreement", "agreement", "krippendorff_alpha", "weighted_kappa"]
-
-_SEED = 20_240_607
-_RESAMPLES = 2_000
-_FEWEST = 10
-"""Questions below which resampling says nothing of the spread."""
+__all__ = ["Agreement", "agreement"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +44,7 @@ def agreement(first: Sequence[float], second: Sequence[float], *, binary: bool) 
         return Agreement(
             kind="phi",
             value=_correlation(first, second),
-            kappa=_kappa(first, second),
+            kappa=kappa(confusion(first, second, (0.0, 1.0))) if len(first) > 1 else None,
             n=len(first),
         )
     return Agreement(
@@ -75,16 +67,6 @@ def _correlation(x: Sequence[float], y: Sequence[float]) -> float | None:
     return max(-1.0, min(1.0, product))
 
 
-def _kappa(x: Sequence[float], y: Sequence[float]) -> float | None:
-    n = len(x)
-    if n < 2:
-        return None
-    same = sum(a == b for a, b in zip(x, y, strict=True)) / n
-    yes_x, yes_y = sum(x) / n, sum(y) / n
-    chance = yes_x * yes_y + (1 - yes_x) * (1 - yes_y)
-    return None if chance > 1 - 1e-12 else (same - chance) / (1 - chance)
-
-
 def _ranks(values: Sequence[float]) -> list[float]:
     order = sorted(range(len(values)), key=values.__getitem__)
     ranks = [0.0] * len(values)
@@ -97,66 +79,3 @@ def _ranks(values: Sequence[float]) -> list[float]:
             ranks[place] = (start + end) / 2 + 1
         start = end + 1
     return ranks
-
-
-def weighted_kappa(
-    pairs: Sequence[tuple[int, float, float]],
-) -> tuple[float | None, Interval | None]:
-    """Return Cohen's kappa with squared weights (Cohen 1968) and its percentile bootstrap interval.
-
-    κ = 1 − mean (a − b)² / mean over all a, b of (a − b)²; for yes and no the unweighted kappa (Cohen
-    1960). The denominator is var a + var b + (mean a − mean b)². None where both always say one and the
-    same; no interval for fewer than ten questions.
-
-    Args:
-        pairs: Question, and what either said of an answer to it.
-    """
-    if not pairs:
-        return None, None
-    rows = {row: place for place, row in enumerate(dict.fromkeys(row for row, _, _ in pairs))}
-    sums = np.zeros((len(rows), 6))
-    for row, a, b in pairs:
-        # Answers to one question are not independent, so questions are what is drawn.
-        sums[rows[row]] += (1.0, a, b, a * a, b * b, (a - b) ** 2)
-
-    def kappas(totals: np.ndarray) -> np.ndarray:
-        n, a, b, aa, bb, dd = totals.T
-        expected = aa / n + bb / n - 2 * (a / n) * (b / n)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(expected > 1e-12, 1 - (dd / n) / expected, np.nan)
-
-    kappa = float(kappas(sums.sum(axis=0, keepdims=True))[0])
-    if np.isnan(kappa):
-        return None, None
-    if len(rows) < _FEWEST:
-        return kappa, None
-    generator = np.random.default_rng(_SEED)
-    weights = generator.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), _RESAMPLES)
-    drawn = kappas(weights @ sums)
-    drawn = drawn[~np.isnan(drawn)]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return kappa, Interval(float(low), float(high))
-
-
-def krippendorff_alpha(units: Sequence[Sequence[float]]) -> float | None:
-    """Return Krippendorff's alpha with the interval metric, (a − b)² (Krippendorff 2011).
-
-    α = 1 − D_o / D_e over units with at least two values; for two-valued verdicts it equals the nominal
-    alpha. None where there is nothing to agree or disagree on: no such unit, or one value only.
-
-    Args:
-        units: For each answer the values its judges gave; their number may differ.
-    """
-    paired = [values for values in units if len(values) > 1]
-    n = sum(len(values) for values in paired)
-    counts = Counter(value for values in paired for value in values)
-    if n < 2 or len(counts) < 2:
-        return None
-    observed = sum(_squares(Counter(values)) / (len(values) - 1) for values in paired) / n
-    expected = _squares(counts) / (n * (n - 1))
-    return 1.0 - observed / expected
-
-
-def _squares(counts: Mapping[float, int]) -> float:
-    """Return the sum of (a − b)² over all ordered pairs of values."""
-    return sum(m * k * (a - b) ** 2 for a, m in counts.items() for b, k in counts.items() if a != b)

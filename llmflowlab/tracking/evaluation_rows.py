@@ -31,7 +31,9 @@ class AssessmentValue:
     """Reason for not being scored; MLflow leaves such assessments out of its means."""
     rationale: str | None = None
     judge: str | None = None
-    """Model reference of the judge; None for code."""
+    """Model reference of the judge; None for code and for people."""
+    person: str | None = None
+    """Who said so, where no judge and no code did."""
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -52,6 +54,7 @@ class RowTrace:
     expected: str | None
     digest: str
     """Of the answer and scores it is made from."""
+    name: str = "evaluate_row"
     assessments: Sequence[AssessmentValue] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -81,7 +84,7 @@ def row_trace_info(
         TraceSpec(
             trace_id=row.trace_id,
             experiment_id=experiment_id,
-            name="evaluate_row",
+            name=row.name,
             run_id=row.run_id,
             start_ns=row.start_ns,
             end_ns=row.end_ns,
@@ -124,11 +127,11 @@ def _assessments(row: RowTrace, created_ms: int) -> list[Assessment]:
 def _feedback(
     row: RowTrace, value: AssessmentValue, metadata: dict[str, str], created_ms: int
 ) -> Feedback:
-    source = (
-        AssessmentSource(source_type="CODE", source_id=value.name)
-        if value.judge is None
-        else AssessmentSource(source_type="LLM_JUDGE", source_id=value.judge)
-    )
+    source = AssessmentSource(source_type="CODE", source_id=value.name)
+    if value.person is not None:
+        source = AssessmentSource(source_type="HUMAN", source_id=value.person)
+    elif value.judge is not None:
+        source = AssessmentSource(source_type="LLM_JUDGE", source_id=value.judge)
     error = None
     if value.error is not None:
         error = AssessmentError(error_code=value.error, error_message=value.rationale or "")

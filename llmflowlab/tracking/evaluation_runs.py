@@ -1,4 +1,4 @@
-"""Evaluation runs in MLflow: a run per candidate, under a parent where there are several.
+"""Evaluation runs in MLflow: a run per candidate, under a parent where there are several; and arenas'.
 
 Every write can be repeated: runs are found again by tag, traces have ids of ours, metrics carry one
 timestamp. So a recording that was cut off is finished by doing it once more.
@@ -31,13 +31,25 @@ from llmflowlab.tracking.page_links import LINKS_TO_PROMPTS, linked_prompt
 from llmflowlab.tracking.spans import build_spans
 from llmflowlab.tracking.store import Store
 
-__all__ = ["EvaluatedDataset", "EvaluationRuns", "RunSpec", "end_runs"]
+__all__ = ["ARENA", "EvaluatedDataset", "EvaluationRuns", "Kept", "RunSpec", "end_runs"]
 
-EXPERIMENT = "LLMS_Evaluation"
 _BATCH = 200
 """Traces per transaction: the measured best between speed and what a crash repeats."""
 _AT_ONCE = 4
 """Requests to a tracking server at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where runs are kept, and how they are found again."""
+
+    experiment: str
+    tag: str
+    """Holds the id of what they are runs of."""
+
+
+_EVALUATION = Kept("LLMS_Evaluation", "llmflowlab.evaluation_id")
+ARENA = Kept("LLMS_Arena", "llmflowlab.arena_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,17 +96,21 @@ class EvaluationRuns:
         store: The open store.
         evaluation_id: Tag by which all its runs are found.
         created_ms: The evaluation's beginning, used as the timestamp of its runs.
+        kept: Where.
     """
 
-    def __init__(self, store: Store, evaluation_id: str, *, created_ms: int) -> None:
+    def __init__(
+        self, store: Store, evaluation_id: str, *, created_ms: int, kept: Kept = _EVALUATION
+    ) -> None:
         self._store = store
+        self._kept = kept
         self._evaluation = evaluation_id
         self._created_ms = created_ms
         self._links: dict[str, Links] = {}
         self._dataset: Dataset | None = None
         self._held: dict[str, HeldTrace | None] = {}
         """Traces that are in the store; None where a write failed in the middle."""
-        self.experiment_id = store.experiment_id(EXPERIMENT)
+        self.experiment_id = store.experiment_id(kept.experiment)
 
     def open_run(self, spec: RunSpec, *, parent: str | None) -> str:
         """Return the run of this key, made now or found from an earlier attempt."""
@@ -102,7 +118,7 @@ class EvaluationRuns:
         with self._store.translated():
             found = client.search_runs(
                 [self.experiment_id],
-                f"tags.`llmflowlab.evaluation_id` = '{self._evaluation}' "
+                f"tags.`{self._kept.tag}` = '{self._evaluation}' "
                 f"and tags.`llmflowlab.run_key` = '{spec.key}'",
                 max_results=1,
             )
@@ -113,7 +129,7 @@ class EvaluationRuns:
                 return earlier
             tags = {
                 **spec.tags,
-                "llmflowlab.evaluation_id": self._evaluation,
+                self._kept.tag: self._evaluation,
                 "llmflowlab.run_key": spec.key,
                 "mlflow.runType": "genai_evaluate",
             }
@@ -289,7 +305,7 @@ class EvaluationRuns:
 
 def end_runs(store: Store, evaluation_id: str) -> None:
     """End the runs that an evaluation left running, as killed."""
-    experiment = store.experiment_id(EXPERIMENT)
+    experiment = store.experiment_id(_EVALUATION.experiment)
     with store.translated():
         for run in store.client.search_runs(
             [experiment],

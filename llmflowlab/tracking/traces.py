@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from typing import Any
 
 from mlflow.entities import AssessmentSource, Feedback, Span, TraceInfo
 
 from llmflowlab.candidate import Candidate
+from llmflowlab.machine import person
 from llmflowlab.tracking.page_links import prompt_tag
 from llmflowlab.tracking.records import RatingRecord, SessionStart, TurnRecord
 from llmflowlab.tracking.spans import SpanSpec, TokenUse, TraceSpec, build_spans, build_trace_info
 from llmflowlab.tracking.violations import counts
 
-__all__ = ["person", "turn_spans", "turn_trace"]
+__all__ = ["turn_spans", "turn_trace"]
 
 _NAME = "chat_turn"
-
-
-def person() -> str:
-    """Return who rates: the account's name, or `user` where the system does not tell."""
-    try:
-        return getpass.getuser() or "user"
-    except (OSError, KeyError, ImportError):
-        return "user"
 
 
 def turn_trace(

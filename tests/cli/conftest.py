@@ -9,7 +9,12 @@ from tests.cli.fakes import Typing
 
 # A pseudo-terminal is POSIX's; Windows has none that pexpect could open.
 collect_ignore = (
-    ["test_hostile_text.py", "test_live_terminal.py", "test_pseudo_terminal.py"]
+    [
+        "test_hostile_text.py",
+        "test_live_terminal.py",
+        "test_pseudo_terminal.py",
+        "test_review_terminal.py",
+    ]
     if sys.platform == "win32"
     else []
 )

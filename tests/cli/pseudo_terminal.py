@@ -27,9 +27,10 @@ class PseudoTerminal:
         home: Path,
         *arguments: str,
         width: int = 80,
+        height: int = 40,
         environment: dict[str, str] | None = None,
     ) -> None:
-        self._screen = pyte.HistoryScreen(width, 40, history=5000)
+        self._screen = pyte.HistoryScreen(width, height, history=5000)
         self._stream = pyte.Stream(self._screen)
         kept = {name: value for name, value in os.environ.items() if name != "LLMFLOWLAB_PLAIN"}
         self.child = pexpect.spawn(
@@ -44,7 +45,7 @@ class PseudoTerminal:
                 "OLLAMA_HOST": "http://127.0.0.1:1",
                 **(environment or {}),
             },
-            dimensions=(40, width),
+            dimensions=(height, width),
             encoding="utf-8",
             timeout=PATIENCE,
         )

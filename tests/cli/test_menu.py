@@ -23,11 +23,13 @@ What would you like to do?
   1 Chat (with MLflow tracking)
   2 Evaluate (GenAI MLflow)
   3 Show info (model comparison)
-  4 Prompts (versions, compare styles)
-  5 Registry (versions, champion)
-  6 MLflow's pages (in the browser)
-  7 Settings (guardrails)
-  8 Exit
+  4 Arena (vote on two answers)
+  5 Review (judge answers)
+  6 Prompts (versions, compare styles)
+  7 Registry (versions, champion)
+  8 MLflow's pages (in the browser)
+  9 Settings (guardrails)
+  10 Exit
 > \n"""
 
 

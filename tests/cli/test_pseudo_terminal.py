@@ -4,13 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from llmflowlab.cli.menu import _CHOICES
 from tests.cli.pseudo_terminal import PseudoTerminal
 from tests.loopback import Fault, LoopbackServer
 
 CTRL_C = "\x03"
 CTRL_D = "\x04"
+ESC = "\x1b"
 DOWN = "\x1b[B"
 MENU = "What would you like to do?"
+EXIT = f"{len(_CHOICES)} Exit"
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -21,14 +24,14 @@ def test_the_menu_opens_and_is_left_with_arrow_keys(tmp_path: Path, width: int) 
         "1 Chat (with MLflow tracking)",
         "2 Evaluate (GenAI MLflow)",
         "3 Show info (model comparison)",
-        "8 Exit",
+        EXIT,
         "to fetch  Local: SmolLM2-135M-Instruct.Q4_1, 98 MB (Chat offers it)",
         "6 not set up: Gemini, Ollama, OpenAI, Azure, Claude, MLflow",
         "Esc goes back · Ctrl-D leaves",
     ):
         terminal.wait_for(line)
-    terminal.type(DOWN * 7)
-    terminal.wait_for("❯ 8 Exit")
+    terminal.type(DOWN * (len(_CHOICES) - 1))
+    terminal.wait_for(f"❯ {EXIT}")
     terminal.type("\r")
     assert terminal.exit_code() == 0
     assert "Traceback" not in terminal.everything
@@ -77,7 +80,7 @@ def test_a_chat_from_the_menu_and_back(mlflow_home: Path) -> None:
     terminal.type(CTRL_D)
     terminal.wait_for("1 turn · cost: free · kept in")
     terminal.wait_for("❯ 1 Chat")
-    terminal.type("8")
+    terminal.type(ESC)
     assert terminal.exit_code() == 0
     assert "Traceback" not in terminal.everything
     artifacts = (mlflow_home / "artifacts" / "guide_artifacts.json").read_text(encoding="utf-8")

@@ -10,10 +10,14 @@ __all__ = ["Everything"]
 
 
 class Everything(Stored):
-    """Chats and evaluations."""
+    """Chats, evaluations and arenas."""
 
     def evaluations(self) -> list[Any]:
         experiment = self._store.experiment_id("LLMS_Evaluation")
+        return list(self.client.search_runs([experiment]))
+
+    def arenas(self) -> list[Any]:
+        experiment = self._store.experiment_id("LLMS_Arena")
         return list(self.client.search_runs([experiment]))
 
     def traces_of(self, run: Any) -> list[Any]:

@@ -27,7 +27,7 @@ def test_without_any_key_everything_works_in_a_terminal(lab: Lab) -> None:
     _chat(terminal)
     _evaluate(terminal)
     _info(terminal)
-    terminal.type("8")
+    terminal.type("\x1b")
     assert terminal.exit_code() == 0
     assert "Traceback" not in terminal.everything
     lab.wait_for_delivery()

@@ -11,6 +11,7 @@ import pytest
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.metering import Metering
 from llmflowlab.errors import Overloaded
+from llmflowlab.evaluation.conclude.remedies import remedies
 from llmflowlab.evaluation.judging import Judge, panel_of
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.estimate import estimate
@@ -23,6 +24,7 @@ from llmflowlab.messages import Parameters
 from llmflowlab.providers.base import Finished, TextDelta, Usage, UsageReport
 from llmflowlab.settings import load_settings
 from llmflowlab.text.cost import Prices
+from llmflowlab.text.money import dollars
 from llmflowlab.text.tokens import TokenCounter
 from llmflowlab.tracking.store import open_store
 from tests.evaluation.helpers import QUICK, TableModel, bench, dataset, plan, spec
@@ -127,6 +129,9 @@ def test_what_is_given_up_in_the_middle_has_been_paid_for(settings, ledger, tmp_
 
     class Held(Priced):
         def stream(self, request):
+            if request.messages[-1].content.endswith(" 0"):
+                yield from super().stream(request)
+                return
             yield TextDelta("Answer")
             begun.release()
             hold(released)
@@ -136,7 +141,8 @@ def test_what_is_given_up_in_the_middle_has_been_paid_for(settings, ledger, tmp_
     budget = Budget(Decimal(100))
 
     def press(snapshot):
-        if begun.acquire(blocking=False) and begun.acquire(blocking=False):
+        there = len(list(ledger.outcome_keys(asked.evaluation_id))) == 2
+        if there and begun.acquire(blocking=False) and begun.acquire(blocking=False):
             raise KeyboardInterrupt
 
     work = bench(settings, models, ledger, tmp_path, budget=budget, recorder=NoRecorder())
@@ -145,6 +151,15 @@ def test_what_is_given_up_in_the_middle_has_been_paid_for(settings, ledger, tmp_
     released.set()
     given_up = ledger.spent(asked.evaluation_id)
     assert Decimal(0) < given_up == budget.spent == budget.committed
+
+    # Of rows that are not there it was in no figure, and nobody said so.
+    halfway = stored_result(ledger, asked.evaluation_id)
+    lost = [each.given_up.cost_usd for each in halfway.candidates if each.given_up is not None]
+    shown = [each.cost_usd for each in halfway.candidates]
+    spoken = " ".join(remedies(halfway.candidates))
+    assert sum(filter(None, [*shown, *lost])) == given_up
+    assert all(cost is not None and f"and cost {dollars(cost)}" in spoken for cost in lost)
+    assert lost
 
     # Gone on with, it was in the ledger's total and in no candidate's.
     result, _, _ = run(settings, ledger, tmp_path, asked, cap=100)

@@ -16,6 +16,7 @@ from llmflowlab.data.stored_rows import StoredRows, kept_rows
 from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.judging import Judge
+from llmflowlab.evaluation.run import stored_outcomes
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell
@@ -39,6 +40,18 @@ from tests.evaluation.test_judges import verdict
 
 ROWS = 300
 MANY = "question,answer\n" + "".join(f"question {i:03},answer {i}\n" for i in range(ROWS))
+
+
+@pytest.fixture(autouse=True)
+def full(monkeypatch, request):
+    """Leave no room for finished rows, as texts of many rows do."""
+    if "roomy" not in request.fixturenames:
+        monkeypatch.setattr(stored_outcomes, "_HELD", 0)
+
+
+@pytest.fixture
+def roomy():
+    """Leave the room that there is for finished rows."""
 
 
 def live(kind):
@@ -209,6 +222,29 @@ def test_a_result_reads_its_answers_from_the_ledger_also_when_that_is_closed(eva
     assert Cell(0, 0, trial=0) in answers
     with pytest.raises(KeyError):
         StoredOutcomes(evaluated.plan, evaluated.ledger)[Cell(0, 0)]
+
+
+def test_finished_rows_are_at_hand_while_there_is_room(roomy, evaluated, monkeypatch):
+    # Figures and files of 500 rows read each of them some twenty times from the ledger, for half a second.
+    monkeypatch.setattr(evaluated.ledger, "outcomes_at", None)
+    assert [a.text for a in evaluated.result.answers.values()] == [
+        f"answer {i}" for i in range(ROWS)
+    ]
+
+
+def test_a_row_at_hand_is_what_the_ledger_has_of_it(roomy, evaluated, monkeypatch):
+    at_hand = dict(evaluated.result.answers), dict(evaluated.result.scores)
+    monkeypatch.setattr(stored_outcomes, "_HELD", 0)
+    stored = StoredOutcomes.all(evaluated.plan, evaluated.ledger)
+    assert (dict(stored.answers), dict(stored.scores)) == at_hand
+
+
+def test_long_rows_are_held_up_to_a_bound(roomy, evaluated, monkeypatch):
+    monkeypatch.setattr(stored_outcomes, "_HELD", 50_000)
+    rows = StoredOutcomes.all(evaluated.plan, evaluated.ledger)
+    before = live(AnswerRecord)
+    assert sum(1 for _ in rows.values()) == ROWS
+    assert live(AnswerRecord) - before < ROWS / 2
 
 
 def test_rows_that_vanish_from_the_ledger_are_told(evaluated):

@@ -15,7 +15,7 @@ from llmflowlab.evaluation.judging.instructions import (
 from llmflowlab.evaluation.judging.judge_kinds import SUPPORT_JUDGES, own_kind
 from llmflowlab.evaluation.judging.pairwise import PreferenceScorer
 from llmflowlab.evaluation.scores import Score
-from llmflowlab.statistics.agreement import krippendorff_alpha
+from llmflowlab.statistics.krippendorff import krippendorff_alpha
 from tests.evaluation.helpers import QUICK, TableModel, answer, dataset, metering
 from tests.known import known
 

@@ -1,5 +1,6 @@
 import multiprocessing
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -159,6 +160,30 @@ def test_two_processes_write_one_ledger_without_losing_a_record(tmp_path):
     ledger = Ledger(path)
     assert ledger.counts() == {"answers": 200, "judgements": 0}
     ledger.close()
+
+
+def test_another_writers_next_pause_is_not_missed(tmp_path, monkeypatch):
+    # The recorder could not note its runs before all was answered: SQLite looks again after up to a tenth
+    # of a second, and missed every moment between two transactions of an evaluation.
+    file = tmp_path / "evaluations.db"
+    mine = LedgerFile(file, "CREATE TABLE IF NOT EXISTS t (a TEXT)")
+    mine.execute(("INSERT INTO t VALUES (?)", ("first",)))
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    looks: list[float] = []
+
+    def sleep(seconds):
+        looks.append(seconds)
+        if len(looks) == 3:
+            other.execute("COMMIT")
+
+    monkeypatch.setattr("llmflowlab.evaluation.run.ledger_file.time.sleep", sleep)
+    mine.execute(("INSERT INTO t VALUES (?)", ("second",)))
+    assert len(looks) == 3
+    assert max(looks) <= 0.002
+    assert mine.rows("SELECT a FROM t") == [("first",), ("second",)]
+    mine.close()
+    other.close()
 
 
 def test_a_file_that_is_no_ledger_is_refused_in_one_sentence(tmp_path):

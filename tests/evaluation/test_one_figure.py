@@ -32,8 +32,8 @@ from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scores import NotScored, Score
 from llmflowlab.history.overview import load_evaluations
 from llmflowlab.history.summary import compare
+from llmflowlab.people.answer_words import HumanVerdict
 from llmflowlab.people.human import human_means
-from llmflowlab.people.sheets import HumanVerdict
 from llmflowlab.statistics.noninferiority import non_inferior
 from llmflowlab.tracking.store import open_store
 from tests.evaluation.helpers import TableModel, answer, bench, dataset, plan, spec
@@ -157,11 +157,11 @@ def test_every_figure_of_a_candidate_is_the_tables(tmp_path, again):
         assert gate.value == value
     # People who say what the scorer says.
     said = [
-        HumanVerdict(cell=cell, said="yes" if by["contains"].value else "no", comment="")
+        HumanVerdict(cell=cell, person="reader", said="yes" if by["contains"].value else "no")
         for cell, by in found.scores.items()
         if cell.candidate == 0 and by["contains"].value is not None
     ]
-    [human] = human_means(found, {"reader": said})
+    [human] = human_means(found, said)
     assert (human.mean, human.interval, human.n) == (mean, interval, 59)
     # The screen while it runs: the same mean, and for yes and no the same interval.
     standings = InterimScores(

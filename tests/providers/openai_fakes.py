@@ -53,13 +53,14 @@ class FakeStream:
             raise self._error
 
 
-def creating(stream: Any) -> Any:
-    """Return what stands where the SDK's `create` stands."""
+def answering(stream: Any) -> Any:
+    """Return what stands where the SDK's client stands; whatever is sent brings this stream."""
 
-    async def create(**arguments: Any) -> Any:
+    async def post(path: str, *, body: Any, **options: Any) -> Any:
+        assert path == "/chat/completions"
         return stream
 
-    return create
+    return SimpleNamespace(post=post)
 
 
 def chunk(text: str | None = None, finish: str | None = None, **delta: Any) -> ChatCompletionChunk:
@@ -79,9 +80,7 @@ def events(
 ) -> list[StreamEvent]:
     """Return what the provider makes of the SDK's chunks, or of an error after them."""
     stream = FakeStream(list(chunks), error)
-    completions = SimpleNamespace(create=creating(stream))
-    fake: Any = SimpleNamespace(chat=SimpleNamespace(completions=completions))
-    provider._client_made = fake
+    provider._client_made = answering(stream)
     return list(provider.stream(HELLO))
 
 

@@ -102,8 +102,8 @@ def test_the_connection_is_used_again_for_the_next_turn(make: Make, loopback: Lo
         # Read in this thread: `call` leaves the closing to another, which may come late.
         list(provider.stream(HELLO))
     transport: Any = provider._client().models._api_client._async_httpx_client._transport  # type: ignore[union-attr]
-    pool = transport._pool
-    assert len(pool.connections) == 1
+    (line,) = transport.lines
+    assert len(line._pool.connections) == 1
 
 
 def test_thoughts_that_used_up_the_limit_leave_an_empty_answer(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -33,8 +32,8 @@ from tests.providers.openai_fakes import (
     KEY,
     SENT,
     FakeStream,
+    answering,
     chunk,
-    creating,
     failure,
     refused,
     settings_of,
@@ -212,9 +211,7 @@ def test_an_error_of_the_line_or_inside_the_stream_becomes_ours(
 
 def test_the_stream_is_closed_when_it_is_given_up(provider: OpenAIProvider):
     stream = FakeStream([chunk("Hel"), chunk("lo")])
-    completions = SimpleNamespace(create=creating(stream))
-    fake: Any = SimpleNamespace(chat=SimpleNamespace(completions=completions))
-    provider._client_made = fake
+    provider._client_made = answering(stream)
     answer = provider.stream(HELLO)
     next(answer)
     answer.close()  # type: ignore[attr-defined]  # a generator, as every provider's stream is

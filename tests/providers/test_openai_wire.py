@@ -306,8 +306,8 @@ def test_the_connection_is_used_again_for_the_next_turn(make: Make, wire: WireNa
     for _ in range(3):
         # Read in this thread: `call` leaves the closing to another, which may come late.
         list(provider.stream(HELLO))
-    pool = provider._client()._client._transport._pool  # type: ignore[attr-defined]  # what is tested
-    assert len(pool.connections) == 1
+    (line,) = provider._client()._client._transport.lines  # type: ignore[attr-defined]  # what is tested
+    assert len(line._pool.connections) == 1
 
 
 def test_one_provider_serves_many_threads(make: Make, wire: WireName, loopback: LoopbackServer):

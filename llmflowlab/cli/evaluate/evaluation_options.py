@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,8 +29,10 @@ from llmflowlab.program import program_name
 
 __all__ = [
     "add_evaluation_options",
+    "add_matrix_options",
     "add_planned_options",
     "evaluation_request",
+    "parameter_sets",
     "planned_request",
 ]
 
@@ -52,38 +55,7 @@ def add_planned_options(parser: argparse.ArgumentParser) -> argparse._ActionsCon
         metavar="COLUMN",
         help="score the answers in this column of the data file, without asking; may be repeated",
     )
-    add(
-        "--system",
-        action="append",
-        default=[],
-        metavar="TEXT",
-        help="system prompt; several make several candidates of each model",
-    )
-    add(
-        "--prompt",
-        action="append",
-        default=[],
-        metavar="NAME[@VERSION]",
-        help="system prompt from MLflow's prompt registry; may be repeated",
-    )
-    add(
-        "--guardrails",
-        action="append",
-        default=[],
-        metavar="POLICY",
-        help="on, off or a policy file; several make several candidates of each model "
-        "(default: what Settings says)",
-    )
-    for name in RANGES:
-        add(
-            f"--{name.replace('_', '-')}" if name != "seed" else "--model-seed",
-            dest=f"param_{name}",
-            action="append",
-            default=[],
-            type=parameter(name),
-            metavar=metavar(name),
-            help=f"{name}; several make several candidates of each model",
-        )
+    add_matrix_options(add)
     asked = parser.add_argument_group("what is asked")
     add = asked.add_argument
     add(
@@ -149,6 +121,42 @@ def add_planned_options(parser: argparse.ArgumentParser) -> argparse._ActionsCon
         help="calls in flight per candidate (default 8)",
     )
     return asked
+
+
+def add_matrix_options(add: Callable[..., object]) -> None:
+    """Declare what makes several candidates of a model."""
+    add(
+        "--system",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="system prompt; several make several candidates of each model",
+    )
+    add(
+        "--prompt",
+        action="append",
+        default=[],
+        metavar="NAME[@VERSION]",
+        help="system prompt from MLflow's prompt registry; may be repeated",
+    )
+    add(
+        "--guardrails",
+        action="append",
+        default=[],
+        metavar="POLICY",
+        help="on, off or a policy file; several make several candidates of each model "
+        "(default: what Settings says)",
+    )
+    for name in RANGES:
+        add(
+            f"--{name.replace('_', '-')}" if name != "seed" else "--model-seed",
+            dest=f"param_{name}",
+            action="append",
+            default=[],
+            type=parameter(name),
+            metavar=metavar(name),
+            help=f"{name}; several make several candidates of each model",
+        )
 
 
 def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
@@ -222,7 +230,7 @@ def planned_request(arguments: argparse.Namespace) -> EvaluationRequest:
         systems=arguments.system,
         prompts=arguments.prompt,
         guardrails=arguments.guardrails,
-        parameter_sets=_parameter_sets(arguments),
+        parameter_sets=parameter_sets(arguments),
         scorers=arguments.scorer,
         judges=arguments.judge,
         judge_runs=arguments.judge_runs,
@@ -238,7 +246,7 @@ def planned_request(arguments: argparse.Namespace) -> EvaluationRequest:
     )
 
 
-def _parameter_sets(arguments: argparse.Namespace) -> list[Parameters]:
+def parameter_sets(arguments: argparse.Namespace) -> list[Parameters]:
     """Return every combination of the values given."""
     values = [getattr(arguments, f"param_{name}") or [None] for name in RANGES]
     return [

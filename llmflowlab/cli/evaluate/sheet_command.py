@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from llmflowlab.cli.context import App
-from llmflowlab.cli.formatting import plural
 from llmflowlab.cli.output import give
-from llmflowlab.cli.ui.screen import Table
+from llmflowlab.cli.review.show_review import show_exported, show_imported
 from llmflowlab.errors import ExitCode, InputError
-from llmflowlab.lab.review_sheets import (
-    ExportedSheet,
-    HumanAgreement,
-    HumanMean,
-    ImportedSheet,
-    SheetRequest,
-    export_sheet,
-    import_sheet,
-)
-from llmflowlab.program import program_name
+from llmflowlab.lab.review_sheets import SheetRequest, export_sheet, import_sheet
 
 __all__ = ["add_sheet_options", "run_sheet", "wants_sheet"]
+
+_ASKED = "the column verdict with yes or no (or 1 to 5)"
 
 
 def add_sheet_options(parser: argparse._ActionsContainer) -> None:
@@ -79,67 +70,17 @@ def run_sheet(app: App, arguments: argparse.Namespace) -> int:
                 show_models=arguments.show_models,
             ),
         )
-        give(arguments.json, written.to_json, lambda: _show_written(app, written))
+        give(
+            arguments.json,
+            written.to_json,
+            lambda: show_exported(
+                app.screen,
+                written,
+                _ASKED,
+                f"evaluate --import-sheet {written.file} --judge-name NAME",
+            ),
+        )
     else:
         read = import_sheet(app.lab, arguments.import_sheet, arguments.judge_name.strip())
-        give(arguments.json, read.to_json, lambda: _show_read(app, read))
+        give(arguments.json, read.to_json, lambda: show_imported(app.screen, read))
     return ExitCode.DONE
-
-
-def _show_written(app: App, sheet: ExportedSheet) -> None:
-    app.screen.say(f"{plural(sheet.answers, 'answer')} to judge: {sheet.file}")
-    app.screen.say(
-        "Fill the column verdict with yes or no (or 1 to 5), comment as you like, save as CSV, "
-        f"then: {program_name()} evaluate --import-sheet {sheet.file} --judge-name NAME"
-    )
-
-
-def _show_read(app: App, sheet: ImportedSheet) -> None:
-    app.screen.say(
-        f"{plural(sheet.verdicts, 'verdict')} by {sheet.person}: {sheet.new} new, "
-        f"{sheet.changed} changed, {sheet.as_before} as before; {sheet.not_judged} not judged."
-    )
-    app.screen.table(_means_table(sheet.means))
-    app.screen.table(_agreement_table(sheet.agreement))
-
-
-def _means_table(means: Sequence[HumanMean]) -> Table:
-    return Table(
-        title="Judged by people",
-        columns=("who", "model", "mean", "95 % interval", "n"),
-        rows=tuple(
-            (
-                mean.person,
-                mean.candidate,
-                None if mean.mean is None else f"{mean.mean:.1%}",
-                None
-                if mean.interval is None
-                else f"{mean.interval.low:.1%} to {mean.interval.high:.1%}",
-                str(mean.n),
-            )
-            for mean in means
-        ),
-        numbers=frozenset({2, 3, 4}),
-    )
-
-
-def _agreement_table(found: Sequence[HumanAgreement]) -> Table:
-    return Table(
-        title="Agreement",
-        columns=("who", "with", "same", "kappa", "95 % interval", "n"),
-        rows=tuple(
-            (
-                entry.person,
-                entry.other,
-                None if entry.same is None else f"{entry.same:.0%}",
-                None if entry.kappa is None else f"{entry.kappa:.2f}",
-                None
-                if entry.interval is None
-                else f"{entry.interval.low:.2f} to {entry.interval.high:.2f}",
-                str(entry.n),
-            )
-            for entry in found
-        ),
-        numbers=frozenset({2, 3, 4, 5}),
-        notes=("Cohen's kappa: 1 is full agreement, 0 what chance would bring.",),
-    )

@@ -12,6 +12,7 @@ from llmflowlab.cli.evaluate.boards import (
     repeats_table,
 )
 from llmflowlab.cli.formatting import dollars, number_or_none, plural
+from llmflowlab.cli.people_table import people_table
 from llmflowlab.cli.ui.screen import Screen, Table
 from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words
 from llmflowlab.evaluation.conclude.conclusions import findings, headline
@@ -129,7 +130,10 @@ def result_tables(result: EvaluationResult, width: int = 80) -> list[Table]:
     """Return who leads, the scores, the costs, and how repetitions and parts of the rows differ."""
     optional = [leaderboard_table(result), repeats_table(result)]
     board, again = ([] if table is None else [table] for table in optional)
-    return [*board, _score_table(result), _effort_table(result), *again, *group_tables(result)]
+    labels = [candidate.label for candidate in result.plan.candidates]
+    people = [people_table(result.people, labels)] if result.people else []
+    scores = _score_table(result)
+    return [*board, scores, *people, _effort_table(result), *again, *group_tables(result)]
 
 
 def _score_table(result: EvaluationResult) -> Table:

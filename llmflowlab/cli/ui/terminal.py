@@ -318,19 +318,19 @@ def _cell(cell: str | None, *, marked: bool) -> Any:
 
 
 def _add_number_keys(question: questionary.Question, count: int) -> None:
-    """Let the keys 1, 2, … take the menu's lines."""
+    """Let the keys 1, 2, … take the menu's lines, and 0 the tenth."""
     control = _menu_control(question)
     bindings = KeyBindings()
 
     def bind(index: int) -> None:
-        @bindings.add(str(index + 1), eager=True)
+        @bindings.add(str((index + 1) % 10), eager=True)
         def take(event: KeyPressEvent) -> None:
             control.pointed_at = index
             if control.is_selection_valid():
                 control.is_answered = True
                 event.app.exit(result=control.get_pointed_at().value)
 
-    for index in range(min(count, 9)):
+    for index in range(min(count, 10)):
         bind(index)
     own = question.application.key_bindings
     question.application.key_bindings = merge_key_bindings([own, bindings] if own else [bindings])

@@ -25,6 +25,7 @@ from llmflowlab.evaluation.conclude.recommendation import recommend
 from llmflowlab.evaluation.conclude.results import (
     CandidateResult,
     EvaluationResult,
+    GivenUp,
     Latency,
     ScoreSummary,
 )
@@ -159,6 +160,7 @@ def build_result(
     interrupted: bool = False,
     exams: Sequence[Exam] = (),
     in_vain: Sequence[Score] = (),
+    given_up: Mapping[str, Sequence[AnswerRecord]] | None = None,
 ) -> EvaluationResult:
     """Count everything up.
 
@@ -170,6 +172,8 @@ def build_result(
         interrupted: Whether it was stopped before its end.
         exams: What the examinations of its judges said.
         in_vain: Judgements paid for that brought no verdict, of every start of the evaluation.
+        given_up: Calls paid for that brought no answer, by the answer's key; those whose answer came
+            later are part of its cost.
     """
     main = main_scorer(plan.scorers)
     believed = main not in doubts_of(exams)
@@ -182,6 +186,12 @@ def build_result(
         summarise(plan, index, answers, table, run_id=None, reused=reused[index], only=only)
         for index in range(len(plan.candidates))
     ]
+    if given_up:
+        lost = _given_up(plan, answers, given_up)
+        candidates = [
+            replace(candidate, given_up=lost.get(index))
+            for index, candidate in enumerate(candidates)
+        ]
     labels = [candidate.label for candidate in plan.candidates]
     comparisons = compare(
         table,
@@ -222,6 +232,27 @@ def build_result(
         unfinished=unfinished,
         _kept={"source": (plan, answers, scores, exams), "table": table},
     )
+
+
+def _given_up(
+    plan: EvaluationPlan,
+    answers: Mapping[Cell, AnswerRecord],
+    given_up: Mapping[str, Sequence[AnswerRecord]],
+) -> dict[int, GivenUp]:
+    found: dict[int, GivenUp] = {}
+    # A question that stands in several rows is paid for once.
+    left = dict(given_up)
+    for cell in plan.cells():
+        calls = left.pop(plan.answer_key(cell), ()) if cell not in answers else ()
+        if calls:
+            before = found.get(cell.candidate, GivenUp(0, Decimal(0)))
+            costs = [before.cost_usd, *(call.spent for call in calls)]
+            known = [cost for cost in costs if cost is not None]
+            found[cell.candidate] = GivenUp(
+                before.questions + 1,
+                sum(known, Decimal(0)) if len(known) == len(costs) else None,
+            )
+    return found
 
 
 def _unfinished(

@@ -8,7 +8,7 @@ from typing import Any
 
 from llmflowlab.evaluation.judging.exam import Exam, exam_json
 from llmflowlab.evaluation.scores import Score
-from llmflowlab.statistics.agreement import krippendorff_alpha
+from llmflowlab.statistics.krippendorff import krippendorff_alpha
 
 __all__ = ["Contradiction", "JudgingQuality", "judging_quality"]
 

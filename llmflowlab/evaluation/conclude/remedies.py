@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from llmflowlab.evaluation.conclude.results import CandidateResult
 from llmflowlab.program import program_name
+from llmflowlab.text.money import dollars
 from llmflowlab.tracking.violations import in_words
 
 __all__ = ["not_scored", "remedies"]
@@ -45,6 +46,12 @@ def _sentences(candidate: CandidateResult) -> Iterator[str]:
         yield (
             f"{_were(left, 'row')} left out because the budget was spent: go on with --resume and a "
             "larger --budget."
+        )
+    if (lost := candidate.given_up) is not None:
+        cost = "something unknown" if lost.cost_usd is None else dollars(lost.cost_usd)
+        yield (
+            f"calls for {lost.questions:,} more question{'s' if lost.questions > 1 else ''} were given up "
+            f"and cost {cost}, which is not in the figures: go on with --resume."
         )
     unjudged = max(
         (s.not_scored.get("budget_exhausted", 0) for s in candidate.scores.values()), default=0

@@ -12,6 +12,7 @@ from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.by_prompt import PromptVerdict, prompt_verdicts
 from llmflowlab.evaluation.conclude.comparison_words import describe_comparison
 from llmflowlab.evaluation.conclude.judging_quality import JudgingQuality
+from llmflowlab.evaluation.conclude.people_estimates import PeopleEstimate
 from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
 from llmflowlab.evaluation.conclude.verdicts import (
     Comparison,
@@ -34,6 +35,7 @@ __all__ = [
     "Comparison",
     "ComparisonVerdict",
     "EvaluationResult",
+    "GivenUp",
     "GroupSummary",
     "Latency",
     "Rank",
@@ -90,6 +92,19 @@ class Latency:
     """How many were timed."""
 
 
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Questions of which a stopped evaluation has no row, though calls for them cost something."""
+
+    questions: int
+    cost_usd: Decimal | None
+    """USD; None as soon as a part of it is unknown. In the cost of the rows once these are there."""
+
+    def to_json(self) -> dict[str, Any]:
+        cost = None if self.cost_usd is None else float(self.cost_usd)
+        return {"questions": self.questions, "cost_usd": cost}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateResult:
     """Everything about one candidate."""
@@ -117,6 +132,8 @@ class CandidateResult:
     reused: int
     violations: Mapping[str, int] = field(default_factory=dict)
     """What its guardrails found, by category and direction."""
+    given_up: GivenUp | None = None
+    """Calls that brought no row and were paid for all the same; None where there are none."""
     why_failed: str | None = None
     """What most of its answers failed with, as a sentence; None where none failed with one."""
 
@@ -173,6 +190,7 @@ class CandidateResult:
             "given": self.spec.column,
             "why_failed": self.why_failed,
             "label": self.spec.label,
+            **({} if self.given_up is None else {"given_up": self.given_up.to_json()}),
             **(
                 {}
                 if self.spec.guardrails is None
@@ -220,6 +238,8 @@ class EvaluationResult:
     gates: Sequence[Mapping[str, Any]] = ()
     exams: Sequence[Exam] = ()
     """What the judges' examinations said, by scorer and judge."""
+    people: Sequence[PeopleEstimate] = ()
+    """What people think of the candidates, alone and together with a judge."""
     judging: Mapping[str, JudgingQuality] = field(default_factory=dict)
     """How far the judges can be believed, by scorer; only where something can be said of it."""
     leaderboard: Mapping[str, Sequence[Rank]] = field(default_factory=dict)
@@ -319,6 +339,7 @@ class EvaluationResult:
             "sequential": None if self.sequential is None else self.sequential.to_json(),
             "cluster": self.plan.cluster_json(),
             "prompts": [verdict.to_json() for verdict in self.prompts],
+            "people": [estimate.to_json() for estimate in self.people],
         }
 
     def _rank(self, entry: Rank) -> dict[str, Any]:

@@ -8,7 +8,7 @@ expected answer of a row is right for it, and the expected answer of another row
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llmflowlab.data.dataset import Row
@@ -31,6 +31,7 @@ __all__ = [
     "exam_json",
     "exam_tag",
     "exam_tasks",
+    "set_beside_people",
 ]
 
 ENOUGH = 0.8
@@ -82,6 +83,8 @@ class Exam:
     judge: str
     """Model reference."""
     verdicts: tuple[ExamVerdict, ...]
+    beside_people: tuple[str, ...] | None = None
+    """What speaks against it where people judged the same answers; None where nobody compared them."""
 
     @property
     def asked(self) -> int:
@@ -105,7 +108,11 @@ class Exam:
     @property
     def passed(self) -> bool | None:
         """Whether it can be believed; None where a stop or the budget came before the end."""
-        if not self.verdicts or not all(verdict.reached for verdict in self.verdicts):
+        if self.beside_people:
+            return False
+        if not self.verdicts:
+            return None if self.beside_people is None else True
+        if not all(verdict.reached for verdict in self.verdicts):
             return None
         sides = (self.recognised(right=True), self.recognised(right=False))
         return all(shown and found >= ENOUGH * shown for found, shown in sides)
@@ -115,19 +122,31 @@ class Exam:
         """Why nothing may be concluded from its scores; None where something may."""
         if self.passed is None:
             return f"the examination of the judge {self.judge} was not finished"
+        if self.beside_people:
+            against = "; ".join(self.beside_people)
+            return f"the judge {self.judge} cannot stand for people ({against})"
         return None if self.passed else f"the judge {self.judge} did not pass its examination"
 
     def sentence(self) -> str:
         """Return what a person should know of it."""
+        unbelieved = (
+            "; it is not believed: its scores are shown, and nothing is concluded from them."
+        )
+        beside = None
+        if self.beside_people is not None:
+            against = "; ".join(self.beside_people) or "nothing speaks against it"
+            end = unbelieved if self.beside_people else "."
+            beside = f"{self.scorer}: beside people, of the judge {self.judge}: {against}{end}"
+        if not self.verdicts:
+            return beside or f"{self.scorer}: the judge {self.judge} was not examined."
         (yes, of_yes), (no, of_no) = self.recognised(right=True), self.recognised(right=False)
         bare = f", and gave no reason for {self.unexplained}" if self.unexplained else ""
-        end = "."
-        if self.doubt is not None:
-            end = "; it is not believed: its scores are shown, and nothing is concluded from them."
-        return (
+        end = "." if self.doubt is None or self.beside_people else unbelieved
+        said = (
             f"{self.scorer}: examined beforehand, the judge {self.judge} recognised {yes} of {of_yes} "
             f"right answers and {no} of {of_no} wrong ones{bare}{end}"
         )
+        return said if beside is None else f"{said} {beside}"
 
     def figures(self) -> dict[str, Any]:
         """Return its part of a document."""
@@ -140,22 +159,50 @@ class Exam:
             "right": self.right,
             **sides,
             "without_reason": self.unexplained,
+            "beside_people": None if self.beside_people is None else list(self.beside_people),
             "passed": self.passed,
         }
 
     def to_json(self) -> dict[str, Any]:
         verdicts = [{"right": v.right, "score": v.score.to_json()} for v in self.verdicts]
-        return {"scorer": self.scorer, "judge": self.judge, "verdicts": verdicts}
+        kept: dict[str, Any] = {"scorer": self.scorer, "judge": self.judge, "verdicts": verdicts}
+        if self.beside_people is not None:
+            kept["beside_people"] = list(self.beside_people)
+        return kept
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Exam:
+        beside = values.get("beside_people")
         return cls(
             scorer=values["scorer"],
             judge=values["judge"],
             verdicts=tuple(
                 ExamVerdict(v["right"], Score.from_json(v["score"])) for v in values["verdicts"]
             ),
+            beside_people=None if beside is None else tuple(beside),
         )
+
+
+def set_beside_people(
+    exams: Iterable[Exam], doubts: Mapping[tuple[str, str], tuple[str, ...] | None]
+) -> list[Exam]:
+    """Return the exams with what speaks against each judge where people judged the same.
+
+    Args:
+        exams: Of judges that were examined beforehand.
+        doubts: By scorer and judge; None where too little was judged to say. Such a judge that was not
+            examined beforehand has no exam.
+    """
+    found = {(exam.scorer, exam.judge): exam for exam in exams}
+    for (scorer, judge), against in doubts.items():
+        own = found.get((scorer, judge))
+        if own is not None:
+            found[scorer, judge] = replace(own, beside_people=against)
+        elif against is not None:
+            found[scorer, judge] = Exam(
+                scorer=scorer, judge=judge, verdicts=(), beside_people=against
+            )
+    return [exam for exam in found.values() if exam.verdicts or exam.beside_people is not None]
 
 
 def doubts_of(exams: Iterable[Exam]) -> dict[str, str]:
@@ -202,6 +249,7 @@ def exam_json(exams: Sequence[Exam]) -> dict[str, Any] | None:
 _PASSED = "passed"
 _OTHERWISE = {
     "failed": "its judge did not pass its examination",
+    "unlike people": "its judge cannot stand for people",
     "not finished": "the examination of its judge was not finished",
 }
 
@@ -212,7 +260,8 @@ def exam_tag(exams: Iterable[Exam]) -> str:
     for exam in exams:
         ends.setdefault(exam.scorer, _PASSED)
         if not exam.passed and ends[exam.scorer] != "failed":
-            ends[exam.scorer] = "failed" if exam.passed is False else "not finished"
+            failed = "unlike people" if exam.beside_people else "failed"
+            ends[exam.scorer] = failed if exam.passed is False else "not finished"
     return ", ".join(f"{scorer}: {end}" for scorer, end in ends.items())
 
 

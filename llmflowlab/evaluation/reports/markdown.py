@@ -10,6 +10,7 @@ from typing import Any
 from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words
 from llmflowlab.evaluation.conclude.conclusions import findings, headline
 from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
+from llmflowlab.evaluation.conclude.people_estimates import ASSUMES, COLUMNS
 from llmflowlab.evaluation.conclude.remedies import not_scored, remedies
 from llmflowlab.evaluation.conclude.results import EvaluationResult, ScoreSummary
 from llmflowlab.evaluation.scorers.ranking import main_scorer
@@ -48,6 +49,7 @@ def markdown_summary(result: EvaluationResult) -> str:
     lines += [f"**{escaped(first)}**", "", *(f"- {escaped(said)}" for said in reservations)]
     lines += ["", *_gates(result.gates)] if reservations else _gates(result.gates)
     lines += _scores(result)
+    lines += _people(result)
     lines += _changes(result.gates)
     said = [escaped(sentence) for sentence in findings(result)]
     said += [escaped(exam.sentence()) for exam in result.exams if exam.doubt is None]
@@ -107,6 +109,14 @@ def _scores(result: EvaluationResult) -> list[str]:
     notes += [*not_scored(result.ordered), *remedies(result.ordered)]
     said = [*(f"- {escaped(note)}" for note in notes), ""] if notes else []
     return ["### Candidates", "", *_table(header, rows), "", *said]
+
+
+def _people(result: EvaluationResult) -> list[str]:
+    if not result.people:
+        return []
+    labels = [candidate.label for candidate in result.plan.candidates]
+    rows = [list(map(escaped, estimate.cells(labels))) for estimate in result.people]
+    return ["### People", "", *_table(list(COLUMNS), rows), "", f"- {escaped(ASSUMES)}", ""]
 
 
 def _cost(cost: Decimal | None) -> str:

@@ -5,11 +5,8 @@ Written with the standard library alone, because it stands between the last answ
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,11 +14,12 @@ from typing import Any
 from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words, rows_in_words
 from llmflowlab.evaluation.conclude.conclusions import findings, headline
 from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
+from llmflowlab.evaluation.conclude.people_estimates import ASSUMES, COLUMNS
 from llmflowlab.evaluation.conclude.remedies import remedies
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.reports.page_data import embedded, page_data
 from llmflowlab.evaluation.reports.page_plots import plot_sections
-from llmflowlab.evaluation.reports.plot_files import plot_style
+from llmflowlab.evaluation.reports.plain_page import hash_of, page_part, page_style, section
 from llmflowlab.evaluation.reports.tables_html import percent, seconds, table, usd
 from llmflowlab.evaluation.reports.whole import whole_file
 from llmflowlab.evaluation.scorers.ranking import main_scorer
@@ -52,31 +50,22 @@ def report_page(result: EvaluationResult, figures: dict[str, Any]) -> str:
     """
     plan = result.plan
     plots, names = plot_sections(figures)
-    style, script = f"{plot_style()}\n{_part('page.css')}", _part("page.js")
+    style, script = page_style(), page_part("page.js")
     values = {
         "TITLE": escape(f"{plan.dataset.name}: evaluation {plan.evaluation_id}"),
         "HEADING": escape(f"Evaluation of {plan.dataset.name}"),
         "SUBTITLE": escape(_subtitle(result)),
         "STYLE": style,
-        "STYLE_HASH": _hash(style),
+        "STYLE_HASH": hash_of(style),
         "SCRIPT": script,
-        "SCRIPT_HASH": _hash(script),
+        "SCRIPT_HASH": hash_of(script),
         "NAVIGATION": "".join(f'<a href="#{id_}">{escape(title)}</a> ' for id_, title in names),
         "SECTIONS": "\n".join([_conclusion(result), _scores(result), plots]),
         "FOOTER": escape(_footer(result)),
         "DATA": embedded(page_data(result)),
     }
     # In one pass, so that an answer that looks like a placeholder stays what it is.
-    return re.sub(r"@@([A-Z_]+)@@", lambda found: values[found[1]], _part("page.html"))
-
-
-@cache
-def _part(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8").strip()
-
-
-def _hash(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return re.sub(r"@@([A-Z_]+)@@", lambda found: values[found[1]], page_part("page.html"))
 
 
 def _subtitle(result: EvaluationResult) -> str:
@@ -100,13 +89,6 @@ def _footer(result: EvaluationResult) -> str:
     if runs:
         parts.append("MLflow runs " + ", ".join(runs))
     return " · ".join(parts)
-
-
-def _section(id_: str, title: str, parts: Iterable[str]) -> str:
-    return (
-        f'<section id="{id_}" aria-labelledby="{id_}-title"><h2 id="{id_}-title">'
-        f"{escape(title)}</h2>{''.join(parts)}</section>"
-    )
 
 
 _FEW_SENTENCES = 6
@@ -142,7 +124,7 @@ def _conclusion(result: EvaluationResult) -> str:
         parts.append(
             f"<details{unfolded}><summary>What else is shown</summary><ul>{sentences}</ul></details>"
         )
-    return _section("conclusion", "Conclusion", parts)
+    return section("conclusion", "Conclusion", parts)
 
 
 def _text(value: object) -> str:
@@ -162,6 +144,11 @@ def _scores(result: EvaluationResult) -> str:
     if any(entry.probability_best is not None for b in result.leaderboard.values() for entry in b):
         parts.append(f'<p class="quiet">{escape(BEST_ASSUMES)}</p>')
     parts += [f"<p>{escape(sentence)}</p>" for sentence in remedies(result.ordered)]
+    if result.people:
+        labels = [candidate.label for candidate in result.plan.candidates]
+        said = [estimate.cells(labels) for estimate in result.people]
+        parts.append(table("People", COLUMNS, said, numbers=set(range(2, 8)), names={0}))
+        parts.append(f'<p class="quiet">{escape(ASSUMES)}</p>')
     if others:
         tables = "".join(_leaderboard(result, scorer, effort=False) for scorer in others)
         parts.append(f"<details><summary>The other scorers</summary>{tables}</details>")
@@ -169,7 +156,7 @@ def _scores(result: EvaluationResult) -> str:
         parts.append(
             f"<details><summary>Every comparison</summary>{_comparisons(result)}</details>"
         )
-    return _section("scores", "Scores", parts)
+    return section("scores", "Scores", parts)
 
 
 def _leaderboard(result: EvaluationResult, scorer: str, *, effort: bool) -> str:

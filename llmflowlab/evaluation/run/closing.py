@@ -15,6 +15,7 @@ from llmflowlab.evaluation.reports.markdown import markdown_summary
 from llmflowlab.tracking.violations import metrics_of
 
 __all__ = ["BEST", "NOT_SCORED", "PER_ANSWER", "RunSummary", "closing_of"]
+__all__ += ["exam_tags", "metric_labels", "people_metrics"]
 
 NOT_SCORED = "/not_scored/"
 """Stands between a scorer and a reason in the metric that counts the answers that are not whole for it."""
@@ -61,14 +62,15 @@ def closing_of(result: EvaluationResult, files: Sequence[Path]) -> RunSummary:
     """
     return RunSummary(
         metrics=[
-            _metrics(candidate) | _best(result, i) for i, candidate in enumerate(result.candidates)
+            _metrics(candidate) | _best(result, i) | people_metrics(result, i)
+            for i, candidate in enumerate(result.candidates)
         ],
         tags=[
             {
                 "llmflowlab.cost": "unknown" if candidate.cost_usd is None else "known",
                 "llmflowlab.tokens": "estimated" if candidate.tokens_estimated else "reported",
                 "llmflowlab.interrupted": "true" if result.interrupted else "false",
-                **_exams(result),
+                **exam_tags(result),
                 **_gates(candidate, result),
                 **_early(candidate, result),
             }
@@ -94,11 +96,6 @@ def _early(candidate: CandidateResult, result: EvaluationResult) -> dict[str, st
     }
 
 
-def _exams(result: EvaluationResult) -> dict[str, str]:
-    """Return the tag that says whose judges were examined, and whether they are believed."""
-    return {"llmflowlab.judge_exam": exam_tag(result.exams)} if result.exams else {}
-
-
 def _gates(candidate: CandidateResult, result: EvaluationResult) -> dict[str, str]:
     own = [gate["passed"] for gate in result.gates if gate["candidate"] == candidate.spec.label]
     return {"llmflowlab.gates": "passed" if all(own) else "failed"} if own else {}
@@ -113,18 +110,39 @@ def _best(result: EvaluationResult, candidate: int) -> dict[str, float]:
     }
 
 
+def people_metrics(result: EvaluationResult, candidate: int) -> dict[str, float]:
+    """Return what people think of a candidate, as metrics of its run."""
+    return {
+        name: value
+        for estimate in result.people
+        if estimate.candidate == candidate
+        for name, value in estimate.metrics().items()
+    }
+
+
+def exam_tags(result: EvaluationResult) -> dict[str, str]:
+    """Return the tag that says whose judges were examined, and whether they are believed."""
+    return {"llmflowlab.judge_exam": exam_tag(result.exams)} if result.exams else {}
+
+
 def _means(result: EvaluationResult) -> dict[str, float]:
     """Return `{scorer}/mean/{candidate}`, in characters that MLflow takes in a metric's name."""
-    labels: list[str] = []
-    for number, candidate in enumerate(result.candidates, start=1):
-        label = re.sub(r"[^\w.\- :]", "-", candidate.spec.label)[:_LABEL]
-        labels.append(label if label not in labels else f"{label} {number}")
+    labels = metric_labels([candidate.spec.label for candidate in result.candidates])
     return {
         f"{name}/mean/{label}": float(score.mean)
         for label, candidate in zip(labels, result.candidates, strict=True)
         for name, score in candidate.scores.items()
         if score.mean is not None
     }
+
+
+def metric_labels(labels: Sequence[str]) -> list[str]:
+    """Return what candidates are called in the names of metrics, each otherwise."""
+    found: list[str] = []
+    for number, label in enumerate(labels, start=1):
+        plain = re.sub(r"[^\w.\- :]", "-", label)[:_LABEL]
+        found.append(plain if plain not in found else f"{plain} {number}")
+    return found
 
 
 def _metrics(candidate: CandidateResult) -> dict[str, float]:

@@ -26,7 +26,7 @@ from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.conclude.deciding import Decider
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.standing import InterimScores
-from llmflowlab.evaluation.judging.exam import doubts_of
+from llmflowlab.evaluation.judging.exam import doubts_of, set_beside_people
 from llmflowlab.evaluation.reports import to_document, write_files
 from llmflowlab.evaluation.run.answering import Answering
 from llmflowlab.evaluation.run.closing import closing_of
@@ -244,8 +244,8 @@ class _Run:
             )
         )
         if self.bench.harness == "fast":
-            # From here on it is read from there: what an evaluation holds does not grow with its texts.
-            self.rows.add(cell)
+            # From here on the ledger has it: what an evaluation holds does not grow with its texts.
+            self.rows.add(cell, outcome)
             del self.answering.answers[cell], self.scoring.scores[cell]
         self.await_written(_WAITING_ROWS)
 
@@ -307,8 +307,10 @@ class _Run:
         if exams := self.scoring.exams():
             # Those of an earlier start stand where its scorer has nothing left to judge.
             held = {exam.scorer for exam in exams}
-            exams += [exam for exam in ledger.exams(evaluation) if exam.scorer not in held]
-            ledger.set_exams(evaluation, exams)
+            before = ledger.exams(evaluation)
+            exams += [exam for exam in before if exam.scorer not in held]
+            known = {(exam.scorer, exam.judge): exam.beside_people for exam in before}
+            ledger.set_exams(evaluation, set_beside_people(exams, known))
         fast = self.bench.harness == "fast"
         result = build_result(
             self.plan,
@@ -321,7 +323,9 @@ class _Run:
             interrupted=self.interrupted,
             exams=ledger.exams(evaluation),
             in_vain=ledger.judged_in_vain(evaluation),
+            given_up=ledger.answered_in_vain(evaluation),
         )
+        result = replace(result, people=ledger.people(evaluation))
         if self.bench.gates is not None:
             result = replace(result, gates=self.bench.gates(result))
             self.bench.ledger.set_gates(self.plan.evaluation_id, result.gates)

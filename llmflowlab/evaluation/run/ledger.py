@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeAlias
 
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.answers import AnswerRecord
+from llmflowlab.evaluation.conclude.people_estimates import PeopleEstimate
 from llmflowlab.evaluation.judging.exam import Exam
 from llmflowlab.evaluation.run.ledger_file import LedgerFile
 from llmflowlab.evaluation.run.plan import EvaluationPlan
@@ -55,6 +56,7 @@ CREATE TABLE IF NOT EXISTS adjustments (
 );
 CREATE TABLE IF NOT EXISTS gates (evaluation TEXT PRIMARY KEY, record TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS exams (evaluation TEXT PRIMARY KEY, record TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS people (evaluation TEXT PRIMARY KEY, record TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS feedback (
   evaluation TEXT NOT NULL, judge TEXT NOT NULL, key TEXT NOT NULL, record TEXT NOT NULL,
   UNIQUE (evaluation, judge, key)
@@ -65,7 +67,16 @@ CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector TEXT NOT NULL);
 Table: TypeAlias = Literal["answers", "judgements", "outcomes"]
 Vector: TypeAlias = "tuple[float, ...]"
 
-_BELONGING = ("answers", "judgements", "outcomes", "adjustments", "gates", "exams", "feedback")
+_BELONGING = (
+    "answers",
+    "judgements",
+    "outcomes",
+    "adjustments",
+    "gates",
+    "exams",
+    "people",
+    "feedback",
+)
 """Tables whose rows belong to one evaluation."""
 _PAGE = 500
 
@@ -206,6 +217,17 @@ class Ledger:
         found = self._file.rows("SELECT record FROM exams WHERE evaluation = ?", (evaluation,))
         kept = self._read(evaluation, found[0][0], kind=list) if found else []
         return [Exam.from_json(values) for values in kept]
+
+    def set_people(self, evaluation: str, estimates: Iterable[PeopleEstimate]) -> None:
+        """Keep what people think of an evaluation's candidates, so that every page says it."""
+        record = _text([estimate.to_json() for estimate in estimates])
+        self._do("REPLACE INTO people (evaluation, record) VALUES (?, ?)", (evaluation, record))
+
+    def people(self, evaluation: str) -> list[PeopleEstimate]:
+        """Return what they think; empty where nobody judged anything."""
+        found = self._file.rows("SELECT record FROM people WHERE evaluation = ?", (evaluation,))
+        kept = self._read(evaluation, found[0][0], kind=list) if found else []
+        return [PeopleEstimate.from_json(values) for values in kept]
 
     # Answers and judgements
 
@@ -428,22 +450,18 @@ class Ledger:
 
     # What people say
 
-    def keep_feedback(
-        self, evaluation: str, person: str, key: str, record: Mapping[str, Any]
-    ) -> None:
-        """Keep what a person says of one answer, instead of what they said of it before."""
-        self._do(
-            "REPLACE INTO feedback (evaluation, judge, key, record) VALUES (?, ?, ?, ?)",
-            (evaluation, person, key, json.dumps(record, ensure_ascii=False)),
-        )
+    def feedback(self, evaluation: str | None) -> list[tuple[str, str, dict[str, Any]]]:
+        """Return what people said before words had a store, as (evaluation, person, record), by person.
 
-    def feedback(self, evaluation: str) -> list[tuple[str, dict[str, Any]]]:
-        """Return what people said of an evaluation's answers, as (person, record), by person."""
+        Args:
+            evaluation: Only of its answers; None: of all.
+        """
         rows = self._file.rows(
-            "SELECT judge, record FROM feedback WHERE evaluation = ? ORDER BY judge, rowid",
-            (evaluation,),
+            "SELECT evaluation, judge, record FROM feedback WHERE ? IS NULL OR evaluation = ? "
+            "ORDER BY evaluation, judge, rowid",
+            (evaluation, evaluation),
         )
-        return [(person, self._read(evaluation, text)) for person, text in rows]
+        return [(owner, person, self._read(owner, text)) for owner, person, text in rows]
 
     # Room
 
@@ -464,7 +482,7 @@ class Ledger:
 
     def compact(self) -> None:
         """Give the room of what was forgotten back to the disk."""
-        self._do("VACUUM", ())
+        self._file.shrink()
         self._file.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _read(self, evaluation: str, text: Any, table: str | None = None, kind: type = dict) -> Any:

@@ -12,6 +12,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
@@ -32,6 +33,12 @@ _RECORDS_FAULT = (
     OverflowError,
 )
 """What SQLite and its driver raise for a value that they cannot take; the file is well."""
+
+
+_PATIENCE = 30.0
+"""Seconds that another process may hold the file."""
+_LOOK = 0.001
+"""Seconds between two looks whether it still does."""
 
 
 class Unwritable(LabError):
@@ -90,9 +97,20 @@ class LedgerFile:
         """
         with self._translated():
             self._make()
-            with self._connection() as connection:
+            with self._connection() as connection, _writing(connection):
                 for sql, values in statements:
                     connection.execute(sql, values)
+
+    def shrink(self) -> None:
+        """Give the room of what was deleted back.
+
+        Raises:
+            TrackingError: The file cannot be written.
+        """
+        with self._translated():
+            self._make()
+            with self._connection() as connection:
+                connection.execute("VACUUM")
 
     def append(self, sql: str, values: tuple[str, ...]) -> Future[None]:
         """Queue a statement; the future is done when it is safely on disk.
@@ -155,7 +173,7 @@ class LedgerFile:
 
     def _opened(self) -> sqlite3.Connection:
         address = f"{self.path.resolve().as_uri()}?{'immutable=1' if self._fixed else 'mode=rwc'}"
-        connection = sqlite3.connect(address, uri=True, timeout=30, check_same_thread=False)
+        connection = sqlite3.connect(address, uri=True, timeout=_PATIENCE, check_same_thread=False)
         if not self._fixed:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
@@ -194,7 +212,7 @@ class LedgerFile:
     def _commit(self, batch: list[_Write]) -> None:
         try:
             self._make()
-            with self._connection() as connection:
+            with self._connection() as connection, _writing(connection):
                 for write in batch:
                     connection.execute(write.sql, write.values)
         except _RECORDS_FAULT as exc:
@@ -212,6 +230,33 @@ class LedgerFile:
         else:
             for write in batch:
                 write.done.set_result(None)
+
+
+@contextmanager
+def _writing(connection: sqlite3.Connection) -> Iterator[None]:
+    """Hold the file's one place for a writer.
+
+    SQLite's own wait looks again after up to a tenth of a second. Another process that writes without a
+    pause leaves moments between its transactions, which so long a wait misses until that one is done.
+
+    Raises:
+        sqlite3.OperationalError: Others held it all the time.
+    """
+    until = time.monotonic() + _PATIENCE
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError as exc:
+                busy = exc.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+                if not busy or time.monotonic() > until:
+                    raise
+                time.sleep(_LOOK)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {_PATIENCE * 1000:.0f}")
+    yield
 
 
 def _is_fixed(path: Path) -> bool:

@@ -53,6 +53,9 @@ def main(ledger_file: Path) -> int:
     # Ctrl-C reaches every process of the terminal; the evaluation decides when recording ends.
     with suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # MLflow's classes outlive this process: to look through them for garbage is a fifth of what loading
+    # them costs, and a quarter of what a row costs. Looked through is only what comes after them.
+    gc.disable()
     orders = _Orders()
     settings = load_settings()
     # Loaded while the evaluation is still being prepared, and beside the lock: a recorder that is left
@@ -76,9 +79,8 @@ def main(ledger_file: Path) -> int:
             recorder = _Recorder(
                 ledger, evaluation, orders, make=lambda: make(plan, settings, ledger)
             )
-            # MLflow's classes outlive this process; to look through them for garbage is a quarter of
-            # what a row costs.
             gc.freeze()
+            gc.enable()
             recorder.follow()
             if orders.close is not None:
                 if orders.rewrite is not None:

@@ -61,10 +61,11 @@ def stored_result(ledger: Ledger, evaluation: str) -> EvaluationResult:
         interrupted=len(outcomes) < len(plan.cells()) or not whole,
         exams=ledger.exams(evaluation),
         in_vain=ledger.judged_in_vain(evaluation),
+        given_up=ledger.answered_in_vain(evaluation),
     )
     if result.decided_early and whole:
         result = replace(result, interrupted=False)
-    return replace(result, gates=ledger.gates(evaluation))
+    return replace(result, gates=ledger.gates(evaluation), people=ledger.people(evaluation))
 
 
 def repair(

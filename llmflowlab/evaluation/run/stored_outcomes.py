@@ -1,4 +1,4 @@
-"""Finished rows as mappings that hold none of them: each is read from the ledger when it is wanted."""
+"""Finished rows as mappings that hold few of them: the rest is read from the ledger when it is wanted."""
 
 from __future__ import annotations
 
@@ -17,10 +17,17 @@ T = TypeVar("T")
 
 _PAGE = 64
 """Rows of a candidate that are read together where they are wanted one after another."""
+_HELD = 24_000_000
+"""Bytes that finished rows may take before the others are read from the ledger.
+
+Figures and files pass over the rows some twenty times; to read a row costs as much as to ask for it.
+"""
+_ROW, _SCORE = 1500, 700
+"""Bytes of an outcome and of a score without their texts."""
 
 
 class StoredOutcomes(Mapping[Cell, Outcome]):
-    """An evaluation's finished rows; a byte each stays in memory. Not for several threads at once.
+    """An evaluation's finished rows. Not for several threads at once, but for `add`.
 
     Args:
         plan: The evaluation.
@@ -36,6 +43,8 @@ class StoredOutcomes(Mapping[Cell, Outcome]):
         self._pages: dict[tuple[int, int], dict[int, Outcome]] = {}
         """Of each candidate and trial the rows read last."""
         self._last: dict[tuple[int, int], int] = {}
+        self._held: dict[Cell, Outcome] = {}
+        self._room = _HELD
 
     @classmethod
     def all(cls, plan: EvaluationPlan, ledger: Ledger) -> StoredOutcomes:
@@ -55,8 +64,15 @@ class StoredOutcomes(Mapping[Cell, Outcome]):
         """The scores alone."""
         return _Part(self, lambda outcome: outcome.scores)
 
-    def add(self, cell: Cell) -> None:
-        """Take in that a row is in the ledger; safe to call from many threads."""
+    def add(self, cell: Cell, outcome: Outcome | None = None) -> None:
+        """Take in that a row is in the ledger; safe to call from many threads.
+
+        Args:
+            cell: Which.
+            outcome: The row itself where it is at hand; kept while there is room.
+        """
+        if outcome is not None:
+            self._hold(outcome)
         self._there[self._place(cell)] = 1
 
     def __contains__(self, cell: object) -> bool:
@@ -80,6 +96,8 @@ class StoredOutcomes(Mapping[Cell, Outcome]):
             KeyError: It is not finished.
             TrackingError: The ledger cannot be read.
         """
+        if (held := self._held.get(cell)) is not None:
+            return held
         if cell not in self:
             raise KeyError(cell)
         lane = (cell.candidate, cell.trial)
@@ -98,10 +116,24 @@ class StoredOutcomes(Mapping[Cell, Outcome]):
         page = {(done := Outcome.from_json(values)).cell.row: done for values in found}
         if first.row not in page:
             raise TrackingError(f"{self._ledger.path} lost finished rows of {self._evaluation}.")
+        for outcome in page.values():
+            self._hold(outcome)
         return page
+
+    def _hold(self, outcome: Outcome) -> None:
+        if self._room > 0:
+            self._held[outcome.cell] = outcome
+            self._room -= _size(outcome)
 
     def _place(self, cell: Cell) -> int:
         return (cell.candidate * self._shape[1] + cell.row) * self._shape[2] + cell.trial
+
+
+def _size(outcome: Outcome) -> int:
+    """Return about how many bytes an outcome takes."""
+    texts = len(outcome.answer.text)
+    texts += sum(len(score.rationale or "") for score in outcome.scores.values())
+    return _ROW + _SCORE * len(outcome.scores) + 2 * texts
 
 
 class _Part(Mapping[Cell, T]):

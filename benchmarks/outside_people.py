@@ -1,0 +1,89 @@
+"""`python -m benchmarks.outside_people FOLDER`: figures of public sets, which are not ours to ship.
+
+The folder holds, as their repositories have them: `diverse_safety_adversarial_dialog_{350,990}.csv`
+(google-research-datasets/dices-dataset), of which Krippendorff's alpha of `Q_overall` is made and how
+long it takes; and `alpaca_eval/` with a checkout of tatsu-lab/alpaca_eval, whose published win rates are
+made anew from its annotations. What is not there is left out. Exit code 1: a win rate differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from llmflowlab.statistics.battles import win_rate
+from llmflowlab.statistics.krippendorff import krippendorff_alpha, krippendorff_interval
+
+_DICES = ("diverse_safety_adversarial_dialog_350.csv", "diverse_safety_adversarial_dialog_990.csv")
+_NEAR = 0.01
+"""Points of a hundred by which a win rate may differ from the published one."""
+
+
+def alphas(file: Path) -> str:
+    """Say how far the raters of a set agree."""
+    codes: dict[str, float] = {}
+    units: dict[str, list[float]] = defaultdict(list)
+    with file.open(encoding="utf-8", newline="") as source:
+        for line in csv.DictReader(source):
+            said = line["Q_overall"]
+            units[line["item_id"]].append(codes.setdefault(said, float(len(codes))))
+    began = time.perf_counter()
+    ratings = list(units.values())
+    alpha, interval = (
+        krippendorff_alpha(ratings, "nominal"),
+        krippendorff_interval(ratings, "nominal"),
+    )
+    seconds = time.perf_counter() - began
+    most = max(map(len, ratings))
+    return f"{file.name}: {len(ratings)} units, up to {most} raters: {alpha} {interval} in {seconds:.2f} s"
+
+
+def win_rates(folder: Path) -> tuple[int, int]:
+    """Return how many published win rates there are, and how many of them come out."""
+    found = right = 0
+    for board in sorted(folder.glob("src/alpaca_eval/leaderboards/data_AlpacaEval*/*.csv")):
+        annotator = board.name.removesuffix("_leaderboard.csv")
+        with board.open(encoding="utf-8", newline="") as source:
+            published = {line[""]: float(line["win_rate"]) for line in csv.DictReader(source)}
+        for model, expected in published.items():
+            file = folder / "results" / model / annotator / "annotations.json"
+            if not file.is_file() or file.stat().st_size < 1_000:
+                continue
+            annotations = json.loads(file.read_text("utf-8"))
+            if {one.get("annotator", annotator) for one in annotations} != {annotator}:
+                # Of another annotator than the leaderboard's.
+                continue
+            scores = [
+                (1.5 if preference == 0 else preference) - 1
+                for one in annotations
+                if (preference := one.get("preference")) is not None and 0 <= preference <= 2
+            ]
+            value = win_rate(scores).value
+            found += 1
+            near = value is not None and abs(100 * value - expected) <= _NEAR
+            right += near
+            if not near:
+                print(f"{annotator}, {model}: {100 * (value or 0):.2f}, published {expected:.2f}")
+    return found, right
+
+
+def main(argv: list[str]) -> int:
+    """Print what was found."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.outside_people")
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args(argv).folder
+    for name in _DICES:
+        if (folder / name).is_file():
+            print(alphas(folder / name))
+    found, right = win_rates(folder / "alpaca_eval")
+    print(f"AlpacaEval: {right} of {found} published win rates come out, to {_NEAR} points")
+    return int(right < found)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

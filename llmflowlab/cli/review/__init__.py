@@ -1,0 +1,1 @@
+"""The console of reviews: answers judged at the keys and in spreadsheets."""

@@ -1,0 +1,179 @@
+"""What people would say of all answers: from their words on some, and a judge's scores on all."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+from typing import TypeAlias
+
+import numpy as np
+
+from llmflowlab.evaluation.conclude.people_estimates import PeopleEstimate
+from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.scorers.ranking import ranked
+from llmflowlab.people.answer_words import ASIDE, HumanVerdict, was_picked
+from llmflowlab.people.human import human_means
+from llmflowlab.people.strata import judgeable, strata_of
+from llmflowlab.statistics.intervals import Interval
+from llmflowlab.statistics.prediction_powered import (
+    Combined,
+    combined_difference,
+    combined_mean,
+)
+
+__all__ = ["people_estimates"]
+
+_STEP = 40
+"""Questions more of which it is said what they would bring."""
+
+Values: TypeAlias = "list[float | None]"
+
+
+def people_estimates(
+    result: EvaluationResult, verdicts: Sequence[HumanVerdict]
+) -> list[PeopleEstimate]:
+    """Return for each question that people were asked every candidate's estimate, and the differences.
+
+    The judge is the one that counts most among those of the question's kind: for yes and no a judge
+    or text scorer of yes and no, for grades one of degrees; where there is none, whichever counts.
+    Answers that were picked because judges disagree are no sample and in no estimate.
+    """
+    found: list[PeopleEstimate] = []
+    asked = dict.fromkeys(
+        v.question for v in verdicts if v.value is not None and v.question not in ASIDE
+    )
+    for question in asked:
+        own = [verdict for verdict in verdicts if verdict.question == question]
+        found += _of_question(result, question, own)
+    return found
+
+
+def _of_question(
+    result: EvaluationResult, question: str, verdicts: Sequence[HumanVerdict]
+) -> list[PeopleEstimate]:
+    graded = any(verdict.said.isdecimal() for verdict in verdicts)
+    scorer = _scorer(result, graded=graded)
+    unequal = any(v.details.get("order") == "narrow" for v in verdicts if not was_picked(v))
+    means = {
+        mean.index: mean.interval
+        for mean in reversed(human_means(result, verdicts))
+        # Everybody together stands first, and so comes last here.
+    }
+    said = _said(result, verdicts)
+    count = len(result.plan.candidates)
+    units = {index: _units(result, [index]) for index in range(count)}
+    judged = {index: _judged(result, scorer, index) for index in range(count)}
+    binary = not graded and not result.plan.repeated and len({v.person for v in verdicts}) == 1
+    found = []
+    for index in range(count):
+        own = units[index]
+        words: Values = [said[index].get(unit) for unit in own]
+        labelled = sum(word is not None for word in words)
+        if not labelled:
+            continue
+        scores: Values = [judged[index].get(unit) for unit in own]
+        combined = combined_mean(
+            words, scores, binary=binary, **_shape(result, own, unequal=unequal)
+        )
+        found.append(_estimate(question, scorer, index, words, scores, combined, means.get(index)))
+    for first, second in combinations(sorted({e.candidate for e in found}), 2):
+        own = [unit for unit in units[first] if unit in set(units[second])]
+        words = [_less(said[first].get(unit), said[second].get(unit)) for unit in own]
+        if not any(word is not None for word in words):
+            continue
+        scores = [_less(judged[first].get(unit), judged[second].get(unit)) for unit in own]
+        combined = combined_difference(
+            words, scores, binary=binary, **_shape(result, own, unequal=unequal)
+        )
+        found.append(
+            _estimate(question, scorer, second, words, scores, combined, None, against=first)
+        )
+    return found
+
+
+def _scorer(result: EvaluationResult, *, graded: bool) -> str:
+    traits = result.table.traits
+    order = [name for name in ranked(result.plan.scorers) if traits[name].figure is None]
+    order = [name for name in order if not traits[name].comparing] or ranked(result.plan.scorers)
+    alike = [name for name in order if (traits[name].kind == "grade") == graded]
+    judges: Callable[[str], bool] = lambda name: traits[name].judged  # noqa: E731 - a key of sorting
+    return min(alike or order, key=lambda name: not judges(name))
+
+
+def _estimate(
+    question: str,
+    scorer: str,
+    candidate: int,
+    words: Values,
+    scores: Values,
+    combined: Combined | None,
+    people: Interval | None,
+    *,
+    against: int | None = None,
+) -> PeopleEstimate:
+    known = [word for word in words if word is not None]
+    judged = [score for score in scores if score is not None]
+    more = min(_STEP, len(words) - len(known)) or None
+    return PeopleEstimate(
+        asked=question,
+        scorer=scorer,
+        candidate=candidate,
+        against=against,
+        judge=sum(judged) / len(judged) if judged else None,
+        people=sum(known) / len(known),
+        people_interval=people,
+        labelled=len(known),
+        of=len(words),
+        value=combined.value if combined else None,
+        interval=combined.interval if combined else None,
+        effective=combined.effective if combined else None,
+        more=more if combined else None,
+        half_width=combined.half_width(more) if combined and more else None,
+    )
+
+
+def _said(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> list[Mapping[int, float]]:
+    """Return for each candidate what people say on average of its answers to each question."""
+    found: list[dict[int, list[float]]] = [defaultdict(list) for _ in result.plan.candidates]
+    for verdict in verdicts:
+        if verdict.value is not None and not was_picked(verdict):
+            unit = result.plan.questions[verdict.cell.row]
+            found[verdict.cell.candidate][unit].append(verdict.value)
+    return [{unit: sum(v) / len(v) for unit, v in own.items()} for own in found]
+
+
+def _units(result: EvaluationResult, candidates: Sequence[int]) -> list[int]:
+    """Return the questions with an answer that can be judged, in order."""
+    rows = judgeable(result, candidates)
+    return list(dict.fromkeys(result.plan.questions[row] for row in rows))
+
+
+def _judged(result: EvaluationResult, scorer: str, candidate: int) -> Mapping[int, float]:
+    values: dict[int, list[float]] = defaultdict(list)
+    for cell, by_name in result.scores.items():
+        score = by_name.get(scorer)
+        if cell.candidate == candidate and score is not None and score.value is not None:
+            values[result.plan.questions[cell.row]].append(score.value)
+    return {unit: sum(v) / len(v) for unit, v in values.items()}
+
+
+def _shape(
+    result: EvaluationResult, units: Sequence[int], *, unequal: bool
+) -> dict[str, np.ndarray | None]:
+    """Return the clusters of questions, where there are any, and the strata they were drawn from."""
+    plan = result.plan
+    row_of: dict[int, int] = {}
+    for row, unit in enumerate(plan.questions):
+        row_of.setdefault(unit, row)
+    rows = [row_of[unit] for unit in units]
+    clustered = result.table.clusters is not None
+    strata = strata_of(result) if unequal else None
+    return {
+        "clusters": np.array([plan.clusters[row] for row in rows]) if clustered else None,
+        "strata": np.array([strata.of.get(row, 0) for row in rows]) if strata else None,
+    }
+
+
+def _less(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else second - first

@@ -1,0 +1,270 @@
+"""A review keeps every word at once, goes on where it stopped, and takes back what it is told to."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from llmflowlab.errors import InputError
+from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.lab.lab import Lab
+from llmflowlab.lab.review import Review, ReviewRequest, begin_review
+from llmflowlab.lab.review_results import review_results
+from llmflowlab.people.answer_words import HumanVerdict, keep_verdicts, kept_verdicts
+from llmflowlab.people.rubric import Rubric, RubricQuestion
+from llmflowlab.settings import Settings
+from tests.evaluation.helpers import answer, spec
+from tests.evaluation.test_gates import kept, result
+from tests.known import known
+
+ROWS = 6
+PAIR = [spec("table:first"), spec("table:second")]
+ONE = Rubric((RubricQuestion(name="correct", ask="Is it?", scale="yes_no"),))
+
+
+class Clock:
+    """Ten seconds an answer."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 10
+        return self.now
+
+
+@pytest.fixture
+def lab(settings: Settings) -> Lab:
+    return Lab(settings)
+
+
+@pytest.fixture
+def found(settings: Settings) -> EvaluationResult:
+    answers = {row: answer(f"answer {row}", latency=1.0) for row in range(ROWS)}
+    made = result(settings.home, [1, 0] * (ROWS // 2), candidates=PAIR, answers=answers)
+    with closing(kept(settings.state_dir, made)):
+        pass
+    return made
+
+
+def begin(lab: Lab, found: EvaluationResult, **options: Any) -> Review:
+    name = options.pop("name", found.plan.evaluation_id)
+    request = ReviewRequest(name=name, person=options.pop("person", "ada"), **options)
+    return begin_review(lab, request, clock=Clock())
+
+
+def ended(review: Review) -> str | None:
+    return review.done_because
+
+
+def said(lab: Lab, found: EvaluationResult) -> list[tuple[str, str, str]]:
+    with closing(lab.words()) as words:
+        kept_ones = kept_verdicts(words, found.plan.evaluation_id)
+    return [(v.question, v.said, v.comment) for v in kept_ones]
+
+
+def test_every_word_is_kept_at_once_and_the_next_answer_comes_by_itself(
+    lab: Lab, found: EvaluationResult
+) -> None:
+    with closing(begin(lab, found)) as review:
+        assert (review.total, review.judged, review.place) == (2 * ROWS, 0, 1)
+        assert review.shown.model is None
+        review.say("yes")
+        assert said(lab, found) == [("correct", "yes", "")]
+        assert (review.place, review.asked and review.asked.name) == (1, "quality")
+        review.say("4")
+        assert (review.judged, review.place) == (1, 2)
+        assert review.asked is not None
+        assert review.asked.name == "correct"
+        assert review.seconds_left
+
+
+def test_it_goes_on_where_it_stopped_for_each_person(lab: Lab, found: EvaluationResult) -> None:
+    with closing(begin(lab, found)) as review:
+        for _ in range(3):
+            review.say("yes")
+            review.say("4")
+        review.say("no")
+        stopped = review.shown
+    with closing(begin(lab, found)) as again:
+        assert (again.judged, again.place, again.shown) == (3, 4, stopped)
+        assert (again.given, again.asked and again.asked.name) == ({"correct": "no"}, "quality")
+    with closing(begin(lab, found, person="bob")) as other:
+        assert (other.judged, other.place) == (0, 1)
+
+
+def test_undo_takes_back_a_verdict_a_discard_and_a_skip_with_what_was_before(
+    lab: Lab, found: EvaluationResult
+) -> None:
+    with closing(begin(lab, found, show_models=True)) as review:
+        first = review.shown
+        review.write("hm")
+        review.say("no")
+        review.undo()
+        assert (review.shown, review.comment, review.given) == (first, "hm", {})
+        review.say("no")
+        review.discard()
+        assert (review.place, review.judged) == (2, 1)
+        review.undo()
+        assert (review.shown, review.given, review.discarded) == (first, {"correct": "no"}, False)
+        review.skip()
+        assert review.shown != first
+        review.undo()
+        assert (review.shown, review.comment) == (first, "hm")
+        while review.undo():
+            pass
+        assert said(lab, found) == []
+        assert not review.undo()
+
+
+def test_who_goes_back_may_change_a_verdict_and_it_counts_once(
+    lab: Lab, found: EvaluationResult
+) -> None:
+    with closing(begin(lab, found, rubric=ONE)) as review:
+        assert not review.back()
+        review.say("yes")
+        review.say("yes")
+        assert review.back()
+        assert review.back()
+        review.say("no")
+        assert (review.place, review.judged) == (3, 2)
+    assert [word for _, word, _ in said(lab, found)] == ["yes", "no"]
+
+
+def test_what_is_skipped_comes_again_after_all_others(lab: Lab, found: EvaluationResult) -> None:
+    with closing(begin(lab, found, rubric=ONE, show_models=True)) as review:
+        skipped = review.shown
+        review.skip()
+        for _ in range(2 * ROWS - 1):
+            assert review.shown != skipped or review.judged == 2 * ROWS - 1
+            review.say("yes")
+        assert ended(review) is None
+        review.say("yes")
+        assert ended(review) == "All answers are judged."
+        review.undo()
+        assert (ended(review), review.judged) == (None, 2 * ROWS - 1)
+
+
+def test_a_comment_stands_on_its_own_until_there_is_a_verdict(
+    lab: Lab, found: EvaluationResult
+) -> None:
+    with closing(begin(lab, found)) as review:
+        review.write("unclear")
+        assert said(lab, found) == [("note", "yes", "unclear")]
+        review.say("no")
+        assert said(lab, found) == [("correct", "no", "unclear")]
+        review.write("")
+        assert said(lab, found) == [("correct", "no", "")]
+
+
+def test_a_run_names_its_candidate_s_answers_and_models_are_shown_when_asked(
+    lab: Lab, found: EvaluationResult
+) -> None:
+    with closing(begin(lab, found, name="run-1", show_models=True)) as review:
+        assert (review.total, review.shown.model) == (ROWS, "table:second")
+
+
+def test_two_people_with_one_seed_see_the_same_answers_in_the_same_order(
+    lab: Lab, found: EvaluationResult
+) -> None:
+    orders = []
+    for person in ("ada", "bob"):
+        with closing(begin(lab, found, person=person, rubric=ONE, sample=3)) as review:
+            seen = []
+            while review.done_because is None:
+                seen.append((review.shown.question, review.place))
+                review.say("yes")
+            orders.append(seen)
+    assert orders[0] == orders[1]
+    assert len(orders[0]) == 6
+    results = review_results(lab, found.plan.evaluation_id)
+    [both] = [entry for entry in results.agreement if entry.people]
+    assert (both.person, both.other, both.n, both.same) == ("ada", "bob", 6, 1.0)
+    everybody = [m for m in results.means if m.person is None]
+    assert [(m.mean, m.n) for m in everybody] == [(1.0, 3), (1.0, 3)]
+
+
+def test_it_ends_by_itself_when_it_is_narrow_enough(settings: Settings, lab: Lab) -> None:
+    made = result(settings.home, [1] * 40)
+    kept(settings.state_dir, made).close()
+    with closing(begin(lab, made, rubric=ONE, until=0.1)) as review:
+        while review.done_because is None:
+            review.say("yes")
+        assert "as narrow as was asked for" in review.done_because
+        # Wilson's interval of n of n is narrower than ±0.1 from 16 on.
+        assert review.judged == 16
+    with closing(begin(lab, made, rubric=ONE, until=0.1)) as again:
+        assert again.done_because is not None
+    with closing(begin(lab, made, rubric=ONE)) as further:
+        assert (further.done_because, further.judged) == (None, 16)
+
+
+def test_answers_picked_for_their_judges_say_nothing_of_the_others_until_their_turn_comes(
+    lab: Lab, found: EvaluationResult
+) -> None:
+    with closing(begin(lab, found, rubric=ONE, order="disagreement", sample=2)) as review:
+        while review.done_because is None:
+            review.say("no")
+    means = review_results(lab, found.plan.evaluation_id).means
+    assert [(m.mean, m.n, m.picked) for m in means] == [(None, 0, 2), (None, 0, 2)]
+    with closing(begin(lab, found, rubric=ONE)) as review:
+        while review.done_because is None:
+            review.say("yes")
+    means = review_results(lab, found.plan.evaluation_id).means
+    assert [known(m.mean) for m in means] == pytest.approx([4 / 6, 4 / 6])
+    assert [(m.n, m.picked) for m in means] == [(ROWS, 0), (ROWS, 0)]
+
+
+def test_the_spreadsheet_holds_every_word_and_runs_no_formula(
+    lab: Lab, found: EvaluationResult
+) -> None:
+    with closing(begin(lab, found)) as review:
+        review.write("=1+1")
+        review.say("no")
+        review.say("2")
+    results = review_results(lab, found.plan.evaluation_id)
+    assert results.file == lab.settings.state_dir / "evaluations" / found.plan.evaluation_id / (
+        "review.csv"
+    )
+    text = results.file.read_text("utf-8-sig")
+    assert text.splitlines()[0].startswith("row,question,expected,answer,model,trial,person,asked")
+    assert text.count("'=1+1") == 2
+    assert ",random," in text
+
+
+def test_nothing_to_judge_is_said_in_a_sentence(lab: Lab, found: EvaluationResult) -> None:
+    with pytest.raises(InputError, match="Nobody has judged"):
+        review_results(lab, found.plan.evaluation_id)
+    with pytest.raises(InputError, match="neither a run nor an evaluation"):
+        begin(lab, found, name="nothing")
+    with pytest.raises(InputError, match="Say who judges"):
+        begin(lab, found, person=" ")
+    with pytest.raises(InputError, match="no category and no language to stratify by"):
+        begin(lab, found, order="stratified")
+
+
+def test_labels_have_shares_and_no_mean(lab: Lab, found: EvaluationResult) -> None:
+    tone = Rubric((RubricQuestion(name="tone", ask="?", scale="labels", labels=("kind", "rude")),))
+    for person, label in (("ada", "kind"), ("bob", "rude")):
+        with closing(begin(lab, found, person=person, rubric=tone, sample=1)) as review:
+            review.say("kind")
+            review.say(label)
+    results = review_results(lab, found.plan.evaluation_id)
+    assert results.means == []
+    [entry] = results.agreement
+    assert (entry.same, entry.kappa, entry.n) == (0.5, None, 2)
+
+
+def test_words_of_others_count_for_the_end_and_not_as_one_s_own(
+    lab: Lab, found: EvaluationResult
+) -> None:
+    with closing(begin(lab, found)) as review:
+        cell = review._item.cell
+    other = HumanVerdict(cell=cell, person="bob", said="yes")
+    with closing(lab.words()) as words:
+        keep_verdicts(words, found.plan.evaluation_id, [other, replace(other, person="eve")])
+    with closing(begin(lab, found)) as review:
+        assert (review.judged, review.given, review.anything_said) == (0, {}, True)
