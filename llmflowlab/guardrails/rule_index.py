@@ -86,7 +86,14 @@ def character_rules(folded: str, categories: Iterable[Category]) -> Iterator[Wor
     """Yield the rules about characters that a text may break."""
     texts = _texts()
     firsts = texts.keys() & set(folded)
-    there = {text for first in firsts for text in texts[first] if text in folded}
+    there = {
+        text
+        for first in firsts
+        for beginning, listed in texts[first].items()
+        if beginning in folded
+        for text in listed
+        if text in folded
+    }
     for rule in _of_characters() if there else ():
         if rule.category in categories and not any(map(there.isdisjoint, rule.needs)):
             yield rule
@@ -98,9 +105,9 @@ def _of_characters() -> Sequence[WordRule]:
 
 
 @cache
-def _texts() -> Mapping[str, Sequence[str]]:
-    """Return what those need, each under its first character."""
-    texts: dict[str, list[str]] = {}
+def _texts() -> Mapping[str, Mapping[str, Sequence[str]]]:
+    """Return what those need, each under its first character and under its first two."""
+    texts: dict[str, dict[str, list[str]]] = {}
     for text in {text for rule in _of_characters() for need in rule.needs for text in need}:
-        texts.setdefault(text[0], []).append(text)
+        texts.setdefault(text[0], {}).setdefault(text[:2], []).append(text)
     return texts
