@@ -94,6 +94,7 @@ def summarise(
         reused=reused,
         violations=counts(seen.violations),
         why_failed=seen.words.most_common(1)[0][0] if seen.words else None,
+        tokens_per_second=seen.written / seen.writing if seen.writing else None,
     )
 
 
@@ -109,6 +110,9 @@ class _Seen:
     prompt_tokens: int | None = 0
     completion_tokens: int | None = 0
     """None as soon as one is unknown."""
+    written: int = 0
+    writing: float = 0.0
+    """Tokens and seconds of the answers of which both are known."""
     seconds: list[float] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
     not_whole: Counter[str] = field(default_factory=Counter)
@@ -127,6 +131,9 @@ class _Seen:
             self.words.update(filter(None, [record.error]))
             return
         self.answered += 1
+        if record.completion_tokens is not None and record.latency:
+            self.written += record.completion_tokens
+            self.writing += record.latency
         self.estimated = self.estimated or record.tokens_estimated
         self.not_whole.update(filter(None, [record.why_not_whole]))
         self.prompt_tokens = _plus(self.prompt_tokens, record.prompt_tokens)
