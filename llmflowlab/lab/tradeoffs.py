@@ -9,10 +9,10 @@ from typing import Any
 
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.conclude.conclusions import cautions
-from llmflowlab.evaluation.conclude.joining import Joined, Member, join
+from llmflowlab.evaluation.conclude.joined import Joined, Member, join
 from llmflowlab.evaluation.conclude.picking import Limits
 from llmflowlab.evaluation.conclude.results import EvaluationResult
-from llmflowlab.evaluation.conclude.tradeoff import Quality, Tradeoff, weigh_up
+from llmflowlab.evaluation.conclude.tradeoff import QualityEstimate, Tradeoff, weigh_up
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.lab.compare import named_candidates
@@ -111,7 +111,7 @@ def weigh_runs(lab: Lab, request: TradeoffRequest) -> WeighedUp:
         )
 
 
-def best_quality(result: EvaluationResult, candidate: int) -> Quality:
+def best_quality(result: EvaluationResult, candidate: int) -> QualityEstimate:
     """Return how good a candidate is by the best estimate there is, and whose estimate that is.
 
     The one place that chooses: the mean of the scorer that ranks candidates.
@@ -119,7 +119,7 @@ def best_quality(result: EvaluationResult, candidate: int) -> Quality:
     scorer = main_scorer(result.plan.scorers)
     score = result.candidates[candidate].scores[scorer]
     judged = result.table.traits[scorer].judged
-    return Quality(
+    return QualityEstimate(
         value=score.mean,
         interval=score.interval,
         scorer=scorer,

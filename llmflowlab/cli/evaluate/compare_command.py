@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 
 from llmflowlab.cli.context import App
-from llmflowlab.cli.formatting import bytes_text, dollars, percent, seconds
+from llmflowlab.cli.formatting import dollars, seconds
 from llmflowlab.cli.options import add_json, margin, usd
 from llmflowlab.cli.options import seconds as read_seconds
 from llmflowlab.cli.output import give
 from llmflowlab.cli.ui.screen import Table
 from llmflowlab.errors import ExitCode, InputError
+from llmflowlab.evaluation.conclude.machine_words import machine_parts
 from llmflowlab.evaluation.conclude.tradeoff import Option
 from llmflowlab.files import write_atomically
 from llmflowlab.lab.tradeoffs import (
@@ -105,9 +106,9 @@ def _tables(found: WeighedUp) -> list[Table]:
     tables = [
         Table(
             title=f"Quality ({found.tradeoff.scorer}, by {source}) against cost and time",
-            columns=("candidate", "quality", "95 %", "$ per 1,000", "p95", "tokens/s", "front"),
+            columns=("candidate", "quality", "95 %", "$ per 1,000", "p95", "front"),
             rows=tuple(map(_row, options)),
-            numbers=frozenset({1, 2, 3, 4, 5}),
+            numbers=frozenset({1, 2, 3, 4}),
             notes=(FEW_EXPLAINED,) if few else (),
         )
     ]
@@ -115,10 +116,13 @@ def _tables(found: WeighedUp) -> list[Table]:
     if local:
         tables.append(
             Table(
-                title="What the models that run here took of this machine, for an answer",
-                columns=("candidate", "CPU s", "peak memory", "GPU", "GPU memory", "GPU energy"),
-                rows=tuple(map(_machine, local)),
-                numbers=frozenset({1, 2, 3, 4, 5}),
+                title="What the models that run here took of this machine",
+                columns=("candidate", *(name for name, _ in machine_parts(local[0].result))),
+                rows=tuple(
+                    (option.label, *(text for _, text in machine_parts(option.result)))
+                    for option in local
+                ),
+                numbers=frozenset(range(1, 7)),
             )
         )
     return tables
@@ -133,23 +137,7 @@ def _row(option: Option) -> tuple[str | None, ...]:
         None if interval is None else f"{interval.low:.0%}–{interval.high:.0%}",
         dollars(own.cost_per_1000),
         marked_few(seconds(own.latency.p95), own.latency.answers),
-        None if own.tokens_per_second is None else f"{own.tokens_per_second:,.0f}",
         _PLACES[option.place],
-    )
-
-
-def _machine(option: Option) -> tuple[str | None, ...]:
-    use = option.result.system
-    assert use is not None
-    cpu, joules = use.cpu_seconds_per_answer, use.gpu_joules_per_answer
-    memory, gpu_memory = use.peak_memory_bytes, use.gpu_memory_bytes
-    return (
-        option.label,
-        None if cpu is None else f"{cpu:.2f}",
-        None if memory is None else bytes_text(memory),
-        percent(use.gpu_utilization),
-        None if gpu_memory is None else bytes_text(gpu_memory),
-        None if joules is None else f"{joules:,.0f} J",
     )
 
 
@@ -159,7 +147,7 @@ def _write_page(found: WeighedUp, file: Path) -> None:
     text = tradeoff_page(
         found.joined.result,
         found.tradeoff,
-        tables=[(table.title, table.columns, table.rows) for table in _tables(found)],
+        tables=[(t.title, t.columns, t.rows, t.numbers) for t in _tables(found)],
         sentences=found.sentences,
     )
     try:

@@ -35,6 +35,7 @@ from llmflowlab.evaluation.run.outcomes import Scores
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scores import Score
+from llmflowlab.evaluation.system_use import SystemUse
 from llmflowlab.statistics.quantiles import quantile
 from llmflowlab.tracking.violations import counts
 
@@ -166,6 +167,7 @@ def build_result(
     interrupted: bool = False,
     exams: Sequence[Exam] = (),
     in_vain: Sequence[Score] = (),
+    system: Mapping[int, SystemUse] | None = None,
 ) -> EvaluationResult:
     """Count everything up.
 
@@ -177,6 +179,7 @@ def build_result(
         interrupted: Whether it was stopped before its end.
         exams: What the examinations of its judges said.
         in_vain: Judgements paid for that brought no verdict, of every start of the evaluation.
+        system: What candidates took of this machine, where that was measured.
     """
     main = main_scorer(plan.scorers)
     believed = main not in doubts_of(exams)
@@ -186,7 +189,10 @@ def build_result(
     table = table_of(plan, scores, only=only, exams=exams)
     unfinished = None if early else _unfinished(answers, scores, interrupted=interrupted)
     candidates = [
-        summarise(plan, index, answers, table, run_id=None, reused=reused[index], only=only)
+        replace(
+            summarise(plan, index, answers, table, run_id=None, reused=reused[index], only=only),
+            system=(system or {}).get(index),
+        )
         for index in range(len(plan.candidates))
     ]
     labels = [candidate.label for candidate in plan.candidates]

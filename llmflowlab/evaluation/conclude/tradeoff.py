@@ -18,7 +18,7 @@ from llmflowlab.evaluation.scores import COVERAGE_FLOOR
 from llmflowlab.statistics.intervals import Interval
 from llmflowlab.statistics.pareto import Standing, standings
 
-__all__ = ["Option", "Quality", "Tradeoff", "weigh_up"]
+__all__ = ["Option", "QualityEstimate", "Tradeoff", "weigh_up"]
 
 Place: TypeAlias = Literal["front", "not_shown", "beaten", "unknown", "left_out"]
 """On the front; beaten by figures alone, which chance may have made; shown to be beaten; some figure is
@@ -26,7 +26,7 @@ unknown; too few answers scored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quality:
+class QualityEstimate:
     """How good a candidate is, by the best estimate there is."""
 
     value: float | None
@@ -53,7 +53,7 @@ class Option:
     label: str
     evaluation: str
     result: CandidateResult
-    quality: Quality
+    quality: QualityEstimate
     place: Place
     beaten_by: Sequence[str]
     """Who is nowhere worse and somewhere better, by their figures."""
@@ -115,7 +115,7 @@ class Tradeoff:
 
 def weigh_up(
     result: EvaluationResult,
-    qualities: Sequence[Quality],
+    qualities: Sequence[QualityEstimate],
     evaluations: Sequence[str],
     *,
     scorer: str,
@@ -171,7 +171,7 @@ def weigh_up(
 
 
 def _point(
-    candidate: CandidateResult, quality: Quality, *, higher: bool
+    candidate: CandidateResult, quality: QualityEstimate, *, higher: bool
 ) -> tuple[float | None, ...]:
     value, cost = quality.value, candidate.cost_per_answer
     good = None if value is None else -value if higher else value
@@ -181,7 +181,7 @@ def _point(
 def _option(
     result: EvaluationResult,
     index: int,
-    quality: Quality,
+    quality: QualityEstimate,
     evaluation: str,
     standing: Standing | None,
     who: Sequence[int],

@@ -17,6 +17,7 @@ from typing import Any
 from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words, rows_in_words
 from llmflowlab.evaluation.conclude.conclusions import findings, headline
 from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
+from llmflowlab.evaluation.conclude.machine_words import machine_lines
 from llmflowlab.evaluation.conclude.remedies import remedies
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.reports.page_data import embedded, page_data
@@ -161,7 +162,8 @@ def _scores(result: EvaluationResult) -> str:
     parts.append(_leaderboard(result, main, effort=True))
     if any(entry.probability_best is not None for b in result.leaderboard.values() for entry in b):
         parts.append(f'<p class="quiet">{escape(BEST_ASSUMES)}</p>')
-    parts += [f"<p>{escape(sentence)}</p>" for sentence in remedies(result.ordered)]
+    said = [*remedies(result.ordered), *machine_lines(result.ordered)]
+    parts += [f"<p>{escape(sentence)}</p>" for sentence in said]
     if others:
         tables = "".join(_leaderboard(result, scorer, effort=False) for scorer in others)
         parts.append(f"<details><summary>The other scorers</summary>{tables}</details>")
@@ -186,6 +188,8 @@ def _leaderboard(result: EvaluationResult, scorer: str, *, effort: bool) -> str:
             seconds(candidate.latency.p50),
             "unknown" if candidate.latency.p95 is None else str(p95),
             usd(None if candidate.cost_usd is None else float(candidate.cost_usd)),
+            usd(None if candidate.cost_per_1000 is None else float(candidate.cost_per_1000)),
+            "unknown" if (pace := candidate.tokens_per_second) is None else f"{pace:,.0f}",
         )
         rows.append(
             (
@@ -200,10 +204,10 @@ def _leaderboard(result: EvaluationResult, scorer: str, *, effort: bool) -> str:
         )
     columns = (
         *("rank", "tier", "candidate", "mean", "95 % interval", "best", "scored"),
-        *("median time", "95 % within", "cost"),
+        *("median time", "95 % within", "cost", "per 1,000", "tokens/s"),
     )
     hidden = {*(() if several else (0, 1)), *(() if likely else (5,))}
-    hidden |= set() if effort else {7, 8, 9}
+    hidden |= set() if effort else {7, 8, 9, 10, 11}
     kept = [n for n in range(len(columns)) if n not in hidden]
     board = table(
         scorer

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 from pathlib import Path
+from typing import TypeAlias
 
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.tradeoff import Tradeoff
@@ -15,14 +16,17 @@ from llmflowlab.evaluation.reports.page_plots import front_figures
 from llmflowlab.evaluation.reports.plot_files import plot_style
 from llmflowlab.evaluation.reports.tables_html import table
 
-__all__ = ["tradeoff_page"]
+__all__ = ["PageTable", "tradeoff_page"]
+
+PageTable: TypeAlias = "tuple[str, Sequence[str], Sequence[Sequence[str | None]], Collection[int]]"
+"""Title, columns, rows of finished texts (None is unknown), and the columns set flush right."""
 
 
 def tradeoff_page(
     result: EvaluationResult,
     found: Tradeoff,
     *,
-    tables: Sequence[tuple[str, Sequence[str], Sequence[Sequence[str | None]]]],
+    tables: Sequence[PageTable],
     sentences: Sequence[str],
 ) -> str:
     """Return the page.
@@ -30,7 +34,7 @@ def tradeoff_page(
     Args:
         result: What it speaks of.
         found: The candidates on quality, cost and time.
-        tables: Title, columns and rows, as the screen shows them; None is unknown.
+        tables: As the screen shows them.
         sentences: What is concluded, and what to bear in mind.
     """
     style = f"{plot_style()}\n{Path(__file__).with_name('page.css').read_text('utf-8').strip()}"
@@ -42,10 +46,10 @@ def tradeoff_page(
             caption,
             columns,
             [["unknown" if cell is None else cell for cell in row] for row in rows],
-            numbers=range(1, len(columns) - 1),
+            numbers=numbers,
             names={0},
         )
-        for caption, columns, rows in tables
+        for caption, columns, rows, numbers in tables
     ]
     return "\n".join(
         [

@@ -61,6 +61,7 @@ def stored_result(ledger: Ledger, evaluation: str) -> EvaluationResult:
         interrupted=len(outcomes) < len(plan.cells()) or not whole,
         exams=ledger.exams(evaluation),
         in_vain=ledger.judged_in_vain(evaluation),
+        system=ledger.system_use(evaluation),
     )
     if result.decided_early and whole:
         result = replace(result, interrupted=False)
