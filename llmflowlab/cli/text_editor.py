@@ -11,12 +11,21 @@ from pathlib import Path
 from llmflowlab.cli.context import App
 from llmflowlab.errors import ConfigurationError, InputError
 
-__all__ = ["asks", "in_editor"]
+__all__ = ["asks", "has_editor", "in_editor"]
 
 
 def asks(app: App) -> bool:
     """Whether somebody is there who can be asked."""
     return sys.stdin.isatty() or not app.screen.plain
+
+
+def has_editor(app: App) -> bool:
+    """Whether the person named an editor."""
+    return _editor(app) is not None
+
+
+def _editor(app: App) -> str | None:
+    return app.settings.get("VISUAL") or app.settings.get("EDITOR") or None
 
 
 def in_editor(app: App, name: str, text: str, *, otherwise: str) -> str:
@@ -32,7 +41,7 @@ def in_editor(app: App, name: str, text: str, *, otherwise: str) -> str:
         ConfigurationError: There is no editor, or it failed.
         InputError: It ended with an error.
     """
-    command = app.settings.get("VISUAL") or app.settings.get("EDITOR")
+    command = _editor(app)
     if not command:
         raise ConfigurationError(f"There is no editor: set EDITOR, as in EDITOR=nano, {otherwise}.")
     with tempfile.TemporaryDirectory() as folder:

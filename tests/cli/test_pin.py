@@ -9,7 +9,7 @@ from llmflowlab.cli.chat.slash_commands import run_command
 from llmflowlab.cli.chat.talk import Talk
 from llmflowlab.cli.ui.plain import PlainScreen
 from llmflowlab.data.dataset import Dataset, load_dataset
-from llmflowlab.errors import InputError
+from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.lab.chat_session import Chat
 from llmflowlab.providers.base import Finished, TextDelta
 from llmflowlab.providers.scripted import Script, ScriptedProvider
@@ -114,8 +114,27 @@ class Asked(PlainScreen):
 
     plain = False
 
+    agrees = True
+
     def text(self, message: str, *, default: str = "", check: object = None) -> str:
         return f"{message} was {default}"
+
+    def confirm(self, message: str, *, default: bool = False) -> bool:
+        return self.agrees
+
+
+def test_without_an_editor_a_long_answer_is_taken_as_it_is_or_not_at_all(
+    settings: Settings,
+) -> None:
+    talk = talk_of(settings)
+    screen = Asked(settings)
+    talk.app.screen = screen
+    talk.chat.conversation.add("b", "two\nlines")
+    run(talk, "/pin")
+    assert pinned(settings).rows[0].expected == "two\nlines"
+    screen.agrees = False
+    with pytest.raises(ConfigurationError, match="set EDITOR, as in EDITOR=nano, or give"):
+        run(talk, "/pin")
 
 
 def test_who_is_there_corrects_a_line_in_place_and_more_in_an_editor(tmp_path: Path) -> None:

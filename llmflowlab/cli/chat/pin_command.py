@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmflowlab.cli.chat.talk import Talk
-from llmflowlab.cli.text_editor import asks, in_editor
+from llmflowlab.cli.text_editor import asks, has_editor, in_editor
 from llmflowlab.errors import InputError
 from llmflowlab.lab.conversation import Exchange
 from llmflowlab.program import program_name
@@ -93,6 +93,11 @@ def _confirmed(talk: Talk, one: Exchange, record: TurnRecord | None) -> str:
         if "\n" not in one.answer.strip():
             return talk.screen.text("Expected answer", default=one.answer.strip())
         otherwise = "or give the answer with /pin TEXT"
+        if not has_editor(talk.app) and talk.screen.confirm(
+            "Is the answer right as it is? (EDITOR is not set, so it cannot be corrected here)",
+            default=True,
+        ):
+            return one.answer
         return in_editor(talk.app, "expected", one.answer, otherwise=otherwise)
     if record is not None and (record.state != "complete" or record.finish_reason == "length"):
         raise InputError("That answer is not whole; say what is expected: /pin TEXT.")

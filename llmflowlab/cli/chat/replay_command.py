@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from decimal import Decimal
 
 from llmflowlab.asking.interruption import interruptible
+from llmflowlab.cli.chat.echo import unechoed
 from llmflowlab.cli.chat.stats import cost_words
 from llmflowlab.cli.chat.stream import SilentView
 from llmflowlab.cli.chat.talk import Talk
@@ -34,7 +36,8 @@ def replay_chat(talk: Talk, argument: str) -> None:
 
     reference, same_context, budget = _read(argument)
     screen = talk.screen
-    with interruptible() as pressed, screen.progress(f"replay on {reference}") as progress:
+    quiet = nullcontext() if screen.plain else unechoed()
+    with quiet, interruptible() as pressed, screen.progress(f"replay on {reference}") as progress:
         total = len(talk.chat.conversation.exchanges)
 
         def view(number: int) -> SilentView:
@@ -120,8 +123,9 @@ def _said(answer: str, turn: TurnRecord | None) -> tuple[str, str]:
         return answer, "not asked here"
     if turn.unanswered:
         return "(no answer)", turn.error or "failed"
-    cut = "" if turn.state == "complete" else f" · {turn.state}"
-    return answer or "(nothing)", summary_line(turn) + cut
+    cut = turn.state if turn.state != "complete" else ""
+    cut = "cut at the token limit" if turn.finish_reason == "length" else cut
+    return answer or "(nothing)", summary_line(turn) + (cut and f" · {cut}")
 
 
 def _total_row(name: str, turns: Sequence[TurnRecord]) -> tuple[str | None, ...]:
