@@ -32,7 +32,7 @@ def test_what_a_local_model_took_is_one_figure(
     result = replace(made, candidates=[first, replace(second, system=USE)])
     said = (
         f"{second.spec.label} on this machine: {second.tokens_per_second:,.0f} tokens/s, "
-        "1.50 CPU s an answer, 605.6 MB of memory, 25.0 % of the GPU's time."
+        "1.50 CPU s an answer, 605.6 MB peak memory, 25.0 % GPU busy."
     )
     assert machine_lines(result.ordered) == [said]
     show_details(PlainScreen(settings), result)

@@ -155,6 +155,12 @@ def test_the_cheapest_that_is_not_worse(home: Path, than: str, candidate: str, w
     assert words in found.sentences[-1]
 
 
+def test_of_those_that_cost_as_much_the_faster_is_named_and_why(home: Path) -> None:
+    found = weighed(home, made(home, [GOOD, ("quick", 180, "0.01", 1.0)]), not_worse_than="t:good")
+    assert picks(found) == {"not_worse_than": "t:quick"}
+    assert found.sentences[-1].endswith("; it costs as much, and its p95 is shorter.")
+
+
 def test_what_is_only_not_shown_to_be_worse_is_not_the_cheapest_that_is_not(home: Path) -> None:
     # Two points worse on 40 rows: nobody could tell it from four points worse.
     rows = range(160, 200)

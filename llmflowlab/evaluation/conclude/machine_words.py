@@ -31,8 +31,8 @@ def machine_parts(candidate: CandidateResult) -> list[tuple[str, str | None]]:
     return [
         ("tokens/s", None if speed is None else f"{speed:,.0f}"),
         ("CPU s an answer", None if cpu is None else f"{cpu:.2f}"),
-        ("of memory", None if memory is None else bytes_text(memory)),
-        ("of the GPU's time", percent(use.gpu_utilization)),
-        ("of its memory", None if held is None else bytes_text(held)),
-        ("J of it an answer", None if joules is None else f"{joules:,.0f}"),
+        ("peak memory", None if memory is None else bytes_text(memory)),
+        ("GPU busy", percent(use.gpu_utilization)),
+        ("GPU memory", None if held is None else bytes_text(held)),
+        ("GPU J an answer", None if joules is None else f"{joules:,.0f}"),
     ]

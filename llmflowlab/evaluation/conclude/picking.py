@@ -125,7 +125,7 @@ class Picker:
             self._label(chosen),
             f"Cheapest that is not worse than {name} by more than {by}{within}: "
             f"{self._label(chosen)}, {self._money(chosen)} against {self._money(reference)} per 1,000 "
-            f"answers ({self._bound(shown[chosen])}){self._unsure('cost_usd', chosen, reference)}{more}.",
+            f"answers ({self._bound(shown[chosen])}){self._against(chosen, reference)}{more}.",
         )
 
     def best_under(self) -> Pick:
@@ -192,8 +192,13 @@ class Picker:
     def _bound(self, found: NonInferiority) -> str:
         return f"{self._scorer} {100 * found.difference:+.1f} points, lower bound {100 * found.lower_bound:+.1f}"
 
-    def _unsure(self, what: str, one: int, other: int) -> str:
-        return "" if (what, one, other) in self._better else "; not shown to cost less"
+    def _against(self, one: int, other: int) -> str:
+        """Say what speaks for one that is not shown to cost less."""
+        if ("cost_usd", one, other) in self._better:
+            return ""
+        if self._cost(one) == self._cost(other):
+            return "; it costs as much, and its p95 is shorter"
+        return "; not shown to cost less"
 
 
 def _pick(asked: Any, candidate: str | None, reason: str) -> Pick:
