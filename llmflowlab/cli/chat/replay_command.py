@@ -123,8 +123,9 @@ def _said(answer: str, turn: TurnRecord | None) -> tuple[str, str]:
         return answer, "not asked here"
     if turn.unanswered:
         return "(no answer)", turn.error or "failed"
-    cut = turn.state if turn.state != "complete" else ""
-    cut = "cut at the token limit" if turn.finish_reason == "length" else cut
+    cut = "" if turn.state == "complete" else str(turn.state)
+    if turn.finish_reason == "length":
+        cut = "cut at the token limit"
     return answer or "(nothing)", summary_line(turn) + (cut and f" · {cut}")
 
 
