@@ -29,7 +29,9 @@ from llmflowlab.errors import ExitCode
 from llmflowlab.history.models import ModelSummary
 from llmflowlab.history.summary import ModelComparison, compare
 from llmflowlab.lab.labels import LABELS
+from llmflowlab.program import program_name
 from llmflowlab.text.amounts import marked_few
+from llmflowlab.tracking.violations import in_words
 
 if TYPE_CHECKING:
     from llmflowlab.history.overview import SessionSummary
@@ -131,6 +133,9 @@ def _show(app: App, past: Past, comparison: ModelComparison) -> None:
         screen.say("On the same questions", tone="heading")
         for line in paired_lines(past.paired):
             screen.say(line)
+        if past.paired.found:
+            newest = past.paired.found[0].evaluation_id
+            screen.say(f"Quality against cost: {program_name()} compare {newest}", tone="quiet")
         screen.say()
     screen.say("What can be improved", tone="heading")
     for sentence in comparison.advice or ("Nothing stands out in these numbers.",):
@@ -162,6 +167,8 @@ def _show_details(app: App, provider: str, everything: Sequence[SessionSummary])
         "total_tokens": count(last.total_tokens),
         "total_cost_estimate": dollars(last.cost),
     }
+    if last.guardrail_violations is not None:
+        rows["guardrail_violations"] = in_words(last.guardrail_violations) or "none"
     for name, shown in rows.items():
         app.screen.say(f"  {name:<24} {'unknown' if shown is None else shown}")
 
