@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import TypeAlias
 
@@ -75,9 +76,12 @@ def _of_question(
         combined = combined_mean(
             words, scores, binary=binary, **_shape(result, own, unequal=unequal)
         )
-        found.append(_estimate(question, scorer, index, words, scores, combined, means.get(index)))
+        mean = means.get(index)
+        estimate = _estimate(question, scorer, index, words, scores, combined, mean)
+        found.append(replace(estimate, judge=result.table.mean(index, scorer)))
     for first, second in combinations(sorted({e.candidate for e in found}), 2):
-        own = [unit for unit in units[first] if unit in set(units[second])]
+        others = set(units[second])
+        own = [unit for unit in units[first] if unit in others]
         words = [_less(said[first].get(unit), said[second].get(unit)) for unit in own]
         if not any(word is not None for word in words):
             continue
