@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import TypeAlias
@@ -35,8 +35,8 @@ def people_estimates(
 ) -> list[PeopleEstimate]:
     """Return for each question that people were asked every candidate's estimate, and the differences.
 
-    The judge is the one that counts most among those of the question's kind: for yes and no a judge
-    or text scorer of yes and no, for grades one of degrees; where there is none, whichever counts.
+    The scorer that helps is one of the question's name, else of its kind (yes and no, or degrees), judges
+    before others, and of these the one that counts most.
     Answers that were picked because judges disagree are no sample and in no estimate.
     """
     found: list[PeopleEstimate] = []
@@ -53,7 +53,7 @@ def _of_question(
     result: EvaluationResult, question: str, verdicts: Sequence[HumanVerdict]
 ) -> list[PeopleEstimate]:
     graded = any(verdict.said.isdecimal() for verdict in verdicts)
-    scorer = _scorer(result, graded=graded)
+    scorer = _scorer(result, question, graded=graded)
     unequal = any(v.details.get("order") == "narrow" for v in verdicts if not was_picked(v))
     means = {
         mean.index: mean
@@ -95,13 +95,17 @@ def _of_question(
     return found
 
 
-def _scorer(result: EvaluationResult, *, graded: bool) -> str:
+def _scorer(result: EvaluationResult, question: str, *, graded: bool) -> str:
+    """Return whose scores help: any would do, the nearer to what people were asked the better."""
     traits = result.table.traits
-    order = [name for name in ranked(result.plan.scorers) if traits[name].figure is None]
-    order = [name for name in order if not traits[name].comparing] or ranked(result.plan.scorers)
-    alike = [name for name in order if (traits[name].kind == "grade") == graded]
-    judges: Callable[[str], bool] = lambda name: traits[name].judged  # noqa: E731 - a key of sorting
-    return min(alike or order, key=lambda name: not judges(name))
+    order = [n for n in ranked(result.plan.scorers) if traits[n].figure is None]
+    order = [n for n in order if not traits[n].comparing] or ranked(result.plan.scorers)
+
+    def farther(name: str) -> tuple[bool, ...]:
+        kind = traits[name].kind
+        return name != question, (kind == "grade") != graded, not traits[name].judged
+
+    return min(order, key=farther)
 
 
 def _estimate(

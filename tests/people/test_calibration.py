@@ -89,6 +89,13 @@ def test_a_judge_that_changes_its_mind_is_refused():
     assert calibrated(good, flipped=0.2, steady=0.95).passed is True
 
 
+def test_a_judge_of_something_else_is_not_examined():
+    found = calibrated(pairs(lambda length, generator: 1.0), same_question=False)
+    assert found.passed is None
+    assert found.doubts == ()
+    assert found.n == PAIRS
+
+
 def test_too_few_questions_say_nothing():
     found = calibrated(pairs(lambda length, generator: 1.0, n=FEWEST - 1))
     assert found.passed is None
