@@ -13,6 +13,7 @@ from llmflowlab.people.votes import ArenaVote, Contestant, Fighter, Verdict
 from llmflowlab.statistics.battles import Battle, style_difference, win_matrix
 from llmflowlab.statistics.bradley_terry import POINTS, Standing, fit_strengths
 from llmflowlab.statistics.intervals import Interval
+from llmflowlab.text.amounts import plural
 from llmflowlab.text.style import STYLE
 
 __all__ = [
@@ -137,7 +138,7 @@ class Leaderboard:
             )
         if self.prompts < _CLUSTERS:
             found.append(
-                f"Only {self.prompts} different prompts: the intervals are as if each vote were about a "
+                f"Only {plural(self.prompts, 'different prompt')}: the intervals are as if each vote were about a "
                 "prompt of its own."
             )
         if self.style is not None:

@@ -178,3 +178,25 @@ def test_the_menu_asks_for_models_and_prompts_and_shows_the_leaderboard(
     typed("leaderboard\n")
     arena_screen(app(settings))
     assert "Leaderboard by 1 vote of 1 person" in capsys.readouterr().out
+
+
+class Priced(ScriptedProvider):
+    name = "openai"
+    free = False
+
+
+def test_a_budget_that_is_used_up_ends_the_arena_before_it_is_passed(
+    settings: Settings, typed: Typing, capsys: OUT
+) -> None:
+    models = [
+        Priced(default="one", model=name, settings=settings)
+        for name in ("gpt-4.1-mini", "gpt-4.1-nano")
+    ]
+    on = FakeApp(settings, providers=models)
+    typed("Hi?\nleft\n")
+    chosen = [part for model in models for part in ("--model", model.reference)]
+    assert run(on, *chosen, "--budget", "0.000001") == ExitCode.DONE
+    err = capsys.readouterr().err
+    assert "The budget is used up" in err
+    assert [len(model.requests) for model in models] == [0, 0]
+    assert kept(settings) == []

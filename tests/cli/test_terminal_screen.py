@@ -46,6 +46,12 @@ def test_the_number_of_a_line_takes_it(keys: PipeInput, screen: TerminalScreen) 
     assert screen.select("What?", CHOICES, numbered=True) is None
 
 
+def test_the_tenth_line_is_taken_by_0(keys: PipeInput, screen: TerminalScreen) -> None:
+    keys.send_text("0")
+    ten = [Choice(f"line {number}", number) for number in range(1, 11)]
+    assert screen.select("What?", ten, numbered=True) == 10
+
+
 def test_the_number_of_a_disabled_line_does_nothing(
     keys: PipeInput, screen: TerminalScreen
 ) -> None:

@@ -126,7 +126,7 @@ def test_asking_the_same_prompts_again_and_again_makes_nobody_surer() -> None:
     assert often > 0.8 * once
     apart = [met("a", "b", float(number % 3 > 0), f"Question {number}?") for number in range(72)]
     assert widths(leaderboard(apart))[0] < 0.6 * once
-    assert any("Only 1 different" in n for n in leaderboard([met("a", "b", 1.0)]).notes())
+    assert any("Only 1 different prompt:" in n for n in leaderboard([met("a", "b", 1.0)]).notes())
 
 
 def liked_for_length(battles: int = 600) -> list[Met]:
