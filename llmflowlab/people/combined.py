@@ -157,12 +157,11 @@ def _units(result: EvaluationResult, candidates: Sequence[int]) -> list[int]:
 
 
 def _judged(result: EvaluationResult, scorer: str, candidate: int) -> Mapping[int, float]:
-    values: dict[int, list[float]] = defaultdict(list)
-    for cell, by_name in result.scores.items():
-        score = by_name.get(scorer)
-        if cell.candidate == candidate and score is not None and score.value is not None:
-            values[result.plan.questions[cell.row]].append(score.value)
-    return {unit: sum(v) / len(v) for unit, v in values.items()}
+    """Return by question the mean of the scorer's scores."""
+    column = result.table.column(candidate, scorer)
+    sums = np.bincount(column.questions, column.sums)
+    scored = np.bincount(column.questions, column.scored)
+    return {int(q): float(sums[q] / scored[q]) for q in np.flatnonzero(scored)}
 
 
 def _shape(

@@ -47,11 +47,12 @@ def deliver_words(settings: Settings, evaluation: str) -> int:
         lacking = 0
         if ledger.knows(evaluation):
             given = _feedback(ledger, words, evaluation)
-            figures = keep_figures(ledger, words, evaluation)
             if given:
                 store = open_store(settings)
                 lacking = write_feedback(store, given)
-                deliver_figures(store, figures)
+                # Words on answers of which no row is finished come to no figure yet.
+                if ledger.outcomes(evaluation, limit=1):
+                    deliver_figures(store, keep_figures(ledger, words, evaluation))
         if upto is not None:
             words.delivered(evaluation, upto)
         return lacking
