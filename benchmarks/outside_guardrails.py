@@ -72,6 +72,14 @@ def parts(folder: Path) -> Iterator[Part]:
     for language in sorted({case["speaking_language"] for case in several}):
         texts = [c["user_input"] for c in several if c["speaking_language"] == language]
         yield Part(f"PurpleLlama, {language}", True, texts)
+    attacks = [case["user_input"] for case in (*english, *several)]
+    for words, least, most in (
+        ("up to 100", 0, 100),
+        ("101 to 300", 101, 300),
+        ("over 300", 301, 10**9),
+    ):
+        texts = [text for text in attacks if least <= len(text) <= most]
+        yield Part(f"PurpleLlama, {words} characters", True, texts)
     for kind in ("text", "code"):
         found = _json(folder / f"bipia_{kind}_attack_test.json") or {}
         yield Part(f"BIPIA, {kind} attacks", True, [t for texts in found.values() for t in texts])

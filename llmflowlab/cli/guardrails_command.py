@@ -113,6 +113,12 @@ def _list(app: App, arguments: argparse.Namespace, policy: Policy) -> int:
         )
         app.screen.table(Table(title="Guardrails", columns=("category", "in", "out"), rows=rows))
         app.screen.say(f"detector: {policy.detector or 'none, rules alone'}")
+        for direction in DIRECTIONS if policy.detector else ():
+            here, there = (
+                policy.when_failing(direction, served=served) for served in (False, True)
+            )
+            elsewhere = "" if here == there else f", in a service {there}"
+            app.screen.say(f"where it gives no verdict, {direction}: {here}{elsewhere}")
         for rule, texts in policy.allow.items():
             app.screen.say(f"let pass by {rule}: {', '.join(texts)}")
         for line in policy.own:

@@ -30,6 +30,7 @@ from llmflowlab.history.models import ModelSummary
 from llmflowlab.history.summary import ModelComparison, compare
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.text.amounts import marked_few
+from llmflowlab.tracking.violations import in_words
 
 if TYPE_CHECKING:
     from llmflowlab.history.overview import SessionSummary
@@ -162,6 +163,8 @@ def _show_details(app: App, provider: str, everything: Sequence[SessionSummary])
         "total_tokens": count(last.total_tokens),
         "total_cost_estimate": dollars(last.cost),
     }
+    if last.guardrail_violations is not None:
+        rows["guardrail_violations"] = in_words(last.guardrail_violations) or "none"
     for name, shown in rows.items():
         app.screen.say(f"  {name:<24} {'unknown' if shown is None else shown}")
 

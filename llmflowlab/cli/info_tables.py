@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from llmflowlab.cli.formatting import count, dollars, percent, plural, seconds
 from llmflowlab.cli.ui.screen import Table
 from llmflowlab.history.models import FEW_TURNS, Evaluated, ModelSummary
 from llmflowlab.history.summary import ModelComparison
+from llmflowlab.tracking.violations import in_words
 
 if TYPE_CHECKING:
     from llmflowlab.history.head_to_head import ModelPairs
@@ -50,7 +52,7 @@ def comparison_table(comparison: ModelComparison, sessions: int) -> Table:
     few = [m.reference for m in comparison.models if 0 < m.turns - m.failed_turns < FEW_TURNS]
     if few:
         notes.append(f"Fewer than {FEW_TURNS} answers, read with care: {', '.join(few)}.")
-    return Table(
+    table = Table(
         title="Models compared",
         columns=("model", "turns", "avg time", "tokens", "cost", "quality"),
         rows=tuple(rows),
@@ -58,6 +60,25 @@ def comparison_table(comparison: ModelComparison, sessions: int) -> Table:
         marked=frozenset(marked),
         mark_means="the best of its column",
         notes=tuple(notes),
+    )
+    found = [(model.reference, model.guardrail_violations) for model in comparison.models]
+    return _with_violations(table, found)
+
+
+def _with_violations(table: Table, found: Sequence[tuple[str, Mapping[str, int] | None]]) -> Table:
+    """Add a column of what guardrails found, by the model of each row, where they found anything."""
+    if not any(by for _, by in found):
+        return table
+    cells = ["no guardrails" if by is None else count(sum(by.values())) for _, by in found]
+    return replace(
+        table,
+        columns=(*table.columns, "violations"),
+        rows=tuple((*row, cell) for row, cell in zip(table.rows, cells, strict=True)),
+        numbers=table.numbers | {len(table.columns)},
+        notes=(
+            *table.notes,
+            *(f"Violations of guardrails, {name}: {in_words(by)}." for name, by in found if by),
+        ),
     )
 
 
@@ -97,7 +118,7 @@ def evaluated_table(
         for column, who in won.items()
         if model.reference in who and len(found) > 1
     }
-    return Table(
+    table = Table(
         title="In evaluations",
         columns=(
             *("model", "answers", "avg time", "tokens", "cost", "quality"),
@@ -113,6 +134,7 @@ def evaluated_table(
             *(judged if people else ()),
         ),
     )
+    return _with_violations(table, [(m.reference, e.guardrail_violations) for m, e in found])
 
 
 def _by_people(scores: Sequence[PeopleScore]) -> str:

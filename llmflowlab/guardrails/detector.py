@@ -20,7 +20,7 @@ from llmflowlab.asking.waiting import Waits
 from llmflowlab.guardrails.verdict import Category, Detection, Direction, Severity
 from llmflowlab.messages import Message, Parameters, Request
 
-__all__ = ["GUARDRAIL", "Detector", "Seen", "read_verdict"]
+__all__ = ["GUARDRAIL", "Detector", "Seen", "read_verdict", "request_for"]
 
 GUARDRAIL = "guardrail_v1"
 """Name and version of what the detector is told."""

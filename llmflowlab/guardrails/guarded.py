@@ -7,7 +7,7 @@ A blocked prompt is never sent, a blocked answer never passed on; both are a `Pa
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,8 +23,9 @@ from llmflowlab.errors import Blocked
 from llmflowlab.guardrails.checking import Checking, check, violation_of
 from llmflowlab.guardrails.detector import Detector, Seen
 from llmflowlab.guardrails.masking import Masks
-from llmflowlab.guardrails.policy import OnFailure, Policy
-from llmflowlab.guardrails.verdict import Category, Direction, Violation
+from llmflowlab.guardrails.policy import Policy
+from llmflowlab.guardrails.refusals import refusal, remarks, without_verdict
+from llmflowlab.guardrails.verdict import Direction, Violation
 from llmflowlab.messages import Message, Request
 from llmflowlab.providers.base import (
     Finished,
@@ -42,16 +43,6 @@ __all__ = [
     "guard_of",
 ]
 
-_KINDS: dict[Category, str] = {
-    "toxicity": "threats, insults or hate",
-    "profanity": "coarse words",
-    "injection": "an attempt to override instructions",
-    "malicious": "a request for help with something harmful",
-    "personal_data": "personal data",
-    "secrets": "a secret",
-    "own": "something that your own rules name",
-}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
@@ -63,10 +54,6 @@ class Guard:
     """Of a person's session; None: each call has its own, and nothing is put back."""
     served: bool = False
     """Whether answers go to others: then one that nobody could judge is withheld by default."""
-
-    def when_failing(self, direction: Direction) -> OnFailure:
-        """Return what to do where the detector gives no verdict."""
-        return self.policy.when_detector_fails[direction] or ("block" if self.served else "warn")
 
 
 def guard_of(
@@ -193,7 +180,7 @@ class _Call:
                 # What stood in earlier messages was counted when it was the last one.
                 self._found += verdict.violations
             if verdict.blocked_by is not None:
-                self.blocked = _refusal(verdict.blocked_by)
+                self.blocked = refusal(verdict.blocked_by, served=self._guard.served)
                 return request
             messages[number] = Message("user", verdict.text)
         if last >= 0:
@@ -209,7 +196,7 @@ class _Call:
         verdict = check(answer.text, policy, "out", self.masks)
         self._found += verdict.violations
         if verdict.blocked_by is not None:
-            self.blocked = _refusal(verdict.blocked_by)
+            self.blocked = refusal(verdict.blocked_by, served=self._guard.served)
         elif answer.state == "complete" and answer.text.strip():
             await self._look(verdict.text, "out")
         if self.blocked is not None:
@@ -236,18 +223,12 @@ class _Call:
             said = text[seen.finding.start : seen.finding.end]
             self._found.append(violation_of(seen.finding, said, direction, action))
             if action == "block":
-                self.blocked = _refusal(self._found[-1])
+                self.blocked = refusal(self._found[-1], served=self._guard.served)
 
     def _failing(self, direction: Direction) -> None:
-        chosen = self._guard.when_failing(direction)
+        chosen = self._guard.policy.when_failing(direction, served=self._guard.served)
         if chosen == "block":
-            self.blocked = Blocked(
-                "The guardrails' detector gave no verdict, and nothing passes without one; try "
-                "again, or change when_detector_fails.",
-                direction=direction,
-                category="detector",
-                rule="detector_failed",
-            )
+            self.blocked = without_verdict(direction, served=self._guard.served)
         elif chosen == "warn":
             self._remarks.append(
                 "The guardrails' detector gave no verdict; the rules alone have read this."
@@ -266,21 +247,8 @@ class _Call:
             cost=cost,
             wasted=wasted,
             violations=tuple(found.to_json() for found in self._found),
-            remarks=(*self._remarks, *_remarks(self._found)),
+            remarks=(*self._remarks, *remarks(self._found)),
         )
-
-
-def _remarks(violations: Sequence[Violation]) -> Iterator[str]:
-    """Say what passed with a warning or was masked."""
-    found: dict[tuple[str, str, str], list[str]] = {}
-    for each in violations:
-        if each.action in {"warn", "mask"}:
-            place = "the prompt" if each.direction == "in" else "the answer"
-            rules = found.setdefault((place, each.action, _KINDS[each.category]), [])
-            rules += [each.rule] if each.rule not in rules else []
-    for (place, action, what), rules in found.items():
-        done = "is masked" if action == "mask" else "was let pass"
-        yield f"guardrails: {what} in {place} ({', '.join(rules)}) {done}"
 
 
 class _Outgoing:
@@ -331,15 +299,3 @@ class _Outgoing:
     def _say(self, kind: type[TextDelta] | type[ReasoningDelta], text: str) -> None:
         if text and self._tell is not None:
             self._tell(kind(text))
-
-
-def _refusal(found: Violation) -> Blocked:
-    what = _KINDS[found.category]
-    rule = found.rule if found.layer == "rules" else "the detector"
-    message = (
-        f"This was not sent: the guardrails see {what} in it (rule {rule}). Put it in other words, "
-        "or change the guardrails."
-        if found.direction == "in"
-        else f"The answer is withheld: the guardrails see {what} in it (rule {rule})."
-    )
-    return Blocked(message, direction=found.direction, category=found.category, rule=found.rule)

@@ -21,7 +21,11 @@ _EMAIL = re.compile(
 )
 _CARD = re.compile(r"(?<![\w.+-])\d(?:[ -]?\d){11,18}(?![\w]|[.,]\d)")
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}(?![A-Za-z0-9])")
-_SSN = re.compile(r"(?<![\w.-])(?!000|666|9\d\d)\d{3}([- ])(?!00)\d{2}\1(?!0000)\d{4}(?![\w-])")
+_SSN = re.compile(
+    r"(?<![\w.-])(?!000|666|9\d\d)\d{3}([-. ]?)(?!00)\d{2}\1(?!0000)\d{4}(?![\w-]|[.,]\d)"
+)
+_WORDS_OF_SSN = re.compile(r"\bssn|social security|soc\.? sec\b", re.IGNORECASE)
+_VERSION = re.compile(r"(?:version|v|release|section|chapter|§|build)\s*$", re.IGNORECASE)
 _IP = re.compile(
     r"(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w]|\.\d)"
 )
@@ -37,6 +41,7 @@ _NOT_PHONE = re.compile(
     r"|pedido|factura|ordine|fattura|encomenda|reference|ref\b|id\b|case|amount|total|kontonummer",
     re.IGNORECASE,
 )
+_STATE = re.compile(r"\b[A-Z]{2},?\s{1,3}$")
 _IBAN_LENGTHS = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29,
     "BY": 28, "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28, "EE": 20, "EG": 29,
@@ -106,7 +111,7 @@ def _cards(text: str) -> Iterator[Detection]:
 
 def _numbers(text: str) -> Iterator[Detection]:
     for match in _SSN.finditer(text):
-        if match[1] == "-" or re.search(r"ssn|social security", text, re.IGNORECASE):
+        if _is_ssn(match, text):
             yield _found("ssn", "high", match.start(), match.end())
     for match in _IP.finditer(text):
         parts = [int(part) for part in match[0].split(".")]
@@ -114,13 +119,22 @@ def _numbers(text: str) -> Iterator[Detection]:
         private = parts[0] in {0, 10, 127, 255} or parts[:2] in ([192, 168], [169, 254])
         private = private or (parts[0] == 172 and 16 <= parts[1] < 32)
         documented = parts[:3] in ([192, 0, 2], [198, 51, 100], [203, 0, 113])
-        version = re.search(
-            r"(?:version|v|release|section|chapter|§|build)\s*$",
-            text[: match.start()],
-            re.IGNORECASE,
-        )
+        version = _VERSION.search(text[: match.start()])
         if not (private or documented or version):
             yield _found("ip_address", "low", match.start(), match.end())
+
+
+def _is_ssn(match: re.Match[str], text: str) -> bool:
+    """Tell whether a number of nine digits is one of social security, by its signs or by words."""
+    before = text[: match.start()]
+    if match[1] == "-":
+        return True
+    if match[1] == ".":
+        return not _VERSION.search(before)
+    # Groups of digits are of all kinds, but hardly anybody says them alone.
+    if match[1] == " ":
+        return text.strip() == match[0] or _WORDS_OF_SSN.search(text) is not None
+    return _WORDS_OF_SSN.search(before[-_NEAR:]) is not None
 
 
 def _phones(text: str, taken: list[tuple[int, int]]) -> Iterator[Detection]:
@@ -146,6 +160,9 @@ def _regions(number: str, before: str) -> tuple[str | None, ...]:
     """Return where a number may be one of a phone; none where it is more likely something else."""
     if number.lstrip("(").startswith(("+", "00")):
         return (None,)
+    if _STATE.search(before) and re.fullmatch(r"\d{5}-\d{4}", number):
+        # A ZIP code, behind the letters of its state.
+        return ()
     said = _WORDS_OF_PHONE.search(before)
     if _NOT_PHONE.search(before) and not _WORDS_OF_PHONE.search(before[-15:]):
         return ()

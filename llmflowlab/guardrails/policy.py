@@ -73,6 +73,10 @@ class Policy:
         """Return the categories that are looked for."""
         return frozenset(name for name in CATEGORIES if self.action(name, direction) != "off")
 
+    def when_failing(self, direction: Direction, *, served: bool) -> OnFailure:
+        """Return what to do where the detector gives no verdict, in a service or with a person there."""
+        return self.when_detector_fails[direction] or ("block" if served else "warn")
+
     def to_json(self) -> dict[str, Any]:
         """Return all of it as JSON values, so that later defaults change no candidate of today."""
         return {

@@ -10,12 +10,14 @@ from functools import lru_cache
 from itertools import chain
 
 from llmflowlab.guardrails.cutting import cuts
-from llmflowlab.guardrails.disguises import Stretch, Words, read
+from llmflowlab.guardrails.disguises import read
 from llmflowlab.guardrails.encoded import decoded_runs
 from llmflowlab.guardrails.personal_data import personal_data
 from llmflowlab.guardrails.policy import Policy
-from llmflowlab.guardrails.rule_files import LEXICON, OF_WORDS, WordRule, rules_of
+from llmflowlab.guardrails.rule_files import OF_WORDS, WordRule
+from llmflowlab.guardrails.rule_index import character_rules, word_rules
 from llmflowlab.guardrails.secrets import secrets
+from llmflowlab.guardrails.stretches import Stretch, Words
 from llmflowlab.guardrails.verdict import Category, Detection, Direction
 
 __all__ = ["Scanner", "scan"]
@@ -26,6 +28,7 @@ _TURNS = re.compile(
     re.MULTILINE,
 )
 _OTHER_SCRIPT = re.compile("[\u0590-\u1fff\u2e80-\ud7ff\uf900-\uffef]")
+_ENDS = re.compile(r"[.!?。！？؟।\n]")
 _OVERLAP = 64
 """Characters of the unit before in which a number or a key may begin."""
 
@@ -47,7 +50,6 @@ class Scanner:
         }
         self._own = policy.own if "own" in self._watched else ()
         self._before: Stretch | None = None
-        self._text = ""
 
     def unit(self, text: str, start: int) -> list[Detection]:
         """Return what ends in the next unit of a text; it may begin in the unit before.
@@ -56,7 +58,7 @@ class Scanner:
             text: The unit.
             start: Where it begins in the whole.
         """
-        here = read(text, start, LEXICON)
+        here = read(text, start)
         before, self._before = self._before, here
         both = here if before is None else before + here
         found = [each for each in self._found(both, here) if each.end > start]
@@ -78,7 +80,7 @@ class Scanner:
                     start, end = tail.place(found.start, found.end)
                     yield replace(found, start=start, end=end)
         for plain, begin, stop in decoded_runs(here.clean):
-            inner = read(plain, 0, LEXICON)
+            inner = read(plain, 0)
             start, end = here.place(begin, stop)
             looks = [look(plain) for look in (personal_data, secrets)]
             inside = [*_by_words(inner, inner, self._words), *_turns(inner), *chain(*looks)]
@@ -120,29 +122,24 @@ def _between(stretch: Stretch, finding: Detection) -> str:
 def _by_words(
     stretch: Stretch, here: Stretch, categories: tuple[Category, ...]
 ) -> Iterator[Detection]:
-    rules = rules_of(categories)
     for number, reading in enumerate(stretch.readings):
-        ends = here.readings[min(number, len(here.readings) - 1)].beginnings
-        # The end of a unit is one of a sentence, whether or not its writer says so.
-        joined = f"{reading.joined}. "
-        for rule in rules.candidates(reading.beginnings, ends):
+        ends = here.readings[min(number, len(here.readings) - 1)].met
+        for rule in word_rules(reading.met, ends, categories):
+            # The end of a unit is one of a sentence, whether or not its writer says so.
+            joined = f"{reading.joined}. "
             for match in _matches(rule.pattern, joined):
                 if not _excused(rule, joined, match.start() + 1, match.end()):
                     yield _finding(rule, reading, match)
     if stretch.folded.isascii() or not _OTHER_SCRIPT.search(stretch.folded):
         return
-    there = rules.texts_in(stretch.folded)
-    for rule in rules.of_characters if there else ():
-        if not any(map(there.isdisjoint, rule.needs)):
-            for match in rule.pattern.finditer(stretch.folded):
-                start, end = stretch.place(*match.span())
-                yield Detection(
-                    category=rule.category,
-                    rule=rule.name,
-                    severity=rule.severity,
-                    start=start,
-                    end=end,
-                )
+    for rule in character_rules(stretch.folded, categories):
+        for match in rule.pattern.finditer(stretch.folded):
+            if _excused_there(rule, match):
+                continue
+            start, end = stretch.place(*match.span())
+            yield Detection(
+                category=rule.category, rule=rule.name, severity=rule.severity, start=start, end=end
+            )
 
 
 def _matches(pattern: re.Pattern[str], joined: str) -> Iterator[re.Match[str]]:
@@ -165,14 +162,10 @@ def _turns(stretch: Stretch) -> Iterator[Detection]:
 
 def _finding(rule: WordRule, reading: Words, match: re.Match[str]) -> Detection:
     first = match.string.count(" ", 0, match.start() + 1) - 1
-    last = min(match.string.count(" ", 0, match.end() - 1), len(reading.spans)) - 1
+    last = min(match.string.count(" ", 0, match.end() - 1), len(reading)) - 1
+    start, end = reading.place(first, last)
     return Detection(
-        category=rule.category,
-        rule=rule.name,
-        severity=rule.severity,
-        # Of a text that was read backwards the first word stands last.
-        start=min(reading.spans[first][0], reading.spans[last][0]),
-        end=max(reading.spans[first][1], reading.spans[last][1]),
+        category=rule.category, rule=rule.name, severity=rule.severity, start=start, end=end
     )
 
 
@@ -188,6 +181,16 @@ def _excused(rule: WordRule, joined: str, start: int, end: int) -> bool:
     # Words between those that were looked for count; an order to disregard cannot excuse itself.
     inside = "" if rule.category == "injection" else joined[start - 1 : end]
     return any(rule.excuse.search(part) for part in (joined[begin:start], inside, rest))
+
+
+def _excused_there(rule: WordRule, match: re.Match[str]) -> bool:
+    """Tell the same of a match of characters."""
+    # In markup it is no person who asks.
+    if rule.excuse is None or "<" in match.string:
+        return False
+    before, after = match.string[: match.start()], match.string[match.end() :]
+    sentence = _ENDS.split(before)[-1] + match[0] + _ENDS.split(after, maxsplit=1)[0]
+    return rule.excuse.search(sentence) is not None
 
 
 def _quoted(joined: str, start: int, end: int) -> bool:
@@ -213,7 +216,7 @@ def _own(line: str, stretch: Stretch) -> Iterator[Detection]:
 
 @lru_cache(maxsize=1024)
 def _folded(text: str) -> str:
-    return read(text, 0, LEXICON).folded
+    return read(text, 0).folded
 
 
 def _widest(found: Iterable[Detection]) -> list[Detection]:

@@ -39,7 +39,7 @@ _KINDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("mailchimp_key", ("-us",), r"\b[0-9a-f]{32}-us[0-9]{1,2}\b"),
     ("mailgun_key", ("key-",), r"\bkey-[0-9a-f]{32}\b"),
     ("telegram_token", (":",), r"\d(?<=\b\d)\d{7,9}:[\w-]{35}(?![\w-])"),
-    ("discord_token", (".",), r"\b[MNO][A-Za-z\d_-]{23,25}\.[\w-]{6}\.[\w-]{27,38}(?![\w-])"),
+    ("discord_token", (".",), r"\b\w{0,2}[MNO][A-Za-z\d_-]{23,25}\.[\w-]{6}\.[\w-]{27,38}(?![\w-])"),
     ("discord_webhook", ("discord", ), r"discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,}"),
     ("jwt", ("eyJ",), r"\beyJ[A-Za-z0-9_=-]{6,}\.eyJ[A-Za-z0-9_=-]{6,}\.?[\w.+/=-]*|\beyJ[A-Za-z0-9_=-]{16,}\.[A-Za-z0-9_=-]{10,}\.[\w+/=-]+"),
     ("private_key", ("-----BEGIN", "PuTTY-User-Key-File", "BEGIN SSH2"), r"(?s)-----BEGIN (?:[A-Z0-9]{2,9} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:.{0,8000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?|PuTTY-User-Key-File-\d|BEGIN SSH2 ENCRYPTED PRIVATE KEY"),
@@ -48,7 +48,7 @@ _KINDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("azure_storage_key", ("AccountKey=",), r"AccountKey=[A-Za-z0-9+/]{86,88}={0,2}"),
     ("azure_ad_secret", ("8Q~", "7Q~"), r"(?<![\w~.-])[\w~.]{3}[78]Q~[\w~.-]{31,34}(?![\w~.-])"),
     ("square_key", ("sq0", "EAAA"), r"\bsq0[a-z]{3}-[\w-]{22,43}|\bEAAA[\w-]{60}\b"),
-    ("artifactory_token", ("AKC", "AP"), r"(?<![\w=@])AKC[A-Za-z0-9]{10,}|(?<![\w=@])AP[\dABCDEF][A-Za-z0-9]{8,}(?=[\s\"']|$)"),
+    ("artifactory_token", ("AKC", "AP"), r"(?<![\w@/+])AKC[A-Za-z0-9]{10,}|(?<![\w@/+])AP[\dABCDEF][A-Za-z0-9]{8,}(?=[\s\"']|$)"),
     ("digitalocean_token", ("do_v1_", "doo_v1_", "dop_v1_", "dor_v1_"), r"\bdo[opr]_v1_[a-f0-9]{64}\b"),
     ("databricks_token", ("dapi",), r"\bdapi[a-f0-9]{32}(?:-\d)?\b"),
     ("shopify_token", ("shp",), r"\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}\b"),
@@ -71,6 +71,7 @@ _KINDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("airtable_token", ("pat",), r"\bpat[A-Za-z0-9]{14}\.[a-f0-9]{64}\b"),
     ("tailscale_key", ("tskey-",), r"\btskey-[a-z]+-[\w-]{20,}"),
     ("pulumi_token", ("pul-",), r"\bpul-[a-f0-9]{40}\b"),
+    ("softlayer_key", ("softlayer.com",), r"(?<=softlayer\.com/soap/)v3(?:\.1)?/[a-z0-9]{64}(?![a-z0-9])"),
     ("terraform_token", (".atlasv1.",), r"\b[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{60,70}"),
 )  # fmt: skip
 _BEGINNING = re.compile(r"\\b(\[[^\]]*\]|\w)(?![{*+?])")
@@ -93,11 +94,18 @@ for _kind, _there, _form in _KINDS:
     for _literal in _there:
         _BY_LITERAL[_kind in _SPACED].setdefault(_literal, []).append((_kind, _form))
 
+# Of a text in lower case. What stands before a name, as in `my_token`, is no letter.
 _NAMED = re.compile(
-    r"(?i)(?<![a-z])((?:[\w.-]{0,30}[_.-])?(?:api[ _-]?key|apikey|secret(?:[ _-]?(?:access[ _-]?)?key)?|access[ _-]?key|"
+    r"(?<![a-z])(api[ _-]?key|apikey|secret(?:[ _-]?(?:access[ _-]?)?key)?|access[ _-]?key|"
     r"(?:access|auth|api|bearer|refresh)[ _-]?token|token|passwor[dt]|passwort|passwd|pwd|passphrase|db_pass|"
-    r"private[ _-]?key|client[ _-]?secret|contraseña|mot de passe|senha|credentials?))"
+    r"private[ _-]?key|client[ _-]?secret|contraseña|mot de passe|senha|credentials?)"
     r"[\"'`]?\]?\s{0,3}(?:is|ist|es|est|è|é|lautet|:=|=>|=|:)\s{0,3}[\"'`]?([^\s\"'`<>,;(){}\[\]]{6,200})"
+)
+_LEAST_OF_IBM = 24
+# IBM's keys have no beginning of their own: a form, behind a name of one of its services.
+_OF_IBM = re.compile(
+    r"(?<![a-z0-9])(?:ibm|softlayer|sl|cloudant|clou|cl|cos|secret)[\w-]{0,24}?(?:key|pwd?|password|pass|token)"
+    r"[\"'\]]{0,2}\s{0,3}(?::=|=>|=|:|\s)\s{0,3}[\"'`]?([a-z]{24}|[\w-]{44}|[0-9a-f]{48}|[0-9a-f]{64})(?![\w-])"
 )
 _DIGIT = re.compile(r"\d")
 _NAMES = ("key", "secret", "token", "passw", "pwd", "passphrase", "db_pass", "contraseña", "mot de passe", "senha", "credential")  # fmt: skip
@@ -112,23 +120,31 @@ _LEAST_BITS = 2.6
 def secrets(text: str) -> Iterator[Detection]:
     """Find secrets; places are those of the text. What says that it is an example is none."""
     # In what is long and no word, looked at together; most texts have none.
-    long = " ".join([word for word in text.split() if len(word) >= _LEAST_LONG])
-    long = " ".join(filter(_ODD.search, _LONG.findall(long)))
+    words = [word for word in text.split() if len(word) >= _LEAST_LONG]
+    long = " ".join(filter(_ODD.search, _LONG.findall(" ".join(words))))
     for kind, form in dict.fromkeys(
         [*_possible(long, spaced=False), *_possible(text, spaced=True)]
     ):
         for match in _compiled(form).finditer(text):
             if not _is_example(match[0]):
                 yield _found(kind, match.start(), match.end())
-    lower = text.lower()
-    # The value has a digit.
-    may_be = not text.isascii() or _DIGIT.search(text)
-    if may_be and [name for name in _NAMES if name in lower]:
-        for match in _NAMED.finditer(text):
-            if _is_value(
-                match[2], strict=match[0][len(match[1]) :].lstrip(" \"'`]")[:1] not in ":="
-            ):
-                yield _found("named_secret", match.start(2), match.end(2))
+    longer = any(len(word) >= _LEAST_OF_IBM for word in words)
+    # The value behind any other name has a digit.
+    digits = not text.isascii() or _DIGIT.search(text)
+    if not (longer or digits):
+        return
+    # Of all capitals this one alone would change places.
+    lower = text.replace("İ", "I").lower()
+    longer = longer and any(name in lower for name in ("key", "pw", "pass", "token"))
+    for match in _OF_IBM.finditer(lower) if longer else ():
+        yield _found("ibm_key", *match.span(1))
+    if not (digits and [name for name in _NAMES if name in lower]):
+        return
+    for match in _NAMED.finditer(lower):
+        start, end = match.span(2)
+        strict = lower[match.end(1) : start].lstrip(" \"'`]")[:1] not in ":="
+        if _is_value(text[start:end], strict=strict):
+            yield _found("named_secret", start, end)
 
 
 def _possible(where: str, *, spaced: bool) -> list[tuple[str, str]]:

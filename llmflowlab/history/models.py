@@ -46,6 +46,8 @@ class Evaluated:
     """Generated ones."""
     cost_per_answer: float | None
     """USD of a whole answer, over the evaluations that know it."""
+    guardrail_violations: Mapping[str, int] | None
+    """What guardrails found in the latest evaluation of it that had any, by category and direction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,8 @@ class ModelSummary:
     speed: float | None = None
     """Tokens per second, weighted by answered turns."""
     last_used: str | None = None
+    guardrail_violations: Mapping[str, int] | None = None
+    """What guardrails found in its sessions, by category and direction; None where none had any."""
     quality: Quality | None = None
     evaluated: Evaluated | None = None
     """None where no answer of it came in any evaluation."""

@@ -11,6 +11,7 @@ from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS
 from llmflowlab.providers.factory import PROVIDERS
 from llmflowlab.tracking.stored_runs import StoredRun
 from llmflowlab.tracking.summaries import EvaluationSummary, SessionSummary
+from llmflowlab.tracking.violations import counts_in
 
 __all__ = ["evaluation_from_run", "session_from_run"]
 
@@ -43,6 +44,7 @@ def session_from_run(run: StoredRun) -> SessionSummary | None:
         p95_inference_time=metrics.get("p95_inference_time"),
         avg_time_to_first_token=metrics.get("avg_time_to_first_token"),
         tokens_per_second=metrics.get("tokens_per_second"),
+        guardrail_violations=counts_in(metrics),
         source="tracking",
     )
 
@@ -74,6 +76,7 @@ def evaluation_from_run(run: StoredRun) -> EvaluationSummary | None:
         completion_tokens=_whole(metrics, "completion_tokens"),
         cost_per_answer=_money(metrics, "cost_per_answer"),
         latency=metrics.get("latency/mean"),
+        guardrail_violations=counts_in(metrics),
     )
 
 

@@ -15,6 +15,7 @@ from llmflowlab.history.advice import advice
 from llmflowlab.history.models import Evaluated, ModelSummary, Quality
 from llmflowlab.text.amounts import percent
 from llmflowlab.tracking.summaries import EvaluationSummary, SessionSummary
+from llmflowlab.tracking.violations import added
 
 __all__ = ["ModelComparison", "compare"]
 
@@ -93,6 +94,7 @@ def _summary(
         first_token=_weighted(sessions, lambda s: s.avg_time_to_first_token),
         speed=_weighted(sessions, lambda s: s.tokens_per_second),
         last_used=max((s.started for s in sessions), default=None),
+        guardrail_violations=added(s.guardrail_violations for s in sessions),
         quality=_quality(evaluations),
         evaluated=_evaluated(evaluations),
     )
@@ -118,6 +120,21 @@ def _evaluated(evaluations: list[EvaluationSummary]) -> Evaluated | None:
         cost_per_answer=average(
             lambda e: None if e.cost_per_answer is None else float(e.cost_per_answer)
         ),
+        guardrail_violations=_found_by_guardrails(evaluations),
+    )
+
+
+def _found_by_guardrails(evaluations: list[EvaluationSummary]) -> dict[str, int] | None:
+    """Return what was found in the latest evaluation with guardrails.
+
+    Earlier ones may have been about the same answers.
+    """
+    guarded = [e for e in evaluations if e.guardrail_violations is not None]
+    latest = max(guarded, key=lambda e: e.finished or "", default=None)
+    return added(
+        e.guardrail_violations
+        for e in guarded
+        if latest is not None and e.evaluation_id == latest.evaluation_id
     )
 
 

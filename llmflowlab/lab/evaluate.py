@@ -39,7 +39,7 @@ from llmflowlab.lab.deliverer import let_deliver
 from llmflowlab.lab.early_decision import refuse_decided, refuse_undecidable
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.gate_checks import champions_asked, gate_check
-from llmflowlab.lab.guards import detectors_of, refuse_unpriced, unpriced
+from llmflowlab.lab.guards import detectors_of, refuse_unpriced
 from llmflowlab.lab.judges import judges_of, panel_for
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.scorer_offer import default_scorers
@@ -235,15 +235,16 @@ def _prepare(
         reused=kept.answers,
         panel=judge,
         ledger=ledger,
+        detectors=bench.detectors,
         judged=scoring.recall(kept.given, kept.answers),
         to_examine=scoring.to_examine,
     )
     if cap is not None and not request.allow_unknown_cost:
-        refuse_unpriced([*figures.unpriced, *unpriced(lab, bench.detectors)])
-    if bench.detectors:
+        refuse_unpriced(figures.unpriced)
+    if cap is not None and figures.cost is not None and figures.cost[1] > cap - budget.spent:
         remarks.append(
-            f"The guardrails' detector ({', '.join(bench.detectors)}) reads each prompt and answer; "
-            "what it takes comes on top of the estimate and out of the budget."
+            f"It may cost up to {dollars(figures.cost[1])}, and of the budget {dollars(cap - budget.spent)} "
+            "is left: it ends before that is overspent, and can be gone on with."
         )
     return PreparedEvaluation(plan=plan, bench=bench, estimate=figures, remarks=remarks)
 

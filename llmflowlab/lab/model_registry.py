@@ -9,6 +9,7 @@ from typing import Any
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import InputError
+from llmflowlab.lab.guards import chosen_policy, detectors_of
 from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Message, Parameters
 from llmflowlab.prompts.prompt_registry import load_prompt
@@ -86,6 +87,8 @@ class RegisterRequest:
     system: str | None = None
     prompt: str | None = None
     """`NAME[@VERSION]` of the prompt registry, in place of `system`."""
+    guardrails: str | None = None
+    """`on`, `off` or a policy file; None means what holds in the home."""
     parameters: Parameters = Parameters()
 
 
@@ -190,8 +193,9 @@ class Registry:
         """Register candidates, one after the other; what is there already stays the same version.
 
         Raises:
-            InputError: A run does not exist or has no candidate, or the model is registered already.
-            NotConfigured: The model's provider lacks something.
+            InputError: A run does not exist or has no candidate, the model is registered already, or
+                what was said of guardrails is no policy.
+            NotConfigured: The model's provider lacks something, or that of the guardrails' detector.
         """
         from llmflowlab.agents.package import package
         from llmflowlab.tracking.registry import registered_name
@@ -217,6 +221,7 @@ class Registry:
         provider = self._lab.provider(model)
         if provider.name == "mlflow":
             raise InputError(f"{model} is registered already.")
+        policy = chosen_policy(self._lab, request.guardrails)
         prompt, system = None, request.system or None
         messages: tuple[Message, ...] = ()
         if request.prompt is not None:
@@ -231,7 +236,9 @@ class Registry:
             messages=messages,
             prompt=prompt,
             weights=provider.weights,
+            guardrails=None if policy is None else policy.to_json(),
             parameters=request.parameters,
         )
-        provider.close()
+        for used in (provider, *detectors_of(self._lab, [candidate]).values()):
+            used.close()
         return candidate

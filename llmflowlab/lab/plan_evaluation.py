@@ -61,6 +61,8 @@ class Sizing:
     cost: tuple[float, float] | None
     """USD at least and at most; None where a price is unknown."""
     unpriced: Sequence[str]
+    detector_calls: int
+    """Of the model behind candidates' guardrails; their cost is part of `cost`."""
     duration: Duration
     remarks: Sequence[str]
 
@@ -88,6 +90,7 @@ class Sizing:
             "trials": self.trials,
             "trials_design_effect": self.spread.trials_effect,
             "clusters_design_effect": self.spread.clusters_effect,
+            "detector_calls": self.detector_calls,
         }
 
 
@@ -148,6 +151,7 @@ def size_evaluation(lab: Lab, request: SizingRequest) -> Sizing:
         smallest_visible=smallest,
         cost=cost,
         unpriced=figures.unpriced,
+        detector_calls=math.ceil(figures.detector_calls / there * rows),
         duration=duration,
         remarks=prepared.remarks,
     )

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from llmflowlab.statistics.quantiles import quantile
 from llmflowlab.tracking.records import SessionStart, TurnRecord
 from llmflowlab.tracking.sessions import SessionSnapshot
+from llmflowlab.tracking.violations import counts, metrics_of
 
 __all__ = [
     "EvaluationSummary",
@@ -54,6 +55,8 @@ class SessionSummary:
     p95_inference_time: float | None = None
     avg_time_to_first_token: float | None = None
     tokens_per_second: float | None = None
+    guardrail_violations: Mapping[str, int] | None = None
+    """By category and direction; None without guardrails, and where an older version wrote it."""
     source: Literal["local", "tracking"] = "local"
     """Whether this home's own index or the tracking store told of it."""
 
@@ -95,6 +98,8 @@ class EvaluationSummary:
     completion_tokens: int | None = None
     cost_per_answer: Decimal | None = None
     """USD of a whole answer; None also in runs of versions that did not log it."""
+    guardrail_violations: Mapping[str, int] | None = None
+    """By category and direction; None without guardrails."""
 
 
 def answered(turn: TurnRecord) -> bool:
@@ -150,6 +155,9 @@ def summarise(
         p95_inference_time=quantile(times, 0.95),
         avg_time_to_first_token=sum(first) / len(first) if first else None,
         tokens_per_second=tokens_per_second(good),
+        guardrail_violations=None
+        if candidate.guardrails is None
+        else counts(found for turn in turns for found in turn.violations),
     )
 
 
@@ -167,6 +175,8 @@ def summary_to_json(summary: SessionSummary) -> dict[str, Any]:
     """Turn a summary into JSON values; the cost as text, so that nothing is rounded."""
     values = asdict(summary)
     values["cost"] = None if summary.cost is None else str(summary.cost)
+    if summary.guardrail_violations is None:
+        del values["guardrail_violations"]
     del values["source"]
     return values
 
@@ -201,7 +211,8 @@ def turn_metrics(turn: TurnRecord) -> dict[str, float]:
 
 def session_metrics(summary: SessionSummary) -> dict[str, float]:
     """Return a session's totals; times in seconds, cost in USD."""
-    return _known(
+    found = summary.guardrail_violations
+    known = _known(
         {
             "avg_inference_time": summary.avg_inference_time,
             "p50_inference_time": summary.p50_inference_time,
@@ -216,6 +227,7 @@ def session_metrics(summary: SessionSummary) -> dict[str, float]:
             "failed_turns": summary.failed_turns,
         }
     )
+    return known if found is None else known | metrics_of(found)
 
 
 def _known(values: dict[str, float | None]) -> dict[str, float]:

@@ -10,13 +10,23 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["TABLE", "TABLE_TAG", "counts", "metrics_of", "table_of"]
+__all__ = [
+    "TABLE",
+    "TABLE_TAG",
+    "added",
+    "counts",
+    "counts_in",
+    "in_words",
+    "metrics_of",
+    "table_of",
+]
 
 TABLE = "guardrail_violations.json"
 """The table's file among a run's artifacts."""
 TABLE_TAG = {"mlflow.loggedArtifacts": json.dumps([{"path": TABLE, "type": "table"}])}
 """Tells MLflow's pages that it is a table."""
 
+_ALL = "guardrail_violations"
 _COLUMNS = ("direction", "category", "rule", "severity", "action", "layer", "excerpt", "reason")
 
 
@@ -28,8 +38,28 @@ def counts(violations: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 def metrics_of(by: Mapping[str, int]) -> dict[str, float]:
     """Return counts as a run's metrics, all of them together first."""
-    each = {f"guardrail_violations/{name}": float(number) for name, number in by.items()}
-    return {"guardrail_violations": float(sum(by.values())), **each}
+    each = {f"{_ALL}/{name}": float(number) for name, number in by.items()}
+    return {_ALL: float(sum(by.values())), **each}
+
+
+def counts_in(metrics: Mapping[str, float]) -> dict[str, int] | None:
+    """Return the counts that a run's metrics are of; None where it had no guardrails."""
+    if _ALL not in metrics:
+        return None
+    each = {name: value for name, value in metrics.items() if name.startswith(f"{_ALL}/")}
+    return {name.removeprefix(f"{_ALL}/"): round(each[name]) for name in sorted(each)}
+
+
+def added(several: Iterable[Mapping[str, int] | None]) -> dict[str, int] | None:
+    """Add counts up; None where none of them had guardrails."""
+    known = [each for each in several if each is not None]
+    total = sum(map(Counter, known), Counter[str]())
+    return dict(sorted(total.items())) if known else None
+
+
+def in_words(by: Mapping[str, int]) -> str:
+    """Write counts: `email 2, injection_in 1`."""
+    return ", ".join(f"{name} {number:,}" for name, number in by.items())
 
 
 def table_of(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> str:

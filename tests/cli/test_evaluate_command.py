@@ -226,7 +226,7 @@ def test_a_dry_run_prints_its_estimate_and_touches_nothing(
 ) -> None:
     document = dry(data, capsys, "--model", "ollama:a", "--judge", "ollama:b", "--trials", "2")
     assert document["dataset"]["rows"] == 3
-    assert document["calls"] == {"candidates": 6, "reused": 0, "judge": 12}
+    assert document["calls"] == {"candidates": 6, "reused": 0, "judge": 12, "detector": 0}
     assert document["judge"] == "ollama:b"
     assert document["cost_usd"] == {"low": 0.0, "high": 0.0}
     assert 0 < document["tokens"]["low"] < document["tokens"]["high"]

@@ -146,7 +146,7 @@ def test_a_dry_run_says_what_is_given_and_that_nothing_is_asked(
     assert "cost: free" in shown
     found = document(capsys, "--answers", "response", "--dry-run")
     assert found["given"] == ["response"]
-    assert found["calls"] == {"candidates": 0, "reused": 0, "judge": 0}
+    assert found["calls"] == {"candidates": 0, "reused": 0, "judge": 0, "detector": 0}
     assert evaluate("--model", "guide:docs", "--dry-run") == 0
     hint = "answers already given: response (--answers response scores them); unused: draft"
     assert hint in capsys.readouterr().out

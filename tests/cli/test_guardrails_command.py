@@ -68,6 +68,12 @@ def test_list_shows_the_policy_in_force(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "own rule: Nightjar" in out
     assert ["injection", "log", "warn"] in [line.split() for line in out.splitlines()]
+    assert "no verdict" not in out
+    file.write_text("detector: guide:docs\n", "utf-8")
+    assert main(["guardrails", "list", "--guardrails", str(file)]) == ExitCode.DONE
+    out = capsys.readouterr().out
+    assert "where it gives no verdict, in: rules\n" in out
+    assert "where it gives no verdict, out: warn, in a service block\n" in out
 
 
 def test_test_prints_recall_and_precision_with_intervals(cases, capsys):

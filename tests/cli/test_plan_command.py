@@ -45,6 +45,16 @@ def test_a_plan_says_how_many_questions_money_and_time_without_asking_anything(
     assert not list((data.parent / "artifacts").glob("*"))
 
 
+def test_a_plan_names_the_calls_of_a_detector(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = data.parent / "policy.yaml"
+    policy.write_text("detector: guide:docs\n", "utf-8")
+    assert plan(data, *CONTAINS, "--guardrails", str(policy)) == 0
+    # One before and one after each of two candidates' answers.
+    assert f"In that are {4 * 2238:,} calls of the guardrails' detector." in capsys.readouterr().out
+
+
 def test_the_document_of_a_plan_has_intervals_and_null_for_what_is_unknown(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -55,6 +65,7 @@ def test_the_document_of_a_plan_has_intervals_and_null_for_what_is_unknown(
         *("scorer", "candidates", "difference", "power", "comparisons", "spread", "assumption"),
         *("rows_needed", "rows_there", "smallest_visible", "cost_usd", "unpriced", "minutes"),
         *("speed_assumed", "trials", "trials_design_effect", "clusters_design_effect"),
+        "detector_calls",
     ]
     assert (document["difference"], document["power"]) == (0.2, 0.9)
     assert document["spread"] == {"yes_no": True, "value": 0.25, "seen_on": 0}

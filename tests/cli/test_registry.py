@@ -102,6 +102,14 @@ def test_the_commands_that_change(home: Path, capsys: pytest.CaptureFixture[str]
         pytest.param(["alias", f"{NAME}/1", "champion"], "by evidence only", id="champion"),
         pytest.param(["register"], "Name runs", id="nothing-to-register"),
         pytest.param(["register", "no-run"], "There is no run", id="no-run"),
+        pytest.param(
+            ["register", "--model", "guide:docs", "--guardrails", "nowhere.yaml"],
+            "there is no file nowhere.yaml",
+            id="no-policy",
+        ),
+        pytest.param(
+            ["register", "some-run", "--guardrails", "on"], "A run says itself", id="run-and-policy"
+        ),
         pytest.param(["rollback", NAME], "never moved here", id="no-rollback"),
         pytest.param(["promote", f"{NAME}/1"], "--benchmark", id="no-benchmark"),
         pytest.param(
@@ -208,6 +216,44 @@ def test_a_batch_answers_rows_and_keeps_errors_in_their_place(
     with (home / "out.csv").open(encoding="utf-8-sig", newline="") as file:
         assert len(list(csv.DictReader(file))) == 3
     assert not list(home.glob("*.journal"))
+
+
+def test_a_version_registered_with_guardrails_keeps_them_where_it_answers(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "policy.yaml").write_text("own: [Nightjar]\nout: {toxicity: warn}\n", "utf-8")
+    registering = ("register", "--model", "guide:docs", "--guardrails")
+    (bare,) = document(capsys, *registering, "off")["registered"]
+    (made,) = document(capsys, *registering, str(home / "policy.yaml"))["registered"]
+    assert made["version"] != bare["version"]
+    shown = document(capsys, "show", f"{NAME}/{made['version']}")["configuration"]
+    assert shown["guardrails"]["own"] == ["Nightjar"]
+    assert (
+        "guardrails" not in document(capsys, "show", f"{NAME}/{bare['version']}")["configuration"]
+    )
+    # What holds in the home holds for whoever says nothing else.
+    os.environ["LLMFLOWLAB_GUARDRAILS"] = str(home / "policy.yaml")
+    (same,) = document(capsys, *registering[:-1])["registered"]
+    del os.environ["LLMFLOWLAB_GUARDRAILS"]
+    assert same["version"] == made["version"]
+    rows = [
+        {"messages": [{"role": "user", "content": f"What is {it}?"}]}
+        for it in ("a run", "Nightjar")
+    ]
+    (home / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    answers = {}
+    for version in (bare["version"], made["version"]):
+        command = ("batch", f"{NAME}/{version}", "--input", "asked.jsonl", "--output")
+        document(capsys, *command, f"out{version}.jsonl")
+        lines = (home / f"out{version}.jsonl").read_text("utf-8").splitlines()
+        answers[version] = [json.loads(line)["content"] for line in lines]
+    assert not any("was not sent" in each for each in answers[bare["version"]])
+    fine, refused = answers[made["version"]]
+    assert fine == answers[bare["version"]][0]
+    assert refused == (
+        "This was not sent: the guardrails see something in it that is not taken here. Put it in other "
+        "words."
+    )
 
 
 def test_a_taken_port_and_a_missing_version_end_with_2(

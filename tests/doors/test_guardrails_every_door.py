@@ -62,8 +62,37 @@ def test_what_guardrails_block_is_one_figure(home: Path) -> None:
     # Who promotes it promotes its guardrails.
     assert candidate_of_run(store, guarded["run_id"])[0].guardrails == DEFAULT.to_json()
     assert candidate_of_run(store, bare["run_id"])[0].guardrails is None
+    (model,) = json.loads(said("info", "--json"))["models"]
+    assert model["guardrail_violations"] is None
+    assert model["evaluated"]["guardrail_violations"] == {"injection_in": 2}
+    assert "Violations of guardrails, guide:docs: injection_in 2." in said("info")
     # The screen says the same, and what was blocked counts as no call.
     shown = " ".join(said("evaluate", *OPTIONS, *BOTH, "--wait", "--details").split())
     assert FOUND in shown
     again = json.loads(said("evaluate", *OPTIONS, *BOTH, "--json"))["candidates"][1]
     assert (again["calls"], again["failed"]) == ({"sent": 0, "reused": 1}, {"blocked_in": 1})
+
+
+def test_what_guardrails_find_in_a_chat_is_one_figure(home: Path) -> None:
+    chat = ("chat", "--model", "guide:docs", "--json", "--wait", "--message")
+    said(*chat, "Hello?")
+    before = " ".join(said("info").split())
+    assert "violations" not in before.lower()
+    first = json.loads(said(*chat, "Mail me: jane@example.org", "--guardrails", "on"))
+    # A blocked prompt is refused, and counted all the same.
+    second = json.loads(said(*chat, ATTACK, "--guardrails", "on", code=2))
+    found = [each for each in (*first["turns"], *second["turns"]) if each["violations"]]
+    assert [each["violations"][0]["category"] for each in found] == ["personal_data", "injection"]
+    total = {"injection_in": 2, "personal_data_in": 1}
+    (model,) = json.loads(said("info", "--json"))["models"]
+    assert model["guardrail_violations"] == total
+    shown = said("info", "--provider", "guide")
+    assert "Violations of guardrails, guide:docs: injection_in 2, personal_data_in 1." in shown
+    assert "guardrail_violations     injection_in 2" in shown
+    kept = json.loads((home / "info_by_model" / "guide_info.json").read_text("utf-8"))["metrics"]
+    assert kept["total"]["guardrail_violations"] == total
+    assert kept["last_session"]["guardrail_violations"] == {"injection_in": 2}
+    # What the store says alone is the same.
+    (home / ".llmflowlab" / "sessions.jsonl").unlink()
+    (model,) = json.loads(said("info", "--json"))["models"]
+    assert model["guardrail_violations"] == total

@@ -310,5 +310,6 @@ def estimated(settings, ledger, asked):
         reused=reused,
         panel=panel,
         ledger=ledger,
+        detectors={},
         judged=scoring.recall(reused),
     )

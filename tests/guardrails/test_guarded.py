@@ -74,6 +74,39 @@ def test_a_blocked_answer_is_never_passed_on_and_was_paid_for() -> None:
     assert paid.completion_tokens is not None
 
 
+def test_a_refusal_says_where_guardrails_are_changed_and_a_service_does_not() -> None:
+    def said(text: str, answer: str, *, served: bool, detector: str | None = None) -> str:
+        policy = Policy.from_json(
+            {
+                "own": ["Project Nightjar"],
+                "detector": None if detector is None else "x:y",
+                "when_detector_fails": {"in": "block"},
+            }
+        )
+        judge = None if detector is None else ScriptedProvider([detector])
+        door = asker(ScriptedProvider([answer]), policy, judge, served=served)
+        error = door.ask_blocking(asked(text)).error
+        assert isinstance(error, Blocked)
+        return error.message
+
+    idiot = "You are a worthless idiot."
+    own = [said(ATTACK, "", served=False), said("hello", idiot, served=False)]
+    own += [said("of Project Nightjar", "", served=False)]
+    assert all("Settings in the menu, or" in each for each in own)
+    assert all("--guardrails" in each for each in own)
+    assert "(rule Project Nightjar)" in own[2]
+    assert "when_detector_fails" in said("hello", "Hi", served=False, detector="gibberish")
+    others = [said(ATTACK, "", served=True), said("hello", idiot, served=True)]
+    others += [said("of Project Nightjar", "", served=True)]
+    others += [said("hello", "Hi", served=True, detector="gibberish")]
+    for each in others:
+        assert not any(word in each for word in ("Settings", "--", "menu", "policy", "fails"))
+    assert others[0].endswith("(rule ignore_instructions). Put it in other words.")
+    # The words of its owner's own rules are nobody else's.
+    assert "Nightjar" not in others[2]
+    assert "something that your own rules name" not in others[2]
+
+
 def test_an_answer_is_masked_as_it_comes_and_in_the_end_alike() -> None:
     text = "Ask jane@example.org for it. " + "More is to say. " * 30 + "Or joe@example.org."
     events: list[StreamEvent] = []

@@ -13,7 +13,10 @@ from mlflow.types.llm import ChatMessage, ChatParams
 
 from llmflowlab.agents.chat_agent import ChatAgent
 from llmflowlab.candidate import Candidate
+from llmflowlab.cli.evaluate.show_evaluation import describe_plan
 from llmflowlab.errors import Blocked, ConfigurationError, InputError
+from llmflowlab.evaluation.run.estimate import Estimate
+from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.guardrails.policy import DEFAULT, Policy, read_policy
 from llmflowlab.lab.chat_events import Guarded
 from llmflowlab.lab.chat_session import Chat
@@ -186,4 +189,62 @@ def test_a_budget_needs_the_price_of_the_detector_too(settings: Settings, tmp_pa
     with pytest.raises(ConfigurationError, match="none is known for openai:nobody-knows-it"):
         prepare(Lab(keyed), request)
     with closing(prepare(Lab(keyed), replace(request, allow_unknown_cost=True))) as prepared:
-        assert any("comes on top of the estimate" in remark for remark in prepared.remarks)
+        figures = prepared.estimate
+        assert (figures.calls, figures.detector_calls) == (1, 2)
+        assert figures.unpriced == ("openai:nobody-knows-it",)
+
+
+def test_what_a_detector_will_take_is_in_the_estimate(settings: Settings, tmp_path: Path) -> None:
+    questions = "question,answer\n" + "".join(f"What is run {n}?,run\n" for n in range(6))
+    (tmp_path / "q.csv").write_text(questions, "utf-8")
+    policy = tmp_path / "p.yaml"
+    policy.write_text("detector: openai:gpt-4.1-mini\n", "utf-8")
+    keyed = replace(settings, environment={"OPENAI_API_KEY": "sk-nothing"})
+    request = EvaluationRequest(
+        models=["guide:docs"], data=tmp_path / "q.csv", scorers=["contains"], trials=2
+    )
+    without, rules, both = (
+        estimate_of(Lab(keyed), replace(request, guardrails=chosen))
+        for chosen in ([], ["on"], ["on", str(policy)])
+    )
+    assert without == rules
+    assert both.calls == 2 * without.calls == 24
+    assert both.detector_calls == 24
+    assert without.cost == (Decimal(0), Decimal(0))
+    assert both.cost is not None
+    assert both.cost[0] > 0
+    # Its instructions alone are longer than the questions.
+    assert both.tokens[0] - 2 * without.tokens[0] > 24 * 250
+    said = "\n".join(describe_plan(prepared_plan(Lab(keyed), request), both))
+    assert "calls: 24 to candidates, up to 24 to the guardrails' detector" in said
+
+
+def test_a_budget_that_may_not_do_is_named_before_the_start(
+    settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "q.csv").write_text("question,answer\nWhat is a run?,run\n", "utf-8")
+    policy = tmp_path / "p.yaml"
+    policy.write_text("detector: openai:gpt-4.1-mini\n", "utf-8")
+    keyed = replace(settings, environment={"OPENAI_API_KEY": "sk-nothing"})
+    request = EvaluationRequest(
+        models=["guide:docs"],
+        data=tmp_path / "q.csv",
+        scorers=["contains"],
+        guardrails=[str(policy)],
+        budget=Decimal("0.0001"),
+    )
+    with closing(prepare(Lab(keyed), request)) as prepared:
+        (remark,) = [each for each in prepared.remarks if "may cost" in each]
+        assert "of the budget $0.0001 is left" in remark
+    with closing(prepare(Lab(keyed), replace(request, budget=Decimal(1)))) as prepared:
+        assert not [each for each in prepared.remarks if "may cost" in each]
+
+
+def estimate_of(lab: Lab, request: EvaluationRequest) -> Estimate:
+    with closing(prepare(lab, request)) as prepared:
+        return prepared.estimate
+
+
+def prepared_plan(lab: Lab, request: EvaluationRequest) -> EvaluationPlan:
+    with closing(prepare(lab, request)) as prepared:
+        return prepared.plan

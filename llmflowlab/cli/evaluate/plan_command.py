@@ -107,6 +107,8 @@ def _lines(found: Sizing) -> list[str]:
         f"Reckoned with: {found.spread.words()}; "
         f"{found.comparisons} comparison{'s' if found.comparisons > 1 else ''}.",
     ]
+    if found.detector_calls:
+        lines.append(f"In that are {found.detector_calls:,} calls of the guardrails' detector.")
     if found.trials > 1:
         effect = found.spread.trials_effect
         worth = (

@@ -62,6 +62,8 @@ def describe_plan(plan: EvaluationPlan, figures: Estimate) -> list[str]:
     calls = f"calls: {figures.calls:,} to candidates"
     if figures.judge_calls:
         calls += f", up to {figures.judge_calls:,} to the judge"
+    if figures.detector_calls:
+        calls += f", up to {figures.detector_calls:,} to the guardrails' detector"
     lines.append(calls)
     if figures.cost is None:
         lines.append(
@@ -115,6 +117,7 @@ def plan_document(plan: EvaluationPlan, figures: Estimate) -> dict[str, Any]:
             "candidates": figures.calls,
             "reused": figures.reused,
             "judge": figures.judge_calls,
+            "detector": figures.detector_calls,
         },
         "tokens": {"low": figures.tokens[0], "high": figures.tokens[1]},
         "cost_usd": {"low": number_or_none(low), "high": number_or_none(high)},

@@ -175,7 +175,7 @@ def _check(app: App, arguments: argparse.Namespace) -> int:
     return ExitCode.DONE if passed else ExitCode.GATE_NOT_MET
 
 
-_DESCRIBED = ("system", "prompt", "temperature", "top_p", "max_tokens", "seed")
+_DESCRIBED = ("system", "prompt", "guardrails", "temperature", "top_p", "max_tokens", "seed")
 
 
 def _register(app: App, arguments: argparse.Namespace) -> int:
@@ -192,6 +192,7 @@ def _register(app: App, arguments: argparse.Namespace) -> int:
         model=arguments.model,
         system=arguments.system,
         prompt=arguments.prompt,
+        guardrails=arguments.guardrails,
         parameters=Parameters(
             temperature=arguments.temperature,
             top_p=arguments.top_p,

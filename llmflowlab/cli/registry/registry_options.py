@@ -69,6 +69,11 @@ def _register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="REF", help="a candidate of its own: provider:model")
     parser.add_argument("--system", metavar="TEXT", help="its system prompt")
     parser.add_argument("--prompt", metavar="NAME[@VERSION]", help="the same, from the registry")
+    parser.add_argument(
+        "--guardrails",
+        metavar="POLICY",
+        help="on, off or a policy file, kept wherever it is served (default: what Settings says)",
+    )
     add_parameters(parser, with_help=False)
 
 

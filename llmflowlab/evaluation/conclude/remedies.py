@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from llmflowlab.evaluation.conclude.results import CandidateResult
 from llmflowlab.program import program_name
 from llmflowlab.text.money import dollars
+from llmflowlab.tracking.violations import in_words
 
 __all__ = ["not_scored", "remedies"]
 
@@ -85,8 +86,7 @@ def _sentences(candidate: CandidateResult) -> Iterator[str]:
             "differently, or change the filter at the provider."
         )
     if found_by_guardrails := candidate.violations:
-        listed = ", ".join(f"{name} {n:,}" for name, n in found_by_guardrails.items())
-        yield f"its guardrails found {listed}."
+        yield f"its guardrails found {in_words(found_by_guardrails)}."
     for reason, what in (("blocked_in", "question"), ("blocked_out", "answer")):
         if blocked := candidate.failed.get(reason, 0):
             yield (

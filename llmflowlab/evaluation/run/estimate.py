@@ -21,6 +21,8 @@ from llmflowlab.evaluation.run.experience import (
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan, request_for
 from llmflowlab.evaluation.run.scorer_choice import judgeable
+from llmflowlab.guardrails.detector import request_for as detector_request
+from llmflowlab.messages import Request
 from llmflowlab.providers.base import Provider
 from llmflowlab.text.cost import Prices
 
@@ -42,8 +44,10 @@ class Estimate:
     calls: int
     reused: int
     judge_calls: int
+    detector_calls: int
+    """Of the model behind candidates' guardrails, one before an answer and one after it."""
     tokens: tuple[int, int]
-    """Low and high, prompt and completion, candidates and judge together."""
+    """Low and high, prompt and completion, of candidates, judges and detectors together."""
     cost: tuple[Decimal, Decimal] | None
     unpriced: tuple[str, ...]
     """Models whose price is not known."""
@@ -60,6 +64,7 @@ def estimate(
     reused: Mapping[Cell, AnswerRecord],
     panel: Panel | None,
     ledger: Ledger,
+    detectors: Mapping[str, Provider],
     judged: Collection[tuple[Cell, str]] = (),
     to_examine: Callable[[str, str], int] = lambda scorer, judge: 0,
 ) -> Estimate:
@@ -77,11 +82,12 @@ def estimate(
         reused: Answers that need not be asked for.
         panel: Who judges; None where no scorer needs it.
         ledger: Remembers earlier evaluations.
+        detectors: The models behind candidates' guardrails, by reference.
         judged: Judgements that need not be asked for, by row and scorer.
         to_examine: How many verdicts the examination of a judge takes, by scorer and judge.
     """
     total = _Total(prices)
-    calls = seen = 0
+    calls = seen = detector_calls = 0
     lengths: list[tuple[float, float, float]] = []
     for index, provider in enumerate(providers):
         if provider is None:
@@ -97,6 +103,11 @@ def estimate(
             for cell in missing
         ]
         total.add(provider, before, prompts, ASSUMED_ANSWER)
+        if (named := (spec.guardrails or {}).get("detector")) is not None:
+            requests = [request_for(spec, plan.dataset.rows[cell.row]) for cell in missing]
+            read = _read(detectors[named], requests, lengths[-1][1], metering)
+            total.add(detectors[named], Sizes([], [], []), read, ASSUMED_VERDICT)
+            detector_calls += len(read)
     judge_calls = 0
     if panel is not None:
         given = _given(plan, metering, panel.judges[0].provider)
@@ -129,6 +140,7 @@ def estimate(
         calls=calls,
         reused=len(reused),
         judge_calls=judge_calls,
+        detector_calls=detector_calls,
         tokens=(round(total.tokens[0]), round(total.tokens[1])),
         cost=None if total.unpriced else (total.low, total.high),
         unpriced=tuple(dict.fromkeys(total.unpriced)),
@@ -175,6 +187,20 @@ class _Total:
         per_prompt, per_completion = empty / mean, (full - empty) / _MANY
         self.low += per_prompt * Decimal(prompt) + per_completion * Decimal(low)
         self.high += per_prompt * Decimal(prompt) + per_completion * Decimal(high)
+
+
+def _read(
+    detector: Provider, asked: Sequence[Request], answer: float, metering: Metering
+) -> list[int]:
+    """Return the tokens of what a detector reads: each question, and an answer to each."""
+    before = metering.prompt_tokens(detector, detector_request("", "in"))
+    after = metering.prompt_tokens(detector, detector_request("", "out"))
+    questions = [
+        next((said.content for said in reversed(each.messages) if said.role == "user"), "")
+        for each in asked
+    ]
+    counted = [metering.prompt_tokens(detector, Texts((question,))) for question in questions]
+    return [*(before + tokens for tokens in counted), *[round(after + answer)] * len(asked)]
 
 
 def _per_call(before: Sizes, assumed: tuple[int, int, int]) -> tuple[float, float, float]:

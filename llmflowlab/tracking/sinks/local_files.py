@@ -8,7 +8,7 @@ checked in full first.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from llmflowlab.tracking.records import SessionStart, TurnRecord, now_text
 from llmflowlab.tracking.session_index import SessionIndex
 from llmflowlab.tracking.sessions import SessionSnapshot
 from llmflowlab.tracking.summaries import SessionSummary, answered, summarise
+from llmflowlab.tracking.violations import added
 
 __all__ = ["FilesSink", "LocalRecords", "artifact_record", "artifacts_path", "info_path"]
 
@@ -289,6 +290,7 @@ def _total(sessions: Sequence[SessionSummary]) -> dict[str, Any]:
         "total_cost_estimate": None if cost is None else float(cost),
         "turns": sum(s.turns for s in sessions),
         "failed_turns": sum(s.failed_turns for s in sessions),
+        **_guarded(added(s.guardrail_violations for s in sessions)),
     }
 
 
@@ -296,4 +298,12 @@ def _metrics(session: SessionSummary) -> dict[str, Any]:
     """Return a session's numbers, in words of the run's metrics; here the unknown ones are there too."""
     cost = session.cost
     numbers = {name: getattr(session, name) for name in _NUMBERS}
-    return {**numbers, "total_cost_estimate": None if cost is None else float(cost)}
+    return {
+        **numbers,
+        "total_cost_estimate": None if cost is None else float(cost),
+        **_guarded(session.guardrail_violations),
+    }
+
+
+def _guarded(found: Mapping[str, int] | None) -> dict[str, Any]:
+    return {} if found is None else {"guardrail_violations": dict(found)}

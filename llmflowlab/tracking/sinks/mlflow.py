@@ -40,7 +40,7 @@ from llmflowlab.tracking.summaries import (
     summarise,
     turn_metrics,
 )
-from llmflowlab.tracking.violations import TABLE, TABLE_TAG, counts, metrics_of, table_of
+from llmflowlab.tracking.violations import TABLE, TABLE_TAG, table_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
@@ -330,9 +330,6 @@ class MlflowSink:
         from mlflow.entities import Metric, RunTag
 
         totals = session_metrics(summary)
-        found = [found for turn in snapshot.turns for found in turn.violations]
-        if snapshot.start.candidate.guardrails is not None:
-            totals |= metrics_of(counts(found))
         self._log_metrics(
             run_id,
             # Of the run, so also on the page of its model.
