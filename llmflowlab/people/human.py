@@ -14,7 +14,7 @@ from llmflowlab.evaluation.scorers.traits import ScorerKind, ScorerTraits
 from llmflowlab.people.answer_words import ASIDE, HumanVerdict, was_picked
 from llmflowlab.people.strata import Strata, judgeable, strata_of
 from llmflowlab.statistics.intervals import Interval
-from llmflowlab.statistics.kappa import weighted_kappa
+from llmflowlab.statistics.kappa import clustered_kappa, weighted_kappa
 from llmflowlab.statistics.unequal_draws import stratified_mean
 
 __all__ = ["HumanAgreement", "HumanMean", "agreement", "human_means", "table_by_people"]
@@ -34,7 +34,7 @@ class HumanAgreement:
     """Share of them with equal values; None where there is none."""
     kappa: float | None
     """Cohen's kappa, with squared weights where values are degrees; None where both always say one
-    and the same, where there is nothing in common, and for labels."""
+    and the same, and where there is nothing in common."""
     interval: Interval | None
     """Of kappa, 95 %, resampling questions; None for fewer than ten of them."""
     people: bool = False
@@ -222,7 +222,7 @@ def agreement(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> lis
                     )
                 )
             else:
-                found.append(_same_label(place, other[0], mine, said[other]))
+                found.append(_same_label(place, other[0], mine, said[other], questions))
     return found
 
 
@@ -251,17 +251,24 @@ def _agreement(
 
 
 def _same_label(
-    place: tuple[str, str], other: str, mine: Mapping[Cell, str], theirs: Mapping[Cell, str]
+    place: tuple[str, str],
+    other: str,
+    mine: Mapping[Cell, str],
+    theirs: Mapping[Cell, str],
+    questions: Sequence[int],
 ) -> HumanAgreement:
-    common = mine.keys() & theirs.keys()
-    same = sum(mine[cell] == theirs[cell] for cell in common)
+    common = [cell for cell in mine if cell in theirs]
+    first, second = [mine[cell] for cell in common], [theirs[cell] for cell in common]
+    clusters = [questions[cell.row] for cell in common]
+    kappa, interval = clustered_kappa(first, second, clusters, sorted({*first, *second}))
+    same = sum(a == b for a, b in zip(first, second, strict=True))
     return HumanAgreement(
         person=place[0],
         other=other,
         question=place[1],
         n=len(common),
         same=same / len(common),
-        kappa=None,
-        interval=None,
+        kappa=kappa,
+        interval=interval,
         people=True,
     )

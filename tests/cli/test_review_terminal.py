@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -118,3 +119,20 @@ def test_a_long_answer_is_scrolled_and_a_long_context_is_cut_until_it_is_asked_f
     assert "more lines: w)" not in terminal.shown
     terminal.type("\x04")
     assert terminal.exit_code() == 0
+
+
+def test_whoever_is_killed_in_the_middle_has_said_what_they_said(
+    mlflow_home: Path, evaluation: str
+) -> None:
+    terminal = begin(mlflow_home, evaluation, "--as", "ada")
+    shows(terminal, "0 of 40 judged")
+    terminal.type("y4")
+    shows(terminal, "1 of 40 judged")
+    terminal.type("y")
+    shows(terminal, "correct: yes")
+    terminal.child.kill(signal.SIGKILL)
+    again = begin(mlflow_home, evaluation, "--as", "ada")
+    shows(again, "1 of 40 judged · answer 2 · ada")
+    shows(again, "correct: yes")
+    again.type("q")
+    assert again.exit_code() == 0

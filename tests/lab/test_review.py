@@ -246,16 +246,25 @@ def test_nothing_to_judge_is_said_in_a_sentence(lab: Lab, found: EvaluationResul
         begin(lab, found, order="stratified")
 
 
-def test_labels_have_shares_and_no_mean(lab: Lab, found: EvaluationResult) -> None:
-    tone = Rubric((RubricQuestion(name="tone", ask="?", scale="labels", labels=("kind", "rude")),))
-    for person, label in (("ada", "kind"), ("bob", "rude")):
-        with closing(begin(lab, found, person=person, rubric=tone, sample=1)) as review:
-            review.say("kind")
-            review.say(label)
-    results = review_results(lab, found.plan.evaluation_id)
+def test_labels_have_no_mean_and_are_compared_by_name(settings: Settings, lab: Lab) -> None:
+    made = result(settings.home, [1] * 12)
+    kept(settings.state_dir, made).close()
+    tone = Rubric(
+        (RubricQuestion(name="tone", ask="?", scale="labels", labels=("kind", "neutral", "rude")),)
+    )
+    said = {"ada": ["kind", "neutral", "rude", "rude"], "bob": ["kind", "neutral", "rude", "kind"]}
+    for person, labels in said.items():
+        with closing(begin(lab, made, person=person, rubric=tone)) as review:
+            for label in labels * 3:
+                review.say(label)
+    results = review_results(lab, made.plan.evaluation_id)
     assert results.means == []
     [entry] = results.agreement
-    assert (entry.same, entry.kappa, entry.n) == (0.5, None, 2)
+    # Chance agrees on kind (1/4 · 1/2), neutral (1/4 · 1/4) and rude (1/2 · 1/4).
+    chance = 5 / 16
+    assert (entry.same, entry.n) == (0.75, 12)
+    assert entry.kappa == pytest.approx((0.75 - chance) / (1 - chance))
+    assert known(entry.interval).low < known(entry.kappa) < known(entry.interval).high
 
 
 def test_words_of_others_count_for_the_end_and_not_as_one_s_own(
