@@ -21,6 +21,7 @@ from llmflowlab.evaluation.conclude.verdicts import (
     Sequential,
 )
 from llmflowlab.evaluation.scores import NotScored
+from llmflowlab.evaluation.system_use import SystemUse
 from llmflowlab.statistics import Interval
 from llmflowlab.statistics.noninferiority import NonInferiority
 from tests.evaluation.report_data import made_result
@@ -65,6 +66,9 @@ def document() -> dict[str, Any]:
     whole = replace(
         made,
         plan=replace(made.plan, cluster="category", candidates=tuple(prompted)),
+        candidates=[
+            replace(one, system=SystemUse(answers=1, seconds=2.0)) for one in made.candidates
+        ],
         gates=kinds,
         judging={"correctness": JudgingQuality(scorer="correctness", answers=3)},
         people=[

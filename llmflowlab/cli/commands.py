@@ -124,6 +124,16 @@ COMMANDS: dict[str, Command] = {
             ("report EVALUATION_ID", "report RUN_ID --output reports"),
         ),
         Command(
+            "compare",
+            "quality against cost and time: who is beaten by none, whom to take",
+            "evaluate.compare_command",
+            _PAST,
+            (
+                "compare EVALUATION_ID --max-cost-per-1000 1 --html compare.html",
+                "compare RUN_ID RUN_ID --not-worse-than 1 --margin 0.03",
+            ),
+        ),
+        Command(
             "diff",
             "which rows got better or worse between two evaluations",
             "evaluate.diff_command",

@@ -29,6 +29,7 @@ from llmflowlab.errors import ExitCode
 from llmflowlab.history.models import ModelSummary
 from llmflowlab.history.summary import ModelComparison, compare
 from llmflowlab.lab.labels import LABELS
+from llmflowlab.program import program_name
 from llmflowlab.text.amounts import marked_few
 from llmflowlab.tracking.violations import in_words
 
@@ -132,6 +133,9 @@ def _show(app: App, past: Past, comparison: ModelComparison) -> None:
         screen.say("On the same questions", tone="heading")
         for line in paired_lines(past.paired):
             screen.say(line)
+        if past.paired.found:
+            newest = past.paired.found[0].evaluation_id
+            screen.say(f"Quality against cost: {program_name()} compare {newest}", tone="quiet")
         screen.say()
     screen.say("What can be improved", tone="heading")
     for sentence in comparison.advice or ("Nothing stands out in these numbers.",):

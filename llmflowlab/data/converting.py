@@ -27,7 +27,7 @@ FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 _FLAT = frozenset({".csv", ".tsv"})
 
 
-def write_table(table: DataTable, path: Path, *, force: bool = False) -> None:
+def write_table(table: DataTable, path: Path, *, force: bool = False, shared: bool = True) -> None:
     """Write rows to a file in the format that its ending names.
 
     The bytes are read back and compared before they take their place: what a format cannot hold is an
@@ -39,6 +39,7 @@ def write_table(table: DataTable, path: Path, *, force: bool = False) -> None:
         table: What to write. A missing cell is an empty one in formats that know no other.
         path: Where to.
         force: Replace a file that is there.
+        shared: Whether others may read a new one.
 
     Raises:
         InputError: The ending is unknown, the file exists, cannot be written, or cannot hold a text.
@@ -66,7 +67,7 @@ def write_table(table: DataTable, path: Path, *, force: bool = False) -> None:
         ) from exc
     _verify(data, kind, table, path, before)
     try:
-        write_atomically(path, data, shared=True)
+        write_atomically(path, data, shared=shared)
     except OSError as exc:
         raise InputError(f"{path} cannot be written ({exc.strerror or exc}).") from exc
 

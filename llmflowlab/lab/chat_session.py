@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.calling import WaitNotice, policy_from
 from llmflowlab.asking.metering import Metering
 from llmflowlab.asking.paid import Asker, Paid
@@ -24,7 +25,7 @@ from llmflowlab.lab.chat_events import (
     RegisteredAlready,
     RequestChanged,
 )
-from llmflowlab.lab.conversation import ChatHistory, Fitted
+from llmflowlab.lab.conversation import ChatHistory, Exchange, Fitted
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.measure import measured
 from llmflowlab.lab.prompt_watch import PromptWatch
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from llmflowlab.guardrails.policy import Policy
 
 __all__ = ["Chat", "TurnOutcome"]
+
+_OVER_BUDGET = LabError("The next answer may cost more than is left of the budget.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Chat:
         watch: Tells when another version is behind what was asked for.
         parameters: Generation parameters.
         guardrails: What may go in and come out; None: everything.
+        budget: What all answers may cost together; None: nothing is limited.
 
     Raises:
         InputError: The person's own price file cannot be used, or the prompt holds a key or a variable
@@ -90,6 +94,7 @@ class Chat:
         watch: PromptWatch | None = None,
         parameters: Parameters | None = None,
         guardrails: Policy | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.provider = provider
         self.system: str | None = None
@@ -106,12 +111,16 @@ class Chat:
         self.conversation = ChatHistory(self._count)
         self.turns: list[TurnRecord] = []
         """All turns of this chat, over all its sessions."""
+        self.answered_by: dict[str, str] = {}
+        """Whom each of them was put to, by its trace."""
         self.window: int | None = None
         self._lab = lab
         self._recorder: ChatRecorder | None = None
         self._start: SessionStart | None = None
         self._session_turns = 0
         self._continues: str | None = None
+        self._replays: str | None = None
+        self._budget = budget
         # Done here rather than after an answer: neither a home that takes nothing nor a bad price file
         # must cost a turn.
         self._take_prompt(system, prompt, watch)
@@ -128,6 +137,23 @@ class Chat:
     def last_session_id(self) -> str | None:
         """The running session, or the one that was closed last."""
         return self.session_id or self._continues
+
+    def twin(self, provider: Provider, *, budget: Budget | None = None) -> Chat:
+        """Return a chat that has said nothing yet, to say the same to another model.
+
+        System prompt, parameters and guardrails are this one's; its sessions are linked to this one.
+        """
+        other = Chat(
+            self._lab,
+            provider,
+            system=self.system,
+            prompt=self.prompt,
+            parameters=self.parameters,
+            budget=budget,
+        )
+        other._guarding = self._guarding
+        other._replays = self.last_session_id
+        return other
 
     def change(
         self,
@@ -212,11 +238,11 @@ class Chat:
             view.notice(PromptShortened())
         for sentence in paid.remarks:
             view.notice(Guarded(sentence))
-        error = self._in_words(paid.error)
+        error = _OVER_BUDGET if paid.refused_by_budget else self._in_words(paid.error)
         record = replace(
             self._told(record, fitted),
             inference_time=time.monotonic() - started,
-            state=paid.state,
+            state="failed" if paid.refused_by_budget else paid.state,
             error=None if error is None else error.message,
             error_reason=_reason(error),
             violations=[dict(found) for found in paid.violations],
@@ -252,6 +278,11 @@ class Chat:
         with closing(self._lab.words()) as words:
             words.keep([rating_word(rating, run_id)])
 
+    def turn_of(self, exchange: Exchange) -> TurnRecord | None:
+        """Return the turn that an exchange was; None for one that was loaded."""
+        texts = exchange.prompt, exchange.answer
+        return next((t for t in reversed(self.turns) if (t.prompt, t.answer) == texts), None)
+
     @property
     def can_rate(self) -> bool:
         """Whether the last turn belongs to the running session."""
@@ -285,7 +316,7 @@ class Chat:
         policy = policy_from(self._lab.settings)
         metering = Metering(self._lab.counter, self._lab.prices)
         make = Asker if self._guarding is None else self._guarding.asker
-        asker = make(self.provider, policy=policy, metering=metering)
+        asker = make(self.provider, policy=policy, metering=metering, budget=self._budget)
         request = self._candidate().request(fitted.messages)
         shown.begin(fitted)
         paid = asker.ask_blocking(
@@ -313,6 +344,7 @@ class Chat:
                 started=record.date,
                 started_ms=record.started_ms,
                 continues=self._continues,
+                replays=self._replays,
             )
             self._recorder = self._lab.recorder(self._start)
         return self._recorder
@@ -322,6 +354,7 @@ class Chat:
         if self._session_turns == 0 and self.provider.name == "mlflow":
             view.notice(RegisteredAlready())
         self.turns.append(record)
+        self.answered_by[record.trace_id] = self.provider.reference
         self._session_turns += 1
         recorder.record_turn(record)
 

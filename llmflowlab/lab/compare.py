@@ -12,7 +12,7 @@ from llmflowlab.evaluation.run.replay import evaluation_behind
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.report import result_of
 
-__all__ = ["Diff", "compare_evaluations"]
+__all__ = ["Diff", "compare_evaluations", "named_candidates"]
 
 
 def compare_evaluations(lab: Lab, first: str, second: str, scorer: str | None = None) -> Diff:
@@ -38,7 +38,7 @@ def _sides(ledger: Ledger, first: str, second: str) -> tuple[Side, Side]:
     Raises:
         InputError: A name is unknown, does not say which candidate, or both are the same.
     """
-    a, b = _named(ledger, first), _named(ledger, second)
+    a, b = named_candidates(ledger, first), named_candidates(ledger, second)
     a, b = _narrowed(a, b), _narrowed(b, a)
     for name, (stored, candidates) in ((first, a), (second, b)):
         if len(candidates) > 1:
@@ -49,8 +49,12 @@ def _sides(ledger: Ledger, first: str, second: str) -> tuple[Side, Side]:
     return Side(results[a[0].id], a[1][0]), Side(results[b[0].id], b[1][0])
 
 
-def _named(ledger: Ledger, name: str) -> tuple[StoredEvaluation, list[int]]:
-    """Return the evaluation a name belongs to, and the candidates it may mean."""
+def named_candidates(ledger: Ledger, name: str) -> tuple[StoredEvaluation, list[int]]:
+    """Return the evaluation a name belongs to, and the candidates it may mean.
+
+    Raises:
+        InputError: This home knows no such run or evaluation, or it has no such candidate.
+    """
     evaluation, colon, number = name.rpartition(":")
     if not colon:
         evaluation = name

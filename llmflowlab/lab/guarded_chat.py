@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.calling import CallPolicy
 from llmflowlab.asking.metering import Metering
 from llmflowlab.asking.paid import Asker
@@ -35,12 +36,19 @@ class GuardedChat:
         if policy.detector is not None:
             self._detectors[policy.detector] = lab.provider(policy.detector)
 
-    def asker(self, provider: Provider, *, policy: CallPolicy, metering: Metering) -> Asker:
+    def asker(
+        self,
+        provider: Provider,
+        *,
+        policy: CallPolicy,
+        metering: Metering,
+        budget: Budget | None = None,
+    ) -> Asker:
         """Return the guarded door to a model."""
         guard = guard_of(
             self.policy, self._detectors, policy=policy, metering=metering, masks=self._masks
         )
-        return asker_for(provider, guard, policy=policy, metering=metering)
+        return asker_for(provider, guard, policy=policy, metering=metering, budget=budget)
 
     def masked(self, prompt: str) -> str:
         """Return a prompt as it may be kept."""

@@ -238,6 +238,14 @@ class Provider(ABC):
         """The model's file and its SHA-256, where the reference does not tell which weights it means."""
         return None
 
+    @property
+    def process(self) -> str | None:
+        """Which process of this machine computes its answers: this one (empty), or one of that name.
+
+        None where they come from elsewhere, or nobody can tell.
+        """
+        return None
+
     @classmethod
     @abstractmethod
     def readiness(cls, settings: Settings, timeout: float) -> Readiness:

@@ -53,6 +53,8 @@ class SessionStart:
     """Milliseconds since the epoch."""
     continues: str | None = None
     """Session whose conversation this one carries on after the model or a parameter was changed."""
+    replays: str | None = None
+    """Session whose prompts this one puts to another model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -325,6 +325,7 @@ def test_the_document_has_the_promised_keys_and_a_second_run_pays_nothing(
     assert list(candidate) == [
         *("model", "prompt", "run_id", "rows", "answered", "failed", "scores", "latency"),
         *("tokens", "cost_usd", "calls", "given", "why_failed", "label"),
+        *("tokens_per_second", "system"),
     ]
     assert list(candidate["scores"]["contains"]) == [
         *("mean", "scored", "coverage", "ci_low", "ci_high", "not_scored"),

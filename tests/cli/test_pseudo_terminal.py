@@ -150,3 +150,25 @@ def test_ctrl_c_stops_an_answer_and_leaves_the_display_whole(
     assert terminal.exit_code() == 0
     artifacts = (mlflow_home / "artifacts" / "openai_artifacts.json").read_text(encoding="utf-8")
     assert "item number 5" in artifacts
+
+
+def test_turns_are_pinned_replayed_and_carried_to_another_model(mlflow_home: Path) -> None:
+    terminal = PseudoTerminal(mlflow_home, "chat", "--model", "guide:docs", width=120)
+    terminal.wait_for("You ›")
+    terminal.type("What is perplexity?\r")
+    terminal.wait_for("tokens · free ·")
+    terminal.type("/pin How sure a model is\r")
+    terminal.wait_for("(turn 1 is row 1 of")
+    terminal.type("/replay guide:docs\r")
+    terminal.wait_for("In all, over 1 turn answered by both")
+    terminal.wait_for("went on from its own answers")
+    # Both stand side by side.
+    assert any(line.count("guide:docs") == 2 for line in terminal.everything.splitlines())
+    terminal.type("/model guide:docs\r")
+    terminal.wait_for("guide:docs is answering already.")
+    terminal.type("exit\r")
+    terminal.wait_for("1 turn · cost: free")
+    assert terminal.exit_code() == 0
+    assert "How sure a model is" in (mlflow_home / "pinned.csv").read_text(encoding="utf-8")
+    artifacts = (mlflow_home / "artifacts" / "guide_artifacts.json").read_text(encoding="utf-8")
+    assert artifacts.count('"What is perplexity?"') == 2

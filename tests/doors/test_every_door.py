@@ -31,6 +31,7 @@ from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import allow_requests
 from llmflowlab.providers.factory import build
 from llmflowlab.text.cost import Prices
+from llmflowlab.text.money import dollars
 from llmflowlab.text.tokens import TokenCounter
 from tests.doors.evaluated import (
     GEMINI,
@@ -302,6 +303,40 @@ def test_info_counts_and_concludes_what_the_evaluation_did(seen: Evaluated) -> N
     assert f"- {found['said']}" in screen
     page = Path(seen.document["files"]["report_html"]).read_text("utf-8")
     assert escape(found["said"]) in page
+
+
+def test_compare_has_the_figures_of_evaluation_info_and_runs(seen: Evaluated) -> None:
+    compared = seen.command("compare", seen.id, "--max-cost-per-1000", "1000")
+    info = {m["model"]: m["evaluated"] for m in seen.command("info")["models"]}
+    page = Path(seen.document["files"]["report_html"]).read_text("utf-8")
+    screen = seen.screen("compare", seen.id)
+    assert compared["dataset"] == seen.document["dataset"]
+    for one in compared["candidates"]:
+        model = one["model"]
+        said, metrics = seen.candidate(model), seen.run(model).data.metrics
+        score = said["scores"]["correctness"]
+        assert one["run_id"] == said["run_id"]
+        assert one["quality"]["scorer"] == compared["scorer"] == "correctness"
+        assert one["quality"]["source"] == "judge"
+        assert {
+            "document": score["mean"],
+            "metric": metrics["correctness/mean"],
+        } == dict.fromkeys(("document", "metric"), one["quality"]["value"])
+        for end in ("ci_low", "ci_high"):
+            assert one["quality"][end] == score[end]
+        thousand = one["cost_per_1000_usd"]
+        assert {
+            "metric": 1000 * metrics["cost_per_answer"],
+            "info": 1000 * info[model]["cost_per_answer"],
+        } == dict.fromkeys(("metric", "info"), pytest.approx(thousand))
+        assert f">{dollars(Decimal(str(thousand)))}</td>" in page
+        assert dollars(Decimal(str(thousand))) in screen
+        assert one["latency"]["p95"] == said["latency"]["p95"] == metrics["latency/p95"]
+        assert one["tokens_per_second"] == said["tokens_per_second"] == metrics["tokens_per_second"]
+    # The limit is above what both cost, so the best of both is the best there is.
+    (pick,) = compared["picks"]
+    assert pick["candidate"] in {None, *MODELS}
+    assert (pick["candidate"] is None) == (compared["withheld"] is not None)
 
 
 def test_who_is_probably_the_best_is_one_figure_and_verify_leaves_it_to_all_runs(

@@ -76,6 +76,8 @@ def assert_promised_keys(document: dict[str, Any]) -> None:
                 "given",
                 "why_failed",
                 "label",
+                "tokens_per_second",
+                "system",
             ]
         )
         assert _keys(candidate["latency"]) == ["mean", "p50", "p95"]

@@ -257,7 +257,12 @@ def stored_books(home: Path, uri: str | None = None) -> dict[str, Any]:
         books[key] = {
             "status": run.info.status,
             "params": run.data.params,
-            "metrics": {k: v for k, v in run.data.metrics.items() if not k.startswith("latency")},
+            "metrics": {
+                k: v
+                for k, v in run.data.metrics.items()
+                # What takes time never takes the same twice.
+                if not k.startswith(("latency", "tokens_per_second"))
+            },
             # The conclusion may name the fastest, which differs from run to run.
             "tags": {
                 k: v

@@ -334,7 +334,7 @@ def test_the_summary_says_the_gates_and_cannot_be_broken_by_names(tmp_path):
     assert "@team" not in text
     for line in text.splitlines():
         if line.startswith("| table:one"):
-            assert line.replace("\\|", "").count("|") == 6
+            assert line.replace("\\|", "").count("|") == 8
 
 
 def test_text_is_escaped_for_markdown():

@@ -227,6 +227,18 @@ def test_two_old_candidates_are_compared(
     )
 
 
+def test_old_candidates_are_compared_on_quality_and_cost(
+    looked_at: OldHome, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = document(capsys, "compare", looked_at.finished)
+    assert len(found["candidates"]) == 2
+    for one in found["candidates"]:
+        # Nobody looked at machines then.
+        assert one["system"] is None
+        assert one["tokens_per_second"] is not None
+        assert one["quality"]["value"] is not None
+
+
 def test_what_is_kept_and_was_paid_is_listed(
     looked_at: OldHome, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -230,9 +230,10 @@ def test_a_session_ended_by_ctrl_c_is_finished_and_marked(
 
 def test_a_session_that_carries_another_on_names_it(lab: Settings, deliver: MakeDelivery) -> None:
     delivery = deliver()
-    record(lab, delivery, turn(0), session=start(continues="abc"))
+    record(lab, delivery, turn(0), session=start(continues="abc", replays="def"))
     assert delivery.wait(PATIENCE)
     assert Stored(lab).run().data.tags["llmflowlab.continues"] == "abc"
+    assert Stored(lab).run().data.tags["llmflowlab.replays"] == "def"
 
 
 def test_a_run_deleted_in_mlflow_does_not_come_back(lab: Settings, deliver: MakeDelivery) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from llmflowlab.cli.chat.pin_command import pin_turn
+from llmflowlab.cli.chat.replay_command import replay_chat
 from llmflowlab.cli.chat.saved_chats import SavedChat, load, save
 from llmflowlab.cli.chat.stats import cost_lines, stats_lines
 from llmflowlab.cli.chat.talk import Talk
@@ -136,7 +138,9 @@ def _history(talk: Talk, argument: str) -> None:
         talk.screen.say("Nothing has been said yet.")
     for number, exchange in enumerate(exchanges, start=1):
         dropped = " (no longer sent)" if number <= talk.chat.conversation.dropped else ""
-        talk.screen.say(f"{number}. {shortened(exchange.prompt, 70)}{dropped}")
+        turn = talk.chat.turn_of(exchange)
+        cut = f" ({turn.state})" if turn is not None and turn.state != "complete" else ""
+        talk.screen.say(f"{number}. {shortened(exchange.prompt, 70)}{dropped}{cut}")
         talk.screen.say(f"   {shortened(exchange.answer, 70)}", tone="quiet")
 
 
@@ -185,7 +189,8 @@ def _load(talk: Talk, argument: str) -> None:
 
 
 def _stats(talk: Talk, argument: str) -> None:
-    for line in stats_lines(talk.chat.turns, talk.chat.provider.reference):
+    chat = talk.chat
+    for line in stats_lines(chat.turns, chat.provider.reference, chat.answered_by):
         talk.screen.say(line)
 
 
@@ -250,5 +255,9 @@ COMMANDS: dict[str, SlashCommand] = {
         "/thinking [on|off]", "show the last answer's thinking; on: while it comes", _thinking
     ),
     "/rate": SlashCommand("/rate 1..5|+|- [comment]", "judge the last answer", _rate),
+    "/pin": SlashCommand(
+        "/pin [N] [ANSWER]", "make a turn a benchmark row, --to FILE or here", pin_turn
+    ),
+    "/replay": SlashCommand("/replay REF", "put all prompts to another model as well", replay_chat),
     "/exit": SlashCommand("/exit", "leave the chat", _exit),
 }

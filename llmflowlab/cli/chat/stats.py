@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from statistics import fmean
 
@@ -12,17 +13,29 @@ from llmflowlab.settings import Settings
 from llmflowlab.tracking.records import TurnRecord
 from llmflowlab.tracking.sinks.mlflow import EXPERIMENT
 
-__all__ = ["cost_lines", "farewell", "stats_lines"]
+__all__ = ["cost_lines", "cost_words", "farewell", "stats_lines"]
 
 
-def stats_lines(turns: Sequence[TurnRecord], reference: str) -> list[str]:
-    """Return the turns, tokens and speed of a chat."""
+def stats_lines(
+    turns: Sequence[TurnRecord], reference: str, answered_by: Mapping[str, str]
+) -> list[str]:
+    """Return the turns, tokens and speed of a chat, whose model may have been changed.
+
+    Args:
+        turns: Of all its sessions.
+        reference: Who answers now.
+        answered_by: Whom each turn was put to, by its trace.
+    """
     if not turns:
         return [f"  model      {reference}", "  turns      none yet"]
     answered = [turn for turn in turns if not turn.unanswered]
     failed = sum(turn.state == "failed" for turn in turns)
     blocked = sum(turn.state == "blocked" for turn in turns)
     lost = ", ".join(f"{n} {what}" for n, what in ((failed, "failed"), (blocked, "blocked")) if n)
+    asked = Counter(answered_by[turn.trace_id] for turn in turns)
+    if set(asked) != {reference}:
+        before = ", ".join(f"{who} {plural(n, 'turn')}" for who, n in asked.items())
+        reference = f"{reference} ({before})"
     lines = [
         f"  model      {reference}",
         f"  turns      {len(turns)}" + (f" ({lost})" if lost else ""),
@@ -49,17 +62,18 @@ def farewell(turns: Sequence[TurnRecord], settings: Settings) -> str | None:
     if not turns:
         return None
     return (
-        f"{plural(len(turns), 'turn')} · cost: {_cost(turns)} · kept in {settings.artifacts_dir} "
+        f"{plural(len(turns), 'turn')} · cost: {cost_words(turns)} · kept in {settings.artifacts_dir} "
         f"and in MLflow's experiment {EXPERIMENT}"
     )
 
 
 def cost_lines(turns: Sequence[TurnRecord]) -> list[str]:
     """Return what a chat has cost, unknown parts said in words."""
-    return [f"  cost       {_cost(turns)}"]
+    return [f"  cost       {cost_words(turns)}"]
 
 
-def _cost(turns: Sequence[TurnRecord]) -> str:
+def cost_words(turns: Sequence[TurnRecord]) -> str:
+    """Say what turns have cost, unknown parts in words."""
     # A failed turn counts where its tries were paid for.
     answered = [turn for turn in turns if not turn.unanswered or turn.wasted]
     known = [turn for turn in answered if turn.cost is not None]

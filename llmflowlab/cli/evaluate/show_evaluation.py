@@ -16,6 +16,7 @@ from llmflowlab.cli.people_table import people_table
 from llmflowlab.cli.ui.screen import Screen, Table
 from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words
 from llmflowlab.evaluation.conclude.conclusions import findings, headline
+from llmflowlab.evaluation.conclude.machine_words import machine_lines
 from llmflowlab.evaluation.conclude.remedies import not_scored, remedies
 from llmflowlab.evaluation.conclude.results import EvaluationResult, ScoreSummary
 from llmflowlab.evaluation.conclude.sizing import (
@@ -245,6 +246,11 @@ def show_result(
     where = "" if recorded else ", on the way to MLflow"
     more = "" if details else "; --details shows all tables and comparisons"
     screen.say(f"Evaluation: {result.plan.evaluation_id}{where}{more}", tone="quiet")
+    if len(result.candidates) > 1:
+        screen.say(
+            f"Quality against cost: {program_name()} compare {result.plan.evaluation_id}",
+            tone="quiet",
+        )
     for sentence in (*result.problems, *result.notes):
         screen.warn(sentence)
     if result.problems:
@@ -264,6 +270,8 @@ def show_details(screen: Screen, result: EvaluationResult) -> None:
     for table in result_tables(result):
         if table != board or len(table.rows) > _MOST_ROWS:
             screen.table(table)
+    for line in machine_lines(result.ordered):
+        screen.say(line)
     usage = result.judge_usage
     if result.plan.judge is not None:
         calls = usage["calls"]

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.conclude.decide import Evidence, points, weigh
 from llmflowlab.evaluation.conclude.gates import GateResult
-from llmflowlab.evaluation.conclude.matching import match
+from llmflowlab.evaluation.conclude.matching import judging_of, match
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.table import ScoreTable, table_of
 from llmflowlab.evaluation.judging import JUDGED
@@ -139,7 +138,7 @@ def _common_scorer(plan: EvaluationPlan, before: EvaluationPlan, named: str) -> 
             f"--compare-to {named} was scored by {', '.join(before.scorers)}, this evaluation is by "
             f"{', '.join(plan.scorers)}; one scorer at least must be the same."
         )
-    if any(plan.spec(name).kind in JUDGED for name in common) and _judging(plan) != _judging(
+    if any(plan.spec(name).kind in JUDGED for name in common) and judging_of(plan) != judging_of(
         before
     ):
         # Another judge is another measure: its verdicts cannot be set beside these.
@@ -151,10 +150,6 @@ def _common_scorer(plan: EvaluationPlan, before: EvaluationPlan, named: str) -> 
             )
         common = text
     return main_scorer(common)
-
-
-def _judging(plan: EvaluationPlan) -> tuple[Any, ...]:
-    return plan.judges, plan.judge_runs, plan.judge_combine
 
 
 LEAST_QUESTIONS = 20

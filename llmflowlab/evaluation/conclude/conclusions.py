@@ -16,7 +16,7 @@ from llmflowlab.statistics import Interval
 from llmflowlab.text.amounts import seconds
 from llmflowlab.text.money import dollars
 
-__all__ = ["conclude", "findings", "headline"]
+__all__ = ["cautions", "conclude", "findings", "headline"]
 
 
 def headline(result: EvaluationResult) -> list[str]:
@@ -63,16 +63,18 @@ def _reservations(result: EvaluationResult) -> list[str]:
             "Interrupted: the figures cover what was answered until then. "
             f"Go on with: {program_name()} evaluate --resume {result.plan.evaluation_id}"
         )
-    sentences += _judges(result)
-    sentences += _coverage_warnings(result)
+    sentences += cautions(result)
     if result.sequential is not None:
         sentences.append(_sequential(result, result.sequential))
     return sentences
 
 
-def _judges(result: EvaluationResult) -> list[str]:
-    """Return what speaks against the judges."""
-    return [sentence for quality in result.judging.values() for sentence in quality.reservations()]
+def cautions(result: EvaluationResult) -> list[str]:
+    """Return what speaks against the judges, and whose means speak of a part of the answers alone."""
+    judges = [
+        sentence for quality in result.judging.values() for sentence in quality.reservations()
+    ]
+    return judges + _coverage_warnings(result)
 
 
 def _why_nobody(result: EvaluationResult, scorer: str) -> str:

@@ -36,6 +36,7 @@ from llmflowlab.evaluation.run.outcomes import Scores
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scores import Score
+from llmflowlab.evaluation.system_use import SystemUse
 from llmflowlab.statistics.quantiles import quantile
 from llmflowlab.tracking.violations import counts
 
@@ -95,6 +96,7 @@ def summarise(
         reused=reused,
         violations=counts(seen.violations),
         why_failed=seen.words.most_common(1)[0][0] if seen.words else None,
+        tokens_per_second=seen.written / seen.writing if seen.writing else None,
     )
 
 
@@ -110,6 +112,9 @@ class _Seen:
     prompt_tokens: int | None = 0
     completion_tokens: int | None = 0
     """None as soon as one is unknown."""
+    written: int = 0
+    writing: float = 0.0
+    """Tokens and seconds of the answers of which both are known."""
     seconds: list[float] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
     not_whole: Counter[str] = field(default_factory=Counter)
@@ -128,6 +133,9 @@ class _Seen:
             self.words.update(filter(None, [record.error]))
             return
         self.answered += 1
+        if record.completion_tokens is not None and record.latency:
+            self.written += record.completion_tokens
+            self.writing += record.latency
         self.estimated = self.estimated or record.tokens_estimated
         self.not_whole.update(filter(None, [record.why_not_whole]))
         self.prompt_tokens = _plus(self.prompt_tokens, record.prompt_tokens)
@@ -161,6 +169,7 @@ def build_result(
     exams: Sequence[Exam] = (),
     in_vain: Sequence[Score] = (),
     given_up: Mapping[str, Sequence[AnswerRecord]] | None = None,
+    system: Mapping[int, SystemUse] | None = None,
 ) -> EvaluationResult:
     """Count everything up.
 
@@ -174,6 +183,7 @@ def build_result(
         in_vain: Judgements paid for that brought no verdict, of every start of the evaluation.
         given_up: Calls paid for that brought no answer, by the answer's key; those whose answer came
             later are part of its cost.
+        system: What candidates took of this machine, where that was measured.
     """
     main = main_scorer(plan.scorers)
     believed = main not in doubts_of(exams)
@@ -183,7 +193,10 @@ def build_result(
     table = table_of(plan, scores, only=only, exams=exams)
     unfinished = None if early else _unfinished(answers, scores, interrupted=interrupted)
     candidates = [
-        summarise(plan, index, answers, table, run_id=None, reused=reused[index], only=only)
+        replace(
+            summarise(plan, index, answers, table, run_id=None, reused=reused[index], only=only),
+            system=(system or {}).get(index),
+        )
         for index in range(len(plan.candidates))
     ]
     if given_up:

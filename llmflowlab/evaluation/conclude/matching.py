@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from llmflowlab.data.dataset import Row
 from llmflowlab.evaluation.conclude.pairs import Pairs, pair
 from llmflowlab.evaluation.conclude.table import ScoreTable
+from llmflowlab.evaluation.judging import JUDGED
+from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.text.digests import digest_of
 
-__all__ = ["Matched", "content_keys", "match"]
+__all__ = ["Matched", "content_keys", "judging_of", "match", "same_scorers"]
 
 
 def content_keys(rows: Sequence[Row]) -> dict[str, Row]:
@@ -60,6 +63,25 @@ class Matched:
         second = two[0].column(two[1], scorer).take(rows_b)
         # Which rows are one question, or one cluster, is for the newer evaluation to say.
         return pair(one[0].column(one[1], scorer).take(rows_a, second), second)
+
+
+def same_scorers(one: EvaluationPlan, other: EvaluationPlan) -> list[str]:
+    """Return the scorers by which two evaluations were scored in the same way, in the first's order.
+
+    A judged one only where the same judges were asked in the same way: another judge is another measure.
+    """
+    return [
+        name
+        for name in one.scorers
+        if name in other.scorers
+        and one.spec(name) == other.spec(name)
+        and (one.spec(name).kind not in JUDGED or judging_of(one) == judging_of(other))
+    ]
+
+
+def judging_of(plan: EvaluationPlan) -> tuple[Any, ...]:
+    """Return who judges and how often, and how verdicts become one."""
+    return plan.judges, plan.judge_runs, plan.judge_combine
 
 
 def match(a: Sequence[Row], b: Sequence[Row]) -> Matched:

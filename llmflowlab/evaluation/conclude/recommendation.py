@@ -20,8 +20,18 @@ from llmflowlab.evaluation.conclude.verdicts import (
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scores import COVERAGE_FLOOR
 from llmflowlab.statistics.noninferiority import NonInferiority
+from llmflowlab.statistics.pareto import standings
 
-__all__ = ["DEFAULT_MARGIN", "recommend", "why_nobody"]
+__all__ = [
+    "DEFAULT_MARGIN",
+    "all_at_bottom",
+    "better_pairs",
+    "merit",
+    "no_worse",
+    "recommend",
+    "scored_means",
+    "why_nobody",
+]
 
 DEFAULT_MARGIN = 0.02
 """Two points of a hundred."""
@@ -65,23 +75,17 @@ def recommend(
     """
     if scorer in table.doubts:
         return None
-    means = _means(candidates, table, scorer)
+    means = scored_means(candidates, table, scorer)
     if len(means) < 2:
         return None
-    merits = {index: _merit(table, scorer, index) for index in means}
-    if _all_at_bottom(merits, table, scorer):
+    merits = {index: merit(table, scorer, index) for index in means}
+    if all_at_bottom(merits, table, scorer):
         return None
     higher = table.traits[scorer].higher_is_better
-    better: set[tuple[str, int, int]] = set()
-    for comparison in comparisons:
-        a, b = comparison.pair
-        if comparison.verdict == "a_better":
-            better.add((comparison.scorer, a, b))
-        elif comparison.verdict == "b_better":
-            better.add((comparison.scorer, b, a))
+    better = better_pairs(comparisons)
     top = max(merits, key=lambda index: (*merits[index], -index))
     for best in (top, *(index for index in means if index != top and merits[index] == merits[top])):
-        shown = _no_worse(table, scorer, means, best, margin, sequential, higher=higher)
+        shown = no_worse(table, scorer, means, best, margin, sequential, higher=higher)
         chosen, advantage = _least(candidates, best, shown, better)
         if chosen != best:
             break
@@ -91,6 +95,20 @@ def recommend(
     if (equals and chosen == best) or not all(_ahead(chosen, o, better) for o in equals):
         return None
     units = table.units.tolist()
+    places, points = list(means), _points(candidates, means, higher=higher)
+    beaten = {
+        places[n]
+        for n, standing in enumerate(
+            standings(
+                [points[place] for place in places],
+                lambda one, other: any(
+                    (what, places[one], places[other]) in better
+                    for what in (scorer, "cost_usd", "latency")
+                ),
+            )
+        )
+        if standing.shown
+    }
     return Recommendation(
         scorer=scorer,
         candidate=chosen,
@@ -115,8 +133,7 @@ def recommend(
         front=[
             _entry(candidates[index], index, means[index], scorer, answers, units)
             for index in order
-            if index in means
-            and not _beaten(candidates, means, index, scorer, better, higher=higher)
+            if index in means and index not in beaten
         ],
     )
 
@@ -125,14 +142,14 @@ def why_nobody(candidates: Sequence[CandidateResult], table: ScoreTable, scorer:
     """Return why `recommend` names nobody, though the evaluation is whole."""
     if (doubt := table.doubts.get(scorer)) is not None:
         return doubt
-    means = _means(candidates, table, scorer)
+    means = scored_means(candidates, table, scorer)
     if len(means) < 2:
         return (
             f"fewer than two candidates have a score by {scorer} for {COVERAGE_FLOOR:.0%} of their "
             "answers"
         )
-    merits = {index: _merit(table, scorer, index) for index in means}
-    if _all_at_bottom(merits, table, scorer):
+    merits = {index: merit(table, scorer, index) for index in means}
+    if all_at_bottom(merits, table, scorer):
         return f"by {scorer} no candidate is better than the worst there is"
     top = max(merits, key=lambda index: merits[index])
     same = all(abs(means[other] - means[top]) <= _NOISE for other in _equals(merits, top))
@@ -143,7 +160,7 @@ def why_nobody(candidates: Sequence[CandidateResult], table: ScoreTable, scorer:
     )
 
 
-def _means(
+def scored_means(
     candidates: Sequence[CandidateResult], table: ScoreTable, scorer: str
 ) -> dict[int, float]:
     """Return the means of those whose coverage allows a verdict."""
@@ -155,7 +172,7 @@ def _means(
     }
 
 
-def _merit(table: ScoreTable, scorer: str, candidate: int) -> tuple[float, float]:
+def merit(table: ScoreTable, scorer: str, candidate: int) -> tuple[float, float]:
     """Return what ranks a candidate: the mean at worst, then the mean; more is better."""
     traits = table.traits[scorer]
     sign = 1.0 if traits.higher_is_better else -1.0
@@ -166,7 +183,7 @@ def _merit(table: ScoreTable, scorer: str, candidate: int) -> tuple[float, float
     return round(sign * (worst or 0.0), 9), round(sign * (mean or 0.0), 9)
 
 
-def _all_at_bottom(
+def all_at_bottom(
     merits: Mapping[int, tuple[float, float]], table: ScoreTable, scorer: str
 ) -> bool:
     traits = table.traits[scorer]
@@ -193,7 +210,7 @@ def _ahead(one: int, other: int, better: Collection[tuple[str, int, int]]) -> bo
     )
 
 
-def _no_worse(
+def no_worse(
     table: ScoreTable,
     scorer: str,
     means: Collection[int],
@@ -271,33 +288,28 @@ def _least(
     return best, None
 
 
-def _beaten(
-    candidates: Sequence[CandidateResult],
-    means: Mapping[int, float],
-    index: int,
-    scorer: str,
-    better: Collection[tuple[str, int, int]],
-    *,
-    higher: bool,
-) -> bool:
-    def figures(place: int) -> tuple[float, float, float] | None:
-        cost, seconds = candidates[place].cost_per_answer, candidates[place].latency.mean
-        # What is unknown cannot be shown to be worse, nor to be better.
-        if cost is None or seconds is None:
-            return None
-        return (-means[place] if higher else means[place]), float(cost), seconds
+def _points(
+    candidates: Sequence[CandidateResult], means: Mapping[int, float], *, higher: bool
+) -> dict[int, tuple[float | None, ...]]:
+    """Return quality, cost and mean time of an answer as points for a front, less being better."""
+    found: dict[int, tuple[float | None, ...]] = {}
+    for place, mean in means.items():
+        cost = candidates[place].cost_per_answer
+        figures = None if cost is None else float(cost), candidates[place].latency.mean
+        found[place] = (-mean if higher else mean, *figures)
+    return found
 
-    own = figures(index)
-    for other in means:
-        theirs = figures(other)
-        if other == index or own is None or theirs is None:
-            continue
-        nowhere_better = all(t <= o for t, o in zip(theirs, own, strict=True))
-        if nowhere_better and any(
-            (what, other, index) in better for what in (scorer, "cost_usd", "latency")
-        ):
-            return True
-    return False
+
+def better_pairs(comparisons: Sequence[Comparison]) -> set[tuple[str, int, int]]:
+    """Return (in what, who, than whom) for all that is shown to be better."""
+    better: set[tuple[str, int, int]] = set()
+    for comparison in comparisons:
+        a, b = comparison.pair
+        if comparison.verdict == "a_better":
+            better.add((comparison.scorer, a, b))
+        elif comparison.verdict == "b_better":
+            better.add((comparison.scorer, b, a))
+    return better
 
 
 def _entry(

@@ -27,6 +27,7 @@ from llmflowlab.evaluation.run.outcomes import Scores
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scores import DATA_GAPS
+from llmflowlab.evaluation.system_use import SystemUse
 from llmflowlab.statistics import Interval, Repeats
 
 __all__ = [
@@ -136,6 +137,10 @@ class CandidateResult:
     """Calls that brought no row and were paid for all the same; None where there are none."""
     why_failed: str | None = None
     """What most of its answers failed with, as a sentence; None where none failed with one."""
+    tokens_per_second: float | None = None
+    """Tokens of its answers by the seconds that they took, one answer at a time; None where unknown."""
+    system: SystemUse | None = None
+    """What its model took of this machine; None where it runs elsewhere, or nobody looked."""
 
     @property
     def cost_per_answer(self) -> Decimal | None:
@@ -147,6 +152,12 @@ class CandidateResult:
         if self.cost_usd is None or not self.whole or self.spec.column is not None:
             return None
         return self.cost_usd / self.whole
+
+    @property
+    def cost_per_1000(self) -> Decimal | None:
+        """The same for 1,000 answers."""
+        each = self.cost_per_answer
+        return None if each is None else 1000 * each
 
     @property
     def whole(self) -> int:
@@ -191,6 +202,8 @@ class CandidateResult:
             "why_failed": self.why_failed,
             "label": self.spec.label,
             **({} if self.given_up is None else {"given_up": self.given_up.to_json()}),
+            "tokens_per_second": self.tokens_per_second,
+            "system": None if self.system is None else self.system.to_json(),
             **(
                 {}
                 if self.spec.guardrails is None

@@ -13,6 +13,7 @@ from llmflowlab.evaluation.conclude.table import ScoreTable
 from llmflowlab.evaluation.scorers.ranking import main_scorer, ranked
 from llmflowlab.statistics.agreement import agreement
 from llmflowlab.statistics.intervals import Interval
+from llmflowlab.statistics.pareto import dominates
 from llmflowlab.statistics.quantiles import quantile
 
 __all__ = ["figures_of"]
@@ -114,16 +115,13 @@ def _undominated(
     point: dict[str, Any], points: Iterable[dict[str, Any]], measure: str
 ) -> bool | None:
     """Return whether no other is at least as good and as cheap, and better in one of the two."""
-    if point["quality"] is None or point[measure] is None:
+
+    def at(one: dict[str, Any]) -> tuple[float | None, ...]:
+        return None if one["quality"] is None else -one["quality"], one[measure]
+
+    if None in at(point):
         return None
-    return not any(
-        other["quality"] is not None
-        and other[measure] is not None
-        and other["quality"] >= point["quality"]
-        and other[measure] <= point[measure]
-        and (other["quality"] > point["quality"] or other[measure] < point[measure])
-        for other in points
-    )
+    return not any(dominates(at(other), at(point)) for other in points)
 
 
 def _latency(result: EvaluationResult) -> dict[str, Any]:

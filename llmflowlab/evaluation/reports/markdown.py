@@ -10,6 +10,7 @@ from typing import Any
 from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words
 from llmflowlab.evaluation.conclude.conclusions import findings, headline
 from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
+from llmflowlab.evaluation.conclude.machine_words import machine_lines
 from llmflowlab.evaluation.conclude.people_estimates import ASSUMES, COLUMNS
 from llmflowlab.evaluation.conclude.remedies import not_scored, remedies
 from llmflowlab.evaluation.conclude.results import EvaluationResult, ScoreSummary
@@ -88,10 +89,10 @@ def _scores(result: EvaluationResult) -> list[str]:
         *map(escaped, result.plan.scorers),
         *([f"best by {escaped(main)}"] * likely),
     ]
-    header += ["answered", "p95 s", "cost"]
+    header += ["answered", "p95 s", "cost", "per 1,000", "tokens/s"]
     rows = []
     for index, candidate in zip(result.order, result.ordered, strict=True):
-        p95 = candidate.latency.p95
+        p95, pace = candidate.latency.p95, candidate.tokens_per_second
         rows.append(
             [
                 escaped(candidate.spec.label),
@@ -101,12 +102,18 @@ def _scores(result: EvaluationResult) -> list[str]:
                 marked_few(None if p95 is None else f"{p95:.2f}", candidate.latency.answers)
                 or "unknown",
                 _cost(candidate.cost_usd),
+                _cost(candidate.cost_per_1000),
+                "unknown" if pace is None else f"{pace:,.0f}",
             ]
         )
     notes = [BEST_ASSUMES] if likely else []
-    if any("few" in row[-2] for row in rows):
+    if any("few" in row[-4] for row in rows):
         notes.append(FEW_EXPLAINED)
-    notes += [*not_scored(result.ordered), *remedies(result.ordered)]
+    notes += [
+        *not_scored(result.ordered),
+        *remedies(result.ordered),
+        *machine_lines(result.ordered),
+    ]
     said = [*(f"- {escaped(note)}" for note in notes), ""] if notes else []
     return ["### Candidates", "", *_table(header, rows), "", *said]
 

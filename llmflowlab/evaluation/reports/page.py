@@ -14,6 +14,7 @@ from typing import Any
 from llmflowlab.evaluation.conclude.clusters_in_words import clusters_in_words, rows_in_words
 from llmflowlab.evaluation.conclude.conclusions import findings, headline
 from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
+from llmflowlab.evaluation.conclude.machine_words import machine_lines
 from llmflowlab.evaluation.conclude.people_estimates import ASSUMES, COLUMNS
 from llmflowlab.evaluation.conclude.remedies import remedies
 from llmflowlab.evaluation.conclude.results import EvaluationResult
@@ -143,11 +144,12 @@ def _scores(result: EvaluationResult) -> str:
     parts.append(_leaderboard(result, main, effort=True))
     if any(entry.probability_best is not None for b in result.leaderboard.values() for entry in b):
         parts.append(f'<p class="quiet">{escape(BEST_ASSUMES)}</p>')
-    parts += [f"<p>{escape(sentence)}</p>" for sentence in remedies(result.ordered)]
+    said = [*remedies(result.ordered), *machine_lines(result.ordered)]
+    parts += [f"<p>{escape(sentence)}</p>" for sentence in said]
     if result.people:
         labels = [candidate.label for candidate in result.plan.candidates]
-        said = [estimate.cells(labels) for estimate in result.people]
-        parts.append(table("People", COLUMNS, said, numbers=set(range(2, 8)), names={0}))
+        cells = [estimate.cells(labels) for estimate in result.people]
+        parts.append(table("People", COLUMNS, cells, numbers=set(range(2, 8)), names={0}))
         parts.append(f'<p class="quiet">{escape(ASSUMES)}</p>')
     if others:
         tables = "".join(_leaderboard(result, scorer, effort=False) for scorer in others)
@@ -173,6 +175,8 @@ def _leaderboard(result: EvaluationResult, scorer: str, *, effort: bool) -> str:
             seconds(candidate.latency.p50),
             "unknown" if candidate.latency.p95 is None else str(p95),
             usd(None if candidate.cost_usd is None else float(candidate.cost_usd)),
+            usd(None if candidate.cost_per_1000 is None else float(candidate.cost_per_1000)),
+            "unknown" if (pace := candidate.tokens_per_second) is None else f"{pace:,.0f}",
         )
         rows.append(
             (
@@ -187,10 +191,10 @@ def _leaderboard(result: EvaluationResult, scorer: str, *, effort: bool) -> str:
         )
     columns = (
         *("rank", "tier", "candidate", "mean", "95 % interval", "best", "scored"),
-        *("median time", "95 % within", "cost"),
+        *("median time", "95 % within", "cost", "per 1,000", "tokens/s"),
     )
     hidden = {*(() if several else (0, 1)), *(() if likely else (5,))}
-    hidden |= set() if effort else {7, 8, 9}
+    hidden |= set() if effort else {7, 8, 9, 10, 11}
     kept = [n for n in range(len(columns)) if n not in hidden]
     board = table(
         scorer

@@ -18,7 +18,7 @@ from llmflowlab.evaluation.reports.drawings import (
 from llmflowlab.evaluation.reports.svg import Drawing
 from llmflowlab.evaluation.reports.tables_html import percent, seconds, table
 
-__all__ = ["plot_sections"]
+__all__ = ["front_figures", "plot_sections"]
 
 
 def plot_sections(figures: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
@@ -61,6 +61,16 @@ def plot_sections(figures: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
         names.append(("agreement", "Agreement"))
         parts.append(_agreement(figures["agreement"]))
     return "".join(parts), names
+
+
+def front_figures(figures: dict[str, Any]) -> str:
+    """Return quality over cost and over time alone."""
+    return _plots(
+        [
+            _front(figures, "cost", "Quality over cost", "cost of an answer"),
+            _front(figures, "seconds", "Quality over time", "seconds of an answer"),
+        ]
+    )
 
 
 def _plots(figures: Any) -> str:

@@ -14,7 +14,7 @@ from llmflowlab.evaluation.judging.exam import exam_tag
 from llmflowlab.evaluation.reports.markdown import markdown_summary
 from llmflowlab.tracking.violations import metrics_of
 
-__all__ = ["BEST", "NOT_SCORED", "PER_ANSWER", "RunSummary", "closing_of"]
+__all__ = ["BEST", "NOT_SCORED", "PER_ANSWER", "SPEED", "SYSTEM", "RunSummary", "closing_of"]
 __all__ += ["exam_tags", "metric_labels", "people_metrics"]
 
 NOT_SCORED = "/not_scored/"
@@ -28,6 +28,10 @@ BEST = "/probability_best"
 
 PER_ANSWER = "cost_per_answer"
 """USD of a whole answer; runs of earlier versions lack it."""
+SPEED = "tokens_per_second"
+"""Of one answer at a time; runs of earlier versions lack it."""
+SYSTEM = "system/"
+"""Begins the names of what a local model took of the machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,10 +178,13 @@ def _metrics(candidate: CandidateResult) -> dict[str, float]:
         "prompt_tokens": candidate.prompt_tokens,
         "completion_tokens": candidate.completion_tokens,
         "total_cost_estimate": None if candidate.cost_usd is None else float(candidate.cost_usd),
+        SPEED: candidate.tokens_per_second,
         PER_ANSWER: None if candidate.cost_per_answer is None else float(candidate.cost_per_answer),
     }
     if candidate.prompt_tokens is not None and candidate.completion_tokens is not None:
         metrics["total_tokens"] = candidate.prompt_tokens + candidate.completion_tokens
     if candidate.spec.guardrails is not None:
         metrics |= metrics_of(candidate.violations)
+    if candidate.system is not None:
+        metrics |= candidate.system.metrics()
     return {name: float(value) for name, value in metrics.items() if value is not None}

@@ -40,6 +40,7 @@ from llmflowlab.evaluation.run.running import held
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.steering import AdjustmentFollower, Steering
 from llmflowlab.evaluation.run.stored_outcomes import StoredOutcomes
+from llmflowlab.evaluation.run.system_meter import SystemMeter, meters_for
 from llmflowlab.evaluation.run.workbench import EngineResources, EvaluationSnapshot, Harness, Phase
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scorers.traits import traits_of
@@ -155,6 +156,7 @@ class _Run:
         self.recorder: RecorderProcess | None = None
         self.recording: Recording | None = None
         self.rows = StoredOutcomes(plan, bench.ledger)
+        self.meters: dict[int, SystemMeter] = {}
         self.written: deque[Future[None]] = deque()
         """Finished rows on their way into the ledger."""
 
@@ -199,6 +201,7 @@ class _Run:
         for cell, record in self.reused.items():
             self.answering.answers[cell] = record
             self.score(cell, record)
+        self.meters = self.measured()
         self.answering.start()
         try:
             self.answering.join(lambda: self.show("answering"))
@@ -213,6 +216,21 @@ class _Run:
                 )
             )
 
+        if self.meters:
+            found = {index: meter.end() for index, meter in self.meters.items()}
+            self.bench.ledger.add_system_use(self.plan.evaluation_id, found)
+
+    def measured(self) -> dict[int, SystemMeter]:
+        """Begin to measure the candidates whose models compute on this machine."""
+        bench = self.bench
+        beside = [*self.plan.judges, *bench.detectors]
+        beside += [embedder.reference for embedder in bench.embedders.values()]
+        to_ask = (cell for cell in self.plan.cells() if cell not in self.reused)
+        found = meters_for(self.plan, bench.providers, to_ask, beside)
+        for meter in found.values():
+            meter.start()
+        return found
+
     def judges_behind(self) -> bool:
         """Tell whether more answers would only wait for their verdicts.
 
@@ -221,6 +239,8 @@ class _Run:
         return self.scoring.backlog > 2 * self.steering.concurrency
 
     def score(self, cell: Cell, record: AnswerRecord) -> None:
+        if cell.candidate in self.meters and cell not in self.reused:
+            self.meters[cell.candidate].answered()
         if self.bench.harness == "fast":
             self.scoring.submit(cell, record)
 
@@ -324,6 +344,7 @@ class _Run:
             exams=ledger.exams(evaluation),
             in_vain=ledger.judged_in_vain(evaluation),
             given_up=ledger.answered_in_vain(evaluation),
+            system=ledger.system_use(evaluation),
         )
         result = replace(result, people=ledger.people(evaluation))
         if self.bench.gates is not None:
@@ -397,6 +418,8 @@ class _Run:
         )
 
     def abandon(self) -> None:
+        for meter in self.meters.values():
+            meter.end()
         self.answering.abandon()
         self.scoring.abandon()
         if self.recorder is not None:

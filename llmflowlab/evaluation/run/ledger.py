@@ -25,6 +25,7 @@ from llmflowlab.evaluation.run.ledger_file import LedgerFile
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.run.stored_dataset import dataset_from_text, dataset_key, dataset_text
 from llmflowlab.evaluation.scores import Score
+from llmflowlab.evaluation.system_use import SystemUse
 from llmflowlab.program import program_name
 
 __all__ = ["DamagedRecord", "EvaluationState", "Ledger", "StoredEvaluation", "Vector"]
@@ -61,6 +62,7 @@ CREATE TABLE IF NOT EXISTS feedback (
   evaluation TEXT NOT NULL, judge TEXT NOT NULL, key TEXT NOT NULL, record TEXT NOT NULL,
   UNIQUE (evaluation, judge, key)
 );
+CREATE TABLE IF NOT EXISTS system_use (evaluation TEXT PRIMARY KEY, record TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector TEXT NOT NULL);
 """
 
@@ -76,6 +78,7 @@ _BELONGING = (
     "exams",
     "people",
     "feedback",
+    "system_use",
 )
 """Tables whose rows belong to one evaluation."""
 _PAGE = 500
@@ -228,6 +231,22 @@ class Ledger:
         found = self._file.rows("SELECT record FROM people WHERE evaluation = ?", (evaluation,))
         kept = self._read(evaluation, found[0][0], kind=list) if found else []
         return [PeopleEstimate.from_json(values) for values in kept]
+
+    def add_system_use(self, evaluation: str, found: Mapping[int, SystemUse]) -> None:
+        """Keep what candidates took of this machine, beside what earlier starts of it took."""
+        before = self.system_use(evaluation)
+        taken = {**before, **{i: before[i] + u if i in before else u for i, u in found.items()}}
+        record = json.dumps({str(index): use.to_json() for index, use in taken.items()})
+        self._do("REPLACE INTO system_use (evaluation, record) VALUES (?, ?)", (evaluation, record))
+
+    def system_use(self, evaluation: str) -> dict[int, SystemUse]:
+        """Return by candidate what its model took of this machine, where that was measured."""
+        if not self._file.rows("SELECT 1 FROM sqlite_master WHERE name = 'system_use'"):
+            # A file of an earlier version that cannot be written.
+            return {}
+        found = self._file.rows("SELECT record FROM system_use WHERE evaluation = ?", (evaluation,))
+        kept = self._read(evaluation, found[0][0]) if found else {}
+        return {int(index): SystemUse.from_json(values) for index, values in kept.items()}
 
     # Answers and judgements
 

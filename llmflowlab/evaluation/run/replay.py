@@ -62,6 +62,7 @@ def stored_result(ledger: Ledger, evaluation: str) -> EvaluationResult:
         exams=ledger.exams(evaluation),
         in_vain=ledger.judged_in_vain(evaluation),
         given_up=ledger.answered_in_vain(evaluation),
+        system=ledger.system_use(evaluation),
     )
     if result.decided_early and whole:
         result = replace(result, interrupted=False)

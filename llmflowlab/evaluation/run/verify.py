@@ -17,7 +17,7 @@ from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.conclude.counting import score_summary
 from llmflowlab.evaluation.conclude.results import ScoreSummary
 from llmflowlab.evaluation.conclude.table import ScoreTable
-from llmflowlab.evaluation.run.closing import BEST, NOT_SCORED, PER_ANSWER
+from llmflowlab.evaluation.run.closing import BEST, NOT_SCORED, PER_ANSWER, SPEED, SYSTEM
 from llmflowlab.evaluation.run.clustering import cluster_numbers
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.run.row_traces import CLUSTER, GIVEN_COLUMN, PARTS, TIMED_OUT
@@ -50,8 +50,13 @@ class FigureCheck:
     def equal(self) -> bool:
         if self.reported is None or self.recomputed is None:
             return self.reported is self.recomputed
-        tolerance = _CLOCK if self.name.startswith("latency/") else _TOLERANCE
-        return math.isclose(self.reported, self.recomputed, rel_tol=_TOLERANCE, abs_tol=tolerance)
+        one, two = self.reported, self.recomputed
+        if self.name == SPEED and one and two:
+            # Seconds of a token, whose clock the traces round.
+            one, two = 1 / one, 1 / two
+        rounded = self.name == SPEED or self.name.startswith("latency/")
+        tolerance = _CLOCK if rounded else _TOLERANCE
+        return math.isclose(one, two, rel_tol=_TOLERANCE, abs_tol=tolerance)
 
 
 def candidate_runs(store: Store, run_id: str) -> list[str]:
@@ -133,8 +138,10 @@ def verify_run(store: Store, run_id: str) -> list[FigureCheck]:
         FigureCheck(name, reported.get(name), recomputed.get(name))
         for name in sorted({*recomputed, *reported} - {"candidates"})
         # Runs from before these were written have none; who is the best takes the others' runs too.
-        if (name in reported or not (NOT_SCORED in name or name == PER_ANSWER))
+        if (name in reported or not (NOT_SCORED in name or name in (PER_ANSWER, SPEED)))
         and not name.endswith(BEST)
+        # What a machine took stands in no trace.
+        and not name.startswith(SYSTEM)
     ]
     return checks + _document_checks(store, run_id, int(key.removeprefix("candidate-")), recomputed)
 
@@ -174,6 +181,13 @@ def _figures(traces: Sequence[Any], table: ScoreTable, asked: int) -> dict[str, 
         "total_tokens": _sum(usages, "total_tokens"),
         "total_cost_estimate": _cost(traces),
     }
+    paced = [
+        (int(usage["output_tokens"]), _seconds(trace))
+        for trace, usage in zip(answered, usages, strict=True)
+        if usage and "output_tokens" in usage and GIVEN_COLUMN not in trace.info.tags
+    ]
+    if (took := sum(seconds for _, seconds in paced)) > 0:
+        figures[SPEED] = sum(tokens for tokens, _ in paced) / took
     cost, whole = figures["total_cost_estimate"], len(answered) - _not_whole(table)
     # What answers that stood in the file once cost is not known.
     if whole and cost is not None and not any(GIVEN_COLUMN in t.info.tags for t in traces):

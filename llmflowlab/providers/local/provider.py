@@ -135,6 +135,10 @@ class LocalProvider(Provider):
         except OSError as exc:
             raise self._unready(f"{path} cannot be read ({exc.strerror}).") from exc
 
+    @property
+    def process(self) -> str | None:
+        return ""
+
     def stream(self, request: Request) -> Iterator[StreamEvent]:
         asked = time.monotonic()
         if named(self.model, self.settings).paper.embeds:

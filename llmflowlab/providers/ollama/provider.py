@@ -98,6 +98,10 @@ class OllamaProvider(OnLoop["AsyncClient"]):
     def readiness(cls, settings: Settings, timeout: float) -> Readiness:
         return look(settings, timeout)
 
+    @property
+    def process(self) -> str | None:
+        return "ollama" if self._address.is_local else None
+
     async def astream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         require_requests_allowed(self.display_name)
         client = self._client()

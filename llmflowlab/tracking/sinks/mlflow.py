@@ -202,6 +202,8 @@ class MlflowSink:
         }
         if start.continues:
             tags["llmflowlab.continues"] = start.continues
+        if start.replays:
+            tags["llmflowlab.replays"] = start.replays
         run = self._store.client.create_run(
             self._store.experiment_id(EXPERIMENT),
             start_time=start.started_ms,

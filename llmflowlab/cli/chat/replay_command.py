@@ -1,0 +1,140 @@
+"""`/replay`: the same prompts on another model, both answers side by side."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from contextlib import nullcontext
+from decimal import Decimal
+
+from llmflowlab.asking.interruption import interruptible
+from llmflowlab.cli.chat.echo import unechoed
+from llmflowlab.cli.chat.stats import cost_words
+from llmflowlab.cli.chat.stream import SilentView
+from llmflowlab.cli.chat.talk import Talk
+from llmflowlab.cli.chat.turn_line import summary_line
+from llmflowlab.cli.formatting import count, plural, seconds, shortened
+from llmflowlab.cli.options import read_usd
+from llmflowlab.cli.ui.screen import Table
+from llmflowlab.errors import InputError
+from llmflowlab.tracking.records import TurnRecord
+
+__all__ = ["replay_chat"]
+
+_WIDE = 100
+"""Columns of a terminal in which two answers stand side by side."""
+
+
+def replay_chat(talk: Talk, argument: str) -> None:
+    """Put the conversation's prompts to another model and show both answers.
+
+    Raises:
+        InputError: No model was named, or an option cannot be used.
+    """
+    # Imported here: most chats are never replayed.
+    from llmflowlab.lab.chat_replay import replay
+
+    reference, same_context, budget = _read(argument)
+    screen = talk.screen
+    quiet = nullcontext() if screen.plain else unechoed()
+    with quiet, interruptible() as pressed, screen.progress(f"replay on {reference}") as progress:
+        total = len(talk.chat.conversation.exchanges)
+
+        def view(number: int) -> SilentView:
+            progress.update(f"replay on {reference}, {number} of {total}", number - 1, total)
+            return SilentView(screen, reference)
+
+        found = replay(
+            talk.app.lab,
+            talk.chat,
+            reference,
+            view,
+            cancelled=pressed,
+            same_context=same_context,
+            budget=budget,
+        )
+        stopped = pressed.is_set()
+    wide = not screen.plain and shutil.get_terminal_size().columns >= _WIDE
+    for number, turn in enumerate(found.turns, start=1):
+        title = f"{number}. {shortened(turn.exchange.prompt, 70)}"
+        first = turn.answered_by or "from a file"
+        left, right = _said(turn.exchange.answer, turn.before), _said(turn.after.answer, turn.after)
+        if wide:
+            cells = tuple(zip(left, right, strict=True))
+            screen.table(Table(title=title, columns=(first, found.model), rows=cells))
+            continue
+        screen.say(title, tone="heading")
+        for who, (text, line) in ((first, left), (found.model, right)):
+            screen.say(f"{who}:", tone="heading")
+            screen.say(text)
+            screen.say(line, tone="quiet")
+    common = found.common
+    if common:
+        before = [turn.before for turn in common if turn.before is not None]
+        whose = {turn.answered_by for turn in common}
+        name = str(next(iter(whose))) if len(whose) == 1 else plural(len(whose), "model")
+        screen.table(
+            Table(
+                title=f"In all, over {plural(len(common), 'turn')} answered by both",
+                columns=("", "tokens generated", "cost", "time"),
+                rows=(
+                    _total_row(f"before: {name}", before),
+                    _total_row(f"now: {found.model}", [turn.after for turn in common]),
+                ),
+                numbers=frozenset({1, 2, 3}),
+            )
+        )
+    if found.error is not None:
+        screen.warn(found.error.message)
+    if stopped or found.error is not None:
+        left_out = found.asked - len(found.turns)
+        more = f"; {plural(left_out, 'prompt')} not asked" if left_out else ""
+        screen.note(f"({'stopped' if stopped else 'ended early'}: what came is kept{more})")
+    context = "the answers given here" if same_context else "its own answers"
+    screen.note(
+        f"({found.model} went on from {context}; recorded as a session of its own, which names this "
+        "one in llmflowlab.replays)"
+    )
+
+
+def _read(argument: str) -> tuple[str, bool, Decimal | None]:
+    reference, same_context, budget = "", False, None
+    words = argument.split()
+    while words:
+        word, _, value = words.pop(0).partition("=")
+        if word == "--same-context":
+            same_context = True
+        elif word == "--budget" and (value or words):
+            budget = read_usd(value or words.pop(0))
+        elif word.startswith("--") or reference:
+            raise InputError(
+                f"/replay does not take {word!r}; it takes a model, --same-context and --budget USD."
+            )
+        else:
+            reference = word
+    if not reference:
+        raise InputError("Name the model, as in /replay guide:docs.")
+    return reference, same_context, budget
+
+
+def _said(answer: str, turn: TurnRecord | None) -> tuple[str, str]:
+    """Return an answer and the line under it."""
+    if turn is None:
+        return answer, "not asked here"
+    if turn.unanswered:
+        return "(no answer)", turn.error or "failed"
+    cut = "" if turn.state == "complete" else str(turn.state)
+    if turn.finish_reason == "length":
+        cut = "cut at the token limit"
+    return answer or "(nothing)", summary_line(turn) + (cut and f" · {cut}")
+
+
+def _total_row(name: str, turns: Sequence[TurnRecord]) -> tuple[str | None, ...]:
+    tokens = [turn.completion_tokens for turn in turns]
+    known = None if None in tokens else sum(number or 0 for number in tokens)
+    return (
+        name,
+        count(known, estimated=any(turn.tokens_estimated for turn in turns)),
+        cost_words(turns),
+        seconds(sum(turn.inference_time for turn in turns)),
+    )
