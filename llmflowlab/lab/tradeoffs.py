@@ -10,6 +10,7 @@ from typing import Any
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.conclude.conclusions import cautions
 from llmflowlab.evaluation.conclude.joined import Joined, Member, join
+from llmflowlab.evaluation.conclude.people_quality import people_quality
 from llmflowlab.evaluation.conclude.picking import Limits
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.tradeoff import QualityEstimate, Tradeoff, weigh_up
@@ -105,6 +106,7 @@ def weigh_runs(lab: Lab, request: TradeoffRequest) -> WeighedUp:
             limits=request.limits,
             reference=reference,
             margin=request.margin,
+            people=people_quality(result, scorer),
         )
         return WeighedUp(
             joined=joined, tradeoff=tradeoff, margin=request.margin, limits=request.limits
@@ -114,9 +116,18 @@ def weigh_runs(lab: Lab, request: TradeoffRequest) -> WeighedUp:
 def best_quality(result: EvaluationResult, candidate: int) -> QualityEstimate:
     """Return how good a candidate is by the best estimate there is, and whose estimate that is.
 
-    The one place that chooses: the mean of the scorer that ranks candidates.
+    The one place that chooses: what people and the scorer that ranks tell together where every
+    candidate has that, else the scorer's mean.
     """
     scorer = main_scorer(result.plan.scorers)
+    if (people := people_quality(result, scorer)) is not None:
+        estimate = people.estimates[candidate]
+        return QualityEstimate(
+            value=estimate.value,
+            interval=estimate.interval,
+            scorer=scorer,
+            source="people and judge",
+        )
     score = result.candidates[candidate].scores[scorer]
     judged = result.table.traits[scorer].judged
     return QualityEstimate(

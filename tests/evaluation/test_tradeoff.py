@@ -15,6 +15,8 @@ from llmflowlab.errors import InputError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.conclude.joined import Member, join
+from llmflowlab.evaluation.conclude.people_estimates import PeopleEstimate
+from llmflowlab.evaluation.conclude.people_quality import PeopleQuality
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell
@@ -22,6 +24,7 @@ from llmflowlab.evaluation.scores import Score
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.tradeoffs import Limits, TradeoffRequest, WeighedUp, weigh_runs
 from llmflowlab.settings import load_settings
+from llmflowlab.statistics.intervals import Interval
 from tests.cli.test_report_commands import keep
 from tests.evaluation.helpers import plan, spec
 
@@ -312,3 +315,115 @@ def test_compare_through_the_program(
     assert main(["compare", ONE, "--html", str(home)]) == 2
     assert "cannot be written" in capsys.readouterr().err
     assert main(["compare", ONE, "--margin", "2"]) == 2
+
+
+def told(
+    candidate: int, value: float, half: float, *, against: int | None = None, **changed: Any
+) -> PeopleEstimate:
+    """Return what people and the scorer tell together, with an interval so wide on either side."""
+    estimate = PeopleEstimate(
+        asked="correct",
+        scorer="contains",
+        candidate=candidate,
+        against=against,
+        judge=0.5,
+        people=value,
+        people_interval=None,
+        labelled=60,
+        of=200,
+        value=value,
+        interval=Interval(value - half, value + half),
+        effective=80.0,
+        more=40,
+        half_width=half / 2,
+    )
+    return replace(estimate, **changed)
+
+
+def judged(home: Path, *people: PeopleEstimate, **asked: Any) -> WeighedUp:
+    result = made(home, [GOOD, CHEAP])
+    weighed(home, result)
+    ledger = Ledger(home / ".llmflowlab" / "evaluations.db")
+    ledger.set_people(ONE, people)
+    ledger.close()
+    lab = Lab(load_settings({}, cwd=home, stdin_is_terminal=False))
+    return weigh_runs(lab, replace(TradeoffRequest(names=[ONE]), **asked))
+
+
+def test_where_people_judged_enough_quality_is_what_they_and_the_scorer_tell_together(
+    home: Path,
+) -> None:
+    # By the scorer both are equal, and the cheaper one was named.
+    apart = told(1, -0.3, 0.1, against=0)
+    limits = Limits(cost_per_1000=Decimal(100))
+    found = judged(
+        home,
+        *(told(0, 0.9, 0.05), told(1, 0.6, 0.1), apart),
+        limits=limits,
+        not_worse_than="t:good",
+    )
+    quality = {option.label: option.quality for option in found.tradeoff.options}
+    assert (quality["t:good"].value, quality["t:cheap"].value) == (0.9, 0.6)
+    assert {each.source for each in quality.values()} == {"people and judge"}
+    assert picks(found) == {"not_worse_than": "t:good", "best_under": "t:good"}
+    assert "Best under" in found.tradeoff.picks[1].reason
+    assert "people and contains 90.0%" in found.tradeoff.picks[1].reason
+    assert "not shown to be better" not in found.tradeoff.picks[1].reason
+
+
+def test_people_who_see_no_difference_leave_the_cheaper_one_no_worse(home: Path) -> None:
+    alike = told(1, 0.0, 0.02, against=0)
+    found = judged(
+        home, told(0, 0.8, 0.05), told(1, 0.8, 0.05), alike, not_worse_than="t:good", margin=0.03
+    )
+    assert picks(found) == {"not_worse_than": "t:cheap"}
+    wide = told(1, 0.0, 0.2, against=0)
+    found = judged(
+        home, told(0, 0.8, 0.05), told(1, 0.8, 0.05), wide, not_worse_than="t:good", margin=0.03
+    )
+    assert picks(found) == {"not_worse_than": "t:good"}
+
+
+@pytest.mark.parametrize(
+    "people",
+    [
+        pytest.param((told(0, 0.9, 0.05),), id="of one candidate alone"),
+        pytest.param((told(0, 0.9, 0.05), told(1, 0.6, 0.1)), id="without the difference"),
+        pytest.param(
+            (
+                told(0, 0.9, 0.05),
+                replace(told(1, 0.6, 0.1), value=None, interval=None),
+                told(1, -0.3, 0.1, against=0),
+            ),
+            id="too few words on one",
+        ),
+        pytest.param(
+            (
+                told(0, 0.9, 0.05, scorer="other"),
+                told(1, 0.6, 0.1, scorer="other"),
+                told(1, -0.3, 0.1, against=0, scorer="other"),
+            ),
+            id="with another scorer",
+        ),
+    ],
+)
+def test_what_people_say_of_some_candidates_alone_decides_nothing(
+    home: Path, people: tuple[PeopleEstimate, ...]
+) -> None:
+    found = judged(home, *people)
+    assert {option.quality.source for option in found.tradeoff.options} == {"scorer"}
+    assert {option.quality.value for option in found.tradeoff.options} == {0.9}
+
+
+def test_of_many_pairs_each_must_show_more_to_be_shown(home: Path) -> None:
+    own = {index: told(index, 0.5, 0.1) for index in range(4)}
+    edge = told(1, 0.11, 0.1, against=0)
+    two = PeopleQuality(asked="correct", estimates=own, differences={(1, 0): edge})
+    six = PeopleQuality(
+        asked="correct",
+        estimates=own,
+        differences={(1, 0): edge}
+        | {(a, b): told(a, 0.0, 0.1, against=b) for a in range(4) for b in range(a) if a != 1},
+    )
+    assert two.better() == {(1, 0)}
+    assert six.better() == set()

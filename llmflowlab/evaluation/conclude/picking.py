@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
+from llmflowlab.evaluation.conclude.people_quality import PeopleQuality
 from llmflowlab.evaluation.conclude.recommendation import all_at_bottom, merit, no_worse
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.statistics.noninferiority import NonInferiority
@@ -61,6 +62,7 @@ class Picker:
         better: What is shown, as `better_pairs` returns it.
         limits: Who may be named; they hold for every pick.
         higher: The scorer's direction.
+        people: What quality is measured by instead, where people judged enough.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Picker:
         limits: Limits,
         *,
         higher: bool,
+        people: PeopleQuality | None = None,
     ) -> None:
         self._result = result
         self._scorer = scorer
@@ -79,7 +82,12 @@ class Picker:
         self._better = better
         self._limits = limits
         self._higher = higher
-        self._merits = {index: merit(result.table, scorer, index) for index in means}
+        self._people = people
+        self._by = scorer if people is None else f"people and {scorer}"
+        self._merits = {
+            index: merit(result.table, scorer, index) if people is None else (mean, mean)
+            for index, mean in means.items()
+        }
 
     def not_worse(self, reference: int, margin: float) -> Pick:
         """Return the cheapest that is shown to be no worse than one by more than the margin."""
@@ -94,8 +102,10 @@ class Picker:
         sequential = self._result.sequential
         if sequential is not None and sequential.scorer != self._scorer:
             sequential = None
-        shown = no_worse(
-            table, self._scorer, means, reference, margin, sequential, higher=self._higher
+        shown = (
+            no_worse(table, self._scorer, means, reference, margin, sequential, higher=self._higher)
+            if self._people is None
+            else self._people.no_worse(reference, margin)
         )
         fits = [index for index in (reference, *shown) if self._fits(index)]
         priced = [index for index in fits if self._cost(index) is not None]
@@ -145,13 +155,13 @@ class Picker:
             return _pick(
                 told,
                 None,
-                f"Under {words} by {scorer} nobody is better than the worst there is{more}.",
+                f"Under {words} by {self._by} nobody is better than the worst there is{more}.",
             )
         top = max(self._merits[index] for index in fits)
         equal = [index for index in fits if self._merits[index] == top]
         chosen = min(equal, key=self._burden)
         name = self._label(chosen)
-        said = f"Best under {words}: {name}, {scorer} {self._means[chosen]:.1%}"
+        said = f"Best under {words}: {name}, {self._by} {self._means[chosen]:.1%}"
         if len(equal) > 1:
             said += f"; equal: {', '.join(self._label(i) for i in equal if i != chosen)}"
         alike = [
@@ -190,7 +200,7 @@ class Picker:
         )
 
     def _bound(self, found: NonInferiority) -> str:
-        return f"{self._scorer} {100 * found.difference:+.1f} points, lower bound {100 * found.lower_bound:+.1f}"
+        return f"{self._by} {100 * found.difference:+.1f} points, lower bound {100 * found.lower_bound:+.1f}"
 
     def _against(self, one: int, other: int) -> str:
         """Say what speaks for one that is not shown to cost less."""

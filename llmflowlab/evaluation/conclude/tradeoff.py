@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
+from llmflowlab.evaluation.conclude.people_quality import PeopleQuality
 from llmflowlab.evaluation.conclude.picking import Limits, Pick, Picker
 from llmflowlab.evaluation.conclude.recommendation import better_pairs, scored_means
 from llmflowlab.evaluation.conclude.results import CandidateResult, EvaluationResult
@@ -122,6 +123,7 @@ def weigh_up(
     limits: Limits,
     reference: int | None = None,
     margin: float,
+    people: PeopleQuality | None = None,
 ) -> Tradeoff:
     """Return candidates on quality, cost and time, and whom to take.
 
@@ -133,12 +135,18 @@ def weigh_up(
         limits: What may be named; both hold for every pick.
         reference: Whom the cheapest must not be worse than; None: that is not asked.
         margin: By how much it may be, in points of 1.
+        people: What tests differences in quality instead, where people judged enough.
     """
     table, candidates = result.table, result.candidates
     withheld = result.unfinished or table.doubts.get(scorer)
     means = scored_means(candidates, table, scorer)
-    higher = table.traits[scorer].higher_is_better
+    # People's words rise with quality, whatever the scorer's numbers do.
+    higher = people is not None or table.traits[scorer].higher_is_better
     better = better_pairs([*result.comparisons, *result.measures])
+    if people is not None:
+        means = {index: people.value(index) for index in means}
+        better = {each for each in better if each[0] != scorer}
+        better |= {(scorer, *pair) for pair in people.better()}
     who = [index for index in result.order if index in means]
 
     def shown(one: int, other: int) -> bool:
@@ -159,7 +167,7 @@ def weigh_up(
         )
         for index in result.order
     ]
-    picker = Picker(result, scorer, means, better, limits, higher=higher)
+    picker = Picker(result, scorer, means, better, limits, higher=higher, people=people)
     picks = []
     if withheld is None and table.traits[scorer].figure is not None:
         withheld = f"{scorer} is one figure of all answers together"
