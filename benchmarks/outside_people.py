@@ -2,7 +2,8 @@
 
 The folder holds, as their repositories have them: `diverse_safety_adversarial_dialog_{350,990}.csv`
 (google-research-datasets/dices-dataset), of which Krippendorff's alpha of `Q_overall` is made and how
-long it takes; and `alpaca_eval/` with a checkout of tatsu-lab/alpaca_eval, whose published win rates are
+long it takes; `forest_badmodel.npz` (ppi_py's data: `Y` and `Yhat`), of whose first 200 rows people's words
+are taken: the useless model must not widen their interval; and `alpaca_eval/` with a checkout of tatsu-lab/alpaca_eval, whose published win rates are
 made anew from its annotations. What is not there is left out. Exit code 1: a win rate differs.
 """
 
@@ -16,10 +17,14 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
+
 from llmflowlab.statistics.battles import win_rate
 from llmflowlab.statistics.krippendorff import krippendorff_alpha, krippendorff_interval
+from llmflowlab.statistics.prediction_powered import combined_mean
 
 _DICES = ("diverse_safety_adversarial_dialog_350.csv", "diverse_safety_adversarial_dialog_990.csv")
+_FOREST = "forest_badmodel.npz"
 _NEAR = 0.01
 """Points of a hundred by which a win rate may differ from the published one."""
 
@@ -72,6 +77,14 @@ def win_rates(folder: Path) -> tuple[int, int]:
     return found, right
 
 
+def forest(file: Path) -> str:
+    """Say what 200 words and a useless model tell together."""
+    data = np.load(file)
+    said = [*map(float, data["Y"][:200]), *[None] * (len(data["Y"]) - 200)]
+    found = combined_mean(said, [float(v) for v in data["Yhat"]], binary=True)
+    return f"{file.name}: {found}"
+
+
 def main(argv: list[str]) -> int:
     """Print what was found."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.outside_people")
@@ -80,6 +93,8 @@ def main(argv: list[str]) -> int:
     for name in _DICES:
         if (folder / name).is_file():
             print(alphas(folder / name))
+    if (folder / _FOREST).is_file():
+        print(forest(folder / _FOREST))
     found, right = win_rates(folder / "alpaca_eval")
     print(f"AlpacaEval: {right} of {found} published win rates come out, to {_NEAR} points")
     return int(right < found)

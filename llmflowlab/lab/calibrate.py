@@ -73,8 +73,8 @@ def calibrate(lab: Lab, name: str) -> Calibrated:
         judges = calibrations(result, verdicts)
         if not judges:
             raise InputError(
-                "People and judges were asked nothing alike: a judge of yes and no wants the question "
-                "correct, one of grades the question quality. Judge with the rubric that has it."
+                "People and judges were asked nothing alike: ask people a question with the scorer's name "
+                "(review --rubric), or correct where the judge says whether an answer is right."
             )
         doubts: dict[tuple[str, str], tuple[str, ...] | None] = {}
         for one in judges:

@@ -109,6 +109,8 @@ class Calibration:
     specificity: Rate | None
     length: Bias | None
     own_family: Bias | None
+    same_question: bool = True
+    """Whether people were asked what the judge is; else it is shown, and not examined by their words."""
     languages: dict[str, Bias] = field(default_factory=dict)
     """Of each language against all others."""
     flipped: float | None = None
@@ -143,7 +145,7 @@ class Calibration:
     @property
     def enough(self) -> bool:
         """Whether enough was judged by both to examine the judge by it."""
-        return self.questions >= FEWEST
+        return self.same_question and self.questions >= FEWEST
 
     @property
     def passed(self) -> bool | None:
@@ -164,6 +166,7 @@ class Calibration:
             "scorer": self.scorer,
             "judge": self.judge,
             "question": self.asked,
+            "same_question": self.same_question,
             "n": self.n,
             "questions": self.questions,
             "agreement": part(self.agreement),
@@ -190,6 +193,7 @@ def calibrate(
     judge: str,
     asked: str,
     labels: Sequence[float] = (0.0, 1.0),
+    same_question: bool = True,
     flipped: float | None = None,
     first_preferred: float | None = None,
     steady: float | None = None,
@@ -202,6 +206,7 @@ def calibrate(
         judge: Who judged.
         asked: What people were asked.
         labels: What can be said, from worst to best; a value counts as the nearest of them.
+        same_question: Whether people were asked what the judge is.
         flipped: Share of its comparisons that changed with the order.
         first_preferred: Among those, how many preferred the first place.
         steady: Share of answers on which it said the same when asked again.
@@ -241,6 +246,7 @@ def calibrate(
             if (bias := _bias([float(thing.language == name) for thing in things], more, questions))
             is not None
         },
+        same_question=same_question,
         flipped=flipped,
         first_preferred=first_preferred,
         steady=steady,

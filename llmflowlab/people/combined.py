@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import TypeAlias
 
@@ -34,8 +35,8 @@ def people_estimates(
 ) -> list[PeopleEstimate]:
     """Return for each question that people were asked every candidate's estimate, and the differences.
 
-    The judge is the one that counts most among those of the question's kind: for yes and no a judge
-    or text scorer of yes and no, for grades one of degrees; where there is none, whichever counts.
+    The scorer that helps is one of the question's name, else of its kind (yes and no, or degrees), judges
+    before others, and of these the one that counts most.
     Answers that were picked because judges disagree are no sample and in no estimate.
     """
     found: list[PeopleEstimate] = []
@@ -52,7 +53,7 @@ def _of_question(
     result: EvaluationResult, question: str, verdicts: Sequence[HumanVerdict]
 ) -> list[PeopleEstimate]:
     graded = any(verdict.said.isdecimal() for verdict in verdicts)
-    scorer = _scorer(result, graded=graded)
+    scorer = _scorer(result, question, graded=graded)
     unequal = any(v.details.get("order") == "narrow" for v in verdicts if not was_picked(v))
     means = {
         mean.index: mean
@@ -75,9 +76,12 @@ def _of_question(
         combined = combined_mean(
             words, scores, binary=binary, **_shape(result, own, unequal=unequal)
         )
-        found.append(_estimate(question, scorer, index, words, scores, combined, means.get(index)))
+        mean = means.get(index)
+        estimate = _estimate(question, scorer, index, words, scores, combined, mean)
+        found.append(replace(estimate, judge=result.table.mean(index, scorer)))
     for first, second in combinations(sorted({e.candidate for e in found}), 2):
-        own = [unit for unit in units[first] if unit in set(units[second])]
+        others = set(units[second])
+        own = [unit for unit in units[first] if unit in others]
         words = [_less(said[first].get(unit), said[second].get(unit)) for unit in own]
         if not any(word is not None for word in words):
             continue
@@ -91,13 +95,17 @@ def _of_question(
     return found
 
 
-def _scorer(result: EvaluationResult, *, graded: bool) -> str:
+def _scorer(result: EvaluationResult, question: str, *, graded: bool) -> str:
+    """Return whose scores help: any would do, the nearer to what people were asked the better."""
     traits = result.table.traits
-    order = [name for name in ranked(result.plan.scorers) if traits[name].figure is None]
-    order = [name for name in order if not traits[name].comparing] or ranked(result.plan.scorers)
-    alike = [name for name in order if (traits[name].kind == "grade") == graded]
-    judges: Callable[[str], bool] = lambda name: traits[name].judged  # noqa: E731 - a key of sorting
-    return min(alike or order, key=lambda name: not judges(name))
+    order = [n for n in ranked(result.plan.scorers) if traits[n].figure is None]
+    order = [n for n in order if not traits[n].comparing] or ranked(result.plan.scorers)
+
+    def farther(name: str) -> tuple[bool, ...]:
+        kind = traits[name].kind
+        return name != question, (kind == "grade") != graded, not traits[name].judged
+
+    return min(order, key=farther)
 
 
 def _estimate(
@@ -149,12 +157,11 @@ def _units(result: EvaluationResult, candidates: Sequence[int]) -> list[int]:
 
 
 def _judged(result: EvaluationResult, scorer: str, candidate: int) -> Mapping[int, float]:
-    values: dict[int, list[float]] = defaultdict(list)
-    for cell, by_name in result.scores.items():
-        score = by_name.get(scorer)
-        if cell.candidate == candidate and score is not None and score.value is not None:
-            values[result.plan.questions[cell.row]].append(score.value)
-    return {unit: sum(v) / len(v) for unit, v in values.items()}
+    """Return by question the mean of the scorer's scores."""
+    column = result.table.column(candidate, scorer)
+    sums = np.bincount(column.questions, column.sums)
+    scored = np.bincount(column.questions, column.scored)
+    return {int(q): float(sums[q] / scored[q]) for q in np.flatnonzero(scored)}
 
 
 def _shape(

@@ -12,7 +12,7 @@ from typing import Any
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scores import Score
-from llmflowlab.people.answer_words import ASIDE, HumanVerdict
+from llmflowlab.people.answer_words import ASIDE, CORRECT, QUALITY, HumanVerdict
 from llmflowlab.people.calibration import Calibration, JudgedByBoth, calibrate
 from llmflowlab.statistics.intervals import Interval
 from llmflowlab.statistics.krippendorff import Level, krippendorff_alpha, krippendorff_interval
@@ -93,12 +93,15 @@ class _Beside:
     judge: str
     asked: str
     labels: tuple[float, ...]
+    same_question: bool
     cells: Mapping[Cell, tuple[float, Score]]
 
 
 def calibrations(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> list[Calibration]:
-    """Set each judge of answers beside people: yes/no judges by their yes and no, others by grades.
+    """Set each judge of answers beside people who were asked the same.
 
+    A question that has the scorer's name is the same; `correct` is what judges say who say that an answer
+    is right. Judges of degrees stand beside `quality` too, which does not examine them.
     Judges that compare answers are there for how steady they are; they judged nothing that people did.
     """
     found = []
@@ -127,6 +130,7 @@ def calibrations(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> 
                 judge=beside.judge,
                 asked=beside.asked,
                 labels=beside.labels,
+                same_question=beside.same_question,
                 steady=steady,
             )
         )
@@ -214,7 +218,9 @@ def _beside(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> Itera
             continue
         for question, said in by_question.items():
             graded = any(v.said.isdecimal() for given in said.values() for v in given)
-            if graded == (traits.kind == "yes_no"):
+            same = question == scorer or (question == CORRECT and traits.says_right)
+            alike = same or (question == QUALITY and traits.kind == "grade")
+            if not alike or graded == (traits.kind == "yes_no"):
                 continue
             labels = _GRADES if graded else _YES_NO
             people = {
@@ -231,7 +237,12 @@ def _beside(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> Itera
                     judges.setdefault(judge, {})[cell] = (value, own)
             for judge, cells in judges.items():
                 yield _Beside(
-                    scorer=scorer, judge=judge, asked=question, labels=labels, cells=cells
+                    scorer=scorer,
+                    judge=judge,
+                    asked=question,
+                    labels=labels,
+                    same_question=same,
+                    cells=cells,
                 )
 
 

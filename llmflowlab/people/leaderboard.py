@@ -11,7 +11,7 @@ from typing import Any
 from llmflowlab.evaluation.run.closing import metric_labels
 from llmflowlab.people.votes import ArenaVote, Contestant, Fighter, Verdict
 from llmflowlab.statistics.battles import Battle, style_difference, win_matrix
-from llmflowlab.statistics.bradley_terry import POINTS, Standing, fit_strengths
+from llmflowlab.statistics.bradley_terry import POINTS, RankedStrength, fit_strengths
 from llmflowlab.statistics.intervals import Interval
 from llmflowlab.text.amounts import plural
 from llmflowlab.text.style import STYLE
@@ -234,7 +234,7 @@ def _contestants(battles: Sequence[Met]) -> list[Contestant]:
     ]
 
 
-def _place(contestant: Contestant, battles: Sequence[Met], standing: Standing) -> Place:
+def _place(contestant: Contestant, battles: Sequence[Met], standing: RankedStrength) -> Place:
     own = [(met, met.a) for met in battles if met.a.contestant.key == contestant.key]
     scores = [met.score for met, _ in own]
     theirs = [(met, met.b) for met in battles if met.b.contestant.key == contestant.key]

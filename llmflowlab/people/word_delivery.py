@@ -30,11 +30,14 @@ def deliver_words(settings: Settings, evaluation: str) -> int:
         lacking = 0
         if ledger.knows(evaluation):
             given = _feedback(ledger, words, evaluation)
-            figures = keep_figures(ledger, words, evaluation)
-            if given or figures.people:
+            # Words on answers of which no row is finished come to no figure yet.
+            done = bool(ledger.outcomes(evaluation, limit=1))
+            figures = keep_figures(ledger, words, evaluation) if done else None
+            if given or (figures is not None and figures.people):
                 store = open_store(settings)
                 lacking = write_feedback(store, given)
-                deliver_figures(store, figures)
+                if figures is not None:
+                    deliver_figures(store, figures)
         if upto is not None:
             words.delivered(evaluation, upto)
         return lacking

@@ -20,7 +20,7 @@ from llmflowlab.statistics.battle_table import BattleTable, logistic, table_of
 from llmflowlab.statistics.battles import Battle
 from llmflowlab.statistics.intervals import Interval
 
-__all__ = ["POINTS", "Standing", "Strengths", "fit_strengths"]
+__all__ = ["POINTS", "RankedStrength", "Strengths", "fit_strengths"]
 
 POINTS = 400 / math.log(10)
 """Points of one unit of θ: 400 points are odds of 10 to 1, as with Elo."""
@@ -32,7 +32,7 @@ _CELLS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class RankedStrength:
     """A candidate's place."""
 
     points: float
@@ -71,7 +71,7 @@ class Strengths:
         """Return the share of points that the left one is expected to win, at equal style."""
         return float(logistic(self.values[left] - self.values[right]))
 
-    def standings(self, draws: np.ndarray | None = None) -> list[Standing]:
+    def standings(self, draws: np.ndarray | None = None) -> list[RankedStrength]:
         """Return everybody's place, with intervals from the sandwich; or from draws of `bootstrap`."""
         if draws is None:
             reach = NormalDist().inv_cdf(0.975) * np.sqrt(np.diag(self.covariance))
@@ -79,7 +79,7 @@ class Strengths:
         else:
             low, high = np.quantile(draws, [0.025, 0.975], axis=0)
         return [
-            Standing(
+            RankedStrength(
                 points=_AVERAGE + POINTS * float(value),
                 interval=Interval(_AVERAGE + POINTS * float(a), _AVERAGE + POINTS * float(b)),
                 best_rank=1 + int((low > b).sum()),

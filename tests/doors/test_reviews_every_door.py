@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 
 from llmflowlab.cli import main
+from llmflowlab.cli.evaluate.show_evaluation import result_tables
+from llmflowlab.evaluation.reports.markdown import markdown_summary
 from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.replay import stored_result
+from llmflowlab.people.word_delivery import deliver_words
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.feedback import read_feedback
 from llmflowlab.tracking.store import open_store
@@ -78,3 +82,29 @@ def test_means_of_people_are_one_figure_through_every_door(
         }
         assert score["people"] == len(SAID)
     assert means[None, "correct"]["mean"] == pytest.approx(0.5)
+
+    # What people and judge tell together: the document, the page, `info`, the run.
+    together = {one["question"]: one for one in document["people_and_judge"]}
+    deliver_words(settings, evaluation)
+    with closing(Ledger(settings.ledger_file)) as ledger:
+        result = stored_result(ledger, evaluation)
+        [run] = ledger.evaluation(evaluation).runs["candidates"]
+    assert result.to_json()["people"] == document["people_and_judge"]
+    metrics = open_store(settings).client.get_run(run).data.metrics
+    assert main(["report", evaluation]) == 0
+    file = settings.state_dir / "evaluations" / evaluation / "report.html"
+    texts = [
+        shown,
+        file.read_text("utf-8"),
+        markdown_summary(result).replace("\\", ""),
+        " ".join(map(str, result_tables(result))),
+    ]
+    (model,) = command("info")["models"]
+    for question, one in together.items():
+        assert one["people"] == means[None, question]["mean"]
+        told = model["quality"]["people"][question]
+        for figure, key in (("combined", "value"), ("combined_ci_low", "ci_low")):
+            assert one[key] == told[figure] == metrics[f"people/{question}/{figure}"]
+        for text in texts:
+            assert f"{one['value']:.1%}" in text
+            assert f"{one['ci_low']:.1%} to {one['ci_high']:.1%}" in text

@@ -62,6 +62,23 @@ def test_a_small_model_on_adversarial_pairs_is_refused():
     assert found.passed is False
 
 
+def test_a_judge_whom_a_constant_answer_flatters_is_refused():
+    # A null model scores 86.5 % in a public leaderboard: one text that the judge takes for the best.
+    generator = np.random.default_rng(6)
+    things = []
+    for question in range(100):
+        people = float(generator.random() < 0.7)
+        things += [
+            JudgedByBoth(question=question, people=people, judge=people, length=5.0),
+            JudgedByBoth(question=question, people=0.0, judge=1.0, length=9.0),
+        ]
+    assert calibrated(things[::2]).passed is not False
+    found = calibrated(things)
+    assert found.passed is False
+    assert any("kappa" in doubt for doubt in found.doubts)
+    assert any("longer" in doubt for doubt in found.doubts)
+
+
 def test_a_judge_that_changes_its_mind_is_refused():
     good = pairs(None, agree=0.95)
     assert calibrated(good).passed is True
@@ -70,6 +87,13 @@ def test_a_judge_that_changes_its_mind_is_refused():
     )
     assert calibrated(good, steady=0.7).passed is False
     assert calibrated(good, flipped=0.2, steady=0.95).passed is True
+
+
+def test_a_judge_of_something_else_is_not_examined():
+    found = calibrated(pairs(lambda length, generator: 1.0), same_question=False)
+    assert found.passed is None
+    assert found.doubts == ()
+    assert found.n == PAIRS
 
 
 def test_too_few_questions_say_nothing():

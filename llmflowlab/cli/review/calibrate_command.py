@@ -74,6 +74,11 @@ def _show(screen: Screen, found: Calibrated, rows: int) -> None:
 
 def _verdict(one: Calibration) -> str:
     who = f"{one.scorer}, {one.judge} ({one.asked})"
+    if one.passed is None and not one.same_question:
+        return (
+            f"{who}: not examined, as people were asked something else; a question named {one.scorer} "
+            "would examine it."
+        )
     if one.passed is None:
         return (
             f"{who}: {plural(one.questions, 'question')} judged by both; from {FEWEST} on the judge "

@@ -186,7 +186,8 @@ class LedgerFile:
         address = f"{self.path.resolve().as_uri()}?{'immutable=1' if self._fixed else 'mode=rwc'}"
         connection = sqlite3.connect(address, uri=True, timeout=_PATIENCE, check_same_thread=False)
         if not self._fixed:
-            connection.execute("PRAGMA journal_mode=WAL")
+            # Of several who make a file at once SQLite refuses all but one, without a wait.
+            _patiently(connection, "PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
         return connection
 
@@ -253,18 +254,9 @@ def _writing(connection: sqlite3.Connection) -> Iterator[None]:
     Raises:
         sqlite3.OperationalError: Others held it all the time.
     """
-    until = time.monotonic() + _PATIENCE
     connection.execute("PRAGMA busy_timeout = 0")
     try:
-        while True:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                break
-            except sqlite3.OperationalError as exc:
-                busy = exc.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-                if not busy or time.monotonic() > until:
-                    raise
-                time.sleep(_LOOK)
+        _patiently(connection, "BEGIN IMMEDIATE")
     finally:
         connection.execute(f"PRAGMA busy_timeout = {_PATIENCE * 1000:.0f}")
     yield
@@ -278,6 +270,19 @@ def has_rows(path: Path, table: str) -> bool:
     except sqlite3.Error:
         return False
     return found is not None
+
+
+def _patiently(connection: sqlite3.Connection, statement: str) -> None:
+    """Execute a statement as soon as nobody else holds the file; raises where somebody does all the time."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute(statement)
+            return
+        except sqlite3.OperationalError as exc:
+            if "locked" not in str(exc) or time.monotonic() > until:
+                raise
+            time.sleep(_LOOK)
 
 
 def _is_fixed(path: Path) -> bool:
