@@ -155,9 +155,10 @@ def _combined(
         draws = _draws(values, group, labelled, own, ends, binary=binary)
         low, high = (float(end) for end in np.quantile(draws, [0.025, 0.975]))
         effective = values.size * ((interval.high - interval.low) / (high - low)) ** 2
-        interval = Interval(low, high)
         within = np.bincount(group[labelled], values) / np.bincount(group[labelled])
         value = float(np.bincount(group) @ within / group.size)
+        # Where all words are one, the words that nobody said pull every draw away from it.
+        interval = Interval(min(low, value), max(high, value))
     return Combined(
         value=value,
         interval=interval,

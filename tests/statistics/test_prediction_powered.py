@@ -126,3 +126,12 @@ def test_grades_are_estimated_too():
     assert found.interval.low < said.mean() < found.interval.high
     assert found.power > 0.5
     assert found.effective > 65
+
+
+def test_an_estimate_lies_within_its_interval_also_where_everybody_says_yes() -> None:
+    said = [1.0] * 10 + [None] * 30
+    strata = np.arange(40) % 2
+    found = combined_mean(said, [None] * 40, binary=True, strata=strata)
+    assert found is not None
+    assert found.value == found.interval.high == 1.0
+    assert found.interval.low < 0.9
