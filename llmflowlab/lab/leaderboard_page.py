@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
+from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.reports.plain_page import plain_page, section
 from llmflowlab.evaluation.reports.tables_html import seconds, table, usd
 from llmflowlab.evaluation.reports.whole import whole_file
@@ -19,10 +20,14 @@ def write_boards_html(boards: Boards, file: Path) -> None:
     """Write the page, whole or not at all.
 
     Raises:
-        TrackingError: The file cannot be written.
+        InputError: The file cannot be written.
     """
-    with whole_file(file) as out:
-        out.write(boards_page(boards))
+    try:
+        with whole_file(file) as out:
+            out.write(boards_page(boards))
+    except TrackingError as exc:
+        why = getattr(exc.__cause__, "strerror", None) or "it fails"
+        raise InputError(f"{file} cannot be written ({why}); name another file.") from exc
 
 
 def boards_page(boards: Boards) -> str:

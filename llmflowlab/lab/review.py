@@ -256,7 +256,8 @@ class Review:
         """Leave this answer for later: it comes again after all others."""
         self._steps.append(_Step(self._at, order=tuple(self._order)))
         self._order.append(self._order.pop(self._at))
-        self._at -= 1
+        if self._at < self.total - 1:
+            self._at -= 1
         self._go_on()
 
     def back(self) -> bool:

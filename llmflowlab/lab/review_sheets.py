@@ -110,6 +110,11 @@ def export_sheet(lab: Lab, request: SheetRequest) -> ExportedSheet:
     file = (request.output or Path(f"sheet-{evaluation}.csv")).expanduser()
     if file.is_dir():
         file = file / f"sheet-{evaluation}.csv"
+    if file.exists():
+        raise InputError(
+            f"{file} is there already and may hold somebody's verdicts; name another file with --output, "
+            "or move it away."
+        )
     try:
         # With a byte order mark, without which Excel misreads every accent.
         write_atomically(file, text.encode("utf-8-sig", errors="replace"), shared=True)

@@ -195,6 +195,8 @@ def agreement(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> lis
     questions = result.plan.questions
     said: dict[tuple[str, str], dict[Cell, str]] = {}
     values: dict[tuple[str, str], dict[Cell, float]] = {}
+    # They were picked because judges disagree about them, and would make each look bad.
+    picked = {(v.person, v.question, v.cell) for v in verdicts if was_picked(v)}
     for verdict in verdicts:
         if verdict.question in ASIDE:
             continue
@@ -208,7 +210,8 @@ def agreement(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> lis
             theirs = {
                 cell: score.value
                 for cell in mine
-                if (score := result.scores.get(cell, {}).get(scorer)) is not None
+                if (*place, cell) not in picked
+                and (score := result.scores.get(cell, {}).get(scorer)) is not None
                 and score.value is not None
             }
             found.append(_agreement(place, scorer, values[place], theirs, questions))

@@ -12,7 +12,7 @@ from typing import Any
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scores import Score
-from llmflowlab.people.answer_words import ASIDE, CORRECT, QUALITY, HumanVerdict
+from llmflowlab.people.answer_words import ASIDE, CORRECT, QUALITY, HumanVerdict, was_picked
 from llmflowlab.people.calibration import Calibration, JudgedByBoth, calibrate
 from llmflowlab.statistics.intervals import Interval
 from llmflowlab.statistics.krippendorff import Level, krippendorff_alpha, krippendorff_interval
@@ -211,7 +211,8 @@ def peoples_agreement(verdicts: Sequence[HumanVerdict]) -> list[PeoplesAgreement
 def _beside(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> Iterator[_Beside]:
     by_question: dict[str, dict[Cell, list[HumanVerdict]]] = defaultdict(lambda: defaultdict(list))
     for verdict in verdicts:
-        if verdict.value is not None and verdict.question not in ASIDE:
+        # Those that were picked because judges disagree would make every judge look bad.
+        if verdict.value is not None and verdict.question not in ASIDE and not was_picked(verdict):
             by_question[verdict.question][verdict.cell].append(verdict)
     for scorer, traits in result.table.traits.items():
         if not traits.judged or traits.comparing or traits.figure is not None:

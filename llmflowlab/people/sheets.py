@@ -97,7 +97,10 @@ def sheet_text(
             for trial in range(plan.trials)
             if candidate in (None, index)
         ]
-        cells = [c for c in cells if c in result.answers and result.answers[c].answered]
+        # As at the keys: what is not scored is not judged.
+        cells = [
+            c for c in cells if c in result.answers and result.answers[c].why_not_scored is None
+        ]
         # Reproducible on purpose; another order for each row, or the first would always be the same.
         random.Random(f"{seed}:{plan.evaluation_id}:{row.index}").shuffle(cells)  # noqa: S311
         for cell in cells:

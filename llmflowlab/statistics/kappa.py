@@ -52,7 +52,8 @@ def kappa(table: np.ndarray, weights: Weights = "none") -> float | None:
 
     None where there is nothing, or where both always give one and the same label.
     """
-    found = float(_kappas(np.asarray(table, dtype=float)[None], weights)[0])
+    # Rounded: where chance explains all, what is left must not be less than nothing by its last digit.
+    found = round(float(_kappas(np.asarray(table, dtype=float)[None], weights)[0]), 12) + 0.0
     return None if math.isnan(found) else found
 
 
@@ -135,6 +136,10 @@ def weighted_kappa(
     """
     if not pairs:
         return None, None
+    if {value for _, a, b in pairs for value in (a, b)} <= {0.0, 1.0}:
+        # One interval for yes and no, whoever asks for it.
+        questions, first, second = zip(*pairs, strict=True)
+        return clustered_kappa(first, second, questions, (0.0, 1.0))
     rows = {row: place for place, row in enumerate(dict.fromkeys(row for row, _, _ in pairs))}
     sums = np.zeros((len(rows), 6))
     for row, a, b in pairs:

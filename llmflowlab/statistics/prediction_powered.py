@@ -149,16 +149,25 @@ def _combined(
     interval = alone(values, None if own is None else own[labelled])
     group = _with_words(_alike(judged, values.size) if strata is None else strata, labelled)
     power = _explained(values, group[labelled], units, drawn=strata is not None)
+    if labelled.all():
+        # Nothing is left for anybody to guess.
+        power = None
     if power is None:
         value, effective = people, float(values.size)
     else:
         draws = _draws(values, group, labelled, own, ends, binary=binary)
         low, high = (float(end) for end in np.quantile(draws, [0.025, 0.975]))
-        effective = values.size * ((interval.high - interval.low) / (high - low)) ** 2
         within = np.bincount(group[labelled], values) / np.bincount(group[labelled])
         value = float(np.bincount(group) @ within / group.size)
+        if not power:
+            # Groups that explain nothing make no interval narrower than the words alone do.
+            low = min(low, value - (people - interval.low))
+            high = max(high, value + (interval.high - people))
         # Where all words are one, the words that nobody said pull every draw away from it.
-        interval = Interval(min(low, value), max(high, value))
+        low, high = max(ends[0], min(low, value)), min(ends[1], max(high, value))
+        worth = ((interval.high - interval.low) / (high - low)) ** 2
+        effective = min(values.size * max(worth, 1.0) if power else values.size, words.size)
+        interval = Interval(low, high)
     return Combined(
         value=value,
         interval=interval,

@@ -125,7 +125,8 @@ def test_what_an_answer_says_cannot_control_the_terminal(
         ((), "Name two models"),
         (("--model", "scripted:m1"), "needs two candidates"),
         ((*TWO[:4], "--sample", "3"), "name it with --data"),
-        ((*TWO[:4], "--as", " "), "--as is empty"),
+        ((*TWO[:4], "--as", " "), "--as must be a name"),
+        ((*TWO[:4], "--as", "x\ny"), "--as must be a name"),
         ((*TWO[:4], "--data", "nowhere.csv"), "nowhere.csv"),
     ],
 )

@@ -185,3 +185,19 @@ def test_a_judge_of_ones_own_scores_and_is_kept_with_the_evaluation(home, ledger
     assert result.problems == ()
     again = ledger.plan(made.evaluation_id)
     assert again.spec("brief") == described
+
+
+def test_the_same_answer_made_anew_gets_the_verdict_that_was_paid_for(home, ledger, tmp_path):
+    # Of an answer that nobody could know of beforehand the earlier verdict was not looked up.
+    judge = TableModel("j", home, {"": verdict("yes")})
+    options = {"scorers": ("correctness",)}
+    run(home, ledger, tmp_path, [TableModel("a", home, GOOD)], [judge], **options)
+    asked = len(judge.requests)
+    assert asked == 3
+    models = [TableModel("b", home, GOOD)]
+    _, again = run(
+        home, ledger, tmp_path, models, [judge], evaluation_id="20260101-000000-beef", **options
+    )
+    assert len(models[0].requests) == 4
+    assert len(judge.requests) == asked
+    assert again.judge_usage["calls"] == {"sent": 0, "reused": 3}

@@ -148,6 +148,19 @@ def test_what_is_skipped_comes_again_after_all_others(lab: Lab, found: Evaluatio
         assert (ended(review), review.judged) == (None, 2 * ROWS - 1)
 
 
+def test_the_last_answer_can_be_skipped_as_well(lab: Lab, found: EvaluationResult) -> None:
+    with closing(begin(lab, found, rubric=ONE, show_models=True)) as review:
+        while review.forward():
+            pass
+        last = review.shown
+        review.skip()
+        assert review.shown != last
+        for _ in range(2 * ROWS - 1):
+            assert review.shown != last
+            review.say("yes")
+        assert review.shown == last
+
+
 def test_a_comment_stands_on_its_own_until_there_is_a_verdict(
     lab: Lab, found: EvaluationResult
 ) -> None:

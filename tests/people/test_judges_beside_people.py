@@ -1,10 +1,12 @@
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.people.answer_words import HumanVerdict
+from llmflowlab.people.human import agreement
 from llmflowlab.people.judges_beside_people import (
     calibrations,
     disagreements,
@@ -73,3 +75,20 @@ def test_people_agree_by_the_scale_they_were_asked_on():
     assert tone.alpha is not None
     assert quality.alpha > tone.alpha > 0
     assert tone.interval is None
+
+
+def test_answers_picked_because_judges_disagree_are_no_examination(result):
+    # They made a judge look as bad as it can, and it might gate nothing any more.
+    picked = [
+        replace(verdict, details={"order": "disagreement"})
+        for verdict in said("correct", *["no"] * 12)
+    ]
+    drawn = said("correct", *["yes"] * 6, person="bea")
+    [found] = calibrations(result, [*picked, *drawn])
+    assert (found.n, found.agreement and found.agreement.value) == (6, 1.0)
+    assert calibrations(result, picked) == []
+    beside = agreement(result, [*picked, *drawn])
+    assert [(one.person, one.n) for one in beside if one.other == "correctness"] == [
+        ("ada", 0),
+        ("bea", 6),
+    ]

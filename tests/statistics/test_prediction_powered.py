@@ -135,3 +135,22 @@ def test_an_estimate_lies_within_its_interval_also_where_everybody_says_yes() ->
     assert found is not None
     assert found.value == found.interval.high == 1.0
     assert found.interval.low < 0.9
+
+
+def test_groups_that_explain_nothing_narrow_nothing() -> None:
+    # Drawn by what a judge said, the words of one grade alone made an interval half as wide.
+    grades = [0.5] * 12 + [None] * 18
+    strata = np.arange(30) % 3
+    found = known(combined_mean(grades, [None] * 30, binary=False, strata=strata))
+    alone = known(combined_mean(grades, [None] * 30, binary=False))
+    assert found.power == 0
+    assert found.effective == found.labelled
+    assert found.interval.low <= alone.interval.low + 1e-12
+    assert found.interval.high >= alone.interval.high - 1e-12
+
+
+def test_what_is_judged_altogether_needs_no_judge() -> None:
+    said, judged = world(60, 0.6, 0.95, 0.95, 4)
+    found = known(combined_mean(said, judged, binary=True))
+    assert (found.labelled, found.effective, found.power) == (60, 60, 0)
+    assert found.value == pytest.approx(np.mean(said))

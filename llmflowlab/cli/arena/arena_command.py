@@ -114,8 +114,10 @@ def arena_request(app: App, arguments: argparse.Namespace) -> ArenaRequest:
     data: Path | None = arguments.data
     if data is None and (arguments.sample is not None or arguments.map):
         raise InputError("--sample and --map are about a file of questions; name it with --data.")
-    if arguments.person is not None and not arguments.person.strip():
-        raise InputError("--as is empty; give the name of who votes.")
+    if arguments.person is not None and (
+        not arguments.person.strip() or not arguments.person.isprintable()
+    ):
+        raise InputError("--as must be a name of one line: that of who votes.")
     return ArenaRequest(
         models=arguments.model,
         systems=arguments.system,

@@ -41,7 +41,10 @@ def _take(review: Review, typed: str) -> str | None:
     word, _, rest = typed.partition(" ")
     question = review.asked or review.request.rubric.questions[0]
     if word == "c":
-        review.write(rest.strip())
+        comment = rest.strip()
+        if not comment:
+            return "Write the comment behind c; c - takes it away."
+        review.write("" if comment == "-" else comment)
         return None
     if typed == "s":
         review.skip()

@@ -272,7 +272,7 @@ class Scoring:
             if place and self._stopper.stopped:
                 yield Score(scorer=how.name, not_scored="not_reached")
                 return
-            if judgement.key not in self._kept and (exam := self._exams.get(how.name)):
+            if not self._kept.find(judgement.key) and (exam := self._exams.get(how.name)):
                 exam.hold(self._verdict)
             found = self._verdict(judgement, paired=isinstance(how, PreferenceScorer))
             yield found

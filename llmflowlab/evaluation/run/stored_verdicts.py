@@ -33,6 +33,19 @@ class StoredVerdicts:
         only = self._own if self._fresh else None
         self._owners = self._ledger.owners("judgements", keys, evaluation=only, prefer=self._own)
 
+    def find(self, key: str) -> bool:
+        """Look once more for one that nobody could know of before its answer was there.
+
+        Raises:
+            TrackingError: The ledger cannot be read.
+        """
+        if key not in self._owners:
+            only = self._own if self._fresh else None
+            self._owners.update(
+                self._ledger.owners("judgements", [key], evaluation=only, prefer=self._own)
+            )
+        return key in self._owners
+
     def keep(self, key: str, verdict: Score) -> None:
         """Write down what was asked for now.
 
