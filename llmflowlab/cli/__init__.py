@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import os
@@ -23,20 +24,11 @@ def run() -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the lab and return its exit code; the process is to end with it.
+    """Run the lab and return its exit code.
 
     Args:
         argv: The arguments after the program's name; none opens the menu.
     """
-    try:
-        return _carried_out(argv)
-    finally:
-        # Nothing is left to be closed: to take a quarter of a million objects apart one by one would
-        # keep the prompt waiting for a quarter of a second.
-        gc.freeze()
-
-
-def _carried_out(argv: Sequence[str]) -> int:
     from llmflowlab.cli.ui.colour import prepare_streams
     from llmflowlab.cli.ui.screen import EndOfInput
     from llmflowlab.errors import ExitCode, LabError
@@ -45,6 +37,10 @@ def _carried_out(argv: Sequence[str]) -> int:
     # An SDK's classes are a quarter of a million objects that never go; Python would look through all of
     # them for garbage again and again while answers come.
     gc.set_threshold(_YOUNG, 20, 20)
+    # At the end nothing is left to be closed: to take all of them apart one by one would keep the
+    # prompt waiting for a quarter of a second.
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)
     # A home holds conversations: what this program, and what it starts, makes is its owner's alone.
     os.umask(0o077)
     debug = False

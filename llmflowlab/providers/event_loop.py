@@ -34,13 +34,16 @@ __all__ = ["OnLoop", "blocking", "iterated", "started"]
 T = TypeVar("T")
 C = TypeVar("C")
 
+_THREAD = "calls"
+
 _SLICE = 0.1
 """Seconds between two chances for Ctrl-C, which ends no wait for a lock on Windows."""
 
 _CLOSING = 5.0
 """Seconds that a connection may take to be closed before nobody waits for it any more."""
 
-_lock = threading.Lock()
+_lock = threading.RLock()
+"""May be taken again: what is let go of while the loop is made wants the loop as well."""
 _loop: asyncio.AbstractEventLoop | None = None
 
 
@@ -49,14 +52,14 @@ def _running() -> asyncio.AbstractEventLoop:
     with _lock:
         if _loop is None:
             _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name="calls", daemon=True).start()
+            threading.Thread(target=_loop.run_forever, name=_THREAD, daemon=True).start()
         return _loop
 
 
 def _forget() -> None:
     """A child has none of its parent's threads, the loop's among them."""
     global _loop, _lock
-    _loop, _lock = None, threading.Lock()
+    _loop, _lock = None, threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -68,12 +71,21 @@ def started(work: Coroutine[Any, Any, T]) -> Future[T]:
     return asyncio.run_coroutine_threadsafe(work, _running())
 
 
+def on_the_loop() -> bool:
+    """Tell whether this is the loop's own thread, which cannot wait for itself."""
+    return threading.current_thread().name == _THREAD
+
+
 def blocking(work: Awaitable[T]) -> T:
     """Do something on the loop and wait for it; not to be called on the loop itself.
 
     Raises:
         BaseException: Whatever it raised; an exception in this thread, Ctrl-C say, cancels it.
     """
+    if on_the_loop():
+        if isinstance(work, Coroutine):
+            work.close()
+        raise RuntimeError("The loop of all calls cannot wait for itself.")
 
     async def whole() -> T:
         return await work
@@ -129,7 +141,13 @@ class OnLoop(Provider, Generic[C]):
 
     def close(self) -> None:
         with self._client_lock:
-            if self._client_made is not None:
+            if self._client_made is None:
+                return
+            # What is let go of may be let go of anywhere, on the loop too: whoever allocates there
+            # has Python collect what nobody holds any more.
+            if on_the_loop():
+                started(self._shut(self._client_made))
+            else:
                 blocking(self._shut(self._client_made))
 
     def _client(self) -> C:

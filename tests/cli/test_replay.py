@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from decimal import Decimal
 
 import pytest
@@ -14,6 +15,7 @@ from llmflowlab.providers.base import TextDelta
 from llmflowlab.providers.scripted import Script, ScriptedProvider
 from llmflowlab.settings import Settings
 from tests.cli.fakes import FakeApp, FakeRecorder
+from tests.patience import hold
 
 
 class Other(ScriptedProvider):
@@ -168,9 +170,17 @@ def test_a_budget_needs_a_price(settings: Settings) -> None:
 def test_stats_and_history_tell_models_and_stopped_answers_apart(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stopping: Script = [TextDelta("du"), lambda: signal.raise_signal(signal.SIGINT), TextDelta("e")]
+    given_up = threading.Event()
+
+    def stop() -> None:
+        signal.raise_signal(signal.SIGINT)
+        # The rest must not come before the signal has.
+        hold(given_up)
+
+    stopping: Script = [TextDelta("du"), stop, TextDelta("e")]
     talk = talk_of(settings, ["one", "two"], Other([stopping], settings=settings))
     run(talk, "a", "b", "/model other:model", "c")
+    given_up.set()
     capsys.readouterr()
     run(talk, "/stats", "/history")
     out = capsys.readouterr().out

@@ -55,6 +55,7 @@ def assert_promised_keys(document: dict[str, Any]) -> None:
             "prompts",
             "sequential",
             "cluster",
+            "people",
         ]
     )
     assert _keys(document["dataset"]) == ["digest", "name", "rows"]

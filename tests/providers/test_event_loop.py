@@ -261,3 +261,22 @@ def test_a_forked_process_gets_a_loop_of_its_own() -> None:
     if (child := os.fork()) == 0:
         os._exit(started(answer()).result(PATIENCE))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_a_provider_that_is_let_go_of_on_the_loop_does_not_wait_for_it(provider: Any) -> None:
+    # Python collected an agent's providers in the middle of another call: the loop waited for itself.
+    list(provider.stream(HELLO))
+
+    async def collected() -> None:
+        provider.close()
+
+    started(collected()).result(PATIENCE)
+    until_closed(transport(provider))
+
+
+def test_who_waits_for_the_loop_on_the_loop_is_told_and_not_left_hanging() -> None:
+    async def waiting() -> None:
+        blocking(asyncio.Event().wait())
+
+    with pytest.raises(RuntimeError, match="cannot wait for itself"):
+        started(waiting()).result(PATIENCE)

@@ -8,7 +8,10 @@ from typing import Any
 
 from llmflowlab.statistics.intervals import Interval
 
-__all__ = ["ASSUMES", "COLUMNS", "PeopleEstimate"]
+__all__ = ["ASSUMES", "COLUMNS", "METRICS", "PeopleEstimate"]
+
+METRICS = "people/"
+"""Begins the names of all metrics of people's words."""
 
 ASSUMES = (
     "People and judge together: what people would say on average of all answers, from their words on some "
@@ -105,7 +108,7 @@ class PeopleEstimate:
             "effective_n": self.effective,
             "judged_questions": float(self.labelled),
         }
-        return {f"people/{self.asked}/{n}": v for n, v in found.items() if v is not None}
+        return {f"{METRICS}{self.asked}/{n}": v for n, v in found.items() if v is not None}
 
     def cells(self, labels: Sequence[str]) -> tuple[str, ...]:
         """Return a line of the table that every page shows."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.conclude.counting import score_summary
+from llmflowlab.evaluation.conclude.people_estimates import METRICS
 from llmflowlab.evaluation.conclude.results import ScoreSummary
 from llmflowlab.evaluation.conclude.table import ScoreTable
 from llmflowlab.evaluation.run.closing import BEST, NOT_SCORED, PER_ANSWER, SPEED, SYSTEM
@@ -140,8 +141,8 @@ def verify_run(store: Store, run_id: str) -> list[FigureCheck]:
         # Runs from before these were written have none; who is the best takes the others' runs too.
         if (name in reported or not (NOT_SCORED in name or name in (PER_ANSWER, SPEED)))
         and not name.endswith(BEST)
-        # What a machine took stands in no trace.
-        and not name.startswith(SYSTEM)
+        # What a machine took stands in no trace, nor with what chance a row was judged.
+        and not name.startswith((SYSTEM, METRICS))
     ]
     return checks + _document_checks(store, run_id, int(key.removeprefix("candidate-")), recomputed)
 
