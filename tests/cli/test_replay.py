@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 import signal
 import threading
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
 
+from llmflowlab.asking.attempt import Attempt
 from llmflowlab.cli.chat.slash_commands import run_command
 from llmflowlab.cli.chat.talk import Talk
 from llmflowlab.errors import InputError, Overloaded
@@ -43,6 +45,27 @@ def run(talk: Talk, *lines: str) -> None:
             run_command(talk, line)
         else:
             talk.answer(line)
+
+
+@pytest.fixture
+def stopping(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
+    """Ctrl-C once the first piece is there; the rest never comes before it."""
+    there, over = threading.Event(), threading.Event()
+    mark = Attempt._mark_first
+
+    def marked(self: Attempt, text: str, at: float) -> None:
+        mark(self, text, at)
+        if text == "du":
+            there.set()
+
+    def stop() -> None:
+        hold(there)
+        signal.raise_signal(signal.SIGINT)
+        hold(over)
+
+    monkeypatch.setattr(Attempt, "_mark_first", marked)
+    yield [TextDelta("du"), stop, TextDelta("e")]
+    over.set()
 
 
 def recorders(talk: Talk) -> list[FakeRecorder]:
@@ -98,9 +121,8 @@ def test_the_context_can_be_the_one_that_was_there(settings: Settings) -> None:
 
 
 def test_ctrl_c_keeps_what_came_and_asks_no_more(
-    settings: Settings, capsys: pytest.CaptureFixture[str]
+    settings: Settings, capsys: pytest.CaptureFixture[str], stopping: Script
 ) -> None:
-    stopping: Script = [TextDelta("du"), lambda: signal.raise_signal(signal.SIGINT), TextDelta("e")]
     other = Other(["uno", stopping], settings=settings)
     talk = talk_of(settings, ["one", "two", "three"], other)
     run(talk, "a", "b", "c", "/replay other:model")
@@ -168,19 +190,10 @@ def test_a_budget_needs_a_price(settings: Settings) -> None:
 
 
 def test_stats_and_history_tell_models_and_stopped_answers_apart(
-    settings: Settings, capsys: pytest.CaptureFixture[str]
+    settings: Settings, capsys: pytest.CaptureFixture[str], stopping: Script
 ) -> None:
-    given_up = threading.Event()
-
-    def stop() -> None:
-        signal.raise_signal(signal.SIGINT)
-        # The rest must not come before the signal has.
-        hold(given_up)
-
-    stopping: Script = [TextDelta("du"), stop, TextDelta("e")]
     talk = talk_of(settings, ["one", "two"], Other([stopping], settings=settings))
     run(talk, "a", "b", "/model other:model", "c")
-    given_up.set()
     capsys.readouterr()
     run(talk, "/stats", "/history")
     out = capsys.readouterr().out
