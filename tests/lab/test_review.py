@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.lab.lab import Lab
+from llmflowlab.lab.report import write_report
 from llmflowlab.lab.review import Review, ReviewRequest, begin_review
 from llmflowlab.lab.review_results import review_results
 from llmflowlab.people.answer_words import HumanVerdict, keep_verdicts, kept_verdicts
@@ -290,3 +292,20 @@ def test_words_of_others_count_for_the_end_and_not_as_one_s_own(
         keep_verdicts(words, found.plan.evaluation_id, [other, replace(other, person="eve")])
     with closing(begin(lab, found)) as review:
         assert (review.judged, review.given, review.anything_said) == (0, {}, True)
+
+
+def test_the_page_of_an_evaluation_has_what_people_said_as_soon_as_they_did(
+    lab: Lab, found: EvaluationResult
+) -> None:
+    # They stood in ledger and MLflow, and the report and its document were those of before.
+    evaluation = found.plan.evaluation_id
+    write_report(lab, evaluation)
+    folder = lab.settings.state_dir / "evaluations" / evaluation
+    assert json.loads((folder / "evaluation.json").read_text("utf-8"))["people"] == []
+    with closing(begin(lab, found, rubric=ONE)) as review:
+        while review.done_because is None:
+            review.say("yes")
+    review_results(lab, evaluation)
+    [first, *_] = json.loads((folder / "evaluation.json").read_text("utf-8"))["people"]
+    assert (first["question"], first["people"]) == ("correct", 1.0)
+    assert ">People<" in (folder / "report.html").read_text("utf-8")
