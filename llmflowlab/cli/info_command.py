@@ -31,6 +31,7 @@ from llmflowlab.history.summary import ModelComparison, compare
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.program import program_name
 from llmflowlab.text.amounts import marked_few
+from llmflowlab.tracking.summaries import newest
 from llmflowlab.tracking.violations import in_words
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _show_details(app: App, provider: str, everything: Sequence[SessionSummary])
     if not sessions:
         app.screen.say(f"No chat with {LABELS.get(provider, provider)} is recorded yet.")
         return
-    last = max(sessions, key=lambda s: s.started)
+    last = newest(sessions)
     app.screen.say(f"{LABELS.get(provider, provider)}, last session {last.started}", tone="heading")
     for name, value in last_parameters(app.lab, provider).items():
         app.screen.say(f"  {name:<24} {shortened(str(value), 200)}")

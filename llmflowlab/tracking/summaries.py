@@ -18,6 +18,7 @@ __all__ = [
     "TokenSource",
     "answered",
     "closing_tags",
+    "newest",
     "session_metrics",
     "summarise",
     "summary_from_json",
@@ -250,3 +251,12 @@ def closing_tags(snapshot: SessionSnapshot, summary: SessionSummary) -> dict[str
     if snapshot.unreadable:
         tags["llmflowlab.unreadable_lines"] = str(snapshot.unreadable)
     return tags
+
+
+def newest(sessions: Sequence[SessionSummary]) -> SessionSummary:
+    """Return the session that began last; of those of one second the one that was noted last.
+
+    Args:
+        sessions: At least one, in the order in which they were noted.
+    """
+    return sorted(sessions, key=lambda session: session.started)[-1]

@@ -10,7 +10,7 @@ import pytest
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.session_index import SessionIndex
 from llmflowlab.tracking.sinks.local_files import LocalRecords
-from llmflowlab.tracking.summaries import summarise
+from llmflowlab.tracking.summaries import newest, summarise
 from tests.tracking.helpers import CANDIDATE, failed_turn, start, turn
 
 
@@ -141,6 +141,16 @@ def test_info_holds_totals_over_sessions_and_the_last_one(settings: Settings) ->
     assert info["metrics"]["total"]["total_tokens"] == 90
     assert info["metrics"]["total"]["total_cost_estimate"] == pytest.approx(0.0003)
     assert info["metrics"]["last_session"]["turns"] == 2
+
+
+def test_of_two_sessions_of_one_second_the_later_one_is_the_last() -> None:
+    # `info` showed the first of two chats that a script had begun in the same second.
+    began = start(started="2026-11-20 11:00:00")
+    first, second = (summarise(began, [turn(0)], run_id=name) for name in ("a", "b"))
+    assert newest([first, second]) is second
+    # One that began before and is delivered late does not take its place.
+    late = summarise(start(started="2026-11-20 10:00:00"), [turn(0)], run_id="c")
+    assert newest([first, second, late]) is second
 
 
 def test_an_unknown_cost_of_one_session_makes_the_total_unknown(settings: Settings) -> None:

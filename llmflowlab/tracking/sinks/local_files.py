@@ -20,7 +20,7 @@ from llmflowlab.tracking.cursors import Cursor
 from llmflowlab.tracking.records import SessionStart, TurnRecord, now_text
 from llmflowlab.tracking.session_index import SessionIndex
 from llmflowlab.tracking.sessions import SessionSnapshot
-from llmflowlab.tracking.summaries import SessionSummary, answered, summarise
+from llmflowlab.tracking.summaries import SessionSummary, answered, newest, summarise
 from llmflowlab.tracking.violations import added
 
 __all__ = ["FilesSink", "LocalRecords", "artifact_record", "artifacts_path", "info_path"]
@@ -215,7 +215,7 @@ class LocalRecords:
         with exclusive(self._settings, path.name):
             # Read under the lock, so that of two processes the later one sees both sessions.
             sessions = [s for s in self._index.load().sessions if s.provider == provider]
-            last = max(sessions, key=lambda session: session.started)
+            last = newest(sessions)
             parameters: dict[str, Any] = _typed(start.candidate, model_version)
             if last.session_id != summary.session_id:
                 # An older session that is delivered late does not take the newest one's place.
