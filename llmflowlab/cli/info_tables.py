@@ -245,4 +245,6 @@ def _no_best(comparison: ModelComparison) -> str:
         return "the models were evaluated on different questions"
     if all(model.quality is None or model.quality.doubt for model in comparison.models):
         return "what was measured is in doubt"
+    if any(model.quality is not None and model.quality.doubt for model in comparison.models):
+        return "some of it is in doubt, and of the rest no answer was right"
     return "no answer was right"

@@ -73,6 +73,8 @@ class ImportedSheet:
     """Why MLflow was not told yet, in a sentence; None where it has all of it."""
     means: Sequence[HumanMean]
     agreement: Sequence[HumanAgreement]
+    warnings: Sequence[str]
+    """What had to be guessed about the sheet, in sentences."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -86,6 +88,7 @@ class ImportedSheet:
             "waiting": self.waiting,
             "means": [mean.to_json() for mean in self.means],
             "agreement": [entry.to_json() for entry in self.agreement],
+            "warnings": list(self.warnings),
         }
 
 
@@ -146,6 +149,7 @@ def import_sheet(lab: Lab, file: Path, person: str, *, rubric: Rubric = DEFAULT)
         waiting=told_mlflow(lab.settings, sheet.evaluation),
         means=human_means(result, verdicts),
         agreement=agreement(result, verdicts),
+        warnings=sheet.warnings,
     )
 
 
@@ -192,6 +196,7 @@ def import_from_mlflow(lab: Lab, name: str) -> ImportedSheet:
         waiting=None,
         means=human_means(result, verdicts),
         agreement=agreement(result, verdicts),
+        warnings=(),
     )
 
 

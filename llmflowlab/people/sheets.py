@@ -42,6 +42,8 @@ class Sheet:
     """Lines with a verdict."""
     empty: int
     """Lines that nobody judged."""
+    warnings: Sequence[str] = ()
+    """What had to be guessed about the file, in sentences."""
 
 
 def row_key(plan: EvaluationPlan, cell: Cell) -> str:
@@ -191,7 +193,13 @@ def read_sheet(file: Path, ledger: Ledger, *, person: str, rubric: Rubric = DEFA
             )
     if evaluation is None:
         raise DatasetError("has no lines to judge.", file=name)
-    return Sheet(evaluation=evaluation, verdicts=verdicts, judged=len(seen), empty=empty)
+    return Sheet(
+        evaluation=evaluation,
+        verdicts=verdicts,
+        judged=len(seen),
+        empty=empty,
+        warnings=table.warnings,
+    )
 
 
 def _asked(found: Mapping[str, str], rubric: Rubric, file: str) -> dict[str, RubricQuestion | None]:

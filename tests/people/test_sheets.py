@@ -100,6 +100,16 @@ def test_what_a_spreadsheet_saves_is_read(made, tmp_path, delimiter, encoding):
     assert sheet.verdicts[0].comment == 'good; "very"\nindeed é'
 
 
+def test_a_sheet_whose_encoding_was_guessed_says_so(made, tmp_path):
+    # A comment from a spreadsheet of Windows came out in other letters, and nobody said a word.
+    found, ledger = made
+    rows = lines(sheet_text(found)[0])
+    rows[0] |= {"verdict": "yes", "comment": "Käse, größer"}
+    assert read_sheet(write(tmp_path, rows), ledger).warnings == ()
+    [said] = read_sheet(write(tmp_path, rows, encoding="cp1252"), ledger).warnings
+    assert "UTF-8" in said
+
+
 def test_a_verdict_reaches_the_answer_it_is_about(made, tmp_path):
     found, ledger = made
     rows = lines(sheet_text(found, seed=2, named=True)[0])

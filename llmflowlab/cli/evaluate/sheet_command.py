@@ -82,5 +82,7 @@ def run_sheet(app: App, arguments: argparse.Namespace) -> int:
         )
     else:
         read = import_sheet(app.lab, arguments.import_sheet, arguments.judge_name.strip())
+        for sentence in read.warnings:
+            app.screen.warn(sentence)
         give(arguments.json, read.to_json, lambda: show_imported(app.screen, read))
     return ExitCode.DONE

@@ -82,5 +82,7 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     else:
         person = (arguments.person or who_sits_here()).strip()
         found = import_sheet(app.lab, arguments.file, person, rubric=rubric)
+        for sentence in found.warnings:
+            app.screen.warn(sentence)
     give(arguments.json, found.to_json, lambda: show_imported(app.screen, found))
     return ExitCode.DONE

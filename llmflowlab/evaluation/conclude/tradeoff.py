@@ -201,8 +201,10 @@ def _option(
 
     place: Place = "left_out"
     if standing is not None:
-        beaten = "beaten" if standing.shown and not withheld else "not_shown"
-        place = beaten if standing.beaten_by else "front" if standing.known else "unknown"  # type: ignore[assignment]
+        if standing.beaten_by:
+            place = "beaten" if standing.shown and not withheld else "not_shown"
+        else:
+            place = "front" if standing.known else "unknown"
     return Option(
         label=result.candidates[index].spec.label,
         evaluation=evaluation,
