@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from llmflowlab.errors import InputError
 from llmflowlab.people.answer_words import ASIDE, CORRECT, QUALITY
+from llmflowlab.text.yaml_texts import read_texts
 
 __all__ = ["COLUMNS", "DEFAULT", "Rubric", "RubricQuestion", "Scale", "read_rubric", "said_by"]
 
@@ -106,23 +107,13 @@ def read_rubric(file: Path) -> Rubric:
 
 
 def _entries(file: Path) -> list[tuple[int, Any]]:
-    # Imported here: hardly any command reads YAML.
-    import yaml
-
     try:
         content = file.expanduser().read_bytes()
-        if len(content) > _LARGEST:
-            raise InputError("this is too large for a rubric.")
-        # Every scalar stays a text: `no` is a label's name, not a truth.
-        found = yaml.load(content.decode("utf-8-sig"), yaml.BaseLoader)  # noqa: S506 - makes texts only
     except OSError as exc:
         raise InputError(f"it cannot be read ({exc.strerror or exc}).") from exc
-    except UnicodeDecodeError as exc:
-        raise InputError("it is not UTF-8 text; save it in UTF-8.") from exc
-    except (yaml.YAMLError, RecursionError) as exc:
-        mark = getattr(exc, "problem_mark", None)
-        where = "" if mark is None else f" in line {mark.line + 1}"
-        raise InputError(f"it is neither YAML nor JSON{where}.") from exc
+    if len(content) > _LARGEST:
+        raise InputError("this is too large for a rubric.")
+    found = read_texts(content, kind="neither YAML nor JSON")
     if isinstance(found, dict):
         found = found.get("questions")
     if not isinstance(found, list) or not found:

@@ -18,6 +18,7 @@ from llmflowlab.cli.options import meant
 from llmflowlab.errors import InputError
 from llmflowlab.files import write_atomically
 from llmflowlab.program import program_name
+from llmflowlab.text.yaml_texts import read_texts
 
 __all__ = ["save_config", "with_config"]
 
@@ -106,22 +107,13 @@ def _typed(name: str, action: argparse.Action, value: Any) -> Iterator[str]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    # Imported here: hardly any command reads YAML.
-    import yaml
-
     try:
         if file.stat().st_size > _LARGEST:
             raise InputError("this is too large for an evaluation file.")
-        # Every scalar stays a text: `no` may be a prompt, and 0.10 goes to the option's own reader.
-        found = yaml.load(file.read_text("utf-8-sig"), yaml.BaseLoader)  # noqa: S506 - makes texts only
+        content = file.read_bytes()
     except OSError as exc:
         raise InputError(f"it cannot be read ({exc.strerror or exc}).") from exc
-    except UnicodeDecodeError as exc:
-        raise InputError("it is not UTF-8 text; save it in UTF-8.") from exc
-    except (yaml.YAMLError, RecursionError) as exc:
-        mark = getattr(exc, "problem_mark", None)
-        where = "" if mark is None else f" in line {mark.line + 1}"
-        raise InputError(f"it is no YAML{where}; write lines as in `model: gemini`.") from exc
+    found = read_texts(content, kind="no YAML", hint="; write lines as in `model: gemini`.")
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise InputError("it holds no options; write lines as in `model: gemini`.")
     return found

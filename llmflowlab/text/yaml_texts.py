@@ -1,0 +1,35 @@
+"""YAML and JSON that a person wrote, as lists and dictionaries of texts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmflowlab.errors import InputError
+
+__all__ = ["read_texts"]
+
+
+def read_texts(content: bytes, *, kind: str, hint: str = "") -> Any:
+    """Return what a document holds, every scalar as the text that stands there.
+
+    `no` may be a label or a prompt and is no truth; 0.10 keeps its digits for whoever reads it.
+
+    Args:
+        content: The file's bytes.
+        kind: What a broken one is said to be: "no YAML".
+        hint: What to do about it, from its punctuation on.
+
+    Raises:
+        InputError: It is not UTF-8, or broken; names the line.
+    """
+    # Imported here: hardly any command reads YAML.
+    import yaml
+
+    try:
+        return yaml.load(content.decode("utf-8-sig"), yaml.BaseLoader)  # noqa: S506 - makes texts only
+    except UnicodeDecodeError as exc:
+        raise InputError("it is not UTF-8 text; save it in UTF-8.") from exc
+    except (yaml.YAMLError, RecursionError) as exc:
+        mark = getattr(exc, "problem_mark", None)
+        where = "" if mark is None else f" in line {mark.line + 1}"
+        raise InputError(f"it is {kind}{where}{hint or '.'}") from exc
