@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import InputError
 from llmflowlab.settings import Settings, load_settings
+from llmflowlab.tracking.service_runs import EXPERIMENT
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 __all__ = ["EXPERIMENT", "build_app", "main", "serving_experiment"]
-
-EXPERIMENT = "LLMS_Serving"
-"""Where the traces of served models stand; nobody looks for them in MLflow's `Default`."""
 
 
 def serving_experiment(settings: Settings) -> str | None:

@@ -75,6 +75,8 @@ class Paid:
     """What guardrails around the call found, in the prompt and then in the answer, as JSON values."""
     remarks: tuple[str, ...] = ()
     """What a person should know of what they let pass or masked."""
+    sent: Request | None = None
+    """What guardrails let through, masks included; None without guardrails, and where nothing was sent."""
 
     @property
     def state(self) -> PaidState:

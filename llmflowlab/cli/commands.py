@@ -193,6 +193,14 @@ COMMANDS: dict[str, Command] = {
             ),
         ),
         Command(
+            "serve",
+            "models behind an HTTP service: sessions, keys, limits, OpenAI's shapes",
+            "service.serve_command",
+            _THINGS,
+            ("serve --model local", "serve keys make shop"),
+            usual="start",
+        ),
+        Command(
             "prompts",
             "prompt templates: versions, aliases, compare, optimize",
             "prompts.prompts_command",

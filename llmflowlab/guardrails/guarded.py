@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from llmflowlab.asking.budget import Budget
@@ -25,7 +26,7 @@ from llmflowlab.guardrails.detector import Detector, Seen
 from llmflowlab.guardrails.masking import Masks
 from llmflowlab.guardrails.policy import Policy
 from llmflowlab.guardrails.refusals import refusal, remarks, without_verdict
-from llmflowlab.guardrails.verdict import Direction, Violation
+from llmflowlab.guardrails.verdict import Direction, Verdict, Violation
 from llmflowlab.messages import Message, Request
 from llmflowlab.providers.base import (
     Finished,
@@ -42,6 +43,10 @@ __all__ = [
     "asker_for",
     "guard_of",
 ]
+
+
+_LONG = 10_000
+"""Characters from which on a text is checked in a thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +157,7 @@ class GuardedAsker(Asker):
         paid = await call.outgoing(paid)
         if call.blocked is None:
             outgoing.end(paid)
-        return call.told(paid)
+        return call.told(replace(paid, sent=request))
 
 
 class _Call:
@@ -175,7 +180,7 @@ class _Call:
         for number, message in enumerate(messages):
             if message.role != "user":
                 continue
-            verdict = check(message.content, self._guard.policy, "in", self.masks)
+            verdict = await self._checked(message.content, "in")
             if number == last or verdict.blocked_by:
                 # What stood in earlier messages was counted when it was the last one.
                 self._found += verdict.violations
@@ -192,8 +197,7 @@ class _Call:
         answer = paid.answer
         if answer is None:
             return paid
-        policy = self._guard.policy
-        verdict = check(answer.text, policy, "out", self.masks)
+        verdict = await self._checked(answer.text, "out")
         self._found += verdict.violations
         if verdict.blocked_by is not None:
             self.blocked = refusal(verdict.blocked_by, served=self._guard.served)
@@ -201,9 +205,14 @@ class _Call:
             await self._look(verdict.text, "out")
         if self.blocked is not None:
             return paid.in_vain(self.blocked)
-        thought = check(answer.reasoning, policy, "out", self.masks)
+        thought = await self._checked(answer.reasoning, "out")
         reasoning = "" if thought.blocked_by else thought.text
         return replace(paid, answer=replace(answer, text=verdict.text, reasoning=reasoning))
+
+    async def _checked(self, text: str, direction: Direction) -> Verdict:
+        work = partial(check, text, self._guard.policy, direction, self.masks)
+        # Apart costs more than a short text takes; a long one must not hold up whoever shares the loop.
+        return work() if len(text) < _LONG else await self._waits.apart(work)
 
     async def _look(self, text: str, direction: Direction) -> None:
         """Ask the detector, where there is one."""

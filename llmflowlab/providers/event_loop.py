@@ -29,12 +29,10 @@ from llmflowlab.messages import Request
 from llmflowlab.providers.base import Embeddings, Provider, StreamEvent
 from llmflowlab.settings import Settings
 
-__all__ = ["OnLoop", "blocking", "iterated", "started"]
+__all__ = ["OnLoop", "adopt", "blocking", "iterated", "started"]
 
 T = TypeVar("T")
 C = TypeVar("C")
-
-_THREAD = "calls"
 
 _SLICE = 0.1
 """Seconds between two chances for Ctrl-C, which ends no wait for a lock on Windows."""
@@ -45,21 +43,25 @@ _CLOSING = 5.0
 _lock = threading.RLock()
 """May be taken again: what is let go of while the loop is made wants the loop as well."""
 _loop: asyncio.AbstractEventLoop | None = None
+_thread: int | None = None
+"""The thread it runs in."""
 
 
 def _running() -> asyncio.AbstractEventLoop:
-    global _loop
+    global _loop, _thread
     with _lock:
-        if _loop is None:
+        if _loop is None or _loop.is_closed():
             _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name=_THREAD, daemon=True).start()
+            thread = threading.Thread(target=_loop.run_forever, name="calls", daemon=True)
+            thread.start()
+            _thread = thread.ident
         return _loop
 
 
 def _forget() -> None:
     """A child has none of its parent's threads, the loop's among them."""
-    global _loop, _lock
-    _loop, _lock = None, threading.RLock()
+    global _loop, _thread, _lock
+    _loop, _thread, _lock = None, None, threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -71,9 +73,19 @@ def started(work: Coroutine[Any, Any, T]) -> Future[T]:
     return asyncio.run_coroutine_threadsafe(work, _running())
 
 
+def adopt(loop: asyncio.AbstractEventLoop) -> None:
+    """Take the running loop for this one: what serves requests on it then asks models without changing threads.
+
+    To be called in its thread, and before anything is asked: clients of another loop are of no use here.
+    """
+    global _loop, _thread
+    with _lock:
+        _loop, _thread = loop, threading.get_ident()
+
+
 def on_the_loop() -> bool:
     """Tell whether this is the loop's own thread, which cannot wait for itself."""
-    return threading.current_thread().name == _THREAD
+    return threading.get_ident() == _thread
 
 
 def blocking(work: Awaitable[T]) -> T:

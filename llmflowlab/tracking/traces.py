@@ -27,6 +27,7 @@ def turn_trace(
     experiment_id: str,
     run_id: str,
     model_id: str | None = None,
+    rater: str | None = None,
 ) -> TraceInfo:
     """Return the header of a turn's trace, with its ratings; writing it again changes nothing.
 
@@ -37,6 +38,7 @@ def turn_trace(
         experiment_id: Where the trace belongs.
         run_id: The session's run.
         model_id: The logged model that answered, once it is known.
+        rater: Whose the ratings are; None: the person's of this account.
     """
     begin, end = _times(turn)
     candidate = start.candidate
@@ -57,7 +59,7 @@ def turn_trace(
             tags=_tags(candidate, turn),
         )
     )
-    info.assessments = _feedback(turn, ratings)
+    info.assessments = _feedback(turn, ratings, rater or person())
     return info
 
 
@@ -138,7 +140,7 @@ def _tags(candidate: Candidate, turn: TurnRecord) -> dict[str, str]:
     return tags
 
 
-def _feedback(turn: TurnRecord, ratings: Sequence[RatingRecord]) -> list[Any]:
+def _feedback(turn: TurnRecord, ratings: Sequence[RatingRecord], rater: str) -> list[Any]:
     """Return the person's last word on a turn, one for each way of rating.
 
     A thumb and a grade have names of their own, because MLflow adds up assessments by name.
@@ -152,7 +154,7 @@ def _feedback(turn: TurnRecord, ratings: Sequence[RatingRecord]) -> list[Any]:
         feedback = Feedback(
             name=name,
             value=rating.value,
-            source=AssessmentSource(source_type="HUMAN", source_id=person()),
+            source=AssessmentSource(source_type="HUMAN", source_id=rater),
             trace_id=turn.trace_id,
             rationale=rating.comment,
             metadata=None,

@@ -1,0 +1,253 @@
+"""`main.py serve`: models behind an HTTP service, its keys, and what MLflow lacks of its answers."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+from llmflowlab.cli.arguments import add_command
+from llmflowlab.cli.context import App
+from llmflowlab.cli.options import (
+    add_json,
+    add_parameters,
+    add_values,
+    port,
+    seconds,
+    usd,
+    whole,
+)
+from llmflowlab.cli.output import give
+from llmflowlab.cli.ui.screen import Table
+from llmflowlab.errors import ExitCode, InputError
+from llmflowlab.files import require_home
+from llmflowlab.messages import Parameters
+
+__all__ = ["declare_options", "run_command"]
+
+
+def declare_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
+    _declare_start(add_command(actions, "start", "serve models; what is meant without an action"))
+    keys = add_command(actions, "keys", "make, list and revoke keys")
+    keys.add_argument("what", choices=("list", "make", "revoke"), nargs="?", default="list")
+    keys.add_argument("name", nargs="?", metavar="NAME", help="of the key; revoke takes its id too")
+    keys.add_argument(
+        "--per-minute", type=whole, metavar="N", help="requests it may make in a minute"
+    )
+    add_json(keys)
+    add_json(add_command(actions, "deliver", "bring to MLflow what it lacks of the answers"))
+
+
+def _declare_start(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("who answers").add_argument
+    add(
+        "--model",
+        action="append",
+        default=[],
+        metavar="REF",
+        help="provider:model; the first of several answers where a request names none",
+    )
+    add("--system", metavar="TEXT", help="the system prompt")
+    add("--prompt", metavar="NAME[@VERSION]", help="a prompt of MLflow's prompt registry instead")
+    add_values(parser)
+    add("--guardrails", metavar="POLICY", help="on, off or a policy file (default: as in Settings)")
+    add_parameters(parser, with_help=False)
+    add = parser.add_argument_group("where").add_argument
+    add("--host", default="127.0.0.1", metavar="HOST", help="default: 127.0.0.1")
+    add("--port", type=port, default=8000, metavar="N", help="default: 8000")
+    add("--workers", type=whole, default=1, metavar="N", help="processes (default 1)")
+    add("--allow-host", action="append", default=[], metavar="NAME", help="a name in Host headers")
+    add(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="pages of this origin may ask from a browser (default: none)",
+    )
+    add = parser.add_argument_group("limits").add_argument
+    add("--daily-budget", type=usd, metavar="USD", help="what a day's answers (UTC) may cost")
+    add("--allow-unknown-cost", action="store_true", help="with it: models without a known price")
+    add("--per-minute", type=whole, metavar="N", help="requests a minute of each key (default 600)")
+    add("--concurrent", type=whole, metavar="N", help="answers at once, a worker (default 256)")
+    add("--queue", type=whole, metavar="N", help="requests that wait, a worker (default 512)")
+    add("--deadline", type=seconds, metavar="S", help="seconds for an answer (default 300)")
+    add("--max-turns", type=whole, metavar="N", help="turns of a session (default 200)")
+    add("--max-body", type=whole, metavar="BYTES", help="of a request (default 4194304)")
+    add("--drain", type=seconds, metavar="S", help="for answers under way at the end (default 30)")
+    add_json(parser)
+
+
+def run_command(app: App, arguments: argparse.Namespace) -> int:
+    """Carry out one of the actions; returns the exit code.
+
+    Raises:
+        LabError: It cannot be done.
+    """
+    require_home(app.lab.settings)
+    action = {"start": _start, "keys": _keys, "deliver": _deliver}[arguments.action]
+    return action(app, arguments)
+
+
+def _start(app: App, arguments: argparse.Namespace) -> int:
+    # Imported here: a web server takes its time to be loaded.
+    from llmflowlab.service.offers import ServedModels
+    from llmflowlab.service.service_app import ServiceSetup
+    from llmflowlab.service.service_limits import ServiceLimits
+    from llmflowlab.service.service_processes import serve
+
+    if not arguments.model:
+        raise InputError("Say which model to serve: --model provider:model (try guide:docs).")
+    if arguments.system and arguments.prompt:
+        raise InputError("--system and --prompt exclude each other.")
+    from llmflowlab.lab.prompts_in_use import read_values
+
+    wanted = ServedModels(
+        models=tuple(dict.fromkeys(arguments.model)),
+        system=arguments.system or None,
+        prompt=arguments.prompt,
+        values=read_values(arguments.value),
+        parameters=Parameters(
+            temperature=arguments.temperature,
+            top_p=arguments.top_p,
+            max_tokens=arguments.max_tokens,
+            seed=arguments.seed,
+        ),
+        guardrails=arguments.guardrails,
+        allow_unknown_cost=arguments.allow_unknown_cost,
+    )
+    named = {
+        "daily_usd": arguments.daily_budget,
+        "per_minute": arguments.per_minute,
+        "concurrent": arguments.concurrent,
+        "queue": arguments.queue,
+        "deadline": arguments.deadline,
+        "most_turns": arguments.max_turns,
+        "body_bytes": arguments.max_body,
+        "drain": arguments.drain,
+    }
+    limits = replace(
+        ServiceLimits(), **{name: value for name, value in named.items() if value is not None}
+    )
+    setup = ServiceSetup(
+        wanted=wanted,
+        limits=limits,
+        hosts=tuple(arguments.allow_host),
+        origins=tuple(arguments.allow_origin),
+    )
+
+    def ready(address: str, models: list[str]) -> None:
+        give(
+            arguments.json,
+            lambda: {"address": address, "models": models},
+            lambda: app.screen.say(
+                f"{', '.join(models)} at {address}; {address}/docs says how to ask. Ctrl-C ends it."
+            ),
+        )
+
+    serve(
+        app.lab,
+        setup,
+        host=arguments.host,
+        port=arguments.port,
+        workers=arguments.workers,
+        ready=ready,
+    )
+    return ExitCode.DONE
+
+
+def _keys(app: App, arguments: argparse.Namespace) -> int:
+    from llmflowlab.service.store.issued_keys import keys_made, make_key, revoke_key
+    from llmflowlab.service.store.service_database import address_of, opened, upgraded, writing
+
+    if arguments.what != "list" and not arguments.name:
+        raise InputError(f"Say which key: serve keys {arguments.what} NAME.")
+    if arguments.what != "make" and arguments.per_minute is not None:
+        raise InputError("--per-minute goes with serve keys make NAME.")
+    engine = opened(address_of(app.lab.settings))
+    upgraded(engine)
+    try:
+        with writing(engine) as connection:
+            if arguments.what == "make":
+                key, secret = make_key(connection, arguments.name, per_minute=arguments.per_minute)
+                shown: dict[str, Any] = {"id": key.id, "name": key.name, "key": secret}
+                words = [
+                    f"{secret}",
+                    f"This is the key {key.name!r} ({key.id}). It is shown this once; keep it now.",
+                ]
+            elif arguments.what == "revoke":
+                key = revoke_key(connection, arguments.name)
+                shown = {"id": key.id, "name": key.name, "revoked": True}
+                words = [
+                    f"{key.name!r} ({key.id}) is revoked; a second later nobody gets in with it."
+                ]
+            else:
+                return _list_keys(app, arguments, [key for key, _ in keys_made(connection)])
+    finally:
+        engine.dispose()
+    give(arguments.json, lambda: shown, lambda: app.screen.say("\n".join(words)))
+    return ExitCode.DONE
+
+
+def _list_keys(app: App, arguments: argparse.Namespace, keys: list[Any]) -> int:
+    def words() -> None:
+        if not keys:
+            app.screen.say(
+                "There is no key: the service listens on this machine alone, to anybody here."
+            )
+            return
+        app.screen.table(
+            Table(
+                title="Keys of the service",
+                columns=("key", "id", "made", "a minute", "holds"),
+                rows=tuple(
+                    (
+                        key.name,
+                        key.id,
+                        _date(key.made_ms),
+                        "default" if key.per_minute is None else str(key.per_minute),
+                        "yes" if key.revoked_ms is None else f"revoked {_date(key.revoked_ms)}",
+                    )
+                    for key in keys
+                ),
+            )
+        )
+
+    give(
+        arguments.json,
+        lambda: [
+            {
+                "id": key.id,
+                "name": key.name,
+                "made_ms": key.made_ms,
+                "revoked_ms": key.revoked_ms,
+                "per_minute": key.per_minute,
+            }
+            for key in keys
+        ],
+        words,
+    )
+    return ExitCode.DONE
+
+
+def _deliver(app: App, arguments: argparse.Namespace) -> int:
+    from llmflowlab.service.courier import deliver_all
+
+    begun = time.monotonic()
+    done = deliver_all(app.lab.settings)
+    give(
+        arguments.json,
+        lambda: {"delivered": done},
+        lambda: app.screen.say(
+            f"MLflow has all answers; {done} were delivered in {time.monotonic() - begun:.1f} s."
+        ),
+    )
+    return ExitCode.DONE
+
+
+def _date(ms: int) -> str:
+    local = datetime.fromtimestamp(ms / 1000, timezone.utc).astimezone()
+    return local.strftime("%Y-%m-%d %H:%M")

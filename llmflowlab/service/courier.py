@@ -1,0 +1,221 @@
+"""A process of its own that brings what was answered to MLflow; no answer ever waits for it.
+
+The service's database is the queue: whatever becomes of MLflow, of this process or of the service, what is
+not marked as delivered there is delivered later. It steps back where the machine has other work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import closing
+
+from llmflowlab.agents.package import package
+from llmflowlab.candidate import Candidate
+from llmflowlab.errors import LabError
+from llmflowlab.machine import person
+from llmflowlab.people.ratings import rating_word
+from llmflowlab.people.word_store import WordStore
+from llmflowlab.service.store.issued_keys import keys_made
+from llmflowlab.service.store.served_turns import (
+    Undelivered,
+    delivered,
+    deployment_of,
+    totals_of,
+    undelivered,
+    undelivered_count,
+)
+from llmflowlab.service.store.service_database import Engine, address_of, opened, writing
+from llmflowlab.settings import Settings, load_settings
+from llmflowlab.tracking.service_runs import ServedTurn, ServiceRuns
+
+__all__ = ["Courier", "deliver_all", "main"]
+
+_TOGETHER = 100
+_LOOK = 1.0
+"""Seconds between two looks for something new."""
+_FIRST_RETRY, _LONGEST_RETRY = 1.0, 60.0
+_LAST = 20.0
+"""Seconds that are left for what is on its way when the service ends."""
+
+
+class Courier:
+    """Delivers.
+
+    Args:
+        settings: Names the database and the store.
+        engine: The database.
+    """
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._runs: ServiceRuns | None = None
+        self._raters: dict[str, str] = {}
+        self._changed: set[str] = set()
+        """Deployments of which something was delivered since their totals were written."""
+
+    def deliver(self) -> int:
+        """Deliver a handful; returns how many there were.
+
+        Raises:
+            LabError: The store or the database failed; nothing is lost, and it can be tried again.
+        """
+        with writing(self._engine) as connection:
+            waiting = undelivered(connection, _TOGETHER)
+        if not waiting:
+            return 0
+        if self._runs is None:
+            self._runs = ServiceRuns(self._settings, package())
+        by_deployment: dict[str, list[Undelivered]] = defaultdict(list)
+        for each in waiting:
+            by_deployment[each.deployment].append(each)
+        for deployment, those in by_deployment.items():
+            candidate, begun_ms = self._candidate(deployment)
+            turns = [self._turn(each) for each in those]
+            self._runs.write(deployment, candidate, begun_ms, turns)
+            self._keep_words(deployment, those)
+            with writing(self._engine) as connection:
+                delivered(connection, those)
+            self._changed.add(deployment)
+        return len(waiting)
+
+    def total(self, *, ended: bool = False) -> None:
+        """Bring the totals of what was delivered up to date.
+
+        Raises:
+            LabError: The store or the database failed.
+        """
+        for deployment in sorted(self._changed):
+            candidate, begun_ms = self._candidate(deployment)
+            with writing(self._engine) as connection:
+                turns = totals_of(connection, deployment)
+            assert self._runs is not None
+            self._runs.total(
+                deployment,
+                candidate,
+                begun_ms,
+                turns,
+                ended_ms=int(time.time() * 1000) if ended else None,
+            )
+            self._changed.discard(deployment)
+
+    def _candidate(self, deployment: str) -> tuple[Candidate, int]:
+        with writing(self._engine) as connection:
+            described = deployment_of(connection, deployment)
+        return Candidate.from_record(described["candidate"]), int(described["begun_ms"])
+
+    def _turn(self, each: Undelivered) -> ServedTurn:
+        tags = {"llmflowlab.door": each.door}
+        if each.owner:
+            tags["llmflowlab.key"] = self._rater(each.owner)
+        # Sessions of different keys may be called the same.
+        named = None if each.session_id is None else f"{each.owner}:{each.session_id}".lstrip(":")
+        return ServedTurn(
+            session_id=named,
+            record=each.record,
+            ratings=each.ratings,
+            rater=self._rater(each.owner),
+            tags=tags,
+        )
+
+    def _rater(self, owner: str) -> str:
+        if not owner:
+            return person()
+        if owner not in self._raters:
+            with writing(self._engine) as connection:
+                self._raters = {key.id: key.name for key, _ in keys_made(connection)}
+        return self._raters.get(owner, owner)
+
+    def _keep_words(self, deployment: str, those: Sequence[Undelivered]) -> None:
+        """Put ratings among what people said, where `info` and reviews find them."""
+        words = [
+            rating_word(rating, deployment, by=self._rater(each.owner))
+            for each in those
+            for rating in each.ratings
+        ]
+        if words:
+            with closing(WordStore(self._settings.people_file)) as store:
+                store.keep(words)
+
+
+def deliver_all(settings: Settings) -> int:
+    """Deliver everything that waits; returns how many answers that were.
+
+    Raises:
+        LabError: The store or the database failed; what is left is kept.
+    """
+    engine = opened(address_of(settings))
+    try:
+        courier, done = Courier(settings, engine), 0
+        while number := courier.deliver():
+            done += number
+        courier.total()
+        return done
+    finally:
+        engine.dispose()
+
+
+def _work(
+    settings: Settings, engine: Engine, ending: threading.Event, tell: Callable[[str], None]
+) -> None:
+    courier = Courier(settings, engine)
+    pause, last_said, until = _FIRST_RETRY, "", float("inf")
+    while True:
+        if ending.is_set():
+            until = min(until, time.monotonic() + _LAST)
+        try:
+            if courier.deliver():
+                pause = _FIRST_RETRY
+                if time.monotonic() < until:
+                    continue
+            courier.total(ended=ending.is_set())
+        except LabError as exc:
+            if exc.message != last_said:
+                tell(f"{exc.message.rstrip('.')}; what was answered is kept and delivered later.")
+            last_said = exc.message
+            ending.wait(pause)
+            pause = min(2 * pause, _LONGEST_RETRY)
+        if ending.is_set():
+            with contextlib.suppress(LabError), writing(engine) as connection:
+                if left := undelivered_count(connection):
+                    tell(
+                        f"MLflow lacks {left} answers; they are delivered when the service starts again."
+                    )
+            return
+        ending.wait(_LOOK)
+
+
+def main() -> None:
+    """Deliver until standard input ends: with the service, however that ended."""
+    settings = load_settings(stdin_is_terminal=False)
+    if hasattr(os, "nice"):
+        with contextlib.suppress(OSError):
+            os.nice(10)
+    ending = threading.Event()
+
+    def wait() -> None:
+        sys.stdin.read()
+        ending.set()
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
+
+    def tell(sentence: str) -> None:
+        sys.stderr.write(sentence + "\n")
+        sys.stderr.flush()
+
+    engine = opened(address_of(settings))
+    try:
+        _work(settings, engine, ending, tell)
+    except Exception as exc:
+        tell(f"Delivery to MLflow ended unexpectedly ({type(exc).__name__}: {exc}).")
+        raise SystemExit(1) from exc
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""What stands before every address that asks a model: the key, and its pace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from fastapi.security import HTTPBearer
+
+from llmflowlab.service.chat_bodies import ErrorBody
+from llmflowlab.service.http_refusals import CODES
+from llmflowlab.service.service_state import Caller, ServiceState
+
+__all__ = ["BEARER", "Asking", "asking", "refused_with", "state_of"]
+
+BEARER = HTTPBearer(auto_error=False, description="A key made with `serve keys make NAME`.")
+
+
+class Asking:
+    """Who asks, and what answers."""
+
+    __slots__ = ("caller", "headers", "state")
+
+    def __init__(self, state: ServiceState, caller: Caller) -> None:
+        self.state = state
+        self.caller = caller
+        self.headers: dict[str, str] = {}
+
+
+def state_of(request: Request) -> ServiceState:
+    """Return the service's parts."""
+    state: ServiceState = request.app.state.service
+    return state
+
+
+async def asking(request: Request) -> Asking:
+    """Let a request in.
+
+    Raises:
+        HttpRefusal: Its key does not hold, or asks too often.
+    """
+    state = state_of(request)
+    address = request.client.host if request.client else ""
+    caller = await state.caller(request.headers.get("authorization"), address)
+    await state.pace(caller)
+    return Asking(state, caller)
+
+
+def refused_with(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe refusals for the OpenAPI document."""
+    return {
+        status: {
+            "model": ErrorBody,
+            "description": "; ".join(
+                f"`{code}`: {says}" for code, (at, says) in CODES.items() if at == status
+            ),
+        }
+        for status in statuses
+    }

@@ -1,0 +1,123 @@
+"""What every request passes before its address is looked at: plain ASGI, so that a client that leaves is seen.
+
+Bodies and the time they may take are bounded, foreign Host headers refused where the service is meant for
+this machine alone, and whatever goes wrong behind becomes an answer without a stack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection
+
+from starlette.datastructures import State
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from llmflowlab.service.http_refusals import HttpRefusal, refusal_of
+from llmflowlab.service.service_state import ServiceState
+
+__all__ = ["FrontGate"]
+
+_NAME = b"x-content-type-options"
+
+
+class FrontGate:
+    """The middleware.
+
+    Args:
+        app: What is behind.
+        parts: Has the service's parts as `service` once it has begun.
+        hosts: Names that a Host header may have; none: any.
+    """
+
+    def __init__(self, app: ASGIApp, parts: State, hosts: Collection[str] = ()) -> None:
+        self._app = app
+        self._parts = parts
+        self._hosts = frozenset(hosts)
+
+    @property
+    def _state(self) -> ServiceState:
+        state: ServiceState = self._parts.service
+        return state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                message = {**message, "headers": [*message["headers"], (_NAME, b"nosniff")]}
+            await send(message)
+
+        try:
+            headers = dict(scope["headers"])
+            self._refuse_foreign(headers.get(b"host", b""))
+            self._refuse_large(headers.get(b"content-length"))
+            await self._app(scope, _Bounded(receive, self._state), sending)
+        except Exception as exc:
+            refusal = exc if isinstance(exc, HttpRefusal) else refusal_of(exc)
+            if refusal.code == "internal_error":
+                self._state.log.exception("A request failed.")
+            if begun:
+                # The client sees a line that broke, which is what it is.
+                return
+            await refused(self._state, refusal)(scope, receive, sending)
+
+    def _refuse_foreign(self, host: bytes) -> None:
+        name = host.decode("latin-1").lower()
+        name = name[: name.find("]") + 1] if name.startswith("[") else name.partition(":")[0]
+        if self._hosts and name not in self._hosts:
+            raise HttpRefusal(
+                "foreign_host", "This service answers to the names of its own machine alone."
+            )
+
+    def _refuse_large(self, length: bytes | None) -> None:
+        most = self._state.limits.body_bytes
+        if length is not None and (not length.isdigit() or int(length) > most):
+            raise _too_large(most)
+
+
+class _Bounded:
+    """Receives a body that may be so long and take so many seconds."""
+
+    def __init__(self, receive: Receive, state: ServiceState) -> None:
+        self._receive = receive
+        self._limits = state.limits
+        self._until = time.monotonic() + state.limits.body_seconds
+        self._bytes = 0
+        self._whole = False
+
+    async def __call__(self) -> Message:
+        if self._whole:
+            # What is waited for now is that the client leaves.
+            return await self._receive()
+        left = self._until - time.monotonic()
+        try:
+            message = await asyncio.wait_for(self._receive(), max(left, 0.001))
+        except (TimeoutError, asyncio.TimeoutError):
+            raise HttpRefusal("request_timeout", "The body did not come in time.") from None
+        if message["type"] == "http.request":
+            self._bytes += len(message.get("body", b""))
+            self._whole = not message.get("more_body", False)
+            if self._bytes > self._limits.body_bytes:
+                raise _too_large(self._limits.body_bytes)
+        return message
+
+
+def refused(state: ServiceState, refusal: HttpRefusal) -> JSONResponse:
+    """Return a refusal as a response, counted."""
+    state.measures.refused.labels(refusal.code).inc()
+    headers = refusal.headers()
+    if refusal.code in {"body_too_large", "request_timeout"}:
+        # The rest of the body is not read.
+        headers["Connection"] = "close"
+    return JSONResponse(refusal.body(), refusal.status, headers)
+
+
+def _too_large(most: int) -> HttpRefusal:
+    return HttpRefusal("body_too_large", f"A body may have {most:,} bytes.")

@@ -1,0 +1,191 @@
+"""The models on offer: who answers under which name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from llmflowlab.asking.budget import Budget
+from llmflowlab.asking.calling import policy_from
+from llmflowlab.asking.metering import Metering
+from llmflowlab.asking.paid import Asker
+from llmflowlab.candidate import Candidate
+from llmflowlab.conversations import overlaid
+from llmflowlab.errors import LabError
+from llmflowlab.guardrails.guarded import asker_for, guard_of
+from llmflowlab.lab.guards import detectors_of, refuse_unpriced, unpriced
+from llmflowlab.lab.lab import Lab
+from llmflowlab.messages import Message, Parameters, Request
+from llmflowlab.providers.base import Provider
+from llmflowlab.template import refuse_unfilled
+
+__all__ = ["Offer", "ServedModels", "offers"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedModels:
+    """Which models the service has, and how they are set up."""
+
+    models: tuple[str, ...]
+    """References; the first is the one that answers where a request names none."""
+    system: str | None = None
+    prompt: str | None = None
+    """A prompt of the registry instead."""
+    values: Mapping[str, str] | None = None
+    """Of its variables."""
+    parameters: Parameters = Parameters()
+    guardrails: str | None = None
+    """A policy file, `on` or `off`; None: what holds in this home."""
+    allow_unknown_cost: bool = False
+
+
+class Offer:
+    """One model on offer; safe to ask from many requests at once.
+
+    Args:
+        lab: The parts.
+        name: What clients call it.
+        provider: The model.
+        candidate: The same with prompt, parameters and guardrails.
+        deployment: The id of its run.
+    """
+
+    def __init__(
+        self, lab: Lab, *, name: str, provider: Provider, candidate: Candidate, deployment: str
+    ) -> None:
+        self.name = name
+        self.provider = provider
+        self.candidate = candidate
+        self.deployment = deployment
+        self.window: int | None = None
+        """The model's window in tokens; None where nobody says."""
+        self._counter = lab.counter
+        self._policy = policy_from(lab.settings)
+        self._metering = Metering(lab.counter, lab.prices)
+        self._guard = guard_of(
+            candidate.guardrails,
+            detectors_of(lab, [candidate]),
+            policy=self._policy,
+            metering=self._metering,
+            served=True,
+        )
+
+    @property
+    def guarded(self) -> bool:
+        return self._guard is not None
+
+    def count(self, text: str) -> int:
+        """Count a text's tokens."""
+        return self._counter.count(text, model=self.provider.model).value
+
+    def asker(self, budget: Budget | None) -> Asker:
+        """Return the door to it for one request."""
+        return asker_for(
+            self.provider, self._guard, policy=self._policy, metering=self._metering, budget=budget
+        )
+
+    def request(
+        self,
+        messages: Sequence[Message],
+        *,
+        system: str | None,
+        parameters: Parameters,
+        custom_inputs: Mapping[str, Any] | None = None,
+    ) -> Request:
+        """Return what it is sent; a request's own parameters go before the configured ones.
+
+        Raises:
+            InputError: A variable of the prompt has no value.
+        """
+        candidate = self.candidate
+        known = {**(candidate.values or {}), **(custom_inputs or {})}
+        refuse_unfilled(
+            candidate.system,
+            candidate.messages,
+            known,
+            what="The prompt",
+            remedy="name it in custom_inputs",
+        )
+        request = candidate.request(
+            messages, values=known, parameters=overlaid(candidate.parameters, parameters)
+        )
+        if system is None:
+            return request
+        # What stands in the deployed prompt holds whatever a client adds to it.
+        whole = system if request.system is None else f"{request.system}\n\n{system}"
+        return Request(messages=request.messages, system=whole, parameters=request.parameters)
+
+    def described(self) -> dict[str, Any]:
+        """Return it as JSON values, for its run."""
+        return {"name": self.name, "candidate": self.candidate.to_record()}
+
+
+def offers(
+    lab: Lab, wanted: ServedModels, *, start: str, capped: bool, working: bool = True
+) -> list[Offer]:
+    """Build the models on offer.
+
+    Args:
+        lab: The parts.
+        wanted: Which.
+        start: Names this start of the service: each makes runs of its own.
+        capped: Whether there is a limit to what may be spent.
+        working: Whether they are to be asked, and not only looked at.
+
+    Raises:
+        InputError: A model, prompt or policy does not exist or cannot be used.
+        NotConfigured: A provider lacks something.
+        ConfigurationError: A price is unknown under a limit.
+        TrackingError: The prompt registry cannot be asked.
+    """
+    # Imported here: it imports MLflow where a prompt is named.
+    from llmflowlab.lab.guards import chosen_policy
+    from llmflowlab.lab.prompts_in_use import prompt_in_use
+
+    lab.build_text_room()
+    prompt = None
+    if wanted.prompt is not None:
+        prompt = prompt_in_use(lab, wanted.prompt, wanted.values or {}, columns=())
+    policy = chosen_policy(lab, wanted.guardrails)
+    found = []
+    for reference in wanted.models:
+        provider = lab.provider(reference)
+        if working:
+            provider.prepare()
+            lab.counter.preload(provider.model)
+        candidate = Candidate(
+            model=provider.reference,
+            display_name=provider.display_name,
+            supplier=provider.supplier,
+            system=wanted.system if prompt is None else prompt.system,
+            messages=() if prompt is None else prompt.messages,
+            values=None if prompt is None else prompt.values,
+            prompt=None if prompt is None else prompt.reference,
+            parameters=wanted.parameters,
+            weights=provider.weights,
+            guardrails=None if policy is None else policy.to_json(),
+        )
+        words = f"{start} {provider.reference} {candidate.version_digest}"
+        offer = Offer(
+            lab,
+            name=provider.reference,
+            provider=provider,
+            candidate=candidate,
+            deployment=hashlib.sha256(words.encode()).hexdigest()[:32],
+        )
+        if working:
+            # Where the provider does not say, sessions are sent as far as a usual window goes.
+            with suppress(LabError):
+                offer.window = provider.context_window()
+        found.append(offer)
+    if working:
+        lab.detector.preload()
+        lab.prices.preload()
+    if capped and not wanted.allow_unknown_cost:
+        detectors = detectors_of(lab, [offer.candidate for offer in found])
+        asked = {offer.candidate.model: offer.provider for offer in found} | dict(detectors)
+        refuse_unpriced(unpriced(lab, asked))
+    return found

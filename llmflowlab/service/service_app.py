@@ -1,0 +1,191 @@
+"""The service as an ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from prometheus_client import CollectorRegistry
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from llmflowlab.lab.lab import Lab
+from llmflowlab.providers.event_loop import adopt
+from llmflowlab.service import chat_routes, openai_routes, state_routes
+from llmflowlab.service.entrance import BEARER, state_of
+from llmflowlab.service.front_gate import FrontGate, refused
+from llmflowlab.service.http_refusals import HttpRefusal
+from llmflowlab.service.offers import ServedModels, offers
+from llmflowlab.service.service_limits import ServiceLimits
+from llmflowlab.service.service_state import ServiceState
+from llmflowlab.service.store.allowances import day_of, forget_days_before
+from llmflowlab.service.store.desk import Desk
+from llmflowlab.service.store.served_turns import keep_deployment
+from llmflowlab.service.store.service_database import Engine, address_of, opened, upgraded, writing
+
+__all__ = ["ServiceSetup", "build_app"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSetup:
+    """How a service is set up; the same for all its workers."""
+
+    wanted: ServedModels
+    limits: ServiceLimits = ServiceLimits()
+    start: str = field(default_factory=lambda: secrets.token_hex(16))
+    """Names this start of it."""
+    loopback: bool = True
+    """Whether it is meant for this machine alone."""
+    hosts: tuple[str, ...] = ()
+    """Further names that a Host header may have."""
+    origins: tuple[str, ...] = ()
+    """Pages of other origins that may ask it from a browser."""
+    measured_in: str | None = None
+    """The folder of several workers' measures."""
+
+
+_OWN_NAMES = ("localhost", "127.0.0.1", "[::1]", "testserver")
+
+
+def build_app(lab: Lab, setup: ServiceSetup) -> ASGIApp:
+    """Build the application; its models, database and measures are this process's own.
+
+    Args:
+        lab: The parts.
+        setup: How it is set up.
+
+    """
+
+    def begin() -> tuple[ServiceState, Engine]:
+        engine = opened(address_of(lab.settings))
+        upgraded(engine)
+        capped = setup.limits.daily_usd is not None
+        found = offers(lab, setup.wanted, start=setup.start, capped=capped)
+        state = ServiceState(
+            lab,
+            Desk(engine),
+            found,
+            setup.limits,
+            CollectorRegistry(),
+            measured_in=setup.measured_in,
+            open_without_keys=setup.loopback,
+        )
+        with writing(engine) as connection:
+            forget_days_before(connection, day_of(state.started - 7 * 86_400))
+            for offer in found:
+                keep_deployment(connection, offer.deployment, offer.described())
+        return state, engine
+
+    @contextlib.asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        adopt(asyncio.get_running_loop())
+        # Apart: providers that look something up first do it on this loop.
+        state, engine = await asyncio.to_thread(begin)
+        app.state.service = state
+        try:
+            yield
+        finally:
+            await _drained(state)
+            await asyncio.to_thread(state.desk.close)
+            engine.dispose()
+
+    app = FastAPI(
+        title="LLMFlowLab",
+        summary="Language models with guardrails, sessions and tracking.",
+        version="1",
+        lifespan=life,
+        redirect_slashes=False,
+    )
+    for routes in (chat_routes, openai_routes, state_routes):
+        app.include_router(routes.router)
+    _explain_failures(app)
+    _describe(app)
+    if setup.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(setup.origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=[openai_routes.TRACE_HEADER, "Retry-After"],
+        )
+    hosts = (*_OWN_NAMES, *setup.hosts) if setup.loopback or setup.hosts else ()
+    return FrontGate(app, app.state, hosts)
+
+
+async def _drained(state: ServiceState) -> None:
+    """Wait for answers under way, and give up those that take too long; all are kept."""
+    state.draining = state.slots.closed = True
+    if state.open:
+        await asyncio.wait(set(state.open), timeout=state.limits.drain)
+    for leave in list(state.open.values()):
+        leave()
+    if state.open:
+        await asyncio.wait(set(state.open), timeout=5.0)
+
+
+def _explain_failures(app: FastAPI) -> None:
+    @app.exception_handler(HttpRefusal)
+    async def refuse(request: Request, exc: HttpRefusal) -> Any:
+        return refused(state_of(request), exc)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(request: Request, exc: RequestValidationError) -> Any:
+        first: dict[str, Any] = dict(exc.errors()[0])
+        if first.get("type") == "json_invalid":
+            said = f"The body is no JSON (at character {first['loc'][-1] + 1})."
+            return refused(state_of(request), HttpRefusal("bad_request", said))
+        place = ".".join(str(part) for part in first.get("loc", ()) if part != "body")
+        message = str(first.get("msg", "it cannot be understood")).removeprefix("Value error, ")
+        said = f"{place}: {message}." if place else f"The body cannot be understood: {message}."
+        return refused(
+            state_of(request), HttpRefusal("bad_request", said[:1000], param=place[:200] or None)
+        )
+
+    @app.exception_handler(HTTPException)
+    async def failed(request: Request, exc: HTTPException) -> Any:
+        if exc.status_code == 405:
+            refusal = HttpRefusal("method_not_allowed", "Another method is meant for this address.")
+            response = refused(state_of(request), refusal)
+            response.headers.update(exc.headers or {})
+            return response
+        if exc.status_code == 404:
+            return refused(
+                state_of(request), HttpRefusal("not_found", "There is nothing at this address.")
+            )
+        return refused(
+            state_of(request), HttpRefusal("bad_request", "The request cannot be understood.")
+        )
+
+
+def _describe(app: FastAPI) -> None:
+    """Describe refusals of every address in the OpenAPI document, and who needs a key."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            found = get_openapi(
+                title=app.title, version=app.version, summary=app.summary, routes=app.routes
+            )
+            found.setdefault("components", {})["securitySchemes"] = {
+                "HTTPBearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": BEARER.model.description,
+                }
+            }
+            for path, methods in found["paths"].items():
+                for operation in methods.values():
+                    operation.get("responses", {}).pop("422", None)
+                    if path not in {"/health", "/ready", "/metrics"}:
+                        operation["security"] = [{"HTTPBearer": []}, {}]
+            app.openapi_schema = found
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]

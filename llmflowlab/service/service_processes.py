@@ -1,0 +1,190 @@
+"""Runs the service: one process or several on one socket, and the one that brings answers to MLflow."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from llmflowlab.errors import ConfigurationError
+from llmflowlab.lab.lab import Lab
+from llmflowlab.machine import on_this_machine
+from llmflowlab.program import interpreted, program_name
+from llmflowlab.service.impatient_protocol import impatient
+from llmflowlab.service.offers import offers
+from llmflowlab.service.service_app import ServiceSetup, build_app
+from llmflowlab.service.store.issued_keys import keys_made
+from llmflowlab.service.store.service_database import address_of, opened, upgraded, writing
+from llmflowlab.serving.server import bound_socket
+from llmflowlab.settings import Settings, load_settings
+from llmflowlab.tracking.store import child_environment
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+__all__ = ["serve", "worker_app"]
+
+_GOODBYE = 25.0
+"""Seconds that the courier has for what is on its way."""
+_STARTED_IN = 120
+
+
+def serve(
+    lab: Lab,
+    setup: ServiceSetup,
+    *,
+    host: str,
+    port: int,
+    workers: int,
+    ready: Callable[[str, list[str]], None],
+) -> None:
+    """Serve until Ctrl-C or SIGTERM; answers under way are brought to their end.
+
+    Args:
+        lab: The parts.
+        setup: Which models, and what holds.
+        host: Where to listen.
+        port: Likewise; 0 takes a free one.
+        workers: Processes.
+        ready: Told once at which address which models answer.
+
+    Raises:
+        InputError: A model, a prompt, a policy or the database's address cannot be used, or the port is
+            taken.
+        ConfigurationError: Something is lacking: a key of a provider, a price, a key of the service.
+        TrackingError: The database failed.
+    """
+    import uvicorn
+
+    setup = replace(setup, loopback=on_this_machine(host))
+    names = _checked(lab, setup, host)
+    listening = bound_socket(host, port)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(listening)
+        if workers > 1:
+            folder = tempfile.mkdtemp(prefix="llmflowlab-measures-")
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            # prometheus_client looks there when it is imported, in each worker.
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+            setup = replace(setup, measured_in=folder)
+        stack.enter_context(_courier(lab.settings))
+        shown = f"[{host}]" if ":" in host else host
+        config = uvicorn.Config(
+            partial(worker_app, setup),
+            factory=True,
+            http=impatient(setup.limits.head_seconds),
+            workers=workers,
+            access_log=False,
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=int(setup.limits.drain) + 10,
+            timeout_worker_healthcheck=_STARTED_IN,
+        )
+        told = partial(ready, f"http://{shown}:{listening.getsockname()[1]}", names)
+        if workers > 1:
+            _run_several(config, listening, told)
+        else:
+            _run_one(config, listening, told)
+
+
+def worker_app(setup: ServiceSetup) -> ASGIApp:
+    """Build the application in a worker; the configuration is read from the environment it inherits."""
+    logging.basicConfig(
+        stream=sys.stderr, format="%(levelname)s: %(message)s", level=logging.WARNING
+    )
+    # Its errors are answered, and its own log would hold what clients sent.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    return build_app(Lab(load_settings(stdin_is_terminal=False)), setup)
+
+
+def _checked(lab: Lab, setup: ServiceSetup, host: str) -> list[str]:
+    """Find out before anything listens what would not work; returns the models' names."""
+    engine = opened(address_of(lab.settings))
+    try:
+        upgraded(engine)
+        with writing(engine) as connection:
+            any_key = any(key.revoked_ms is None for key, _ in keys_made(connection))
+    finally:
+        engine.dispose()
+    if not setup.loopback and not any_key:
+        raise ConfigurationError(
+            f"Without a key the service listens on this machine alone, and {host} is reached from others; "
+            f"make one with `{program_name()} serve keys make NAME`."
+        )
+    capped = setup.limits.daily_usd is not None
+    found = offers(lab, setup.wanted, start=setup.start, capped=capped, working=False)
+    for offer in found:
+        offer.provider.close()
+    return [offer.name for offer in found]
+
+
+def _run_one(config: object, listening: socket.socket, told: Callable[[], None]) -> None:
+    import uvicorn
+
+    class Told(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets=sockets)
+            if self.started:
+                await asyncio.to_thread(told)
+
+    assert isinstance(config, uvicorn.Config)
+    server = Told(config)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listening])
+    if not server.started:
+        raise ConfigurationError("The service could not be started; the lines above say why.")
+
+
+def _run_several(config: object, listening: socket.socket, told: Callable[[], None]) -> None:
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    assert isinstance(config, uvicorn.Config)
+    listening.set_inheritable(True)
+    workers = Multiprocess(config, sockets=[listening])
+    begin = workers.init_processes
+
+    def begun() -> None:
+        begin()
+        if all(process.wait_until_ready(_STARTED_IN) for process in workers.processes):
+            told()
+
+    workers.init_processes = begun  # type: ignore[method-assign]
+    workers.run()
+
+
+@contextlib.contextmanager
+def _courier(settings: Settings) -> Iterator[None]:
+    """Keep a process at work that brings answers to MLflow; it ends with this one, however that ends."""
+    # Ctrl-C in the terminal is for the service, which ends it in order.
+    process = subprocess.Popen(
+        interpreted("llmflowlab.service.courier"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd=settings.home,
+        env=child_environment(settings, with_lab=True),
+    )
+    try:
+        yield
+    finally:
+        assert process.stdin is not None
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        try:
+            process.wait(_GOODBYE)
+        except subprocess.TimeoutExpired:
+            # What it has not delivered is still in the database.
+            process.kill()
+            process.wait()

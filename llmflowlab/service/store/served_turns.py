@@ -1,0 +1,327 @@
+"""Sessions and turns in the service's database."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from llmflowlab.service.http_refusals import HttpRefusal
+from llmflowlab.service.store.service_tables import deployments, ratings, sessions, turns
+from llmflowlab.tracking.records import RatingRecord, TurnRecord
+
+__all__ = [
+    "Said",
+    "SessionState",
+    "Undelivered",
+    "begin_turn",
+    "delivered",
+    "deployment_of",
+    "keep_deployment",
+    "keep_rating",
+    "keep_turn",
+    "let_go",
+    "ratings_of",
+    "said_in",
+    "sessions_of",
+    "totals_of",
+    "undelivered",
+    "undelivered_count",
+]
+
+_SPARED = 30.0
+"""Seconds that a session stays held beyond the deadline of its answer, for who was killed in between."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A turn of a session as it is shown and sent again."""
+
+    prompt: str
+    answer: str
+    trace_id: str
+    made_ms: int
+    record: TurnRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionState:
+    """One session."""
+
+    id: str
+    made_ms: int
+    used_ms: int
+    turns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undelivered:
+    """A turn, or a rating of one, that MLflow does not have."""
+
+    number: int
+    owner: str
+    session_id: str | None
+    deployment: str
+    door: str
+    record: TurnRecord
+    ratings: tuple[RatingRecord, ...] = ()
+    rating_numbers: tuple[int, ...] = ()
+    again: bool = False
+    """Whether the turn itself is there, and only its ratings are new."""
+
+
+def begin_turn(
+    connection: Connection,
+    *,
+    owner: str,
+    session_id: str,
+    trace_id: str,
+    deadline: float,
+    most_turns: int,
+) -> list[Said] | HttpRefusal:
+    """Hold a session for a turn, making it where there is none.
+
+    Returns:
+        What was said in it, oldest first; or why the turn cannot begin.
+    """
+    now = int(time.time() * 1000)
+    mine = (sessions.c.owner == owner, sessions.c.id == session_id)
+    row = connection.execute(select(sessions).where(*mine).with_for_update()).first()
+    if row is None:
+        connection.execute(
+            insert(sessions).values(owner=owner, id=session_id, made_ms=now, used_ms=now, turns=0)
+        )
+    elif row.held_by is not None and row.held_until_ms > now:
+        return HttpRefusal(
+            "session_busy",
+            "An answer of this session is under way; wait for it, or use another session.",
+            param="session_id",
+            retry_after=1.0,
+        )
+    elif row.turns >= most_turns:
+        return HttpRefusal(
+            "conversation_too_long",
+            f"This session has its {most_turns} turns; begin another one.",
+            param="session_id",
+        )
+    until = now + int((deadline + _SPARED) * 1000)
+    connection.execute(
+        update(sessions).where(*mine).values(held_by=trace_id, held_until_ms=until, used_ms=now)
+    )
+    return said_in(connection, owner, session_id) if row is not None else []
+
+
+def let_go(connection: Connection, owner: str, session_id: str, trace_id: str) -> None:
+    """Let a session go without a turn."""
+    connection.execute(
+        update(sessions)
+        .where(sessions.c.owner == owner, sessions.c.id == session_id)
+        .where(sessions.c.held_by == trace_id)
+        .values(held_by=None, held_until_ms=None)
+    )
+
+
+def keep_turn(
+    connection: Connection,
+    record: TurnRecord,
+    *,
+    owner: str,
+    session_id: str | None,
+    deployment: str,
+    door: str,
+) -> None:
+    """Keep a turn and let its session go; a turn that is there already is not kept twice."""
+    if connection.execute(
+        select(turns.c.number).where(turns.c.trace_id == record.trace_id)
+    ).first():
+        return
+    rest = {name: value for name, value in asdict(record).items() if name not in _APART}
+    connection.execute(
+        insert(turns).values(
+            trace_id=record.trace_id,
+            session_id=session_id,
+            owner=owner,
+            deployment=deployment,
+            door=door,
+            made_ms=record.started_ms,
+            prompt=record.prompt,
+            answer=record.answer,
+            record=json.dumps(rest, ensure_ascii=False),
+        )
+    )
+    if session_id is not None:
+        connection.execute(
+            update(sessions)
+            .where(sessions.c.owner == owner, sessions.c.id == session_id)
+            .values(
+                turns=sessions.c.turns + 1,
+                used_ms=int(time.time() * 1000),
+                held_by=None,
+                held_until_ms=None,
+            )
+        )
+
+
+_APART = {"prompt", "answer", "trace_id", "started_ms"}
+
+
+def said_in(connection: Connection, owner: str, session_id: str) -> list[Said]:
+    """Return a session's turns, oldest first; none where there is no such session of that key."""
+    rows = connection.execute(
+        select(turns)
+        .where(turns.c.owner == owner, turns.c.session_id == session_id)
+        .order_by(turns.c.number)
+    )
+    return [
+        Said(
+            prompt=row.prompt,
+            answer=row.answer,
+            trace_id=row.trace_id,
+            made_ms=row.made_ms,
+            record=_record(row),
+        )
+        for row in rows
+    ]
+
+
+def sessions_of(connection: Connection, owner: str, *, most: int = 200) -> list[SessionState]:
+    """Return a key's sessions, the last used first."""
+    rows = connection.execute(
+        select(sessions)
+        .where(sessions.c.owner == owner)
+        .order_by(sessions.c.used_ms.desc())
+        .limit(most)
+    )
+    return [
+        SessionState(id=row.id, made_ms=row.made_ms, used_ms=row.used_ms, turns=row.turns)
+        for row in rows
+    ]
+
+
+def keep_rating(connection: Connection, owner: str, rating: RatingRecord) -> bool:
+    """Keep what a person says of an answer; False where that key was given no such answer."""
+    mine = select(turns.c.number).where(turns.c.trace_id == rating.trace_id, turns.c.owner == owner)
+    if connection.execute(mine).first() is None:
+        return False
+    text = json.dumps(asdict(rating), ensure_ascii=False)
+    connection.execute(insert(ratings).values(trace_id=rating.trace_id, owner=owner, record=text))
+    return True
+
+
+def ratings_of(connection: Connection, trace_ids: Sequence[str]) -> dict[str, list[RatingRecord]]:
+    """Return what was said of answers, oldest first, by trace."""
+    found: dict[str, list[RatingRecord]] = {}
+    rows = connection.execute(
+        select(ratings).where(ratings.c.trace_id.in_(trace_ids)).order_by(ratings.c.number)
+    )
+    for row in rows:
+        found.setdefault(row.trace_id, []).append(RatingRecord(**json.loads(row.record)))
+    return found
+
+
+def keep_deployment(connection: Connection, id_: str, described: dict[str, Any]) -> None:
+    """Keep who answers under an id, unless it is there."""
+    if connection.execute(select(deployments.c.id).where(deployments.c.id == id_)).first() is None:
+        text = json.dumps(described, ensure_ascii=False)
+        now = int(time.time() * 1000)
+        connection.execute(insert(deployments).values(id=id_, described=text, begun_ms=now))
+
+
+def deployment_of(connection: Connection, id_: str) -> dict[str, Any]:
+    """Return who answered under an id."""
+    row = connection.execute(select(deployments).where(deployments.c.id == id_)).one()
+    described: dict[str, Any] = json.loads(row.described)
+    return {**described, "begun_ms": row.begun_ms}
+
+
+def undelivered(connection: Connection, most: int) -> list[Undelivered]:
+    """Return turns that MLflow does not have, and ratings of others, oldest first."""
+    rows = connection.execute(
+        select(turns).where(turns.c.delivered_ms.is_(None)).order_by(turns.c.number).limit(most)
+    ).all()
+    rated = connection.execute(
+        select(ratings.c.trace_id)
+        .where(ratings.c.delivered_ms.is_(None))
+        .order_by(ratings.c.number)
+        .limit(most)
+    ).scalars()
+    there = {row.trace_id for row in rows}
+    others = list({trace for trace in rated if trace not in there})
+    again = connection.execute(
+        select(turns).where(turns.c.trace_id.in_(others), turns.c.delivered_ms.is_not(None))
+    ).all()
+    every = [row.trace_id for row in (*rows, *again)]
+    said = connection.execute(
+        select(ratings).where(ratings.c.trace_id.in_(every)).order_by(ratings.c.number)
+    ).all()
+    return [_undelivered(row, said, again=row.trace_id not in there) for row in (*rows, *again)]
+
+
+def _undelivered(row: Row[Any], said: Sequence[Row[Any]], *, again: bool) -> Undelivered:
+    mine = [each for each in said if each.trace_id == row.trace_id]
+    return Undelivered(
+        number=row.number,
+        owner=row.owner,
+        session_id=row.session_id,
+        deployment=row.deployment,
+        door=row.door,
+        record=_record(row),
+        ratings=tuple(RatingRecord(**json.loads(each.record)) for each in mine),
+        rating_numbers=tuple(each.number for each in mine),
+        again=again,
+    )
+
+
+def delivered(connection: Connection, done: Sequence[Undelivered]) -> None:
+    """Note that MLflow has them."""
+    now = int(time.time() * 1000)
+    numbers = [each.number for each in done if not each.again]
+    said = [number for each in done for number in each.rating_numbers]
+    connection.execute(update(turns).where(turns.c.number.in_(numbers)).values(delivered_ms=now))
+    connection.execute(update(ratings).where(ratings.c.number.in_(said)).values(delivered_ms=now))
+
+
+def totals_of(connection: Connection, deployment: str) -> list[TurnRecord]:
+    """Return all turns of a deployment without their texts, in their order."""
+    rows = connection.execute(
+        select(
+            turns.c.trace_id,
+            turns.c.made_ms,
+            turns.c.record,
+            func.length(turns.c.answer).label("said"),
+        )
+        .where(turns.c.deployment == deployment)
+        .order_by(turns.c.number)
+    )
+    bare = {"messages": [], "reasoning": ""}
+    return [
+        TurnRecord(
+            **{**json.loads(row.record), **bare},
+            trace_id=row.trace_id,
+            started_ms=row.made_ms,
+            prompt="",
+            # Whether there was one is part of the figures.
+            answer="…" if row.said else "",
+        )
+        for row in rows
+    ]
+
+
+def undelivered_count(connection: Connection) -> int:
+    """Count the turns that MLflow does not have."""
+    wanted = select(func.count()).select_from(turns).where(turns.c.delivered_ms.is_(None))
+    return int(connection.execute(wanted).scalar_one())
+
+
+def _record(row: Row[Any]) -> TurnRecord:
+    return TurnRecord(
+        **json.loads(row.record),
+        trace_id=row.trace_id,
+        started_ms=row.made_ms,
+        prompt=row.prompt,
+        answer=row.answer,
+    )
