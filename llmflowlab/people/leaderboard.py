@@ -34,6 +34,9 @@ TIES = (
 """What must stand wherever a leaderboard is shown."""
 _CLUSTERS = 10
 """Prompts from which on a prompt, and not a vote, is what is resampled."""
+_FEWEST_A_PROPERTY = 10
+"""Battles to each coefficient of style below which it says nothing (Peduzzi et al. 1996, J. Clin. Epidemiol.
+49:1373-1379, for logistic regression)."""
 SCORES: Mapping[Verdict, float] = {"a": 1.0, "b": 0.0, "tie": 0.5, "both_bad": 0.5}
 """What a vote is worth for the first one."""
 
@@ -48,6 +51,8 @@ class Met:
     """Of `a`: 1 it won, 0 it lost, ½ a tie; a judge's share between."""
     prompt: str
     both_bad: bool = False
+    names_known: bool = False
+    """Whether the one who voted had seen the names."""
 
 
 def met_in(votes: Sequence[ArenaVote]) -> list[Met]:
@@ -59,6 +64,7 @@ def met_in(votes: Sequence[ArenaVote]) -> list[Met]:
             score=SCORES[vote.verdict],
             prompt=vote.prompt,
             both_bad=vote.verdict == "both_bad",
+            names_known=vote.names_known,
         )
         for vote in votes
     ]
@@ -127,6 +133,8 @@ class Leaderboard:
     connected: bool
     style: Mapping[str, float] | None
     """Points that a typical difference in each property of style was worth; None where it was not looked at."""
+    names_known: int = 0
+    """Votes that were cast anew after the names had been shown; they count as all others."""
 
     def notes(self) -> list[str]:
         """Return what must be known beside the figures."""
@@ -144,6 +152,16 @@ class Leaderboard:
         if self.style is not None:
             worth = ", ".join(f"{name} {points:+.0f}" for name, points in self.style.items())
             found.append(f"At equal style. A typical difference was worth, in points: {worth}.")
+            if self.battles < _FEWEST_A_PROPERTY * len(self.style):
+                found.append(
+                    f"{plural(self.battles, 'battle')} cannot tell style from strength: fewer than "
+                    f"{_FEWEST_A_PROPERTY} to each of {len(self.style)} properties, so what style was worth, and "
+                    "every rank here, may be chance; vote on or leave --style-control out."
+                )
+        if self.names_known:
+            found.append(
+                f"{plural(self.names_known, 'vote')} of {self.battles} cast anew after the names had been shown."
+            )
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -155,6 +173,7 @@ class Leaderboard:
             "win_matrix": [list(line) for line in self.matrix],
             "connected": self.connected,
             "style": None if self.style is None else dict(self.style),
+            "names_known": self.names_known,
             "notes": self.notes(),
         }
 
@@ -205,6 +224,7 @@ def leaderboard(
         style=dict(zip(STYLE, (POINTS * strengths.style).tolist(), strict=True))
         if style_control
         else None,
+        names_known=sum(met.names_known for met in battles),
     )
 
 
