@@ -14,7 +14,14 @@ from llmflowlab.evaluation.run.replay import evaluation_behind, stored_result
 from llmflowlab.files import write_atomically
 from llmflowlab.lab.lab import Lab
 from llmflowlab.people.answer_words import HumanVerdict, cell_of, keep_verdicts, kept_verdicts
-from llmflowlab.people.human import HumanAgreement, HumanMean, agreement, human_means
+from llmflowlab.people.human import (
+    HumanAgreement,
+    HumanMean,
+    LabelCounts,
+    agreement,
+    human_means,
+    label_counts,
+)
 from llmflowlab.people.rubric import DEFAULT, Rubric
 from llmflowlab.people.sheets import read_sheet, sheet_text
 from llmflowlab.people.word_delivery import deliver_words
@@ -72,6 +79,7 @@ class ImportedSheet:
     waiting: str | None
     """Why MLflow was not told yet, in a sentence; None where it has all of it."""
     means: Sequence[HumanMean]
+    labels: Sequence[LabelCounts]
     agreement: Sequence[HumanAgreement]
     warnings: Sequence[str]
     """What had to be guessed about the sheet, in sentences."""
@@ -87,6 +95,7 @@ class ImportedSheet:
             "not_judged": self.not_judged,
             "waiting": self.waiting,
             "means": [mean.to_json() for mean in self.means],
+            "labels": [counts.to_json() for counts in self.labels],
             "agreement": [entry.to_json() for entry in self.agreement],
             "warnings": list(self.warnings),
         }
@@ -148,6 +157,7 @@ def import_sheet(lab: Lab, file: Path, person: str, *, rubric: Rubric = DEFAULT)
         not_judged=sheet.empty,
         waiting=told_mlflow(lab.settings, sheet.evaluation),
         means=human_means(result, verdicts),
+        labels=label_counts(result, verdicts),
         agreement=agreement(result, verdicts),
         warnings=sheet.warnings,
     )
@@ -159,7 +169,7 @@ def import_from_mlflow(lab: Lab, name: str) -> ImportedSheet:
     Where somebody judged the same here and there, the later word counts.
 
     Raises:
-        InputError: There is no such evaluation.
+        InputError: There is no such evaluation, or nobody said anything of it there.
         TrackingError: MLflow cannot be asked, or the verdicts not be kept.
     """
     with closing(lab.existing_ledger()) as ledger, closing(lab.words()) as words:
@@ -185,16 +195,23 @@ def import_from_mlflow(lab: Lab, name: str) -> ImportedSheet:
             if feedback.at_ms
             >= said.get((feedback.person, feedback.question, traces[feedback.trace_id]), 0)
         ]
+        if not found:
+            raise InputError(
+                f"Nobody has judged an answer of {evaluation} on MLflow's pages (or later than here); nothing "
+                f"was taken in. `{program_name()} ui` opens them, and `{program_name()} review {evaluation}` "
+                "asks for verdicts here."
+            )
         counts = keep_verdicts(words, evaluation, found)
         verdicts = kept_verdicts(words, evaluation)
     return ImportedSheet(
         evaluation_id=evaluation,
-        person=", ".join(dict.fromkeys(v.person for v in found)) or "nobody",
+        person=", ".join(dict.fromkeys(v.person for v in found)),
         verdicts=len(found),
         **counts,
         not_judged=len(traces) - len({v.cell for v in found}),
         waiting=None,
         means=human_means(result, verdicts),
+        labels=label_counts(result, verdicts),
         agreement=agreement(result, verdicts),
         warnings=(),
     )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from llmflowlab.cli import main
+from llmflowlab.cli.ui.screen import GoBack
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.store import open_store
@@ -183,6 +184,8 @@ def test_what_people_said_on_mlflow_s_pages_is_taken_in_once(
         pytest.param(["import", "x.csv", "--mlflow", "{}"], "one of them", id="two imports"),
         pytest.param(["import", "--mlflow", "{}", "--as", "me"], "knows who said", id="as"),
         pytest.param(["{}", "--as", "\x1b[0m"], "Say who judges", id="controls"),
+        pytest.param(["import", "--mlflow", "{}"], "Nobody has judged an answer", id="no words"),
+        pytest.param(["import", "sums.csv"], "is a file of questions (columns", id="questions"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_sentence(
@@ -192,6 +195,49 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
     said = capsys.readouterr()
     assert (said.out, said.err.count("\n")) == ("", 1)
     assert why in said.err
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["review.review_screen", "prompts.prompts_screen", "registry.registry_screen"],
+)
+def test_esc_in_the_first_question_of_a_command_s_screen_is_no_interruption(
+    mlflow_home: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def leaves(app: object) -> None:
+        raise GoBack
+
+    room, _, name = place.partition(".")
+    monkeypatch.setattr(f"llmflowlab.cli.{place}.{name}", leaves)
+    assert main([room]) == 0
+
+
+def test_labels_of_a_single_reviewer_are_shown(
+    evaluation: str, mlflow_home: Path, typed: Typing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (mlflow_home / "rubric.yaml").write_text(RUBRIC, encoding="utf-8")
+    typed("y\nfriendly\ny\nrude\nn\nfriendly\n")
+    review(evaluation, "--as", "ada", "--rubric", "rubric.yaml")
+    said = capsys.readouterr().out
+    assert "Labels given by people" in said
+    assert "friendly 2, rude 1" in said
+    # Nothing of what was asked is what a scorer says: no table sets them beside each other.
+    assert "Agreement" not in said
+    assert "No scorer says the like of helpful, tone;" in said
+    [labels] = results(evaluation, capsys)["labels"]
+    assert (labels["question"], labels["counts"]) == ("tone", {"friendly": 2, "rude": 1})
+
+
+def test_the_agreement_says_why_a_scorer_stands_beside_a_question_and_when_kappa_is_undefined(
+    evaluation: str, typed: Typing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed("yes\n4\n" * 8)
+    review(evaluation, "--as", "ada")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "correct stands beside the scorer contains because both say whether" in said
+    assert "No scorer says the like of quality;" in said
+    assert "undefined" in said
+    assert "one side says the same of every answer, as ada" in said
 
 
 def test_the_menu_s_screen_asks_whose_answers_and_who_judges(

@@ -40,6 +40,15 @@ def test_confusion_counts_by_label():
     assert table.tolist() == [[1, 0], [1, 1]]
 
 
+def test_beside_who_says_always_the_same_there_is_no_kappa_and_no_interval():
+    table = np.array([[9, 3], [0, 0]])
+    assert (kappa(table), kappa(table.T), kappa_interval(table)) == (None, None, None)
+    first, second = [1.0] * 12, [float(row % 2) for row in range(12)]
+    assert clustered_kappa(first, second, list(range(12)), (0.0, 1.0)) == (None, None)
+    grades = [(row, 0.75, row % 5 / 4) for row in range(12)]
+    assert weighted_kappa(grades) == (None, None)
+
+
 def test_who_says_always_one_and_the_same_has_no_kappa():
     assert kappa(np.array([[9, 0], [0, 0]])) is None
     assert kappa_interval(np.array([[9, 0], [0, 0]])) is None
