@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from llmflowlab.people.human import (
 )
 from llmflowlab.people.rubric import DEFAULT, Rubric
 from llmflowlab.people.sheets import read_sheet, sheet_text
+from llmflowlab.people.strata import left_out
 from llmflowlab.people.word_delivery import deliver_words
 from llmflowlab.program import program_name
 from llmflowlab.settings import Settings
@@ -56,12 +57,15 @@ class ExportedSheet:
     evaluation_id: str
     file: Path
     answers: int
+    left_out: Mapping[str, int]
+    """Answers that are not in it because they are not whole, by why, in words."""
 
     def to_json(self) -> dict[str, Any]:
         return {
             "evaluation_id": self.evaluation_id,
             "file": str(self.file),
             "answers": self.answers,
+            "left_out": dict(self.left_out),
         }
 
 
@@ -110,9 +114,11 @@ def export_sheet(lab: Lab, request: SheetRequest) -> ExportedSheet:
     with closing(lab.existing_ledger()) as ledger:
         evaluation = evaluation_behind(ledger, request.name)
         runs = ledger.evaluation(evaluation).runs.get("candidates") or []
+        result = stored_result(ledger, evaluation)
+        own = runs.index(request.name) if request.name in runs else None
         text, count = sheet_text(
-            stored_result(ledger, evaluation),
-            candidate=runs.index(request.name) if request.name in runs else None,
+            result,
+            candidate=own,
             n=request.sample,
             seed=request.seed,
             stratify=request.stratify,
@@ -132,7 +138,13 @@ def export_sheet(lab: Lab, request: SheetRequest) -> ExportedSheet:
         write_atomically(file, text.encode("utf-8-sig", errors="replace"), shared=True)
     except OSError as exc:
         raise InputError(f"{file} cannot be written ({exc.strerror}).") from exc
-    return ExportedSheet(evaluation_id=evaluation, file=file, answers=count)
+    everybody = range(len(result.plan.candidates))
+    return ExportedSheet(
+        evaluation_id=evaluation,
+        file=file,
+        answers=count,
+        left_out=left_out(result, everybody if own is None else [own]),
+    )
 
 
 def import_sheet(lab: Lab, file: Path, person: str, *, rubric: Rubric = DEFAULT) -> ImportedSheet:

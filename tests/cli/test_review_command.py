@@ -95,6 +95,25 @@ def test_controls_of_an_answer_do_not_reach_the_terminal(
     assert "\x1b[2J" not in said.out + said.err
 
 
+def test_answers_that_are_not_whole_are_told_before_the_first_question(
+    mlflow_home: Path, typed: Typing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (mlflow_home / "given.csv").write_text(
+        "question,answer,given\nWhat?,x,x\nAnd?,y,\n", encoding="utf-8"
+    )
+    asked = ("--data", "given.csv", "--answers", "given", "--scorer", "contains")
+    assert main(["evaluate", *asked, "--json"]) == 0
+    evaluation = json.loads(capsys.readouterr().out)["evaluation_id"]
+    typed("q\n")
+    review(evaluation)
+    told = "1 answer is left out, as only whole ones are judged: 1 "
+    assert told in capsys.readouterr().err
+    review("export", evaluation, "--output", "sheet.csv", "--json")
+    assert sum(json.loads(capsys.readouterr().out)["left_out"].values()) == 1
+    review("export", evaluation, "--output", "again.csv")
+    assert told in capsys.readouterr().err
+
+
 def test_a_sheet_with_a_column_for_each_question_goes_out_and_comes_back(
     evaluation: str, mlflow_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from llmflowlab.cli.formatting import plural
 from llmflowlab.cli.people_table import people_table
@@ -14,6 +14,7 @@ from llmflowlab.program import program_name
 __all__ = [
     "agreement_table",
     "labels_table",
+    "left_out_line",
     "means_table",
     "show_exported",
     "show_imported",
@@ -39,7 +40,9 @@ def _show_agreement(screen: Screen, said: ReviewResults | ImportedSheet) -> None
     if said.agreement:
         screen.table(agreement_table(said.agreement))
     matched = {entry.question for entry in said.agreement if not entry.people}
-    asked = dict.fromkeys(each.question for each in (*said.means, *said.labels))
+    asked = dict.fromkeys(
+        [*(each.question for each in said.means), *(each.question for each in said.labels)]
+    )
     if alone := [question for question in asked if question not in matched]:
         screen.say(
             f"No scorer says the like of {', '.join(alone)}; a question of a rubric (--rubric) that has a scorer's "
@@ -148,9 +151,21 @@ def _kappa(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}"
 
 
+def left_out_line(left_out: Mapping[str, int]) -> str:
+    """Say which answers nobody is asked about; empty where there are none."""
+    if not left_out:
+        return ""
+    why = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+    total = sum(left_out.values())
+    verb = "is" if total == 1 else "are"
+    return f"{plural(total, 'answer')} {verb} left out, as only whole ones are judged: {why}."
+
+
 def show_exported(screen: Screen, sheet: ExportedSheet, asked: str, back: str) -> None:
     """Say where the sheet is, and how it comes back."""
     screen.say(f"{plural(sheet.answers, 'answer')} to judge: {sheet.file}")
+    if told := left_out_line(sheet.left_out):
+        screen.note(told)
     screen.say(f"Fill in {asked}, comment as you like, save as CSV, then: {program_name()} {back}")
 
 
