@@ -15,6 +15,7 @@ from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.store import open_store
 from tests.cli.fakes import Typing
+from tests.full_disk import TROUBLES, no_writing
 
 QUESTIONS = "question,answer,category\n" + "".join(
     f"What is {n} + {n}?,{2 * n},{'even' if n % 2 == 0 else 'odd'}\n" for n in range(1, 9)
@@ -229,6 +230,21 @@ def test_esc_in_the_first_question_of_a_command_s_screen_is_no_interruption(
     room, _, name = place.partition(".")
     monkeypatch.setattr(f"llmflowlab.cli.{place}.{name}", leaves)
     assert main([room]) == 0
+
+
+def test_a_full_disk_ends_a_review_in_one_sentence_and_loses_no_word(
+    evaluation: str, typed: Typing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed("yes\n4\n")
+    review(evaluation, "--as", "ada")
+    capsys.readouterr()
+    for says, why in TROUBLES.items():
+        typed("no\n")
+        with no_writing(says):
+            review(evaluation, "--as", "ada", code=4)
+        [told] = [line for line in capsys.readouterr().err.splitlines() if "people.db" in line]
+        assert why in told
+    assert results(evaluation, capsys)["answers"] == 1
 
 
 def test_labels_of_a_single_reviewer_are_shown(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from llmflowlab.errors import InputError
+from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.report import write_report
@@ -20,6 +21,7 @@ from llmflowlab.people.rubric import Rubric, RubricQuestion
 from llmflowlab.settings import Settings
 from tests.evaluation.helpers import answer, spec
 from tests.evaluation.test_gates import kept, result
+from tests.full_disk import TROUBLES, no_writing
 from tests.known import known
 
 ROWS = 6
@@ -150,6 +152,26 @@ def test_undo_goes_on_with_what_was_done_in_earlier_sessions(
         assert again.undo()
         assert not again.undo()
     assert said(lab, found) == []
+
+
+@pytest.mark.parametrize(("says", "why"), TROUBLES.items())
+def test_a_verdict_that_no_disk_takes_is_not_said_and_all_before_it_stays(
+    lab: Lab, found: EvaluationResult, says: str, why: str
+) -> None:
+    with closing(begin(lab, found)) as review:
+        review.say("yes")
+        with no_writing(says):
+            for action in (lambda: review.say("4"), review.discard, review.undo):
+                with pytest.raises(TrackingError, match=re.escape(why)) as caught:
+                    action()
+                assert "SQL" not in caught.value.message
+                assert "\n" not in caught.value.message
+                assert (review.given, review.place) == ({"correct": "yes"}, 1)
+        assert said(lab, found) == [("correct", "yes", "")]
+        review.say("4")
+        review.undo()
+        review.undo()
+        assert said(lab, found) == []
 
 
 def test_what_came_in_a_sheet_is_no_step_and_is_not_undone(

@@ -10,7 +10,7 @@ from llmflowlab.cli.formatting import count, dollars, plural, seconds
 from llmflowlab.cli.ui.press import Key, press
 from llmflowlab.cli.ui.screen import GoBack, Table
 from llmflowlab.data.dataset import Row
-from llmflowlab.errors import ProviderError
+from llmflowlab.errors import ProviderError, TrackingError
 from llmflowlab.evaluation.scores import NotScored
 from llmflowlab.lab.arena import Arena, Fought, Said
 from llmflowlab.program import program_name
@@ -45,17 +45,23 @@ def fight_on(app: App, arena: Arena) -> None:
         EndOfInput: Ctrl-D was pressed, or standard input has ended.
         KeyboardInterrupt: Ctrl-C was pressed.
         ProviderError: Battle after battle came to nothing.
+        TrackingError: An answer or a vote could not be written down; those before are kept.
     """
     for remark in arena.remarks:
         app.screen.note(remark)
     names = ", ".join(candidate.label for candidate in arena.candidates)
     app.screen.note(f"{arena.person} votes on {names}. What is voted is kept at once.")
+    kept = True
     try:
         _Rounds(app, arena).run()
     except GoBack:
         return
+    except TrackingError:
+        kept = False
+        raise
     finally:
-        _farewell(app, arena)
+        if kept:
+            _farewell(app, arena)
 
 
 class _Rounds:
