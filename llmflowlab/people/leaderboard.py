@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from llmflowlab.evaluation.run.closing import metric_labels
-from llmflowlab.people.votes import ArenaVote, Contestant, Fighter, Verdict
+from llmflowlab.people.tally import tally_of
+from llmflowlab.people.votes import SCORES, ArenaVote, Contestant, Fighter
 from llmflowlab.statistics.battles import Battle, style_difference, win_matrix
 from llmflowlab.statistics.bradley_terry import POINTS, RankedStrength, fit_strengths
 from llmflowlab.statistics.intervals import Interval
@@ -17,7 +18,6 @@ from llmflowlab.text.amounts import plural
 from llmflowlab.text.style import STYLE
 
 __all__ = [
-    "SCORES",
     "TIES",
     "Leaderboard",
     "Met",
@@ -37,8 +37,6 @@ _CLUSTERS = 10
 _FEWEST_A_PROPERTY = 10
 """Battles to each coefficient of style below which it says nothing (Peduzzi et al. 1996, J. Clin. Epidemiol.
 49:1373-1379, for logistic regression)."""
-SCORES: Mapping[Verdict, float] = {"a": 1.0, "b": 0.0, "tie": 0.5, "both_bad": 0.5}
-"""What a vote is worth for the first one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,24 +254,23 @@ def _contestants(battles: Sequence[Met]) -> list[Contestant]:
 
 def _place(contestant: Contestant, battles: Sequence[Met], standing: RankedStrength) -> Place:
     own = [(met, met.a) for met in battles if met.a.contestant.key == contestant.key]
-    scores = [met.score for met, _ in own]
     theirs = [(met, met.b) for met in battles if met.b.contestant.key == contestant.key]
-    scores += [1 - met.score for met, _ in theirs]
+    sides = [(met.score, met.both_bad) for met, _ in own]
+    tally = tally_of([*sides, *((1 - met.score, met.both_bad) for met, _ in theirs)])
     fighters = [fighter for _, fighter in (*own, *theirs)]
     took = [fighter.seconds for fighter in fighters if fighter.seconds is not None]
     paid = [Decimal(fighter.cost_usd) for fighter in fighters if fighter.cost_usd is not None]
-    wins, losses = sum(s > 0.5 for s in scores), sum(s < 0.5 for s in scores)
     return Place(
         contestant=contestant,
         points=standing.points,
         interval=standing.interval,
         best_rank=standing.best_rank,
         worst_rank=standing.worst_rank,
-        battles=len(scores),
-        wins=wins,
-        losses=losses,
-        ties=len(scores) - wins - losses,
-        both_bad=sum(met.both_bad for met, _ in (*own, *theirs)),
+        battles=tally.battles,
+        wins=tally.wins,
+        losses=tally.losses,
+        ties=tally.ties,
+        both_bad=tally.both_bad,
         seconds=sum(took) / len(took) if took else None,
         cost_usd=sum(paid, Decimal(0)) / len(paid) if len(paid) == len(fighters) else None,
     )
