@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from statsmodels.stats.inter_rater import cohens_kappa
+from statsmodels.stats.inter_rater import aggregate_raters, cohens_kappa, fleiss_kappa
 
+from benchmarks.outside_people import drawn_ratings
 from llmflowlab.statistics.kappa import (
     clustered_kappa,
     confusion,
@@ -128,3 +129,16 @@ def test_alpha_has_no_interval_where_nothing_can_be_drawn():
     assert krippendorff_interval([[1.0, 0.0]] * 9) is None
     assert krippendorff_interval([[1.0, 1.0], [0.0, 0.0]] * 9) is None
     assert krippendorff_alpha([[1.0, 1.0], [0.0, 0.0]] * 9) == 1
+
+
+@pytest.mark.parametrize("size", [(350, 123), (990, 72)])
+def test_many_raters_of_many_units_agree_as_fleiss_kappa_has_it(size):
+    # As large as the sets of DICES; of a full table alpha follows from Fleiss' kappa.
+    ratings = drawn_ratings(*size)
+    fleiss = fleiss_kappa(aggregate_raters(np.array(ratings, dtype=int))[0])
+    given = size[0] * size[1]
+    expected = 1 - (1 - fleiss) * (given - 1) / given
+    alpha = krippendorff_alpha(ratings, "nominal")
+    assert alpha == pytest.approx(expected)
+    interval = known(krippendorff_interval(ratings, "nominal"))
+    assert interval.low < known(alpha) < interval.high
