@@ -24,7 +24,7 @@ from llmflowlab.cli.registry.show_registry import (
     show_models,
     show_step,
 )
-from llmflowlab.cli.ui.screen import EndOfInput
+from llmflowlab.cli.ui.screen import EndOfInput, GoBack
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.lab.model_registry import RegisterRequest, Registry
 from llmflowlab.lab.serve import is_trusted, trust_store
@@ -43,8 +43,8 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     if arguments.action is None:
         from llmflowlab.cli.registry.registry_screen import registry_screen
 
-        # The end of the input ends the lab, as in the menu.
-        with contextlib.suppress(EndOfInput):
+        # The end of the input ends the lab, as in the menu; Esc leads out of its first question.
+        with contextlib.suppress(EndOfInput, GoBack):
             registry_screen(app)
         return ExitCode.DONE
     return _ACTIONS[arguments.action](app, arguments)

@@ -104,6 +104,7 @@ class Answering:
         detectors: Mapping[str, Provider] | None = None,
         on_answer: Callable[[Cell, AnswerRecord], None] | None = None,
         held: Callable[[], bool] | None = None,
+        shared: Callable[[Cell, AnswerRecord], bool] = lambda cell, record: False,
     ) -> None:
         self.plan = plan
         self.answers: dict[Cell, AnswerRecord] = {}
@@ -133,6 +134,7 @@ class Answering:
         }
         self._on_answer = on_answer
         self._held = held
+        self._shared = shared
         self._lock = threading.Lock()
         self._earlier = ledger.answered_in_vain(plan.evaluation_id)
         self._queues: list[deque[Cell]] = [deque() for _ in providers]
@@ -261,6 +263,8 @@ class Answering:
             progress.in_flight += 1
         try:
             record = self._with_earlier(cell, self._ask(cell))
+            if record.answered and self._shared(cell, record):
+                record = replace(record, shared=True)
         finally:
             with self._lock:
                 progress.in_flight -= 1
