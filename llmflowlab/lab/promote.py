@@ -15,6 +15,7 @@ from llmflowlab.evaluation.conclude.decide import points
 from llmflowlab.evaluation.conclude.promotion import Decision, PromotionTerms, decide
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.engine import EvaluationSnapshot
+from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.lab.evaluate import PreparedEvaluation, prepare, run
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.lab import Lab
@@ -139,7 +140,7 @@ def prepare_promotion(lab: Lab, contest: Contest) -> PreparedEvaluation:
             concurrency=request.concurrency,
             fresh=request.fresh,
         ),
-        start_recorder=True,
+        recorder=RecorderProcess(lab.settings, lab.settings.ledger_file),
     )
 
 

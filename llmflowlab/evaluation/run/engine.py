@@ -204,6 +204,9 @@ class _Run:
             self.score(cell, record)
         self.meters = self.measured()
         self.answering.start()
+        for provider in filter(None, self.bench.providers):
+            # While the first answers are waited for there is time.
+            self.bench.metering.preload(provider)
         try:
             self.answering.join(lambda: self.show("answering"))
         except KeyboardInterrupt:
