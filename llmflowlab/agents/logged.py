@@ -223,15 +223,23 @@ def save_agent(
             arrived()
     if failed is not None:
         raise failed
-    _forget_where_it_came_from(folder, carried.code_path.name)
+    _rewritten(folder, carried.code_path.name, kind, own=code is not None)
 
 
-def _forget_where_it_came_from(folder: Path, file: str) -> None:
-    """Name the code by its file alone: MLflow notes the path on this machine, and reads its end."""
+def _rewritten(folder: Path, file: str, kind: AgentKind, *, own: bool) -> None:
+    """Put right what MLflow wrote of a model.
+
+    It notes the path of the code on this machine, and reads its end: the file alone is named. Its
+    signature of a `responses` agent drops a part of the requests.
+    """
     from mlflow.models import Model
 
     written = Model.load(folder)
     written.flavors["python_function"]["model_code_path"] = file
+    if kind == "responses" and not own:
+        from llmflowlab.agents.responses_payload import signature
+
+        written.signature = signature()
     written.save(str(folder / "MLmodel"))
 
 

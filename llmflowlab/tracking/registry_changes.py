@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.files import exclusive
 from llmflowlab.program import program_name
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.aliases import CHAMPION, STAGING, move_alias, set_stage, settle_stages
 from llmflowlab.tracking.logged_models import (
     CANDIDATE,
     PATIENCE,
@@ -28,7 +29,6 @@ from llmflowlab.tracking.logged_models import (
 from llmflowlab.tracking.model_files import write_model
 from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.page_links import candidate_note, note_of, prompt_tag
-from llmflowlab.tracking.records import now_text
 from llmflowlab.tracking.registry import (
     EVIDENCE,
     AliasMove,
@@ -36,10 +36,9 @@ from llmflowlab.tracking.registry import (
     VersionName,
     alias_history,
     find_version,
-    history_tag,
     registered_name,
 )
-from llmflowlab.tracking.registry_races import first_of_equals, set_stage, show_latest
+from llmflowlab.tracking.registry_races import first_of_equals, show_latest
 from llmflowlab.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -52,6 +51,7 @@ __all__ = [
     "RegisteredAs",
     "archive",
     "champion_of",
+    "confirm_champion",
     "delete",
     "mark_evaluated",
     "move_champion",
@@ -59,10 +59,6 @@ __all__ = [
     "roll_back",
     "set_alias",
 ]
-
-CHAMPION = "champion"
-_MOST_MOVES = 20
-"""Moves kept of an alias: as many as fit into a tag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +103,7 @@ class ModelRegistry:
                 version, latest = first, first if version is latest else latest
             number = str(version.version)
             if version is latest:
-                show_latest(client, version, CANDIDATE)
+                show_latest(self._store, version, CANDIDATE)
             client.set_model_version_tag(name, number, "llmflowlab.last_run", run_id)
             model_id = str(version.source).removeprefix(SOURCE)
             self._link(run_id, model_id)
@@ -264,18 +260,21 @@ def set_alias(settings: Settings, store: Store, version: Version, alias: str) ->
             f"{program_name()} registry rollback {version.name}."
         )
     with exclusive(settings, REGISTRY_LOCK, patience=PATIENCE):
-        return _move(store, version.name, alias, version.version, "set by hand")
+        return move_alias(store, version.name, alias, version.version, "set by hand")
 
 
 def archive(settings: Settings, store: Store, version: Version) -> None:
-    """Move a version to stage Archived.
+    """Move a version to stage Archived; alias `staging`, where it holds it, is taken away.
 
     Raises:
         InputError: It is the champion.
         TrackingError: The store failed.
     """
-    _refuse_champion(store, version, "archive")
     with exclusive(settings, REGISTRY_LOCK, patience=PATIENCE), store.translated():
+        _refuse_champion(store, version, "archive")
+        held = _holder(store, version.name, STAGING)
+        if held is not None and held.version == version.version:
+            move_alias(store, version.name, STAGING, None, "archived")
         set_stage(store.client, version.name, version.version, "Archived")
 
 
@@ -326,7 +325,17 @@ def move_champion(
                 store.client.set_model_version_tag(
                     version.name, version.version, EVIDENCE + name, value
                 )
-        return _move(store, version.name, CHAMPION, version.version, why)
+        return move_alias(store, version.name, CHAMPION, version.version, why)
+
+
+def confirm_champion(settings: Settings, store: Store, version: Version) -> None:
+    """See that the champion has the stage of one; homes of earlier versions archived theirs.
+
+    Raises:
+        TrackingError: The store failed.
+    """
+    with exclusive(settings, REGISTRY_LOCK, patience=PATIENCE), store.translated():
+        settle_stages(store.client, version.name)
 
 
 def mark_evaluated(store: Store, run_id: str, version: Version, *, promoted: bool) -> None:
@@ -362,25 +371,7 @@ def roll_back(settings: Settings, store: Store, name: str, alias: str = CHAMPION
             )
         if last.before is not None:
             find_version(store, VersionName(name, version=last.before))
-        return _move(store, name, alias, last.before, "rollback")
-
-
-def _move(store: Store, name: str, alias: str, version: str | None, why: str) -> AliasMove:
-    held = _holder(store, name, alias)
-    before = None if held is None else held.version
-    move = AliasMove(before=before, after=version, at=now_text(), why=why)
-    client = store.client
-    with store.translated():
-        if version is None:
-            client.delete_registered_model_alias(name, alias)
-        else:
-            client.set_registered_model_alias(name, alias, version)
-    if before != version:
-        kept = [*alias_history(store, name, alias), move][-_MOST_MOVES:]
-        text = json.dumps([asdict(each) for each in kept], ensure_ascii=False)
-        with store.translated():
-            client.set_registered_model_tag(name, history_tag(alias), text)
-    return move
+        return move_alias(store, name, alias, last.before, "rollback")
 
 
 def _holder(store: Store, name: str, alias: str) -> Version | None:

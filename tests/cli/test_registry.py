@@ -168,7 +168,9 @@ def test_a_promotion_needs_evidence(home: Path, capsys: pytest.CaptureFixture[st
         "no_champion",
         None,
     )
-    assert registry("promote", f"{NAME}/1", *few) == 2
+    again = document(capsys, "promote", f"{NAME}/1", *few)
+    assert (again["promoted"], again["verdict"], again["evaluation"]) == (True, "champion", None)
+    assert again.keys() == first.keys()
     assert registry("promote", f"{NAME}/2", *few) == 5
     assert "too few rows" in capsys.readouterr().err
     assert registry("promote", f"{NAME}/2", *few, "--margin", "0.5", "--max-latency", "1e-9") == 5
