@@ -12,6 +12,7 @@ from llmflowlab.agents.config import AgentConfig
 from llmflowlab.agents.live import LiveProvider
 from llmflowlab.agents.steps import Step
 from llmflowlab.agents.stop_words import StopWords, cut
+from llmflowlab.agents.traces import warm
 from llmflowlab.asking.calling import Cancellation, policy_from
 from llmflowlab.asking.metering import Metering, Tokens
 from llmflowlab.asking.pacing import Gate
@@ -70,6 +71,8 @@ class AgentCore:
         """Makes of a step's values what traces may keep."""
         # Here, where a server still starts, and not in its first request.
         self.live.use(self._prepare)
+        if config.tracing:
+            warm()
 
     def _prepare(self, provider: Provider) -> None:
         wanted = self.config.weights

@@ -108,6 +108,8 @@ class TwinAgent(_Answers, ResponsesAgent):  # type: ignore[misc]  # narrows pred
     `custom_inputs` fill the prompt's placeholders, and may hold `seed`. `stop` ends the answer.
     """
 
+    takes_whole_requests = True
+
 
 def _event(document: dict[str, Any]) -> ResponsesAgentStreamEvent:
     return ResponsesAgentStreamEvent(**document)

@@ -33,6 +33,7 @@ __all__ = [
     "Answered",
     "Answering",
     "Asked",
+    "as_items",
     "asked_of",
     "conversation_of",
     "read_request",
@@ -69,6 +70,11 @@ class Answered(ResponsesAgentResponse):
 
     model_config = ConfigDict(extra="allow")
     usage: _Usage | None = None
+
+    @property
+    def complete(self) -> dict[str, Any]:
+        """The document with what is unknown as null, which clients of the protocol look for."""
+        return self.model_dump(exclude={"custom_outputs"} if self.custom_outputs is None else None)
 
 
 def read_request(document: Any) -> Asked:
@@ -146,6 +152,16 @@ def conversation_of(asked: Asked) -> Conversation:
     return replace(found, system=system or None)
 
 
+def as_items(asked: Asked) -> list[dict[str, Any]]:
+    """Return the input as a list, `instructions` as its first message: what any agent reads.
+
+    Raises:
+        InputError: It is none.
+    """
+    first = asked.instructions
+    return [*([{"role": "system", "content": first}] if first else []), *_items(asked.input)]
+
+
 def _items(value: Any) -> list[dict[str, Any]]:
     if isinstance(value, str):
         return [{"role": "user", "content": value}]
@@ -195,28 +211,27 @@ class Answering:
     created_at: int = field(default_factory=lambda: int(time.time()))
     _events: int = 0
 
-    def document(self, reply: Reply | None = None, error: str | None = None) -> dict[str, Any]:
-        """Return the response: under way without a reply, failed with an error.
+    def document(self, reply: Reply | None = None) -> dict[str, Any]:
+        """Return the response; under way without a reply.
 
         Every name of the protocol stands there, as its clients expect it; unknown is None.
         """
         asked = self.asked
-        status = "in_progress" if error is None else "failed"
+        status = "in_progress"
         if reply is not None:
             status = "completed" if reply.finish_reason == "stop" else "incomplete"
         reason = None
         if reply is not None and status == "incomplete":
             cut_off = reply.finish_reason == "length"
             reason = {"reason": "max_output_tokens" if cut_off else "content_filter"}
-        ended = None if status in {"in_progress", "failed"} else int(time.time())
         custom = {"tokens_estimated": True} if reply and reply.tokens.estimated else None
         return {
             "id": self.id,
             "object": "response",
             "created_at": self.created_at,
-            "completed_at": ended if status == "completed" else None,
+            "completed_at": int(time.time()) if status == "completed" else None,
             "status": status,
-            "error": None if error is None else {"code": "server_error", "message": error},
+            "error": None,
             "incomplete_details": reason,
             "instructions": asked.instructions,
             "model": self.model if reply is None else reply.model,
@@ -262,10 +277,6 @@ class Answering:
             self._event("output_item.done", output_index=0, item=self._item(reply.text, status)),
             self._event(status, response=document),
         ]
-
-    def failed(self, message: str) -> dict[str, Any]:
-        """Return the event of an answer that broke off."""
-        return self._event("failed", response=self.document(error=message))
 
     @property
     def _place(self) -> dict[str, Any]:

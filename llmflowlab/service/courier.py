@@ -59,6 +59,8 @@ class Courier:
         self._raters: dict[str, str] = {}
         self._changed: set[str] = set()
         """Deployments of which something was delivered since their totals were written."""
+        self._seen: set[str] = set()
+        """Those of which something was delivered at all; their runs end with the service."""
 
     def deliver(self) -> int:
         """Deliver a handful; returns how many there were.
@@ -83,6 +85,7 @@ class Courier:
             with writing(self._engine) as connection:
                 delivered(connection, those)
             self._changed.add(deployment)
+            self._seen.add(deployment)
         return len(waiting)
 
     def total(self, *, ended: bool = False) -> None:
@@ -91,7 +94,7 @@ class Courier:
         Raises:
             LabError: The store or the database failed.
         """
-        for deployment in sorted(self._changed):
+        for deployment in sorted(self._seen if ended else self._changed):
             candidate, begun_ms = self._candidate(deployment)
             with writing(self._engine) as connection:
                 turns = totals_of(connection, deployment)

@@ -23,7 +23,18 @@ from llmflowlab.settings import Settings
 from llmflowlab.tracking.registry import Version, find_version, parse_version_name
 from llmflowlab.tracking.store import load_mlflow, open_store
 
-__all__ = ["Kind", "Piece", "ServedModel", "chat_payload", "load_version", "read_chat", "resolve"]
+__all__ = [
+    "Kind",
+    "Piece",
+    "ServedModel",
+    "chat_payload",
+    "kind_of",
+    "load_version",
+    "payload_of",
+    "read_answer",
+    "read_chat",
+    "resolve",
+]
 
 Kind: TypeAlias = Literal["chat", "responses", "table"]
 
@@ -168,7 +179,9 @@ def load_version(settings: Settings, version: Version, *, traced: bool = False) 
     if flavor is None:
         raise InputError(f"{version.reference} is no model that MLflow can load in Python.")
     config = dict(flavor.get("config") or {})
-    kind = _TASKS.get((described.metadata or {}).get("task") or "", "table")
+    kind, streams = kind_of(
+        (described.metadata or {}).get("task"), streamable=bool(flavor.get("streamable"))
+    )
     # Others' models may refuse what they do not know.
     ours = "provider" in config or "roles" in config
     changed = {"tracing": False} if ours and not traced else None
@@ -192,9 +205,7 @@ def load_version(settings: Settings, version: Version, *, traced: bool = False) 
             # are started later get this path.
             added = [] if ours else [path for path in sys.path if path not in before]
             sys.path[:] = [*before, *added]
-    return ServedModel(
-        model, kind, streams=bool(flavor.get("streamable")) and kind != "table", config=config
-    )
+    return ServedModel(model, kind, streams=streams, config=config)
 
 
 def chat_payload(messages: Sequence[Mapping[str, str]], asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,6 +222,50 @@ def chat_payload(messages: Sequence[Mapping[str, str]], asked: Mapping[str, Any]
     if custom:
         payload["custom_inputs"] = custom
     return payload
+
+
+def kind_of(task: str | None, *, streamable: bool) -> tuple[Kind, bool]:
+    """Return how a logged model is asked, and whether it answers piece by piece.
+
+    Args:
+        task: The `task` of its metadata.
+        streamable: What its flavor says.
+    """
+    kind = _TASKS.get(task or "", "table")
+    return kind, streamable and kind != "table"
+
+
+def payload_of(
+    kind: Kind, messages: Sequence[Mapping[str, str]], asked: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a server is sent for a conversation."""
+    if kind == "table":
+        row = {"messages": _as_text(list(messages)), "params": _as_text(dict(asked))}
+        return {"dataframe_records": [row]}
+    payload = chat_payload(messages, asked)
+    return _responses_payload(messages, payload) if kind == "responses" else payload
+
+
+def read_answer(kind: Kind, document: Any) -> Piece:
+    """Read what a server answered to that: the whole, or a piece of a stream.
+
+    Raises:
+        BadAnswer: It is no answer.
+        RowFailed: The row's answer is an error.
+    """
+    if kind == "chat":
+        return read_chat(document)
+    if kind == "responses":
+        event = isinstance(document, Mapping) and str(document.get("type", "")).startswith(
+            "response."
+        )
+        return _read_event(document) if event else _read_response(document)
+    rows = document.get("predictions") if isinstance(document, Mapping) else document
+    try:
+        (row,) = list(rows or [])
+        return _read_row(json.loads(row) if isinstance(row, str) else row)
+    except (ValueError, TypeError) as exc:
+        raise _unreadable() from exc
 
 
 def read_chat(value: Any) -> Piece:

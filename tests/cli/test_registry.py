@@ -330,7 +330,7 @@ def test_an_alias_that_moves_drops_no_request(home: Path, settings: Settings) ->
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/ping")
     store = open_store(settings)
-    served = store.client.search_traces(locations=[store.experiment_id("LLMS_Serving")])
+    served = store.client.search_traces(locations=[store.experiment_id("LLMS_Agents")])
     # MLflow writes a trace's spans first: of the last one, its server's end may have cut off the rest.
     whole = [
         each.info.trace_metadata for each in served if each.info.trace_metadata.keys() & VERSION

@@ -210,20 +210,32 @@ def _register(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _serve(app: App, arguments: argparse.Namespace) -> int:
-    from llmflowlab.lab.serve import serve_version
+    from llmflowlab.lab.serve import servable
+    from llmflowlab.service.offers import ServedModels
+    from llmflowlab.service.service_app import ServiceSetup
+    from llmflowlab.service.service_processes import serve
 
-    serve_version(
+    version = servable(app.lab, arguments.version)
+    reference = version.version.reference
+
+    def ready(address: str, models: list[str]) -> None:
+        asked = f"{address}/invocations"
+        give(
+            arguments.json,
+            lambda: {"version": reference, "address": asked},
+            lambda: app.screen.note(f"{reference} answers at {asked}; Ctrl-C ends it."),
+        )
+
+    serve(
         app.lab,
-        arguments.version,
+        ServiceSetup(wanted=ServedModels(models=())),
         host=arguments.host,
         port=arguments.port,
+        workers=1,
+        ready=ready,
+        version=version,
         every=arguments.every,
         tell=app.screen.note,
-        ready=lambda version, address: give(
-            arguments.json,
-            lambda: {"version": version, "address": address},
-            lambda: app.screen.note(f"{version} answers at {address}; Ctrl-C ends it."),
-        ),
     )
     return ExitCode.DONE
 
