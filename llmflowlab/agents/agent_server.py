@@ -15,7 +15,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmflowlab.agents import traces
+from llmflowlab.agents import trace_delivery
 from llmflowlab.errors import InputError, LabError, ProviderError
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.tracking.records import SERVING_EXPERIMENT
@@ -83,7 +83,7 @@ def build_app(settings: Settings, uri: str) -> Starlette:
     @contextlib.asynccontextmanager
     async def life(app: Starlette) -> AsyncIterator[None]:
         yield
-        count = await asyncio.to_thread(traces.flush)
+        count = await asyncio.to_thread(trace_delivery.flush)
         if count.sentence is not None:
             sys.stderr.write(count.sentence + "\n")
 

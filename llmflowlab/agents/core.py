@@ -12,7 +12,7 @@ from llmflowlab.agents.config import AgentConfig
 from llmflowlab.agents.live import LiveProvider
 from llmflowlab.agents.steps import Step
 from llmflowlab.agents.stop_words import StopWords, cut
-from llmflowlab.agents.traces import warm
+from llmflowlab.agents.trace_delivery import warm
 from llmflowlab.asking.calling import Cancellation, policy_from
 from llmflowlab.asking.metering import Metering, Tokens
 from llmflowlab.asking.pacing import Gate

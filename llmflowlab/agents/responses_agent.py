@@ -20,8 +20,8 @@ from llmflowlab.agents.config import read_agent_config
 from llmflowlab.agents.core import AgentCore, Reply, messages_of
 from llmflowlab.agents.responses_payload import (
     Answered,
-    Answering,
     Asked,
+    ResponseUnderWay,
     asked_of,
     conversation_of,
     shown,
@@ -65,7 +65,7 @@ class _Answers:
         with failures_for_mlflow(), _begun(core, asked) as step:
             reply = core.answer(_assembled(core, asked, step), step)
             step.gave(reply.text)
-            answering = Answering(asked, str(core.config.reference.model))
+            answering = ResponseUnderWay(asked, str(core.config.reference.model))
             return Answered(**answering.document(reply))
 
     def predict_stream(
@@ -81,7 +81,7 @@ class _Answers:
             asked = asked_of(request)
         with failures_for_mlflow(), _begun(core, asked) as step:
             assembled = _assembled(core, asked, step)
-            answering = Answering(asked, str(core.config.reference.model))
+            answering = ResponseUnderWay(asked, str(core.config.reference.model))
             with closing(core.stream(assembled, step)) as parts:
                 begun = False
                 for part in parts:

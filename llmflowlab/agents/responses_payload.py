@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answered",
-    "Answering",
     "Asked",
+    "ResponseUnderWay",
     "as_items",
     "asked_of",
     "conversation_of",
@@ -200,7 +200,7 @@ def wishes_of(asked: Asked) -> Wishes:
 
 
 @dataclass(slots=True)
-class Answering:
+class ResponseUnderWay:
     """The response to one request, from its beginning to its end, and the events of its stream."""
 
     asked: Asked

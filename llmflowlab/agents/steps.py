@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from llmflowlab.agents import traces
+from llmflowlab.agents import trace_delivery
 from llmflowlab.errors import LabError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Step:
             return
         import mlflow
 
-        traces.make_room()
+        trace_delivery.make_room()
         span = mlflow.start_span_no_context(
             name, span_type=kind, parent_span=self._span, inputs=self._hide(inputs)
         )
@@ -85,10 +85,10 @@ class Step:
         if self._span is None:
             return
         # Asked before its end, with which MLflow may let go of the trace.
-        place = traces.place_of(self._span) if self._outermost else None
+        place = trace_delivery.place_of(self._span) if self._outermost else None
         self._end(self._span)
         if place is not None:
-            traces.ended(place)
+            trace_delivery.ended(place)
 
     def _end(self, span: LiveSpan) -> None:
         if self._failure is not None:
@@ -123,14 +123,14 @@ def begin(
         return
     import mlflow
 
-    traces.make_room()
+    trace_delivery.make_room()
     parent = mlflow.get_current_active_span()
     span = mlflow.start_span_no_context(
         name,
         span_type="AGENT",
         parent_span=parent,
         inputs=inputs if hide is None else hide(inputs),
-        experiment_id=traces.home() if parent is None else None,
+        experiment_id=trace_delivery.home() if parent is None else None,
     )
     with _ended(Step(span, hide, outermost=parent is None)) as step:
         step.note(**(attributes or {}))

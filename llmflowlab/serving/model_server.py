@@ -52,6 +52,14 @@ def main(uri: str, host: str, port: int) -> None:
     threading.Thread(target=end_with_parent, name="parent", daemon=True).start()
     _tell(f"ready {listening.getsockname()[1]}")
     server.run(sockets=[listening])
+    _drain_traces()
+
+
+def _drain_traces() -> None:
+    """Wait until the traces of our agents are stored; their code came with the model, or did not."""
+    delivery = sys.modules.get("llmflowlab.agents.trace_delivery")
+    if delivery is not None and (said := delivery.flush().sentence) is not None:
+        _tell(f"traces {said}")
 
 
 def _tell(line: str) -> None:

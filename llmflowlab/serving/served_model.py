@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from llmflowlab.agents.old_names import install
+from llmflowlab.conversations import parse_json, read_conversation
 from llmflowlab.errors import BadAnswer, InputError, LabError, TrackingError
 from llmflowlab.loading import load
 from llmflowlab.providers.arrival import field, name, pieces, the_answer, tokens
@@ -101,9 +102,13 @@ class ServedModel:
         if self.kind == "responses":
             payload = _responses_payload(messages, payload)
         if self.streams:
-            for chunk in _unwrapped(lambda: self.model.predict_stream(payload)):
-                yield read_chat(chunk) if self.kind == "chat" else _read_event(chunk)
-            return
+            try:
+                for chunk in _unwrapped(lambda: self.model.predict_stream(payload)):
+                    yield read_chat(chunk) if self.kind == "chat" else _read_event(chunk)
+                return
+            except NotImplementedError:
+                # MLflow notes of every agent that it streams, also where it only could.
+                self.streams = False
         (whole,) = _unwrapped(lambda: iter([self.model.predict(payload)]))
         yield read_chat(whole) if self.kind == "chat" else _read_response(whole)
 
@@ -124,19 +129,11 @@ class ServedModel:
         Raises:
             LabError: As `answer`.
         """
-        load("pandas")
-        import pandas as pd
-
-        table = pd.DataFrame(
-            {
-                "messages": [_as_text(messages) for messages, _ in rows],
-                "params": [_as_text(params or {}) for _, params in rows],
-            }
-        )
+        table = _table(self.model, rows)
         (answers,) = _unwrapped(lambda: iter([self.model.predict(table)]))
         try:
-            found = [json.loads(text) for text in answers]
-        except (ValueError, TypeError) as exc:
+            found = [_document_of(text) for text in answers]
+        except TypeError as exc:
             raise _unreadable() from exc
         if len(found) != len(rows) or not all(isinstance(one, dict) for one in found):
             raise _unreadable()
@@ -409,6 +406,42 @@ def _plain(value: Any) -> dict[str, Any]:
 
 def _unreadable() -> BadAnswer:
     return BadAnswer("The served model sent something that is no answer.", provider="mlflow")
+
+
+def _table(model: Any, rows: Sequence[tuple[Any, Any]]) -> Any:
+    """Return rows as a model's signature wants them.
+
+    Ours has `messages` and `params`; somebody else's may have the one, or a single column of any name,
+    which gets the question.
+    """
+    load("pandas")
+    import pandas as pd
+
+    schema = model.metadata.get_input_schema() if hasattr(model, "metadata") else None
+    columns = list(schema.input_names()) if schema is not None and schema.has_input_names() else []
+    if len(columns) == 1 and columns != ["messages"]:
+        return pd.DataFrame({columns[0]: [_question(messages) for messages, _ in rows]})
+    whole = {
+        "messages": [_as_text(messages) for messages, _ in rows],
+        "params": [_as_text(params or {}) for _, params in rows],
+    }
+    return pd.DataFrame({name: whole[name] for name in whole if name in columns or not columns})
+
+
+def _question(messages: Any) -> str:
+    said = parse_json(messages, "messages") if isinstance(messages, str) else messages
+    return read_conversation(said).question
+
+
+def _document_of(text: Any) -> Any:
+    """Return what a row's answer says; one that is no JSON object is the answer's text."""
+    if not isinstance(text, str):
+        raise TypeError
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"content": text}
 
 
 def _as_text(value: Any) -> str:

@@ -31,7 +31,8 @@ _START = 180.0
 """Seconds for a version to load."""
 _DRAIN = 600.0
 """Seconds for the requests of an old version to end."""
-_GOODBYE = 10.0
+_GOODBYE = 120.0
+"""Seconds that a server has to bring its traces to the store."""
 _AGAIN = 30.0
 """Seconds before a version that did not start is tried again."""
 
@@ -69,6 +70,8 @@ class ModelServer:
         """Requests under way; changed in the event loop alone."""
         self.draining = False
         """Whether it ends after its last request."""
+        self.lost: str | None = None
+        """What it said at its end of traces that did not reach the store; None where all did."""
         self._lines: queue.Queue[str | None] = queue.Queue()
         program = str(Path(__file__).with_name("model_server.py"))
         settings.home.mkdir(parents=True, exist_ok=True)
@@ -146,6 +149,9 @@ class ModelServer:
         assert self._process.stdout is not None
         with contextlib.suppress(OSError, ValueError):
             for line in self._process.stdout:
+                kind, _, rest = line.strip().partition(" ")
+                if kind == "traces":
+                    self.lost = rest
                 self._lines.put(line.strip())
         self._lines.put(None)
 
@@ -248,8 +254,13 @@ class VersionFollower:
         until = time.monotonic() + _DRAIN
         while server.active and server.alive and time.monotonic() < until:
             await asyncio.sleep(0.05)
-        await asyncio.to_thread(server.stop)
+        await asyncio.to_thread(self._ended, server)
         self._old.discard(server)
+
+    def _ended(self, server: ModelServer) -> None:
+        server.stop()
+        if server.lost is not None:
+            self.tell(f"{server.version.reference}: {server.lost}")
 
     def _resolve(self) -> Version:
         return find_version(open_store(self._settings), self.wanted)
@@ -257,4 +268,4 @@ class VersionFollower:
     def stop(self) -> None:
         """End all servers; returns when they have ended."""
         for server in (self.current, *self._old):
-            server.stop()
+            self._ended(server)

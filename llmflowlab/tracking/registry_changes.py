@@ -56,6 +56,7 @@ __all__ = [
     "mark_evaluated",
     "move_champion",
     "name_served_version",
+    "register_logged",
     "roll_back",
     "set_alias",
 ]
@@ -130,28 +131,10 @@ class ModelRegistry:
     def _create(
         self, name: str, candidate: Candidate, run_id: str, experiment_id: str
     ) -> ModelVersion:
-        from mlflow.exceptions import MlflowException
-
-        client = self._store.client
-        try:
-            client.create_registered_model(
-                name, description=f"Chats with {candidate.display_name}, as LLMFlowLab held them."
-            )
-        except MlflowException as exc:
-            if exc.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
+        words = f"Chats with {candidate.display_name}, as LLMFlowLab held them."
         model_id = self._logged_model(name, candidate, run_id, experiment_id)
-        version = client.create_model_version(
-            name,
-            source=SOURCE + model_id,
-            run_id=run_id,
-            model_id=model_id,
-            tags={CANDIDATE: candidate.version_digest, "llmflowlab.model": candidate.model},
-        )
-        # A server does this itself; it is how MLflow's pages lead from a model to its versions.
-        versions = json.dumps([{"name": name, "version": int(version.version)}])
-        client.set_logged_model_tags(model_id, {"mlflow.modelVersions": versions})
-        return version
+        tags = {CANDIDATE: candidate.version_digest, "llmflowlab.model": candidate.model}
+        return _version_of(self._store, name, model_id, run_id=run_id, tags=tags, words=words)
 
     def _logged_model(
         self, name: str, candidate: Candidate, run_id: str, experiment_id: str
@@ -204,6 +187,54 @@ class ModelRegistry:
         outputs = client.get_run(run_id).outputs
         if outputs is None or all(m.model_id != model_id for m in outputs.model_outputs):
             client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+
+
+def register_logged(
+    settings: Settings,
+    store: Store,
+    name: str,
+    model_id: str,
+    *,
+    run_id: str,
+    tags: Mapping[str, str],
+) -> str:
+    """Make a version of a logged model, give it alias and stage `staging`, and return its number.
+
+    Raises:
+        TrackingError: The store failed.
+    """
+    with exclusive(settings, REGISTRY_LOCK, patience=PATIENCE), store.translated():
+        version = _version_of(store, name, model_id, run_id=run_id, tags=tags)
+        show_latest(store, version, CANDIDATE)
+        number = str(version.version)
+        store.client.log_batch(run_id, tags=_version_tags(name, number))
+    return number
+
+
+def _version_of(
+    store: Store,
+    name: str,
+    model_id: str,
+    *,
+    run_id: str,
+    tags: Mapping[str, str],
+    words: str | None = None,
+) -> ModelVersion:
+    from mlflow.exceptions import MlflowException
+
+    client = store.client
+    try:
+        client.create_registered_model(name, description=words)
+    except MlflowException as exc:
+        if exc.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    version = client.create_model_version(
+        name, source=SOURCE + model_id, run_id=run_id, model_id=model_id, tags=dict(tags)
+    )
+    # A server does this itself; it is how MLflow's pages lead from a model to its versions.
+    versions = json.dumps([{"name": name, "version": int(version.version)}])
+    client.set_logged_model_tags(model_id, {"mlflow.modelVersions": versions})
+    return version
 
 
 def name_served_version(store: Store, model_id: str, *, run_id: str) -> str | None:

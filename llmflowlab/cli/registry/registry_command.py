@@ -178,7 +178,17 @@ def _check(app: App, arguments: argparse.Namespace) -> int:
 _DESCRIBED = ("system", "prompt", "guardrails", "temperature", "top_p", "max_tokens", "seed")
 
 
+_OF_FILES = ("model_config", "panel", "code")
+_OF_AGENTS = ("kind", "name", "example", "needs")
+
+
 def _register(app: App, arguments: argparse.Namespace) -> int:
+    if any(getattr(arguments, name) is not None for name in _OF_FILES):
+        return _register_agent(app, arguments)
+    if any(getattr(arguments, name) for name in _OF_AGENTS):
+        raise InputError(
+            "--kind, --name, --example and --needs belong to --model-config, --panel or --code."
+        )
     if bool(arguments.runs) == (arguments.model is not None):
         raise InputError(
             f"Name runs ({program_name()} registry register RUN_ID), or a model with --model REF."
@@ -206,6 +216,34 @@ def _register(app: App, arguments: argparse.Namespace) -> int:
         if not arguments.json:
             app.screen.say(f"{one.model} is {one.name}/{one.version}.")
     give(arguments.json, lambda: {"registered": [asdict(one) for one in made]}, lambda: None)
+    return ExitCode.DONE
+
+
+def _register_agent(app: App, arguments: argparse.Namespace) -> int:
+    from llmflowlab.lab.register_agent import AgentRequest, register_agent
+
+    described = ("model", *_DESCRIBED)
+    if arguments.runs or any(getattr(arguments, name) is not None for name in described):
+        raise InputError("The file says what the agent is; leave runs, --model and the rest out.")
+    if arguments.panel is not None and (arguments.model_config or arguments.code):
+        raise InputError("Give --panel alone; its file says all of it.")
+    made = register_agent(
+        app.lab,
+        AgentRequest(
+            config=arguments.panel or arguments.model_config,
+            panel=arguments.panel is not None,
+            code=arguments.code,
+            kind=arguments.kind,
+            name=arguments.name,
+            example=arguments.example,
+            needs=arguments.needs,
+        ),
+    )
+    give(
+        arguments.json,
+        lambda: {"registered": [asdict(made)]},
+        lambda: app.screen.say(f"{made.model} is {made.name}/{made.version}."),
+    )
     return ExitCode.DONE
 
 

@@ -12,7 +12,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracing.client import TracingClient
 
-from llmflowlab.agents import traces
+from llmflowlab.agents import trace_delivery
 from llmflowlab.agents.chat_agent import ChatAgent
 from llmflowlab.agents.config import candidate_config
 from llmflowlab.agents.logged import EXPERIMENT, log_agent
@@ -25,7 +25,7 @@ ASKED = {"messages": [{"role": "user", "content": "What is a judge?"}]}
 
 @pytest.fixture(autouse=True)
 def fresh(mlflow_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(traces, "_delivery", traces._Delivery())
+    monkeypatch.setattr(trace_delivery, "_delivery", trace_delivery._Delivery())
     with traces_in(mlflow_home):
         yield
 
@@ -45,7 +45,7 @@ def test_a_served_models_traces_go_to_its_own_experiment_and_name_it(settings: S
     logged = log_agent(settings, "chat", candidate_config("guide:docs"), name="desk")
     before = {trace.info.trace_id for trace in stored(EXPERIMENT)}
     mlflow.pyfunc.load_model(logged.uri).predict(ASKED)
-    traces.flush()
+    trace_delivery.flush()
     (trace,) = [each for each in stored(EXPERIMENT) if each.info.trace_id not in before]
     assert trace.info.trace_metadata["mlflow.modelId"] == logged.model_id
 
@@ -57,14 +57,14 @@ def test_an_experiment_that_the_environment_names_goes_before(
     mlflow.MlflowClient().create_experiment("Mine")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "Mine")
     mlflow.pyfunc.load_model(logged.uri).predict(ASKED)
-    traces.flush()
+    trace_delivery.flush()
     assert len(stored("Mine")) == 1
 
 
 def test_what_ended_is_looked_for_in_the_store() -> None:
     for _ in range(3):
         request()
-    count = traces.flush()
+    count = trace_delivery.flush()
     assert (count.ended, count.stored, count.lost, count.sentence) == (3, 3, 0, None)
 
 
@@ -72,7 +72,7 @@ def test_a_trace_that_the_store_refused_is_counted_and_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     request()
-    traces.flush()
+    trace_delivery.flush()
 
     def refuse(*args: Any, **kwargs: Any) -> Any:
         raise MlflowException("database is locked")
@@ -82,7 +82,7 @@ def test_a_trace_that_the_store_refused_is_counted_and_said(
         patch.setattr(TracingClient, "log_spans", refuse)
         request()
         request()
-        count = traces.flush()
+        count = trace_delivery.flush()
     assert (count.ended, count.stored, count.lost) == (3, 1, 2)
     assert count.sentence == "2 of 3 traces did not reach MLflow."
 
@@ -97,29 +97,29 @@ def test_what_cannot_be_looked_for_is_unknown_and_found_later(
 
     with monkeypatch.context() as patch:
         patch.setattr(mlflow.MlflowClient, "search_traces", away)
-        count = traces.flush()
+        count = trace_delivery.flush()
     assert (count.lost, count.unknown) == (0, 1)
     assert "1 could not be looked for" in str(count.sentence)
-    assert traces.flush().sentence is None
+    assert trace_delivery.flush().sentence is None
 
 
 def test_requests_empty_the_queue_before_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traces, "_MOST_SPANS", 4)
+    monkeypatch.setattr(trace_delivery, "_MOST_SPANS", 4)
     for _ in range(4):
         request()
-    assert traces._delivery._settled.wait(60)
+    assert trace_delivery._delivery._settled.wait(60)
     # It was there when the fourth span began.
-    assert traces._delivery._stored >= 1
-    assert traces.flush().sentence is None
+    assert trace_delivery._delivery._stored >= 1
+    assert trace_delivery.flush().sentence is None
 
 
 def test_a_loss_is_a_warning_when_the_process_ends(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     request()
-    monkeypatch.setattr(traces, "_stored", lambda experiment, waiting: 0)
-    with caplog.at_level(logging.WARNING, logger="llmflowlab.agents.traces"):
-        traces._delivery._at_exit()
+    monkeypatch.setattr(trace_delivery, "_stored", lambda experiment, waiting: 0)
+    with caplog.at_level(logging.WARNING, logger="llmflowlab.agents.trace_delivery"):
+        trace_delivery._delivery._at_exit()
     assert "1 of 1 traces did not reach MLflow." in caplog.text
 
 
@@ -141,4 +141,4 @@ def test_a_load_opens_the_store_and_writes_nothing(monkeypatch: pytest.MonkeyPat
 def test_a_request_inside_the_callers_trace_is_not_counted_apart() -> None:
     with mlflow.start_span("caller"), begin("inner", {}, traced=True):
         pass
-    assert traces.flush().ended == 0
+    assert trace_delivery.flush().ended == 0

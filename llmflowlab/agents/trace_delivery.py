@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,14 +19,10 @@ from llmflowlab.tracking.records import SERVING_EXPERIMENT
 
 __all__ = ["TraceCount", "ended", "flush", "home", "make_room", "place_of", "warm"]
 
-_QUEUES = {
-    "MLFLOW_TRACE_BUFFER_MAX_SIZE": "10000",
-    # That many spans are held, too, until the next look at them.
-    "MLFLOW_ASYNC_TRACE_LOGGING_MAX_SPAN_BATCH_SIZE": "10000",
-    "MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "1000",
-    "MLFLOW_ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE": "10000",
-}
-"""What MLflow's queues hold where the environment does not say; each of its own is full at 1,000 or 2,048."""
+_QUEUE = 10_000
+"""What each of MLflow's queues holds where the environment does not say: its own 1,000 or 2,048 are soon full."""
+_LOOK_MS = 1000
+"""From one look at the spans that ended to the next."""
 _MOST_SPANS = 6000
 """Spans on their way to the store before it is waited for; with their traces they fit into the queues."""
 _MOST_MEANWHILE = 3000
@@ -201,8 +196,13 @@ def experiment_of(model_id: str) -> str | None:
 
 
 def _named() -> tuple[str | None, str | None]:
-    get = os.environ.get
-    return get("MLFLOW_EXPERIMENT_NAME"), get("MLFLOW_EXPERIMENT_ID")
+    from mlflow.environment_variables import MLFLOW_EXPERIMENT_ID, MLFLOW_EXPERIMENT_NAME
+
+    name, number = (
+        each.get()  # type: ignore[no-untyped-call]  # MLflow annotates nothing here
+        for each in (MLFLOW_EXPERIMENT_NAME, MLFLOW_EXPERIMENT_ID)
+    )
+    return name, number
 
 
 @lru_cache(maxsize=256)
@@ -241,16 +241,31 @@ def _warm() -> None:
     from mlflow.tracing.provider import is_tracing_enabled
 
     try:
-        for name, size in _QUEUES.items():
-            os.environ.setdefault(name, size)
-        if mlflow.get_tracking_uri().startswith("sqlite:"):
-            # Several would keep each other from writing until one gives its trace up.
-            os.environ.setdefault("MLFLOW_ASYNC_TRACE_LOGGING_MAX_WORKERS", "1")
+        _enlarge_queues()
         if is_tracing_enabled():
             _named_elsewhere(*_named())
             mlflow.MlflowClient().search_traces(locations=["0"], max_results=1, include_spans=False)
     except Exception as exc:  # noqa: BLE001 - whatever a store raises: the first trace will tell of it
         _log.debug("The store could not be opened beforehand (%s).", type(exc).__name__)
+
+
+def _enlarge_queues() -> None:
+    import mlflow
+    from mlflow import environment_variables as named
+
+    wanted = [
+        (named.MLFLOW_TRACE_BUFFER_MAX_SIZE, _QUEUE),
+        # As many spans are held until the next look at them.
+        (named.MLFLOW_ASYNC_TRACE_LOGGING_MAX_SPAN_BATCH_SIZE, _QUEUE),
+        (named.MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS, _LOOK_MS),
+        (named.MLFLOW_ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE, _QUEUE),
+    ]
+    if mlflow.get_tracking_uri().startswith("sqlite:"):
+        # Several would keep each other from writing until one gives its trace up.
+        wanted.append((named.MLFLOW_ASYNC_TRACE_LOGGING_MAX_WORKERS, 1))
+    for variable, size in wanted:
+        if not variable.is_set():  # type: ignore[no-untyped-call]  # as above
+            variable.set(size)  # type: ignore[no-untyped-call]  # as above
 
 
 def _stored(experiment: str, waiting: Mapping[str, int]) -> int | None:
