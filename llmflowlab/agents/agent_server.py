@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmflowlab.agents import trace_delivery
 from llmflowlab.errors import InputError, LabError, ProviderError
-from llmflowlab.settings import Settings, load_settings
-from llmflowlab.tracking.records import SERVING_EXPERIMENT
+from llmflowlab.settings import SERVING_EXPERIMENT, Settings, load_settings
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from llmflowlab.tracking.records import SERVING_EXPERIMENT
+from llmflowlab.settings import SERVING_EXPERIMENT
 
 __all__ = ["TraceCount", "ended", "flush", "home", "make_room", "place_of", "warm"]
 

@@ -22,7 +22,7 @@ from llmflowlab.service.json_body import json_body
 from llmflowlab.service.openai_routes import TRACE_HEADER, said
 
 if TYPE_CHECKING:
-    from llmflowlab.agents.responses_payload import Answering
+    from llmflowlab.agents.responses_payload import ResponseUnderWay
 
 __all__ = ["preload", "router"]
 
@@ -68,7 +68,7 @@ def preload() -> None:
 async def responses(request: Request, who: Annotated[Asking, Depends(asking)]) -> Any:
     """Answer as OpenAI's Responses do. The header `x-llmflowlab-trace` names the answer's trace."""
     from llmflowlab.agents.responses_payload import (
-        Answering,
+        ResponseUnderWay,
         conversation_of,
         read_request,
         wishes_of,
@@ -94,7 +94,9 @@ async def responses(request: Request, who: Annotated[Asking, Depends(asking)]) -
         begun=begun,
     )
     order = generation.order
-    answering = Answering(asked, order.offer.name, id="resp_" + order.trace_id.removeprefix("tr-"))
+    answering = ResponseUnderWay(
+        asked, order.offer.name, id="resp_" + order.trace_id.removeprefix("tr-")
+    )
     headers = {TRACE_HEADER: order.trace_id}
     if asked.stream:
         await held(generation)
@@ -131,7 +133,9 @@ def _reply(generation: Generation) -> Reply:
     )
 
 
-async def _events(generation: Generation, answering: Answering) -> AsyncIterator[bytes | None]:
+async def _events(
+    generation: Generation, answering: ResponseUnderWay
+) -> AsyncIterator[bytes | None]:
     for each in answering.begun():
         yield event(each, each["type"])
     async for piece in generation.pieces(HEARTBEAT):

@@ -15,7 +15,6 @@ from typing import Any, Literal, TypeVar
 from llmflowlab.candidate import Candidate
 
 __all__ = [
-    "SERVING_EXPERIMENT",
     "RatingRecord",
     "SessionStart",
     "TurnRecord",
@@ -25,9 +24,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-SERVING_EXPERIMENT = "LLMS_Serving"
-"""Where the traces of what is served stand that have no experiment of their own; nobody looks in `Default`."""
 
 
 def new_session_id() -> str:

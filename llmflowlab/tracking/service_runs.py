@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmflowlab.candidate import Candidate
-from llmflowlab.settings import Settings
+from llmflowlab.settings import SERVING_EXPERIMENT, Settings
 from llmflowlab.tracking.logged_models import logged_model_of
 from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.page_links import (
@@ -22,7 +22,6 @@ from llmflowlab.tracking.page_links import (
     prompt_tag,
 )
 from llmflowlab.tracking.records import (
-    SERVING_EXPERIMENT,
     RatingRecord,
     SessionStart,
     TurnRecord,
