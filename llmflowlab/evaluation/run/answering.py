@@ -159,6 +159,11 @@ class Answering:
         """Answers that are there, reused ones among them, whatever became of each."""
         return sum(progress.done for progress in self.progress)
 
+    @property
+    def left(self) -> int:
+        """Answers that nobody began to ask for."""
+        return sum(len(cells) for cells in self._queues)
+
     def start(self) -> None:
         for thread in self._threads:
             thread.start()

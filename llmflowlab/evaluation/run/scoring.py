@@ -387,6 +387,20 @@ class Scoring:
         self._on_finished = on_finished
         self._pool = Workers(concurrency, name="judge")
 
+    def examine(self) -> None:
+        """Begin the examinations that rows will wait for, while their answers are still under way."""
+        assert self._pool is not None
+        for exam in self._exams.values():
+            self._futures.append(self._pool.submit(partial(self._examined, exam)))
+
+    def _examined(self, exam: Examination) -> None:
+        try:
+            exam.hold(self._verdict)
+        except TrackingError:
+            raise
+        except Exception:  # noqa: BLE001 - the rows will meet it, and it befalls each of them alone
+            return
+
     def set_concurrency(self, value: int) -> None:
         """Allow more judgements in flight; the judge's own gate keeps them to fewer."""
         if self._pool is not None:
