@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +52,8 @@ class ServiceSetup:
     """The folder of several workers' measures."""
 
 
+_LAST = 5.0
+"""Seconds in which answers that were given up must have been kept."""
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]", "testserver")
 
 
@@ -85,15 +87,16 @@ def build_app(lab: Lab, setup: ServiceSetup) -> ASGIApp:
         return state, engine
 
     @contextlib.asynccontextmanager
-    async def life(app: FastAPI) -> AsyncIterator[None]:
+    async def life(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         adopt(asyncio.get_running_loop())
         # Apart: providers that look something up first do it on this loop.
         state, engine = await asyncio.to_thread(begin)
         app.state.service = state
         try:
-            yield
+            yield {"head_seconds": setup.limits.head_seconds, "ending": state.end}
         finally:
-            await _drained(state)
+            state.end()
+            await _ended(state)
             await asyncio.to_thread(state.desk.close)
             engine.dispose()
 
@@ -120,15 +123,12 @@ def build_app(lab: Lab, setup: ServiceSetup) -> ASGIApp:
     return FrontGate(app, app.state, hosts)
 
 
-async def _drained(state: ServiceState) -> None:
-    """Wait for answers under way, and give up those that take too long; all are kept."""
-    state.draining = state.slots.closed = True
-    if state.open:
-        await asyncio.wait(set(state.open), timeout=state.limits.drain)
-    for leave in list(state.open.values()):
-        leave()
-    if state.open:
-        await asyncio.wait(set(state.open), timeout=5.0)
+async def _ended(state: ServiceState) -> None:
+    """Wait for answers that are still under way; all are kept."""
+    for seconds in (state.limits.drain, _LAST):
+        if state.open:
+            await asyncio.wait(set(state.open), timeout=seconds)
+        state.give_up()
 
 
 def _explain_failures(app: FastAPI) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import multiprocessing.connection
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -20,7 +23,7 @@ from llmflowlab.errors import ConfigurationError
 from llmflowlab.lab.lab import Lab
 from llmflowlab.machine import on_this_machine
 from llmflowlab.program import interpreted, program_name
-from llmflowlab.service.impatient_protocol import impatient
+from llmflowlab.service.impatient_protocol import ImpatientProtocol
 from llmflowlab.service.offers import offers
 from llmflowlab.service.service_app import ServiceSetup, build_app
 from llmflowlab.service.store.issued_keys import keys_made
@@ -82,7 +85,7 @@ def serve(
         config = uvicorn.Config(
             partial(worker_app, setup),
             factory=True,
-            http=impatient(setup.limits.head_seconds),
+            http=ImpatientProtocol,
             workers=workers,
             access_log=False,
             log_config=None,
@@ -105,7 +108,15 @@ def worker_app(setup: ServiceSetup) -> ASGIApp:
     )
     # Its errors are answered, and its own log would hold what clients sent.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    if (parent := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     return build_app(Lab(load_settings(stdin_is_terminal=False)), setup)
+
+
+def _end_with(sentinel: int) -> None:
+    """End in order when the process that keeps the workers has ended, however it did."""
+    multiprocessing.connection.wait([sentinel])
+    signal.raise_signal(signal.SIGTERM)
 
 
 def _checked(lab: Lab, setup: ServiceSetup, host: str) -> list[str]:
@@ -140,8 +151,13 @@ def _run_one(config: object, listening: socket.socket, told: Callable[[], None])
 
     assert isinstance(config, uvicorn.Config)
     server = Told(config)
-    with contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[listening])
+    # uvicorn raises again the signals that ended it, when nothing is left that they could end.
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if not server.started:
         raise ConfigurationError("The service could not be started; the lines above say why.")
 

@@ -101,6 +101,18 @@ class ServiceState:
             )
         return found
 
+    def end(self) -> None:
+        """Let nobody in any more, and give up what is not answered in time; a second time nothing happens."""
+        if not self.draining:
+            self.draining = True
+            self.slots.close()
+            asyncio.get_running_loop().call_later(self.limits.drain, self.give_up)
+
+    def give_up(self) -> None:
+        """Give up all answers under way; what came of them is kept."""
+        for leave in list(self.open.values()):
+            leave()
+
     async def caller(self, authorization: str | None, address: str) -> Caller:
         """Return who asks.
 
