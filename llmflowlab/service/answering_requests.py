@@ -18,23 +18,10 @@ from llmflowlab.service.service_state import Caller, ServiceState
 from llmflowlab.service.store.served_turns import Said, begin_turn, let_go
 from llmflowlab.tracking.records import new_trace_id
 
-__all__ = ["FIRST_WORD", "answer_alone", "answer_in_session", "held"]
+__all__ = ["answer_alone", "answer_in_session"]
 
-FIRST_WORD = 5.0
-"""Seconds that a stream waits for its first piece before it begins: a refusal has its status until then."""
 _MOST_TOKENS = 4
 """Tokens that a character is at the most: they are made of bytes of UTF-8."""
-
-
-async def held(generation: Generation) -> None:
-    """Wait for a stream's first piece.
-
-    Raises:
-        HttpRefusal: The answer failed before it.
-    """
-    await generation.begun(FIRST_WORD)
-    if generation.refusal is not None and generation.first_token is None:
-        raise generation.refusal
 
 
 async def answer_alone(

@@ -59,6 +59,8 @@ class Courier:
         self._raters: dict[str, str] = {}
         self._changed: set[str] = set()
         """Deployments of which something was delivered since their totals were written."""
+        self._open: set[str] = set()
+        """Deployments whose runs are to be ended."""
 
     def deliver(self) -> int:
         """Deliver a handful; returns how many there were.
@@ -83,6 +85,7 @@ class Courier:
             with writing(self._engine) as connection:
                 delivered(connection, those)
             self._changed.add(deployment)
+            self._open.add(deployment)
         return len(waiting)
 
     def total(self, *, ended: bool = False) -> None:
@@ -91,7 +94,7 @@ class Courier:
         Raises:
             LabError: The store or the database failed.
         """
-        for deployment in sorted(self._changed):
+        for deployment in sorted(self._open if ended else self._changed):
             candidate, begun_ms = self._candidate(deployment)
             with writing(self._engine) as connection:
                 turns = totals_of(connection, deployment)
@@ -104,6 +107,8 @@ class Courier:
                 ended_ms=int(time.time() * 1000) if ended else None,
             )
             self._changed.discard(deployment)
+            if ended:
+                self._open.discard(deployment)
 
     def _candidate(self, deployment: str) -> tuple[Candidate, int]:
         with writing(self._engine) as connection:
@@ -155,7 +160,7 @@ def deliver_all(settings: Settings) -> int:
         courier, done = Courier(settings, engine), 0
         while number := courier.deliver():
             done += number
-        courier.total()
+        courier.total(ended=True)
         return done
     finally:
         engine.dispose()

@@ -17,12 +17,13 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from llmflowlab.errors import LabError
 from llmflowlab.lab.lab import Lab
 from llmflowlab.providers.event_loop import adopt
 from llmflowlab.service import chat_routes, openai_routes, state_routes
 from llmflowlab.service.entrance import BEARER, state_of
 from llmflowlab.service.front_gate import FrontGate, refused
-from llmflowlab.service.http_refusals import HttpRefusal
+from llmflowlab.service.http_refusals import HttpRefusal, refusal_of
 from llmflowlab.service.offers import ServedModels, offers
 from llmflowlab.service.service_limits import ServiceLimits
 from llmflowlab.service.service_state import ServiceState
@@ -97,6 +98,8 @@ def build_app(lab: Lab, setup: ServiceSetup) -> ASGIApp:
         finally:
             state.end()
             await _ended(state)
+            for offer in state.offers.values():
+                await asyncio.to_thread(offer.provider.close)
             await asyncio.to_thread(state.desk.close)
             engine.dispose()
 
@@ -135,6 +138,11 @@ def _explain_failures(app: FastAPI) -> None:
     @app.exception_handler(HttpRefusal)
     async def refuse(request: Request, exc: HttpRefusal) -> Any:
         return refused(state_of(request), exc)
+
+    @app.exception_handler(LabError)
+    @app.exception_handler(Exception)
+    async def broken(request: Request, exc: Exception) -> Any:
+        return refused(state_of(request), refusal_of(exc))
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, exc: RequestValidationError) -> Any:

@@ -152,9 +152,7 @@ def running(
     bounds = ServiceLimits(**(limits or {}))
     app = build_app(
         lab,
-        ServiceSetup(
-            wanted=ServedModels(models=names, **(wanted or {})), limits=bounds, **setup
-        ),
+        ServiceSetup(wanted=ServedModels(models=names, **(wanted or {})), limits=bounds, **setup),
     )
     server = _Server(
         uvicorn.Config(

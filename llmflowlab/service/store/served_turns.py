@@ -189,10 +189,10 @@ def said_in(connection: Connection, owner: str, session_id: str) -> list[Said]:
 
 
 def sessions_of(connection: Connection, owner: str, *, most: int = 200) -> list[SessionState]:
-    """Return a key's sessions, the last used first."""
+    """Return a key's sessions in which something was said, the last used first."""
     rows = connection.execute(
         select(sessions)
-        .where(sessions.c.owner == owner)
+        .where(sessions.c.owner == owner, sessions.c.turns > 0)
         .order_by(sessions.c.used_ms.desc())
         .limit(most)
     )
