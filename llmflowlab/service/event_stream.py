@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from llmflowlab.service.generation import Generation
 
-__all__ = ["HEARTBEAT", "EventStream", "Whole", "event"]
+__all__ = ["HEARTBEAT", "EventStream", "Whole", "event", "left"]
 
 HEARTBEAT = 10.0
 """Seconds without a word after which a comment is sent, so that no proxy takes the line for dead."""
@@ -33,7 +33,7 @@ def event(data: Any, name: str | None = None) -> bytes:
     return f"{head}data: {text}\n\n".encode()
 
 
-async def _left(receive: Receive) -> None:
+async def left(receive: Receive) -> None:
     """Wait until the client has gone."""
     while (await receive())["type"] != "http.disconnect":
         continue
@@ -65,7 +65,7 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sending = asyncio.ensure_future(self._send(scope, receive, send))
-        leaving = asyncio.ensure_future(_left(receive))
+        leaving = asyncio.ensure_future(left(receive))
         try:
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
@@ -108,7 +108,7 @@ class Whole(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         ending = asyncio.ensure_future(self._generation.ended())
-        leaving = asyncio.ensure_future(_left(receive))
+        leaving = asyncio.ensure_future(left(receive))
         try:
             await asyncio.wait({ending, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if not ending.done():

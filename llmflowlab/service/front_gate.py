@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection, Sequence
 
 from starlette.datastructures import State
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -61,6 +62,8 @@ class FrontGate:
             self._refuse_foreign([value for name, value in headers if name == b"host"])
             self._refuse_large(dict(headers).get(b"content-length"))
             await self._app(scope, bounded, sending)
+        except ClientDisconnect:
+            return
         except Exception as exc:
             # Whatever was made of it behind.
             refusal = bounded.refusal or refusal_of(exc)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict, deque
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -54,6 +55,10 @@ class Slots:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self.taken = 0
         self.closed = False
+
+    @property
+    def free(self) -> int:
+        return self._free
 
     @property
     def waiting(self) -> int:
@@ -107,6 +112,8 @@ class Slots:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self._give_on()
             turn.cancel()
+            with suppress(ValueError):
+                self._waiting.remove(turn)
             if isinstance(exc, TimeoutError | asyncio.TimeoutError):
                 raise HttpRefusal(
                     "overloaded", "No answer's turn came in time; try again soon.", retry_after=5.0

@@ -27,6 +27,7 @@ from llmflowlab.service.impatient_protocol import ImpatientProtocol
 from llmflowlab.service.offers import offers
 from llmflowlab.service.service_app import ServiceSetup, build_app
 from llmflowlab.service.store.issued_keys import keys_made
+from llmflowlab.service.store.served_turns import let_all_go
 from llmflowlab.service.store.service_database import address_of, opened, upgraded, writing
 from llmflowlab.serving.server import bound_socket
 from llmflowlab.settings import Settings, load_settings
@@ -69,7 +70,9 @@ def serve(
     """
     import uvicorn
 
-    setup = replace(setup, loopback=on_this_machine(host))
+    # At 0.0.0.0 a client of this machine finds it, and one of any other as well.
+    everywhere = host.strip("[]") in {"0.0.0.0", "::"}
+    setup = replace(setup, loopback=on_this_machine(host) and not everywhere)
     names = _checked(lab, setup, host)
     listening = bound_socket(host, port)
     with contextlib.ExitStack() as stack:
@@ -125,6 +128,9 @@ def _checked(lab: Lab, setup: ServiceSetup, host: str) -> list[str]:
     try:
         upgraded(engine)
         with writing(engine) as connection:
+            if engine.dialect.name == "sqlite":
+                # On this machine alone: who held a session here and was killed is gone.
+                let_all_go(connection)
             any_key = any(key.revoked_ms is None for key, _ in keys_made(connection))
     finally:
         engine.dispose()

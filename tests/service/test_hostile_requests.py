@@ -99,7 +99,9 @@ def test_texts_that_no_database_takes_are_mended(service: Running) -> None:
     raw = service.raw(post("/chat", body))
     assert json.loads(raw.partition(b"\r\n\r\n")[2])["answer"] == "a\ufffdb\ufffdc\U0001f600"
     raw = service.raw(
-        post("/v1/chat/completions", rb'{"messages": [{"role": "user", "content": "\udc00\u0000"}]}')
+        post(
+            "/v1/chat/completions", rb'{"messages": [{"role": "user", "content": "\udc00\u0000"}]}'
+        )
     )
     assert status(raw) == 200
     assert [turn["prompt"] for turn in service.turns()[-2:]] == [
@@ -179,7 +181,9 @@ def test_who_claims_to_be_forwarded_is_whom_the_socket_says(settings: Settings) 
     ["/../chat", "/sessions/..%2f..%2fetc", "/sessions/%00", "//chat", "/v1/%2e%2e/sessions/x"],
 )
 def test_paths_lead_nowhere_else(service: Running, path: str) -> None:
-    raw = service.raw(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    raw = service.raw(
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+    )
     assert status(raw) in {400, 404, 405}
     assert b"Traceback" not in raw
 

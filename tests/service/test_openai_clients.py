@@ -71,9 +71,7 @@ def test_the_sdks_streams_are_read_without_a_remark(client: openai.OpenAI) -> No
     assert final.choices[0].message.content == said
 
 
-def test_the_asynchronous_client_asks_many_at_once(
-    client: openai.OpenAI, service: Running
-) -> None:
+def test_the_asynchronous_client_asks_many_at_once(client: openai.OpenAI, service: Running) -> None:
     async def ask() -> list[str | None]:
         async with openai.AsyncOpenAI(
             base_url=f"{service.url}/v1", api_key=client.api_key, max_retries=0
@@ -149,9 +147,7 @@ def test_an_answer_ends_before_a_stop_word(service: Running, stream: bool) -> No
     assert (turn["answer"], turn["state"]) == ("A run is a re", "complete")
 
 
-def test_thinking_and_length_have_their_places(
-    service: Running, model: ScriptedProvider
-) -> None:
+def test_thinking_and_length_have_their_places(service: Running, model: ScriptedProvider) -> None:
     model.queue(
         [
             ReasoningDelta("Hm."),

@@ -24,6 +24,7 @@ __all__ = [
     "keep_deployment",
     "keep_rating",
     "keep_turn",
+    "let_all_go",
     "let_go",
     "ratings_of",
     "said_in",
@@ -123,6 +124,11 @@ def let_go(connection: Connection, owner: str, session_id: str, trace_id: str) -
         .where(sessions.c.held_by == trace_id)
         .values(held_by=None, held_until_ms=None)
     )
+
+
+def let_all_go(connection: Connection) -> None:
+    """Let every session go; those who held them are no more."""
+    connection.execute(update(sessions).values(held_by=None, held_until_ms=None))
 
 
 def keep_turn(
