@@ -15,6 +15,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
+from filelock import FileLock
+
 from llmflowlab.agents.package import package
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import LabError
@@ -68,6 +70,11 @@ class Courier:
         Raises:
             LabError: The store or the database failed; nothing is lost, and it can be tried again.
         """
+        # A service that was killed leaves its courier at work for a while, beside the next one's.
+        with FileLock(self._settings.state_dir / "service-delivery.lock"):
+            return self._deliver()
+
+    def _deliver(self) -> int:
         with writing(self._engine) as connection:
             waiting = undelivered(connection, _TOGETHER)
         if not waiting:

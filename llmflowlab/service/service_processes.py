@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import multiprocessing.connection
 import os
@@ -70,9 +71,7 @@ def serve(
     """
     import uvicorn
 
-    # At 0.0.0.0 a client of this machine finds it, and one of any other as well.
-    everywhere = host.strip("[]") in {"0.0.0.0", "::"}
-    setup = replace(setup, loopback=on_this_machine(host) and not everywhere)
+    setup = replace(setup, loopback=_for_this_machine_alone(host))
     names = _checked(lab, setup, host)
     listening = bound_socket(host, port)
     with contextlib.ExitStack() as stack:
@@ -120,6 +119,15 @@ def _end_with(sentinel: int) -> None:
     """End in order when the process that keeps the workers has ended, however it did."""
     multiprocessing.connection.wait([sentinel])
     signal.raise_signal(signal.SIGTERM)
+
+
+def _for_this_machine_alone(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return on_this_machine(host)
+    # At 0.0.0.0 a client of this machine finds it, and one of any other as well.
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _checked(lab: Lab, setup: ServiceSetup, host: str) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from sqlalchemy import Connection
 
 from llmflowlab.lab.lab import Lab
 from llmflowlab.providers.base import Provider
@@ -21,7 +22,6 @@ from llmflowlab.service.service_app import ServiceSetup, build_app
 from llmflowlab.service.service_limits import ServiceLimits
 from llmflowlab.service.store.issued_keys import make_key, revoke_key
 from llmflowlab.service.store.service_database import (
-    Connection,
     address_of,
     opened,
     upgraded,
@@ -30,13 +30,13 @@ from llmflowlab.service.store.service_database import (
 from llmflowlab.settings import Settings
 from tests.patience import PATIENCE
 
-__all__ = ["Running", "Sse", "frames", "key_of", "in_database", "running"]
+__all__ = ["Running", "Sse", "frames", "in_database", "key_of", "revoke", "running"]
 
 
 class Running:
     """A service that runs, and a client of it."""
 
-    def __init__(self, port: int, settings: Settings, server: uvicorn.Server) -> None:
+    def __init__(self, port: int, settings: Settings, server: _Server) -> None:
         self.port = port
         self.settings = settings
         self.server = server
@@ -66,14 +66,6 @@ class Running:
     def line(self) -> closing[socket.socket]:
         line = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
         return closing(line)
-
-    def on_loop(self, work: Callable[[], Any]) -> Any:
-        """Do something in the service's own thread."""
-
-        async def doing() -> Any:
-            return work()
-
-        return asyncio.run_coroutine_threadsafe(doing(), self.server.loop).result(PATIENCE)
 
     def turns(self) -> list[Any]:
         """Return what the database holds of answers, once all that are under way have been kept."""
@@ -181,6 +173,8 @@ def running(
 
 
 class _Server(uvicorn.Server):
+    loop: asyncio.AbstractEventLoop
+
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.began = threading.Event()

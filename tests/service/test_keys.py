@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -81,12 +79,14 @@ def test_a_revoked_key_lets_nobody_in(settings: Settings, monkeypatch: pytest.Mo
 def test_only_a_bearer_is_let_in(settings: Settings, said: str) -> None:
     key_of(settings, "alice")
     with running(settings, ScriptedProvider(default="Yes.")) as service:
-        found = service.client.get("/sessions", headers={"Authorization": said.encode("latin-1")})
+        found = service.client.get(
+            "/sessions", headers=[(b"authorization", said.encode("latin-1"))]
+        )
         assert found.status_code == 401
         assert service.client.get("/openapi.json").status_code == 200
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "::ffff:0.0.0.0", "192.0.2.1", "0"])
 def test_without_a_key_only_this_machine_is_served(
     host: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,6 +111,7 @@ def test_a_keys_pace_is_kept_by_all_workers_together(settings: Settings) -> None
 
     assert [ask("a", now) for _ in range(3)] == [None] * 3
     late = ask("a", now)
+    assert late is not None
     assert late == pytest.approx(20.0)
     assert ask("b", now) is None
     assert ask("a", now + late) is None

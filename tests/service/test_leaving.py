@@ -39,7 +39,7 @@ def begin(service: Running, path: str, body: dict[str, Any]) -> socket.socket:
     return line
 
 
-BODIES = {
+BODIES: dict[str, dict[str, Any]] = {
     "/chat": {"query": "Hi", "session_id": "s"},
     "/v1/chat/completions": {"messages": [{"role": "user", "content": "Hi"}]},
 }

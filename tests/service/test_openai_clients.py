@@ -96,9 +96,11 @@ def test_the_sdk_knows_its_errors(client: openai.OpenAI, service: Running) -> No
     with pytest.raises(openai.BadRequestError) as tools:
         create(model="scripted:model", messages=ASKED, n=3)
     assert (tools.value.code, tools.value.param) == ("unsupported_parameter", "n")
-    with openai.OpenAI(base_url=f"{service.url}/v1", api_key="guess", max_retries=0) as stranger:
-        with pytest.raises(openai.AuthenticationError):
-            stranger.models.list()
+    with (
+        openai.OpenAI(base_url=f"{service.url}/v1", api_key="guess", max_retries=0) as stranger,
+        pytest.raises(openai.AuthenticationError),
+    ):
+        stranger.models.list()
 
 
 def test_roles_and_texts_in_parts_arrive_as_they_were_sent(

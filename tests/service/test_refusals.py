@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -30,7 +30,7 @@ from tests.patience import hold
 from tests.service.running import Running, everything, key_of, running
 
 SECRET = "sk-operators-own-0123456789"
-FAILED = {"provider": "scripted", "model": "model"}
+FAILED: dict[str, Any] = {"provider": "scripted", "model": "model"}
 
 
 def _asked(answer: Script) -> Callable[[Settings], httpx.Response]:
@@ -283,11 +283,9 @@ def test_a_stream_that_fails_later_says_so_and_what_came_is_kept(settings: Setti
 def test_half_heads_are_closed(settings: Settings) -> None:
     limits = {"head_seconds": 0.3}
     with running(settings, ScriptedProvider(default="Yes."), limits=limits) as service:
-        lines = [service.line() for _ in range(300)]
-        opened = [line.__enter__() for line in lines]
-        for line in opened:
-            line.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
-        assert {everything(line) for line in opened} == {b""}
-        for line in lines:
-            line.__exit__(None, None, None)
+        with ExitStack() as stack:
+            opened = [stack.enter_context(service.line()) for _ in range(300)]
+            for line in opened:
+                line.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+            assert {everything(line) for line in opened} == {b""}
         assert service.client.get("/health").status_code == 200
