@@ -90,6 +90,8 @@ def read_conversation(value: Any) -> Conversation:
         if not isinstance(item, Mapping):
             raise InputError(f'Message {number} must be an object, {{"role": …, "content": …}}.')
         role, text = item.get("role"), _text(item.get("content"), number)
+        if not isinstance(role, str):
+            raise InputError(f"Message {number} has no role; use system, user, assistant.")
         if role in _SYSTEM_ROLES:
             system.append(text)
         elif role == "user":

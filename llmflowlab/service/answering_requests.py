@@ -6,11 +6,14 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import ClientDisconnect
 
 from llmflowlab.errors import LabError
 from llmflowlab.lab.conversation import ChatHistory, Exchange
 from llmflowlab.messages import Message, Parameters, Request
+from llmflowlab.service.event_stream import left
 from llmflowlab.service.generation import AnswerOrder, Generation
 from llmflowlab.service.http_refusals import HttpRefusal, refusal_of
 from llmflowlab.service.offers import Offer
@@ -18,23 +21,13 @@ from llmflowlab.service.service_state import Caller, ServiceState
 from llmflowlab.service.store.served_turns import Said, begin_turn, let_go
 from llmflowlab.tracking.records import new_trace_id
 
-__all__ = ["FIRST_WORD", "answer_alone", "answer_in_session", "held"]
+if TYPE_CHECKING:
+    from starlette.types import Receive
 
-FIRST_WORD = 5.0
-"""Seconds that a stream waits for its first piece before it begins: a refusal has its status until then."""
+__all__ = ["answer_alone", "answer_in_session"]
+
 _MOST_TOKENS = 4
 """Tokens that a character is at the most: they are made of bytes of UTF-8."""
-
-
-async def held(generation: Generation) -> None:
-    """Wait for a stream's first piece.
-
-    Raises:
-        HttpRefusal: The answer failed before it.
-    """
-    await generation.begun(FIRST_WORD)
-    if generation.refusal is not None and generation.first_token is None:
-        raise generation.refusal
 
 
 async def answer_alone(
@@ -73,7 +66,7 @@ async def answer_alone(
         stop=stop,
         begun=begun,
     )
-    return await _started(state, order)
+    return await _started(state, caller, order)
 
 
 async def answer_in_session(
@@ -121,7 +114,7 @@ async def answer_in_session(
             index=len(found),
             begun=begun,
         )
-        return await _started(state, order)
+        return await _started(state, caller, order)
     except BaseException as exc:
         state.desk.put(
             lambda connection: let_go(connection, caller.owner, session_id, trace_id),
@@ -132,10 +125,34 @@ async def answer_in_session(
         raise
 
 
-async def _started(state: ServiceState, order: AnswerOrder) -> Generation:
-    """Begin an answer once there is room for it."""
-    await state.slots.take(state.limits.deadline - (time.monotonic() - order.begun))
+async def _started(state: ServiceState, caller: Caller, order: AnswerOrder) -> Generation:
+    """Begin an answer once there is room for it.
+
+    Raises:
+        HttpRefusal: There is none.
+        ClientDisconnect: The client left while it waited.
+    """
+    taking = state.slots.take(state.limits.deadline - (time.monotonic() - order.begun))
+    if state.slots.free or caller.receive is None:
+        await taking
+    else:
+        await _unless_left(state, asyncio.ensure_future(taking), caller.receive)
     return Generation(state, order)
+
+
+async def _unless_left(state: ServiceState, taking: asyncio.Task[None], receive: Receive) -> None:
+    leaving = asyncio.ensure_future(left(receive))
+    try:
+        await asyncio.wait({taking, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not taking.done():
+            raise ClientDisconnect
+        taking.result()
+    except BaseException:
+        if not taking.cancel() and taking.exception() is None:
+            state.slots.give_back()
+        raise
+    finally:
+        leaving.cancel()
 
 
 async def _fitted(

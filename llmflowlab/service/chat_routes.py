@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from llmflowlab.conversations import read_parameters
 from llmflowlab.errors import Blocked, InputError
 from llmflowlab.service.answer_scores import scored, scorers_of
-from llmflowlab.service.answering_requests import answer_in_session, held
+from llmflowlab.service.answering_requests import answer_in_session
 from llmflowlab.service.chat_bodies import (
     ChatAnswer,
     ChatBody,
@@ -115,7 +115,6 @@ async def chat(body: ChatBody, request: Request, who: Annotated[Asking, Depends(
 
     if not (body.stream or "text/event-stream" in request.headers.get("accept", "")):
         return Whole(generation, whole)
-    await held(generation)
     return EventStream(generation, frames(), who.headers)
 
 

@@ -15,6 +15,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
+from filelock import FileLock
+
 from llmflowlab.agents.package import package
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import LabError
@@ -59,8 +61,8 @@ class Courier:
         self._raters: dict[str, str] = {}
         self._changed: set[str] = set()
         """Deployments of which something was delivered since their totals were written."""
-        self._seen: set[str] = set()
-        """Those of which something was delivered at all; their runs end with the service."""
+        self._open: set[str] = set()
+        """Deployments whose runs are to be ended."""
 
     def deliver(self) -> int:
         """Deliver a handful; returns how many there were.
@@ -68,6 +70,11 @@ class Courier:
         Raises:
             LabError: The store or the database failed; nothing is lost, and it can be tried again.
         """
+        # A service that was killed leaves its courier at work for a while, beside the next one's.
+        with FileLock(self._settings.state_dir / "service-delivery.lock"):
+            return self._deliver()
+
+    def _deliver(self) -> int:
         with writing(self._engine) as connection:
             waiting = undelivered(connection, _TOGETHER)
         if not waiting:
@@ -85,7 +92,7 @@ class Courier:
             with writing(self._engine) as connection:
                 delivered(connection, those)
             self._changed.add(deployment)
-            self._seen.add(deployment)
+            self._open.add(deployment)
         return len(waiting)
 
     def total(self, *, ended: bool = False) -> None:
@@ -94,7 +101,7 @@ class Courier:
         Raises:
             LabError: The store or the database failed.
         """
-        for deployment in sorted(self._seen if ended else self._changed):
+        for deployment in sorted(self._open if ended else self._changed):
             candidate, begun_ms = self._candidate(deployment)
             with writing(self._engine) as connection:
                 turns = totals_of(connection, deployment)
@@ -107,6 +114,8 @@ class Courier:
                 ended_ms=int(time.time() * 1000) if ended else None,
             )
             self._changed.discard(deployment)
+            if ended:
+                self._open.discard(deployment)
 
     def _candidate(self, deployment: str) -> tuple[Candidate, int]:
         with writing(self._engine) as connection:
@@ -158,7 +167,7 @@ def deliver_all(settings: Settings) -> int:
         courier, done = Courier(settings, engine), 0
         while number := courier.deliver():
             done += number
-        courier.total()
+        courier.total(ended=True)
         return done
     finally:
         engine.dispose()

@@ -42,6 +42,7 @@ async def asking(request: Request) -> Asking:
     state = state_of(request)
     address = request.client.host if request.client else ""
     caller = await state.caller(request.headers.get("authorization"), address)
+    caller.receive = request.receive
     await state.pace(caller)
     return Asking(state, caller)
 

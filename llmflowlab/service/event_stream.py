@@ -17,6 +17,8 @@ __all__ = ["HEARTBEAT", "EventStream", "Whole", "event", "left"]
 
 HEARTBEAT = 10.0
 """Seconds without a word after which a comment is sent, so that no proxy takes the line for dead."""
+_FIRST_WORD = 5.0
+"""Seconds that a stream waits for its first piece before it begins: a refusal has its status until then."""
 _HEADERS = {
     "cache-control": "no-store",
     # Asks nginx, which buffers answers by default, to pass each piece on.
@@ -62,7 +64,7 @@ class EventStream(Response):
         self._frames = frames
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sending = asyncio.ensure_future(self._send(send))
+        sending = asyncio.ensure_future(self._send(scope, receive, send))
         leaving = asyncio.ensure_future(left(receive))
         try:
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -74,7 +76,14 @@ class EventStream(Response):
             # Nothing where it has ended.
             self._generation.leave()
 
-    async def _send(self, send: Send) -> None:
+    async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Here, where a client that leaves is seen.
+        await self._generation.begun(_FIRST_WORD)
+        refusal = self._generation.refusal
+        if refusal is not None and self._generation.first_token is None:
+            response = JSONResponse(refusal.body(), refusal.status, refusal.headers())
+            await response(scope, receive, send)
+            return
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         async for frame in self._frames:
             body = b": the answer is on its way\n\n" if frame is None else frame

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from starlette.datastructures import State
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -45,32 +46,38 @@ class FrontGate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = False
+        begun, bounded = False, _Bounded(receive, self._state)
 
         async def sending(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
+                if bounded.refusal is not None and not begun:
+                    raise bounded.refusal
                 begun = True
                 message = {**message, "headers": [*message["headers"], (_NAME, b"nosniff")]}
             await send(message)
 
         try:
-            headers = dict(scope["headers"])
-            self._refuse_foreign(headers.get(b"host", b""))
-            self._refuse_large(headers.get(b"content-length"))
-            await self._app(scope, _Bounded(receive, self._state), sending)
+            headers = scope["headers"]
+            self._refuse_foreign([value for name, value in headers if name == b"host"])
+            self._refuse_large(dict(headers).get(b"content-length"))
+            await self._app(scope, bounded, sending)
+        except ClientDisconnect:
+            return
         except Exception as exc:
-            refusal = exc if isinstance(exc, HttpRefusal) else refusal_of(exc)
+            # Whatever was made of it behind.
+            refusal = bounded.refusal or refusal_of(exc)
             if refusal.code == "internal_error":
                 self._state.log.exception("A request failed.")
             if begun:
                 # The client sees a line that broke, which is what it is.
                 return
+            bounded.refusal = None
             await refused(self._state, refusal)(scope, receive, sending)
 
-    def _refuse_foreign(self, host: bytes) -> None:
-        name = host.decode("latin-1").lower()
-        name = name[: name.find("]") + 1] if name.startswith("[") else name.partition(":")[0]
+    def _refuse_foreign(self, said: Sequence[bytes]) -> None:
+        host = said[0].decode("latin-1").lower() if len(said) == 1 else ""
+        name = host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
         if self._hosts and name not in self._hosts:
             raise HttpRefusal(
                 "foreign_host", "This service answers to the names of its own machine alone."
@@ -91,6 +98,8 @@ class _Bounded:
         self._until = time.monotonic() + state.limits.body_seconds
         self._bytes = 0
         self._whole = False
+        self.refusal: HttpRefusal | None = None
+        """Why the body was not received."""
 
     async def __call__(self) -> Message:
         if self._whole:
@@ -100,12 +109,14 @@ class _Bounded:
         try:
             message = await asyncio.wait_for(self._receive(), max(left, 0.001))
         except (TimeoutError, asyncio.TimeoutError):
-            raise HttpRefusal("request_timeout", "The body did not come in time.") from None
+            self.refusal = HttpRefusal("request_timeout", "The body did not come in time.")
+            raise self.refusal from None
         if message["type"] == "http.request":
             self._bytes += len(message.get("body", b""))
             self._whole = not message.get("more_body", False)
             if self._bytes > self._limits.body_bytes:
-                raise _too_large(self._limits.body_bytes)
+                self.refusal = _too_large(self._limits.body_bytes)
+                raise self.refusal
         return message
 
 

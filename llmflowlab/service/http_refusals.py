@@ -26,6 +26,7 @@ from llmflowlab.errors import (
     TrackingError,
     UnknownModel,
 )
+from llmflowlab.providers.arrival import storable
 
 __all__ = ["CODES", "HttpRefusal", "refusal_of"]
 
@@ -93,10 +94,10 @@ class HttpRefusal(Exception):
         )
         return {
             "error": {
-                "message": self.message,
+                "message": storable(self.message),
                 "type": kind,
                 "code": self.code,
-                "param": self.param,
+                "param": None if self.param is None else storable(self.param),
             }
         }
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse
 
 from llmflowlab.errors import Blocked
-from llmflowlab.service.answering_requests import answer_alone, held
+from llmflowlab.service.answering_requests import answer_alone
 from llmflowlab.service.entrance import Asking, asking, refused_with
 from llmflowlab.service.event_stream import HEARTBEAT, EventStream, Whole, event
 from llmflowlab.service.generation import AnswerPiece, Generation
@@ -80,12 +80,12 @@ async def completions(request: Request, who: Annotated[Asking, Depends(asking)])
     )
     headers = {TRACE_HEADER: generation.order.trace_id}
     if asked.stream:
-        await held(generation)
         return EventStream(generation, _chunks(generation, asked), headers)
 
     async def whole() -> JSONResponse:
         refusal = generation.refusal
-        if refusal is not None and not (generation.record and generation.record.answer):
+        if refusal is not None:
+            # This shape has no place for "as far as it came": a part must not pass for an answer.
             return JSONResponse(refusal.body(), refusal.status, {**refusal.headers(), **headers})
         return JSONResponse(_completion(generation), headers=headers)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from llmflowlab.errors import LabError
 from llmflowlab.lab.lab import Lab
 from llmflowlab.providers.event_loop import adopt
 from llmflowlab.service import (
@@ -28,7 +29,7 @@ from llmflowlab.service import (
 )
 from llmflowlab.service.entrance import BEARER, state_of
 from llmflowlab.service.front_gate import FrontGate, refused
-from llmflowlab.service.http_refusals import HttpRefusal
+from llmflowlab.service.http_refusals import HttpRefusal, refusal_of
 from llmflowlab.service.offers import ServedModels, offers
 from llmflowlab.service.service_limits import ServiceLimits
 from llmflowlab.service.service_state import ServiceState
@@ -64,6 +65,8 @@ class ServiceSetup:
     """The folder of several workers' measures."""
 
 
+_LAST = 5.0
+"""Seconds in which answers that were given up must have been kept."""
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]", "testserver")
 
 
@@ -101,7 +104,7 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
         return state, engine
 
     @contextlib.asynccontextmanager
-    async def life(app: FastAPI) -> AsyncIterator[None]:
+    async def life(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         adopt(asyncio.get_running_loop())
         # Apart: providers that look something up first do it on this loop.
         state, engine = await asyncio.to_thread(begin)
@@ -112,12 +115,15 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
                 beside.append(asyncio.create_task(_followed(lab, setup, follower, state)))
                 app.state.passing = await stack.enter_async_context(_passing())
             try:
-                yield
+                yield {"head_seconds": setup.limits.head_seconds, "ending": state.end}
             finally:
-                await _drained(state)
+                state.end()
+                await _ended(state)
                 for task in beside:
                     task.cancel()
                 await asyncio.gather(*beside, return_exceptions=True)
+                for offer in state.offers.values():
+                    await asyncio.to_thread(offer.provider.close)
             await asyncio.to_thread(state.desk.close)
             engine.dispose()
 
@@ -171,21 +177,23 @@ def _passing() -> httpx.AsyncClient:
     return httpx.AsyncClient(timeout=None, limits=limits, trust_env=False)  # noqa: S113 - see above
 
 
-async def _drained(state: ServiceState) -> None:
-    """Wait for answers under way, and give up those that take too long; all are kept."""
-    state.draining = state.slots.closed = True
-    if state.open:
-        await asyncio.wait(set(state.open), timeout=state.limits.drain)
-    for leave in list(state.open.values()):
-        leave()
-    if state.open:
-        await asyncio.wait(set(state.open), timeout=5.0)
+async def _ended(state: ServiceState) -> None:
+    """Wait for answers that are still under way; all are kept."""
+    for seconds in (state.limits.drain, _LAST):
+        if state.open:
+            await asyncio.wait(set(state.open), timeout=seconds)
+        state.give_up()
 
 
 def _explain_failures(app: FastAPI) -> None:
     @app.exception_handler(HttpRefusal)
     async def refuse(request: Request, exc: HttpRefusal) -> Any:
         return refused(state_of(request), exc)
+
+    @app.exception_handler(LabError)
+    @app.exception_handler(Exception)
+    async def broken(request: Request, exc: Exception) -> Any:
+        return refused(state_of(request), refusal_of(exc))
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, exc: RequestValidationError) -> Any:

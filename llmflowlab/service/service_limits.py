@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict, deque
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -56,6 +57,10 @@ class Slots:
         self.closed = False
 
     @property
+    def free(self) -> int:
+        return self._free
+
+    @property
     def waiting(self) -> int:
         return len(self._waiting)
 
@@ -67,6 +72,14 @@ class Slots:
         """
         await self._take(seconds)
         self.taken += 1
+
+    def close(self) -> None:
+        """Let nobody in any more, those who wait neither."""
+        self.closed = True
+        for turn in self._waiting:
+            if not turn.done():
+                turn.set_exception(_ending())
+        self._waiting.clear()
 
     def give_back(self) -> None:
         """Give a slot back, to whoever has waited longest."""
@@ -83,7 +96,7 @@ class Slots:
 
     async def _take(self, seconds: float) -> None:
         if self.closed:
-            raise HttpRefusal("shutting_down", "The service is ending.", retry_after=5.0)
+            raise _ending()
         if self._free > 0:
             self._free -= 1
             return
@@ -96,14 +109,20 @@ class Slots:
         try:
             await asyncio.wait_for(asyncio.shield(turn), seconds)
         except BaseException as exc:
-            if turn.done() and not turn.cancelled():
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self._give_on()
             turn.cancel()
+            with suppress(ValueError):
+                self._waiting.remove(turn)
             if isinstance(exc, TimeoutError | asyncio.TimeoutError):
                 raise HttpRefusal(
                     "overloaded", "No answer's turn came in time; try again soon.", retry_after=5.0
                 ) from None
             raise
+
+
+def _ending() -> HttpRefusal:
+    return HttpRefusal("shutting_down", "The service is ending.", retry_after=5.0)
 
 
 class WrongKeys:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
+import multiprocessing.connection
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -21,10 +25,11 @@ from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.serve import Servable, require_configured
 from llmflowlab.machine import on_this_machine
 from llmflowlab.program import interpreted, program_name
-from llmflowlab.service.impatient_protocol import impatient
+from llmflowlab.service.impatient_protocol import ImpatientProtocol
 from llmflowlab.service.offers import offers
 from llmflowlab.service.service_app import ServiceSetup, build_app
 from llmflowlab.service.store.issued_keys import keys_made
+from llmflowlab.service.store.served_turns import let_all_go
 from llmflowlab.service.store.service_database import address_of, opened, upgraded, writing
 from llmflowlab.serving.server import VersionFollower, bound_socket
 from llmflowlab.settings import Settings, load_settings
@@ -73,7 +78,7 @@ def serve(
     """
     import uvicorn
 
-    setup = replace(setup, loopback=on_this_machine(host))
+    setup = replace(setup, loopback=_for_this_machine_alone(host))
     names = _checked(lab, setup, host)
     if version is not None and workers > 1:
         raise InputError("A registered version is served by one worker, which follows its alias.")
@@ -100,7 +105,7 @@ def serve(
         config = uvicorn.Config(
             partial(worker_app, setup, follower),
             factory=True,
-            http=impatient(setup.limits.head_seconds),
+            http=ImpatientProtocol,
             workers=workers,
             access_log=False,
             log_config=None,
@@ -123,7 +128,24 @@ def worker_app(setup: ServiceSetup, follower: VersionFollower | None = None) -> 
     )
     # Its errors are answered, and its own log would hold what clients sent.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    if (parent := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     return build_app(Lab(load_settings(stdin_is_terminal=False)), setup, follower)
+
+
+def _end_with(sentinel: int) -> None:
+    """End in order when the process that keeps the workers has ended, however it did."""
+    multiprocessing.connection.wait([sentinel])
+    signal.raise_signal(signal.SIGTERM)
+
+
+def _for_this_machine_alone(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return on_this_machine(host)
+    # At 0.0.0.0 a client of this machine finds it, and one of any other as well.
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _checked(lab: Lab, setup: ServiceSetup, host: str) -> list[str]:
@@ -132,6 +154,9 @@ def _checked(lab: Lab, setup: ServiceSetup, host: str) -> list[str]:
     try:
         upgraded(engine)
         with writing(engine) as connection:
+            if engine.dialect.name == "sqlite":
+                # On this machine alone: who held a session here and was killed is gone.
+                let_all_go(connection)
             any_key = any(key.revoked_ms is None for key, _ in keys_made(connection))
     finally:
         engine.dispose()
@@ -158,8 +183,13 @@ def _run_one(config: object, listening: socket.socket, told: Callable[[], None])
 
     assert isinstance(config, uvicorn.Config)
     server = Told(config)
-    with contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[listening])
+    # uvicorn raises again the signals that ended it, when nothing is left that they could end.
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if not server.started:
         raise ConfigurationError("The service could not be started; the lines above say why.")
 

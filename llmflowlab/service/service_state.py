@@ -19,6 +19,8 @@ from llmflowlab.service.store.desk import Desk
 from llmflowlab.service.store.issued_keys import IssuedKey, hashed, keys_made
 
 if TYPE_CHECKING:
+    from starlette.types import Receive
+
     from llmflowlab.lab.lab import Lab
 
 __all__ = ["Caller", "ServiceState"]
@@ -30,11 +32,13 @@ _KEYS_FOR = 1.0
 class Caller:
     """Who asks."""
 
-    __slots__ = ("owner", "per_minute")
+    __slots__ = ("owner", "per_minute", "receive")
 
     def __init__(self, owner: str, per_minute: int | None) -> None:
         self.owner = owner
         self.per_minute = per_minute
+        self.receive: Receive | None = None
+        """Tells, when the body has come, that the client left."""
 
 
 class ServiceState:
@@ -100,6 +104,18 @@ class ServiceState:
                 param="model",
             )
         return found
+
+    def end(self) -> None:
+        """Let nobody in any more, and give up what is not answered in time; a second time nothing happens."""
+        if not self.draining:
+            self.draining = True
+            self.slots.close()
+            asyncio.get_running_loop().call_later(self.limits.drain, self.give_up)
+
+    def give_up(self) -> None:
+        """Give up all answers under way; what came of them is kept."""
+        for leave in list(self.open.values()):
+            leave()
 
     async def caller(self, authorization: str | None, address: str) -> Caller:
         """Return who asks.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -57,6 +58,8 @@ async def metrics(request: Request) -> Response:
     address = request.client.host if request.client else ""
     if not on_this_machine(address):
         await state.caller(request.headers.get("authorization"), address)
+    with suppress(TrackingError):
+        state.measures.undelivered.set(await state.desk.do(undelivered_count))
     state.measures.under_way.set(state.slots.taken)
     state.measures.waiting.set(state.slots.waiting)
     registry = state.registry

@@ -24,6 +24,7 @@ __all__ = [
     "keep_deployment",
     "keep_rating",
     "keep_turn",
+    "let_all_go",
     "let_go",
     "ratings_of",
     "said_in",
@@ -125,6 +126,11 @@ def let_go(connection: Connection, owner: str, session_id: str, trace_id: str) -
     )
 
 
+def let_all_go(connection: Connection) -> None:
+    """Let every session go; those who held them are no more."""
+    connection.execute(update(sessions).values(held_by=None, held_until_ms=None))
+
+
 def keep_turn(
     connection: Connection,
     record: TurnRecord,
@@ -189,10 +195,10 @@ def said_in(connection: Connection, owner: str, session_id: str) -> list[Said]:
 
 
 def sessions_of(connection: Connection, owner: str, *, most: int = 200) -> list[SessionState]:
-    """Return a key's sessions, the last used first."""
+    """Return a key's sessions in which something was said, the last used first."""
     rows = connection.execute(
         select(sessions)
-        .where(sessions.c.owner == owner)
+        .where(sessions.c.owner == owner, sessions.c.turns > 0)
         .order_by(sessions.c.used_ms.desc())
         .limit(most)
     )

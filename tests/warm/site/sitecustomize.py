@@ -9,7 +9,11 @@ import sys
 
 
 def _loads_mlflow(command):
-    ours = ("llmflowlab.evaluation.run.recorder", "llmflowlab.lab.deliverer")
+    ours = (
+        "llmflowlab.evaluation.run.recorder",
+        "llmflowlab.lab.deliverer",
+        "llmflowlab.service.courier",
+    )
     if command[0].endswith("main.py"):
         return command[1:2] in (["doctor"], ["models"]) or command[1:3] == ["registry", "show"]
     if "MLFLOW_ACTIVE_MODEL_ID" in os.environ:
