@@ -253,7 +253,8 @@ class Asker:
         """
         try:
             # Importing an SDK takes up to a second, which is no part of a model's time to answer.
-            await waits.apart(self.provider.prepare)
+            if not self.provider.prepared:
+                await waits.apart(self.provider.prepare)
         except Exception as exc:  # noqa: BLE001 - an error of the provider's, told as all others are
             return Paid(answer=None, error=exc)
         with ExitStack() as stack:

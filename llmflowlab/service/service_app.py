@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -90,6 +91,9 @@ def build_app(lab: Lab, setup: ServiceSetup) -> ASGIApp:
         # Apart: providers that look something up first do it on this loop.
         state, engine = await asyncio.to_thread(begin)
         app.state.service = state
+        # What is there now stays: nobody need look through it again for what could be let go.
+        gc.collect()
+        gc.freeze()
         try:
             yield
         finally:
