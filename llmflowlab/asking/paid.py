@@ -34,6 +34,9 @@ from llmflowlab.providers.base import Provider, StreamEvent, Usage
 
 __all__ = ["Asker", "Paid", "PaidEmbeddings", "PaidState"]
 
+_LONG = 10_000
+"""Characters from which on a prompt is counted in a thread."""
+
 PaidState: TypeAlias = Literal["complete", "interrupted", "incomplete", "failed", "blocked"]
 
 
@@ -316,7 +319,10 @@ class _Door:
         if halted.is_set():
             return False
         if self._held is None:
-            budget, worst = self._asker.budget, self._reserved()
+            # Counting the tokens of a long prompt would hold up everybody on the loop.
+            apart = self._asker.capped and _length(self._what) >= _LONG
+            worst = await waits.apart(self._reserved) if apart else self._reserved()
+            budget = self._asker.budget
             if not await budget.reserving(waits, worst, halted):
                 self._refused = not halted.is_set()
                 return False
@@ -404,6 +410,13 @@ class _Door:
         limits, gate = self._asker.provider.limits, self._asker.gate
         if limits is not None and limits.pause > 0 and isinstance(gate, Limiter):
             gate.pause(limits.pause)
+
+
+def _length(what: Sent) -> int:
+    """Return the characters of what is sent."""
+    if isinstance(what, Request):
+        return sum(len(message.content) for message in what.messages)
+    return sum(map(len, what.texts))
 
 
 def _reported(answer: Answer | None, error: Exception | None) -> Usage:
