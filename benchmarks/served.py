@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import sqlite3
@@ -32,6 +33,12 @@ class Service:
         """What it holds of the machine's memory."""
         lines = Path(f"/proc/{self.pid}/status").read_text("ascii").splitlines()
         return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+
+    @property
+    def cpu(self) -> float:
+        """Seconds that it has worked, without the process that delivers."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def kept(self) -> tuple[int, int, int]:
         """Return the answers it kept, how many of them are of different questions, and what MLflow lacks."""
