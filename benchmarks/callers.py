@@ -78,8 +78,9 @@ class Callers:
         number, kind = next(self._numbers), self._chosen.kind
         asked = f"s{number}" if kind == "stream" else f"q{number}"
         content = f"{LONG}\n{asked}" if kind == "long" else asked
-        body: dict[str, Any] = {"messages": [{"role": "user", "content": content}]}
-        body["model"] = self._chosen.model
+        url, _, model = url.partition("#")
+        messages = [{"role": "user", "content": content}]
+        body: dict[str, Any] = {"model": model or "openai:bench", "messages": messages}
         if kind == "stream":
             body["stream"] = True
         began = time.perf_counter()
@@ -127,8 +128,7 @@ async def _read(response: aiohttp.ClientResponse) -> tuple[str, list[float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("urls", nargs="+")
-    parser.add_argument("--model", default="openai:bench")
+    parser.add_argument("urls", nargs="+", help="after a # a model of another name")
     parser.add_argument("--kind", choices=("plain", "stream", "long"), default="plain")
     parser.add_argument("--clients", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=1)

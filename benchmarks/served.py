@@ -106,7 +106,6 @@ def calls(
     seconds: float = 2.0,
     rounds: int = 1,
     requests: int = 0,
-    model: str = "openai:bench",
 ) -> list[Calls]:
     """Have clients ask at these addresses in turn; no question is asked twice."""
     return waited_for(
@@ -117,7 +116,6 @@ def calls(
             seconds=seconds,
             rounds=rounds,
             requests=requests,
-            model=model,
         )
     )
 
