@@ -133,11 +133,12 @@ class Generation:
         if self._pieces or self._ended:
             return True
         self._news.clear()
+        alarm = asyncio.get_running_loop().call_later(seconds, self._news.set)
         try:
-            await asyncio.wait_for(self._news.wait(), seconds)
-        except (TimeoutError, asyncio.TimeoutError):
-            return False
-        return True
+            await self._news.wait()
+        finally:
+            alarm.cancel()
+        return bool(self._pieces) or self._ended
 
     async def _run(self) -> None:
         order, state = self.order, self._state

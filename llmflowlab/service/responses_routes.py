@@ -13,7 +13,7 @@ from llmflowlab.agents.core import Reply
 from llmflowlab.asking.metering import Tokens
 from llmflowlab.errors import InputError
 from llmflowlab.providers.base import FinishReason
-from llmflowlab.service.answering_requests import answer_alone, held
+from llmflowlab.service.answering_requests import answer_alone
 from llmflowlab.service.entrance import Asking, asking, refused_with
 from llmflowlab.service.event_stream import HEARTBEAT, EventStream, Whole, event
 from llmflowlab.service.generation import Generation
@@ -99,12 +99,11 @@ async def responses(request: Request, who: Annotated[Asking, Depends(asking)]) -
     )
     headers = {TRACE_HEADER: order.trace_id}
     if asked.stream:
-        await held(generation)
         return EventStream(generation, _events(generation, answering), headers)
 
     async def whole() -> JSONResponse:
         refusal = generation.refusal
-        if refusal is not None and not (generation.record and generation.record.answer):
+        if refusal is not None:
             return JSONResponse(refusal.body(), refusal.status, {**refusal.headers(), **headers})
         return JSONResponse(answering.document(_reply(generation)), headers=headers)
 

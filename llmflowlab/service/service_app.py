@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -109,6 +110,9 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
         # Apart: providers that look something up first do it on this loop.
         state, engine = await asyncio.to_thread(begin)
         app.state.service = state
+        # What is there now stays: nobody need look through it again for what could be let go.
+        gc.collect()
+        gc.freeze()
         beside = [asyncio.create_task(asyncio.to_thread(responses_routes.preload))]
         async with contextlib.AsyncExitStack() as stack:
             if follower is not None:

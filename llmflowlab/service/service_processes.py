@@ -43,6 +43,8 @@ __all__ = ["serve", "worker_app"]
 _GOODBYE = 25.0
 """Seconds that the courier has for what is on its way."""
 _STARTED_IN = 120
+_TURN = 0.0005
+"""Seconds after which a thread that works lets another one."""
 
 
 def serve(
@@ -126,6 +128,8 @@ def worker_app(setup: ServiceSetup, follower: VersionFollower | None = None) -> 
     logging.basicConfig(
         stream=sys.stderr, format="%(levelname)s: %(message)s", level=logging.WARNING
     )
+    # The database's thread must not hold up the loop by the 5 ms that are usual.
+    sys.setswitchinterval(_TURN)
     # Its errors are answered, and its own log would hold what clients sent.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     if (parent := multiprocessing.parent_process()) is not None:
