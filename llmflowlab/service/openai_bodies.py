@@ -187,14 +187,18 @@ def _clean(conversation: Conversation) -> tuple[Message, ...]:
     return tuple(Message(each.role, storable(each.content)) for each in conversation.messages)
 
 
+_TEXT = {"type": "string", "minLength": 1, "pattern": r"\S"}
 COMPLETION_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["messages"],
+    "additionalProperties": False,
     "properties": {
+        **{name: {} for name in sorted(_FOR_OTHERS)},
         "model": {"type": ["string", "null"], "description": "One of GET /v1/models."},
         "messages": {
             "type": "array",
             "minItems": 1,
+            "contains": {"properties": {"role": {"const": "user"}}},
             "items": {
                 "type": "object",
                 "required": ["role", "content"],
@@ -202,8 +206,16 @@ COMPLETION_SCHEMA: dict[str, Any] = {
                     "role": {"enum": ["system", "developer", "user", "assistant"]},
                     "content": {
                         "anyOf": [
-                            {"type": "string", "minLength": 1},
-                            {"type": "array", "minItems": 1, "items": {"type": "object"}},
+                            _TEXT,
+                            {
+                                "type": "array",
+                                "minItems": 1,
+                                "items": {
+                                    "type": "object",
+                                    "required": ["type", "text"],
+                                    "properties": {"type": {"enum": ["text"]}, "text": _TEXT},
+                                },
+                            },
                         ]
                     },
                 },
