@@ -182,9 +182,11 @@ class FeedbackBody(_Body):
         json_schema_extra={
             "examples": [{"trace_id": "tr-0123456789abcdef0123456789abcdef", "thumb": "up"}],
             "oneOf": [
-                {"required": [one], "properties": {one: {"not": nothing}, other: nothing}}
+                {
+                    "required": [one],
+                    "properties": {one: {"not": {"type": "null"}}, other: {"type": "null"}},
+                }
                 for one, other in (("thumb", "rating"), ("rating", "thumb"))
-                for nothing in ({"type": "null"},)
             ],
         },
     )
