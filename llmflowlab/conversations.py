@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 _SYSTEM_ROLES = frozenset({"system", "developer"})
-_TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
+_TEXT_PARTS = ("text", "input_text", "output_text")
 _PARAMETERS = tuple(field.name for field in fields(Parameters))
 
 

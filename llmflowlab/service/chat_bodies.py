@@ -36,7 +36,11 @@ def _usable(text: str) -> str:
     return storable(text)
 
 
-Text = Annotated[str, AfterValidator(_usable)]
+Text = Annotated[
+    str,
+    AfterValidator(_usable),
+    Field(json_schema_extra={"minLength": 1, "pattern": r"\S"}),
+]
 """A text that every database takes."""
 SessionId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,100}$")]
 
@@ -67,7 +71,8 @@ class ScoresWanted(_Body):
     """What an answer is to be scored by, at once; scorers that ask no model."""
 
     scorers: Annotated[
-        list[Annotated[str, Field(max_length=500)]], Field(min_length=1, max_length=20)
+        list[Annotated[str, Field(max_length=500, examples=["contains"])]],
+        Field(min_length=1, max_length=20),
     ]
     expected: Text | None = None
 
@@ -175,7 +180,14 @@ class FeedbackBody(_Body):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "examples": [{"trace_id": "tr-0123456789abcdef0123456789abcdef", "thumb": "up"}]
+            "examples": [{"trace_id": "tr-0123456789abcdef0123456789abcdef", "thumb": "up"}],
+            "oneOf": [
+                {
+                    "required": [one],
+                    "properties": {one: {"not": {"type": "null"}}, other: {"type": "null"}},
+                }
+                for one, other in (("thumb", "rating"), ("rating", "thumb"))
+            ],
         },
     )
 

@@ -43,14 +43,13 @@ router = APIRouter(tags=["chat"])
         200: {
             "content": {
                 "text/event-stream": {
-                    "schema": {"type": "string"},
                     "example": 'event: start\ndata: {"trace_id": "tr-…", "session_id": "3f2a"}\n\n'
                     'event: delta\ndata: {"text": "A token is"}\n\n'
                     'event: done\ndata: {"answer": "A token is …"}\n\n',
                 }
             }
         },
-        **refused_with(400, 401, 404, 409, 413, 429, 502, 503, 504),
+        **refused_with(400, 401, 404, 408, 409, 413, 429, 500, 502, 503, 504),
     },
 )
 async def chat(body: ChatBody, request: Request, who: Annotated[Asking, Depends(asking)]) -> Any:
@@ -157,7 +156,10 @@ def answered(generation: Generation) -> dict[str, Any]:
 
 
 @router.get(
-    "/sessions", response_model=SessionList, summary="A key's sessions", responses=refused_with(401)
+    "/sessions",
+    response_model=SessionList,
+    summary="A key's sessions",
+    responses=refused_with(401, 429, 500, 503),
 )
 async def sessions(who: Annotated[Asking, Depends(asking)]) -> Any:
     """List the sessions of this key, the last used first, 200 at most."""
@@ -175,7 +177,7 @@ async def sessions(who: Annotated[Asking, Depends(asking)]) -> Any:
     "/sessions/{session_id}",
     response_model=SessionShown,
     summary="What was said in a session",
-    responses=refused_with(401, 404),
+    responses=refused_with(400, 401, 404, 429, 500, 503),
 )
 async def session(session_id: SessionId, who: Annotated[Asking, Depends(asking)]) -> Any:
     """Return a session's turns, oldest first, with what was thought of them."""
@@ -210,7 +212,7 @@ async def session(session_id: SessionId, who: Annotated[Asking, Depends(asking)]
     "/feedback",
     response_model=FeedbackKept,
     summary="Say what you think of an answer",
-    responses=refused_with(400, 401, 404, 413, 429, 503),
+    responses=refused_with(400, 401, 404, 408, 413, 429, 500, 503),
 )
 async def feedback(body: FeedbackBody, who: Annotated[Asking, Depends(asking)]) -> Response:
     """Keep a thumb or a grade for an answer that this key was given; the last word of each kind holds."""

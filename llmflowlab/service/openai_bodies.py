@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llmflowlab.conversations import Conversation, read_conversation, read_parameters
+from llmflowlab.conversations import (
+    Conversation,
+    overlaid,
+    read_conversation,
+    read_parameters,
+)
 from llmflowlab.errors import InputError
 from llmflowlab.messages import Message, Parameters
 from llmflowlab.providers.arrival import storable
@@ -76,10 +81,9 @@ def read_completion(body: Any) -> Completion:
         conversation = read_conversation(said)
     except InputError as exc:
         raise HttpRefusal("bad_request", exc.message, param="messages") from exc
-    most = body.get("max_completion_tokens")
-    values = {name: body.get(name) for name in ("temperature", "top_p", "seed")}
-    values["max_tokens"] = body.get("max_tokens") if most is None else most
-    parameters = sampling(values)
+    names = ("temperature", "top_p", "seed", "max_tokens")
+    parameters = sampling({name: body.get(name) for name in names})
+    most = sampling({"max_tokens": body.get("max_completion_tokens")})
     options = body.get("stream_options")
     if options is not None and not isinstance(options, Mapping):
         raise HttpRefusal(
@@ -89,7 +93,7 @@ def read_completion(body: Any) -> Completion:
         model=name_of(body.get("model")),
         messages=_clean(conversation),
         system=None if conversation.system is None else storable(conversation.system),
-        parameters=parameters,
+        parameters=overlaid(parameters, most),
         custom_inputs=custom_inputs(body),
         stop=read_stop(body.get("stop")),
         stream=flag(body, "stream"),
@@ -112,7 +116,11 @@ def refuse_others(body: Mapping[str, Any], understood: set[str]) -> None:
                 f"There is no parameter {name[:100]!r} here.",
                 param=name[:100],
             )
-        if not any(value is each or value == each for each in _NEUTRAL[name]):
+        # True is 1 to Python, and no number to JSON.
+        if not any(
+            value == each and isinstance(value, bool) == isinstance(each, bool)
+            for each in _NEUTRAL[name]
+        ):
             raise HttpRefusal(
                 "unsupported_parameter", f"{name} is not supported; leave it out.", param=name
             )
@@ -187,14 +195,19 @@ def _clean(conversation: Conversation) -> tuple[Message, ...]:
     return tuple(Message(each.role, storable(each.content)) for each in conversation.messages)
 
 
+_TEXT = {"type": "string", "minLength": 1, "pattern": r"\S"}
 COMPLETION_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["messages"],
+    "additionalProperties": False,
     "properties": {
+        **{name: {} for name in sorted(_FOR_OTHERS)},
+        **{name: {"enum": list(values)} for name, values in _NEUTRAL.items()},
         "model": {"type": ["string", "null"], "description": "One of GET /v1/models."},
         "messages": {
             "type": "array",
             "minItems": 1,
+            "contains": {"properties": {"role": {"const": "user"}}},
             "items": {
                 "type": "object",
                 "required": ["role", "content"],
@@ -202,8 +215,16 @@ COMPLETION_SCHEMA: dict[str, Any] = {
                     "role": {"enum": ["system", "developer", "user", "assistant"]},
                     "content": {
                         "anyOf": [
-                            {"type": "string", "minLength": 1},
-                            {"type": "array", "minItems": 1, "items": {"type": "object"}},
+                            _TEXT,
+                            {
+                                "type": "array",
+                                "minItems": 1,
+                                "items": {
+                                    "type": "object",
+                                    "required": ["type", "text"],
+                                    "properties": {"type": {"enum": ["text"]}, "text": _TEXT},
+                                },
+                            },
                         ]
                     },
                 },

@@ -25,7 +25,7 @@ TRACE_HEADER = "x-llmflowlab-trace"
 """Names an answer's trace, for `POST /feedback`."""
 
 
-@router.get("/models", summary="The models on offer", responses=refused_with(401, 429))
+@router.get("/models", summary="The models on offer", responses=refused_with(401, 429, 500, 503))
 async def models(who: Annotated[Asking, Depends(asking)]) -> Any:
     """List the models; the first answers where a request names none."""
     return JSONResponse(
@@ -49,7 +49,7 @@ async def models(who: Annotated[Asking, Depends(asking)]) -> Any:
     summary="Answer a conversation",
     responses={
         200: {"content": {"application/json": {}, "text/event-stream": {}}},
-        **refused_with(400, 401, 404, 413, 429, 502, 503, 504),
+        **refused_with(400, 401, 404, 408, 413, 429, 500, 502, 503, 504),
     },
     openapi_extra={
         "requestBody": {

@@ -63,6 +63,7 @@ COMPLETIONS = {
     "half a role": rb'{"messages": [{"role": "\ud800", "content": "x"}]}',
     "deep": b'{"messages":' + b"[" * 20_000 + b"]" * 20_000 + b"}",
     "roles of objects": b'{"messages": [{"role": {}, "content": "x"}]}',
+    "a part of no kind": b'{"messages": [{"role": "user", "content": [{"type": {}, "text": "x"}]}]}',
     "tool": b'{"messages": [{"role": "tool", "content": "x"}]}',
     "n of text": b'{"messages": [{"role": "user", "content": "x"}], "n": "1"}',
     "invalid UTF-8": b'{"messages": [{"role": "user", "content": "\xff"}]}',
