@@ -38,7 +38,7 @@ from llmflowlab.service.store.service_database import Engine, address_of, opened
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.tracking.service_runs import ServedTurn, ServiceRuns
 
-__all__ = ["Courier", "deliver_all", "main"]
+__all__ = ["Courier", "Rush", "deliver_all", "main"]
 
 _TOGETHER = 100
 _FEW = 20
@@ -191,7 +191,7 @@ def _work(
 ) -> None:
     courier = Courier(settings, engine)
     pause, last_said, until = _FIRST_RETRY, "", float("inf")
-    rush = _Rush(engine)
+    rush = Rush(engine)
     while True:
         if ending.is_set():
             until = min(until, time.monotonic() + _LAST)
@@ -221,15 +221,17 @@ def _work(
         ending.wait(_LOOK)
 
 
-class _Rush:
+class Rush:
     """Tells whether many answers are being made.
 
     Args:
         engine: The database they are kept in.
+        clock: Seconds by a clock that only goes forward.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine = engine
+        self._clock = clock
         self._seen = 0
         self._at = float("-inf")
 
@@ -237,7 +239,7 @@ class _Rush:
         """Look at how many came since it was last asked."""
         with writing(self._engine) as connection:
             newest = newest_turn(connection)
-        now = time.monotonic()
+        now = self._clock()
         rate = (newest - self._seen) / max(now - self._at, 0.1)
         self._seen, self._at = newest, now
         return rate > _BUSY
