@@ -27,6 +27,7 @@ from llmflowlab.service.store.service_database import (
     upgraded,
     writing,
 )
+from llmflowlab.serving.server import VersionFollower
 from llmflowlab.settings import Settings
 from tests.patience import PATIENCE
 
@@ -127,6 +128,7 @@ def running(
     *models: Provider | str,
     limits: Mapping[str, Any] | None = None,
     wanted: Mapping[str, Any] | None = None,
+    follower: VersionFollower | None = None,
     **setup: Any,
 ) -> Iterator[Running]:
     """Run a service.
@@ -136,6 +138,7 @@ def running(
         models: Providers, or references for the factory.
         limits: Where they are not the usual ones.
         wanted: Further fields of `ServedModels`.
+        follower: Has a registered version that is served.
         setup: Further fields of `ServiceSetup`.
     """
     made = {one.reference: one for one in models if isinstance(one, Provider)}
@@ -145,6 +148,7 @@ def running(
     app = build_app(
         lab,
         ServiceSetup(wanted=ServedModels(models=names, **(wanted or {})), limits=bounds, **setup),
+        follower,
     )
     server = _Server(
         uvicorn.Config(
