@@ -24,13 +24,14 @@ TARGETED = (
     "growth",
     "long_chat",
     "guardrails_speed",
+    "service",
 )
 """Modules of this package; each has `measure`. What they measure must reach something."""
 
 OTHERS = ("mlflow_evaluate", "resume", "pace", "data_check", "faults")
 """Run only when named."""
 
-LONG = ("growth", "long_chat")
+LONG = ("growth", "long_chat", "service")
 """Minutes each, and of no worth with less."""
 
 

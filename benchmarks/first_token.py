@@ -57,7 +57,7 @@ def measure(*, quick: bool) -> Iterator[Line]:
 
 
 def _bare(provider: OpenAIProvider) -> float:
-    client = provider._client()
+    client = provider._sdk_over(provider._client())
 
     async def first_token() -> float:
         began = time.perf_counter()

@@ -1,7 +1,7 @@
 """A model server that answers after a fixed time: what the measuring programs talk to.
 
-Speaks OpenAI's chat protocol, streamed or not, and the streams of Gemini and Ollama, on aiohttp in a
-process of its own, so that it takes no processor time from what is measured. `python -m benchmarks.server --latency-ms 200`.
+Speaks OpenAI's chat protocol, streamed or not, and the streams of Gemini and Ollama, on aiohttp and uvloop in
+a process of its own, so that it takes no processor time from what is measured. `python -m benchmarks.server --latency-ms 200`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import time
 from collections import deque
 from typing import Any
 
+import uvloop
 from aiohttp import web
 
+SENTENCES = 20
+"""Frames of a long answer."""
 USAGE = {"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 25}
 
 
 class Model:
-    """Answers questions of the form "q17" with "a17", and judges with yes."""
+    """Answers questions of the form "q17" with "a17", "s17" with sentences, and judges with yes."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
@@ -36,17 +39,25 @@ class Model:
         judged = "response_format" in body or body["model"] == "judge"
         if (refused := await self._refused_after_work(request, judged=judged)) is not None:
             return refused
-        text = verdict(body) if judged else _answer(body["messages"][-1]["content"])
+        question = body["messages"][-1]["content"]
+        if not judged and question.startswith("s") and question[1:].isdigit():
+            return await self._sentences(request, int(question[1:]))
+        text = verdict(body) if judged else _answer(question.rpartition("\n")[2])
         if not body.get("stream"):
             return web.json_response({**_frame(text, "message"), "usage": USAGE})
-        chunks = [
-            _frame(text, "delta"),
-            _frame(None, "delta", finish="stop"),
-            {**_frame(None, "delta"), "choices": [], "usage": USAGE},
-        ]
-        return await _sent(
-            request, "text/event-stream", [*map(_event, chunks), b"data: [DONE]\n\n"]
-        )
+        frames = [*map(_event, (_frame(text, "delta"), *_END)), b"data: [DONE]\n\n"]
+        return await _sent(request, "text/event-stream", frames)
+
+    async def _sentences(self, request: web.Request, number: int) -> web.StreamResponse:
+        """Stream a long answer, a sentence a frame, at an even pace."""
+        response = await _sent(request, "text/event-stream", [])
+        begun = time.monotonic()
+        for place in range(SENTENCES):
+            due = begun + place * self.options.gap_ms / 1000
+            await asyncio.sleep(due - time.monotonic())
+            await response.write(_event(_frame(sentence(number, place), "delta")))
+        await response.write(b"".join(map(_event, _END)) + b"data: [DONE]\n\n")
+        return response
 
     async def gemini(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -128,6 +139,12 @@ _VERDICT = '{"rationale": "fits", "result": "yes"}'
 """In this lab's form."""
 
 
+def sentence(number: int, place: int) -> str:
+    """Return a sentence of a long answer, long enough to leave guardrails by itself."""
+    words = "and the air in front of it scatters the light of the sun once more " * 4
+    return f"Part {place} of answer {number} says that the sky is blue {words}today. "
+
+
 def _answer(question: str) -> str:
     return "a" + question.removeprefix("q")
 
@@ -169,6 +186,13 @@ def _frame(text: str | None, kind: str, finish: str | None = None) -> dict[str, 
     }
 
 
+_END: tuple[dict[str, Any], ...] = (
+    _frame(None, "delta", finish="stop"),
+    {**_frame(None, "delta"), "choices": [], "usage": USAGE},
+)
+"""How a stream ends."""
+
+
 async def _serve(options: argparse.Namespace) -> None:
     # Clients that are killed in the middle of an answer are what some programs are about.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
@@ -197,7 +221,8 @@ def main() -> None:
     parser.add_argument("--overload", type=float, default=0.0, help="share answered with 503")
     parser.add_argument("--reset", type=float, default=0.0, help="share of connections reset")
     parser.add_argument("--per-second", type=int, default=0, help="refuse above this rate")
-    asyncio.run(_serve(parser.parse_args()))
+    parser.add_argument("--gap-ms", type=float, default=20, help="between sentences")
+    uvloop.run(_serve(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ __all__ = [
     "parse_json",
     "read_conversation",
     "read_parameters",
+    "read_stop",
     "read_wishes",
 ]
 
@@ -51,6 +52,8 @@ class Wishes:
     parameters: Parameters = Parameters()
     custom_inputs: Mapping[str, Any] | None = None
     """Facts about the caller, such as a client type; None where there are none."""
+    stop: tuple[str, ...] = ()
+    """Texts that end the answer."""
 
 
 def parse_json(text: str, what: str) -> Any:
@@ -138,6 +141,18 @@ def read_parameters(values: Mapping[str, Any]) -> Parameters:
         max_tokens=_whole(values, "max_tokens", least=1),
         seed=_whole(values, "seed"),
     )
+
+
+def read_stop(value: Any) -> tuple[str, ...]:
+    """Read the texts that end an answer: one, or a list; null means none.
+
+    Raises:
+        InputError: It is neither, or one of them is empty.
+    """
+    listed = [value] if isinstance(value, str) else [] if value is None else value
+    if not isinstance(listed, list | tuple) or not all(w and isinstance(w, str) for w in listed):
+        raise InputError("stop must be a text or a list of texts, none of them empty.")
+    return tuple(listed)
 
 
 def overlaid(base: Parameters, over: Parameters) -> Parameters:

@@ -48,6 +48,8 @@ class Request:
     """A JSON schema the answer must follow, where the provider can hold a model to one."""
     custom_inputs: Mapping[str, Any] | None = None
     """Facts about the caller for an agent that MLflow serves; models know nothing of them."""
+    stop: tuple[str, ...] = ()
+    """Texts that end the answer, for an agent, which ends it there; models know nothing of them."""
 
     def openai_messages(self) -> list[dict[str, str]]:
         """Return all that is sent as `{"role", "content"}`, the system prompt first."""

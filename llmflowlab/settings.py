@@ -14,7 +14,10 @@ from pathlib import Path
 from llmflowlab.errors import InputError
 from llmflowlab.program import checkout
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["SERVING_EXPERIMENT", "Settings", "load_settings"]
+
+SERVING_EXPERIMENT = "LLMS_Serving"
+"""Where the traces of what is served stand that have no experiment of their own; nobody looks in `Default`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks import __main__ as bench
-from benchmarks import peers
+from benchmarks import outside_people, peers
 from benchmarks.harness import questions
 from benchmarks.machine import Conditions, Watch
 from benchmarks.peers import PEERS, Contest
@@ -222,3 +222,19 @@ def test_what_the_page_on_performance_says_to_run_is_understood():
         assert f"{peer.variable}=" in page
         package = re.split(r"install |,", peer.install)[1]
         assert f"install {package}" in page or f"peers {package}" in page
+
+
+def test_an_alpha_that_is_not_the_published_one_is_told_by_the_exit_code(
+    tmp_path, capsys, monkeypatch
+):
+    folder = tmp_path / "350"
+    folder.mkdir()
+    lines = [f"{unit},{('Yes', 'No')[(unit * n) % 2]}" for unit in range(12) for n in range(3)]
+    text = "\n".join(["item_id,Q_overall", *lines])
+    (folder / "diverse_safety_adversarial_dialog_350.csv").write_text(text, "utf-8")
+    assert outside_people.main([str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    alpha = float(known(re.search(r"12 units, up to 3 raters: (\S+)", said))[1])
+    monkeypatch.setattr(outside_people, "_ALPHAS", (alpha,))
+    monkeypatch.setattr(outside_people, "_SECONDS", float("inf"))
+    assert outside_people.main([str(tmp_path)]) == 0

@@ -22,7 +22,9 @@ def main(kills: int = 200, seed: int = 1, *scenes: str) -> int:
     shares = sum(share for _, share in chosen.values())
     for name, (scene, share) in chosen.items():
         began = time.monotonic()
-        with tempfile.TemporaryDirectory() as folder, server("--latency-ms", "150") as url:
+        # What delivers may still be about to end there.
+        temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        with temporary as folder, server("--latency-ms", "150") as url:
             victim = Victim(Path(folder) / "home", url, instants(seed, name))
             tally = scene(victim, max(1, round(kills * share / shares)))
         seconds = time.monotonic() - began

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import random
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from benchmarks.harness import questions
+from benchmarks.torture.people_scenes import arena, review, sheet
 from benchmarks.torture.victim import PRICE, Tally, Victim
 from llmflowlab.tracking.store import open_store
 
@@ -187,32 +187,6 @@ def report(victim: Victim, kills: int) -> Tally:
     return tally
 
 
-def sheet(victim: Victim, kills: int) -> Tally:
-    """Bringing people's verdicts in: each is in MLflow once, however often it was interrupted."""
-    tally, data = Tally(), questions(victim.home, _ROWS)
-    victim.whole("evaluate", "--model", _MODEL, "--data", str(data), "--json")
-    ((name, _),) = victim.evaluations()
-    out = victim.home / "sheet.csv"
-    victim.whole("evaluate", "--export-sheet", name, "--output", str(out))
-    with out.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
-    for number, row in enumerate(rows):
-        row["verdict"] = "yes" if number % 3 else "no"
-    with out.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    importing = ("evaluate", "--import-sheet", str(out), "--judge-name", "reader")
-    while tally.kills < kills:
-        tally.kills += victim.kill_within(victim.start(*importing), 4.0)
-    victim.whole(*importing)
-    experiment = open_store(victim.settings).experiment_id("LLMS_Evaluation")
-    for trace in victim.traces(experiment):
-        said = [each for each in trace.info.assessments if each.source.source_id == "reader"]
-        tally.check(len(said) == 1, f"a row has {len(said)} verdicts of one person")
-    return tally
-
-
 def promotion(victim: Victim, kills: int) -> Tally:
     """Making a version the champion: one is at any instant, and the next attempt goes on."""
     tally, data = Tally(), questions(victim.home, 10)
@@ -240,12 +214,14 @@ def _champion(victim: Victim) -> str:
 
 
 SCENES: dict[str, tuple[Scene, float]] = {
-    "evaluation": (evaluation, 0.4),
+    "evaluation": (evaluation, 0.3),
     "recorder": (recorder, 0.2),
-    "chat": (chat, 0.2),
+    "chat": (chat, 0.15),
     "promotion": (promotion, 0.05),
-    "report": (report, 0.075),
-    "sheet": (sheet, 0.075),
+    "report": (report, 0.05),
+    "sheet": (sheet, 0.05),
+    "review": (review, 0.1),
+    "arena": (arena, 0.1),
 }
 """Each with its share of the kills."""
 

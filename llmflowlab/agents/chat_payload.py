@@ -24,6 +24,7 @@ from llmflowlab.conversations import (
     Wishes,
     read_conversation,
     read_parameters,
+    read_stop,
 )
 from llmflowlab.errors import InputError
 
@@ -56,8 +57,8 @@ def wishes_of(params: ChatParams) -> Wishes:
     Raises:
         InputError: It asks for something the lab's models do not do.
     """
-    if params.n != 1 or params.stop or params.tools:
-        raise InputError("This model answers once per request, without tools and stop words.")
+    if params.n != 1 or params.tools:
+        raise InputError("This model answers once per request, without tools.")
     custom = params.custom_inputs or {}
     asked: dict[str, Any] = {"top_p": params.top_p, "max_tokens": params.max_tokens}
     if params.temperature != _UNSET_TEMPERATURE:
@@ -65,7 +66,11 @@ def wishes_of(params: ChatParams) -> Wishes:
     for name in _PARAMETERS_AMONG_CUSTOM:
         if name in custom:
             asked[name] = custom[name]
-    return Wishes(parameters=read_parameters(asked), custom_inputs=custom or None)
+    return Wishes(
+        parameters=read_parameters(asked),
+        custom_inputs=custom or None,
+        stop=read_stop(params.stop),
+    )
 
 
 def response(reply: Reply, custom_outputs: dict[str, Any] | None = None) -> ChatCompletionResponse:

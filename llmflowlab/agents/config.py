@@ -25,6 +25,7 @@ __all__ = [
     "Role",
     "candidate_config",
     "panel_config",
+    "plain_panel",
     "read_agent_config",
     "read_panel_config",
 ]
@@ -53,7 +54,10 @@ _AGENT_KEYS = frozenset(
 )
 _JSON_KEYS = _AGENT_KEYS | {"concurrency"}
 _PANEL_KEYS = frozenset({"roles", "handover", "key_file", "tracing", "guardrails"})
-_ROLE_KEYS = frozenset({"name", "model", "instruction", "temperature", "max_tokens"})
+_KNOBS = ("temperature", "top_p", "max_tokens", "seed")
+_ROLE_KEYS = frozenset(
+    {"name", "model", "endpoint", "instruction", "system_prompt", "configuration", *_KNOBS}
+)
 _MESSAGE = ("role", "content")
 _DEFAULT_CONCURRENCY = 8
 
@@ -228,6 +232,12 @@ def read_panel_config(config: Mapping[str, Any] | None) -> PanelConfig:
     """
     values = _document(config, _PANEL_KEYS)
     listed = values.get("roles")
+    if isinstance(listed, Mapping):
+        # Named by their keys, as tutorials write them.
+        listed = [
+            {"name": name, **(item if isinstance(item, Mapping) else {})}
+            for name, item in listed.items()
+        ]
     if not isinstance(listed, Sequence) or isinstance(listed, str) or not listed:
         raise InputError("model_config: roles must be a list of at least one role.")
     roles = tuple(_role(item, first=number == 0) for number, item in enumerate(listed))
@@ -244,20 +254,49 @@ def read_panel_config(config: Mapping[str, Any] | None) -> PanelConfig:
     )
 
 
+def plain_panel(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `model_config` of a panel with its roles as `panel_config` writes them.
+
+    Raises:
+        InputError: As `read_panel_config`.
+    """
+    roles = [
+        {
+            "name": role.name,
+            "model": str(role.reference),
+            "instruction": role.instruction,
+            **role.parameters.given(),
+        }
+        for role in read_panel_config(config).roles
+    ]
+    return {**config, "roles": roles}
+
+
 def _role(item: Any, *, first: bool) -> Role:
     if not isinstance(item, Mapping):
         raise InputError("model_config: a role must be an object with a name and a model.")
     values = _document(item, _ROLE_KEYS)
-    name, model = _text(values, "name"), _text(values, "model")
+    name = _text(values, "name")
+    model = _one_of(values, "model", "endpoint")
     if name is None or model is None:
-        raise InputError("model_config: every role must have a name and a model.")
-    given = {key: values[key] for key in ("temperature", "max_tokens") if key in values}
+        raise InputError("model_config: every role must have a name and a model (or endpoint).")
+    configured = values.get("configuration") or {}
+    if not isinstance(configured, Mapping):
+        raise InputError(f"model_config: the configuration of {name} must be an object.")
+    given = {key: values[key] for key in _KNOBS if values.get(key) is not None}
     return Role(
         name=name,
         reference=_with_model(parse_reference(model), model),
-        instruction=_text(values, "instruction") or (ORACLE if first else JUDGE),
-        parameters=read_parameters(given),
+        instruction=_one_of(values, "instruction", "system_prompt") or (ORACLE if first else JUDGE),
+        parameters=read_parameters({**configured, **given}),
     )
+
+
+def _one_of(values: Mapping[str, Any], name: str, other: str) -> str | None:
+    one, two = _text(values, name), _text(values, other)
+    if one is not None and two is not None:
+        raise InputError(f"model_config: a role has {name} and {other}; give one of them.")
+    return one or two
 
 
 def _document(config: Mapping[str, Any] | None, known: frozenset[str]) -> Mapping[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any
 from llmflowlab.agents.config import AgentConfig
 from llmflowlab.agents.live import LiveProvider
 from llmflowlab.agents.steps import Step
+from llmflowlab.agents.stop_words import StopWords, cut
+from llmflowlab.agents.trace_delivery import warm
 from llmflowlab.asking.calling import Cancellation, policy_from
 from llmflowlab.asking.metering import Metering, Tokens
 from llmflowlab.asking.pacing import Gate
@@ -69,6 +71,8 @@ class AgentCore:
         """Makes of a step's values what traces may keep."""
         # Here, where a server still starts, and not in its first request.
         self.live.use(self._prepare)
+        if config.tracing:
+            warm()
 
     def _prepare(self, provider: Provider) -> None:
         wanted = self.config.weights
@@ -100,6 +104,7 @@ class AgentCore:
             messages=spoken(config.messages, conversation.messages, values),
             system=system or conversation.system or filled(own, values),
             parameters=overlaid(self.config.parameters, wishes.parameters),
+            stop=wishes.stop,
         )
 
     def answer(
@@ -118,10 +123,15 @@ class AgentCore:
             ConfigurationError: The provider cannot be used as things are.
         """
         with step.step(name, "CHAT_MODEL", self._inputs(request)) as calling:
-            paid = self.live.use(
-                lambda provider: _heard(self._asker(provider, gate).ask_blocking(request))
-            )
-            return self._reply(paid, calling)
+            cancelled = Cancellation()
+            stop = StopWords(request.stop, cancelled, lambda event: None)
+            on_event = stop.event if request.stop else None
+
+            def ask(provider: Provider) -> Paid:
+                asker = self._asker(provider, gate)
+                return _heard(asker.ask_blocking(request, on_event=on_event, cancelled=cancelled))
+
+            return self._reply(self.live.use(ask), request, calling)
 
     def stream(self, request: Request, step: Step) -> Generator[str | Reply, None, None]:
         """Yield the answer's pieces, and the whole of it at the end; closing it ends the call.
@@ -132,10 +142,14 @@ class AgentCore:
         """
         events: queue.SimpleQueue[StreamEvent | Future[Paid]] = queue.SimpleQueue()
         cancelled = Cancellation()
+        stop = StopWords(request.stop, cancelled, events.put)
 
         def ask(provider: Provider) -> Paid:
             asker = self._asker(provider)
-            return _heard(asker.ask_blocking(request, on_event=events.put, cancelled=cancelled))
+            try:
+                return _heard(asker.ask_blocking(request, on_event=stop.event, cancelled=cancelled))
+            finally:
+                stop.finish()
 
         with (
             step.step("model_call", "CHAT_MODEL", self._inputs(request)) as calling,
@@ -155,7 +169,7 @@ class AgentCore:
             paid = done.result()
             if isinstance(paid.error, Blocked):
                 yield paid.error.message
-            yield self._reply(paid, calling)
+            yield self._reply(paid, request, calling)
 
     def _asker(self, provider: Provider, gate: Gate | None = None) -> Asker:
         policy, metering = policy_from(self.live.settings), self._metering
@@ -164,7 +178,7 @@ class AgentCore:
         )
         return asker_for(provider, guard, policy=policy, metering=metering, gate=gate)
 
-    def _reply(self, paid: Paid, calling: Step) -> Reply:
+    def _reply(self, paid: Paid, request: Request, calling: Step) -> Reply:
         model = str(self.config.reference.model)
         # Noted of a call that failed as well: it may have been paid for.
         if paid.prompt_tokens is not None or paid.completion_tokens is not None:
@@ -190,16 +204,19 @@ class AgentCore:
             return Reply(
                 text=paid.error.message, finish_reason="safety", tokens=tokens, model=model
             )
-        answer = paid.whole()
+        text = "" if paid.answer is None else cut(paid.answer.text, request.stop)
+        stopped = paid.answer is not None and text != paid.answer.text
+        answer = paid.answer if paid.answer is not None and stopped else paid.whole()
+        reason: FinishReason = "stop" if stopped else answer.finish_reason or "stop"
         calling.note(
             model=answer.model_version or model,
-            finish_reason=answer.finish_reason,
+            finish_reason=reason,
             time_to_first_token=answer.time_to_first_token,
         )
-        calling.gave({"choices": [{"message": {"role": "assistant", "content": answer.text}}]})
+        calling.gave({"choices": [{"message": {"role": "assistant", "content": text}}]})
         return Reply(
-            text=answer.text,
-            finish_reason=answer.finish_reason or "stop",
+            text=text,
+            finish_reason=reason,
             tokens=tokens,
             model=answer.model_version or model,
         )

@@ -11,15 +11,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmflowlab.agents.config import read_agent_config, read_panel_config
+from llmflowlab.agents.config import plain_panel, read_agent_config, read_panel_config
 from llmflowlab.agents.package import AgentKind, package
 from llmflowlab.errors import InputError, LabError, TrackingError
 from llmflowlab.prompts.prompt_registry import load_prompt
 from llmflowlab.providers.redact import redact, refuse_secrets
 from llmflowlab.settings import Settings
 from llmflowlab.template import question_variable, variables_of
+from llmflowlab.text.digests import digest_of
+from llmflowlab.tracking.logged_models import CANDIDATE
 from llmflowlab.tracking.model_files import copy_package, needed_by, pinned_requirements
 from llmflowlab.tracking.model_package import CHAT_EXAMPLE
+from llmflowlab.tracking.page_links import prompt_tag
+from llmflowlab.tracking.registry_changes import register_logged
 from llmflowlab.tracking.store import Store, load_mlflow, open_store
 
 if TYPE_CHECKING:
@@ -48,15 +52,19 @@ class LoggedAgent:
     name: str | None = None
     """The registered model's; None where it was only logged."""
     version: str | None = None
+    run_id: str | None = None
+    """The run that says what it is: parameters, tags, the version of its prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomCode:
-    """An agent of your own: a file that ends with `hand_over`."""
+    """An agent of your own: a file that ends with `hand_over` or `mlflow.models.set_model`."""
 
     path: Path
-    providers: tuple[str, ...]
+    providers: tuple[str, ...] = ()
     """Whose models it calls; their SDKs are among its requirements."""
+    requirements: tuple[str, ...] = ()
+    """Packages that it needs beside them; pinned to what is installed."""
 
 
 def example_for(kind: AgentKind, variables: Sequence[str] = ()) -> Any:
@@ -109,6 +117,8 @@ def log_agent(
 ) -> LoggedAgent:
     """Run an agent's input example, log the agent, and register it where a name is given.
 
+    A run in the experiment says what it is; its version gets alias and stage `staging`.
+
     Args:
         settings: Names the store, and holds the keys that the example is answered with.
         kind: Which agent.
@@ -127,7 +137,7 @@ def log_agent(
         TrackingError: The store failed.
     """
     store = open_store(settings)
-    resolved = dict(config)
+    resolved = plain_panel(config) if kind == "panel" and code is None else dict(config)
     if prompt is not None:
         if kind == "panel":
             raise InputError("A panel's instructions stand in its roles; it takes no prompt.")
@@ -136,25 +146,59 @@ def log_agent(
         resolved |= {"system_prompt": system, "prompt": found.reference}
         resolved |= {"messages": list(map(asdict, messages))} if messages else {}
     _checked(settings, kind, resolved, example, code)
+    from mlflow.entities import LoggedModelOutput, Param
+
     experiment_id = store.experiment_id(experiment)
+    title = name or f"{kind}_agent"
+    params, tags = _described(kind, resolved, code)
     with store.translated():
+        run = store.client.create_run(experiment_id, run_name=f"Log_{title}", tags=tags)
+        run_id = str(run.info.run_id)
+        store.client.log_batch(run_id, params=[Param(*each) for each in params.items()])
         model = store.client.create_logged_model(
-            experiment_id, name=f"{kind}_agent", model_type=_MODEL_TYPES[kind]
+            experiment_id,
+            name=f"{kind}_agent",
+            source_run_id=run_id,
+            tags=tags,
+            params=params,
+            model_type=_MODEL_TYPES[kind],
         )
         model_id = str(model.model_id)
         ready = False
         try:
-            _write(settings, store, kind, resolved, example, code, model_id)
+            _write(settings, store, kind, resolved, example, code, model_id, run_id)
+            store.client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
             ready = True
         finally:
             store.client.finalize_logged_model(model_id, "READY" if ready else "FAILED")
-        uri = f"models:/{model_id}"
-        if name is None:
-            return LoggedAgent(model_id=model_id, uri=uri)
-        version = _register(store, name, model_id)
-    return LoggedAgent(
-        model_id=model_id, uri=f"models:/{name}/{version}", name=name, version=version
-    )
+            store.client.set_terminated(run_id, "FINISHED" if ready else "FAILED")
+    if name is None:
+        return LoggedAgent(model_id=model_id, uri=f"models:/{model_id}", run_id=run_id)
+    version = register_logged(settings, store, name, model_id, run_id=run_id, tags=tags)
+    uri = f"models:/{name}/{version}"
+    return LoggedAgent(model_id=model_id, uri=uri, name=name, version=version, run_id=run_id)
+
+
+def _described(
+    kind: AgentKind, config: Mapping[str, Any], code: CustomCode | None
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what the run and the logged model of an agent say of it: parameters and tags."""
+    flat = {**config, **(config.get("parameters") or {})}
+    flat.pop("parameters", None)
+    params = {
+        key: str(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        for key, value in flat.items()
+        if value is not None
+    }
+    written = "" if code is None else code.path.read_text(encoding="utf-8", errors="replace")
+    tags = {"llmflowlab.kind": kind, CANDIDATE: digest_of([kind, dict(config), written])}
+    if config.get("provider") and config.get("model"):
+        tags["llmflowlab.provider"] = str(config["provider"])
+        tags["llmflowlab.model"] = f"{config['provider']}:{config['model']}"
+    prompt = config.get("prompt")
+    # MLflow keeps so much of a parameter.
+    kept = {key: text[:6000] for key, text in params.items()}
+    return kept, {**tags, **(prompt_tag(prompt) if isinstance(prompt, str) else {})}
 
 
 def save_agent(
@@ -185,6 +229,8 @@ def save_agent(
         TrackingError: MLflow failed.
     """
     load_mlflow(settings)
+    if kind == "panel" and code is None:
+        config = plain_panel(config)
     providers = _checked(settings, kind, config, example, code)
     import mlflow.pyfunc
     from mlflow.exceptions import MlflowException
@@ -193,10 +239,11 @@ def save_agent(
 
     carried = package(kind)
     if code is not None:
-        carried = replace(carried, code_path=code.path)
+        needed = (*carried.requirements, *code.requirements)
+        carried = replace(carried, code_path=code.path, requirements=needed)
     if example is None:
         example = example_for(kind, () if code is not None else _asked_for(config))
-    if kind == "json":
+    if kind == "json" and code is None:
         _run_rows(config, example)
     failed: LabError | None = None
     with tempfile.TemporaryDirectory() as temporary, _quiet():
@@ -207,31 +254,52 @@ def save_agent(
                 python_model=carried.code_path,
                 model_config=dict(config),
                 input_example=example,
-                signature=_signature() if kind == "json" else None,
+                signature=_signature() if kind == "json" and code is None else None,
                 code_paths=[str(path) for path in Path(temporary).iterdir()] if travels else None,
                 pip_requirements=pinned_requirements(carried, providers),
                 mlflow_model=model,
             )
         except AgentFailed as exc:
             failed = exc.error
-        except MlflowException as exc:
+        except Exception as exc:
+            # Somebody's own code runs here, and may raise anything.
+            if code is None and not isinstance(exc, MlflowException):
+                raise
+            if code is not None and not isinstance(exc, MlflowException):
+                raise InputError(
+                    f"{code.path.name} did not answer its example ({type(exc).__name__}: "
+                    f"{redact(str(exc), settings)[:300]}); mend it, or give another --example."
+                ) from exc
             raise TrackingError(
-                f"MLflow did not take the agent: {redact(exc.message, settings)}"
+                f"MLflow did not take the agent: {redact(str(exc), settings)}"
             ) from exc
         finally:
             # MLflow may have taken the model without loading it.
             arrived()
     if failed is not None:
         raise failed
-    _forget_where_it_came_from(folder, carried.code_path.name)
+    _rewritten(folder, carried.code_path.name, kind, own=code is not None)
 
 
-def _forget_where_it_came_from(folder: Path, file: str) -> None:
-    """Name the code by its file alone: MLflow notes the path on this machine, and reads its end."""
+def _rewritten(folder: Path, file: str, kind: AgentKind, *, own: bool) -> None:
+    """Put right what MLflow wrote of a model.
+
+    It notes the path of the code on this machine, and reads its end: the file alone is named. Its
+    signature of a `responses` agent drops a part of the requests.
+    """
     from mlflow.models import Model
 
     written = Model.load(folder)
+    if own and written.signature is None:
+        # MLflow goes on without where the example failed.
+        raise InputError(
+            f"{file} did not answer its example; mend it, or give another with --example."
+        )
     written.flavors["python_function"]["model_code_path"] = file
+    if kind == "responses" and not own:
+        from llmflowlab.agents.responses_payload import signature
+
+        written.signature = signature()
     written.save(str(folder / "MLmodel"))
 
 
@@ -243,12 +311,13 @@ def _write(
     example: Any,
     code: CustomCode | None,
     model_id: str,
+    run_id: str,
 ) -> None:
     from mlflow.models import Model
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "model"
-        described = Model(model_uuid=model_id, model_id=model_id)
+        described = Model(model_uuid=model_id, model_id=model_id, run_id=run_id)
         save_agent(settings, folder, kind, config, example=example, code=code, model=described)
         store.client.log_model_artifacts(model_id, str(folder))
 
@@ -263,8 +332,6 @@ def _checked(
     """Return the providers an agent needs, having refused a configuration that cannot be used."""
     if code is not None:
         # What may stand in its configuration is its own affair; it says so when the example is run.
-        if kind == "json":
-            raise InputError("An agent of your own is logged as chat or responses.")
         if not code.path.is_file():
             raise InputError(f"There is no file {code.path}; name the agent's code.")
         providers = list(code.providers)
@@ -314,20 +381,6 @@ def _signature() -> ModelSignature:
         Schema([ColSpec(DataType.string, "messages"), ColSpec(DataType.string, "params", False)]),
         Schema([ColSpec(DataType.string)]),
     )
-
-
-def _register(store: Store, name: str, model_id: str) -> str:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        store.client.create_registered_model(name)
-    except MlflowException as exc:
-        if exc.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    version = store.client.create_model_version(
-        name, source=f"models:/{model_id}", model_id=model_id
-    )
-    return str(version.version)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from llmflowlab.agents.core import FILL, AgentCore, Reply, messages_of
 from llmflowlab.agents.live import LiveProvider
 from llmflowlab.agents.served import arrived, failures_for_mlflow, hand_over
 from llmflowlab.agents.steps import Step, begin
+from llmflowlab.agents.stop_words import cut
 from llmflowlab.conversations import Conversation, Wishes
 from llmflowlab.errors import ConfigurationError, ProviderError
 from llmflowlab.messages import Message, Request
@@ -120,7 +121,7 @@ class PanelAgent(ChatModel):
             for role, core in zip(panel.config.roles, panel.cores, strict=True):
                 request = _assembled(panel.config, role, core, conversation, wishes, work, step)
                 _ask(role, core, request, work, step)
-            return _concluded(work, step)
+            return _concluded(work, wishes.stop, step)
 
 
 def _core(role: Role, config: PanelConfig, *, bare_key: bool) -> AgentCore:
@@ -154,7 +155,7 @@ def _assembled(
             handover = config.handover.replace("{role}", work.author)
             added = (Message("assistant", work.reply.text), Message("user", handover))
             conversation = replace(conversation, messages=(*conversation.messages, *added))
-        request = core.request(conversation, wishes, system=system)
+        request = core.request(conversation, replace(wishes, stop=()), system=system)
         assembling.gave(messages_of(request))
     return request
 
@@ -211,9 +212,10 @@ def _fall_back(work: _Work, told: dict[str, Any], reason: str, message: str) -> 
     work.fell_back = True
 
 
-def _concluded(work: _Work, step: Step) -> tuple[Reply, dict[str, Any]]:
-    reply = work.reply
-    assert reply is not None, "the first role answered or raised"
+def _concluded(work: _Work, stop: tuple[str, ...], step: Step) -> tuple[Reply, dict[str, Any]]:
+    assert work.reply is not None, "the first role answered or raised"
+    # A draft is not what the caller wants ended.
+    reply = replace(work.reply, text=cut(work.reply.text, stop))
     remarks = {"answered_by": work.author, "fallback": work.fell_back, "roles": work.roles}
     with step.step("answer", "CHAIN") as choosing:
         choosing.note(**remarks)

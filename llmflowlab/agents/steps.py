@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from llmflowlab.agents import trace_delivery
 from llmflowlab.errors import LabError
 
 if TYPE_CHECKING:
@@ -30,8 +31,11 @@ def _as_it_is(value: Any) -> Any:
 class Step:
     """One step under way; without a span where nothing is traced."""
 
-    def __init__(self, span: LiveSpan | None, hide: Hide | None = None) -> None:
+    def __init__(
+        self, span: LiveSpan | None, hide: Hide | None = None, *, outermost: bool = False
+    ) -> None:
         self._span = span
+        self._outermost = outermost
         self._hide = hide or _as_it_is
         self._outputs: Any = None
         self._failure: str | None = None
@@ -69,6 +73,7 @@ class Step:
             return
         import mlflow
 
+        trace_delivery.make_room()
         span = mlflow.start_span_no_context(
             name, span_type=kind, parent_span=self._span, inputs=self._hide(inputs)
         )
@@ -79,15 +84,20 @@ class Step:
         """Close the span."""
         if self._span is None:
             return
+        # Asked before its end, with which MLflow may let go of the trace.
+        place = trace_delivery.place_of(self._span) if self._outermost else None
+        self._end(self._span)
+        if place is not None:
+            trace_delivery.ended(place)
+
+    def _end(self, span: LiveSpan) -> None:
         if self._failure is not None:
             from mlflow.entities import SpanStatus, SpanStatusCode
 
-            self._span.set_attribute("error", self._failure)
-            self._span.end(
-                outputs=self._outputs, status=SpanStatus(SpanStatusCode.ERROR, self._failure)
-            )
+            span.set_attribute("error", self._failure)
+            span.end(outputs=self._outputs, status=SpanStatus(SpanStatusCode.ERROR, self._failure))
             return
-        self._span.end(outputs=self._outputs, status="OK")
+        span.end(outputs=self._outputs, status="OK")
 
 
 @contextmanager
@@ -113,13 +123,16 @@ def begin(
         return
     import mlflow
 
+    trace_delivery.make_room()
+    parent = mlflow.get_current_active_span()
     span = mlflow.start_span_no_context(
         name,
         span_type="AGENT",
-        parent_span=mlflow.get_current_active_span(),
+        parent_span=parent,
         inputs=inputs if hide is None else hide(inputs),
+        experiment_id=trace_delivery.home() if parent is None else None,
     )
-    with _ended(Step(span, hide)) as step:
+    with _ended(Step(span, hide, outermost=parent is None)) as step:
         step.note(**(attributes or {}))
         yield step
 

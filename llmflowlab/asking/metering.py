@@ -87,6 +87,10 @@ class Metering:
         self._counter = counter
         self._prices = prices
 
+    def preload(self, provider: Provider) -> None:
+        """Begin to load what counts a provider's tokens; until it is there, counts are estimates."""
+        self._counter.preload(provider.model)
+
     def prompt_tokens(self, provider: Provider, what: Sent) -> int:
         """Count the tokens of what is sent, before anybody else has."""
         model = provider.model

@@ -34,6 +34,9 @@ from llmflowlab.providers.base import Provider, StreamEvent, Usage
 
 __all__ = ["Asker", "Paid", "PaidEmbeddings", "PaidState"]
 
+_LONG = 10_000
+"""Characters from which on a prompt is counted in a thread."""
+
 PaidState: TypeAlias = Literal["complete", "interrupted", "incomplete", "failed", "blocked"]
 
 
@@ -253,7 +256,8 @@ class Asker:
         """
         try:
             # Importing an SDK takes up to a second, which is no part of a model's time to answer.
-            await waits.apart(self.provider.prepare)
+            if not self.provider.prepared:
+                await waits.apart(self.provider.prepare)
         except Exception as exc:  # noqa: BLE001 - an error of the provider's, told as all others are
             return Paid(answer=None, error=exc)
         with ExitStack() as stack:
@@ -315,7 +319,10 @@ class _Door:
         if halted.is_set():
             return False
         if self._held is None:
-            budget, worst = self._asker.budget, self._reserved()
+            # Counting the tokens of a long prompt would hold up everybody on the loop.
+            apart = self._asker.capped and _length(self._what) >= _LONG
+            worst = await waits.apart(self._reserved) if apart else self._reserved()
+            budget = self._asker.budget
             if not await budget.reserving(waits, worst, halted):
                 self._refused = not halted.is_set()
                 return False
@@ -403,6 +410,13 @@ class _Door:
         limits, gate = self._asker.provider.limits, self._asker.gate
         if limits is not None and limits.pause > 0 and isinstance(gate, Limiter):
             gate.pause(limits.pause)
+
+
+def _length(what: Sent) -> int:
+    """Return the characters of what is sent."""
+    if isinstance(what, Request):
+        return sum(len(message.content) for message in what.messages)
+    return sum(map(len, what.texts))
 
 
 def _reported(answer: Answer | None, error: Exception | None) -> Usage:

@@ -259,7 +259,10 @@ class Loop:
         longest = _LONGEST if isinstance(stop, Cancellation) else _SLICE
         left = seconds
         with waking(stop, _ringing(woken)):
-            while left > 0 and not stop.is_set():
+            while left > 0:
+                woken.clear()
+                if stop.is_set():
+                    break
                 await _told(woken, min(left, longest))
                 left = seconds - (time.monotonic() - begun)
         return time.monotonic() - begun
@@ -280,16 +283,28 @@ class Loop:
 
 def _ringing(event: asyncio.Event) -> Callable[[], None]:
     """Return what sets an event of the running loop from any thread."""
-    loop = asyncio.get_running_loop()
+    loop, here = asyncio.get_running_loop(), threading.get_ident()
 
     def ring() -> None:
         # A stream that was given up moves again late: its loop may be closed, and nobody waits there.
         with suppress(RuntimeError):
-            loop.call_soon_threadsafe(event.set)
+            # In a task of the loop itself there is nobody to wake; a signal's handler, which runs in this
+            # thread too, may have come while the loop slept.
+            if threading.get_ident() == here and asyncio.current_task() is not None:
+                event.set()
+            else:
+                loop.call_soon_threadsafe(event.set)
 
     return ring
 
 
 async def _told(event: asyncio.Event, seconds: float) -> None:
-    with suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+    """Wait for an event, which is set once the time is over: those who wait look for themselves.
+
+    `asyncio.wait_for` makes a task of every wait, which is most of what a piece of an answer costs.
+    """
+    alarm = asyncio.get_running_loop().call_later(seconds, event.set)
+    try:
+        await event.wait()
+    finally:
+        alarm.cancel()

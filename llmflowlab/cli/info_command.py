@@ -16,6 +16,7 @@ from llmflowlab.cli.formatting import (
     seconds,
     shortened,
 )
+from llmflowlab.cli.info_people import said_table
 from llmflowlab.cli.info_tables import (
     answers,
     comparison_table,
@@ -114,7 +115,7 @@ def _read(app: App, provider: str | None) -> tuple[Past, ModelComparison]:
 
     app.show_on_the_way()
     past = read_past(app.lab, provider, app.screen.note)
-    return past, compare(past.sessions, past.evaluations)
+    return past, compare(past.sessions, past.evaluations, others=past.votes)
 
 
 def _show(app: App, past: Past, comparison: ModelComparison) -> None:
@@ -126,6 +127,9 @@ def _show(app: App, past: Past, comparison: ModelComparison) -> None:
         screen.table(comparison_table(comparison, len(past.sessions)))
     if (evaluated := evaluated_table(comparison, past.people)) is not None:
         screen.table(evaluated)
+    models = [model.reference for model in comparison.models]
+    if (said := said_table(models, past.ratings, past.votes)) is not None:
+        screen.table(said)
     screen.say()
     for line in answers(comparison):
         screen.say(line)
@@ -180,6 +184,8 @@ def _document(past: Past, comparison: ModelComparison) -> dict[str, Any]:
         "models": [
             _model_json(model)
             | {"people": [score.to_json() for score in past.people.get(model.reference, ())]}
+            | {"ratings": [mean.to_json() for mean in past.ratings.get(model.reference, ())]}
+            | {"arena": tally.to_json() if (tally := past.votes.get(model.reference)) else None}
             for model in comparison.models
         ],
         "winners": {

@@ -69,7 +69,10 @@ def write_table(table: DataTable, path: Path, *, force: bool = False, shared: bo
     try:
         write_atomically(path, data, shared=shared)
     except OSError as exc:
-        raise InputError(f"{path} cannot be written ({exc.strerror or exc}).") from exc
+        raise InputError(
+            f"{path} cannot be written ({exc.strerror or exc}); make room there, or its folder writable, or "
+            "name another file."
+        ) from exc
 
 
 def refuse_taken(paths: Sequence[Path], *, force: bool) -> None:

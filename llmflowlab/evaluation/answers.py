@@ -72,6 +72,9 @@ class AnswerRecord:
     given: bool = False
     """Whether it stood in the data file: nobody was asked, and what it once took is not known."""
 
+    shared: bool = False
+    """Whether the process that computed it judged others meanwhile: of its own speed its time says nothing."""
+
     @property
     def took(self) -> float | None:
         """Seconds that count as latency: of the answer, or at least those it was waited for in vain."""
@@ -156,7 +159,7 @@ class AnswerRecord:
         values = asdict(self)
         # A record without it is written as it ever was, and its digest stays.
         left_out = ("earlier_usd", "unpriced", "prompt_cut", "load_seconds", "timed_out", "given")
-        for name in (*left_out, "violations"):
+        for name in (*left_out, "violations", "shared"):
             if not values[name]:
                 del values[name]
         return values

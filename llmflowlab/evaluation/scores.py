@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias
 
-__all__ = ["COVERAGE_FLOOR", "DATA_GAPS", "NOT_WHOLE", "NotScored", "Score"]
+__all__ = ["COVERAGE_FLOOR", "DATA_GAPS", "DEFAULT_MARGIN", "NOT_WHOLE", "NotScored", "Score"]
 
 NotScored: TypeAlias = Literal[
     "answer_cut",
@@ -42,6 +42,9 @@ NOT_WHOLE: frozenset[str] = frozenset(
 
 COVERAGE_FLOOR = 0.95
 """Share of the answers that must be scored, the data's own gaps aside, for a verdict to be given."""
+
+DEFAULT_MARGIN = 0.02
+"""By how much a mean may be worse and still count as no worse: two points of a hundred."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

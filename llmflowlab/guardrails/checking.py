@@ -51,6 +51,11 @@ class Checking:
         """Say that all is there; return what is left to be passed on."""
         return self._on(final=True)
 
+    @property
+    def text(self) -> str:
+        """What came so far."""
+        return self._text
+
     def verdict(self) -> Verdict:
         """Return what became of the text, once it was finished."""
         return Verdict(

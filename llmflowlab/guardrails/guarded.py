@@ -154,7 +154,7 @@ class GuardedAsker(Asker):
         paid = await super().asked(
             waits, request, outgoing.event, on_wait, on_try, cancelled=cancelled, stopper=stopper
         )
-        paid = await call.outgoing(paid)
+        paid = await call.outgoing(paid, outgoing)
         if call.blocked is None:
             outgoing.end(paid)
         return call.told(replace(paid, sent=request))
@@ -192,12 +192,12 @@ class _Call:
             await self._look(messages[last].content, "in")
         return replace(request, messages=tuple(messages))
 
-    async def outgoing(self, paid: Paid) -> Paid:
+    async def outgoing(self, paid: Paid, way: _Outgoing) -> Paid:
         """Return what may be passed on of an answer."""
         answer = paid.answer
         if answer is None:
             return paid
-        verdict = await self._checked(answer.text, "out")
+        verdict = way.answer(answer.text) or await self._checked(answer.text, "out")
         self._found += verdict.violations
         if verdict.blocked_by is not None:
             self.blocked = refusal(verdict.blocked_by, served=self._guard.served)
@@ -205,7 +205,7 @@ class _Call:
             await self._look(verdict.text, "out")
         if self.blocked is not None:
             return paid.in_vain(self.blocked)
-        thought = await self._checked(answer.reasoning, "out")
+        thought = way.thought(answer.reasoning) or await self._checked(answer.reasoning, "out")
         reasoning = "" if thought.blocked_by else thought.text
         return replace(paid, answer=replace(answer, text=verdict.text, reasoning=reasoning))
 
@@ -275,7 +275,25 @@ class _Outgoing:
         self._whole = guard.detector is not None
         self._text = Checking(guard.policy, "out", masks)
         self._thought = Checking(guard.policy, "out", masks)
+        self._rest = self._thought_rest = ""
         self._finished: Finished | None = None
+
+    def answer(self, text: str) -> Verdict | None:
+        """Return the verdict of an answer that was read on its way: splits change nothing of it.
+
+        None where it was not, or not all of it.
+        """
+        if self._tell is None or self._text.text != text:
+            return None
+        self._rest += self._text.finish()
+        return self._text.verdict()
+
+    def thought(self, text: str) -> Verdict | None:
+        """Return the verdict of its thinking, likewise."""
+        if self._tell is None or self._thought.text != text:
+            return None
+        self._thought_rest += self._thought.finish()
+        return self._thought.verdict()
 
     def event(self, event: StreamEvent) -> None:
         """Take an event of the provider; pass on what may be."""
@@ -300,8 +318,9 @@ class _Outgoing:
         """Pass on the rest of an answer that is not blocked."""
         if self._tell is None or paid.answer is None:
             return
-        self._say(ReasoningDelta, self._thought.finish())
-        self._say(TextDelta, paid.answer.text if self._whole else self._text.finish())
+        self._say(ReasoningDelta, self._thought_rest + self._thought.finish())
+        whole = paid.answer.text if self._whole else self._rest + self._text.finish()
+        self._say(TextDelta, whole)
         if self._finished is not None:
             self._tell(self._finished)
 

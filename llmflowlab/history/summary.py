@@ -39,15 +39,26 @@ class ModelComparison:
 
 
 def compare(
-    sessions: Sequence[SessionSummary], evaluations: Sequence[EvaluationSummary]
+    sessions: Sequence[SessionSummary],
+    evaluations: Sequence[EvaluationSummary],
+    *,
+    others: Iterable[str] = (),
 ) -> ModelComparison:
-    """Add the sessions up per model, find the winners and what can be improved."""
+    """Add the sessions up per model, find the winners and what can be improved.
+
+    Args:
+        sessions: Of chats.
+        evaluations: One for each candidate.
+        others: References of models that stand beside them, whether or not these had any.
+    """
     by_model: dict[str, tuple[list[SessionSummary], list[EvaluationSummary]]] = {}
     for session in sessions:
         reference = f"{session.provider}:{session.model_id}"
         by_model.setdefault(reference, ([], []))[0].append(session)
     for evaluation in evaluations:
         by_model.setdefault(evaluation.model, ([], []))[1].append(evaluation)
+    for reference in others:
+        by_model.setdefault(reference, ([], []))
     models = tuple(_summary(reference, *found) for reference, found in by_model.items())
     judged = [m.quality for m in models if m.quality is not None and m.quality.doubt is None]
     same = len({(quality.scorer, quality.digest) for quality in judged}) <= 1

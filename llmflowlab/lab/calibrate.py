@@ -13,6 +13,7 @@ from llmflowlab.evaluation.run.replay import evaluation_behind
 from llmflowlab.lab.lab import Lab
 from llmflowlab.people.answer_words import kept_verdicts
 from llmflowlab.people.calibration import FEWEST, Calibration
+from llmflowlab.people.human import on_whole_answers
 from llmflowlab.people.judges_beside_people import (
     Disagreement,
     PeoplesAgreement,
@@ -93,7 +94,7 @@ def calibrate(lab: Lab, name: str) -> Calibrated:
     return Calibrated(
         evaluation_id=evaluation,
         judges=judges,
-        people=peoples_agreement(verdicts),
+        people=peoples_agreement(on_whole_answers(result, verdicts)),
         disagreements=disagreements(result, verdicts),
         waiting=waiting,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from llmflowlab.data.shipped import shipped_benchmark
 from llmflowlab.data.stratified import stratified_sample
 from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.evaluation.conclude.clusters_in_words import cluster_remark
-from llmflowlab.evaluation.conclude.recommendation import DEFAULT_MARGIN
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.judging import JUDGED, PREFERENCE
 from llmflowlab.evaluation.judging.scorer import panel_of
@@ -33,6 +33,7 @@ from llmflowlab.evaluation.run.reuse import find_reusable
 from llmflowlab.evaluation.run.scorer_choice import DEFAULT_JUDGED, check_scorers
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.steering import Steering, known_budget
+from llmflowlab.evaluation.scores import DEFAULT_MARGIN
 from llmflowlab.files import require_home
 from llmflowlab.lab.candidates import candidates_of
 from llmflowlab.lab.deliverer import let_deliver
@@ -96,27 +97,27 @@ def default_data(settings: Settings) -> Path:
 
 
 def prepare(
-    lab: Lab, request: EvaluationRequest, *, start_recorder: bool = False
+    lab: Lab, request: EvaluationRequest, *, recorder: RecorderProcess | None = None
 ) -> PreparedEvaluation:
     """Check everything that can be checked before the first call.
 
     Args:
         lab: The parts.
         request: What is wished for.
-        start_recorder: Let the recorder's process load MLflow meanwhile, where it will be needed for
-            sure.
+        recorder: A recorder's process that is loading MLflow meanwhile; it is let go of with what is
+            prepared, or at an error. None has one started when it is needed.
 
     Raises:
         InputError: A file, model, scorer or number cannot be used.
         NotConfigured: A provider lacks its key, address or package.
         HomeUnwritable: Nothing could be kept.
     """
-    require_home(lab.settings)
-    ledger = lab.ledger()
-    recorder = None
-    try:
-        if start_recorder and request.harness == "fast":
-            recorder = RecorderProcess(lab.settings, ledger.path)
+    with ExitStack() as undone:
+        if recorder is not None:
+            undone.callback(recorder.abandon)
+        require_home(lab.settings)
+        ledger = lab.ledger()
+        undone.callback(ledger.close)
         champions = champions_asked(
             lab,
             request.gates,
@@ -128,12 +129,8 @@ def prepare(
         beside = replace(request, beside=[*request.beside, *champions])
         prepared = _prepare(lab, beside, ledger, recorder)
         gates = gate_check(request.gates, prepared.plan, ledger, champions)
+        undone.pop_all()
         return replace(prepared, bench=replace(prepared.bench, gates=gates))
-    except BaseException:
-        if recorder is not None:
-            recorder.abandon()
-        ledger.close()
-        raise
 
 
 def run(
@@ -223,8 +220,6 @@ def _prepare(
         waits=request.waits,
         steering=steering,
     )
-    for provider in filter(None, providers):
-        lab.counter.preload(provider.model)
     kept = find_reusable(plan, ledger)
     scoring = Scoring(plan, judge, ledger, embedders, exam=lab.settings.judge_exam)
     figures = estimate(

@@ -17,16 +17,15 @@ from llmflowlab.evaluation.conclude.gates import (
     check_thresholds,
     reason_line,
 )
-from llmflowlab.evaluation.conclude.recommendation import DEFAULT_MARGIN
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import EvaluationPlan
+from llmflowlab.evaluation.scores import DEFAULT_MARGIN
 from llmflowlab.files import write_atomically
 from llmflowlab.lab.lab import Lab
 from llmflowlab.providers.factory import parse_reference
 
 __all__ = [
-    "DEFAULT_MARGIN",
     "GateCheck",
     "GateRequest",
     "champions_asked",

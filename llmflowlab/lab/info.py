@@ -22,6 +22,8 @@ from llmflowlab.lab.labels import LABELS
 
 if TYPE_CHECKING:
     from llmflowlab.lab.people_scores import PeopleScore
+    from llmflowlab.people.ratings import RatingMean
+    from llmflowlab.people.tally import Tally
 
 __all__ = ["Past", "last_parameters", "read_past", "records_of"]
 
@@ -36,6 +38,10 @@ class Past:
     """What evaluations of several models concluded of each two."""
     people: Mapping[str, Sequence[PeopleScore]] = field(default_factory=dict)
     """What people think of each model, by question; models that nobody judged are left out."""
+    ratings: Mapping[str, Sequence[RatingMean]] = field(default_factory=dict)
+    """What they said of its answers in chats; models that nobody rated are left out."""
+    votes: Mapping[str, Tally] = field(default_factory=dict)
+    """What they voted in the arena; models that nobody voted on are left out."""
 
 
 def read_past(lab: Lab, provider: str | None, on_notice: Callable[[str], None]) -> Past:
@@ -61,7 +67,12 @@ def read_past(lab: Lab, provider: str | None, on_notice: Callable[[str], None]) 
         own = [p for p in paired.found if provider in {m.partition(":")[0] for m in p.models}]
         none = None if own else paired.why_none or f"none holds {provider} beside another model"
         paired = ModelPairs(found=own, why_none=none)
+    ratings, votes = _chat_and_arena(lab, sessions, on_notice)
+    if provider is not None:
+        votes = {m: tally for m, tally in votes.items() if m.partition(":")[0] == provider}
     return Past(
+        ratings=ratings,
+        votes=votes,
         sessions=sessions,
         evaluations=evaluations,
         paired=paired,
@@ -82,6 +93,28 @@ def _people(
     except TrackingError as exc:
         on_notice(f"{exc.message} What people said is not shown.")
         return {}
+
+
+def _chat_and_arena(
+    lab: Lab, sessions: Sequence[SessionSummary], on_notice: Callable[[str], None]
+) -> tuple[Mapping[str, Sequence[RatingMean]], Mapping[str, Tally]]:
+    """Return by model what people said of turns, and what they voted."""
+    if not lab.settings.people_file.exists():
+        return {}, {}
+    # Imported here: in most homes nobody said anything.
+    from llmflowlab.people.ratings import rating_means
+    from llmflowlab.people.tally import tallies_by_model
+    from llmflowlab.people.votes import votes_of
+
+    # A turn was rated in a run, or in its session where there was no run yet.
+    models = {s.session_id: s.reference for s in sessions}
+    models |= {s.run_id: s.reference for s in sessions if s.run_id is not None}
+    try:
+        with closing(lab.words()) as words:
+            return rating_means(words.words("turn"), models), tallies_by_model(votes_of(words))
+    except TrackingError as exc:
+        on_notice(f"{exc.message} Ratings and votes are not shown.")
+        return {}, {}
 
 
 def _counted_again(lab: Lab, evaluation: str) -> Mapping[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from llmflowlab.data.file_records import DataTable, Record, value_of
 from llmflowlab.data.layout import layout_of
 from llmflowlab.data.tables import read_table
 from llmflowlab.errors import InputError
-from llmflowlab.files import exclusive
+from llmflowlab.files import disk_trouble, exclusive
 from llmflowlab.lab.conversation import Exchange
 from llmflowlab.settings import Settings
 
@@ -77,7 +78,7 @@ def pin(
     said[-1]["content"] = expected
     extra = {"language": language or "", "model": model or "", "trace_id": trace_id or ""}
     cells = {"messages": json.dumps(said, ensure_ascii=False), **extra}
-    with exclusive(settings, "pins"):
+    with _locked(settings, file):
         table = _existing(file)
         records = list(table.records)
         same = [i for i, record in enumerate(records) if _asked(record) == said[:-1]]
@@ -89,6 +90,17 @@ def pin(
         shared = file.parent.resolve() != settings.home.resolve()
         write_table(DataTable(columns, tuple(records)), file, force=True, shared=shared)
     return Pinned(file=file, row=place + 1, replaced=bool(same))
+
+
+@contextmanager
+def _locked(settings: Settings, file: Path) -> Iterator[None]:
+    """Hold the lock of pinned turns; a disk that takes nothing is said in a sentence."""
+    try:
+        with exclusive(settings, "pins"):
+            yield
+    except OSError as exc:
+        why = disk_trouble(exc) or exc.strerror or str(exc)
+        raise InputError(f"Nothing was pinned to {file}: {why}.") from exc
 
 
 def _existing(file: Path) -> DataTable:

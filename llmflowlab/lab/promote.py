@@ -15,6 +15,7 @@ from llmflowlab.evaluation.conclude.decide import points
 from llmflowlab.evaluation.conclude.promotion import Decision, PromotionTerms, decide
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.engine import EvaluationSnapshot
+from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.lab.evaluate import PreparedEvaluation, prepare, run
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.lab import Lab
@@ -29,6 +30,7 @@ from llmflowlab.tracking.registry import Version, find_version, parse_version_na
 from llmflowlab.tracking.registry_changes import (
     CHAMPION,
     champion_of,
+    confirm_champion,
     mark_evaluated,
     move_champion,
 )
@@ -40,6 +42,7 @@ __all__ = [
     "Promotion",
     "PromotionRequest",
     "conclude_promotion",
+    "confirm",
     "find_contest",
     "prepare_promotion",
     "promote",
@@ -74,6 +77,11 @@ class Contest:
     champion: Version | None
     """None where the model has none yet: only coverage and the limits count then."""
 
+    @property
+    def won(self) -> bool:
+        """Whether the version is the champion already, so that nothing is asked."""
+        return self.champion is not None and self.champion.version == self.version.version
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
@@ -82,9 +90,11 @@ class Promotion:
     version: Version
     champion: Version | None
     """Who was champion before."""
-    result: EvaluationResult
+    result: EvaluationResult | None
+    """None where it was the champion already."""
     decision: Decision | None
-    """None where the evaluation was interrupted or the version answered nothing: all stays."""
+    """None where nothing was evaluated, or the evaluation was interrupted or the version answered nothing:
+    all stays."""
     people: PairedVerdict | None
     """What people said of both; None where nobody had to."""
     evidence: Mapping[str, str]
@@ -92,15 +102,15 @@ class Promotion:
 
     @property
     def promoted(self) -> bool:
-        return self.decision is not None and self.decision.promoted
+        return self.result is None or (self.decision is not None and self.decision.promoted)
 
 
 def find_contest(lab: Lab, request: PromotionRequest) -> Contest:
     """Look the version and its champion up.
 
     Raises:
-        InputError: There is no such version, answers that are given were named, it is the champion already, or it has no champion to be
-            better than.
+        InputError: There is no such version, answers that are given were named, or it has no champion to
+            be better than.
         TrackingError: The store failed.
     """
     if request.version.partition(":")[0] == GIVEN:
@@ -110,8 +120,6 @@ def find_contest(lab: Lab, request: PromotionRequest) -> Contest:
     store = lab.store()
     version = find_version(store, parse_version_name(request.version))
     champion = champion_of(store, version.name)
-    if champion is not None and champion.version == version.version:
-        raise InputError(f"{version.reference} is the champion already.")
     if champion is None and request.terms.superior:
         raise InputError(
             f"{version.name} has no champion to be better than; leave --superior out the first time."
@@ -139,7 +147,7 @@ def prepare_promotion(lab: Lab, contest: Contest) -> PreparedEvaluation:
             concurrency=request.concurrency,
             fresh=request.fresh,
         ),
-        start_recorder=True,
+        recorder=RecorderProcess(lab.settings, lab.settings.ledger_file),
     )
 
 
@@ -156,9 +164,28 @@ def promote(
         LabError: The evaluation could not be carried out.
     """
     contest = find_contest(lab, request)
+    if contest.won:
+        return confirm(lab, contest)
     with closing(prepare_promotion(lab, contest)) as prepared:
         result = run(prepared, on_progress)
     return conclude_promotion(lab, contest, result)
+
+
+def confirm(lab: Lab, contest: Contest) -> Promotion:
+    """Leave the champion what it is; its stage says so again, whatever it was moved to.
+
+    Raises:
+        TrackingError: The store failed.
+    """
+    confirm_champion(lab.settings, contest.store, contest.version)
+    return Promotion(
+        version=contest.version,
+        champion=contest.champion,
+        result=None,
+        decision=None,
+        people=None,
+        evidence={},
+    )
 
 
 def conclude_promotion(lab: Lab, contest: Contest, result: EvaluationResult) -> Promotion:

@@ -15,6 +15,7 @@ from llmflowlab.errors import InputError
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.run.replay import evaluation_behind, stored_result
 from llmflowlab.lab.lab import Lab
+from llmflowlab.lab.review_steps import NO_STEP, NoStep, ReviewStep, steps_before
 from llmflowlab.machine import person as who_sits_here
 from llmflowlab.people.answer_words import (
     DISCARDED,
@@ -27,6 +28,7 @@ from llmflowlab.people.answer_words import (
 from llmflowlab.people.narrowness import half_width
 from llmflowlab.people.row_order import Order, drawn_rows
 from llmflowlab.people.rubric import DEFAULT, Rubric, RubricQuestion, read_rubric
+from llmflowlab.people.strata import left_out
 
 __all__ = ["ORDERS", "STRATA", "Review", "ReviewRequest", "ShownAnswer", "begin_review"]
 __all__ += ["Order", "Reviewable", "has_strata", "reviewable", "rubric_of", "who_sits_here"]
@@ -87,17 +89,6 @@ class _Item:
     details: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """What is taken back by an undo."""
-
-    at: int
-    words: tuple[tuple[str, HumanVerdict | None], ...] = ()
-    """Questions with what was said before."""
-    order: tuple[int, ...] | None = None
-    """In which order answers stood before one was skipped."""
-
-
 @dataclass
 class Review:
     """One person's review under way; made by `begin_review`.
@@ -111,6 +102,8 @@ class Review:
     clock: Callable[[], float] = time.monotonic
     done_because: str | None = field(default=None, init=False)
     """Why it ended by itself, in a sentence; None while it goes on."""
+    left_out: Mapping[str, int] = field(init=False)
+    """Answers that are not asked about because they are not whole, by why, in words."""
     asked: RubricQuestion | None = field(default=None, init=False)
     """What is asked now; None where all of this answer is judged."""
 
@@ -119,13 +112,15 @@ class Review:
         with closing(self.lab.existing_ledger()) as ledger:
             runs = ledger.evaluation(self.evaluation).runs.get("candidates") or []
             self.result = stored_result(ledger, self.evaluation)
-        own = [runs.index(request.name)] if request.name in runs else None
+        count = len(self.result.plan.candidates)
+        own = [runs.index(request.name)] if request.name in runs else range(count)
+        self.left_out = left_out(self.result, own)
         self._words = self.lab.words()
         kept = kept_verdicts(self._words, self.evaluation)
         drawn = drawn_rows(
             self.result,
             order=request.order,
-            candidates=own or range(len(self.result.plan.candidates)),
+            candidates=own,
             n=request.sample,
             seed=request.seed,
             by=request.stratify,
@@ -140,7 +135,10 @@ class Review:
             for verdict in kept
             if verdict.person == request.person
         }
-        self._steps: list[_Step] = []
+        history = self._words.history("answer", self.evaluation)
+        places = {item.cell: place for place, item in enumerate(self._items)}
+        self._steps = steps_before(history, request.person, places)
+        self._moment = max((word.at_ms for word in history), default=0)
         self._took: list[float] = []
         self._at = -1
         self._go_on()
@@ -217,44 +215,28 @@ class Review:
         """Answer the question that is asked; after the last one the next answer comes."""
         question = self.asked or self.request.rubric.questions[0]
         aside = [name for name in (NOTE, DISCARDED) if self._of(name) is not None]
-        before = tuple((name, self._of(name)) for name in (question.name, *aside))
-        step = _Step(self._at, before)
-        self._keep(question.name, said, self.comment)
-        for name in aside:
-            self._take_back(name)
-        self._steps.append(step)
+        self._do({question.name: said, **dict.fromkeys(aside)}, self.comment)
         self._after(question)
 
     def write(self, comment: str) -> None:
         """Write a comment to this answer, in place of what was written before; empty: none."""
-        names = [name for name in (*self.request.rubric.names, DISCARDED, NOTE) if self._of(name)]
-        if not names and comment:
-            names = [NOTE]
-        step = _Step(self._at, tuple((name, self._of(name)) for name in names))
-        for name in names:
-            verdict = self._of(name)
-            if name == NOTE and not comment:
-                self._take_back(name)
-            else:
-                self._keep(name, verdict.said if verdict is not None else "yes", comment)
-        if names:
-            self._steps.append(step)
+        given = {name: self._of(name) for name in (*self.request.rubric.names, DISCARDED, NOTE)}
+        said = {name: verdict.said for name, verdict in given.items() if verdict is not None}
+        if not said and comment:
+            said = {NOTE: "yes"}
+        if said:
+            gone = {NOTE: None} if NOTE in said and not comment else {}
+            self._do({**said, **gone}, comment)
 
     def discard(self) -> None:
         """Set this answer aside: it cannot be judged, and is in no figure."""
         names = [name for name in (*self.request.rubric.names, NOTE) if self._of(name) is not None]
-        before = tuple((name, self._of(name)) for name in (*names, DISCARDED))
-        step = _Step(self._at, before)
-        comment = self.comment
-        for name in names:
-            self._take_back(name)
-        self._keep(DISCARDED, "yes", comment)
-        self._steps.append(step)
+        self._do({**dict.fromkeys(names), DISCARDED: "yes"}, self.comment)
         self._finished()
 
     def skip(self) -> None:
         """Leave this answer for later: it comes again after all others."""
-        self._steps.append(_Step(self._at, order=tuple(self._order)))
+        self._steps.append(ReviewStep(self._at, order=tuple(self._order)))
         self._order.append(self._order.pop(self._at))
         if self._at < self.total - 1:
             self._at -= 1
@@ -275,19 +257,16 @@ class Review:
         return there
 
     def undo(self) -> bool:
-        """Take back what was done last, and say whether anything was."""
+        """Take back what was done last, in an earlier session too, and say whether anything was."""
         if not self._steps:
             return False
-        step = self._steps.pop()
+        step = self._steps[-1]
         self.done_because = None
         if step.order is not None:
             self._order = list(step.order)
         self._visit(step.at)
-        for name, before in step.words:
-            if before is not None:
-                self._keep(name, before.said, before.comment, before.details)
-            else:
-                self._take_back(name)
+        self._keep(self._item.cell, dict(step.words), no_step="undo")
+        self._steps.pop()
         self._visit(step.at)
         return True
 
@@ -359,37 +338,63 @@ class Review:
         """Let an answer that was picked for its judges' sake count as drawn, now that its turn has come."""
         if item.details.get("order") == "disagreement":
             return
-        for (cell, name), verdict in list(self._said.items()):
-            if cell == item.cell and was_picked(verdict):
-                self._write(replace(verdict, details=item.details), name)
+        picked = {
+            name: replace(verdict, details=item.details)
+            for (cell, name), verdict in self._said.items()
+            if cell == item.cell and was_picked(verdict)
+        }
+        if picked:
+            self._keep(item.cell, picked, no_step="drawn")
 
     # Words
 
     def _of(self, question: str) -> HumanVerdict | None:
         return self._said.get((self._item.cell, question))
 
+    def _do(self, said: Mapping[str, str | None], comment: str) -> None:
+        """Say something of this answer in answer to questions, or nothing any more; all of it is one step."""
+        step = ReviewStep(self._at, tuple((name, self._of(name)) for name in said))
+        seconds = round(self.clock() - self._since, 3)
+        verdicts = {
+            name: None
+            if word is None
+            else HumanVerdict(
+                cell=self._item.cell,
+                person=self.request.person,
+                question=name,
+                said=word,
+                comment=comment,
+                seconds=seconds,
+                details=self._item.details,
+            )
+            for name, word in said.items()
+        }
+        self._keep(self._item.cell, verdicts)
+        self._steps.append(step)
+
     def _keep(
-        self, question: str, said: str, comment: str, details: Mapping[str, Any] | None = None
+        self,
+        cell: Cell,
+        verdicts: Mapping[str, HumanVerdict | None],
+        *,
+        no_step: NoStep | None = None,
     ) -> None:
-        verdict = HumanVerdict(
-            cell=self._item.cell,
-            person=self.request.person,
-            question=question,
-            said=said,
-            comment=comment,
-            seconds=round(self.clock() - self._since, 3),
-            details=self._item.details if details is None else details,
-        )
-        self._write(verdict, question)
-
-    def _write(self, verdict: HumanVerdict, question: str) -> None:
-        self._words.keep([word_of(self.evaluation, verdict)])
-        self._said[(verdict.cell, question)] = verdict
-
-    def _take_back(self, question: str) -> None:
-        if (verdict := self._said.pop((self._item.cell, question), None)) is None:
-            return
-        self._words.keep([replace(word_of(self.evaluation, verdict), said=None, comment="")])
+        """Write down what holds from now on, all of it or, where it cannot be written, nothing."""
+        # Later than all before, by which the words of a step are told from the next one's.
+        self._moment = max(int(time.time() * 1000), self._moment + 1)
+        why = {} if no_step is None else {NO_STEP: no_step}
+        words = []
+        for name, verdict in verdicts.items():
+            of = self._said.get((cell, name)) if verdict is None else verdict
+            if of is not None:
+                details = {key: value for key, value in of.details.items() if key != NO_STEP} | why
+                word = replace(word_of(self.evaluation, of), at_ms=self._moment, details=details)
+                words.append(replace(word, said=None, comment="") if verdict is None else word)
+        self._words.keep(words)
+        for name, verdict in verdicts.items():
+            self._said.pop((cell, name), None)
+            if verdict is not None:
+                self._said[cell, name] = verdict
 
 
 def begin_review(

@@ -15,11 +15,18 @@ from llmflowlab.evaluation.reports.spreadsheet import write_cells
 from llmflowlab.evaluation.run.replay import evaluation_behind
 from llmflowlab.lab.lab import Lab
 from llmflowlab.people.answer_words import ASIDE, DISCARDED, HumanVerdict, kept_verdicts
-from llmflowlab.people.human import HumanAgreement, HumanMean, agreement, human_means
+from llmflowlab.people.human import (
+    HumanAgreement,
+    HumanMean,
+    LabelCounts,
+    agreement,
+    human_means,
+    label_counts,
+)
 from llmflowlab.people.people_figures import keep_figures
 from llmflowlab.program import program_name
 
-__all__ = ["HumanAgreement", "HumanMean", "ReviewResults", "review_results"]
+__all__ = ["HumanAgreement", "HumanMean", "LabelCounts", "ReviewResults", "review_results"]
 
 _FILE = "review.csv"
 _HEADER = (
@@ -39,6 +46,7 @@ class ReviewResults:
     discarded: int
     """Answers that somebody set aside."""
     means: Sequence[HumanMean]
+    labels: Sequence[LabelCounts]
     agreement: Sequence[HumanAgreement]
     estimates: Sequence[PeopleEstimate]
     """What people and a judge tell together."""
@@ -54,6 +62,7 @@ class ReviewResults:
             "answers": self.answers,
             "discarded": self.discarded,
             "means": [mean.to_json() for mean in self.means],
+            "labels": [counts.to_json() for counts in self.labels],
             "agreement": [entry.to_json() for entry in self.agreement],
             "people_and_judge": [estimate.to_json() for estimate in self.estimates],
             "files": {"review_csv": str(self.file)},
@@ -91,6 +100,7 @@ def review_results(lab: Lab, name: str, output: Path | None = None) -> ReviewRes
         answers=len(judged),
         discarded=len({v.cell for v in verdicts if v.question == DISCARDED}),
         means=human_means(result, verdicts),
+        labels=label_counts(result, verdicts),
         agreement=agreement(result, verdicts),
         estimates=result.people,
         models=[candidate.label for candidate in result.plan.candidates],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,17 @@ from llmflowlab.evaluation.run.replay import evaluation_behind, stored_result
 from llmflowlab.files import write_atomically
 from llmflowlab.lab.lab import Lab
 from llmflowlab.people.answer_words import HumanVerdict, cell_of, keep_verdicts, kept_verdicts
-from llmflowlab.people.human import HumanAgreement, HumanMean, agreement, human_means
+from llmflowlab.people.human import (
+    HumanAgreement,
+    HumanMean,
+    LabelCounts,
+    agreement,
+    human_means,
+    label_counts,
+)
 from llmflowlab.people.rubric import DEFAULT, Rubric
 from llmflowlab.people.sheets import read_sheet, sheet_text
+from llmflowlab.people.strata import left_out
 from llmflowlab.people.word_delivery import deliver_words
 from llmflowlab.program import program_name
 from llmflowlab.settings import Settings
@@ -49,12 +57,15 @@ class ExportedSheet:
     evaluation_id: str
     file: Path
     answers: int
+    left_out: Mapping[str, int]
+    """Answers that are not in it because they are not whole, by why, in words."""
 
     def to_json(self) -> dict[str, Any]:
         return {
             "evaluation_id": self.evaluation_id,
             "file": str(self.file),
             "answers": self.answers,
+            "left_out": dict(self.left_out),
         }
 
 
@@ -72,6 +83,7 @@ class ImportedSheet:
     waiting: str | None
     """Why MLflow was not told yet, in a sentence; None where it has all of it."""
     means: Sequence[HumanMean]
+    labels: Sequence[LabelCounts]
     agreement: Sequence[HumanAgreement]
     warnings: Sequence[str]
     """What had to be guessed about the sheet, in sentences."""
@@ -87,6 +99,7 @@ class ImportedSheet:
             "not_judged": self.not_judged,
             "waiting": self.waiting,
             "means": [mean.to_json() for mean in self.means],
+            "labels": [counts.to_json() for counts in self.labels],
             "agreement": [entry.to_json() for entry in self.agreement],
             "warnings": list(self.warnings),
         }
@@ -101,9 +114,11 @@ def export_sheet(lab: Lab, request: SheetRequest) -> ExportedSheet:
     with closing(lab.existing_ledger()) as ledger:
         evaluation = evaluation_behind(ledger, request.name)
         runs = ledger.evaluation(evaluation).runs.get("candidates") or []
+        result = stored_result(ledger, evaluation)
+        own = runs.index(request.name) if request.name in runs else None
         text, count = sheet_text(
-            stored_result(ledger, evaluation),
-            candidate=runs.index(request.name) if request.name in runs else None,
+            result,
+            candidate=own,
             n=request.sample,
             seed=request.seed,
             stratify=request.stratify,
@@ -123,7 +138,13 @@ def export_sheet(lab: Lab, request: SheetRequest) -> ExportedSheet:
         write_atomically(file, text.encode("utf-8-sig", errors="replace"), shared=True)
     except OSError as exc:
         raise InputError(f"{file} cannot be written ({exc.strerror}).") from exc
-    return ExportedSheet(evaluation_id=evaluation, file=file, answers=count)
+    everybody = range(len(result.plan.candidates))
+    return ExportedSheet(
+        evaluation_id=evaluation,
+        file=file,
+        answers=count,
+        left_out=left_out(result, everybody if own is None else [own]),
+    )
 
 
 def import_sheet(lab: Lab, file: Path, person: str, *, rubric: Rubric = DEFAULT) -> ImportedSheet:
@@ -148,6 +169,7 @@ def import_sheet(lab: Lab, file: Path, person: str, *, rubric: Rubric = DEFAULT)
         not_judged=sheet.empty,
         waiting=told_mlflow(lab.settings, sheet.evaluation),
         means=human_means(result, verdicts),
+        labels=label_counts(result, verdicts),
         agreement=agreement(result, verdicts),
         warnings=sheet.warnings,
     )
@@ -159,7 +181,7 @@ def import_from_mlflow(lab: Lab, name: str) -> ImportedSheet:
     Where somebody judged the same here and there, the later word counts.
 
     Raises:
-        InputError: There is no such evaluation.
+        InputError: There is no such evaluation, or nobody said anything of it there.
         TrackingError: MLflow cannot be asked, or the verdicts not be kept.
     """
     with closing(lab.existing_ledger()) as ledger, closing(lab.words()) as words:
@@ -185,16 +207,23 @@ def import_from_mlflow(lab: Lab, name: str) -> ImportedSheet:
             if feedback.at_ms
             >= said.get((feedback.person, feedback.question, traces[feedback.trace_id]), 0)
         ]
+        if not found:
+            raise InputError(
+                f"Nobody has judged an answer of {evaluation} on MLflow's pages (or later than here); nothing "
+                f"was taken in. `{program_name()} ui` opens them, and `{program_name()} review {evaluation}` "
+                "asks for verdicts here."
+            )
         counts = keep_verdicts(words, evaluation, found)
         verdicts = kept_verdicts(words, evaluation)
     return ImportedSheet(
         evaluation_id=evaluation,
-        person=", ".join(dict.fromkeys(v.person for v in found)) or "nobody",
+        person=", ".join(dict.fromkeys(v.person for v in found)),
         verdicts=len(found),
         **counts,
         not_judged=len(traces) - len({v.cell for v in found}),
         waiting=None,
         means=human_means(result, verdicts),
+        labels=label_counts(result, verdicts),
         agreement=agreement(result, verdicts),
         warnings=(),
     )

@@ -1,56 +1,56 @@
-"""Serving a registered version, following its alias."""
+"""Which registered version may be served here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 from llmflowlab.files import require_home
 from llmflowlab.lab.lab import Lab
 from llmflowlab.serving import trust
-from llmflowlab.serving.server import bound_socket, serve
 from llmflowlab.tracking.registry import (
+    Version,
+    VersionName,
     find_version,
     model_config_of,
     parse_version_name,
 )
 
-__all__ = ["is_trusted", "serve_version", "trust_store"]
+__all__ = ["Servable", "is_trusted", "require_configured", "servable", "trust_store"]
 
 
-def serve_version(
-    lab: Lab,
-    text: str,
-    *,
-    host: str,
-    port: int,
-    every: float,
-    tell: Callable[[str], None],
-    ready: Callable[[str, str], None],
-) -> None:
-    """Answer `/invocations` with a version until Ctrl-C.
+@dataclass(frozen=True, slots=True)
+class Servable:
+    """What is to be served: an alias that is followed, or a version by its number, and what it means now."""
 
-    Args:
-        lab: The parts.
-        text: `NAME/VERSION` or `NAME@ALIAS`; an alias is followed.
-        host: Where to listen.
-        port: Likewise.
-        every: Seconds between two looks at the alias.
-        tell: Hears what happens, in sentences.
-        ready: Hears once which version answers, and at which address.
+    wanted: VersionName
+    version: Version
+
+
+def servable(lab: Lab, text: str) -> Servable:
+    """Return what `NAME/VERSION` or `NAME@ALIAS` means.
 
     Raises:
-        InputError: There is no such version, or the port is taken.
-        NotConfigured: A provider inside lacks something.
+        InputError: There is no such version.
+        TrackingError: The store failed.
     """
     wanted = parse_version_name(text)
-    listening = bound_socket(host, port)
-    with listening:
-        store = lab.store()
-        version = find_version(store, wanted)
-        _require_configured(lab, model_config_of(store, version)["config"])
-        tell(f"Loading {version.reference} ...")
-        serve(lab.settings, wanted, version, listening, every=every, tell=tell, ready=ready)
+    return Servable(wanted, find_version(lab.store(), wanted))
+
+
+def require_configured(lab: Lab, what: Servable) -> None:
+    """Find out before anything is started that a key is missing.
+
+    Raises:
+        NotConfigured: A provider inside lacks something.
+    """
+    config = model_config_of(lab.store(), what.version)["config"]
+    if config.get("key_file"):
+        return
+    references = [role["model"] for role in config.get("roles") or ()]
+    if config.get("provider") and config.get("model"):
+        references.append(f"{config['provider']}:{config['model']}")
+    for reference in references:
+        lab.provider(reference).close()
 
 
 def is_trusted(lab: Lab) -> bool:
@@ -66,18 +66,3 @@ def trust_store(lab: Lab) -> None:
     """
     require_home(lab.settings)
     trust.trust(lab.settings)
-
-
-def _require_configured(lab: Lab, config: dict[str, Any]) -> None:
-    """Find out before anything is started that a key is missing.
-
-    Raises:
-        NotConfigured: A provider inside lacks something.
-    """
-    if config.get("key_file"):
-        return
-    references = [role["model"] for role in config.get("roles") or ()]
-    if config.get("provider") and config.get("model"):
-        references.append(f"{config['provider']}:{config['model']}")
-    for reference in references:
-        lab.provider(reference).close()

@@ -27,6 +27,7 @@ __all__ = [
     "kept_verdicts",
     "open_words",
     "value_of",
+    "verdict_of",
     "was_picked",
     "word_of",
     "words_of_ledger",
@@ -132,19 +133,23 @@ def kept_verdicts(words: WordStore, evaluation: str) -> list[HumanVerdict]:
     Raises:
         TrackingError: The words cannot be read.
     """
-    return [
-        HumanVerdict(
-            cell=cell_of(word.target),
-            person=word.person,
-            question=word.question,
-            said=word.said,
-            comment=word.comment,
-            seconds=word.seconds,
-            details=word.details,
-        )
-        for word in words.words("answer", evaluation)
-        if word.said is not None
-    ]
+    verdicts = map(verdict_of, words.words("answer", evaluation))
+    return [verdict for verdict in verdicts if verdict is not None]
+
+
+def verdict_of(word: Word) -> HumanVerdict | None:
+    """Return what a word says of an answer; None where it takes back what was said."""
+    if word.said is None:
+        return None
+    return HumanVerdict(
+        cell=cell_of(word.target),
+        person=word.person,
+        question=word.question,
+        said=word.said,
+        comment=word.comment,
+        seconds=word.seconds,
+        details=word.details,
+    )
 
 
 def open_words(settings: Settings) -> WordStore:

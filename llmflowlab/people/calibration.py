@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from llmflowlab.statistics.intervals import Interval, wilson_interval
 from llmflowlab.statistics.kappa import clustered_kappa, confusion, weighted_kappa
@@ -96,6 +96,7 @@ class Calibration:
     agreement: Rate | None
     """Share with equal labels; None where there is nothing in common."""
     kappa: float | None
+    """None also where one side is `constant`."""
     kappa_interval: Interval | None
     weighted: float | None
     """With squared weights; of yes and no it is kappa."""
@@ -119,17 +120,28 @@ class Calibration:
     """Among the changed ones, share in which the first place was preferred."""
     steady: float | None = None
     """Share of answers on which it said the same when asked again; None where it was not."""
+    divided: int = 0
+    """Answers on which as many people said yes as no; they are in no figure."""
+
+    @property
+    def constant(self) -> Literal["people", "judge"] | None:
+        """Who says the same of everything, so that kappa is undefined; people where both do."""
+        if self.n and sum(any(row) for row in self.table) < 2:
+            return "people"
+        return "judge" if self.n and sum(map(any, zip(*self.table, strict=True))) < 2 else None
 
     @property
     def doubts(self) -> tuple[str, ...]:
         """Why nothing may be gated or promoted by its scores; empty too where too little was judged."""
         found = []
         low = self.kappa_interval.low if self.kappa_interval else None
-        if self.enough and (low is None or low <= KAPPA):
+        if self.enough and self.constant == "judge":
+            found.append("it says the same of every answer, so that kappa is undefined")
+        elif self.enough and (low is None or low <= KAPPA):
             shown = "unknown" if low is None else f"{low:.2f}"
             found.append(f"the lower end of kappa is {shown}, not above {KAPPA}")
         bias = self.length
-        if self.enough and bias is not None and bias.interval is not None:
+        if self._many and bias is not None and bias.interval is not None:
             ends = bias.interval.low, bias.interval.high
             if ends[0] > LENGTH or ends[1] < -LENGTH:
                 found.append(
@@ -144,7 +156,11 @@ class Calibration:
 
     @property
     def enough(self) -> bool:
-        """Whether enough was judged by both to examine the judge by it."""
+        """Whether enough was judged by both to examine the judge by it, and people told answers apart."""
+        return self._many and self.constant != "people"
+
+    @property
+    def _many(self) -> bool:
         return self.same_question and self.questions >= FEWEST
 
     @property
@@ -168,6 +184,8 @@ class Calibration:
             "question": self.asked,
             "same_question": self.same_question,
             "n": self.n,
+            "divided": self.divided,
+            "constant": self.constant,
             "questions": self.questions,
             "agreement": part(self.agreement),
             "kappa": {"value": self.kappa, **ends(self.kappa_interval)},
@@ -197,6 +215,7 @@ def calibrate(
     flipped: float | None = None,
     first_preferred: float | None = None,
     steady: float | None = None,
+    divided: int = 0,
 ) -> Calibration:
     """Set a judge beside people.
 
@@ -210,6 +229,7 @@ def calibrate(
         flipped: Share of its comparisons that changed with the order.
         first_preferred: Among those, how many preferred the first place.
         steady: Share of answers on which it said the same when asked again.
+        divided: Answers left out because as many people said yes as no.
     """
     people = [_nearest(thing.people, labels) for thing in things]
     judged = [_nearest(thing.judge, labels) for thing in things]
@@ -250,6 +270,7 @@ def calibrate(
         flipped=flipped,
         first_preferred=first_preferred,
         steady=steady,
+        divided=divided,
     )
 
 

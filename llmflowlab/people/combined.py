@@ -14,7 +14,7 @@ from llmflowlab.evaluation.conclude.people_estimates import PeopleEstimate
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.scorers.ranking import ranked
 from llmflowlab.people.answer_words import ASIDE, HumanVerdict, was_picked
-from llmflowlab.people.human import HumanMean, human_means
+from llmflowlab.people.human import HumanMean, human_means, on_whole_answers
 from llmflowlab.people.strata import judgeable, strata_of
 from llmflowlab.statistics.prediction_powered import (
     Combined,
@@ -37,8 +37,10 @@ def people_estimates(
 
     The scorer that helps is one of the question's name, else of its kind (yes and no, or degrees), judges
     before others, and of these the one that counts most.
-    Answers that were picked because judges disagree are no sample and in no estimate.
+    Answers that were picked because judges disagree are no sample and in no estimate, nor are such as are
+    not whole.
     """
+    verdicts = on_whole_answers(result, verdicts)
     found: list[PeopleEstimate] = []
     asked = dict.fromkeys(
         v.question for v in verdicts if v.value is not None and v.question not in ASIDE

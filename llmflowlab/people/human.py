@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.table import ScoreTable
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scorers.traits import ScorerKind, ScorerTraits
+from llmflowlab.people.alike import alike
 from llmflowlab.people.answer_words import ASIDE, HumanVerdict, was_picked
 from llmflowlab.people.strata import Strata, judgeable, strata_of
 from llmflowlab.statistics.intervals import Interval
 from llmflowlab.statistics.kappa import clustered_kappa, weighted_kappa
 from llmflowlab.statistics.unequal_draws import stratified_mean
 
-__all__ = ["HumanAgreement", "HumanMean", "agreement", "human_means", "table_by_people"]
+__all__ = ["HumanAgreement", "HumanMean", "LabelCounts", "agreement", "human_means"]
+__all__ += ["label_counts", "on_whole_answers", "table_by_people"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +35,16 @@ class HumanAgreement:
     same: float | None
     """Share of them with equal values; None where there is none."""
     kappa: float | None
-    """Cohen's kappa, with squared weights where values are degrees; None where both always say one
-    and the same, and where there is nothing in common."""
+    """Cohen's kappa, with squared weights where values are degrees; None where either always says the
+    same, and where there is nothing in common."""
     interval: Interval | None
     """Of kappa, 95 %, resampling questions; None for fewer than ten of them."""
     people: bool = False
     """Whether the other one is a person."""
+    matched: str | None = None
+    """Why the scorer stands beside what people were asked; None of two people, who were asked the same."""
+    constant: tuple[str, ...] = ()
+    """Who of the two says the same of every answer, so that kappa is undefined."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -46,6 +52,8 @@ class HumanAgreement:
             "other": self.other,
             "question": self.question,
             "people": self.people,
+            "matched_because": self.matched,
+            "constant": list(self.constant),
             "n": self.n,
             "same": self.same,
             "kappa": self.kappa,
@@ -70,6 +78,9 @@ class HumanMean:
     """Answers that the mean is made of."""
     picked: int
     """Answers that were judged because judges disagree about them; they are in no mean."""
+    not_whole: int
+    """Answers that are cut, empty or failed and were judged nevertheless, in a sheet or on MLflow's pages;
+    they are in no mean."""
     interval: Interval | None
 
     def to_json(self) -> dict[str, Any]:
@@ -80,9 +91,63 @@ class HumanMean:
             "mean": self.mean,
             "n": self.n,
             "picked": self.picked,
+            "not_whole": self.not_whole,
             "ci_low": self.interval.low if self.interval else None,
             "ci_high": self.interval.high if self.interval else None,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelCounts:
+    """How often a person gave each label to a candidate's answers."""
+
+    person: str
+    candidate: str
+    question: str
+    counts: Mapping[str, int]
+    """The most frequent first."""
+
+    @property
+    def n(self) -> int:
+        return sum(self.counts.values())
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "person": self.person,
+            "candidate": self.candidate,
+            "question": self.question,
+            "counts": dict(self.counts),
+            "n": self.n,
+        }
+
+
+def on_whole_answers(
+    result: EvaluationResult, verdicts: Sequence[HumanVerdict]
+) -> list[HumanVerdict]:
+    """Return what was said of answers that can be judged, as `judgeable` has them."""
+    whole = {
+        cell: (answer := result.answers.get(cell)) is not None and answer.why_not_scored is None
+        for cell in {verdict.cell for verdict in verdicts}
+    }
+    return [verdict for verdict in verdicts if whole[verdict.cell]]
+
+
+def label_counts(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> list[LabelCounts]:
+    """Return what was said in labels, which have no mean, by question, candidate and person."""
+    found: dict[tuple[str, int, str], Counter[str]] = {}
+    for verdict in on_whole_answers(result, verdicts):
+        if verdict.value is None:
+            place = verdict.question, verdict.cell.candidate, verdict.person
+            found.setdefault(place, Counter())[verdict.said] += 1
+    return [
+        LabelCounts(
+            person=person,
+            candidate=result.plan.candidates[index].label,
+            question=question,
+            counts=dict(counts.most_common()),
+        )
+        for (question, index, person), counts in sorted(found.items())
+    ]
 
 
 def human_means(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> list[HumanMean]:
@@ -107,8 +172,10 @@ def human_means(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> l
 def _means(
     result: EvaluationResult, question: str, person: str | None, said: Sequence[HumanVerdict]
 ) -> list[HumanMean]:
-    drawn = [verdict for verdict in said if not was_picked(verdict)]
-    picked = {verdict.cell for verdict in said if was_picked(verdict)}
+    whole = on_whole_answers(result, said)
+    not_whole = {verdict.cell for verdict in said} - {verdict.cell for verdict in whole}
+    drawn = [verdict for verdict in whole if not was_picked(verdict)]
+    picked = {verdict.cell for verdict in whole if was_picked(verdict)}
     values = _by_cell(drawn)
     table, _ = table_by_people(result, drawn)
     unequal = any(verdict.details.get("order") == "narrow" for verdict in said)
@@ -116,8 +183,9 @@ def _means(
     found = []
     for index, candidate in enumerate(result.plan.candidates):
         chosen = sum(cell.candidate == index for cell in picked - values.keys())
+        cut = sum(cell.candidate == index for cell in not_whole)
         n = table.scored(index, _HUMAN)
-        if not n and not chosen:
+        if not n and not chosen and not cut:
             continue
         mean, interval = table.mean(index, _HUMAN), table.interval(index, _HUMAN)
         if strata is not None:
@@ -131,6 +199,7 @@ def _means(
                 mean=mean,
                 n=n,
                 picked=chosen,
+                not_whole=cut,
                 interval=interval,
             )
         )
@@ -154,8 +223,9 @@ def table_by_people(
 ) -> tuple[ScoreTable, str]:
     """Return what was said in answer to one question as a table of scores, and its scorer's name there.
 
-    Each answer counts as the mean of what people said of it.
+    Each answer counts as the mean of what people said of it; one that is not whole is left out.
     """
+    said = on_whole_answers(result, said)
     plan, values = result.plan, _by_cell(said)
     graded = any(verdict.said.isdecimal() for verdict in said)
     kind: ScorerKind = "grade" if graded or set(values.values()) - {0.0, 1.0} else "yes_no"
@@ -190,7 +260,8 @@ def _stratified(
 
 
 def agreement(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> list[HumanAgreement]:
-    """Set each person beside each scorer, and beside each person who judged the same answers."""
+    """Set each person beside the scorers that say the like, and beside each person who judged the same."""
+    verdicts = on_whole_answers(result, verdicts)
     found = []
     questions = result.plan.questions
     said: dict[tuple[str, str], dict[Cell, str]] = {}
@@ -206,7 +277,11 @@ def agreement(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> lis
             values.setdefault(place, {})[verdict.cell] = verdict.value
     for number, (place, mine) in enumerate(said.items()):
         question = place[1]
+        graded = any(word.isdecimal() for word in mine.values())
         for scorer in result.plan.scorers if place in values else ():
+            like = alike(question, result.table.traits[scorer], graded=graded)
+            if like is None:
+                continue
             theirs = {
                 cell: score.value
                 for cell in mine
@@ -214,7 +289,8 @@ def agreement(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> lis
                 and (score := result.scores.get(cell, {}).get(scorer)) is not None
                 and score.value is not None
             }
-            found.append(_agreement(place, scorer, values[place], theirs, questions))
+            beside = _agreement(place, scorer, values[place], theirs, questions)
+            found.append(replace(beside, matched=like.why))
         for other in list(said)[number + 1 :]:
             if other[1] != question or not mine.keys() & said[other].keys():
                 continue
@@ -250,6 +326,7 @@ def _agreement(
         kappa=kappa,
         interval=interval,
         people=people,
+        constant=_constant((place[0], other), [pair[1:] for pair in pairs]),
     )
 
 
@@ -274,4 +351,10 @@ def _same_label(
         kappa=kappa,
         interval=interval,
         people=True,
+        constant=_constant((place[0], other), list(zip(first, second, strict=True))),
     )
+
+
+def _constant(who: tuple[str, str], pairs: Sequence[tuple[Any, Any]]) -> tuple[str, ...]:
+    sides = zip(*pairs, strict=True)
+    return tuple(name for name, said in zip(who, sides, strict=False) if len(set(said)) == 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scores import Score
-from llmflowlab.people.answer_words import ASIDE, CORRECT, QUALITY, HumanVerdict, was_picked
+from llmflowlab.people.alike import alike
+from llmflowlab.people.answer_words import ASIDE, HumanVerdict, was_picked
 from llmflowlab.people.calibration import Calibration, JudgedByBoth, calibrate
 from llmflowlab.statistics.intervals import Interval
 from llmflowlab.statistics.krippendorff import Level, krippendorff_alpha, krippendorff_interval
@@ -94,14 +95,15 @@ class _Beside:
     asked: str
     labels: tuple[float, ...]
     same_question: bool
+    divided: int
     cells: Mapping[Cell, tuple[float, Score]]
 
 
 def calibrations(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> list[Calibration]:
     """Set each judge of answers beside people who were asked the same.
 
-    A question that has the scorer's name is the same; `correct` is what judges say who say that an answer
-    is right. Judges of degrees stand beside `quality` too, which does not examine them.
+    Which are the same says `alike`; judges of degrees stand beside `quality` too, which does not examine
+    them.
     Judges that compare answers are there for how steady they are; they judged nothing that people did.
     """
     found = []
@@ -132,6 +134,7 @@ def calibrations(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> 
                 labels=beside.labels,
                 same_question=beside.same_question,
                 steady=steady,
+                divided=beside.divided,
             )
         )
     for scorer, traits in result.table.traits.items():
@@ -215,13 +218,9 @@ def _beside(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> Itera
         if verdict.value is not None and verdict.question not in ASIDE and not was_picked(verdict):
             by_question[verdict.question][verdict.cell].append(verdict)
     for scorer, traits in result.table.traits.items():
-        if not traits.judged or traits.comparing or traits.figure is not None:
-            continue
-        for question, said in by_question.items():
+        for question, said in by_question.items() if traits.judged else ():
             graded = any(v.said.isdecimal() for given in said.values() for v in given)
-            same = question == scorer or (question == CORRECT and traits.says_right)
-            alike = same or (question == QUALITY and traits.kind == "grade")
-            if not alike or graded == (traits.kind == "yes_no"):
+            if (like := alike(question, traits, graded=graded)) is None:
                 continue
             labels = _GRADES if graded else _YES_NO
             people = {
@@ -229,20 +228,24 @@ def _beside(result: EvaluationResult, verdicts: Sequence[HumanVerdict]) -> Itera
                 for cell, given in said.items()
             }
             judges: dict[str, dict[Cell, tuple[float, Score]]] = {}
+            divided: Counter[str] = Counter()
             for cell, value in people.items():
-                # People who are divided evenly between yes and no say neither.
-                if not graded and value == 0.5:
-                    continue
                 score = result.scores.get(cell, {}).get(scorer)
                 for judge, own in _verdicts(score).items():
-                    judges.setdefault(judge, {})[cell] = (value, own)
+                    both = judges.setdefault(judge, {})
+                    # People who are divided evenly between yes and no say neither.
+                    if not graded and value == 0.5:
+                        divided[judge] += 1
+                    else:
+                        both[cell] = (value, own)
             for judge, cells in judges.items():
                 yield _Beside(
                     scorer=scorer,
                     judge=judge,
                     asked=question,
                     labels=labels,
-                    same_question=same,
+                    same_question=like.same_question,
+                    divided=divided[judge],
                     cells=cells,
                 )
 

@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from llmflowlab.evaluation.run.closing import metric_labels
-from llmflowlab.people.votes import ArenaVote, Contestant, Fighter, Verdict
+from llmflowlab.people.tally import tally_of
+from llmflowlab.people.votes import SCORES, ArenaVote, Contestant, Fighter
 from llmflowlab.statistics.battles import Battle, style_difference, win_matrix
 from llmflowlab.statistics.bradley_terry import POINTS, RankedStrength, fit_strengths
 from llmflowlab.statistics.intervals import Interval
@@ -17,7 +18,6 @@ from llmflowlab.text.amounts import plural
 from llmflowlab.text.style import STYLE
 
 __all__ = [
-    "SCORES",
     "TIES",
     "Leaderboard",
     "Met",
@@ -34,8 +34,9 @@ TIES = (
 """What must stand wherever a leaderboard is shown."""
 _CLUSTERS = 10
 """Prompts from which on a prompt, and not a vote, is what is resampled."""
-SCORES: Mapping[Verdict, float] = {"a": 1.0, "b": 0.0, "tie": 0.5, "both_bad": 0.5}
-"""What a vote is worth for the first one."""
+_FEWEST_A_PROPERTY = 10
+"""Battles to each coefficient of style below which it says nothing (Peduzzi et al. 1996, J. Clin. Epidemiol.
+49:1373-1379, for logistic regression)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,8 @@ class Met:
     """Of `a`: 1 it won, 0 it lost, ½ a tie; a judge's share between."""
     prompt: str
     both_bad: bool = False
+    names_known: bool = False
+    """Whether the one who voted had seen the names."""
 
 
 def met_in(votes: Sequence[ArenaVote]) -> list[Met]:
@@ -59,6 +62,7 @@ def met_in(votes: Sequence[ArenaVote]) -> list[Met]:
             score=SCORES[vote.verdict],
             prompt=vote.prompt,
             both_bad=vote.verdict == "both_bad",
+            names_known=vote.names_known,
         )
         for vote in votes
     ]
@@ -127,6 +131,8 @@ class Leaderboard:
     connected: bool
     style: Mapping[str, float] | None
     """Points that a typical difference in each property of style was worth; None where it was not looked at."""
+    names_known: int = 0
+    """Votes that were cast anew after the names had been shown; they count as all others."""
 
     def notes(self) -> list[str]:
         """Return what must be known beside the figures."""
@@ -144,6 +150,16 @@ class Leaderboard:
         if self.style is not None:
             worth = ", ".join(f"{name} {points:+.0f}" for name, points in self.style.items())
             found.append(f"At equal style. A typical difference was worth, in points: {worth}.")
+            if self.battles < _FEWEST_A_PROPERTY * len(self.style):
+                found.append(
+                    f"{plural(self.battles, 'battle')} cannot tell style from strength: fewer than "
+                    f"{_FEWEST_A_PROPERTY} to each of {len(self.style)} properties, so what style was worth, and "
+                    "every rank here, may be chance; vote on or leave --style-control out."
+                )
+        if self.names_known:
+            found.append(
+                f"{plural(self.names_known, 'vote')} of {self.battles} cast anew after the names had been shown."
+            )
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -155,6 +171,7 @@ class Leaderboard:
             "win_matrix": [list(line) for line in self.matrix],
             "connected": self.connected,
             "style": None if self.style is None else dict(self.style),
+            "names_known": self.names_known,
             "notes": self.notes(),
         }
 
@@ -205,6 +222,7 @@ def leaderboard(
         style=dict(zip(STYLE, (POINTS * strengths.style).tolist(), strict=True))
         if style_control
         else None,
+        names_known=sum(met.names_known for met in battles),
     )
 
 
@@ -236,24 +254,23 @@ def _contestants(battles: Sequence[Met]) -> list[Contestant]:
 
 def _place(contestant: Contestant, battles: Sequence[Met], standing: RankedStrength) -> Place:
     own = [(met, met.a) for met in battles if met.a.contestant.key == contestant.key]
-    scores = [met.score for met, _ in own]
     theirs = [(met, met.b) for met in battles if met.b.contestant.key == contestant.key]
-    scores += [1 - met.score for met, _ in theirs]
+    sides = [(met.score, met.both_bad) for met, _ in own]
+    tally = tally_of([*sides, *((1 - met.score, met.both_bad) for met, _ in theirs)])
     fighters = [fighter for _, fighter in (*own, *theirs)]
     took = [fighter.seconds for fighter in fighters if fighter.seconds is not None]
     paid = [Decimal(fighter.cost_usd) for fighter in fighters if fighter.cost_usd is not None]
-    wins, losses = sum(s > 0.5 for s in scores), sum(s < 0.5 for s in scores)
     return Place(
         contestant=contestant,
         points=standing.points,
         interval=standing.interval,
         best_rank=standing.best_rank,
         worst_rank=standing.worst_rank,
-        battles=len(scores),
-        wins=wins,
-        losses=losses,
-        ties=len(scores) - wins - losses,
-        both_bad=sum(met.both_bad for met, _ in (*own, *theirs)),
+        battles=tally.battles,
+        wins=tally.wins,
+        losses=tally.losses,
+        ties=tally.ties,
+        both_bad=tally.both_bad,
         seconds=sum(took) / len(took) if took else None,
         cost_usd=sum(paid, Decimal(0)) / len(paid) if len(paid) == len(fighters) else None,
     )

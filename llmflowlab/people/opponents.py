@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from llmflowlab.people.leaderboard import SCORES
-from llmflowlab.people.votes import ArenaVote, Contestant
+from llmflowlab.people.votes import SCORES, ArenaVote, Contestant
 from llmflowlab.statistics.battles import Battle
 from llmflowlab.statistics.bradley_terry import fit_strengths
 from llmflowlab.statistics.pairing import next_pair

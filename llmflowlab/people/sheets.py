@@ -23,6 +23,7 @@ from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.people.answer_words import CORRECT, QUALITY, HumanVerdict
 from llmflowlab.people.rubric import COLUMNS, DEFAULT, Rubric, RubricQuestion, said_by
+from llmflowlab.program import program_name
 from llmflowlab.text.digests import digest_of
 
 __all__ = ["Sheet", "read_sheet", "row_key", "sheet_text"]
@@ -217,6 +218,13 @@ def _asked(found: Mapping[str, str], rubric: Rubric, file: str) -> dict[str, Rub
                 file=file,
             )
     lacking = _VERDICT if not asked else None if "key" in found else "key"
+    if not asked and "key" not in found:
+        what = "is a file of questions" if "question" in found else "is another table"
+        raise DatasetError(
+            f"{what} (columns {', '.join(found)}) and no sheet of answers that people judged; give the one "
+            f"that `{program_name()} review export` wrote, filled in.",
+            file=file,
+        )
     if lacking is not None:
         raise DatasetError(
             f"has no column {lacking!r}; give the sheet that was exported.", file=file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
@@ -9,10 +10,22 @@ from statistics import fmean, pstdev
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scorers.ranking import main_scorer
-from llmflowlab.evaluation.scores import Score
+from llmflowlab.evaluation.scores import NotScored, Score
 
-__all__ = ["Strata", "believed", "doubt_of", "judgeable", "strata_of"]
+__all__ = ["Strata", "believed", "doubt_of", "judgeable", "left_out", "strata_of"]
 
+_WHY: Mapping[NotScored, str] = {
+    "answer_cut": "cut at the token limit",
+    "answer_incomplete": "broken off",
+    "answer_empty": "empty",
+    "answer_filtered": "cut by the provider's filter",
+    "answer_tool_call": "a tool call only",
+    "prompt_cut": "given to a prompt that the server shortened",
+    "blocked_in": "blocked by guardrails",
+    "blocked_out": "blocked by guardrails",
+    "budget_exhausted": "not asked for",
+    "not_reached": "not asked for",
+}
 _SURE = 0.25
 """From 0 or 1, within which a judge is sure."""
 
@@ -41,6 +54,18 @@ def judgeable(result: EvaluationResult, candidates: Sequence[int]) -> dict[int, 
         if cells:
             found[row] = cells
     return found
+
+
+def left_out(result: EvaluationResult, candidates: Sequence[int]) -> dict[str, int]:
+    """Return how many answers of these candidates cannot be judged, by why, in words."""
+    found: Counter[str] = Counter()
+    for cell in result.plan.cells():
+        if cell.candidate in candidates:
+            answer = result.answers.get(cell)
+            why = "not_reached" if answer is None else answer.why_not_scored
+            if why is not None:
+                found[_WHY.get(why, "failed")] += 1
+    return dict(found.most_common())
 
 
 def strata_of(result: EvaluationResult) -> Strata:

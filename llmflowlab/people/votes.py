@@ -12,6 +12,7 @@ from llmflowlab.people.words import Target, Word
 
 __all__ = [
     "QUESTION",
+    "SCORES",
     "ArenaVote",
     "Contestant",
     "Fighter",
@@ -22,6 +23,8 @@ __all__ = [
 
 Verdict: TypeAlias = Literal["a", "b", "tie", "both_bad"]
 
+SCORES: Mapping[Verdict, float] = {"a": 1.0, "b": 0.0, "tie": 0.5, "both_bad": 0.5}
+"""What a vote is worth for the first one."""
 QUESTION = "preference"
 """What a vote answers, as words and feedback name it."""
 

@@ -40,7 +40,12 @@ class WordStore:
     def __init__(self, path: Path, earlier: Earlier = lambda within: ()) -> None:
         self.path = path
         self._earlier = earlier
-        self._file = LedgerFile(path, _SCHEMA, what="What people said is kept in", meanwhile="")
+        self._file = LedgerFile(
+            path,
+            _SCHEMA,
+            what="What people said is kept in",
+            meanwhile="; what was said before is kept",
+        )
 
     def keep(self, words: Iterable[Word]) -> None:
         """Write words down, all of them or none; they are on disk when this returns.

@@ -299,6 +299,11 @@ class Provider(ABC):
     def prepare(self) -> None:
         """Import the SDK and build the client, so that the first call need not wait for it."""
 
+    @property
+    def prepared(self) -> bool:
+        """Whether that is surely done."""
+        return False
+
     def embed(self, texts: Sequence[str]) -> Embeddings:
         """Turn texts, none of them empty, into vectors in one call.
 

@@ -151,6 +151,10 @@ class OnLoop(Provider, Generic[C]):
     def prepare(self) -> None:
         self._client()
 
+    @property
+    def prepared(self) -> bool:
+        return self._client_made is not None
+
     def close(self) -> None:
         with self._client_lock:
             if self._client_made is None:

@@ -23,7 +23,7 @@ from llmflowlab.providers.transport import (
 )
 from llmflowlab.providers.vendor_sdk import shown
 
-__all__ = ["mapped_errors"]
+__all__ = ["mapped_errors", "unreachable_at"]
 
 
 @contextmanager
@@ -55,10 +55,7 @@ def mapped_errors(
     def begun() -> bool:
         return reading is not None and reading.begun
 
-    unreachable = (
-        f"{provider.display_name} cannot be reached at {shown(address)}; check the network. "
-        f"{advice.address}"
-    )
+    unreachable = unreachable_at(provider, address, advice)
 
     def line_error(exc: Exception) -> ProviderError:
         # The SDK puts its own exception around that of its HTTP client, which says more.
@@ -95,3 +92,11 @@ def mapped_errors(
         if mapped is None:
             raise
         raise mapped from exc
+
+
+def unreachable_at(provider: Provider, address: str, advice: Advice) -> str:
+    """Return the sentence for an address at which nothing answers."""
+    return (
+        f"{provider.display_name} cannot be reached at {shown(address)}; check the network. "
+        f"{advice.address}"
+    )

@@ -71,23 +71,25 @@ def shown(address: str) -> str:
     return f"{parts.scheme}://{host}{port}{parts.path}"
 
 
-def http_client(sdk: Any, provider: Provider, address: str, *hooks: Callable[[Any], None]) -> Any:
-    """Return an SDK's own kind of asynchronous HTTP client, with the lab's deadlines.
+def http_client(kind: Any, provider: Provider, address: str, *hooks: Callable[[Any], None]) -> Any:
+    """Return an asynchronous HTTP client with the lab's deadlines.
 
     Args:
-        sdk: The imported package, `openai` or `anthropic`.
+        kind: The class of it: that of httpx or httpx2, or an SDK's own kind of one.
         provider: Whose client it is.
         address: Where the client will send to.
-        hooks: What each response is handed to before the SDK reads it.
+        hooks: What each response is handed to before it is read.
 
     Raises:
         NotConfigured: The person's own certificates cannot be used.
     """
-    # Some releases stand on httpx and some on httpx2; the SDK's own client tells which.
-    http = load(sdk.DefaultAsyncHttpxClient.__mro__[1].__module__.partition(".")[0])
-    return sdk.DefaultAsyncHttpxClient(
+    # Some releases of an SDK stand on httpx and some on httpx2; its own client tells which.
+    packages = (cls.__module__.partition(".")[0] for cls in kind.__mro__)
+    http = load(next(package for package in packages if package in {"httpx", "httpx2"}))
+    return kind(
         **client_arguments(http, provider.settings, address, provider=provider.name, on_loop=True),
         event_hooks=guards(provider, read_to_the_end(http), *hooks),
+        follow_redirects=True,
     )
 
 

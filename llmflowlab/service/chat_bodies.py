@@ -17,7 +17,7 @@ from pydantic import (
 from llmflowlab.providers.arrival import storable
 
 __all__ = [
-    "Answered",
+    "ChatAnswer",
     "ChatBody",
     "ErrorBody",
     "FeedbackBody",
@@ -142,7 +142,7 @@ class ScoreShown(BaseModel):
     rationale: str | None
 
 
-class Answered(BaseModel):
+class ChatAnswer(BaseModel):
     """An answer with all that is known of it."""
 
     answer: str = Field(description="A refusal's sentence where the guardrails blocked.")

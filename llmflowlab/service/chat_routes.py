@@ -15,7 +15,7 @@ from llmflowlab.errors import Blocked, InputError
 from llmflowlab.service.answer_scores import scored, scorers_of
 from llmflowlab.service.answering_requests import answer_in_session
 from llmflowlab.service.chat_bodies import (
-    Answered,
+    ChatAnswer,
     ChatBody,
     FeedbackBody,
     FeedbackKept,
@@ -37,7 +37,7 @@ router = APIRouter(tags=["chat"])
 
 @router.post(
     "/chat",
-    response_model=Answered,
+    response_model=ChatAnswer,
     summary="Say something in a session",
     responses={
         200: {

@@ -1,7 +1,8 @@
 """A process of its own that brings what was answered to MLflow; no answer ever waits for it.
 
 The service's database is the queue: whatever becomes of MLflow, of this process or of the service, what is
-not marked as delivered there is delivered later. It steps back where the machine has other work.
+not marked as delivered there is delivered later. It steps back where the machine has other work, above all
+while answers are made: then it works a fifth of the time, a few at once, for as long as nothing is old.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from llmflowlab.service.store.served_turns import (
     Undelivered,
     delivered,
     deployment_of,
+    newest_turn,
     totals_of,
     undelivered,
     undelivered_count,
@@ -36,9 +38,17 @@ from llmflowlab.service.store.service_database import Engine, address_of, opened
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.tracking.service_runs import ServedTurn, ServiceRuns
 
-__all__ = ["Courier", "deliver_all", "main"]
+__all__ = ["Courier", "Rush", "deliver_all", "main"]
 
 _TOGETHER = 100
+_FEW = 20
+"""At once while answers are made."""
+_REST = 4.0
+"""Its pauses then, in the times that it worked."""
+_BUSY = 5.0
+"""Answers a second from which on they count as being made."""
+_OLD = 600.0
+"""Seconds after which an answer waits no longer for others to be made."""
 _LOOK = 1.0
 """Seconds between two looks for something new."""
 _FIRST_RETRY, _LONGEST_RETRY = 1.0, 60.0
@@ -63,8 +73,10 @@ class Courier:
         """Deployments of which something was delivered since their totals were written."""
         self._open: set[str] = set()
         """Deployments whose runs are to be ended."""
+        self.oldest_ms: int | None = None
+        """When the oldest of the last handful was asked for; None where there was none."""
 
-    def deliver(self) -> int:
+    def deliver(self, most: int = _TOGETHER) -> int:
         """Deliver a handful; returns how many there were.
 
         Raises:
@@ -72,11 +84,12 @@ class Courier:
         """
         # A service that was killed leaves its courier at work for a while, beside the next one's.
         with FileLock(self._settings.state_dir / "service-delivery.lock"):
-            return self._deliver()
+            return self._deliver(most)
 
-    def _deliver(self) -> int:
+    def _deliver(self, most: int) -> int:
         with writing(self._engine) as connection:
-            waiting = undelivered(connection, _TOGETHER)
+            waiting = undelivered(connection, most)
+        self.oldest_ms = min((each.record.started_ms for each in waiting), default=None)
         if not waiting:
             return 0
         if self._runs is None:
@@ -178,12 +191,17 @@ def _work(
 ) -> None:
     courier = Courier(settings, engine)
     pause, last_said, until = _FIRST_RETRY, "", float("inf")
+    rush = Rush(engine)
     while True:
         if ending.is_set():
             until = min(until, time.monotonic() + _LAST)
         try:
-            if courier.deliver():
+            began, making = time.monotonic(), rush.going_on()
+            if courier.deliver(_FEW if making else _TOGETHER):
                 pause = _FIRST_RETRY
+                old = time.time() - (courier.oldest_ms or 0) / 1000 > _OLD
+                if making and not old:
+                    ending.wait(_REST * (time.monotonic() - began))
                 if time.monotonic() < until:
                     continue
             courier.total(ended=ending.is_set())
@@ -203,12 +221,36 @@ def _work(
         ending.wait(_LOOK)
 
 
+class Rush:
+    """Tells whether many answers are being made.
+
+    Args:
+        engine: The database they are kept in.
+        clock: Seconds by a clock that only goes forward.
+    """
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._seen = 0
+        self._at = float("-inf")
+
+    def going_on(self) -> bool:
+        """Look at how many came since it was last asked."""
+        with writing(self._engine) as connection:
+            newest = newest_turn(connection)
+        now = self._clock()
+        rate = (newest - self._seen) / max(now - self._at, 0.1)
+        self._seen, self._at = newest, now
+        return rate > _BUSY
+
+
 def main() -> None:
     """Deliver until standard input ends: with the service, however that ended."""
     settings = load_settings(stdin_is_terminal=False)
     if hasattr(os, "nice"):
         with contextlib.suppress(OSError):
-            os.nice(10)
+            os.nice(19)
     ending = threading.Event()
 
     def wait() -> None:

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from llmflowlab.agents.stop_words import StopWords, cut
 from llmflowlab.asking.calling import Cancellation
-from llmflowlab.asking.paid import Paid
+from llmflowlab.asking.paid import Asker, Paid
 from llmflowlab.errors import Blocked, ContextTooLong, LabError
 from llmflowlab.guardrails.masking import hidden, without_secrets
 from llmflowlab.lab.measure import measured
@@ -18,7 +19,6 @@ from llmflowlab.messages import Request
 from llmflowlab.providers.base import ReasoningDelta, Rethought, StreamEvent, TextDelta
 from llmflowlab.service.http_refusals import HttpRefusal, refusal_of
 from llmflowlab.service.spending import DayBudget
-from llmflowlab.service.stop_words import StopWords
 from llmflowlab.service.store.allowances import until_tomorrow
 from llmflowlab.service.store.served_turns import keep_turn, let_go
 from llmflowlab.settings import Settings
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["AnswerOrder", "AnswerPiece", "Generation"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class AnswerOrder:
     """What is to be answered."""
 
@@ -88,7 +88,7 @@ class Generation:
         self._ended = False
         self._late = False
         self._first: float | None = None
-        self._stop_words = StopWords(order.stop)
+        self._stop_words = self._stopping()
         self._task = asyncio.create_task(self._run())
         state.open[self._task] = self.leave
         self._task.add_done_callback(state.open.pop)
@@ -133,11 +133,12 @@ class Generation:
         if self._pieces or self._ended:
             return True
         self._news.clear()
+        alarm = asyncio.get_running_loop().call_later(seconds, self._news.set)
         try:
-            await asyncio.wait_for(self._news.wait(), seconds)
-        except (TimeoutError, asyncio.TimeoutError):
-            return False
-        return True
+            await self._news.wait()
+        finally:
+            alarm.cancel()
+        return bool(self._pieces) or self._ended
 
     async def _run(self) -> None:
         order, state = self.order, self._state
@@ -176,29 +177,42 @@ class Generation:
         order, state = self.order, self._state
         cap = state.limits.daily_usd
         budget = None if cap is None else DayBudget(state.desk, cap, order.trace_id)
-        asker = order.offer.asker(budget)
+        offer = order.offer = state.offers.get(order.offer.name, order.offer)
+        asker = offer.asker(budget)
+        # Known before anything is waited for: a version that is replaced meanwhile ends after this.
+        with offer.used():
+            return await self._asked(asker)
+
+    async def _asked(self, asker: Asker) -> Paid:
+        order = self.order
         paid = await asker.ask(order.request, on_event=self._event, cancelled=self._cancelled)
         for shorter in order.shorter:
             if not isinstance(paid.error, ContextTooLong):
                 break
             again = await asker.ask(shorter, on_event=self._event, cancelled=self._cancelled)
             paid = again.after(paid)
-        rest = self._stop_words.rest()
-        if rest and paid.answer is not None:
-            self._put(AnswerPiece(text=rest))
+        if paid.answer is not None and self._stop_words is not None:
+            self._stop_words.finish()
         return paid
 
+    def _stopping(self) -> StopWords | None:
+        words = self.order.stop
+        return StopWords(words, self._cancelled, self._told) if words else None
+
     def _event(self, event: StreamEvent) -> None:
+        if isinstance(event, Rethought):
+            self._stop_words = self._stopping()
+        if self._stop_words is None:
+            self._told(event)
+        else:
+            self._stop_words.event(event)
+
+    def _told(self, event: StreamEvent) -> None:
         if isinstance(event, TextDelta):
-            text = self._stop_words.feed(event.text)
-            if text:
-                self._put(AnswerPiece(text=text))
-            if self._stop_words.met:
-                self._cancelled.set()
+            self._put(AnswerPiece(text=event.text))
         elif isinstance(event, ReasoningDelta):
             self._put(AnswerPiece(thinking=event.text))
         elif isinstance(event, Rethought):
-            self._stop_words = StopWords(self.order.stop)
             self._put(AnswerPiece(withdrawn=True))
 
     def _put(self, piece: AnswerPiece) -> None:
@@ -235,7 +249,8 @@ class Generation:
         return refusal
 
     def _measured(self, paid: Paid, started_ms: int) -> TurnRecord:
-        order, stopped = self.order, self._stop_words.met
+        order = self.order
+        stopped = self._stop_words is not None and self._stop_words.found
         prompt, messages = self._kept(paid)
         error = paid.error if isinstance(paid.error, LabError) else None
         said = self.refusal.message if self.refusal is not None else None
@@ -260,7 +275,7 @@ class Generation:
         if stopped and record.state in {"interrupted", "complete"}:
             record = replace(
                 record,
-                answer=self._stop_words.whole(record.answer),
+                answer=cut(record.answer, order.stop),
                 state="complete",
                 finish_reason="stop",
             )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llmflowlab.asking.budget import Budget
@@ -77,6 +77,10 @@ class Offer:
     def guarded(self) -> bool:
         return self._guard is not None
 
+    def used(self) -> AbstractContextManager[None]:
+        """Note that it is asked, as long as the context lasts."""
+        return nullcontext()
+
     def count(self, text: str) -> int:
         """Count a text's tokens."""
         return self._counter.count(text, model=self.provider.model).value
@@ -112,11 +116,8 @@ class Offer:
         request = candidate.request(
             messages, values=known, parameters=overlaid(candidate.parameters, parameters)
         )
-        if system is None:
-            return request
-        # What stands in the deployed prompt holds whatever a client adds to it.
-        whole = system if request.system is None else f"{request.system}\n\n{system}"
-        return Request(messages=request.messages, system=whole, parameters=request.parameters)
+        # As agents do it: a request's own system messages go before the candidate's.
+        return request if system is None else replace(request, system=system)
 
     def described(self) -> dict[str, Any]:
         """Return it as JSON values, for its run."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -20,7 +21,13 @@ from starlette.types import ASGIApp
 from llmflowlab.errors import LabError
 from llmflowlab.lab.lab import Lab
 from llmflowlab.providers.event_loop import adopt
-from llmflowlab.service import chat_routes, openai_routes, state_routes
+from llmflowlab.service import (
+    chat_routes,
+    invocation_routes,
+    openai_routes,
+    responses_routes,
+    state_routes,
+)
 from llmflowlab.service.entrance import BEARER, state_of
 from llmflowlab.service.front_gate import FrontGate, refused
 from llmflowlab.service.http_refusals import HttpRefusal, refusal_of
@@ -31,6 +38,12 @@ from llmflowlab.service.store.allowances import day_of, forget_days_before
 from llmflowlab.service.store.desk import Desk
 from llmflowlab.service.store.served_turns import keep_deployment
 from llmflowlab.service.store.service_database import Engine, address_of, opened, upgraded, writing
+from llmflowlab.service.version_offer import VersionOffer
+
+if TYPE_CHECKING:
+    import httpx
+
+    from llmflowlab.serving.server import VersionFollower
 
 __all__ = ["ServiceSetup", "build_app"]
 
@@ -58,12 +71,13 @@ _LAST = 5.0
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]", "testserver")
 
 
-def build_app(lab: Lab, setup: ServiceSetup) -> ASGIApp:
+def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = None) -> ASGIApp:
     """Build the application; its models, database and measures are this process's own.
 
     Args:
         lab: The parts.
         setup: How it is set up.
+        follower: Has the registered version that is served; None without one.
 
     """
 
@@ -71,7 +85,10 @@ def build_app(lab: Lab, setup: ServiceSetup) -> ASGIApp:
         engine = opened(address_of(lab.settings))
         upgraded(engine)
         capped = setup.limits.daily_usd is not None
+        lab.build_text_room()
         found = offers(lab, setup.wanted, start=setup.start, capped=capped)
+        if follower is not None:
+            found.insert(0, VersionOffer(lab, follower, start=setup.start))
         state = ServiceState(
             lab,
             Desk(engine),
@@ -93,13 +110,24 @@ def build_app(lab: Lab, setup: ServiceSetup) -> ASGIApp:
         # Apart: providers that look something up first do it on this loop.
         state, engine = await asyncio.to_thread(begin)
         app.state.service = state
-        try:
-            yield {"head_seconds": setup.limits.head_seconds, "ending": state.end}
-        finally:
-            state.end()
-            await _ended(state)
-            for offer in state.offers.values():
-                await asyncio.to_thread(offer.provider.close)
+        # What is there now stays: nobody need look through it again for what could be let go.
+        gc.collect()
+        gc.freeze()
+        beside = [asyncio.create_task(asyncio.to_thread(responses_routes.preload))]
+        async with contextlib.AsyncExitStack() as stack:
+            if follower is not None:
+                beside.append(asyncio.create_task(_followed(lab, setup, follower, state)))
+                app.state.passing = await stack.enter_async_context(_passing())
+            try:
+                yield {"head_seconds": setup.limits.head_seconds, "ending": state.end}
+            finally:
+                state.end()
+                await _ended(state)
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
+                for offer in state.offers.values():
+                    await asyncio.to_thread(offer.provider.close)
             await asyncio.to_thread(state.desk.close)
             engine.dispose()
 
@@ -110,7 +138,9 @@ def build_app(lab: Lab, setup: ServiceSetup) -> ASGIApp:
         lifespan=life,
         redirect_slashes=False,
     )
-    for routes in (chat_routes, openai_routes, state_routes):
+    app.state.follower = follower
+    own = (chat_routes, openai_routes, responses_routes, state_routes)
+    for routes in own if follower is None else (*own, invocation_routes):
         app.include_router(routes.router)
     _explain_failures(app)
     _describe(app)
@@ -124,6 +154,31 @@ def build_app(lab: Lab, setup: ServiceSetup) -> ASGIApp:
         )
     hosts = (*_OWN_NAMES, *setup.hosts) if setup.loopback or setup.hosts else ()
     return FrontGate(app, app.state, hosts)
+
+
+async def _followed(
+    lab: Lab, setup: ServiceSetup, follower: VersionFollower, state: ServiceState
+) -> None:
+    """Have new requests answered by whatever version the alias means."""
+
+    def moved() -> None:
+        offer = VersionOffer(lab, follower, start=setup.start)
+        described = offer.described()
+        state.desk.put(
+            lambda connection: keep_deployment(connection, offer.deployment, described),
+            lasting=True,
+        )
+        state.offers[offer.name] = offer
+
+    await follower.watch(moved)
+
+
+def _passing() -> httpx.AsyncClient:
+    """Return the client by which requests are passed on; the caller's patience holds."""
+    import httpx
+
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+    return httpx.AsyncClient(timeout=None, limits=limits, trust_env=False)  # noqa: S113 - see above
 
 
 async def _ended(state: ServiceState) -> None:

@@ -20,8 +20,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from llmflowlab.errors import ConfigurationError
+from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.lab.lab import Lab
+from llmflowlab.lab.serve import Servable, require_configured
 from llmflowlab.machine import on_this_machine
 from llmflowlab.program import interpreted, program_name
 from llmflowlab.service.impatient_protocol import ImpatientProtocol
@@ -30,7 +31,7 @@ from llmflowlab.service.service_app import ServiceSetup, build_app
 from llmflowlab.service.store.issued_keys import keys_made
 from llmflowlab.service.store.served_turns import let_all_go
 from llmflowlab.service.store.service_database import address_of, opened, upgraded, writing
-from llmflowlab.serving.server import bound_socket
+from llmflowlab.serving.server import VersionFollower, bound_socket
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.tracking.store import child_environment
 
@@ -42,6 +43,8 @@ __all__ = ["serve", "worker_app"]
 _GOODBYE = 25.0
 """Seconds that the courier has for what is on its way."""
 _STARTED_IN = 120
+_TURN = 0.0005
+"""Seconds after which a thread that works lets another one."""
 
 
 def serve(
@@ -52,6 +55,9 @@ def serve(
     port: int,
     workers: int,
     ready: Callable[[str, list[str]], None],
+    version: Servable | None = None,
+    every: float = 10.0,
+    tell: Callable[[str], None] = print,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM; answers under way are brought to their end.
 
@@ -62,6 +68,9 @@ def serve(
         port: Likewise; 0 takes a free one.
         workers: Processes.
         ready: Told once at which address which models answer.
+        version: A registered version to serve, first of all models; its alias is followed.
+        every: Seconds between two looks at the alias.
+        tell: Told what becomes of the version, a sentence at a time.
 
     Raises:
         InputError: A model, a prompt, a policy or the database's address cannot be used, or the port is
@@ -73,9 +82,20 @@ def serve(
 
     setup = replace(setup, loopback=_for_this_machine_alone(host))
     names = _checked(lab, setup, host)
+    if version is not None and workers > 1:
+        raise InputError("A registered version is served by one worker, which follows its alias.")
     listening = bound_socket(host, port)
     with contextlib.ExitStack() as stack:
         stack.enter_context(listening)
+        follower = None
+        if version is not None:
+            require_configured(lab, version)
+            tell(f"Loading {version.version.reference} ...")
+            follower = VersionFollower(
+                lab.settings, version.wanted, version.version, every=every, tell=tell
+            )
+            stack.callback(follower.stop)
+            names.insert(0, str(version.wanted))
         if workers > 1:
             folder = tempfile.mkdtemp(prefix="llmflowlab-measures-")
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -85,7 +105,7 @@ def serve(
         stack.enter_context(_courier(lab.settings))
         shown = f"[{host}]" if ":" in host else host
         config = uvicorn.Config(
-            partial(worker_app, setup),
+            partial(worker_app, setup, follower),
             factory=True,
             http=ImpatientProtocol,
             workers=workers,
@@ -103,16 +123,18 @@ def serve(
             _run_one(config, listening, told)
 
 
-def worker_app(setup: ServiceSetup) -> ASGIApp:
+def worker_app(setup: ServiceSetup, follower: VersionFollower | None = None) -> ASGIApp:
     """Build the application in a worker; the configuration is read from the environment it inherits."""
     logging.basicConfig(
         stream=sys.stderr, format="%(levelname)s: %(message)s", level=logging.WARNING
     )
+    # The database's thread must not hold up the loop by the 5 ms that are usual.
+    sys.setswitchinterval(_TURN)
     # Its errors are answered, and its own log would hold what clients sent.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     if (parent := multiprocessing.parent_process()) is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    return build_app(Lab(load_settings(stdin_is_terminal=False)), setup)
+    return build_app(Lab(load_settings(stdin_is_terminal=False)), setup, follower)
 
 
 def _end_with(sentinel: int) -> None:

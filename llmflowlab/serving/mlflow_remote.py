@@ -35,6 +35,8 @@ from llmflowlab.settings import Settings
 if TYPE_CHECKING:
     import httpx
 
+    from llmflowlab.serving.served_model import Piece
+
 __all__ = ["SERVED_BY", "MlflowServer"]
 
 SERVED_BY = "x-llmflowlab-model"
@@ -58,6 +60,9 @@ class MlflowServer(OnLoop["httpx.AsyncClient"], MlflowModels):
     Raises:
         InputError: It is no address.
     """
+
+    recorded = False
+    """Whether the caller writes the call's trace, so that a server of ours writes none."""
 
     def __init__(self, model: str, settings: Settings) -> None:
         super().__init__(model.strip(), settings)
@@ -83,14 +88,14 @@ class MlflowServer(OnLoop["httpx.AsyncClient"], MlflowModels):
         _ = self.reference
 
     async def astream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
-        from llmflowlab.serving.served_model import chat_payload, read_chat
-
         await self._look()
-        payload = {**chat_payload(messages(request), asked(request)), "stream": True}
+        payload = self._payload(request)
         answer = AnswerInPieces(self)
         where = f"{self._address}/invocations"
         with self._mapped(answer):
-            async with self._client().stream("POST", where, json=payload) as response:
+            headers = {"x-llmflowlab-recorded": "1"} if self.recorded else {}
+            sending = self._client().stream("POST", where, json=payload, headers=headers)
+            async with sending as response:
                 if response.status_code != 200:
                     await response.aread()
                     raise self._refused(response)
@@ -98,9 +103,19 @@ class MlflowServer(OnLoop["httpx.AsyncClient"], MlflowModels):
                 async for document in _documents(response):
                     if isinstance(document, dict) and "error_code" in document:
                         raise self._broke(document)
-                    for event in answer.take(read_chat(document)):
+                    for event in answer.take(self._read(document)):
                         yield event
         yield answer.finish()
+
+    def _payload(self, request: Request) -> dict[str, Any]:
+        from llmflowlab.serving.served_model import chat_payload
+
+        return {**chat_payload(messages(request), asked(request)), "stream": True}
+
+    def _read(self, document: Any) -> Piece:
+        from llmflowlab.serving.served_model import read_chat
+
+        return read_chat(document)
 
     async def _look(self) -> None:
         """Find out what is served, once; it can change, so that without its word nothing is reused later."""

@@ -7,6 +7,7 @@ that ended. The first line it prints is `ready PORT`, or `failed CODE SENTENCE`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import json
 import socket
@@ -51,6 +52,14 @@ def main(uri: str, host: str, port: int) -> None:
     threading.Thread(target=end_with_parent, name="parent", daemon=True).start()
     _tell(f"ready {listening.getsockname()[1]}")
     server.run(sockets=[listening])
+    _drain_traces()
+
+
+def _drain_traces() -> None:
+    """Wait until the traces of our agents are stored; their code came with the model, or did not."""
+    delivery = sys.modules.get("llmflowlab.agents.trace_delivery")
+    if delivery is not None and (said := delivery.flush().sentence) is not None:
+        _tell(f"traces {said}")
 
 
 def _tell(line: str) -> None:
@@ -64,14 +73,17 @@ def _add_streaming(app: Any, model: Any) -> None:
     from starlette.responses import Response, StreamingResponse
     from starlette.routing import Route
 
+    streams = bool((model.metadata.flavors.get("python_function") or {}).get("streamable"))
     whole = next(route for route in app.router.routes if route.path == "/invocations")
 
     async def invocations(request: Request) -> Response:
-        payload = _streamed_payload(await request.body())
+        payload = _streamed_payload(await request.body()) if streams else None
+        recorded = "x-llmflowlab-recorded" in request.headers
         if payload is None:
-            answered: Response = await whole.endpoint(request)
+            with _traced(not recorded):
+                answered: Response = await whole.endpoint(request)
             return answered
-        pieces = _lines(model, payload)
+        pieces = _lines(model, payload, not recorded)
         # The first piece is waited for, so that a refusal still has a status of its own.
         first = await asyncio.to_thread(next, pieces)
         if isinstance(first, Failure):
@@ -85,9 +97,18 @@ def _add_streaming(app: Any, model: Any) -> None:
 
         return StreamingResponse(lines(), media_type="text/event-stream")
 
-    streams = bool((model.metadata.flavors.get("python_function") or {}).get("streamable"))
-    if streams:
-        app.router.routes.insert(0, Route("/invocations", invocations, methods=["POST"]))
+    app.router.routes.insert(0, Route("/invocations", invocations, methods=["POST"]))
+
+
+def _traced(wanted: bool) -> Any:
+    """Leave a call untraced that is recorded by whoever makes it: it must not count twice."""
+    if wanted:
+        return contextlib.nullcontext()
+    import mlflow
+
+    context = getattr(mlflow.tracing, "context", None)
+    # An MLflow that came with the model may be older than that.
+    return contextlib.nullcontext() if context is None else context(enabled=False)
 
 
 class Failure:
@@ -106,18 +127,19 @@ class Failure:
         self.status = int(exc.get_http_status_code())  # type: ignore[no-untyped-call]  # as above
 
 
-def _lines(model: Any, payload: Any) -> Iterator[str | Failure]:
+def _lines(model: Any, payload: Any, traced: bool) -> Iterator[str | Failure]:
     """Yield the pieces, all made in one context: each may be fetched from another thread."""
-    context, pieces = contextvars.copy_context(), _pieces(model, payload)
+    context, pieces = contextvars.copy_context(), _pieces(model, payload, traced)
     while (piece := context.run(next, pieces, None)) is not None:
         yield piece
 
 
-def _pieces(model: Any, payload: Any) -> Iterator[str | Failure]:
+def _pieces(model: Any, payload: Any, traced: bool) -> Iterator[str | Failure]:
     try:
-        for piece in model.predict_stream(payload):
-            value = piece if isinstance(piece, dict) else piece.model_dump()
-            yield json.dumps(value, ensure_ascii=False)
+        with _traced(traced):
+            for piece in model.predict_stream(payload):
+                value = piece if isinstance(piece, dict) else piece.model_dump()
+                yield json.dumps(value, ensure_ascii=False)
     except Exception as exc:  # noqa: BLE001
         # Whatever a model raises, the client must hear of it and the server must go on.
         yield Failure(exc)

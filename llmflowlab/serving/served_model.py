@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from llmflowlab.agents.old_names import install
+from llmflowlab.conversations import parse_json, read_conversation
 from llmflowlab.errors import BadAnswer, InputError, LabError, TrackingError
 from llmflowlab.loading import load
 from llmflowlab.providers.arrival import field, name, pieces, the_answer, tokens
@@ -23,7 +24,18 @@ from llmflowlab.settings import Settings
 from llmflowlab.tracking.registry import Version, find_version, parse_version_name
 from llmflowlab.tracking.store import load_mlflow, open_store
 
-__all__ = ["Kind", "Piece", "ServedModel", "chat_payload", "load_version", "read_chat", "resolve"]
+__all__ = [
+    "Kind",
+    "Piece",
+    "ServedModel",
+    "chat_payload",
+    "kind_of",
+    "load_version",
+    "payload_of",
+    "read_answer",
+    "read_chat",
+    "resolve",
+]
 
 Kind: TypeAlias = Literal["chat", "responses", "table"]
 
@@ -90,9 +102,13 @@ class ServedModel:
         if self.kind == "responses":
             payload = _responses_payload(messages, payload)
         if self.streams:
-            for chunk in _unwrapped(lambda: self.model.predict_stream(payload)):
-                yield read_chat(chunk) if self.kind == "chat" else _read_event(chunk)
-            return
+            try:
+                for chunk in _unwrapped(lambda: self.model.predict_stream(payload)):
+                    yield read_chat(chunk) if self.kind == "chat" else _read_event(chunk)
+                return
+            except NotImplementedError:
+                # MLflow notes of every agent that it streams, also where it only could.
+                self.streams = False
         (whole,) = _unwrapped(lambda: iter([self.model.predict(payload)]))
         yield read_chat(whole) if self.kind == "chat" else _read_response(whole)
 
@@ -113,19 +129,11 @@ class ServedModel:
         Raises:
             LabError: As `answer`.
         """
-        load("pandas")
-        import pandas as pd
-
-        table = pd.DataFrame(
-            {
-                "messages": [_as_text(messages) for messages, _ in rows],
-                "params": [_as_text(params or {}) for _, params in rows],
-            }
-        )
+        table = _table(self.model, rows)
         (answers,) = _unwrapped(lambda: iter([self.model.predict(table)]))
         try:
-            found = [json.loads(text) for text in answers]
-        except (ValueError, TypeError) as exc:
+            found = [_document_of(text) for text in answers]
+        except TypeError as exc:
             raise _unreadable() from exc
         if len(found) != len(rows) or not all(isinstance(one, dict) for one in found):
             raise _unreadable()
@@ -168,7 +176,9 @@ def load_version(settings: Settings, version: Version, *, traced: bool = False) 
     if flavor is None:
         raise InputError(f"{version.reference} is no model that MLflow can load in Python.")
     config = dict(flavor.get("config") or {})
-    kind = _TASKS.get((described.metadata or {}).get("task") or "", "table")
+    kind, streams = kind_of(
+        (described.metadata or {}).get("task"), streamable=bool(flavor.get("streamable"))
+    )
     # Others' models may refuse what they do not know.
     ours = "provider" in config or "roles" in config
     changed = {"tracing": False} if ours and not traced else None
@@ -192,9 +202,7 @@ def load_version(settings: Settings, version: Version, *, traced: bool = False) 
             # are started later get this path.
             added = [] if ours else [path for path in sys.path if path not in before]
             sys.path[:] = [*before, *added]
-    return ServedModel(
-        model, kind, streams=bool(flavor.get("streamable")) and kind != "table", config=config
-    )
+    return ServedModel(model, kind, streams=streams, config=config)
 
 
 def chat_payload(messages: Sequence[Mapping[str, str]], asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,6 +219,50 @@ def chat_payload(messages: Sequence[Mapping[str, str]], asked: Mapping[str, Any]
     if custom:
         payload["custom_inputs"] = custom
     return payload
+
+
+def kind_of(task: str | None, *, streamable: bool) -> tuple[Kind, bool]:
+    """Return how a logged model is asked, and whether it answers piece by piece.
+
+    Args:
+        task: The `task` of its metadata.
+        streamable: What its flavor says.
+    """
+    kind = _TASKS.get(task or "", "table")
+    return kind, streamable and kind != "table"
+
+
+def payload_of(
+    kind: Kind, messages: Sequence[Mapping[str, str]], asked: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a server is sent for a conversation."""
+    if kind == "table":
+        row = {"messages": _as_text(list(messages)), "params": _as_text(dict(asked))}
+        return {"dataframe_records": [row]}
+    payload = chat_payload(messages, asked)
+    return _responses_payload(messages, payload) if kind == "responses" else payload
+
+
+def read_answer(kind: Kind, document: Any) -> Piece:
+    """Read what a server answered to that: the whole, or a piece of a stream.
+
+    Raises:
+        BadAnswer: It is no answer.
+        RowFailed: The row's answer is an error.
+    """
+    if kind == "chat":
+        return read_chat(document)
+    if kind == "responses":
+        event = isinstance(document, Mapping) and str(document.get("type", "")).startswith(
+            "response."
+        )
+        return _read_event(document) if event else _read_response(document)
+    rows = document.get("predictions") if isinstance(document, Mapping) else document
+    try:
+        (row,) = list(rows or [])
+        return _read_row(json.loads(row) if isinstance(row, str) else row)
+    except (ValueError, TypeError) as exc:
+        raise _unreadable() from exc
 
 
 def read_chat(value: Any) -> Piece:
@@ -354,6 +406,42 @@ def _plain(value: Any) -> dict[str, Any]:
 
 def _unreadable() -> BadAnswer:
     return BadAnswer("The served model sent something that is no answer.", provider="mlflow")
+
+
+def _table(model: Any, rows: Sequence[tuple[Any, Any]]) -> Any:
+    """Return rows as a model's signature wants them.
+
+    Ours has `messages` and `params`; somebody else's may have the one, or a single column of any name,
+    which gets the question.
+    """
+    load("pandas")
+    import pandas as pd
+
+    schema = model.metadata.get_input_schema() if hasattr(model, "metadata") else None
+    columns = list(schema.input_names()) if schema is not None and schema.has_input_names() else []
+    if len(columns) == 1 and columns != ["messages"]:
+        return pd.DataFrame({columns[0]: [_question(messages) for messages, _ in rows]})
+    whole = {
+        "messages": [_as_text(messages) for messages, _ in rows],
+        "params": [_as_text(params or {}) for _, params in rows],
+    }
+    return pd.DataFrame({name: whole[name] for name in whole if name in columns or not columns})
+
+
+def _question(messages: Any) -> str:
+    said = parse_json(messages, "messages") if isinstance(messages, str) else messages
+    return read_conversation(said).question
+
+
+def _document_of(text: Any) -> Any:
+    """Return what a row's answer says; one that is no JSON object is the answer's text."""
+    if not isinstance(text, str):
+        raise TypeError
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"content": text}
 
 
 def _as_text(value: Any) -> str:

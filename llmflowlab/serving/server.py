@@ -1,4 +1,4 @@
-"""Serves an alias: a model server as a child, and a front before it that follows the alias.
+"""Versions in processes of their own, and an alias that is followed.
 
 When the alias moves, the new version is started and waited for, new requests go to it, and the old
 server ends after its last request: none is dropped.
@@ -13,9 +13,8 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from llmflowlab.agents.agent_server import serving_experiment
 from llmflowlab.errors import ConfigurationError, InputError, LabError, TrackingError
@@ -26,29 +25,16 @@ from llmflowlab.tracking.logged_models import logged_model_of
 from llmflowlab.tracking.registry import Version, VersionName, find_version
 from llmflowlab.tracking.store import child_environment, open_store
 
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-__all__ = ["SERVED_BY", "ModelServer", "bound_socket", "serve", "served_environment"]
-
-SERVED_BY = "x-llmflowlab-model"
-"""Header that names the version behind an answer."""
+__all__ = ["ModelServer", "VersionFollower", "bound_socket", "served_environment"]
 
 _START = 180.0
 """Seconds for a version to load."""
 _DRAIN = 600.0
 """Seconds for the requests of an old version to end."""
-_GOODBYE = 10.0
+_GOODBYE = 120.0
+"""Seconds that a server has to bring its traces to the store."""
 _AGAIN = 30.0
 """Seconds before a version that did not start is tried again."""
-_HOP_BY_HOP = frozenset(
-    {
-        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te"),
-        *("trailers", "transfer-encoding", "upgrade", "host", "content-length"),
-    }
-)
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
@@ -58,11 +44,15 @@ def bound_socket(host: str, port: int) -> socket.socket:
         InputError: It is taken, or there is no such host here.
     """
     try:
-        return socket.create_server((host, port))
+        listening = socket.create_server((host, port))
     except OSError as exc:
         raise InputError(
             f"Port {port} of {host} cannot be used ({exc.strerror or exc}); name another with --port."
         ) from exc
+    # Its connections inherit it. An event loop sets it for sockets that it makes itself: without it a second
+    # small piece waits for the client's delayed word that it has the first, 40 ms.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 class ModelServer:
@@ -82,6 +72,10 @@ class ModelServer:
         self.address = ""
         self.active = 0
         """Requests under way; changed in the event loop alone."""
+        self.draining = False
+        """Whether it ends after its last request."""
+        self.lost: str | None = None
+        """What it said at its end of traces that did not reach the store; None where all did."""
         self._lines: queue.Queue[str | None] = queue.Queue()
         program = str(Path(__file__).with_name("model_server.py"))
         settings.home.mkdir(parents=True, exist_ok=True)
@@ -159,6 +153,9 @@ class ModelServer:
         assert self._process.stdout is not None
         with contextlib.suppress(OSError, ValueError):
             for line in self._process.stdout:
+                kind, _, rest = line.strip().partition(" ")
+                if kind == "traces":
+                    self.lost = rest
                 self._lines.put(line.strip())
         self._lines.put(None)
 
@@ -177,125 +174,62 @@ def served_environment(settings: Settings, version: Version) -> dict[str, str]:
     return environment
 
 
-class _Front:
-    """Passes requests on to whichever server is the present one."""
+class VersionFollower:
+    """The version that an alias means, in a server of its own; and the next one, when the alias moves.
+
+    Args:
+        settings: The configuration.
+        wanted: What is followed; a version by number stays.
+        version: What `wanted` means now; it is started at once.
+        every: Seconds between two looks at the alias.
+        tell: Told what happens, a sentence at a time.
+
+    Raises:
+        ConfigurationError: The model lacks a key or an address.
+        TrackingError: The version cannot be loaded.
+    """
 
     def __init__(
         self,
         settings: Settings,
         wanted: VersionName,
-        first: ModelServer,
+        version: Version,
         *,
         every: float,
         tell: Callable[[str], None],
     ) -> None:
+        self.wanted = wanted
+        self.tell = tell
         self._settings = settings
-        self._wanted = wanted
-        self.current = first
         self._old: set[ModelServer] = set()
         self._every = every
-        self._tell = tell
         self._failed: tuple[str, float] | None = None
         """The version that did not start, and when it may be tried again."""
         self._said: str | None = None
-        self._client: Any = None
+        self.current = ModelServer(settings, version)
+        self.current.wait()
 
-    def app(self) -> Starlette:
-        import httpx
-        from starlette.applications import Starlette
-        from starlette.routing import Route
-
-        @contextlib.asynccontextmanager
-        async def life(app: Starlette) -> AsyncIterator[None]:
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
-            async with httpx.AsyncClient(timeout=None, limits=limits, trust_env=False) as client:  # noqa: S113 - the caller's patience holds
-                self._client = client
-                watching = asyncio.create_task(self._watch())
-                try:
-                    yield
-                finally:
-                    watching.cancel()
-                    with contextlib.suppress(asyncio.CancelledError):
-                        await watching
-
-        methods = ["GET", "POST"]
-        return Starlette(
-            routes=[Route("/{path:path}", self._answer, methods=methods)], lifespan=life
-        )
-
-    async def _answer(self, request: Request) -> Response:
-        import httpx
-        from starlette.responses import JSONResponse, StreamingResponse
-
-        body = await request.body()
-        headers = {n: v for n, v in request.headers.items() if n.lower() not in _HOP_BY_HOP}
-        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        tried: set[ModelServer] = set()
-        while (server := self.current) not in tried:
-            tried.add(server)
-            server.active += 1
-            handed_over = False
-            try:
-                upstream = await self._client.send(
-                    self._client.build_request(
-                        request.method, server.address + path, headers=headers, content=body
-                    ),
-                    stream=True,
-                )
-                handed_over = True
-            except httpx.ConnectError:
-                # Nothing was sent: where another server took over meanwhile, it is asked.
-                continue
-            except httpx.HTTPError as exc:
-                return JSONResponse(
-                    {"error_code": "TEMPORARILY_UNAVAILABLE", "message": f"{type(exc).__name__}"},
-                    502,
-                )
-            finally:
-                if not handed_over:
-                    server.active -= 1
-            passed = {n: v for n, v in upstream.headers.items() if n.lower() not in _HOP_BY_HOP}
-            # The connection is tried out as it stands: what the child compressed stays compressed.
-            return StreamingResponse(
-                self._pieces(server, upstream),
-                upstream.status_code,
-                {**passed, SERVED_BY: server.version.reference},
-            )
-        return JSONResponse(
-            {
-                "error_code": "TEMPORARILY_UNAVAILABLE",
-                "message": f"{server.version.reference} is being started again; try in a moment.",
-            },
-            503,
-            {"Retry-After": "2"},
-        )
-
-    async def _pieces(self, server: ModelServer, upstream: Any) -> AsyncIterator[bytes]:
-        try:
-            async for piece in upstream.aiter_raw():
-                yield piece
-        finally:
-            server.active -= 1
-            await upstream.aclose()
-
-    async def _watch(self) -> None:
+    async def watch(self, moved: Callable[[], None]) -> None:
+        """Look at the alias until cancelled; `moved` is called when another server has taken over."""
         while True:
             await asyncio.sleep(self._every)
             try:
-                await self._look()
+                if await self._look():
+                    moved()
+                    self._drain_old()
             except LabError as exc:
                 # The store may be away for a moment; what is served goes on.
                 if exc.message != self._said:
-                    self._tell(exc.message)
+                    self.tell(exc.message)
                 self._said = exc.message
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
         version = await asyncio.to_thread(self._resolve)
         if version.version == self.current.version.version and self.current.alive:
-            return
+            return False
         failed, again = self._failed or (None, 0.0)
         if failed == version.version and time.monotonic() < again:
-            return
+            return False
         starting = await asyncio.to_thread(ModelServer, self._settings, version)
         self._old.add(starting)
         try:
@@ -311,62 +245,31 @@ class _Front:
         before, self.current = self.current, starting
         self._failed = self._said = None
         self._old.add(before)
-        self._tell(f"{self._wanted} is {version.reference} now; requests go there.")
-        self._draining = asyncio.create_task(self._drain(before))
+        self.tell(f"{self.wanted} is {version.reference} now; requests go there.")
+        return True
+
+    def _drain_old(self) -> None:
+        for server in self._old:
+            if not server.draining:
+                server.draining = True
+                self._last = asyncio.create_task(self._drain(server))
 
     async def _drain(self, server: ModelServer) -> None:
         until = time.monotonic() + _DRAIN
         while server.active and server.alive and time.monotonic() < until:
             await asyncio.sleep(0.05)
-        await asyncio.to_thread(server.stop)
+        await asyncio.to_thread(self._ended, server)
         self._old.discard(server)
 
+    def _ended(self, server: ModelServer) -> None:
+        server.stop()
+        if server.lost is not None:
+            self.tell(f"{server.version.reference}: {server.lost}")
+
     def _resolve(self) -> Version:
-        return find_version(open_store(self._settings), self._wanted)
+        return find_version(open_store(self._settings), self.wanted)
 
     def stop(self) -> None:
+        """End all servers; returns when they have ended."""
         for server in (self.current, *self._old):
-            server.stop()
-
-
-def serve(
-    settings: Settings,
-    wanted: VersionName,
-    version: Version,
-    listening: socket.socket,
-    *,
-    every: float,
-    tell: Callable[[str], None],
-    ready: Callable[[str, str], None],
-) -> None:
-    """Serve until Ctrl-C or SIGTERM; requests under way are answered before it returns.
-
-    Args:
-        settings: The configuration.
-        wanted: What is followed; a version by number stays.
-        version: What `wanted` means now.
-        listening: The front's own socket.
-        every: Seconds between two looks at the alias.
-        tell: Told what happens, a sentence at a time, from whichever thread.
-        ready: Told once which version answers, and at which address.
-
-    Raises:
-        ConfigurationError: The model lacks a key or an address.
-        TrackingError: The version cannot be loaded.
-    """
-    import uvicorn
-
-    first = ModelServer(settings, version)
-    front = _Front(settings, wanted, first, every=every, tell=tell)
-    try:
-        first.wait()
-        host, port = listening.getsockname()[:2]
-        ready(version.reference, f"http://{host}:{port}/invocations")
-        config = uvicorn.Config(
-            front.app(), log_level="error", access_log=False, timeout_graceful_shutdown=30
-        )
-        with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listening])
-    finally:
-        front.stop()
-        listening.close()
+            self._ended(server)

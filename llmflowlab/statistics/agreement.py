@@ -21,7 +21,7 @@ class Agreement:
     value: float | None
     """From -1 to 1; None where one of the scorers says the same of every answer."""
     kappa: float | None
-    """Cohen's kappa (1960); None for grades, or where chance alone agrees always."""
+    """Cohen's kappa (1960); None for grades, or where one of the scorers says the same of every answer."""
     n: int
 
     def to_json(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ __all__ = ["BattleTable", "logistic", "table_of"]
 _ITERATIONS = 200
 _LONGEST_STEP = 1.0
 _NEAR = 1e-9
+_DIGITS = 4 * float(np.finfo(float).eps)
 _LEAST_WEIGHT = 1e-6
 """Of a battle in a resample: below it nothing is left of a double's digits."""
 
@@ -43,7 +44,11 @@ class BattleTable:
             step = (np.linalg.pinv(bend, hermitian=True) @ slope[:, :, None])[:, :, 0]
             longest = np.abs(step).max(axis=1, keepdims=True)
             found += step * np.minimum(1, _LONGEST_STEP / np.maximum(longest, _NEAR))
-            if longest.max() < _NEAR:
+            # Where hardly anything holds a strength back, its step never gets below the digits of the slope.
+            settled = np.abs(slope).max(axis=1, keepdims=True) < _DIGITS * weights.sum(
+                axis=1, keepdims=True
+            )
+            if (settled | (longest < _NEAR)).all():
                 return found
         raise ArithmeticError("the strengths of these battles do not settle")
 

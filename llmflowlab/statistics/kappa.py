@@ -50,11 +50,14 @@ def confusion(
 def kappa(table: np.ndarray, weights: Weights = "none") -> float | None:
     """Return Cohen's kappa (1960; with weights 1968) of a square table of counts.
 
-    None where there is nothing, or where both always give one and the same label.
+    None where there is nothing, and where either always gives one label: by arithmetic it would be
+    0 then, whatever the other says.
     """
+    counts = np.asarray(table, dtype=float)
+    if min(np.count_nonzero(counts.sum(axis=side)) for side in (0, 1)) < 2:
+        return None
     # Rounded: where chance explains all, what is left must not be less than nothing by its last digit.
-    found = round(float(_kappas(np.asarray(table, dtype=float)[None], weights)[0]), 12) + 0.0
-    return None if math.isnan(found) else found
+    return round(float(_kappas(counts[None], weights)[0]), 12) + 0.0
 
 
 def kappa_interval(
@@ -126,7 +129,7 @@ def weighted_kappa(
     """Return kappa of values in [0, 1], a difference costing its square, and its interval.
 
     κ = 1 − mean (a − b)² / mean over all a, b of (a − b)² (Cohen 1968); for yes and no the unweighted
-    kappa. The denominator is var a + var b + (mean a − mean b)². None where both always say one and the
+    kappa. The denominator is var a + var b + (mean a − mean b)². None where either always says the
     same. The interval is the percentile bootstrap over questions, whose answers are not independent; None
     for fewer than ten of them. Where all values are equal, its lower end is what remains if as much differs
     as Wilson's interval of the share that agrees leaves open.
@@ -149,9 +152,9 @@ def weighted_kappa(
         n, a, b, aa, bb, dd = totals.T
         return dd / n, aa / n + bb / n - 2 * (a / n) * (b / n)
 
-    seen, chance = (float(part[0]) for part in parts(sums.sum(axis=0, keepdims=True)))
-    if chance <= _NOTHING:
+    if min(len(set(said)) for said in zip(*(pair[1:] for pair in pairs), strict=True)) < 2:
         return None, None
+    seen, chance = (float(part[0]) for part in parts(sums.sum(axis=0, keepdims=True)))
     value = 1 - seen / chance
     if len(rows) < _FEWEST:
         return value, None

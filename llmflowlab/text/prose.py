@@ -94,6 +94,9 @@ def _without_code(text: str) -> str:
 
 def _word(token: str) -> str:
     """Return what of a token is words."""
+    if token.isascii() and token.isalpha() and len(token) <= _LONGEST_WORD:
+        # Most are so, and looked through in no time.
+        return token
     if _DENSE.search(token):
         return "".join(char for char in token if not char.isdigit())
     if len(token) > _LONGEST_WORD or _NOT_IN_WORDS.search(token):
@@ -104,18 +107,20 @@ def _word(token: str) -> str:
 def _parts(line: str) -> Iterator[Segment]:
     # A line in two scripts is two lines: "我觉得 machine learning 很有意思".
     words = line.split()
-    dense = " ".join(word for word in words if _DENSE.search(word))
-    spaced = " ".join(word for word in words if not _DENSE.search(word))
+    apart = [word for word in words if _DENSE.search(word)] if _DENSE.search(line) else []
+    dense = " ".join(apart)
+    spaced = " ".join(word for word in words if not _DENSE.search(word)) if apart else line
     for part, is_dense in ((dense, True), (spaced, False)):
         if letters := _letters(part):
             yield Segment(_lowered(part), letters, is_dense)
 
 
 def _lowered(line: str) -> str:
-    cased = [char for char in line if char.isupper() or char.islower()]
-    shouting = len(cased) > _LEAST_LETTERS and all(char.isupper() for char in cased)
+    if any(map(str.islower, line)):
+        return line
+    shouting = sum(map(str.isupper, line)) > _LEAST_LETTERS
     return line.lower() if shouting else line
 
 
 def _letters(line: str) -> int:
-    return sum(char.isalpha() for char in line)
+    return sum(map(str.isalpha, line))

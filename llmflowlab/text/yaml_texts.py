@@ -1,4 +1,4 @@
-"""YAML and JSON that a person wrote, as lists and dictionaries of texts."""
+"""YAML and JSON that a person wrote: as texts, or as the values that YAML sees in them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from llmflowlab.errors import InputError
 
-__all__ = ["read_texts"]
+__all__ = ["read_texts", "read_values"]
 
 
 def read_texts(content: bytes, *, kind: str, hint: str = "") -> Any:
@@ -22,14 +22,33 @@ def read_texts(content: bytes, *, kind: str, hint: str = "") -> Any:
     Raises:
         InputError: It is not UTF-8, or broken; names the line.
     """
+    return _read(content, kind, hint, texts=True)
+
+
+def read_values(content: bytes, *, kind: str, hint: str = "") -> Any:
+    """Return what a document holds, with numbers and truths as YAML has them.
+
+    Args:
+        content: As for `read_texts`.
+        kind: Likewise.
+        hint: Likewise.
+
+    Raises:
+        InputError: As `read_texts`.
+    """
+    return _read(content, kind, hint, texts=False)
+
+
+def _read(content: bytes, kind: str, hint: str, *, texts: bool) -> Any:
     # Imported here: hardly any command reads YAML.
     import yaml
 
+    loader = yaml.BaseLoader if texts else yaml.SafeLoader
     try:
-        return yaml.load(content.decode("utf-8-sig"), yaml.BaseLoader)  # noqa: S506 - makes texts only
+        return yaml.load(content.decode("utf-8-sig"), loader)  # noqa: S506 - neither makes objects
     except UnicodeDecodeError as exc:
         raise InputError("it is not UTF-8 text; save it in UTF-8.") from exc
-    except (yaml.YAMLError, RecursionError) as exc:
+    except (yaml.YAMLError, RecursionError, ValueError) as exc:
         mark = getattr(exc, "problem_mark", None)
         where = "" if mark is None else f" in line {mark.line + 1}"
         raise InputError(f"it is {kind}{where}{hint or '.'}") from exc

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mlflow.entities import Assessment
-from mlflow.tracing.constant import SpansLocation, TraceTagKey
+from mlflow.entities import Assessment, TraceInfo
+from mlflow.tracing.constant import SpansLocation, TraceMetadataKey, TraceTagKey
 
+from llmflowlab.errors import TrackingError
 from llmflowlab.tracking.store import Store
+from llmflowlab.tracking.store_errors import is_unknown
 
 __all__ = ["DIGEST_TAG", "SOURCE_RUN", "SPANS_ARE_HELD", "HeldTrace", "held_traces", "not_held"]
 
@@ -17,6 +19,10 @@ SOURCE_RUN = "mlflow.assessment.sourceRunId"
 DIGEST_TAG = "llmflowlab.digest"
 SPANS_ARE_HELD = {TraceTagKey.SPANS_LOCATION: SpansLocation.TRACKING_STORE.value}
 """Tag that MLflow gives a trace whose spans have arrived."""
+
+
+_BATCH = 200
+"""Traces asked for at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,36 +38,37 @@ class HeldTrace:
     """Ids of all that the run has said of it."""
 
 
-def held_traces(store: Store, experiment_id: str, run_id: str) -> dict[str, HeldTrace]:
-    """Read a run's traces back, by trace id.
+def held_traces(store: Store, run_id: str, trace_ids: Sequence[str]) -> dict[str, HeldTrace]:
+    """Look a run's traces up; those that are not there, or are another run's, are left out.
 
     Raises:
         TrackingError: The store cannot be asked.
     """
     found: dict[str, HeldTrace] = {}
-    token: str | None = None
-    with store.translated():
-        while True:
-            page = store.tracing.search_traces(
-                locations=[experiment_id],
-                run_id=run_id,
-                max_results=500,
-                page_token=token,
-                include_spans=False,
+    for start in range(0, len(trace_ids), _BATCH):
+        for info in _infos(store, trace_ids[start : start + _BATCH]):
+            if info.trace_metadata.get(TraceMetadataKey.SOURCE_RUN) != run_id:
+                continue
+            # People may have added feedback of their own meanwhile.
+            ours = [a for a in info.assessments if _source(a) == run_id]
+            found[info.trace_id] = HeldTrace(
+                info.tags.get(DIGEST_TAG),
+                sum(1 for a in ours if a.feedback is not None),
+                info.tags.items() >= SPANS_ARE_HELD.items(),
+                tuple(a.assessment_id for a in ours if a.assessment_id),
             )
-            for trace in page:
-                info = trace.info
-                # People may have added feedback of their own meanwhile.
-                ours = [a for a in info.assessments if _source(a) == run_id]
-                found[info.trace_id] = HeldTrace(
-                    info.tags.get(DIGEST_TAG),
-                    sum(1 for a in ours if a.feedback is not None),
-                    info.tags.items() >= SPANS_ARE_HELD.items(),
-                    tuple(a.assessment_id for a in ours if a.assessment_id),
-                )
-            token = page.token
-            if not token:
-                return found
+    return found
+
+
+def _infos(store: Store, trace_ids: Sequence[str]) -> list[TraceInfo]:
+    try:
+        with store.translated():
+            return list(store.tracing.store.batch_get_trace_infos(list(trace_ids)))
+    except (TrackingError, NotImplementedError) as exc:
+        if not is_unknown(exc):
+            raise
+    # A server of before gives them with their spans.
+    return [trace.info for trace in store.traces(trace_ids).values()]
 
 
 def _source(assessment: Assessment) -> str | None:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,10 @@ class EvaluationRuns:
         self._created_ms = created_ms
         self._links: dict[str, Links] = {}
         self._dataset: Dataset | None = None
-        self._held: dict[str, HeldTrace | None] = {}
-        """Traces that are in the store; None where a write failed in the middle."""
+        self._earlier: set[str] = set()
+        """Runs that may hold traces of which this does not know how they were written."""
+        self._torn: set[str] = set()
+        """Traces that a write was about when it failed."""
         self.experiment_id = store.experiment_id(kept.experiment)
 
     def open_run(self, spec: RunSpec, *, parent: str | None) -> str:
@@ -125,7 +128,7 @@ class EvaluationRuns:
             if found:
                 earlier = str(found[0].info.run_id)
                 client.update_run(earlier, status="RUNNING")
-                self._held |= held_traces(self._store, self.experiment_id, earlier)
+                self._earlier.add(earlier)
                 return earlier
             tags = {
                 **spec.tags,
@@ -169,23 +172,35 @@ class EvaluationRuns:
         Raises:
             TrackingError: The store failed; some of the rows may have been written.
         """
-        new = [row for row in rows if row.trace_id not in self._held]
-        again = [row for row in rows if self._held.get(row.trace_id, _wanted(row)) != _wanted(row)]
+        held = self._held(rows)
+        new = [row for row in rows if row.trace_id not in held]
+        again = [row for row in rows if held.get(row.trace_id, _wanted(row)) != _wanted(row)]
         for start in range(0, len(new), _BATCH):
             self._write(new[start : start + _BATCH], self._write_new)
         for start in range(0, len(again), _BATCH):
-            self._write(again[start : start + _BATCH], self._write_again)
+            self._write(again[start : start + _BATCH], partial(self._write_again, held=held))
+
+    def _held(self, rows: Sequence[RowTrace]) -> dict[str, HeldTrace | None]:
+        """Return what the store has of rows; None of one that must be written as if it were there."""
+        found: dict[str, HeldTrace | None] = {}
+        for run_id in self._earlier & {row.run_id for row in rows}:
+            asked = [row.trace_id for row in rows if row.run_id == run_id]
+            found |= held_traces(self._store, run_id, asked)
+        # Who knows how far these came.
+        for torn in self._torn & {row.trace_id for row in rows}:
+            held = found.get(torn)
+            found[torn] = replace(held, digest=None) if held else None
+        return found
 
     def _write(self, rows: Sequence[RowTrace], how: Callable[[Sequence[RowTrace]], None]) -> None:
+        ids = {row.trace_id for row in rows}
         try:
             how(rows)
         except BaseException:
-            # Who knows how far it came: these are written as existing ones next time.
-            for row in rows:
-                held = self._held.get(row.trace_id)
-                self._held[row.trace_id] = replace(held, digest=None) if held else None
+            self._torn |= ids
+            self._earlier |= {row.run_id for row in rows}
             raise
-        self._held |= {row.trace_id: _wanted(row) for row in rows}
+        self._torn -= ids
 
     def _write_new(self, rows: Sequence[RowTrace]) -> None:
         infos = [self._trace_info(row) for row in rows]
@@ -202,7 +217,9 @@ class EvaluationRuns:
             self._link_prompts(store, rows)
             store.log_spans(self.experiment_id, self._spans(rows))
 
-    def _write_again(self, rows: Sequence[RowTrace]) -> None:
+    def _write_again(
+        self, rows: Sequence[RowTrace], *, held: Mapping[str, HeldTrace | None]
+    ) -> None:
         # Not in one transaction: MLflow rolls back all of it when it finds that a trace exists. The
         # header, which carries the digest, comes last, so that it never vouches for older spans.
         store = self._store.tracing
@@ -212,7 +229,7 @@ class EvaluationRuns:
             for row in rows:
                 info = self._trace_info(row)
                 kept = {a.assessment_id for a in info.assessments if a.assessment_id}
-                self._retract(row.trace_id, keep=kept)
+                self._retract(row.trace_id, held[row.trace_id], keep=kept)
                 store.start_trace(info)
 
     def _link_prompts(self, store: Any, rows: Sequence[RowTrace]) -> None:
@@ -223,9 +240,8 @@ class EvaluationRuns:
                 if prompt is not None:
                     store.link_prompts_to_trace(row.trace_id, [linked_prompt(prompt)])
 
-    def _retract(self, trace_id: str, *, keep: Container[str]) -> None:
+    def _retract(self, trace_id: str, held: HeldTrace | None, *, keep: Container[str]) -> None:
         """Delete what an earlier recording said of a row that is recorded anew."""
-        held = self._held.get(trace_id)
         for assessment in held.assessments if held else ():
             if assessment not in keep:
                 self._store.tracing.delete_assessment(trace_id, assessment)
@@ -292,15 +308,14 @@ class EvaluationRuns:
         )
 
     def missing(self, run_id: str, expected: Mapping[str, HeldTrace]) -> frozenset[str]:
-        """Read a run back; return the ids of the traces that are not there as expected.
+        """Look traces of a run up; return the ids of those that are not there as expected.
 
         Raises:
             TrackingError: The store cannot be asked.
         """
-        held = held_traces(self._store, self.experiment_id, run_id)
         # What the store lacks is written again, should it be delivered once more.
-        self._held |= {**dict.fromkeys(expected, None), **held}
-        return not_held(held, expected)
+        self._earlier.add(run_id)
+        return not_held(held_traces(self._store, run_id, list(expected)), expected)
 
 
 def end_runs(store: Store, evaluation_id: str) -> None:

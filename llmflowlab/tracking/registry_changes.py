@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.files import exclusive
 from llmflowlab.program import program_name
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.aliases import CHAMPION, STAGING, move_alias, set_stage, settle_stages
 from llmflowlab.tracking.logged_models import (
     CANDIDATE,
     PATIENCE,
@@ -28,7 +29,6 @@ from llmflowlab.tracking.logged_models import (
 from llmflowlab.tracking.model_files import write_model
 from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.page_links import candidate_note, note_of, prompt_tag
-from llmflowlab.tracking.records import now_text
 from llmflowlab.tracking.registry import (
     EVIDENCE,
     AliasMove,
@@ -36,10 +36,9 @@ from llmflowlab.tracking.registry import (
     VersionName,
     alias_history,
     find_version,
-    history_tag,
     registered_name,
 )
-from llmflowlab.tracking.registry_races import first_of_equals, set_stage, show_latest
+from llmflowlab.tracking.registry_races import first_of_equals, show_latest
 from llmflowlab.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -52,17 +51,15 @@ __all__ = [
     "RegisteredAs",
     "archive",
     "champion_of",
+    "confirm_champion",
     "delete",
     "mark_evaluated",
     "move_champion",
     "name_served_version",
+    "register_logged",
     "roll_back",
     "set_alias",
 ]
-
-CHAMPION = "champion"
-_MOST_MOVES = 20
-"""Moves kept of an alias: as many as fit into a tag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +104,7 @@ class ModelRegistry:
                 version, latest = first, first if version is latest else latest
             number = str(version.version)
             if version is latest:
-                show_latest(client, version, CANDIDATE)
+                show_latest(self._store, version, CANDIDATE)
             client.set_model_version_tag(name, number, "llmflowlab.last_run", run_id)
             model_id = str(version.source).removeprefix(SOURCE)
             self._link(run_id, model_id)
@@ -134,28 +131,10 @@ class ModelRegistry:
     def _create(
         self, name: str, candidate: Candidate, run_id: str, experiment_id: str
     ) -> ModelVersion:
-        from mlflow.exceptions import MlflowException
-
-        client = self._store.client
-        try:
-            client.create_registered_model(
-                name, description=f"Chats with {candidate.display_name}, as LLMFlowLab held them."
-            )
-        except MlflowException as exc:
-            if exc.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
+        words = f"Chats with {candidate.display_name}, as LLMFlowLab held them."
         model_id = self._logged_model(name, candidate, run_id, experiment_id)
-        version = client.create_model_version(
-            name,
-            source=SOURCE + model_id,
-            run_id=run_id,
-            model_id=model_id,
-            tags={CANDIDATE: candidate.version_digest, "llmflowlab.model": candidate.model},
-        )
-        # A server does this itself; it is how MLflow's pages lead from a model to its versions.
-        versions = json.dumps([{"name": name, "version": int(version.version)}])
-        client.set_logged_model_tags(model_id, {"mlflow.modelVersions": versions})
-        return version
+        tags = {CANDIDATE: candidate.version_digest, "llmflowlab.model": candidate.model}
+        return _version_of(self._store, name, model_id, run_id=run_id, tags=tags, words=words)
 
     def _logged_model(
         self, name: str, candidate: Candidate, run_id: str, experiment_id: str
@@ -208,6 +187,54 @@ class ModelRegistry:
         outputs = client.get_run(run_id).outputs
         if outputs is None or all(m.model_id != model_id for m in outputs.model_outputs):
             client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+
+
+def register_logged(
+    settings: Settings,
+    store: Store,
+    name: str,
+    model_id: str,
+    *,
+    run_id: str,
+    tags: Mapping[str, str],
+) -> str:
+    """Make a version of a logged model, give it alias and stage `staging`, and return its number.
+
+    Raises:
+        TrackingError: The store failed.
+    """
+    with exclusive(settings, REGISTRY_LOCK, patience=PATIENCE), store.translated():
+        version = _version_of(store, name, model_id, run_id=run_id, tags=tags)
+        show_latest(store, version, CANDIDATE)
+        number = str(version.version)
+        store.client.log_batch(run_id, tags=_version_tags(name, number))
+    return number
+
+
+def _version_of(
+    store: Store,
+    name: str,
+    model_id: str,
+    *,
+    run_id: str,
+    tags: Mapping[str, str],
+    words: str | None = None,
+) -> ModelVersion:
+    from mlflow.exceptions import MlflowException
+
+    client = store.client
+    try:
+        client.create_registered_model(name, description=words)
+    except MlflowException as exc:
+        if exc.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    version = client.create_model_version(
+        name, source=SOURCE + model_id, run_id=run_id, model_id=model_id, tags=dict(tags)
+    )
+    # A server does this itself; it is how MLflow's pages lead from a model to its versions.
+    versions = json.dumps([{"name": name, "version": int(version.version)}])
+    client.set_logged_model_tags(model_id, {"mlflow.modelVersions": versions})
+    return version
 
 
 def name_served_version(store: Store, model_id: str, *, run_id: str) -> str | None:
@@ -264,18 +291,21 @@ def set_alias(settings: Settings, store: Store, version: Version, alias: str) ->
             f"{program_name()} registry rollback {version.name}."
         )
     with exclusive(settings, REGISTRY_LOCK, patience=PATIENCE):
-        return _move(store, version.name, alias, version.version, "set by hand")
+        return move_alias(store, version.name, alias, version.version, "set by hand")
 
 
 def archive(settings: Settings, store: Store, version: Version) -> None:
-    """Move a version to stage Archived.
+    """Move a version to stage Archived; alias `staging`, where it holds it, is taken away.
 
     Raises:
         InputError: It is the champion.
         TrackingError: The store failed.
     """
-    _refuse_champion(store, version, "archive")
     with exclusive(settings, REGISTRY_LOCK, patience=PATIENCE), store.translated():
+        _refuse_champion(store, version, "archive")
+        held = _holder(store, version.name, STAGING)
+        if held is not None and held.version == version.version:
+            move_alias(store, version.name, STAGING, None, "archived")
         set_stage(store.client, version.name, version.version, "Archived")
 
 
@@ -326,7 +356,17 @@ def move_champion(
                 store.client.set_model_version_tag(
                     version.name, version.version, EVIDENCE + name, value
                 )
-        return _move(store, version.name, CHAMPION, version.version, why)
+        return move_alias(store, version.name, CHAMPION, version.version, why)
+
+
+def confirm_champion(settings: Settings, store: Store, version: Version) -> None:
+    """See that the champion has the stage of one; homes of earlier versions archived theirs.
+
+    Raises:
+        TrackingError: The store failed.
+    """
+    with exclusive(settings, REGISTRY_LOCK, patience=PATIENCE), store.translated():
+        settle_stages(store.client, version.name)
 
 
 def mark_evaluated(store: Store, run_id: str, version: Version, *, promoted: bool) -> None:
@@ -362,25 +402,7 @@ def roll_back(settings: Settings, store: Store, name: str, alias: str = CHAMPION
             )
         if last.before is not None:
             find_version(store, VersionName(name, version=last.before))
-        return _move(store, name, alias, last.before, "rollback")
-
-
-def _move(store: Store, name: str, alias: str, version: str | None, why: str) -> AliasMove:
-    held = _holder(store, name, alias)
-    before = None if held is None else held.version
-    move = AliasMove(before=before, after=version, at=now_text(), why=why)
-    client = store.client
-    with store.translated():
-        if version is None:
-            client.delete_registered_model_alias(name, alias)
-        else:
-            client.set_registered_model_alias(name, alias, version)
-    if before != version:
-        kept = [*alias_history(store, name, alias), move][-_MOST_MOVES:]
-        text = json.dumps([asdict(each) for each in kept], ensure_ascii=False)
-        with store.translated():
-            client.set_registered_model_tag(name, history_tag(alias), text)
-    return move
+        return move_alias(store, name, alias, last.before, "rollback")
 
 
 def _holder(store: Store, name: str, alias: str) -> Version | None:

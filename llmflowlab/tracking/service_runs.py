@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmflowlab.candidate import Candidate
-from llmflowlab.settings import Settings
+from llmflowlab.settings import SERVING_EXPERIMENT, Settings
+from llmflowlab.tracking.logged_models import logged_model_of
 from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.page_links import (
     LINKS_TO_PROMPTS,
@@ -20,16 +21,17 @@ from llmflowlab.tracking.page_links import (
     note_of,
     prompt_tag,
 )
-from llmflowlab.tracking.records import RatingRecord, SessionStart, TurnRecord
+from llmflowlab.tracking.records import (
+    RatingRecord,
+    SessionStart,
+    TurnRecord,
+)
 from llmflowlab.tracking.registered_candidates import candidate_tags
 from llmflowlab.tracking.sinks.mlflow import run_parameters
 from llmflowlab.tracking.store import Store, load_mlflow, open_store
 from llmflowlab.tracking.summaries import session_metrics, summarise
 
-__all__ = ["EXPERIMENT", "ServedTurn", "ServiceRuns"]
-
-EXPERIMENT = "LLMS_Serving"
-"""Where the traces of what is served stand; nobody looks for them in MLflow's `Default`."""
+__all__ = ["ServedTurn", "ServiceRuns"]
 
 _TAG = "llmflowlab.deployment"
 
@@ -60,6 +62,7 @@ class ServiceRuns:
         load_mlflow(settings)
         self._store: Store = open_store(settings)
         self._runs: dict[str, tuple[str, str | None]] = {}
+        self._homes: dict[str, str] = {}
 
     def write(
         self, deployment: str, candidate: Candidate, begun_ms: int, turns: Sequence[ServedTurn]
@@ -72,7 +75,7 @@ class ServiceRuns:
         # Imported here: they import MLflow.
         from llmflowlab.tracking.traces import turn_spans, turn_trace
 
-        experiment, tracing = self._store.experiment_id(EXPERIMENT), self._store.tracing
+        experiment, tracing = self._home(candidate), self._store.tracing
         run_id, model_id = self._run(deployment, candidate, begun_ms)
         spans: list[Any] = []
         with self._store.translated():
@@ -136,13 +139,38 @@ class ServiceRuns:
     def _run(self, deployment: str, candidate: Candidate, begun_ms: int) -> tuple[str, str | None]:
         if deployment not in self._runs:
             with self._store.translated():
-                run_id = self._found(deployment) or self._made(deployment, candidate, begun_ms)
+                run_id = self._found(deployment, candidate) or self._made(
+                    deployment, candidate, begun_ms
+                )
             self._runs[deployment] = run_id, self._registered(run_id, candidate)
         return self._runs[deployment]
 
-    def _found(self, deployment: str) -> str | None:
+    def _home(self, candidate: Candidate) -> str:
+        """Return the experiment that answers belong to: a registered version's own, where it has one."""
+        if candidate.model not in self._homes:
+            self._homes[candidate.model] = self._own_home(candidate) or self._store.experiment_id(
+                SERVING_EXPERIMENT
+            )
+        return self._homes[candidate.model]
+
+    def _own_home(self, candidate: Candidate) -> str | None:
+        # Imported here: it imports MLflow.
+        from llmflowlab.tracking.registry import find_version, parse_version_name
+
+        if candidate.provider != "mlflow":
+            return None
+        version = find_version(self._store, parse_version_name(candidate.model_id))
+        model_id = logged_model_of(version.source)
+        if model_id is None:
+            return None
+        found: str | None = None
+        with self._store.translated(), self._store.if_known(LOGGED_MODELS):
+            found = str(self._store.client.get_logged_model(model_id).experiment_id)
+        return found  # noqa: RET504 - None where the block was not done
+
+    def _found(self, deployment: str, candidate: Candidate) -> str | None:
         found = self._store.client.search_runs(
-            [self._store.experiment_id(EXPERIMENT)],
+            [self._home(candidate)],
             f"tags.`{_TAG}` = '{deployment}'",
             max_results=1,
         )
@@ -164,7 +192,7 @@ class ServiceRuns:
         }
         client = self._store.client
         run = client.create_run(
-            self._store.experiment_id(EXPERIMENT),
+            self._home(candidate),
             start_time=begun_ms,
             tags=tags,
             run_name=f"Serve_{candidate.display_name}",
@@ -175,14 +203,14 @@ class ServiceRuns:
         return run_id
 
     def _registered(self, run_id: str, candidate: Candidate) -> str | None:
-        """Give the run its model version; None where it has one of others' making, or the store knows none."""
-        if candidate.provider == "mlflow":
-            return None
+        """Give the run its model version; None where the store does not know its logged model."""
         # Imported here: it is needed once.
-        from llmflowlab.tracking.registry_changes import ModelRegistry
+        from llmflowlab.tracking.registry_changes import ModelRegistry, name_served_version
 
+        if candidate.provider == "mlflow":
+            return name_served_version(self._store, candidate.model_id, run_id=run_id)
         registry = ModelRegistry(self._settings, self._store, self._package)
-        experiment, model_id = self._store.experiment_id(EXPERIMENT), None
+        experiment, model_id = self._home(candidate), None
         with self._store.if_known(LOGGED_MODELS):
             made = registry.register(candidate, run_id=run_id, experiment_id=experiment)
             model_id = made.model_id

@@ -26,7 +26,13 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 
-__all__ = ["SpanSpec", "TokenUse", "TraceSpec", "build_spans", "build_trace_info"]
+__all__ = [
+    "SpanSpec",
+    "TokenUse",
+    "TraceSpec",
+    "build_spans",
+    "build_trace_info",
+]
 
 _PREVIEW = 1000
 """Characters of request and response that MLflow keeps for its lists."""

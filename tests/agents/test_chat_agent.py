@@ -110,6 +110,17 @@ def test_a_stream_that_breaks_off_says_so_after_what_came(monkeypatch: pytest.Mo
     assert isinstance(failure.value.error, StreamInterrupted)
 
 
+def test_a_stop_word_ends_the_answer_and_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    agent, _ = load(monkeypatch, "one two three four five", "one two three four five")
+    response = ask(agent, stop=["x", "three"])
+    assert response.choices[0].message.content == "one two "
+    assert response.choices[0].finish_reason == "stop"
+    # What came after the word was neither waited for nor counted.
+    assert response.custom_outputs == {"tokens_estimated": True}
+    chunks = list(stream(agent, stop=["three"]))
+    assert "".join(known(c.choices[0].delta.content) for c in chunks) == "one two "
+
+
 def test_leaving_a_stream_ends_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     agent, provider = load(monkeypatch, "a b c d e f", "next")
     chunks = stream(agent)
@@ -123,7 +134,7 @@ def test_leaving_a_stream_ends_the_call(monkeypatch: pytest.MonkeyPatch) -> None
     ("messages", "params"),
     [
         pytest.param([], {"n": 2}, id="several-answers"),
-        pytest.param([], {"stop": ["x"]}, id="stop-words"),
+        pytest.param([], {"stop": [""]}, id="empty-stop-word"),
         pytest.param([ChatMessage("system", "only")], {}, id="no-user-message"),
         pytest.param([ChatMessage("user", " ")], {}, id="empty"),
         pytest.param([], {"custom_inputs": {"seed": "x"}}, id="seed-that-is-none"),

@@ -93,7 +93,7 @@ def test_ten_steps_lead_from_nothing_to_an_answer_over_http(mlflow_home: Path) -
 
 def test_what_the_agents_page_shows_in_python_runs(mlflow_home: Path) -> None:
     code = [code for _, language, code in blocks("agents.md") if language == "python"]
-    assert len(code) == 2
+    assert len(code) == 4
     done = subprocess.run(
         warm([sys.executable, "-W", "ignore", "-c", "\n".join(code)]),
         cwd=mlflow_home,
@@ -103,4 +103,9 @@ def test_what_the_agents_page_shows_in_python_runs(mlflow_home: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["models:/help_desk/1", "models:/panel/1"]
+    assert done.stdout.splitlines() == [
+        "models:/help_desk/1",
+        "models:/panel/1",
+        "tutorial_agent.py is tutorial_agent/1.",
+        "See the page on judges.",
+    ]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openai import BadRequestError, OpenAI, RateLimitError
 
 from llmflowlab.agents.config import candidate_config, panel_config
 from llmflowlab.agents.logged import save_agent
@@ -164,8 +165,11 @@ def test_the_tabular_model_answers_rows(
 
 
 @pytest.mark.usefixtures("requests_allowed")
-def test_mlflows_agent_server_answers_and_streams_the_twin(
-    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+def test_the_agent_server_answers_and_streams_the_twin(
+    tmp_path: Path,
+    environment: dict[str, str],
+    loopback: LoopbackServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model, port = saved("responses", tmp_path, environment, monkeypatch), closed_port()
     # From the carried code alone, as on a machine that has only the model.
@@ -178,10 +182,29 @@ def test_mlflows_agent_server_answers_and_streams_the_twin(
         assert status == 200, body
         assert json.loads(body)["output"][0]["content"][0]["text"] == "You asked why?"
         status, body = post(address, "/responses", {**payload, "stream": True})
-        lines = [line.removeprefix("data: ") for line in body.splitlines() if line]
+        told = [line for line in body.splitlines() if line.startswith("data: ")]
+        lines = [line.removeprefix("data: ") for line in told]
         assert lines[-1] == "[DONE]"
         events = [json.loads(line) for line in lines[:-1]]
         deltas = [e["delta"] for e in events if e["type"] == "response.output_text.delta"]
         assert len(deltas) > 1
         assert "".join(deltas) == "You asked why?"
         assert events[-1]["type"] == "response.completed"
+        client = OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
+        asked: dict[str, Any] = {"model": "any", "input": "why?", "instructions": "Be kind."}
+        answer = client.responses.create(**asked)
+        assert (answer.output_text, answer.instructions) == ("You asked why?", "Be kind.")
+        assert loopback.last.body["messages"][0]["content"] == "Be kind."
+        with client.responses.stream(**asked) as stream:
+            kinds = [event.type for event in stream]
+            assert stream.get_final_response().output_text == "You asked why?"
+        assert kinds[0] == "response.created"
+        with pytest.raises(BadRequestError) as refused:
+            client.responses.create(**asked, temperature=9)
+        assert refused.value.code == "invalid_request"
+        assert "temperature is 9" in refused.value.message
+        loopback.fail("rate_limited")
+        with pytest.raises(RateLimitError):
+            client.responses.create(**asked, stream=True)
+        too_much = post(address, "/v1/responses", {"input": "x" * 20_000_001})
+        assert too_much[0] == 413

@@ -69,6 +69,9 @@ def test_the_last_vote_is_taken_back_at_the_vote_and_at_the_prompt(
     err = capsys.readouterr().err
     assert "The vote on battle 1 is taken back. Vote again, or skip it." in err
     assert "Back to battle 2." in err
+    # What is said anew is said again, as in a terminal.
+    assert "Battle 1: both bad, voted with the names known." in err
+    assert "Battle 2: skipped." in err
     assert "The vote on battle 2 is taken back" in err
     # The last one was taken back, and the input ended before it was cast anew.
     assert kept(settings) == []

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 
@@ -52,6 +54,40 @@ def test_a_pinned_turn_is_a_row_that_an_evaluation_reads(
     file = settings.home / "pinned.csv"
     assert f"(turn 2 is row 1 of {file})" in said
     assert f'evaluate --data "{file}" --model REF' in said
+
+
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [
+        pytest.param(errno.ENOSPC, "the disk is full; make room there", id="full"),
+        pytest.param(errno.EROFS, "make the folder and its files writable", id="read-only"),
+    ],
+)
+@pytest.mark.parametrize("at", ["lock", "file"])
+def test_a_disk_that_takes_no_pin_is_said_in_a_sentence_and_the_file_stays(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, number: int, why: str, at: str
+) -> None:
+    talk = talk_of(settings, "4", "6")
+    run(talk, "2 + 2?", "/pin")
+    before = (settings.home / "pinned.csv").read_bytes()
+    run(talk, "3 + 3?")
+
+    def refused(*values: object, **named: object) -> int:
+        raise OSError(number, os.strerror(number), "/somewhere")
+
+    with monkeypatch.context() as patch:
+        if at == "lock":
+            patch.setattr("filelock.FileLock.acquire", refused)
+        else:
+            patch.setattr("os.fsync", refused)
+        with pytest.raises(InputError, match=r"pinned\.csv") as caught:
+            run(talk, "/pin")
+    assert (
+        why if at == "lock" else "make room there, or its folder writable"
+    ) in caught.value.message
+    assert (settings.home / "pinned.csv").read_bytes() == before
+    run(talk, "/pin")
+    assert len(pinned(settings).rows) == 2
 
 
 @pytest.mark.parametrize("name", ["pinned.csv", "pinned.jsonl", "pinned.tsv"])

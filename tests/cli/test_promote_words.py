@@ -20,11 +20,9 @@ def test_a_version_that_answered_nothing_says_what_its_answers_failed_with(
     settings: Settings, capsys: pytest.CaptureFixture[str], why: str | None, ending: str
 ) -> None:
     candidates = [SimpleNamespace(why_failed=why)]
-    nothing: Any = SimpleNamespace(
-        version=SimpleNamespace(reference="m/2"),
-        result=SimpleNamespace(interrupted=False, candidates=candidates),
-    )
-    code = promote_command._say_nothing_came(FakeApp(settings), nothing)
+    version: Any = SimpleNamespace(reference="m/2")
+    result: Any = SimpleNamespace(interrupted=False, candidates=candidates)
+    code = promote_command._say_nothing_came(FakeApp(settings), version, result)
     assert code == ExitCode.PROVIDER_FAILED
     said = f"m/2 answered nothing; the champion stays as it is.{ending}\n"
     assert capsys.readouterr().err == said

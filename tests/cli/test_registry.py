@@ -168,7 +168,9 @@ def test_a_promotion_needs_evidence(home: Path, capsys: pytest.CaptureFixture[st
         "no_champion",
         None,
     )
-    assert registry("promote", f"{NAME}/1", *few) == 2
+    again = document(capsys, "promote", f"{NAME}/1", *few)
+    assert (again["promoted"], again["verdict"], again["evaluation"]) == (True, "champion", None)
+    assert again.keys() == first.keys()
     assert registry("promote", f"{NAME}/2", *few) == 5
     assert "too few rows" in capsys.readouterr().err
     assert registry("promote", f"{NAME}/2", *few, "--margin", "0.5", "--max-latency", "1e-9") == 5
@@ -328,7 +330,7 @@ def test_an_alias_that_moves_drops_no_request(home: Path, settings: Settings) ->
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/ping")
     store = open_store(settings)
-    served = store.client.search_traces(locations=[store.experiment_id("LLMS_Serving")])
+    served = store.client.search_traces(locations=[store.experiment_id("LLMS_Agents")])
     # MLflow writes a trace's spans first: of the last one, its server's end may have cut off the rest.
     whole = [
         each.info.trace_metadata for each in served if each.info.trace_metadata.keys() & VERSION

@@ -109,6 +109,22 @@ def test_the_same_prompts_go_to_another_model_which_goes_on_from_its_own_answers
     assert "went on from its own answers; recorded as a session of its own" in seen.err
 
 
+def test_the_same_model_is_told_from_itself_and_why_it_may_differ_is_said(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    provider = ScriptedProvider(["one", "two", "uno", "due"], settings=settings)
+    app = FakeApp(settings, providers=[provider])
+    talk = Talk(app, Chat(app.lab, provider))
+    run(talk, "a", "b")
+    capsys.readouterr()
+    run(talk, f"/replay {provider.reference}")
+    seen = capsys.readouterr()
+    assert "scripted:model, then:\none\n" in seen.out
+    assert "scripted:model, now:\nuno\n" in seen.out
+    assert "(the same model then and now; its answers may differ: at a temperature" in seen.err
+    assert "it goes on from what it says now" in seen.err
+
+
 def test_the_context_can_be_the_one_that_was_there(settings: Settings) -> None:
     other = Other(["uno", "due"], settings=settings)
     talk = talk_of(settings, ["one", "two"], other)

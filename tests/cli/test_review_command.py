@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from llmflowlab.cli import main
+from llmflowlab.cli.ui.screen import GoBack
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.store import open_store
 from tests.cli.fakes import Typing
+from tests.full_disk import TROUBLES, no_writing
 
 QUESTIONS = "question,answer,category\n" + "".join(
     f"What is {n} + {n}?,{2 * n},{'even' if n % 2 == 0 else 'odd'}\n" for n in range(1, 9)
@@ -92,6 +94,25 @@ def test_controls_of_an_answer_do_not_reach_the_terminal(
     said = capsys.readouterr()
     assert "␛[2Jgone" in said.out
     assert "\x1b[2J" not in said.out + said.err
+
+
+def test_answers_that_are_not_whole_are_told_before_the_first_question(
+    mlflow_home: Path, typed: Typing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (mlflow_home / "given.csv").write_text(
+        "question,answer,given\nWhat?,x,x\nAnd?,y,\n", encoding="utf-8"
+    )
+    asked = ("--data", "given.csv", "--answers", "given", "--scorer", "contains")
+    assert main(["evaluate", *asked, "--json"]) == 0
+    evaluation = json.loads(capsys.readouterr().out)["evaluation_id"]
+    typed("q\n")
+    review(evaluation)
+    told = "1 answer is left out, as only whole ones are judged: 1 "
+    assert told in capsys.readouterr().err
+    review("export", evaluation, "--output", "sheet.csv", "--json")
+    assert sum(json.loads(capsys.readouterr().out)["left_out"].values()) == 1
+    review("export", evaluation, "--output", "again.csv")
+    assert told in capsys.readouterr().err
 
 
 def test_a_sheet_with_a_column_for_each_question_goes_out_and_comes_back(
@@ -183,6 +204,8 @@ def test_what_people_said_on_mlflow_s_pages_is_taken_in_once(
         pytest.param(["import", "x.csv", "--mlflow", "{}"], "one of them", id="two imports"),
         pytest.param(["import", "--mlflow", "{}", "--as", "me"], "knows who said", id="as"),
         pytest.param(["{}", "--as", "\x1b[0m"], "Say who judges", id="controls"),
+        pytest.param(["import", "--mlflow", "{}"], "Nobody has judged an answer", id="no words"),
+        pytest.param(["import", "sums.csv"], "is a file of questions (columns", id="questions"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_sentence(
@@ -192,6 +215,64 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
     said = capsys.readouterr()
     assert (said.out, said.err.count("\n")) == ("", 1)
     assert why in said.err
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["review.review_screen", "prompts.prompts_screen", "registry.registry_screen"],
+)
+def test_esc_in_the_first_question_of_a_command_s_screen_is_no_interruption(
+    mlflow_home: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def leaves(app: object) -> None:
+        raise GoBack
+
+    room, _, name = place.partition(".")
+    monkeypatch.setattr(f"llmflowlab.cli.{place}.{name}", leaves)
+    assert main([room]) == 0
+
+
+def test_a_full_disk_ends_a_review_in_one_sentence_and_loses_no_word(
+    evaluation: str, typed: Typing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed("yes\n4\n")
+    review(evaluation, "--as", "ada")
+    capsys.readouterr()
+    for says, why in TROUBLES.items():
+        typed("no\n")
+        with no_writing(says):
+            review(evaluation, "--as", "ada", code=4)
+        [told] = [line for line in capsys.readouterr().err.splitlines() if "people.db" in line]
+        assert why in told
+    assert results(evaluation, capsys)["answers"] == 1
+
+
+def test_labels_of_a_single_reviewer_are_shown(
+    evaluation: str, mlflow_home: Path, typed: Typing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (mlflow_home / "rubric.yaml").write_text(RUBRIC, encoding="utf-8")
+    typed("y\nfriendly\ny\nrude\nn\nfriendly\n")
+    review(evaluation, "--as", "ada", "--rubric", "rubric.yaml")
+    said = capsys.readouterr().out
+    assert "Labels given by people" in said
+    assert "friendly 2, rude 1" in said
+    # Nothing of what was asked is what a scorer says: no table sets them beside each other.
+    assert "Agreement" not in said
+    assert "No scorer says the like of helpful, tone;" in said
+    [labels] = results(evaluation, capsys)["labels"]
+    assert (labels["question"], labels["counts"]) == ("tone", {"friendly": 2, "rude": 1})
+
+
+def test_the_agreement_says_why_a_scorer_stands_beside_a_question_and_when_kappa_is_undefined(
+    evaluation: str, typed: Typing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed("yes\n4\n" * 8)
+    review(evaluation, "--as", "ada")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "correct stands beside the scorer contains because both say whether" in said
+    assert "No scorer says the like of quality;" in said
+    assert "undefined" in said
+    assert "one side says the same of every answer, as ada" in said
 
 
 def test_the_menu_s_screen_asks_whose_answers_and_who_judges(

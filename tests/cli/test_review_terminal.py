@@ -92,7 +92,7 @@ def test_a_comment_an_undo_and_a_key_that_answers_nothing(
     terminal.type("uu")
     shows(terminal, "0 of 40 judged")
     terminal.type("uuu")
-    shows(terminal, "Nothing was done since you began that could be undone.")
+    shows(terminal, "There is nothing of yours that could be undone.")
     terminal.type("y\x03")
     assert terminal.exit_code() == 130
     assert "1 answer judged by ada." in terminal.everything

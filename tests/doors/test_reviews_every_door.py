@@ -17,6 +17,7 @@ from llmflowlab.evaluation.reports.markdown import markdown_summary
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.replay import stored_result
 from llmflowlab.people.word_delivery import deliver_words
+from llmflowlab.people.word_store import WordStore
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.feedback import read_feedback
 from llmflowlab.tracking.store import open_store
@@ -108,3 +109,49 @@ def test_means_of_people_are_one_figure_through_every_door(
         for text in texts:
             assert f"{one['value']:.1%}" in text
             assert f"{one['ci_low']:.1%} to {one['ci_high']:.1%}" in text
+
+
+def test_ratings_and_votes_are_one_figure_in_info_its_document_and_the_leaderboard(
+    mlflow_home: Path,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def typed(text: str, *arguments: str) -> str:
+        monkeypatch.setattr("sys.stdin", io.StringIO(text))
+        capsys.readouterr()
+        assert main(list(arguments)) == 0
+        return capsys.readouterr().out
+
+    typed("Hello?\n/rate 4\nAnd?\n/rate 2 too long\n/rate +\n", "chat", "--model", "guide")
+    two = ("--model", "guide", "--system", "Be brief.", "--system", "Be kind.", "--seed", "1")
+    typed("One?\nleft\nTwo?\nt\nThree?\nb\n", "arena", *two)
+
+    (model,) = json.loads(typed("", "info", "--json"))["models"]
+    with closing(WordStore(settings.people_file)) as words:
+        said = [int(word.said or 0) for word in words.words("turn") if word.question == "rating"]
+    rating, thumb = model["ratings"]
+    assert (rating["n"], rating["people"], thumb["n"], thumb["mean"]) == (2, 1, 1, 1.0)
+    assert rating["mean"] == pytest.approx(sum((grade - 1) / 4 for grade in said) / 2) == 0.5
+    board = json.loads(typed("", "arena", "leaderboard", "--json"))["people"]
+    own = model["arena"]
+    for name in ("battles", "wins", "losses", "ties", "both_bad"):
+        assert own[name] == sum(place[name] for place in board["contestants"])
+    assert (own["wins"], own["ties"], own["losses"], own["both_bad"]) == (1, 4, 1, 2)
+    shown = " ".join(typed("", "info").split())
+    assert "rating 50.0 % (2), thumbs up 100.0 % (1)" in shown
+    assert "1/4/1" in shown
+
+
+def test_a_model_of_which_people_only_voted_is_in_info_too(
+    mlflow_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("One?\nleft\n"))
+    assert main(["arena", "--model", "guide", "--system", "a", "--system", "b"]) == 0
+    capsys.readouterr()
+    assert main(["info", "--json"]) == 0
+    (model,) = json.loads(capsys.readouterr().out)["models"]
+    assert (model["model"], model["turns"], model["ratings"]) == ("guide:docs", 0, [])
+    assert model["arena"]["battles"] == 2
+    assert main(["info", "--provider", "gemini", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["models"] == []

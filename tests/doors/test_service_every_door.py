@@ -11,8 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from llmflowlab.service.courier import deliver_all
-from llmflowlab.settings import load_settings
-from llmflowlab.tracking.service_runs import EXPERIMENT
+from llmflowlab.settings import SERVING_EXPERIMENT, load_settings
 from llmflowlab.tracking.store import open_store
 from tests.loopback import LoopbackServer, Tokens
 from tests.service.running import frames, running
@@ -56,7 +55,7 @@ def test_what_the_service_answered_is_one_figure(
         scraped = measured(service.client.get("/metrics").text)
     deliver_all(settings)
     store = open_store(settings)
-    experiment = store.experiment_id(EXPERIMENT)
+    experiment = store.experiment_id(SERVING_EXPERIMENT)
     (run,) = store.client.search_runs([experiment])
     traces = {t.info.trace_id: t.info for t in store.client.search_traces(locations=[experiment])}
     assert len(traces) == len(kept) == 5

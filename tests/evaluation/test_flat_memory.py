@@ -7,6 +7,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,10 @@ from llmflowlab.data.stored_rows import StoredRows, kept_rows
 from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.judging import Judge
-from llmflowlab.evaluation.run import stored_outcomes
+from llmflowlab.evaluation.run import recorder, stored_outcomes
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.outcomes import Entry, Outcome
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.run.reuse import find_reusable
 from llmflowlab.evaluation.run.scoring import Scoring
@@ -315,3 +317,65 @@ def test_a_damaged_benchmark_is_told_as_a_damaged_record(tmp_path, damage):
     with pytest.raises(TrackingError, match="is damaged"):
         ledger.plan(made.evaluation_id)
     ledger.close()
+
+
+class Sink:
+    """Takes rows, and counts those that are held while all are read back."""
+
+    def __init__(self):
+        self.written = self.read = 0
+        self.held = []
+
+    def open(self): ...
+
+    def run_ids(self):
+        return {}
+
+    def notes(self):
+        return []
+
+    def write(self, outcomes):
+        self.written += len(outcomes)
+
+    def close(self, order, entries):
+        for number, _ in enumerate(entries, 1):
+            self.read = number
+            if number % 60 == 0:
+                self.held.append(live(Outcome) + live(Entry))
+        return []
+
+
+def test_the_recorder_holds_no_row_that_it_wrote(evaluated, monkeypatch):
+    # Pins: an entry for each row, and what the store has of it, were 150 MB at 100,000 rows.
+    monkeypatch.setattr(recorder, "_BATCH", 25)
+    before = live(Outcome) + live(Entry)
+    sink = Sink()
+    orders: Any = SimpleNamespace(ended=True, orphaned=False, left=False, wait=lambda seconds: None)
+    following = recorder._Recorder(
+        evaluated.ledger, evaluated.plan.evaluation_id, orders, make=lambda: sink
+    )
+    following.follow()
+    order: Any = None
+    assert following.close(order) == []
+    assert (sink.written, sink.read, len(sink.held)) == (ROWS, ROWS, ROWS / 60)
+    assert max(sink.held) - before <= 3 * 25
+
+
+def test_what_mlflow_has_of_rows_is_not_held_once_they_are_read_back(
+    mlflow_home, evaluated, settings
+):
+    from llmflowlab.evaluation.run.closing import closing_of
+    from llmflowlab.evaluation.run.recording import Recording
+    from llmflowlab.tracking.evaluation_books import HeldTrace
+
+    ledger, evaluation = evaluated.ledger, evaluated.plan.evaluation_id
+    outcomes = [Outcome.from_json(values) for _, values in ledger.outcomes(evaluation)]
+    for _ in range(2):
+        # The second one finds the rows of the first.
+        recording = Recording(evaluated.plan, settings, ledger)
+        recording.open()
+        recording.write(outcomes)
+        assert live(HeldTrace) == 0
+        entries = (outcome.entry() for outcome in outcomes)
+        assert recording.close(closing_of(evaluated.result, []), entries) == []
+        assert live(HeldTrace) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
@@ -27,6 +28,7 @@ from tests.evaluation.helpers import TableModel, bench, dataset, plan, spec
 from tests.evaluation.test_engine import stored
 from tests.evaluation.test_judge_exam import CAPITALS, CSV, Decides, sound
 from tests.known import known
+from tests.patience import PATIENCE
 
 KNOWS = {land: f"{city}." for land, city in CAPITALS.items()}
 
@@ -214,3 +216,31 @@ def test_a_verdict_that_cannot_be_written_down_ends_the_evaluation(
     monkeypatch.setattr(Ledger, "append", full)
     with pytest.raises(TrackingError, match="disk is full"):
         evaluate(home, ledger, tmp_path, Decides(home, sound), harness=harness)
+
+
+def test_the_examination_is_held_while_answers_are_under_way(settings, ledger, tmp_path):
+    # Pins: it began with the first answer, and every evaluation took longer by one more verdict's time.
+    asked = threading.Event()
+
+    class Examined(Decides):
+        def stream(self, request):
+            asked.set()
+            yield from super().stream(request)
+
+    class Waits(TableModel):
+        def stream(self, request):
+            assert asked.wait(PATIENCE)
+            yield from super().stream(request)
+
+    judge = Examined(settings, sound)
+    result = evaluate(settings, ledger, tmp_path, judge, models=[Waits("good", settings, KNOWS)])
+    assert result.candidates[0].scores["correctness"].mean == 1.0
+    assert len(result.exams) == 1
+
+
+def test_nobody_is_examined_where_nothing_is_left_to_judge(settings, ledger, tmp_path):
+    models = [TableModel("good", settings, KNOWS)]
+    evaluate(settings, ledger, tmp_path, Decides(settings, sound), models=models)
+    again = Decides(settings, sound)
+    evaluate(settings, ledger, tmp_path, again, models=models)
+    assert again.shown == []

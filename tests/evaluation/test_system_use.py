@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.run import system_meter
 from llmflowlab.evaluation.run.closing import closing_of
 from llmflowlab.evaluation.run.engine import run_evaluation
@@ -18,8 +21,13 @@ from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.run.replay import stored_result
 from llmflowlab.evaluation.run.system_meter import Gpu, SystemMeter, meters_for
 from llmflowlab.evaluation.system_use import SystemUse
+from llmflowlab.messages import Request
+from llmflowlab.providers.base import StreamEvent
 from llmflowlab.settings import Settings
 from tests.evaluation.helpers import TableModel, bench, dataset, plan, spec
+from tests.evaluation.test_judge_exam import Decides
+from tests.known import known
+from tests.patience import hold
 
 
 class Machine:
@@ -285,6 +293,59 @@ def test_a_local_model_is_measured_once_and_told_through_document_ledger_and_met
     assert metrics["system/process_cpu_seconds"] == own.system.cpu_seconds
     assert not any(name.startswith("system/") for name in others)
     assert others["tokens_per_second"] == result.candidates[1].tokens_per_second
+
+
+class JudgesHere(Decides):
+    """Judges in this process too, and lets be known when it is first asked."""
+
+    name = "here"
+
+    def __init__(self, settings: Settings, asked: threading.Event) -> None:
+        super().__init__(settings, lambda claim, shown: "yes")
+        self._asked = asked
+
+    def stream(self, request: Request) -> Iterator[StreamEvent]:
+        self._asked.set()
+        yield from super().stream(request)
+
+
+class AnswersHere(Here):
+    """Answers all but the first row once somebody is judged."""
+
+    def __init__(self, settings: Settings, asked: threading.Event) -> None:
+        super().__init__("a", settings, {})
+        self._asked = asked
+        self._first = threading.Lock()
+
+    def stream(self, request: Request) -> Iterator[StreamEvent]:
+        if not self._first.acquire(blocking=False):
+            hold(self._asked)
+        yield from super().stream(request)
+
+
+def test_while_a_local_model_judges_its_answers_say_nothing_of_its_speed(
+    tmp_path: Path, home: Settings, ledger: Ledger
+) -> None:
+    # Its speed was that of answering and judging at once.
+    asked = threading.Event()
+    planned = plan(
+        dataset(tmp_path),
+        candidates=[spec("here:a")],
+        scorers=("correctness",),
+        judge="here:judge",
+    )
+    providers, judge = [AnswersHere(home, asked)], JudgesHere(home, asked)
+    result = run_evaluation(planned, bench(home, providers, ledger, tmp_path, judge=judge))
+    alone, *others = sorted(result.answers.values(), key=lambda record: record.shared)
+    assert not alone.shared
+    assert all(record.shared for record in others)
+    expected = known(alone.completion_tokens) / known(alone.latency)
+    assert result.candidates[0].tokens_per_second == expected
+    kept = stored_result(ledger, planned.evaluation_id)
+    assert kept.candidates[0].tokens_per_second == expected
+    answers = {cell: replace(record, shared=True) for cell, record in result.answers.items()}
+    nobody_alone = build_result(planned, answers, result.scores, reused=[0])
+    assert nobody_alone.candidates[0].tokens_per_second is None
 
 
 def test_a_ledger_of_before_has_nothing_measured(tmp_path: Path) -> None:

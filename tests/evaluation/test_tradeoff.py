@@ -219,6 +219,42 @@ def test_nothing_is_concluded_from_a_stopped_evaluation(home: Path) -> None:
     assert not any(option.shown_by for option in found.tradeoff.options)
 
 
+def test_where_nothing_is_concluded_nobody_is_on_the_front_through_any_door(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The table called one of them "beaten by none" over "Nothing is concluded".
+    made_one = made(home, [GOOD, POOR], asked=150)
+    found = weighed(home, made_one)
+    assert set(places(found).values()) == {"withheld"}
+    assert found.to_json()["front"] == []
+    monkeypatch.setenv("LLMFLOWLAB_HOME", str(home))
+    page = home / "page.html"
+    assert main(["compare", ONE, "--html", str(page)]) == 0
+    shown = capsys.readouterr().out
+    assert "beaten by none" not in shown
+    assert shown.count("not concluded") == 2
+    text = page.read_text("utf-8")
+    assert "Nobody is shown as beaten by none: the evaluation was interrupted." in text
+    assert "<polyline" not in text
+    assert "dashed line" not in text
+
+
+def test_one_that_alone_has_enough_scores_beats_nobody(home: Path) -> None:
+    one = made(home, [GOOD, POOR])
+    scores = {
+        cell: {"contains": Score(scorer="contains", not_scored="scorer_failed")}
+        if cell.candidate == 1 and cell.row < 20
+        else by_name
+        for cell, by_name in one.scores.items()
+    }
+    found = weighed(home, build_result(one.plan, one.answers, scores, reused=[0, 0]))
+    assert places(found) == {"t:good": "withheld", "t:poor": "left_out"}
+    assert found.sentences[0] == (
+        "Nothing is concluded: only t:good has enough answers scored by contains to be set beside another."
+    )
+    assert found.sentences[1].startswith("t:poor is left out")
+
+
 def test_runs_over_different_questions_are_held_together_on_the_common_ones(home: Path) -> None:
     one = made(home, [GOOD, POOR], questions=range(200))
     two = made(home, [CHEAP], evaluation=TWO, questions=range(150, 250))

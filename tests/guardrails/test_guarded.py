@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from llmflowlab.asking.metering import Metering
 from llmflowlab.asking.paid import Asker
 from llmflowlab.errors import Blocked, Overloaded
+from llmflowlab.guardrails import guarded
+from llmflowlab.guardrails.checking import check
 from llmflowlab.guardrails.detector import Detector, read_verdict, request_for
 from llmflowlab.guardrails.guarded import (
     Guard,
     GuardedAsker,
 )
 from llmflowlab.guardrails.policy import Policy
+from llmflowlab.guardrails.verdict import Verdict
 from llmflowlab.messages import Message, Request
 from llmflowlab.providers.base import Finished, ReasoningDelta, StreamEvent, TextDelta
 from llmflowlab.providers.scripted import Script, ScriptedProvider
@@ -119,6 +123,35 @@ def test_an_answer_is_masked_as_it_comes_and_in_the_end_alike() -> None:
     assert isinstance(events[-1], Finished)
     assert [found["rule"] for found in paid.violations] == ["email", "email"]
     assert paid.remarks == ("guardrails: personal data in the answer (email) is masked",)
+
+
+def test_read_on_its_way_or_as_a_whole_the_verdict_is_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = "Ask jane@example.org for it. " + "More is to say. " * 40 + "Or joe@example.org."
+    script: list[StreamEvent] = [
+        ReasoningDelta("Let me see."),
+        *(TextDelta(text[at : at + 7]) for at in range(0, len(text), 7)),
+        Finished("stop"),
+    ]
+    whole = asker(ScriptedProvider([script])).ask_blocking(asked("who?"))
+    read: list[str] = []
+
+    def counted(text: str, *rest: Any) -> Verdict:
+        read.append(text)
+        return check(text, *rest)
+
+    monkeypatch.setattr(guarded, "check", counted)
+    events: list[StreamEvent] = []
+    apart = asker(ScriptedProvider([script])).ask_blocking(asked("who?"), on_event=events.append)
+    assert whole.answer is not None
+    assert apart.answer is not None
+    assert apart.answer.text == whole.answer.text
+    assert apart.answer.reasoning == whole.answer.reasoning
+    assert apart.violations == whole.violations
+    assert len(apart.violations) == 2
+    # One reading serves both: what was passed on piece by piece is not read again.
+    assert read == ["who?"]
 
 
 def test_thinking_is_read_as_well() -> None:

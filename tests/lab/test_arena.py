@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import closing
 from decimal import Decimal
@@ -18,6 +19,7 @@ from llmflowlab.lab.arena_request import ArenaRequest
 from llmflowlab.lab.arenas_left import arenas_left
 from llmflowlab.lab.deliverer import deliver, on_the_way
 from llmflowlab.lab.fight import Place
+from llmflowlab.lab.lab import Lab
 from llmflowlab.people.votes import votes_of
 from llmflowlab.providers.base import Finished, StreamEvent, TextDelta
 from llmflowlab.providers.scripted import Script, ScriptedProvider
@@ -26,6 +28,7 @@ from llmflowlab.text.style import style_of
 from llmflowlab.tracking.journal import Journal
 from tests.cli.fakes import FakeLab
 from tests.e2e.stored import Everything
+from tests.full_disk import TROUBLES, no_writing
 from tests.tracking.helpers import settings_for
 
 
@@ -360,6 +363,23 @@ def test_an_arena_whose_process_died_is_delivered_as_killed(delivered: Settings)
     assert run.data.metrics["votes"] == 1
     assert arenas_left(delivered) == []
     held._words.close()
+
+
+@pytest.mark.parametrize(("says", "why"), TROUBLES.items())
+def test_a_vote_that_no_disk_takes_is_not_cast_and_can_be_cast_again(
+    settings: Settings, says: str, why: str
+) -> None:
+    with closing(arena(settings, "one", "two")) as held:
+        fought = held.fight("Say.", Seen())
+        with no_writing(says), pytest.raises(TrackingError, match=re.escape(why)):
+            held.vote(fought, "left")
+        assert held.voted == {}
+        held.vote(fought, "right")
+        with no_writing(says), pytest.raises(TrackingError, match=re.escape(why)):
+            held.undo()
+        assert list(held.voted) == [1]
+    with closing(Lab(settings).words()) as words:
+        assert [vote.number for vote in votes_of(words)] == [1]
 
 
 def test_a_battle_that_no_disk_takes_does_not_count(

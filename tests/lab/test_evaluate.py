@@ -11,6 +11,7 @@ from llmflowlab import program
 from llmflowlab.data import shipped
 from llmflowlab.data.shipped import shipped_benchmark
 from llmflowlab.errors import InputError, TrackingError
+from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.lab.compare import compare_evaluations
 from llmflowlab.lab.evaluate import default_data, prepare, run
 from llmflowlab.lab.evaluation_request import EvaluationRequest
@@ -34,7 +35,8 @@ def test_a_request_becomes_a_result_that_is_kept_and_can_be_compared(
     request = EvaluationRequest(models=["guide:docs"], data=questions, scorers=["contains"])
     ids, phases = [], []
     for _ in range(2):
-        with closing(prepare(lab, request, start_recorder=True)) as prepared:
+        recorder = RecorderProcess(settings, settings.ledger_file)
+        with closing(prepare(lab, request, recorder=recorder)) as prepared:
             result = run(prepared, lambda snapshot: phases.append(snapshot.phase))
         ids.append(result.plan.evaluation_id)
         assert result.candidates[0].answered == 2

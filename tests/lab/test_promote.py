@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from llmflowlab.errors import InputError
 from llmflowlab.evaluation.conclude.promotion import PromotionTerms
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.model_registry import Registry
@@ -18,6 +17,7 @@ from llmflowlab.lab.review import ReviewRequest, begin_review
 from llmflowlab.people.answer_words import keep_verdicts, kept_verdicts
 from llmflowlab.people.rubric import DEFAULT, Rubric
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.aliases import set_stage
 from tests.known import known
 from tests.providers.test_mlflow_models import registered
 
@@ -46,18 +46,33 @@ def test_a_promotion_is_a_value_and_leaves_its_evidence(
     assert promotion.champion is None
     assert promotion.decision is not None
     assert promotion.decision.verdict == "no_champion"
-    assert promotion.evidence["evaluation"] == promotion.result.plan.evaluation_id
+    assert promotion.evidence["evaluation"] == known(promotion.result).plan.evaluation_id
     assert {"answering", "done"} <= phases
     assert Registry(lab).find(f"{NAME}@champion").version == "1"
-    run_id = promotion.result.candidates[-1].run_id
+    run_id = known(promotion.result).candidates[-1].run_id
     assert run_id is not None
     # What the console once wrote by itself.
     tags = lab.store().client.get_run(run_id).data.tags
     assert tags["llmflowlab.model_name"] == NAME
     assert tags["llmflowlab.model_version"] == "1"
     assert tags["llmflowlab.promoted"] == "true"
-    with pytest.raises(InputError, match="is the champion already"):
-        promote(lab, request)
+    assert Registry(lab).find(f"{NAME}@champion").stage == "Production"
+
+
+def test_promoting_the_reigning_champion_is_done_and_asks_nobody(
+    mlflow_home: Path, settings: Settings, benchmark: Path
+) -> None:
+    registered(settings, "one", "two")
+    lab = Lab(settings)
+    request = PromotionRequest(
+        version=f"{NAME}/1", benchmark=benchmark, terms=PromotionTerms(scorer="contains")
+    )
+    assert promote(lab, request).promoted
+    set_stage(lab.store().client, NAME, "1", "Archived")
+    again = promote(lab, request, lambda snapshot: pytest.fail("somebody was asked"))
+    assert (again.promoted, again.result, again.decision) == (True, None, None)
+    assert Registry(lab).find(f"{NAME}@champion").stage == "Production"
+    assert len(Registry(lab).champion_history(again.version)) == 1
 
 
 def judge(lab: Lab, evaluation: str, says: Callable[[str | None, int], str], rows: int) -> None:
@@ -79,7 +94,7 @@ def test_a_promotion_may_demand_that_people_have_judged_both_and_do_not_object(
     assert promote(lab, first).promoted
     request = replace(first, version=f"{NAME}/2", human=8)
     refused = promote(lab, request)
-    evaluation = refused.result.plan.evaluation_id
+    evaluation = known(refused.result).plan.evaluation_id
     assert not refused.promoted
     reason = known(refused.decision).reasons[0]
     assert reason.startswith("people have judged the answers to 0 of the 8 questions asked for; ")
@@ -88,7 +103,7 @@ def test_a_promotion_may_demand_that_people_have_judged_both_and_do_not_object(
     judge(lab, evaluation, lambda model, place: "no" if "/2" in str(model) else "yes", 8)
     # Another evaluation, in which the same answers stand again: nobody is asked twice.
     contradicted = promote(lab, request)
-    assert contradicted.result.plan.evaluation_id != evaluation
+    assert known(contradicted.result).plan.evaluation_id != evaluation
     assert not contradicted.promoted
     assert (
         known(contradicted.decision)

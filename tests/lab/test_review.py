@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from llmflowlab.errors import InputError
+from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.report import write_report
@@ -20,6 +21,7 @@ from llmflowlab.people.rubric import Rubric, RubricQuestion
 from llmflowlab.settings import Settings
 from tests.evaluation.helpers import answer, spec
 from tests.evaluation.test_gates import kept, result
+from tests.full_disk import TROUBLES, no_writing
 from tests.known import known
 
 ROWS = 6
@@ -120,6 +122,86 @@ def test_undo_takes_back_a_verdict_a_discard_and_a_skip_with_what_was_before(
             pass
         assert said(lab, found) == []
         assert not review.undo()
+
+
+def test_undo_goes_on_with_what_was_done_in_earlier_sessions(
+    lab: Lab, found: EvaluationResult
+) -> None:
+    with closing(begin(lab, found, show_models=True)) as review:
+        first = review.shown
+        review.say("no")
+        review.write("hm")
+        review.discard()
+        review.say("yes")
+        review.say("4")
+        review.undo()
+        review.say("2")
+    with closing(begin(lab, found, show_models=True)) as again:
+        assert again.undo()
+        assert (again.place, again.given) == (2, {"correct": "yes"})
+        assert again.undo()
+        assert again.given == {}
+    with closing(begin(lab, found, show_models=True)) as again:
+        # What was undone there is not undone once more.
+        assert again.undo()
+        assert (again.shown, again.given, again.comment) == (first, {"correct": "no"}, "hm")
+        again.say("3")
+        again.undo()
+        assert again.undo()
+        assert (again.given, again.comment) == ({"correct": "no"}, "")
+        assert again.undo()
+        assert not again.undo()
+    assert said(lab, found) == []
+
+
+@pytest.mark.parametrize(("says", "why"), TROUBLES.items())
+def test_a_verdict_that_no_disk_takes_is_not_said_and_all_before_it_stays(
+    lab: Lab, found: EvaluationResult, says: str, why: str
+) -> None:
+    with closing(begin(lab, found)) as review:
+        review.say("yes")
+        with no_writing(says):
+            for action in (lambda: review.say("4"), review.discard, review.undo):
+                with pytest.raises(TrackingError, match=re.escape(why)) as caught:
+                    action()
+                assert "SQL" not in caught.value.message
+                assert "\n" not in caught.value.message
+                assert (review.given, review.place) == ({"correct": "yes"}, 1)
+        assert said(lab, found) == [("correct", "yes", "")]
+        review.say("4")
+        review.undo()
+        review.undo()
+        assert said(lab, found) == []
+
+
+def test_what_came_in_a_sheet_is_no_step_and_is_not_undone(
+    lab: Lab, found: EvaluationResult
+) -> None:
+    with closing(begin(lab, found, rubric=ONE)) as review:
+        review.say("no")
+        review.say("no")
+    with closing(lab.words()) as words:
+        kept_ones = kept_verdicts(words, found.plan.evaluation_id)
+        sheet = replace(kept_ones[1], said="yes", details={})
+        keep_verdicts(words, found.plan.evaluation_id, [sheet])
+    with closing(begin(lab, found, rubric=ONE)) as again:
+        assert again.undo()
+        assert not again.undo()
+    assert [word for _, word, _ in said(lab, found)] == ["yes"]
+
+
+def test_answers_that_are_not_whole_are_counted_by_why(lab: Lab, settings: Settings) -> None:
+    answers = {row: answer("said", latency=1.0) for row in range(ROWS)}
+    answers[0] = replace(answers[0], finish_reason="length")
+    answers[1] = replace(answers[1], text=" ")
+    made = result(settings.home, [1] * ROWS, candidates=PAIR, answers=answers)
+    with closing(kept(settings.state_dir, made)):
+        pass
+    with closing(begin(lab, made)) as review:
+        assert review.left_out == {"cut at the token limit": 2, "empty": 2}
+        assert review.total == 2 * (ROWS - 2)
+    with closing(begin(lab, made, name="run-0")) as review:
+        assert sum(review.left_out.values()) == 2
 
 
 def test_who_goes_back_may_change_a_verdict_and_it_counts_once(

@@ -89,6 +89,21 @@ def test_a_judge_that_changes_its_mind_is_refused():
     assert calibrated(good, flipped=0.2, steady=0.95).passed is True
 
 
+def test_a_judge_that_says_the_same_of_everything_has_no_kappa_and_is_refused():
+    found = calibrated(pairs(lambda length, generator: 1.0))
+    assert (found.kappa, found.kappa_interval, found.constant) == (None, None, "judge")
+    assert "it says the same of every answer, so that kappa is undefined" in found.doubts
+
+
+def test_people_who_say_the_same_of_everything_examine_nobody():
+    things = [
+        JudgedByBoth(question=at, people=1.0, judge=float(at % 9 > 0), length=0.0)
+        for at in range(3 * FEWEST)
+    ]
+    found = calibrated(things)
+    assert (found.constant, found.kappa, found.passed, found.doubts) == ("people", None, None, ())
+
+
 def test_a_judge_of_something_else_is_not_examined():
     found = calibrated(pairs(lambda length, generator: 1.0), same_question=False)
     assert found.passed is None

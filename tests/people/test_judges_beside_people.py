@@ -48,10 +48,11 @@ def test_a_judge_stands_beside_those_who_were_asked_the_same(result):
     assert [one.agreement and one.agreement.value for one in found] == [1.0, 0.5]
 
 
-def test_people_who_are_divided_evenly_say_neither(result):
+def test_people_who_are_divided_evenly_say_neither_and_are_counted(result):
     verdicts = [*said("correct", "yes", "yes", "no"), *said("correct", "yes", "no", person="bea")]
     [found] = calibrations(result, verdicts)
-    assert found.n == 2
+    assert (found.n, found.divided) == (2, 1)
+    assert found.to_json()["divided"] == 1
 
 
 def test_rows_to_read_have_what_both_said_and_why(result):

@@ -92,6 +92,21 @@ def test_a_tie_is_half_a_win_and_both_bad_is_one_and_counted() -> None:
     assert board.matrix == [[None, 2.0], [2.0, None]]
 
 
+def test_style_on_few_votes_is_no_figure_to_rely_on_and_says_so() -> None:
+    few = [met("a", "b", 1.0, f"Question {n}?", ("yes", "yes, and **more**")) for n in range(6)]
+    told = "6 battles cannot tell style from strength"
+    assert any(told in note for note in leaderboard(few, style_control=True).notes())
+    assert not any("style" in note for note in leaderboard(few).notes())
+    many = leaderboard(few * 10, style_control=True)
+    assert not any("cannot tell style" in note for note in many.notes())
+
+
+def test_votes_cast_with_the_names_known_are_counted() -> None:
+    board = leaderboard(met_in([vote(1, "a"), vote(2, "b", names_known=True)]))
+    assert (board.names_known, board.to_json()["names_known"]) == (1, 1)
+    assert any("1 vote of 2 cast anew after the names" in note for note in board.notes())
+
+
 def test_time_and_money_are_means_and_unknown_is_not_zero() -> None:
     places = {p.contestant.label: p for p in leaderboard(met_in([vote(1, "a")])).places}
     assert (places["a"].seconds, str(places["a"].cost_usd)) == (0.5, "0.002")

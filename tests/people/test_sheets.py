@@ -11,7 +11,7 @@ import pytest
 from llmflowlab.data.stratified import shares, stratified_sample
 from llmflowlab.errors import DatasetError, InputError
 from llmflowlab.people.answer_words import keep_verdicts, kept_verdicts
-from llmflowlab.people.human import agreement, human_means
+from llmflowlab.people.human import agreement, human_means, label_counts
 from llmflowlab.people.sheets import read_sheet as read
 from llmflowlab.people.sheets import sheet_text
 from llmflowlab.people.word_store import WordStore
@@ -156,8 +156,14 @@ def test_an_answer_judged_twice_is_refused(made, tmp_path):
 
 def test_a_file_that_is_no_sheet_is_refused(made, tmp_path):
     _, ledger = made
-    with pytest.raises(DatasetError, match="has no column 'verdict'"):
+    with pytest.raises(
+        DatasetError, match=r"is a file of questions \(columns question, answer\) and no"
+    ):
         read_sheet(write(tmp_path, [{"question": "a", "answer": "b"}]), ledger)
+    with pytest.raises(DatasetError, match=r"is another table \(columns a, b\) .*review export"):
+        read_sheet(write(tmp_path, [{"a": "1", "b": "2"}]), ledger)
+    with pytest.raises(DatasetError, match="has no column 'verdict'"):
+        read_sheet(write(tmp_path, [{"question": "a", "key": "b"}]), ledger)
     with pytest.raises(InputError, match="cannot be read"):
         read_sheet(tmp_path / "none.csv", ledger)
 
@@ -210,13 +216,56 @@ def test_kappa_is_cohens(made, tmp_path):
     assert known(entry.interval).low < known(entry.kappa) < known(entry.interval).high
 
 
-def test_who_always_says_yes_like_nobody_else_has_no_agreement_beyond_chance(made, tmp_path):
+def test_who_always_says_yes_has_no_kappa_and_no_interval_and_is_named(made, tmp_path):
+    # It stood there as 0.00, with an interval of 0.00 to 0.00.
     found, ledger = made
     said = judged(found, tmp_path, ledger, lambda row: "yes")
-    assert agreement(found, said)[0].kappa == 0.0
+    entry = agreement(found, said)[0]
+    assert (entry.kappa, entry.interval, entry.constant) == (None, None, (said[0].person,))
     people = agreement(found, [*said, *(replace(each, person="b") for each in said)])
-    # Two who never differ and never vary: nothing can be told.
     assert (people[1].other, people[1].same, people[1].kappa) == ("b", 1.0, None)
+    assert people[1].constant == (said[0].person, "b")
+
+
+def test_grades_stand_beside_no_scorer_of_yes_and_no_and_questions_only_beside_their_like(
+    made, tmp_path
+):
+    found, ledger = made
+    said = judged(found, tmp_path, ledger, lambda row: "4" if int(row["row"]) % 2 else "2")
+    friendly = [replace(each, question="friendly", said="yes") for each in said]
+    named = [replace(each, question="contains", said="yes") for each in said]
+    assert agreement(found, [*said, *friendly]) == []
+    [entry] = agreement(found, named)
+    assert (entry.other, entry.matched) == ("contains", "both have one name")
+
+
+def test_words_on_answers_that_are_not_whole_are_in_no_mean_and_counted(made, tmp_path):
+    found, ledger = made
+    said = judged(found, tmp_path, ledger, lambda row: "yes" if int(row["row"]) % 2 else "no")
+    cell = next(verdict.cell for verdict in said if verdict.said == "yes")
+    cut = replace(found.answers[cell], finish_reason="length")
+    shorter = replace(found, answers={**found.answers, cell: cut})
+    before, after = (
+        next(m for m in human_means(one, said) if m.index == cell.candidate)
+        for one in (found, shorter)
+    )
+    assert (after.n, after.not_whole) == (before.n - 1, 1)
+    assert (after.mean or 0) < (before.mean or 0)
+    [whole], [less] = agreement(found, said), agreement(shorter, said)
+    assert less.n == whole.n - 1
+
+
+def test_labels_of_one_person_are_counted_by_candidate(made, tmp_path):
+    found, ledger = made
+    said = [
+        replace(each, question="tone", said="warm" if each.cell.row else "cold")
+        for each in judged(found, tmp_path, ledger, lambda row: "yes")
+    ]
+    counts = label_counts(found, said)
+    assert [(one.candidate, dict(one.counts)) for one in counts] == [
+        (candidate.label, {"warm": ROWS - 1, "cold": 1}) for candidate in found.plan.candidates
+    ]
+    assert human_means(found, said) == []
 
 
 def test_means_are_told_by_candidate(made, tmp_path):

@@ -1,15 +1,14 @@
-"""The OpenAI SDK's own types, made for tests, and what the provider makes of them."""
+"""What servers of OpenAI's protocol send, made for tests, and what the provider makes of it."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import httpx2
-import openai
-import openai.lib.azure
 import pytest
 from openai.types.chat import ChatCompletionChunk
 
@@ -20,6 +19,7 @@ from llmflowlab.messages import Message, Request
 from llmflowlab.providers.base import (
     StreamEvent,
 )
+from llmflowlab.providers.openai.chat_line import ChatLine, Refused
 from llmflowlab.providers.openai.provider import OpenAIProvider
 from llmflowlab.settings import Settings, load_settings
 
@@ -33,7 +33,7 @@ def settings_of(tmp_path: Path, **environ: str) -> Settings:
 
 
 class FakeStream:
-    """Stands where the SDK's stream stands: yields chunks, then perhaps raises."""
+    """Stands where a `ChatReply` stands: yields chunks, then perhaps raises."""
 
     def __init__(self, chunks: list[Any], error: BaseException | None = None) -> None:
         self._chunks = chunks
@@ -54,13 +54,12 @@ class FakeStream:
 
 
 def answering(stream: Any) -> Any:
-    """Return what stands where the SDK's client stands; whatever is sent brings this stream."""
+    """Return what stands where a `ChatLine` stands; whatever is sent brings this stream."""
 
-    async def post(path: str, *, body: Any, **options: Any) -> Any:
-        assert path == "/chat/completions"
+    async def send(body: Any) -> Any:
         return stream
 
-    return SimpleNamespace(post=post)
+    return SimpleNamespace(send=send)
 
 
 def chunk(text: str | None = None, finish: str | None = None, **delta: Any) -> ChatCompletionChunk:
@@ -78,25 +77,26 @@ def chunk(text: str | None = None, finish: str | None = None, **delta: Any) -> C
 def events(
     provider: OpenAIProvider, *chunks: Any, error: BaseException | None = None
 ) -> list[StreamEvent]:
-    """Return what the provider makes of the SDK's chunks, or of an error after them."""
+    """Return what the provider makes of chunks, or of an error after them."""
     stream = FakeStream(list(chunks), error)
     provider._client_made = answering(stream)
     return list(provider.stream(HELLO))
 
 
-def refused(status: int, body: Any, **headers: str) -> openai.APIStatusError:
-    """Return the SDK's exception for an HTTP answer, made by the SDK itself."""
-    response = httpx2.Response(
-        status,
-        request=SENT,
-        json=body,
-        headers={name.replace("_", "-"): value for name, value in headers.items()},
-    )
-    client = openai.OpenAI(api_key="none", base_url="http://127.0.0.1:9")
-    try:
-        return client._make_status_error_from_response(response)
-    finally:
-        client.close()
+def refused(status: int, body: Any, **headers: str) -> Refused:
+    """Return what becomes of an HTTP answer that is no success."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(status, json=body, headers=named)
+
+    async def send() -> None:
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as http:
+            await ChatLine(http, str(SENT.url), {}).send({})
+
+    with pytest.raises(Refused) as caught:
+        asyncio.run(send())
+    return caught.value
 
 
 def failure(provider: OpenAIProvider, error: BaseException, *chunks: Any) -> ProviderError:

@@ -40,6 +40,7 @@ from tests.loopback.ollama import OllamaWire
 from tests.loopback.openai import OpenAIWire
 from tests.loopback.scenario import Asked, Reply, Tokens, WireName
 from tests.loopback.wires import Wire
+from tests.providers.http_of import http_of
 
 HELLO = Request(messages=(Message("user", "Say hello"),))
 WIRES: dict[str, Wire] = {
@@ -83,9 +84,7 @@ def provider_of(vendor: str) -> Provider:
 def served(vendor: str, body: bytes) -> Provider:
     """Return the vendor's provider, whose SDK is answered with these bytes instead of by a server."""
     provider = provider_of(vendor)
-    client: Any = provider._client()  # type: ignore[attr-defined]
-    gemini = vendor == "gemini"
-    http = client.models._api_client._async_httpx_client if gemini else client._client
+    http = http_of(provider)
     package: Any = httpx if vendor == "ollama" else httpx2
     head = {"content-type": WIRES[vendor].content_type()}
     http._mounts = {}

@@ -32,6 +32,7 @@ from llmflowlab.text.tokens import TokenCounter
 from tests.evaluation.helpers import QUICK
 from tests.loopback import Fault, LoopbackServer, WireName
 from tests.patience import PATIENCE
+from tests.providers.http_of import http_of
 
 HELLO = Request(messages=(Message("user", "Say hello"),))
 WIRES: tuple[WireName, ...] = ("openai", "azure", "anthropic", "gemini", "ollama")
@@ -59,10 +60,8 @@ def provider(request: pytest.FixtureRequest, make: Make) -> Any:
 
 
 def transport(provider: Any) -> Any:
-    """Return what of the SDK's HTTP client has its connections."""
-    client = provider._client()
-    gemini = provider.name == "gemini"
-    return (client.models._api_client._async_httpx_client if gemini else client._client)._transport
+    """Return what of the HTTP client has its connections."""
+    return http_of(provider)._transport
 
 
 def open_of(transport: Any) -> list[Any]:

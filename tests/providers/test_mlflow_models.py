@@ -23,7 +23,6 @@ from llmflowlab.errors import (
 from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import Finished, TextDelta, UsageReport
 from llmflowlab.providers.factory import build
-from llmflowlab.serving import server as serving
 from llmflowlab.serving.mlflow_provider import SERVED_BY, MlflowProvider
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.registered_candidates import run_for
@@ -230,7 +229,3 @@ def test_a_server_that_is_away_is_said(settings: Settings, requests_allowed: Non
     with pytest.raises(ConnectionFailed, match="Nothing answers"):
         list(provider.stream(ASKED))
     provider.close()
-
-
-def test_provider_and_server_agree_on_the_header() -> None:
-    assert SERVED_BY == serving.SERVED_BY

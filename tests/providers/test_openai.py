@@ -88,9 +88,11 @@ def test_without_key_and_address_it_is_not_configured(tmp_path: Path):
 def test_a_server_of_ones_own_needs_no_key(tmp_path: Path):
     settings = settings_of(tmp_path, OPENAI_BASE_URL="http://localhost:8000/v1/")
     provider = OpenAIProvider("m", settings)
-    client = provider._client()
-    assert client.api_key == "no-key"
-    assert str(client.base_url) == "http://localhost:8000/v1/"
+    line = provider._client()
+    assert line.headers == {"Authorization": "Bearer no-key"}
+    assert line.url == "http://localhost:8000/v1/chat/completions"
+    sdk = provider._sdk_over(line)
+    assert (sdk.api_key, str(sdk.base_url)) == ("no-key", "http://localhost:8000/v1/")
     provider.close()
 
 
@@ -115,10 +117,16 @@ def test_organisation_project_deadlines_and_no_retries_reach_the_client(tmp_path
     )
     provider = OpenAIProvider("gpt-4.1-mini", settings)
     provider.prepare()
-    client = provider._client()
-    assert (client.organization, client.project, client.max_retries) == ("org-1", "proj-1", 0)
-    timeout = client._client.timeout
+    line = provider._client()
+    assert line.headers == {
+        "Authorization": f"Bearer {KEY}",
+        "OpenAI-Organization": "org-1",
+        "OpenAI-Project": "proj-1",
+    }
+    timeout = line.http.timeout
     assert (timeout.connect, timeout.read, timeout.pool) == (3.0, 45.0, None)
+    client = provider._sdk_over(line)
+    assert (client.organization, client.project, client.max_retries) == ("org-1", "proj-1", 0)
     assert client.timeout == timeout
     provider.close()
 
@@ -262,7 +270,7 @@ def test_only_chat_models_are_listed_the_default_first_then_the_newest(provider:
         for at, name in enumerate(names)
     ]
     fake: Any = SimpleNamespace(models=SimpleNamespace(list=listing(*cards)))
-    provider._client_made = fake
+    provider._sdk_client = fake
     listed = provider.list_models()
     assert [model.name for model in listed] == ["gpt-4.1-mini", "gpt-5", "gpt-4o"]
     assert listed[0].context_window == provider.context_window() == 1_000_000
@@ -274,7 +282,7 @@ def test_another_servers_window_is_read_from_its_list(tmp_path: Path, requests_a
     )
     provider = OpenAIProvider("m", settings_of(tmp_path, OPENAI_BASE_URL="http://localhost:8000"))
     fake: Any = SimpleNamespace(models=SimpleNamespace(list=listing(card)))
-    provider._client_made = fake
+    provider._sdk_client = fake
     assert provider.context_window() == 8192
     assert [model.detail for model in provider.list_models()] == ["vllm"]
 
@@ -286,7 +294,7 @@ def test_a_window_that_nobody_knows_is_unknown(tmp_path: Path, requests_allowed:
         raise openai.APIConnectionError(request=SENT)
 
     fake: Any = SimpleNamespace(models=SimpleNamespace(list=fail))
-    provider._client_made = fake
+    provider._sdk_client = fake
     assert provider.context_window() is None
 
 
@@ -306,13 +314,15 @@ before = set(sys.modules)
 try:
     list(provider.stream(Request(messages=(Message("user", "hello"),))))
 except ConnectionFailed:
-    print(sorted(name for name in set(sys.modules) - before if name.startswith("openai")))
+    late = ("openai", "httpx", "httpcore", "h11", "anyio", "json", "email")
+    print(sorted(name for name in set(sys.modules) - before if name.startswith(late)))
+    print("openai" in sys.modules)
 """
 
 
 def test_preparing_imports_all_that_the_first_call_needs() -> None:
     # Pins: the SDK imports its resources at first use, and a third of a second of that stood in the
-    # first answer's inference time.
+    # first answer's inference time. A chat needs no SDK at all.
     root = str(Path(__file__).parents[2])
     done = subprocess.run(
         [sys.executable, "-c", PREPARED],
@@ -321,7 +331,7 @@ def test_preparing_imports_all_that_the_first_call_needs() -> None:
         check=True,
         env={**os.environ, "PYTHONPATH": root},
     )
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.splitlines() == ["[]", "False"]
 
 
 def test_the_answer_is_the_choice_with_the_index_0(provider: OpenAIProvider):

@@ -1,10 +1,11 @@
-"""What becomes of the OpenAI SDK's errors and of a line that breaks."""
+"""What becomes of refusals, of a line that breaks and of the OpenAI SDK's errors."""
 
 from __future__ import annotations
 
 import inspect
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -26,6 +27,7 @@ from llmflowlab.errors import (
     TimedOut,
     UnknownModel,
 )
+from llmflowlab.providers.openai.chat_line import Refused, refusal_from
 from llmflowlab.providers.openai.provider import OpenAIProvider
 from tests.providers.openai_fakes import (
     HELLO,
@@ -34,6 +36,7 @@ from tests.providers.openai_fakes import (
     FakeStream,
     answering,
     chunk,
+    events,
     failure,
     refused,
     settings_of,
@@ -167,35 +170,17 @@ def test_a_wait_is_not_told_where_waiting_does_not_help(provider: OpenAIProvider
 @pytest.mark.parametrize(
     ("error", "kind", "begun"),
     [
-        (openai.APIConnectionError(request=SENT), ConnectionFailed, StreamInterrupted),
-        (openai.APITimeoutError(request=SENT), TimedOut, TimedOut),
+        (httpx2.ConnectTimeout("slow"), TimedOut, TimedOut),
         (httpx2.ReadTimeout("slow"), TimedOut, TimedOut),
+        (httpx2.ConnectError("refused"), ConnectionFailed, StreamInterrupted),
         (httpx2.ReadError("reset"), ConnectionFailed, StreamInterrupted),
         (httpx2.RemoteProtocolError("cut"), ConnectionFailed, StreamInterrupted),
         (ConnectionResetError("reset"), ConnectionFailed, StreamInterrupted),
-        (openai.OpenAIError("odd"), BadRequest, BadRequest),
-        (
-            openai.APIResponseValidationError(httpx2.Response(200, request=SENT), None),
-            BadAnswer,
-            StreamInterrupted,
-        ),
         (ValueError("no JSON"), BadAnswer, StreamInterrupted),
         (AttributeError("no such part"), BadAnswer, StreamInterrupted),
-        (
-            openai.APIError("busy", SENT, body={"type": "server_error", "message": "busy"}),
-            Overloaded,
-            Overloaded,
-        ),
-        (
-            openai.APIError("filtered", SENT, body={"code": "content_filter", "message": "x"}),
-            RefusedBySafety,
-            RefusedBySafety,
-        ),
-        (
-            openai.APIError("slow down", SENT, body={"code": 429, "message": "x"}),
-            RateLimited,
-            RateLimited,
-        ),
+        (Refused(refusal_from({"type": "server_error", "message": "busy"})), Overloaded, None),
+        (Refused(refusal_from({"code": "content_filter", "message": "x"})), RefusedBySafety, None),
+        (Refused(refusal_from({"code": 429, "message": "x"})), RateLimited, None),
     ],
     ids=lambda value: getattr(value, "__name__", type(value).__name__),
 )
@@ -203,10 +188,39 @@ def test_an_error_of_the_line_or_inside_the_stream_becomes_ours(
     provider: OpenAIProvider,
     error: Exception,
     kind: type[ProviderError],
-    begun: type[ProviderError],
+    begun: type[ProviderError] | None,
 ):
     assert type(failure(provider, error)) is kind
-    assert type(failure(provider, error, chunk("Hel"))) is begun
+    assert type(failure(provider, error, chunk("Hel"))) is (begun or kind)
+
+
+def test_a_bug_of_ours_is_not_taken_for_the_vendors(provider: OpenAIProvider):
+    with pytest.raises(AssertionError):
+        events(provider, error=AssertionError("ours"))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (openai.APIConnectionError(request=SENT), ConnectionFailed),
+        (openai.APITimeoutError(request=SENT), TimedOut),
+        (openai.OpenAIError("odd"), BadRequest),
+        (openai.APIResponseValidationError(httpx2.Response(200, request=SENT), None), BadAnswer),
+        (openai.APIError("busy", SENT, body={"type": "server_error", "message": "x"}), Overloaded),
+    ],
+    ids=lambda value: getattr(value, "__name__", type(value).__name__),
+)
+def test_an_error_of_the_sdk_becomes_ours(
+    provider: OpenAIProvider, error: Exception, kind: type[ProviderError]
+):
+    async def create(**sent: Any) -> None:
+        raise error
+
+    fake: Any = SimpleNamespace(embeddings=SimpleNamespace(create=create))
+    provider._sdk_client = fake
+    with pytest.raises(ProviderError) as caught:
+        provider.embed(["hello"])
+    assert type(caught.value) is kind
 
 
 def test_the_stream_is_closed_when_it_is_given_up(provider: OpenAIProvider):

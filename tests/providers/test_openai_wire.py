@@ -1,4 +1,4 @@
-"""OpenAI, Azure and Claude through their real SDKs, against a loopback server that speaks all three."""
+"""OpenAI and Azure over HTTP, and Claude through its real SDK, against a loopback server that speaks all three."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from llmflowlab.providers.factory import build
 from llmflowlab.settings import load_settings
 from tests.loopback import Fault, FaultKind, LoopbackServer, Tokens, WireName, closed_port
 from tests.patience import PATIENCE
+from tests.providers.http_of import http_of
 
 HELLO = Request(messages=(Message("user", "Grüße, 世界 🌍"),))
 ONCE = CallPolicy(max_tries=1)
@@ -306,7 +307,7 @@ def test_the_connection_is_used_again_for_the_next_turn(make: Make, wire: WireNa
     for _ in range(3):
         # Read in this thread: `call` leaves the closing to another, which may come late.
         list(provider.stream(HELLO))
-    (line,) = provider._client()._client._transport.lines  # type: ignore[attr-defined]  # what is tested
+    (line,) = http_of(provider)._transport.lines
     assert len(line._pool.connections) == 1
 
 

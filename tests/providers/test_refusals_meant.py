@@ -22,6 +22,7 @@ from llmflowlab.errors import (
 )
 from llmflowlab.providers.base import Finished, Provider, TextDelta, UsageReport
 from llmflowlab.providers.receiving import events_of
+from tests.providers.http_of import http_of
 from tests.providers.test_arrival_property import HELLO, provider_of
 
 pytestmark = pytest.mark.usefixtures("requests_allowed")
@@ -30,9 +31,7 @@ pytestmark = pytest.mark.usefixtures("requests_allowed")
 def answering(vendor: str, *answers: tuple[int, Any], **headers: str) -> Provider:
     """Return the vendor's provider, whose SDK gets these answers, the last one for ever."""
     provider = provider_of(vendor)
-    client: Any = provider._client()  # type: ignore[attr-defined]
-    gemini = vendor == "gemini"
-    http = client.models._api_client._async_httpx_client if gemini else client._client
+    http = http_of(provider)
     package: Any = httpx if vendor == "ollama" else httpx2
     left = list(answers)
     named = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -16,8 +16,7 @@ from llmflowlab.people.word_store import WordStore
 from llmflowlab.providers.scripted import ScriptedProvider
 from llmflowlab.service.courier import Courier
 from llmflowlab.service.store.service_database import address_of, opened
-from llmflowlab.settings import Settings, load_settings
-from llmflowlab.tracking.service_runs import EXPERIMENT
+from llmflowlab.settings import SERVING_EXPERIMENT, Settings, load_settings
 from llmflowlab.tracking.store import open_store
 from tests.loopback import LoopbackServer, closed_port
 from tests.service.running import Running, in_database, key_of, running
@@ -36,14 +35,16 @@ def courier(settings: Settings) -> Iterator[Courier]:
 
 def traces(settings: Settings) -> dict[str, Any]:
     store = open_store(settings)
-    found = store.client.search_traces(locations=[store.experiment_id(EXPERIMENT)], max_results=500)
+    found = store.client.search_traces(
+        locations=[store.experiment_id(SERVING_EXPERIMENT)], max_results=500
+    )
     assert len({trace.info.trace_id for trace in found}) == len(found)
     return {trace.info.trace_id: trace for trace in found}
 
 
 def runs(settings: Settings) -> list[Any]:
     store = open_store(settings)
-    return list(store.client.search_runs([store.experiment_id(EXPERIMENT)]))
+    return list(store.client.search_runs([store.experiment_id(SERVING_EXPERIMENT)]))
 
 
 @pytest.fixture

@@ -125,12 +125,14 @@ def test_roles_and_texts_in_parts_arrive_as_they_were_sent(
     assert (parameters.temperature, parameters.max_tokens, parameters.seed) == (0.5, 9, 3)
 
 
-def test_what_is_deployed_stands_before_what_a_client_says(settings: Settings) -> None:
+def test_what_a_client_says_goes_before_the_deployed_prompt_as_with_agents(
+    settings: Settings,
+) -> None:
     model = ScriptedProvider(default="Yes.")
     with running(settings, model, wanted={"system": "Never swear."}) as service:
         messages = [{"role": "system", "content": "Swear."}, *ASKED]
         service.client.post("/v1/chat/completions", json={"messages": messages})
-    assert model.requests[0].system == "Never swear.\n\nSwear."
+    assert model.requests[0].system == "Swear."
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -19,8 +19,7 @@ from typing import Any
 import httpx
 
 from llmflowlab.service.courier import deliver_all
-from llmflowlab.settings import Settings
-from llmflowlab.tracking.service_runs import EXPERIMENT
+from llmflowlab.settings import SERVING_EXPERIMENT, Settings
 from llmflowlab.tracking.store import open_store
 from tests.loopback import Fault, LoopbackServer, closed_port
 from tests.patience import PATIENCE
@@ -127,7 +126,7 @@ def killed(settings: Settings, mlflow_home: Path, times: int) -> None:
     # Couriers of killed services may still be at it.
     deliver_all(settings)
     store = open_store(settings)
-    experiment = store.experiment_id(EXPERIMENT)
+    experiment = store.experiment_id(SERVING_EXPERIMENT)
     there: list[str] = []
     token = None
     while token != "":

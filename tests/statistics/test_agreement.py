@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from statsmodels.stats.inter_rater import cohens_kappa
+from statsmodels.stats.inter_rater import aggregate_raters, cohens_kappa, fleiss_kappa
 
+from benchmarks.outside_people import drawn_ratings
 from llmflowlab.statistics.kappa import (
     clustered_kappa,
     confusion,
@@ -38,6 +39,15 @@ def test_kappa_equals_statsmodels(weights, theirs):
 def test_confusion_counts_by_label():
     table = confusion(["a", "b", "b"], ["a", "a", "b"], ("a", "b"))
     assert table.tolist() == [[1, 0], [1, 1]]
+
+
+def test_beside_who_says_always_the_same_there_is_no_kappa_and_no_interval():
+    table = np.array([[9, 3], [0, 0]])
+    assert (kappa(table), kappa(table.T), kappa_interval(table)) == (None, None, None)
+    first, second = [1.0] * 12, [float(row % 2) for row in range(12)]
+    assert clustered_kappa(first, second, list(range(12)), (0.0, 1.0)) == (None, None)
+    grades = [(row, 0.75, row % 5 / 4) for row in range(12)]
+    assert weighted_kappa(grades) == (None, None)
 
 
 def test_who_says_always_one_and_the_same_has_no_kappa():
@@ -119,3 +129,16 @@ def test_alpha_has_no_interval_where_nothing_can_be_drawn():
     assert krippendorff_interval([[1.0, 0.0]] * 9) is None
     assert krippendorff_interval([[1.0, 1.0], [0.0, 0.0]] * 9) is None
     assert krippendorff_alpha([[1.0, 1.0], [0.0, 0.0]] * 9) == 1
+
+
+@pytest.mark.parametrize("size", [(350, 123), (990, 72)])
+def test_many_raters_of_many_units_agree_as_fleiss_kappa_has_it(size):
+    # As large as the sets of DICES; of a full table alpha follows from Fleiss' kappa.
+    ratings = drawn_ratings(*size)
+    fleiss = fleiss_kappa(aggregate_raters(np.array(ratings, dtype=int))[0])
+    given = size[0] * size[1]
+    expected = 1 - (1 - fleiss) * (given - 1) / given
+    alpha = krippendorff_alpha(ratings, "nominal")
+    assert alpha == pytest.approx(expected)
+    interval = known(krippendorff_interval(ratings, "nominal"))
+    assert interval.low < known(alpha) < interval.high

@@ -206,3 +206,14 @@ def test_chosen_pairs_recover_planted_strengths_with_thirty_percent_fewer_votes(
     fewer, closer = found(105, 24, chosen=True)
     assert fewer >= right
     assert closer <= error
+
+
+def test_who_won_everything_by_style_that_nobody_else_has_still_gets_an_interval():
+    # It ended with "the strengths of these battles do not settle" in a resample.
+    battles = [
+        Battle(left=0, right=1, score=1.0, style=(-0.5, -0.5), cluster=number % 6)
+        for number in range(60)
+    ]
+    draws = fit_strengths(battles, 2).bootstrap()
+    assert np.isfinite(draws).all()
+    assert np.median(draws[:, 0]) > 0

@@ -15,7 +15,7 @@ import pytest
 
 from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings
-from llmflowlab.tracking import registry_races
+from llmflowlab.tracking import aliases
 from llmflowlab.tracking.chat_recorder import ChatRecorder
 from llmflowlab.tracking.cursors import Cursors
 from llmflowlab.tracking.delivery import Delivery
@@ -119,7 +119,7 @@ _POINTS: list[Any] = [
     pytest.param(MlflowSink, "_log_records", id="run-artifact"),
     pytest.param(ModelRegistry, "_logged_model", id="logged-model"),
     pytest.param(ModelRegistry, "_create", id="version"),
-    pytest.param(registry_races, "set_stage", id="stage"),
+    pytest.param(aliases, "set_stage", id="stage"),
     pytest.param(ModelRegistry, "register", id="registered"),
     pytest.param(SessionIndex, "add", id="index"),
     pytest.param(MlflowSink, "close", id="finished"),
@@ -229,7 +229,7 @@ def test_a_session_of_another_model_meanwhile_does_not_cost_the_run_its_version(
         raise _Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(registry_races, "set_stage", kill)
+        patch.setattr(aliases, "set_stage", kill)
         with pytest.raises(_Killed):
             cut_off.deliver_once()
     # The dead session's journal is still locked: another one is delivered first.

@@ -5,6 +5,7 @@ import pytest
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.aliases import set_stage
 from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.registered_candidates import candidate_of_run, run_for
 from llmflowlab.tracking.registry import (
@@ -139,5 +140,45 @@ def test_the_champion_is_neither_deleted_nor_archived(lab: Settings, store: Stor
             change(lab, store, version(store, 1))
     delete(lab, store, version(store, 2))
     archive(lab, store, version(store, 3))
+    assert stages(store) == {"3": "Archived", "1": "Production"}
+
+
+def stages(store: Store) -> dict[str, str | None]:
     (model,) = list_models(store)
-    assert [(v.version, v.stage) for v in model.versions] == [("3", "Archived"), ("1", "Archived")]
+    return {v.version: v.stage for v in model.versions}
+
+
+def test_moving_alias_staging_moves_the_stage(lab: Settings, store: Store) -> None:
+    set_alias(lab, store, version(store, 1), "staging")
+    assert stages(store) == {"3": "Archived", "2": "Archived", "1": "Staging"}
+    roll_back(lab, store, NAME, "staging")
+    assert stages(store) == {"3": "Staging", "2": "Archived", "1": "Archived"}
+    # The registrations' own moves are part of the history that a rollback follows.
+    assert [m.after for m in alias_history(store, NAME, "staging")] == ["1", "2", "3", "1", "3"]
+
+
+def test_an_archived_version_is_not_staging_any_more(lab: Settings, store: Store) -> None:
+    archive(lab, store, version(store, 3))
+    (model,) = list_models(store)
+    assert (model.aliases, model.versions[0].stage) == ({}, "Archived")
+    roll_back(lab, store, NAME, "staging")
+    assert stages(store)["3"] == "Staging"
+
+
+def test_the_champion_is_in_production_and_its_predecessor_is_not(
+    lab: Settings, store: Store
+) -> None:
+    crown(lab, store, 1, None)
+    assert stages(store) == {"3": "Staging", "2": "Archived", "1": "Production"}
+    crown(lab, store, 3, "1")
+    assert stages(store) == {"3": "Production", "2": "Archived", "1": "Archived"}
+    roll_back(lab, store, NAME)
+    # It still holds alias staging.
+    assert stages(store) == {"3": "Staging", "2": "Archived", "1": "Production"}
+
+
+def test_what_a_person_put_into_production_stays_there(lab: Settings, store: Store) -> None:
+    set_stage(store.client, NAME, "2", "Production")
+    crown(lab, store, 1, None)
+    set_alias(lab, store, version(store, 2), "staging")
+    assert stages(store) == {"3": "Archived", "2": "Production", "1": "Production"}

@@ -12,7 +12,7 @@ import pytest
 from llmflowlab.candidate import Candidate
 from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings
-from llmflowlab.tracking import registry_races
+from llmflowlab.tracking import aliases
 from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.registry_changes import ModelRegistry
 from tests.patience import PATIENCE
@@ -56,7 +56,7 @@ def meanwhile(
     ("owner", "name"),
     [
         pytest.param(ModelRegistry, "_create", id="before it makes its version"),
-        pytest.param(registry_races, "set_stage", id="before it stages it"),
+        pytest.param(aliases, "set_stage", id="before it stages it"),
     ],
 )
 def test_one_candidate_is_one_version_and_the_latest_one_is_staged(

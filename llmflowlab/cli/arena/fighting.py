@@ -10,7 +10,7 @@ from llmflowlab.cli.formatting import count, dollars, plural, seconds
 from llmflowlab.cli.ui.press import Key, press
 from llmflowlab.cli.ui.screen import GoBack, Table
 from llmflowlab.data.dataset import Row
-from llmflowlab.errors import ProviderError
+from llmflowlab.errors import ProviderError, TrackingError
 from llmflowlab.evaluation.scores import NotScored
 from llmflowlab.lab.arena import Arena, Fought, Said
 from llmflowlab.program import program_name
@@ -45,17 +45,23 @@ def fight_on(app: App, arena: Arena) -> None:
         EndOfInput: Ctrl-D was pressed, or standard input has ended.
         KeyboardInterrupt: Ctrl-C was pressed.
         ProviderError: Battle after battle came to nothing.
+        TrackingError: An answer or a vote could not be written down; those before are kept.
     """
     for remark in arena.remarks:
         app.screen.note(remark)
     names = ", ".join(candidate.label for candidate in arena.candidates)
     app.screen.note(f"{arena.person} votes on {names}. What is voted is kept at once.")
+    kept = True
     try:
         _Rounds(app, arena).run()
     except GoBack:
         return
+    except TrackingError:
+        kept = False
+        raise
     finally:
-        _farewell(app, arena)
+        if kept:
+            _farewell(app, arena)
 
 
 class _Rounds:
@@ -129,18 +135,25 @@ class _Rounds:
         )
         self._show(before)
         self._vote(before, again=True)
+        self._screen.note(f"Battle {before.number}: {self._verdict(before)}.")
 
     def _show(self, fought: Fought) -> None:
         self._screen.say(fought.shown)
         show_answers(self._screen, fought.left.answer.text, fought.right.answer.text)
 
+    def _verdict(self, fought: Fought) -> str:
+        """Say what was voted, with the sides as they stood."""
+        vote = self._arena.voted.get(fought.number)
+        if vote is None:
+            return "skipped"
+        said = vote.verdict.replace("_", " ")
+        if vote.verdict in {"a", "b"}:
+            said = "left is better" if vote.verdict == vote.left else "right is better"
+        return f"{said}, voted with the names known" if vote.names_known else said
+
     def _reveal(self, fought: Fought) -> None:
         for sentence in self._arena.told():
             self._screen.note(f"({sentence})")
-        vote = self._arena.voted.get(fought.number)
-        said = "skipped" if vote is None else vote.verdict.replace("_", " ")
-        if vote is not None and vote.verdict in {"a", "b"}:
-            said = "left is better" if vote.verdict == vote.left else "right is better"
         rows = []
         for place, side in zip(("left", "right"), fought.sides, strict=True):
             answer = side.answer
@@ -156,7 +169,7 @@ class _Rounds:
             )
         self._screen.table(
             Table(
-                title=f"Battle {fought.number}: {said}",
+                title=f"Battle {fought.number}: {self._verdict(fought)}",
                 columns=("side", "model", "time", "tokens", "cost"),
                 rows=tuple(rows),
                 numbers=frozenset({2, 3, 4}),

@@ -17,6 +17,7 @@ from llmflowlab.cli.formatting import count, plural, seconds, shortened
 from llmflowlab.cli.options import read_usd
 from llmflowlab.cli.ui.screen import Table
 from llmflowlab.errors import InputError
+from llmflowlab.lab.chat_replay import Replayed
 from llmflowlab.tracking.records import TurnRecord
 
 __all__ = ["replay_chat"]
@@ -57,14 +58,16 @@ def replay_chat(talk: Talk, argument: str) -> None:
     wide = not screen.plain and shutil.get_terminal_size().columns >= _WIDE
     for number, turn in enumerate(found.turns, start=1):
         title = f"{number}. {shortened(turn.exchange.prompt, 70)}"
-        first = turn.answered_by or "from a file"
+        first, second = turn.answered_by or "from a file", found.model
+        if first == second:
+            first, second = f"{first}, then", f"{second}, now"
         left, right = _said(turn.exchange.answer, turn.before), _said(turn.after.answer, turn.after)
         if wide:
             cells = tuple(zip(left, right, strict=True))
-            screen.table(Table(title=title, columns=(first, found.model), rows=cells))
+            screen.table(Table(title=title, columns=(first, second), rows=cells))
             continue
         screen.say(title, tone="heading")
-        for who, (text, line) in ((first, left), (found.model, right)):
+        for who, (text, line) in ((first, left), (second, right)):
             screen.say(f"{who}:", tone="heading")
             screen.say(text)
             screen.say(line, tone="quiet")
@@ -90,10 +93,28 @@ def replay_chat(talk: Talk, argument: str) -> None:
         left_out = found.asked - len(found.turns)
         more = f"; {plural(left_out, 'prompt')} not asked" if left_out else ""
         screen.note(f"({'stopped' if stopped else 'ended early'}: what came is kept{more})")
+    if any(turn.answered_by == found.model for turn in found.turns):
+        why = _why_it_may_differ(talk, found, same_context)
+        screen.note(f"(the same model then and now; {why})")
     context = "the answers given here" if same_context else "its own answers"
     screen.note(
         f"({found.model} went on from {context}; recorded as a session of its own, which names this "
         "one in llmflowlab.replays)"
+    )
+
+
+def _why_it_may_differ(talk: Talk, found: Replayed, same_context: bool) -> str:
+    """Say what else than the model may make its answers differ."""
+    same = [turn for turn in found.turns if turn.before and turn.answered_by == found.model]
+    reasons = []
+    if any(turn.before and turn.before.model_version != turn.after.model_version for turn in same):
+        reasons.append("another version of it is served now")
+    if talk.chat.parameters.temperature != 0:
+        reasons.append("at a temperature above 0 it draws its words")
+    if not same_context and len(found.turns) > 1:
+        reasons.append("it goes on from what it says now")
+    return "its answers may differ: " + "; ".join(
+        [*reasons, "system prompt and parameters are today's"]
     )
 
 

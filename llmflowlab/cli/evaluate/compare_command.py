@@ -32,6 +32,7 @@ _PLACES = {
     "beaten": "beaten",
     "unknown": "cannot be said",
     "left_out": "left out",
+    "withheld": "not concluded",
 }
 
 

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmflowlab.cli.evaluate.gate_options import add_gate_options
 from llmflowlab.cli.evaluate.sheet_command import add_sheet_options
@@ -22,10 +23,12 @@ from llmflowlab.cli.options import (
     whole,
 )
 from llmflowlab.errors import InputError
-from llmflowlab.lab.evaluation_request import EvaluationRequest
-from llmflowlab.lab.gate_checks import GateRequest
 from llmflowlab.messages import Parameters
 from llmflowlab.program import program_name
+
+if TYPE_CHECKING:
+    from llmflowlab.lab.evaluation_request import EvaluationRequest
+    from llmflowlab.lab.gate_checks import GateRequest
 
 __all__ = [
     "add_evaluation_options",
@@ -201,8 +204,9 @@ def evaluation_request(
         raise InputError(
             f"--resume goes on with the evaluation's own candidates; leave {option} out."
         )
+    planned = planned_request(arguments)
     return replace(
-        planned_request(arguments),
+        planned,
         until_decided=arguments.until_decided,
         # What does not matter while it runs does not matter at its end.
         margin=arguments.margin or arguments.until_decided,
@@ -211,7 +215,7 @@ def evaluation_request(
         resume=arguments.resume,
         harness=arguments.harness,
         output=arguments.output,
-        gates=gates or GateRequest(),
+        gates=gates or planned.gates,
     )
 
 
@@ -221,6 +225,9 @@ def planned_request(arguments: argparse.Namespace) -> EvaluationRequest:
     Raises:
         InputError: One cannot be read.
     """
+    # Imported here: reading the command line must not wait for what is done then.
+    from llmflowlab.lab.evaluation_request import EvaluationRequest
+
     return EvaluationRequest(
         models=arguments.model,
         answers=arguments.answers,

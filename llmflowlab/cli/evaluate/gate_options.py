@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmflowlab.cli.options import margin, share
 from llmflowlab.errors import InputError
-from llmflowlab.evaluation.conclude.gates import (
-    CUT,
-    DEFAULT_MIN_COVERAGE,
-    Threshold,
-    parse_threshold,
-)
-from llmflowlab.lab.gate_checks import DEFAULT_MARGIN, GateRequest
+from llmflowlab.evaluation.scores import COVERAGE_FLOOR, DEFAULT_MARGIN
+
+if TYPE_CHECKING:
+    from llmflowlab.lab.gate_checks import GateRequest
 
 __all__ = ["add_gate_options", "gate_request"]
 
@@ -48,7 +46,7 @@ def add_gate_options(parser: argparse._ActionsContainer) -> None:
         type=share,
         metavar="X",
         help=f"share of answers that must be scored for a gate to be met (default "
-        f"{DEFAULT_MIN_COVERAGE:g})",
+        f"{COVERAGE_FLOOR:g})",
     )
     add(
         "--compare-to",
@@ -73,6 +71,10 @@ def gate_request(arguments: argparse.Namespace) -> GateRequest:
     Raises:
         InputError: A gate is malformed, or stands without what it needs.
     """
+    # Imported here: reading the command line must not wait for what is done then.
+    from llmflowlab.evaluation.conclude.gates import CUT, Threshold, parse_threshold
+    from llmflowlab.lab.gate_checks import GateRequest
+
     thresholds = [
         *(parse_threshold(text, side="at least") for text in arguments.fail_under),
         *(parse_threshold(text, side="at most") for text in arguments.fail_over),
@@ -90,9 +92,7 @@ def gate_request(arguments: argparse.Namespace) -> GateRequest:
             raise InputError(f"{option} {file} is a folder; name a file.")
     return GateRequest(
         thresholds=tuple(thresholds),
-        min_coverage=DEFAULT_MIN_COVERAGE
-        if arguments.min_coverage is None
-        else arguments.min_coverage,
+        min_coverage=COVERAGE_FLOOR if arguments.min_coverage is None else arguments.min_coverage,
         compare_to=arguments.compare_to,
         margin=DEFAULT_MARGIN if arguments.margin is None else arguments.margin,
         junit=arguments.junit,

@@ -7,9 +7,7 @@ from pathlib import Path
 
 from llmflowlab.cli.context import App
 from llmflowlab.cli.output import give
-from llmflowlab.cli.review.show_review import show_exported, show_imported
 from llmflowlab.errors import ExitCode, InputError
-from llmflowlab.lab.review_sheets import SheetRequest, export_sheet, import_sheet
 
 __all__ = ["add_sheet_options", "run_sheet", "wants_sheet"]
 
@@ -58,6 +56,10 @@ def run_sheet(app: App, arguments: argparse.Namespace) -> int:
     Raises:
         LabError: It cannot be done; nothing was imported in that case.
     """
+    # Imported here: other evaluations must not wait for what only sheets need.
+    from llmflowlab.cli.review.show_review import show_exported, show_imported
+    from llmflowlab.lab.review_sheets import SheetRequest, export_sheet, import_sheet
+
     if arguments.export_sheet is not None:
         written = export_sheet(
             app.lab,

@@ -24,7 +24,7 @@ from llmflowlab.cli.prompts.show_prompts import (
     show_prompts,
     synced_words,
 )
-from llmflowlab.cli.ui.screen import EndOfInput
+from llmflowlab.cli.ui.screen import EndOfInput, GoBack
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.lab.prompts import SUPPORT_DESK, PromptShelf
 from llmflowlab.lab.prompts_in_use import read_values
@@ -97,8 +97,8 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     if arguments.action is None:
         from llmflowlab.cli.prompts.prompts_screen import prompts_screen
 
-        # The end of the input ends the lab, as in the menu.
-        with contextlib.suppress(EndOfInput):
+        # The end of the input ends the lab, as in the menu; Esc leads out of its first question.
+        with contextlib.suppress(EndOfInput, GoBack):
             prompts_screen(app)
         return ExitCode.DONE
     return _ACTIONS[arguments.action](app, arguments)

@@ -11,11 +11,14 @@ from llmflowlab.cli.evaluate.show_evaluation import describe_plan
 from llmflowlab.cli.output import give
 from llmflowlab.errors import ExitCode
 from llmflowlab.evaluation.conclude.promotion import Decision, PromotionTerms
+from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.lab.model_registry import Version
 from llmflowlab.lab.promote import (
     CHAMPION,
     Promotion,
     PromotionRequest,
     conclude_promotion,
+    confirm,
     find_contest,
     prepare_promotion,
 )
@@ -28,10 +31,21 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     """Evaluate, decide, and move alias `champion` or leave it; returns the exit code.
 
     Raises:
-        InputError: The version or the benchmark cannot be used, or it is the champion already.
+        InputError: The version or the benchmark cannot be used.
         LabError: The evaluation could not be carried out.
     """
     contest = find_contest(app.lab, _request(arguments))
+    if contest.won:
+        promotion = confirm(app.lab, contest)
+        give(
+            arguments.json,
+            lambda: _document_of_won(promotion),
+            lambda: app.screen.say(
+                f"{contest.version.reference} is the champion already; nothing was asked.",
+                tone="good",
+            ),
+        )
+        return ExitCode.DONE
     name = contest.version.name
     if contest.champion is None:
         app.screen.note(
@@ -47,11 +61,11 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     promotion = conclude_promotion(app.lab, contest, result)
     decision = promotion.decision
     if decision is None:
-        return _say_nothing_came(app, promotion)
+        return _say_nothing_came(app, promotion.version, result)
     give(
         arguments.json,
-        lambda: _document(promotion, decision),
-        lambda: _say(app, promotion, decision),
+        lambda: _document(promotion, decision, result),
+        lambda: _say(app, promotion, decision, result),
     )
     return ExitCode.DONE if promotion.promoted else ExitCode.GATE_NOT_MET
 
@@ -76,32 +90,52 @@ def _request(arguments: argparse.Namespace) -> PromotionRequest:
     )
 
 
-def _say_nothing_came(app: App, promotion: Promotion) -> int:
-    if promotion.result.interrupted:
+def _say_nothing_came(app: App, version: Version, result: EvaluationResult) -> int:
+    if result.interrupted:
         app.screen.warn("Interrupted: the champion stays as it is.")
         return ExitCode.INTERRUPTED
-    why = next((c.why_failed for c in promotion.result.candidates if c.why_failed), None)
+    why = next((c.why_failed for c in result.candidates if c.why_failed), None)
     app.screen.warn(
-        f"{promotion.version.reference} answered nothing; the champion stays as it is."
+        f"{version.reference} answered nothing; the champion stays as it is."
         + (f" {why}" if why else "")
     )
     return ExitCode.PROVIDER_FAILED
 
 
-def _document(promotion: Promotion, decision: Decision) -> object:
+def _document(promotion: Promotion, decision: Decision, result: EvaluationResult) -> object:
+    return {
+        **_names(promotion),
+        **decision.to_json(),
+        "human": None if promotion.people is None else promotion.people.to_json(),
+        "evaluation": result.to_json(),
+    }
+
+
+def _document_of_won(promotion: Promotion) -> object:
+    unknown = ("scorer", "n", "difference", "lower_bound", "upper_bound", "coverage", "latency_p95")
+    return {
+        **_names(promotion),
+        "promoted": True,
+        "verdict": "champion",
+        "reasons": ["it is the champion already"],
+        **dict.fromkeys((*unknown, "cost_per_answer_usd")),
+        "limits": {},
+        "human": None,
+        "evaluation": None,
+    }
+
+
+def _names(promotion: Promotion) -> dict[str, object]:
     version, champion = promotion.version, promotion.champion
     return {
         "name": version.name,
         "version": version.version,
         "alias": CHAMPION,
         "champion_before": champion.version if champion else None,
-        **decision.to_json(),
-        "human": None if promotion.people is None else promotion.people.to_json(),
-        "evaluation": promotion.result.to_json(),
     }
 
 
-def _say(app: App, promotion: Promotion, decision: Decision) -> None:
+def _say(app: App, promotion: Promotion, decision: Decision, result: EvaluationResult) -> None:
     version, champion = promotion.version, promotion.champion
     reasons = "; ".join(decision.reasons)
     if decision.promoted:
@@ -110,4 +144,4 @@ def _say(app: App, promotion: Promotion, decision: Decision) -> None:
     else:
         stays = f"{champion.reference} stays the champion" if champion else "no champion yet"
         app.screen.warn(f"{version.reference} is not promoted, {stays}: {reasons}.")
-    app.screen.say(f"Evaluation: {promotion.result.plan.evaluation_id}")
+    app.screen.say(f"Evaluation: {result.plan.evaluation_id}")

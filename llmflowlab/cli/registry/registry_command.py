@@ -24,7 +24,7 @@ from llmflowlab.cli.registry.show_registry import (
     show_models,
     show_step,
 )
-from llmflowlab.cli.ui.screen import EndOfInput
+from llmflowlab.cli.ui.screen import EndOfInput, GoBack
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.lab.model_registry import RegisterRequest, Registry
 from llmflowlab.lab.serve import is_trusted, trust_store
@@ -43,8 +43,8 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     if arguments.action is None:
         from llmflowlab.cli.registry.registry_screen import registry_screen
 
-        # The end of the input ends the lab, as in the menu.
-        with contextlib.suppress(EndOfInput):
+        # The end of the input ends the lab, as in the menu; Esc leads out of its first question.
+        with contextlib.suppress(EndOfInput, GoBack):
             registry_screen(app)
         return ExitCode.DONE
     return _ACTIONS[arguments.action](app, arguments)
@@ -178,7 +178,17 @@ def _check(app: App, arguments: argparse.Namespace) -> int:
 _DESCRIBED = ("system", "prompt", "guardrails", "temperature", "top_p", "max_tokens", "seed")
 
 
+_OF_FILES = ("model_config", "panel", "code")
+_OF_AGENTS = ("kind", "name", "example", "needs")
+
+
 def _register(app: App, arguments: argparse.Namespace) -> int:
+    if any(getattr(arguments, name) is not None for name in _OF_FILES):
+        return _register_agent(app, arguments)
+    if any(getattr(arguments, name) for name in _OF_AGENTS):
+        raise InputError(
+            "--kind, --name, --example and --needs belong to --model-config, --panel or --code."
+        )
     if bool(arguments.runs) == (arguments.model is not None):
         raise InputError(
             f"Name runs ({program_name()} registry register RUN_ID), or a model with --model REF."
@@ -209,21 +219,61 @@ def _register(app: App, arguments: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def _serve(app: App, arguments: argparse.Namespace) -> int:
-    from llmflowlab.lab.serve import serve_version
+def _register_agent(app: App, arguments: argparse.Namespace) -> int:
+    from llmflowlab.lab.register_agent import AgentRequest, register_agent
 
-    serve_version(
+    described = ("model", *_DESCRIBED)
+    if arguments.runs or any(getattr(arguments, name) is not None for name in described):
+        raise InputError("The file says what the agent is; leave runs, --model and the rest out.")
+    if arguments.panel is not None and (arguments.model_config or arguments.code):
+        raise InputError("Give --panel alone; its file says all of it.")
+    made = register_agent(
         app.lab,
-        arguments.version,
+        AgentRequest(
+            config=arguments.panel or arguments.model_config,
+            panel=arguments.panel is not None,
+            code=arguments.code,
+            kind=arguments.kind,
+            name=arguments.name,
+            example=arguments.example,
+            needs=arguments.needs,
+        ),
+    )
+    give(
+        arguments.json,
+        lambda: {"registered": [asdict(made)]},
+        lambda: app.screen.say(f"{made.model} is {made.name}/{made.version}."),
+    )
+    return ExitCode.DONE
+
+
+def _serve(app: App, arguments: argparse.Namespace) -> int:
+    from llmflowlab.lab.serve import servable
+    from llmflowlab.service.offers import ServedModels
+    from llmflowlab.service.service_app import ServiceSetup
+    from llmflowlab.service.service_processes import serve
+
+    version = servable(app.lab, arguments.version)
+    reference = version.version.reference
+
+    def ready(address: str, models: list[str]) -> None:
+        asked = f"{address}/invocations"
+        give(
+            arguments.json,
+            lambda: {"version": reference, "address": asked},
+            lambda: app.screen.note(f"{reference} answers at {asked}; Ctrl-C ends it."),
+        )
+
+    serve(
+        app.lab,
+        ServiceSetup(wanted=ServedModels(models=())),
         host=arguments.host,
         port=arguments.port,
+        workers=1,
+        ready=ready,
+        version=version,
         every=arguments.every,
         tell=app.screen.note,
-        ready=lambda version, address: give(
-            arguments.json,
-            lambda: {"version": version, "address": address},
-            lambda: app.screen.note(f"{version} answers at {address}; Ctrl-C ends it."),
-        ),
     )
     return ExitCode.DONE
 

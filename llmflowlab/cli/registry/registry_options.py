@@ -37,7 +37,9 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
     two = command("compare", "configuration and results of two versions, side by side")
     two.add_argument("first", metavar=_VERSION)
     two.add_argument("second", metavar=_VERSION)
-    _register(command("register", "register the candidate of a run, or one that is described"))
+    _register(
+        command("register", "register the candidate of a run, a model, or an agent from files")
+    )
     command("archive", "move a version to stage Archived").add_argument("version", metavar=_VERSION)
     alias = command("alias", "give a version an alias, or move it there")
     alias.add_argument("version", metavar=_VERSION)
@@ -75,6 +77,19 @@ def _register(parser: argparse.ArgumentParser) -> None:
         help="on, off or a policy file, kept wherever it is served (default: what Settings says)",
     )
     add_parameters(parser, with_help=False)
+    add = parser.add_argument
+    add("--model-config", type=Path, metavar="FILE", help="its model_config, as YAML or JSON")
+    add("--panel", type=Path, metavar="FILE", help="the same of several roles, one after the other")
+    add(
+        "--code",
+        type=Path,
+        metavar="FILE",
+        help="a ChatModel, ResponsesAgent or PythonModel of yours",
+    )
+    add("--kind", choices=("chat", "responses", "json"), help="how it is asked (default: chat)")
+    add("--name", metavar="NAME", help="the registered model's, with the three above")
+    add("--example", type=Path, metavar="FILE", help="the request it is asked first, as JSON")
+    add("--needs", action="append", default=[], metavar="PACKAGE", help="what --code imports")
 
 
 def _promote(parser: argparse.ArgumentParser) -> None:

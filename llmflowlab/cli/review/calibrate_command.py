@@ -25,6 +25,10 @@ from llmflowlab.lab.calibrate import (
 __all__ = ["declare_action", "run_command"]
 
 _SHOWN = 10
+_SAME = {
+    "people": "people say the same of every answer",
+    "judge": "the judge says the same of every answer",
+}
 
 
 def declare_action(commands: argparse._SubParsersAction[Any], name: str) -> None:
@@ -79,6 +83,11 @@ def _verdict(one: Calibration) -> str:
             f"{who}: not examined, as people were asked something else; a question named {one.scorer} "
             "would examine it."
         )
+    if one.passed is None and one.questions >= FEWEST:
+        return (
+            f"{who}: not examined, as people say the same of every answer that both judged; judge some "
+            "that are wrong, and some that are right."
+        )
     if one.passed is None:
         return (
             f"{who}: {plural(one.questions, 'question')} judged by both; from {FEWEST} on the judge "
@@ -124,8 +133,20 @@ def _measures(judges: Sequence[Calibration]) -> list[tuple[str, list[str]]]:
     languages = dict.fromkeys(name for one in judges for name in one.languages)
     return [
         ("answers that both judged", [str(one.n) for one in judges]),
+        (
+            "left out: people divided evenly",
+            [str(one.divided) if one.divided else "" for one in judges],
+        ),
         ("agreement", [rate(one.agreement) for one in judges]),
-        ("kappa", [spread(one.kappa, one.kappa_interval, ".2f") for one in judges]),
+        (
+            "kappa",
+            [
+                f"undefined: {_SAME[one.constant]}"
+                if one.constant
+                else spread(one.kappa, one.kappa_interval, ".2f")
+                for one in judges
+            ],
+        ),
         (
             "kappa, squared weights",
             [
@@ -189,10 +210,10 @@ def _rows(found: Sequence[Disagreement], of: int) -> Table:
                 one.candidate,
                 one.asked,
                 f"{one.people:.0%}",
-                f"{one.judge_said:.0%}",
+                f"{one.scorer}: {one.judge_said:.0%}",
                 one.reason,
             )
             for one in found
         ),
-        numbers=frozenset({3, 4}),
+        numbers=frozenset({3}),
     )

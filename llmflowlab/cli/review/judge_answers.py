@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from llmflowlab.cli.context import App
-from llmflowlab.cli.review.show_review import show_results
+from llmflowlab.cli.review.show_review import left_out_line, show_results
 from llmflowlab.cli.ui.screen import EndOfInput, GoBack
 from llmflowlab.errors import ExitCode
 from llmflowlab.lab.review import Review, ReviewRequest, begin_review
@@ -23,7 +23,10 @@ def judge(app: App, request: ReviewRequest, output: Path | None = None) -> int:
         TrackingError: Something cannot be read or kept.
     """
     with closing(begin_review(app.lab, request)) as review:
-        left = _by_keys(app, review) if not app.screen.plain else _by_lines(app, review)
+        told = left_out_line(review.left_out)
+        if told:
+            app.screen.note(told)
+        left = _by_lines(app, review) if app.screen.plain else _by_keys(app, review, told)
         said_anything = review.anything_said
         open_ = review.done_because is None and review.judged < review.total
         kept = f"{review.judged} of {review.total} judged; the same command goes on there."
@@ -34,11 +37,11 @@ def judge(app: App, request: ReviewRequest, output: Path | None = None) -> int:
     return left
 
 
-def _by_keys(app: App, review: Review) -> int:
+def _by_keys(app: App, review: Review, told: str) -> int:
     # Imported here: a script draws on no terminal.
     from llmflowlab.cli.review.review_pad import ReviewPad
 
-    pad = ReviewPad(review)
+    pad = ReviewPad(review, told)
     while (left := pad.run()) == "comment":
         try:
             review.write(app.screen.text("Comment", default=review.comment))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -13,6 +14,7 @@ from llmflowlab.cli.options import margin, whole
 from llmflowlab.cli.output import give
 from llmflowlab.cli.review.judge_answers import judge
 from llmflowlab.cli.review.review_options import add_person, add_rubric
+from llmflowlab.cli.ui.screen import EndOfInput, GoBack
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.lab.review import (
     ORDERS,
@@ -92,7 +94,9 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
             raise InputError(f"Say what was judged: {program_name()} review RUN_OR_ID --json")
         from llmflowlab.cli.review.review_screen import review_screen
 
-        review_screen(app)
+        # The end of the input ends the lab, as in the menu; Esc leads out of its first question.
+        with contextlib.suppress(EndOfInput, GoBack):
+            review_screen(app)
         return ExitCode.DONE
     if arguments.json:
         results = review_results(app.lab, arguments.run, arguments.output)

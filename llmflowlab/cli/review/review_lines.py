@@ -55,7 +55,7 @@ def _take(review: Review, typed: str) -> str | None:
     elif typed == "f":
         return None if review.forward() else "This is the last answer."
     elif typed == "u":
-        return None if review.undo() else "Nothing was done since you began that could be undone."
+        return None if review.undo() else "There is nothing of yours that could be undone."
     elif (
         question.scale == "labels" and typed.isdecimal() and 0 < int(typed) <= len(question.labels)
     ):

@@ -46,14 +46,19 @@ _LEGEND = "  ".join(f"{key} {does}" for key, does in KEYS.items())
 
 
 class ReviewPad:
-    """Shows a review's answers and takes its keys."""
+    """Shows a review's answers and takes its keys.
 
-    def __init__(self, review: Review) -> None:
+    Args:
+        review: The review.
+        told: What stands there until the first key.
+    """
+
+    def __init__(self, review: Review, told: str = "") -> None:
         self._review = review
         self._top = 0
         self._below = 0
         self._whole = False
-        self._told = ""
+        self._told = told
         self._seen: object = None
 
     def run(self) -> Left:
@@ -132,7 +137,7 @@ class ReviewPad:
                 "d": (review.discard, ""),
                 "b": (review.back, "This is the first answer."),
                 "f": (review.forward, "This is the last answer."),
-                "u": (review.undo, "Nothing was done since you began that could be undone."),
+                "u": (review.undo, "There is nothing of yours that could be undone."),
             }
             self._guarded(event, lambda: self._do(*does[key]))
 

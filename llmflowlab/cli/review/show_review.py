@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from llmflowlab.cli.formatting import plural
 from llmflowlab.cli.people_table import people_table
 from llmflowlab.cli.ui.screen import Screen, Table
-from llmflowlab.lab.review_results import HumanAgreement, HumanMean, ReviewResults
+from llmflowlab.lab.review_results import HumanAgreement, HumanMean, LabelCounts, ReviewResults
 from llmflowlab.lab.review_sheets import ExportedSheet, ImportedSheet
 from llmflowlab.program import program_name
 
-__all__ = ["agreement_table", "means_table", "show_exported", "show_imported", "show_results"]
+__all__ = [
+    "agreement_table",
+    "labels_table",
+    "left_out_line",
+    "means_table",
+    "show_exported",
+    "show_imported",
+    "show_results",
+]
 
 
 def show_results(screen: Screen, results: ReviewResults) -> None:
@@ -20,11 +28,27 @@ def show_results(screen: Screen, results: ReviewResults) -> None:
     screen.say(f"{plural(results.answers, 'answer')} judged by {', '.join(results.people)}{aside}.")
     if results.means:
         screen.table(means_table(results.means))
+    if results.labels:
+        screen.table(labels_table(results.labels))
     if results.estimates:
         screen.table(people_table(results.estimates, results.models))
-    if results.agreement:
-        screen.table(agreement_table(results.agreement))
+    _show_agreement(screen, results)
     screen.say(f"Every word: {results.file}")
+
+
+def _show_agreement(screen: Screen, said: ReviewResults | ImportedSheet) -> None:
+    if said.agreement:
+        screen.table(agreement_table(said.agreement))
+    matched = {entry.question for entry in said.agreement if not entry.people}
+    asked = dict.fromkeys(
+        [*(each.question for each in said.means), *(each.question for each in said.labels)]
+    )
+    if alone := [question for question in asked if question not in matched]:
+        screen.say(
+            f"No scorer says the like of {', '.join(alone)}; a question of a rubric (--rubric) that has a scorer's "
+            "name is set beside it.",
+            tone="quiet",
+        )
 
 
 def means_table(means: Sequence[HumanMean]) -> Table:
@@ -35,6 +59,11 @@ def means_table(means: Sequence[HumanMean]) -> Table:
         notes.append(
             "Answers that were picked because judges disagree about them are in no mean: they say nothing "
             "of the others."
+        )
+    if cut := sum(mean.not_whole for mean in means if mean.person is not None):
+        notes.append(
+            f"{plural(cut, 'verdict')} on answers that are cut, empty or failed {'is' if cut == 1 else 'are'} in no "
+            "mean."
         )
     return Table(
         title="Judged by people",
@@ -57,6 +86,25 @@ def means_table(means: Sequence[HumanMean]) -> Table:
     )
 
 
+def labels_table(found: Sequence[LabelCounts]) -> Table:
+    """Set what was said in labels in a table."""
+    return Table(
+        title="Labels given by people",
+        columns=("who", "asked", "model", "said", "n"),
+        rows=tuple(
+            (
+                each.person,
+                each.question,
+                each.candidate,
+                ", ".join(f"{label} {count}" for label, count in each.counts.items()),
+                str(each.n),
+            )
+            for each in found
+        ),
+        numbers=frozenset({4}),
+    )
+
+
 def agreement_table(found: Sequence[HumanAgreement]) -> Table:
     """Set how far people, and people and judges, say the same in a table; people first."""
     ordered = sorted(found, key=lambda entry: not entry.people)
@@ -69,7 +117,11 @@ def agreement_table(found: Sequence[HumanAgreement]) -> Table:
                 entry.question,
                 entry.other,
                 None if entry.same is None else f"{entry.same:.0%}",
-                None if entry.kappa is None else _kappa(entry.kappa),
+                _kappa(entry.kappa)
+                if entry.kappa is not None
+                else "undefined"
+                if entry.constant
+                else None,
                 None
                 if entry.interval is None
                 else f"{_kappa(entry.interval.low)} to {_kappa(entry.interval.high)}",
@@ -78,8 +130,20 @@ def agreement_table(found: Sequence[HumanAgreement]) -> Table:
             for entry in ordered
         ),
         numbers=frozenset({3, 4, 5, 6}),
-        notes=("Cohen's kappa: 1 is full agreement, 0 what chance would bring.",),
+        notes=tuple(_agreement_notes(ordered)),
     )
+
+
+def _agreement_notes(found: Sequence[HumanAgreement]) -> Iterator[str]:
+    yield "Cohen's kappa: 1 is full agreement, 0 what chance would bring."
+    matched = {(e.question, e.other): e.matched for e in found if e.matched is not None}
+    for (question, scorer), why in matched.items():
+        yield f"{question} stands beside the scorer {scorer} because {why}."
+    if constant := dict.fromkeys(name for entry in found for name in entry.constant):
+        yield (
+            f"Kappa is undefined where one side says the same of every answer, as {', '.join(constant)} "
+            f"{'does' if len(constant) == 1 else 'do'}: there is nothing to agree on."
+        )
 
 
 def _kappa(value: float) -> str:
@@ -87,9 +151,21 @@ def _kappa(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}"
 
 
+def left_out_line(left_out: Mapping[str, int]) -> str:
+    """Say which answers nobody is asked about; empty where there are none."""
+    if not left_out:
+        return ""
+    why = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+    total = sum(left_out.values())
+    verb = "is" if total == 1 else "are"
+    return f"{plural(total, 'answer')} {verb} left out, as only whole ones are judged: {why}."
+
+
 def show_exported(screen: Screen, sheet: ExportedSheet, asked: str, back: str) -> None:
     """Say where the sheet is, and how it comes back."""
     screen.say(f"{plural(sheet.answers, 'answer')} to judge: {sheet.file}")
+    if told := left_out_line(sheet.left_out):
+        screen.note(told)
     screen.say(f"Fill in {asked}, comment as you like, save as CSV, then: {program_name()} {back}")
 
 
@@ -101,5 +177,8 @@ def show_imported(screen: Screen, sheet: ImportedSheet) -> None:
     )
     if sheet.waiting is not None:
         screen.warn(sheet.waiting)
-    screen.table(means_table(sheet.means))
-    screen.table(agreement_table(sheet.agreement))
+    if sheet.means:
+        screen.table(means_table(sheet.means))
+    if sheet.labels:
+        screen.table(labels_table(sheet.labels))
+    _show_agreement(screen, sheet)

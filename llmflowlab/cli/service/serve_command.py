@@ -51,6 +51,18 @@ def _declare_start(parser: argparse.ArgumentParser) -> None:
         metavar="REF",
         help="provider:model; the first of several answers where a request names none",
     )
+    add(
+        "--registered",
+        metavar="NAME@ALIAS",
+        help="a registered version, as it was registered; its alias is followed",
+    )
+    add(
+        "--every",
+        type=seconds,
+        default=10.0,
+        metavar="S",
+        help="seconds between two looks at the alias (default 10)",
+    )
     add("--system", metavar="TEXT", help="the system prompt")
     add("--prompt", metavar="NAME[@VERSION]", help="a prompt of MLflow's prompt registry instead")
     add_values(parser)
@@ -94,13 +106,18 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
 
 def _start(app: App, arguments: argparse.Namespace) -> int:
     # Imported here: a web server takes its time to be loaded.
+    from llmflowlab.lab.serve import servable
     from llmflowlab.service.offers import ServedModels
     from llmflowlab.service.service_app import ServiceSetup
     from llmflowlab.service.service_limits import ServiceLimits
     from llmflowlab.service.service_processes import serve
 
-    if not arguments.model:
-        raise InputError("Say which model to serve: --model provider:model (try guide:docs).")
+    if not arguments.model and not arguments.registered:
+        raise InputError(
+            "Say which model to serve: --model provider:model (try guide:docs), or --registered "
+            "NAME@ALIAS."
+        )
+    version = None if arguments.registered is None else servable(app.lab, arguments.registered)
     if arguments.system and arguments.prompt:
         raise InputError("--system and --prompt exclude each other.")
     from llmflowlab.lab.prompts_in_use import read_values
@@ -155,6 +172,9 @@ def _start(app: App, arguments: argparse.Namespace) -> int:
         port=arguments.port,
         workers=arguments.workers,
         ready=ready,
+        version=version,
+        every=arguments.every,
+        tell=app.screen.note,
     )
     return ExitCode.DONE
 

@@ -114,7 +114,7 @@ class _Seen:
     """None as soon as one is unknown."""
     written: int = 0
     writing: float = 0.0
-    """Tokens and seconds of the answers of which both are known."""
+    """Tokens and seconds of the answers of which both are known, and during which nobody was judged there."""
     seconds: list[float] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
     not_whole: Counter[str] = field(default_factory=Counter)
@@ -133,7 +133,7 @@ class _Seen:
             self.words.update(filter(None, [record.error]))
             return
         self.answered += 1
-        if record.completion_tokens is not None and record.latency:
+        if record.completion_tokens is not None and record.latency and not record.shared:
             self.written += record.completion_tokens
             self.writing += record.latency
         self.estimated = self.estimated or record.tokens_estimated

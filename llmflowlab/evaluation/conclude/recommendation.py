@@ -23,7 +23,6 @@ from llmflowlab.statistics.noninferiority import NonInferiority
 from llmflowlab.statistics.pareto import standings
 
 __all__ = [
-    "DEFAULT_MARGIN",
     "all_at_bottom",
     "better_pairs",
     "merit",
@@ -33,8 +32,6 @@ __all__ = [
     "why_nobody",
 ]
 
-DEFAULT_MARGIN = 0.02
-"""Two points of a hundred."""
 _FEWEST = 20
 """Common rows below which nothing is recommended against the best."""
 _NOISE = 1e-9

@@ -19,11 +19,11 @@ from llmflowlab.evaluation.scores import COVERAGE_FLOOR
 from llmflowlab.statistics.intervals import Interval
 from llmflowlab.statistics.pareto import Standing, standings
 
-__all__ = ["Option", "QualityEstimate", "Tradeoff", "weigh_up"]
+__all__ = ["Option", "QualityEstimate", "Tradeoff", "weigh_up", "why_no_front"]
 
-Place: TypeAlias = Literal["front", "not_shown", "beaten", "unknown", "left_out"]
+Place: TypeAlias = Literal["front", "not_shown", "beaten", "unknown", "left_out", "withheld"]
 """On the front; beaten by figures alone, which chance may have made; shown to be beaten; some figure is
-unknown; too few answers scored."""
+unknown; too few answers scored; nothing is concluded of anybody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,8 @@ class Tradeoff:
     def sentences(self) -> list[str]:
         """Return the front in words, and every pick."""
         if self.withheld is not None:
-            return [f"Nothing is concluded: {self.withheld}."]
+            apart = [_standing(option) for option in self.options if option.place == "left_out"]
+            return [f"Nothing is concluded: {self.withheld}.", *apart]
         said = []
         front = [option.label for option in self.options if option.place == "front"]
         if front:
@@ -112,6 +113,14 @@ class Tradeoff:
         }
         said += [f"Equal in all three: {', '.join(labels)}." for labels in sorted(tied)]
         return [*said, *(pick.reason for pick in self.picks)]
+
+
+def why_no_front(result: EvaluationResult, scorer: str) -> str | None:
+    """Return why candidates cannot be set against each other by a scorer; None where they can."""
+    why = result.unfinished or result.table.doubts.get(scorer)
+    if why is None and result.table.traits[scorer].figure is not None:
+        return f"{scorer} is one figure of all answers together"
+    return why
 
 
 def weigh_up(
@@ -138,7 +147,7 @@ def weigh_up(
         people: What tests differences in quality instead, where people judged enough.
     """
     table, candidates = result.table, result.candidates
-    withheld = result.unfinished or table.doubts.get(scorer)
+    withheld = why_no_front(result, scorer)
     means = scored_means(candidates, table, scorer)
     # People's words rise with quality, whatever the scorer's numbers do.
     higher = people is not None or table.traits[scorer].higher_is_better
@@ -148,6 +157,10 @@ def weigh_up(
         better = {each for each in better if each[0] != scorer}
         better |= {(scorer, *pair) for pair in people.better()}
     who = [index for index in result.order if index in means]
+    of_all = withheld is not None
+    if withheld is None and len(who) < 2:
+        alone = f"only {candidates[who[0]].spec.label} has" if who else "nobody has"
+        withheld = f"{alone} enough answers scored by {scorer} to be set beside another"
 
     def shown(one: int, other: int) -> bool:
         pair = who[one], who[other]
@@ -163,14 +176,12 @@ def weigh_up(
             evaluations[index],
             found.get(index),
             who,
-            withheld=withheld is not None,
+            withheld=of_all or (withheld is not None and index in means),
         )
         for index in result.order
     ]
     picker = Picker(result, scorer, means, better, limits, higher=higher, people=people)
     picks = []
-    if withheld is None and table.traits[scorer].figure is not None:
-        withheld = f"{scorer} is one figure of all answers together"
     if withheld is None and reference is not None:
         picks.append(picker.not_worse(reference, margin))
     if withheld is None and limits.words:
@@ -199,10 +210,10 @@ def _option(
     def named(places: Sequence[int]) -> list[str]:
         return [result.candidates[who[place]].spec.label for place in places]
 
-    place: Place = "left_out"
-    if standing is not None:
+    place: Place = "withheld" if withheld else "left_out"
+    if standing is not None and not withheld:
         if standing.beaten_by:
-            place = "beaten" if standing.shown and not withheld else "not_shown"
+            place = "beaten" if standing.shown else "not_shown"
         else:
             place = "front" if standing.known else "unknown"
     return Option(

@@ -10,6 +10,7 @@ from llmflowlab.evaluation.conclude.by_prompt import prompt_name
 from llmflowlab.evaluation.conclude.costs import Own, cost_interval, latency_interval
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.table import ScoreTable
+from llmflowlab.evaluation.conclude.tradeoff import why_no_front
 from llmflowlab.evaluation.scorers.ranking import main_scorer, ranked
 from llmflowlab.statistics.agreement import agreement
 from llmflowlab.statistics.intervals import Interval
@@ -75,10 +76,12 @@ def _front(result: EvaluationResult, scorer: str) -> dict[str, Any]:
                 **_mean("seconds", candidate.latency.mean, latency_interval(own, units)),
             }
         )
+    why_none = why_no_front(result, scorer)
     for measure in ("cost", "seconds"):
         for point in points:
-            point[f"best_{measure}"] = _undominated(point, points, measure)
-    return {"scorer": scorer, "points": points}
+            best = None if why_none is not None else _undominated(point, points, measure)
+            point[f"best_{measure}"] = best
+    return {"scorer": scorer, "points": points, "why_none": why_none}
 
 
 def _prompts(result: EvaluationResult, front: dict[str, Any]) -> list[dict[str, Any]]:
@@ -89,7 +92,8 @@ def _prompts(result: EvaluationResult, front: dict[str, Any]) -> list[dict[str, 
         points = [{**front["points"][place], "candidate": n} for n, place in enumerate(places)]
         for measure in ("cost", "seconds"):
             for point in points:
-                point[f"best_{measure}"] = _undominated(point, points, measure)
+                if front["why_none"] is None:
+                    point[f"best_{measure}"] = _undominated(point, points, measure)
         found.append(
             {
                 "model": verdict.model,

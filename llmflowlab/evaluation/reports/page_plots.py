@@ -124,7 +124,9 @@ def _front(figures: dict[str, Any], measure: Measure, title: str, unit: str) -> 
     unknown = [labels[p["candidate"]] for p in points if p[measure] is None]
     if unknown:
         words.append(f"Unknown for {', '.join(unknown)}.")
-    if len(points) > 1:
+    if front["why_none"] is not None:
+        words.append(f"Nobody is shown as beaten by none: {front['why_none']}.")
+    elif len(points) > 1:
         words.append("The dashed line joins those that none beats in both.")
     if drawing is None:
         free = any(p[measure] == 0 for p in points)
@@ -145,7 +147,9 @@ def _front(figures: dict[str, Any], measure: Measure, title: str, unit: str) -> 
                     ""
                     if p[f"{measure}_low"] is None
                     else f"{write(p[f'{measure}_low'])} to {write(p[f'{measure}_high'])}",
-                    {True: "yes", False: "no", None: "unknown"}[p[f"best_{measure}"]],
+                    "not concluded"
+                    if front["why_none"] is not None
+                    else {True: "yes", False: "no", None: "unknown"}[p[f"best_{measure}"]],
                 )
                 for p in points
             ],

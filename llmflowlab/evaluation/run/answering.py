@@ -104,6 +104,7 @@ class Answering:
         detectors: Mapping[str, Provider] | None = None,
         on_answer: Callable[[Cell, AnswerRecord], None] | None = None,
         held: Callable[[], bool] | None = None,
+        shared: Callable[[Cell, AnswerRecord], bool] = lambda cell, record: False,
     ) -> None:
         self.plan = plan
         self.answers: dict[Cell, AnswerRecord] = {}
@@ -133,6 +134,7 @@ class Answering:
         }
         self._on_answer = on_answer
         self._held = held
+        self._shared = shared
         self._lock = threading.Lock()
         self._earlier = ledger.answered_in_vain(plan.evaluation_id)
         self._queues: list[deque[Cell]] = [deque() for _ in providers]
@@ -156,6 +158,11 @@ class Answering:
     def done(self) -> int:
         """Answers that are there, reused ones among them, whatever became of each."""
         return sum(progress.done for progress in self.progress)
+
+    @property
+    def left(self) -> int:
+        """Answers that nobody began to ask for."""
+        return sum(len(cells) for cells in self._queues)
 
     def start(self) -> None:
         for thread in self._threads:
@@ -261,6 +268,8 @@ class Answering:
             progress.in_flight += 1
         try:
             record = self._with_earlier(cell, self._ask(cell))
+            if record.answered and self._shared(cell, record):
+                record = replace(record, shared=True)
         finally:
             with self._lock:
                 progress.in_flight -= 1

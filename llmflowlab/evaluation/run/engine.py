@@ -137,6 +137,7 @@ class _Run:
             detectors=bench.detectors,
             on_answer=self.score,
             held=None if plan.until_decided is None else self.judges_behind,
+            shared=self.shared,
         )
         self.steering = bench.steering or Steering(bench.concurrency, bench.budget)
         self.steering.attach(self.answering.set_concurrency)
@@ -202,7 +203,12 @@ class _Run:
             self.answering.answers[cell] = record
             self.score(cell, record)
         self.meters = self.measured()
+        if self.bench.harness == "fast" and self.answering.left:
+            self.scoring.examine()
         self.answering.start()
+        for provider in filter(None, self.bench.providers):
+            # While the first answers are waited for there is time.
+            self.bench.metering.preload(provider)
         try:
             self.answering.join(lambda: self.show("answering"))
         except KeyboardInterrupt:
@@ -222,14 +228,26 @@ class _Run:
 
     def measured(self) -> dict[int, SystemMeter]:
         """Begin to measure the candidates whose models compute on this machine."""
-        bench = self.bench
-        beside = [*self.plan.judges, *bench.detectors]
-        beside += [embedder.reference for embedder in bench.embedders.values()]
         to_ask = (cell for cell in self.plan.cells() if cell not in self.reused)
-        found = meters_for(self.plan, bench.providers, to_ask, beside)
+        beside = [*self.judging, *self.bench.detectors]
+        found = meters_for(self.plan, self.bench.providers, to_ask, beside)
         for meter in found.values():
             meter.start()
         return found
+
+    @property
+    def judging(self) -> list[str]:
+        """References of the models that judge or embed answers."""
+        embedders = self.bench.embedders.values()
+        return [*self.plan.judges, *(embedder.reference for embedder in embedders)]
+
+    def shared(self, cell: Cell, record: AnswerRecord) -> bool:
+        """Tell whether the process of this machine that computed an answer judged others meanwhile."""
+        provider = self.bench.providers[cell.candidate]
+        if provider is None or provider.process is None:
+            return False
+        judges_too = provider.name in {reference.partition(":")[0] for reference in self.judging}
+        return judges_too and self.scoring.judged_since(record.started_ms)
 
     def judges_behind(self) -> bool:
         """Tell whether more answers would only wait for their verdicts.

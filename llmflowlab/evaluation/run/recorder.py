@@ -19,7 +19,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from pathlib import Path
@@ -175,8 +175,8 @@ class _Recorder:
         self._ledger = ledger
         self._evaluation = evaluation
         self._orders = orders
-        self._books: dict[str, Entry] = {}
-        """Every finished row by its place, as it is to be found in the store."""
+        self._recorded = 0
+        """Finished rows that were read so far."""
         self._refused: list[int] = []
         """Beginnings of batches that the store did not take."""
         self._began = time.monotonic()
@@ -209,6 +209,7 @@ class _Recorder:
             ended = self._orders.ended
             batch, last = self._batch(seen)
             if batch:
+                self._recorded += len(batch)
                 try:
                     self._write(batch)
                 except TrackingError:
@@ -229,8 +230,17 @@ class _Recorder:
     def _batch(self, after: int) -> tuple[list[Outcome], int]:
         rows = self._ledger.outcomes(self._evaluation, after=after, limit=_BATCH)
         batch = [Outcome.from_json(values) for _, values in rows]
-        self._books.update((outcome.key, outcome.entry()) for outcome in batch)
         return batch, rows[-1][0] if rows else after
+
+    def _entries(self) -> Iterator[Entry]:
+        """Read every finished row once more: what is held of an evaluation does not grow with it."""
+        after = 0
+        while True:
+            batch, after = self._batch(after)
+            if not batch:
+                return
+            for outcome in batch:
+                yield outcome.entry()
 
     def _write(self, batch: Sequence[Outcome]) -> None:
         while True:
@@ -240,7 +250,7 @@ class _Recorder:
                 self._pause_or_raise()
             else:
                 self._worked = time.monotonic()
-                _tell(recorded=len(self._books))
+                _tell(recorded=self._recorded)
                 return
 
     def close(self, order: RunSummary) -> list[str]:
@@ -251,7 +261,7 @@ class _Recorder:
         """
         while True:
             try:
-                return self._sink.close(order, self._books.values())
+                return self._sink.close(order, self._entries())
             except (StoreBusy, StoreUnreachable):
                 self._pause_or_raise()
 

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from llmflowlab.evaluation.run.harness import ScoredRow, evaluate_with_mlflow, p
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Entry, Outcome
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
+from llmflowlab.evaluation.run.row_books import RowBooks
 from llmflowlab.evaluation.run.row_traces import GIVEN_COLUMN, row_inputs, row_trace
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.settings import Settings
@@ -36,6 +38,8 @@ from llmflowlab.tracking.store import open_store
 
 __all__ = ["Recording"]
 
+_READ_BACK = 200
+"""Rows that are compared with the store at a time."""
 _SHOWN = 200
 """Rows named in a tag."""
 _TAG_LENGTH = 5000
@@ -219,36 +223,31 @@ class Recording:
         Returns:
             What is missing in the store, in words; empty when the books balance.
         """
-        books = {entry.cell: entry for entry in entries}
+        books = RowBooks(self._plan, decided=closing.decided)
+        left = iter(entries)
+        while batch := list(islice(left, _READ_BACK)):
+            self._read_back(batch, books)
         problems: list[str] = []
         statuses: list[str] = []
         end_ms = int(time.time() * 1000)
         files = {Path(file): "" for file in closing.files}
         files |= {Path(file): "plots" for file in closing.plots}
         for index, run_id in enumerate(self.runs):
-            cells = [cell for cell in self._plan.cells() if cell.candidate == index]
-            done = [books[cell] for cell in cells if cell in books]
-            lost = self._mlflow.missing(
-                run_id,
-                {self._plan.trace_id(e.cell): HeldTrace(e.digest, e.scores) for e in done},
-            )
-            not_stored = [e.cell for e in done if self._plan.trace_id(e.cell) in lost]
-            if not_stored:
+            account = books.account(index)
+            if account.not_stored:
                 problems.append(
-                    f"{self._plan.candidates[index].label}: {len(not_stored)} of {len(done)} "
+                    f"{self._plan.candidates[index].label}: {account.not_stored} of {account.ended} "
                     "answers are not whole in MLflow."
                 )
-            left_out = [
-                c for c in cells if (not closing.decided if c not in books else not books[c].whole)
-            ]
-            missing = sorted({*not_stored, *left_out}, key=lambda cell: (cell.trial, cell.row))
-            statuses.append("FAILED" if not_stored else "KILLED" if left_out else "FINISHED")
+            statuses.append(
+                "FAILED" if account.not_stored else "KILLED" if account.left_out else "FINISHED"
+            )
             self._mlflow.finish(
                 run_id,
                 metrics=closing.metrics[index],
                 tags={
                     **closing.tags[index],
-                    **self._partial(missing),
+                    **self._partial(books.missing(index)),
                     **({} if self.parent is not None else self._conclusion(closing)),
                 },
                 files=files,
@@ -270,6 +269,18 @@ class Recording:
             )
         return problems
 
+    def _read_back(self, entries: Sequence[Entry], books: RowBooks) -> None:
+        for index, run_id in enumerate(self.runs):
+            expected = {
+                self._plan.trace_id(entry.cell): HeldTrace(entry.digest, entry.scores)
+                for entry in entries
+                if entry.cell.candidate == index
+            }
+            lost = self._mlflow.missing(run_id, expected) if expected else frozenset()
+            for entry in entries:
+                if entry.cell.candidate == index:
+                    books.note(entry, stored=self._plan.trace_id(entry.cell) not in lost)
+
     def _conclusion(self, closing: RunSummary) -> dict[str, str]:
         """Return the tags of the run that stands for the whole; the page shows the first few lines."""
         one = self._plan.candidates[0] if self.parent is None else None
@@ -279,16 +290,19 @@ class Recording:
             **note_of("\n\n".join([*first, escaped(closing.conclusion), closing.summary])),
         }
 
-    def _partial(self, missing: Sequence[Cell]) -> dict[str, str]:
+    def _partial(self, missing: Iterable[Cell]) -> dict[str, str]:
         """Return the tags that say whether a run is whole, and which rows it lacks."""
-        rows = [self._plan.dataset.rows[cell.row].id for cell in missing]
-        if self._plan.trials > 1:
-            rows = [f"{id_}#{c.trial + 1}" for id_, c in zip(rows, missing, strict=True)]
-        shown = ", ".join(rows[:_SHOWN])
-        if len(rows) > _SHOWN:
-            shown += f" and {len(rows) - _SHOWN} more"
+        named: list[str] = []
+        more = 0
+        for cell in missing:
+            if len(named) == _SHOWN:
+                more += 1
+                continue
+            id_ = self._plan.dataset.rows[cell.row].id
+            named.append(f"{id_}#{cell.trial + 1}" if self._plan.trials > 1 else id_)
+        shown = ", ".join(named) + (f" and {more} more" if more else "")
         return {
-            "llmflowlab.partial": "true" if missing else "false",
+            "llmflowlab.partial": "true" if named else "false",
             "llmflowlab.missing": shown[:_TAG_LENGTH],
         }
 

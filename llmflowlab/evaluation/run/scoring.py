@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -108,6 +109,8 @@ class Scoring:
         self._judges_cost, self._unpriced = Decimal(0), False
         self._asking: dict[str, threading.Event] = {}
         """Keys of judgements being asked for, with what is set when they are there."""
+        self._in_flight, self._judged_ms = 0, 0
+        """Verdicts being asked for, and when the last one ended, in milliseconds since the epoch."""
         self._pool: Workers | None = None
         self._futures: deque[Future[None]] = deque()
         self._open: dict[Cell, int] = {}
@@ -172,6 +175,11 @@ class Scoring:
         """Scores that were made."""
         with self._lock:
             return self._counts.total()
+
+    def judged_since(self, moment_ms: int) -> bool:
+        """Tell whether a verdict is being asked for, or was after a moment in milliseconds since the epoch."""
+        with self._lock:
+            return self._in_flight > 0 or self._judged_ms >= moment_ms
 
     def exams(self) -> list[Exam]:
         """Return what the examinations said that were held, or are known from before."""
@@ -316,7 +324,14 @@ class Scoring:
                 self._asking.pop(key).set()
 
     def _asked(self, judgement: Judgement) -> Score:
-        found = judgement.ask(self._stopper)
+        with self._lock:
+            self._in_flight += 1
+        try:
+            found = judgement.ask(self._stopper)
+        finally:
+            with self._lock:
+                self._in_flight -= 1
+                self._judged_ms = int(time.time() * 1000)
         if found.value is None and found.judge is None:
             # Nothing was sent.
             return found
@@ -371,6 +386,20 @@ class Scoring:
         """
         self._on_finished = on_finished
         self._pool = Workers(concurrency, name="judge")
+
+    def examine(self) -> None:
+        """Begin the examinations that rows will wait for, while their answers are still under way."""
+        assert self._pool is not None
+        for exam in self._exams.values():
+            self._futures.append(self._pool.submit(partial(self._examined, exam)))
+
+    def _examined(self, exam: Examination) -> None:
+        try:
+            exam.hold(self._verdict)
+        except TrackingError:
+            raise
+        except Exception:  # noqa: BLE001 - the rows will meet it, and it befalls each of them alone
+            return
 
     def set_concurrency(self, value: int) -> None:
         """Allow more judgements in flight; the judge's own gate keeps them to fewer."""

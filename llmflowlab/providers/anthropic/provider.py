@@ -203,7 +203,7 @@ class AnthropicProvider(OnLoop["AsyncAnthropic"]):
                 base_url=self._address,
                 max_retries=0,
                 http_client=http_client(
-                    anthropic,
+                    anthropic.DefaultAsyncHttpxClient,
                     self,
                     self._address,
                     reduced_lines("/messages", counts_as_sent, mark=b'"usage"'),

@@ -1,10 +1,10 @@
-"""Azure OpenAI: deployments of OpenAI's models, over the openai SDK."""
+"""Azure OpenAI: deployments of OpenAI's models."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from llmflowlab.errors import InputError, NotConfigured
 from llmflowlab.providers.base import ModelInfo, Readiness
@@ -93,6 +93,16 @@ class AzureProvider(ChatCompletions):
     def _token_limit(self) -> str:
         # A version is a date, perhaps with "-preview" after it: as text it sorts by age.
         return "max_completion_tokens" if self._version >= _NEW_LIMIT_SINCE else "max_tokens"
+
+    @property
+    def _chat_url(self) -> str:
+        path = f"openai/deployments/{self.model}/chat/completions"
+        return f"{self._address}/{path}?{urlencode({'api-version': self._version})}"
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        assert self._key is not None, "without a key it is not built"
+        return {"api-key": self._key}
 
     def _build(self, http: Any) -> AsyncOpenAI:
         from openai import AsyncAzureOpenAI

@@ -1,4 +1,4 @@
-"""OpenAI's models, and every server that speaks its protocol, over the openai SDK."""
+"""OpenAI's models, and every server that speaks its protocol."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class OpenAIProvider(ChatCompletions):
 
     def list_models(self) -> list[ModelInfo]:
         require_requests_allowed(self.display_name)
-        client = self._client()
+        client = self._sdk_over(self._client())
         with self._mapped():
             listed = client.models.list(timeout=self.settings.connect_timeout)
             cards = list(blocking(listed).data)
@@ -135,6 +135,19 @@ class OpenAIProvider(ChatCompletions):
     def _token_limit(self) -> str:
         # OpenAI's newer models refuse the old name, many other servers do not know the new one.
         return "max_completion_tokens" if self._official or self._azure else "max_tokens"
+
+    @property
+    def _chat_url(self) -> str:
+        return f"{self._address}/chat/completions"
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        named = {
+            "Authorization": f"Bearer {self._key or _PLACEHOLDER}",
+            "OpenAI-Organization": self.settings.get("OPENAI_ORG_ID"),
+            "OpenAI-Project": self.settings.get("OPENAI_PROJECT_ID"),
+        }
+        return {header: value for header, value in named.items() if value}
 
     def _build(self, http: Any) -> AsyncOpenAI:
         from openai import AsyncOpenAI

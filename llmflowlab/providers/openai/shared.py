@@ -1,11 +1,15 @@
-"""Chat completions over the openai SDK: what OpenAI, servers like it and Azure have in common."""
+"""Chat completions: what OpenAI, servers like it and Azure have in common.
+
+They go over HTTP alone (`chat_line.py`); lists of models and embeddings go over the openai SDK.
+"""
 
 from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import NotConfigured
@@ -22,8 +26,9 @@ from llmflowlab.providers.base import (
 from llmflowlab.providers.connections import unbuildable
 from llmflowlab.providers.event_loop import OnLoop
 from llmflowlab.providers.limits import limits_of
+from llmflowlab.providers.openai.chat_line import ChatLine, Refused, line_errors, refusal_from
 from llmflowlab.providers.reading import Reading
-from llmflowlab.providers.refused_requests import Advice, Refusal, words_of
+from llmflowlab.providers.refused_requests import Advice, Refusal
 from llmflowlab.providers.vendor_errors import mapped_errors
 from llmflowlab.providers.vendor_sdk import close_schema, http_client, is_strict, quieten
 from llmflowlab.settings import Settings
@@ -33,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FINISH_REASONS", "ChatCompletions"]
 
+_AT_FIRST_REQUEST = ("httpcore2", "anyio._backends._asyncio")
+"""What the HTTP client itself would import at a first request."""
 _RESOURCES = (
     "openai.lib.azure",
     "openai.resources.embeddings",
@@ -60,7 +67,7 @@ _COUNTS = (
 )
 
 
-class ChatCompletions(OnLoop["AsyncOpenAI"]):
+class ChatCompletions(OnLoop[ChatLine]):
     """A model behind `chat/completions`; a subclass knows the address, the key and their names."""
 
     can_embed = True
@@ -69,6 +76,7 @@ class ChatCompletions(OnLoop["AsyncOpenAI"]):
     def __init__(self, model: str, settings: Settings, *, address: str) -> None:
         super().__init__(model.strip(), settings)
         self._address = address
+        self._sdk_client: AsyncOpenAI | None = None
 
     @property
     @abstractmethod
@@ -80,32 +88,38 @@ class ChatCompletions(OnLoop["AsyncOpenAI"]):
     def _token_limit(self) -> str:
         """Name of the parameter that limits the answer's tokens."""
 
+    @property
+    @abstractmethod
+    def _chat_url(self) -> str:
+        """The whole address of chat completions."""
+
+    @property
+    @abstractmethod
+    def _headers(self) -> dict[str, str]:
+        """What says who asks, where the SDK would say it."""
+
     @abstractmethod
     def _build(self, http: Any) -> AsyncOpenAI:
         """Return the SDK's client over an HTTP client."""
 
-    def prepare(self) -> None:
-        self._client()
-
     async def astream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         require_requests_allowed(self.display_name)
-        client = self._client()
+        line = self._client()
         arguments = self._arguments(request)
         reading = Reading(self, FINISH_REASONS)
         finished = False
-        with self._mapped(reading):
-            chunks: Any = await adapted(
-                lambda body: self._create(client, body),
+        with line_errors(self, self._address, self._advice, reading):
+            chunks = await adapted(
+                lambda body: line.send(self._body(body)),
                 arguments,
                 provider=self,
                 address=self._address,
-                refused=self._sdk().APIStatusError,
-                refusal=_refusal,
+                refused=Refused,
+                refusal=attrgetter("refusal"),
             )
             self.limits = limits_of(chunks)
-            # An answer that could not be streamed is one chunk.
-            async with chunks if hasattr(chunks, "__aenter__") else _Whole(chunks) as found:
-                async for chunk in found:
+            async with chunks:
+                async for chunk in chunks:
                     if finished:
                         continue
                     for event in _events(chunk, reading):
@@ -119,25 +133,14 @@ class ChatCompletions(OnLoop["AsyncOpenAI"]):
             for event in reading.end(self._advice.address):
                 yield event
 
-    async def _create(self, client: AsyncOpenAI, body: dict[str, Any]) -> Any:
-        """Send a chat completion, and have what comes as it was sent.
-
-        The SDK's own `create` looks each part of a request and of every chunk through for its types,
-        which is half of what a call costs, and makes counts of what is none.
-        """
-        extra = body.get("extra_body") or {}
-        sent = {k: v for k, v in body.items() if k != "extra_body"}
-        return await client.post(
-            "/chat/completions",
-            cast_to=object,
-            body={"model": self.model, **sent, **extra},
-            stream=bool(sent.get("stream")),
-            stream_cls=self._sdk().AsyncStream[object],
-        )
+    def _body(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        extra = arguments.get("extra_body") or {}
+        sent = {k: v for k, v in arguments.items() if k != "extra_body"}
+        return {"model": self.model, **sent, **extra}
 
     async def aembed(self, texts: Sequence[str]) -> Embeddings:
         require_requests_allowed(self.display_name)
-        client = self._client()
+        client = self._sdk_over(self._client())
         with self._mapped():
             found = await client.embeddings.create(
                 model=self.model, input=list(texts), encoding_format="float"
@@ -172,27 +175,42 @@ class ChatCompletions(OnLoop["AsyncOpenAI"]):
             **chosen,
         }
 
-    def _make_client(self) -> AsyncOpenAI:
-        with suppress(ImportError):
-            # The SDK looks at every call whether somebody has it, and another provider's thread may
-            # just be importing it.
-            load("httpx")
+    def _make_client(self) -> ChatLine:
         try:
-            openai = load("openai", *_RESOURCES)
+            http = load("httpx2", *_AT_FIRST_REQUEST)
         except ImportError as exc:
-            raise NotConfigured(
-                "The package openai is missing; run `pip install -r requirements.txt`.",
-                provider=self.name,
-            ) from exc
-        quieten("openai")
-        with unbuildable(openai.OpenAIError, provider=self):
-            return self._build(http_client(openai, self, self._address))
+            raise self._missing("httpx2") from exc
+        with unbuildable(provider=self):
+            client = http_client(http.AsyncClient, self, self._address)
+        return ChatLine(client, self._chat_url, self._headers)
+
+    def _sdk_over(self, line: ChatLine) -> AsyncOpenAI:
+        """Return the SDK's client, for all that is asked once in a while."""
+        if self._sdk_client is None:
+            with suppress(ImportError):
+                # The SDK looks at every call whether somebody has it, and another provider's thread
+                # may just be importing it.
+                load("httpx")
+            try:
+                openai = self._sdk()
+            except ImportError as exc:
+                raise self._missing("openai") from exc
+            quieten("openai")
+            with unbuildable(openai.OpenAIError, provider=self):
+                self._sdk_client = self._build(line.http)
+        return self._sdk_client
+
+    def _missing(self, package: str) -> NotConfigured:
+        return NotConfigured(
+            f"The package {package} is missing; run `pip install -r requirements.txt`.",
+            provider=self.name,
+        )
 
     @staticmethod
     def _sdk() -> Any:
         return load("openai", *_RESOURCES)
 
-    def _mapped(self, reading: Reading | None = None) -> AbstractContextManager[None]:
+    def _mapped(self) -> AbstractContextManager[None]:
         """Turn what the SDK raises into our errors."""
         openai = self._sdk()
         return mapped_errors(
@@ -202,24 +220,8 @@ class ChatCompletions(OnLoop["AsyncOpenAI"]):
             address=self._address,
             advice=self._advice,
             refusal=_refusal,
-            reading=reading,
+            reading=None,
         )
-
-
-class _Whole:
-    """An answer that came whole, in the form of a stream of one chunk."""
-
-    def __init__(self, chunk: Any) -> None:
-        self._chunk = chunk
-
-    async def __aenter__(self) -> _Whole:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        pass
-
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        yield self._chunk
 
 
 def _events(chunk: object, reading: Reading) -> Iterator[StreamEvent]:
@@ -249,25 +251,9 @@ def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _refusal(exc: APIError) -> Refusal:
-    body = exc.body
     response = getattr(exc, "response", None)
-    status: int | None = getattr(exc, "status_code", None)
-    codes = {str(code) for code in (exc.code, exc.type) if code}
-    text = words_of(body)
-    if isinstance(body, Mapping):
-        inner = body.get("innererror")
-        if isinstance(inner, Mapping) and inner.get("code"):
-            codes.add(str(inner["code"]))
-    if not text and status is None:
-        text = exc.message
-    # vLLM and others write the HTTP status as the code of an error inside a stream.
-    if status is None and re.fullmatch(r"[45]\d\d", exc.code or "", re.ASCII):
-        status = int(exc.code or 0)
-    return Refusal(
-        status=status,
-        codes=frozenset(codes),
-        text=text,
-        param=exc.param if isinstance(exc.param, str) else None,
-        headers={} if response is None else response.headers,
-        readable=bool(text) and not text.lstrip().startswith("<"),
+    return refusal_from(
+        exc.body,
+        status=getattr(exc, "status_code", None),
+        headers=None if response is None else response.headers,
     )

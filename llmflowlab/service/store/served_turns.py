@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from llmflowlab.service.http_refusals import HttpRefusal
 from llmflowlab.service.store.service_tables import deployments, ratings, sessions, turns
@@ -26,6 +27,7 @@ __all__ = [
     "keep_turn",
     "let_all_go",
     "let_go",
+    "newest_turn",
     "ratings_of",
     "said_in",
     "sessions_of",
@@ -141,24 +143,20 @@ def keep_turn(
     door: str,
 ) -> None:
     """Keep a turn and let its session go; a turn that is there already is not kept twice."""
-    if connection.execute(
-        select(turns.c.number).where(turns.c.trace_id == record.trace_id)
-    ).first():
+    rest = {name: getattr(record, name) for name in _REST}
+    values = {
+        "trace_id": record.trace_id,
+        "session_id": session_id,
+        "owner": owner,
+        "deployment": deployment,
+        "door": door,
+        "made_ms": record.started_ms,
+        "prompt": record.prompt,
+        "answer": record.answer,
+        "record": json.dumps(rest, ensure_ascii=False),
+    }
+    if connection.execute(_ONCE[connection.dialect.name], values).first() is None:
         return
-    rest = {name: value for name, value in asdict(record).items() if name not in _APART}
-    connection.execute(
-        insert(turns).values(
-            trace_id=record.trace_id,
-            session_id=session_id,
-            owner=owner,
-            deployment=deployment,
-            door=door,
-            made_ms=record.started_ms,
-            prompt=record.prompt,
-            answer=record.answer,
-            record=json.dumps(rest, ensure_ascii=False),
-        )
-    )
     if session_id is not None:
         connection.execute(
             update(sessions)
@@ -173,6 +171,14 @@ def keep_turn(
 
 
 _APART = {"prompt", "answer", "trace_id", "started_ms"}
+_REST = tuple(each.name for each in fields(TurnRecord) if each.name not in _APART)
+_ONCE = {
+    name: dialect.insert(turns)
+    .on_conflict_do_nothing(index_elements=[turns.c.trace_id])
+    .returning(turns.c.number)
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
+"""Made once: SQLAlchemy then finds what it is in SQL again by itself."""
 
 
 def said_in(connection: Connection, owner: str, session_id: str) -> list[Said]:
@@ -315,6 +321,11 @@ def totals_of(connection: Connection, deployment: str) -> list[TurnRecord]:
         )
         for row in rows
     ]
+
+
+def newest_turn(connection: Connection) -> int:
+    """Return the number of the turn that was kept last; 0 where there is none."""
+    return int(connection.execute(select(func.max(turns.c.number))).scalar() or 0)
 
 
 def undelivered_count(connection: Connection) -> int:
