@@ -63,7 +63,7 @@ def test_the_model_is_left_when_the_client_leaves(
     assert loopback.chats()[0].disconnected.wait(PATIENCE)
     (turn,) = service.turns()
     assert turn["state"] in {"interrupted", "failed"}
-    if after is not None:
+    if stream and after is not None:
         assert turn["answer"].strip() == "You"
     assert turn["tokens_estimated"]
     assert turn["prompt_tokens"] >= 1
