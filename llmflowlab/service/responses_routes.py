@@ -19,6 +19,7 @@ from llmflowlab.service.event_stream import HEARTBEAT, EventStream, Whole, event
 from llmflowlab.service.generation import Generation
 from llmflowlab.service.http_refusals import HttpRefusal
 from llmflowlab.service.json_body import json_body
+from llmflowlab.service.openai_bodies import name_of
 from llmflowlab.service.openai_routes import TRACE_HEADER, said
 
 if TYPE_CHECKING:
@@ -75,16 +76,18 @@ async def responses(request: Request, who: Annotated[Asking, Depends(asking)]) -
     )
 
     begun, state = time.monotonic(), who.state
+    document = await json_body(request)
     try:
-        asked = read_request(await json_body(request))
+        asked = read_request(document)
         conversation, wishes = conversation_of(asked), wishes_of(asked)
     except InputError as exc:
         raise HttpRefusal("bad_request", exc.message) from exc
-    model = getattr(asked, "model", None)
+    # MLflow's class of requests has no place for the model.
+    offer = state.offer(name_of(document.get("model")))
     generation = await answer_alone(
         state,
         who.caller,
-        state.offer(model if isinstance(model, str) else None),
+        offer,
         door="responses",
         messages=conversation.messages,
         system=conversation.system,

@@ -176,3 +176,39 @@ def test_an_answer_of_this_door_can_be_rated(service: Running) -> None:
     assert kept.status_code == 200
     (turn,) = service.turns()
     assert (turn["session_id"], turn["door"]) == (None, "chat.completions")
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/v1/responses", {"input": "Hi"}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}]}),
+        ("/chat", {"query": "Hi"}),
+    ],
+)
+def test_a_model_that_is_not_on_offer_is_refused_at_every_door(
+    service: Running, path: str, asked: dict[str, Any]
+) -> None:
+    refused = service.client.post(path, json={**asked, "model": "nobody"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (404, "model_not_found")
+    assert not service.turns()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_responses_have_the_answer_its_trace_and_strict_types(
+    service: Running, stream: bool
+) -> None:
+    with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0) as client:
+        if stream:
+            with client.responses.stream(model="scripted:model", input="Hi") as events:
+                found = [event.model_dump() for event in events]
+                whole: Any = events.get_final_response()
+            assert [each["sequence_number"] for each in found] == list(range(len(found)))
+        else:
+            whole = client.responses.create(
+                model="scripted:model", input="Hi", instructions="Be brief."
+            )
+    (turn,) = service.turns()
+    assert whole.output_text == turn["answer"]
+    assert whole.id == "resp_" + turn["trace_id"].removeprefix("tr-")
+    assert turn["door"] == "responses"
