@@ -201,9 +201,9 @@ def test_responses_have_the_answer_its_trace_and_strict_types(
     with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0) as client:
         if stream:
             with client.responses.stream(model="scripted:model", input="Hi") as events:
-                found = [event.model_dump() for event in events]
+                numbers = [event.sequence_number for event in events]
                 whole: Any = events.get_final_response()
-            assert [each["sequence_number"] for each in found] == list(range(len(found)))
+            assert numbers == list(range(len(numbers)))
         else:
             whole = client.responses.create(
                 model="scripted:model", input="Hi", instructions="Be brief."
