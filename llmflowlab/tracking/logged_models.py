@@ -7,28 +7,38 @@ all evaluations and chats.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.files import exclusive
 from llmflowlab.settings import Settings
+from llmflowlab.tracking.aliases import versions_of
 from llmflowlab.tracking.page_links import candidate_note, note_of, prompt_tag
 from llmflowlab.tracking.registry import registered_name
 from llmflowlab.tracking.store import Store
 
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
 __all__ = [
     "CANDIDATE",
+    "LAST_RUN",
     "PATIENCE",
     "REGISTRY_LOCK",
     "SOURCE",
     "logged_model_of",
     "model_of",
     "model_of_version",
+    "one_that_stays",
     "served_version",
 ]
 
 CANDIDATE = "llmflowlab.candidate"
 """Tag with the candidate's `version_digest`."""
+LAST_RUN = "llmflowlab.last_run"
+"""Tag of a version with the run that used it last; one without it may yet yield to an equal one."""
 SOURCE = "models:/"
 """What stands before a logged model's id in a version's source."""
 REGISTRY_LOCK = "registry"
@@ -59,12 +69,10 @@ def model_of(
         return model_of_version(store, candidate.model_id)
     digest = candidate.version_digest
     with exclusive(settings, REGISTRY_LOCK, patience=PATIENCE), store.translated():
-        versions = store.client.search_model_versions(
-            f"name = '{registered_name(candidate.provider)}' and tags.`{CANDIDATE}` = '{digest}'"
-        )
-        if versions:
-            newest = max(versions, key=lambda version: int(version.version))
-            return logged_model_of(str(newest.source))
+        known = versions_of(store.client, registered_name(candidate.provider))
+        equal = [version for version in known if version.tags.get(CANDIDATE) == digest]
+        if equal:
+            return logged_model_of(str(one_that_stays(equal).source))
         found = store.client.search_logged_models(
             [experiment_id], filter_string=f"tags.`{CANDIDATE}` = '{digest}'"
         )
@@ -89,6 +97,20 @@ def model_of(
         if str(model.status) != "READY":
             store.client.finalize_logged_model(model.model_id, "READY")
         return str(model.model_id)
+
+
+def one_that_stays(versions: Sequence[ModelVersion]) -> ModelVersion:
+    """Return the latest version that is not taken back in favour of an equal one before it.
+
+    Args:
+        versions: The newest first; at least one.
+    """
+    stays, *below = versions
+    for other in below:
+        if LAST_RUN in stays.tags or other.tags.get(CANDIDATE) != stays.tags.get(CANDIDATE):
+            break
+        stays = other
+    return stays
 
 
 def served_version(model_id: str) -> tuple[str, str] | None:

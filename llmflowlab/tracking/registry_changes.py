@@ -17,13 +17,22 @@ from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.files import exclusive
 from llmflowlab.program import program_name
 from llmflowlab.settings import Settings
-from llmflowlab.tracking.aliases import CHAMPION, STAGING, move_alias, set_stage, settle_stages
+from llmflowlab.tracking.aliases import (
+    CHAMPION,
+    STAGING,
+    move_alias,
+    set_stage,
+    settle_stages,
+    versions_of,
+)
 from llmflowlab.tracking.logged_models import (
     CANDIDATE,
+    LAST_RUN,
     PATIENCE,
     REGISTRY_LOCK,
     SOURCE,
     model_of_version,
+    one_that_stays,
     served_version,
 )
 from llmflowlab.tracking.model_files import write_model
@@ -96,37 +105,29 @@ class ModelRegistry:
         """
         name, client = registered_name(candidate.provider), self._store.client
         with exclusive(self._settings, REGISTRY_LOCK, patience=PATIENCE), self._store.translated():
-            version, latest = self._find(name, candidate, run_id)
-            if version is None:
-                version = latest = self._create(name, candidate, run_id, experiment_id)
+            version = self._find(name, candidate, run_id) or self._create(
+                name, candidate, run_id, experiment_id
+            )
             if version.run_id == run_id:
-                first = first_of_equals(client, version, CANDIDATE)
-                version, latest = first, first if version is latest else latest
+                version = first_of_equals(client, version)
             number = str(version.version)
-            if version is latest:
-                show_latest(self._store, version, CANDIDATE)
-            client.set_model_version_tag(name, number, "llmflowlab.last_run", run_id)
+            client.set_model_version_tag(name, number, LAST_RUN, run_id)
+            show_latest(self._store, version)
             model_id = str(version.source).removeprefix(SOURCE)
             self._link(run_id, model_id)
             client.log_batch(run_id, tags=_version_tags(name, number))
         return RegisteredAs(number, model_id)
 
-    def _find(
-        self, name: str, candidate: Candidate, run_id: str
-    ) -> tuple[ModelVersion | None, ModelVersion | None]:
-        """Return the version this run belongs to, and the latest one; None where there is none."""
-        client = self._store.client
-        digest = candidate.version_digest
-        versions = list(client.search_model_versions(f"name = '{name}'"))
-        latest = max(versions, key=lambda v: int(v.version), default=None)
+    def _find(self, name: str, candidate: Candidate, run_id: str) -> ModelVersion | None:
+        """Return the version this run belongs to; None where none is made yet."""
+        versions = versions_of(self._store.client, name)
+        equal = [v for v in versions if v.tags.get(CANDIDATE) == candidate.version_digest]
         # The run's own, from a delivery that was cut off, goes before the latest one.
-        own = [v for v in versions if v.run_id == run_id and v.tags.get(CANDIDATE) == digest]
-        if own:
-            mine = max(own, key=lambda v: int(v.version))
-            return (latest if latest and mine.version == latest.version else mine), latest
-        if latest is not None and latest.tags.get(CANDIDATE) == digest:
-            return latest, latest
-        return None, latest
+        for version in equal:
+            if version.run_id == run_id:
+                return version
+        latest = one_that_stays(versions) if versions else None
+        return latest if latest in equal else None
 
     def _create(
         self, name: str, candidate: Candidate, run_id: str, experiment_id: str
@@ -204,8 +205,10 @@ def register_logged(
         TrackingError: The store failed.
     """
     with exclusive(settings, REGISTRY_LOCK, patience=PATIENCE), store.translated():
-        version = _version_of(store, name, model_id, run_id=run_id, tags=tags)
-        show_latest(store, version, CANDIDATE)
+        # Each is a version of its own, whatever it equals.
+        own = {**tags, LAST_RUN: run_id}
+        version = _version_of(store, name, model_id, run_id=run_id, tags=own)
+        show_latest(store, version)
         number = str(version.version)
         store.client.log_batch(run_id, tags=_version_tags(name, number))
     return number

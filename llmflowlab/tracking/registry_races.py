@@ -1,7 +1,8 @@
 """Several homes that register in one store at the same moment: no lock of ours reaches across them.
 
 Numbers decide instead. A store gives each version a number above all that are visible, so of two that
-were made at once the one with the higher number sees the other, and yields.
+were made at once the one with the higher number sees the other, and yields. Nobody else may touch one that
+may yet yield: MLflow brings a deleted version back where its stage is set at the same moment.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmflowlab.tracking.aliases import STAGING, move_alias, versions_of
+from llmflowlab.tracking.logged_models import one_that_stays
 from llmflowlab.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -18,23 +20,18 @@ if TYPE_CHECKING:
 __all__ = ["first_of_equals", "show_latest"]
 
 
-def first_of_equals(client: MlflowClient, version: ModelVersion, tag: str) -> ModelVersion:
+def first_of_equals(client: MlflowClient, version: ModelVersion) -> ModelVersion:
     """Take back a version that was just made where another home made the same one before it.
 
     Args:
         client: Of the store.
         version: Made by the caller, and given to nobody yet.
-        tag: Says what a version is of; equal where versions are.
 
     Returns:
-        The version that stays: the first of those in a row that are equal.
+        The version that stays.
     """
-    number, first = int(version.version), version
-    for other in versions_of(client, version.name):
-        if int(other.version) < number:
-            if other.tags.get(tag) != version.tags.get(tag):
-                break
-            first = other
+    below = [v for v in versions_of(client, version.name) if int(v.version) < int(version.version)]
+    first = one_that_stays([version, *below])
     if first is not version:
         client.delete_model_version(version.name, str(version.version))
         if version.model_id:
@@ -42,17 +39,18 @@ def first_of_equals(client: MlflowClient, version: ModelVersion, tag: str) -> Mo
     return first
 
 
-def show_latest(store: Store, version: ModelVersion, tag: str) -> None:
-    """Give the latest version alias and stage `staging`.
+def show_latest(store: Store, version: ModelVersion) -> None:
+    """Give a version alias and stage `staging` if it is the latest; a later one is shown by its home.
 
     Args:
         store: The open store.
-        version: The latest, as far as is known; what another home makes meanwhile is looked for.
-        tag: Says what a version is of. A later one that is equal will be taken back by its home.
+        version: One that stays; what another home makes meanwhile is looked for.
     """
-    name = str(version.name)
-    move_alias(store, name, STAGING, str(version.version), "registered")
-    later = versions_of(store.client, name)[0]
-    if int(later.version) > int(version.version) and later.tags.get(tag) != version.tags.get(tag):
-        # What stands above may have undone what the other home did for its version.
-        show_latest(store, later, tag)
+    shown, name = None, str(version.name)
+    latest = one_that_stays(versions_of(store.client, name))
+    if int(latest.version) != int(version.version):
+        return
+    # What was shown may have undone what the other home did for its version.
+    while shown != (shown := str(latest.version)):
+        move_alias(store, name, STAGING, shown, "registered")
+        latest = one_that_stays(versions_of(store.client, name))

@@ -110,7 +110,7 @@ def test_a_version_that_was_made_at_once_and_whose_home_died_is_taken_back(
         # It comes to itself between the making of its version and the look at the others.
         patch.setattr(
             "llmflowlab.tracking.registry_changes.first_of_equals",
-            lambda client, version, tag: version if version.version == 1 else dies(),
+            lambda client, version: version if version.version == 1 else dies(),
         )
         record(homes[0], one, turn(0))
         assert not one.wait(PATIENCE)
