@@ -234,7 +234,7 @@ def test_an_alpha_that_is_not_the_published_one_is_told_by_the_exit_code(
     (folder / "diverse_safety_adversarial_dialog_350.csv").write_text(text, "utf-8")
     assert outside_people.main([str(tmp_path)]) == 1
     said = capsys.readouterr().out
-    alpha = float(re.search(r"12 units, up to 3 raters: (\S+)", said)[1])
+    alpha = float(known(re.search(r"12 units, up to 3 raters: (\S+)", said))[1])
     monkeypatch.setattr(outside_people, "_ALPHAS", (alpha,))
     monkeypatch.setattr(outside_people, "_SECONDS", float("inf"))
     assert outside_people.main([str(tmp_path)]) == 0
