@@ -41,6 +41,13 @@ def said_table(
         numbers=frozenset({2}),
         notes=(
             "Ratings (/rate): of how many turns in brackets; a grade g is (g − 1) / 4, + is 100 %, - is 0 %.",
-            *((f"Votes: `{program_name()} arena leaderboard` ranks by them.",) if votes else ()),
+            *(
+                (
+                    "Votes: a model that met itself, under two prompts, counts on both sides; "
+                    f"`{program_name()} arena leaderboard` ranks by them.",
+                )
+                if votes
+                else ()
+            ),
         ),
     )

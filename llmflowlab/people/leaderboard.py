@@ -157,8 +157,9 @@ class Leaderboard:
                     "every rank here, may be chance; vote on or leave --style-control out."
                 )
         if self.names_known:
+            verb = "was" if self.names_known == 1 else "were"
             found.append(
-                f"{plural(self.names_known, 'vote')} of {self.battles} cast anew after the names had been shown."
+                f"{self.names_known} of {plural(self.battles, 'vote')} {verb} cast with the names known."
             )
         return found
 

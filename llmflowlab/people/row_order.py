@@ -14,7 +14,14 @@ from llmflowlab.errors import InputError
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.people.answer_words import HumanVerdict, was_picked
-from llmflowlab.people.strata import Strata, believed, doubt_of, judgeable, strata_of
+from llmflowlab.people.strata import (
+    Strata,
+    believed,
+    doubt_of,
+    judgeable,
+    nothing_to_judge,
+    strata_of,
+)
 from llmflowlab.statistics.unequal_draws import next_stratum
 
 __all__ = ["DrawnRow", "Order", "drawn_rows"]
@@ -73,7 +80,7 @@ def drawn_rows(
     """
     cells = judgeable(result, candidates)
     if not cells:
-        raise InputError(f"{result.plan.evaluation_id} has no answer that could be judged.")
+        raise nothing_to_judge(result, candidates)
     # Reproducible on purpose; nothing here needs to be unguessable.
     generator = random.Random(f"review:{seed}:{result.plan.evaluation_id}")  # noqa: S311
     shuffled = list(cells)

@@ -23,6 +23,7 @@ from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.people.answer_words import CORRECT, QUALITY, HumanVerdict
 from llmflowlab.people.rubric import COLUMNS, DEFAULT, Rubric, RubricQuestion, said_by
+from llmflowlab.people.strata import nothing_to_judge
 from llmflowlab.program import program_name
 from llmflowlab.text.digests import digest_of
 
@@ -116,7 +117,8 @@ def sheet_text(
             writer.writerow([*map(safe_cell, line), row_key(plan, cell)])
             count += 1
     if not count:
-        raise InputError(f"{plan.evaluation_id} has no answer that could be judged.")
+        everybody = range(len(plan.candidates))
+        raise nothing_to_judge(result, everybody if candidate is None else [candidate])
     return out.getvalue(), count
 
 

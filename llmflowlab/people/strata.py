@@ -7,12 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
 
+from llmflowlab.errors import InputError
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.plan import Cell
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scores import NotScored, Score
 
-__all__ = ["Strata", "believed", "doubt_of", "judgeable", "left_out", "strata_of"]
+__all__ = [
+    "Strata",
+    "believed",
+    "doubt_of",
+    "judgeable",
+    "left_out",
+    "nothing_to_judge",
+    "strata_of",
+]
 
 _WHY: Mapping[NotScored, str] = {
     "answer_cut": "cut at the token limit",
@@ -66,6 +75,14 @@ def left_out(result: EvaluationResult, candidates: Sequence[int]) -> dict[str, i
             if why is not None:
                 found[_WHY.get(why, "failed")] += 1
     return dict(found.most_common())
+
+
+def nothing_to_judge(result: EvaluationResult, candidates: Sequence[int]) -> InputError:
+    """Return what to raise where no answer of these candidates is whole."""
+    why = ", ".join(f"{count} {why}" for why, count in left_out(result, candidates).items())
+    return InputError(
+        f"{result.plan.evaluation_id} has no answer that could be judged, as none is whole: {why}."
+    )
 
 
 def strata_of(result: EvaluationResult) -> Strata:

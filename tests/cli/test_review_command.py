@@ -269,7 +269,7 @@ def test_the_agreement_says_why_a_scorer_stands_beside_a_question_and_when_kappa
     typed("yes\n4\n" * 8)
     review(evaluation, "--as", "ada")
     said = " ".join(capsys.readouterr().out.split())
-    assert "correct stands beside the scorer contains because both say whether" in said
+    assert "correct stands beside contains because both say whether" in said
     assert "No scorer says the like of quality;" in said
     assert "undefined" in said
     assert "one side says the same of every answer, as ada" in said

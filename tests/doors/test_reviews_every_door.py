@@ -107,6 +107,8 @@ def test_means_of_people_are_one_figure_through_every_door(
         for figure, key in (("combined", "value"), ("combined_ci_low", "ci_low")):
             assert one[key] == told[figure] == metrics[f"people/{question}/{figure}"]
         for text in texts:
+            # Whose scores help is named where they stand.
+            assert f"{one['scorer']} {one['judge']:.1%}" in text
             assert f"{one['value']:.1%}" in text
             assert f"{one['ci_low']:.1%} to {one['ci_high']:.1%}" in text
 

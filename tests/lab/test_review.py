@@ -18,6 +18,7 @@ from llmflowlab.lab.review import Review, ReviewRequest, begin_review
 from llmflowlab.lab.review_results import review_results
 from llmflowlab.people.answer_words import HumanVerdict, keep_verdicts, kept_verdicts
 from llmflowlab.people.rubric import Rubric, RubricQuestion
+from llmflowlab.people.sheets import sheet_text
 from llmflowlab.settings import Settings
 from tests.evaluation.helpers import answer, spec
 from tests.evaluation.test_gates import kept, result
@@ -202,6 +203,18 @@ def test_answers_that_are_not_whole_are_counted_by_why(lab: Lab, settings: Setti
         assert review.total == 2 * (ROWS - 2)
     with closing(begin(lab, made, name="run-0")) as review:
         assert sum(review.left_out.values()) == 2
+
+
+def test_where_no_answer_is_whole_it_is_said_why(lab: Lab, settings: Settings) -> None:
+    cut = {row: answer("said", latency=1.0, finish_reason="length") for row in range(ROWS)}
+    made = result(settings.home, [1] * ROWS, candidates=PAIR, answers=cut)
+    with closing(kept(settings.state_dir, made)):
+        pass
+    why = "as none is whole: 12 cut at the token limit"
+    with pytest.raises(InputError, match=why):
+        begin(lab, made)
+    with pytest.raises(InputError, match=why):
+        sheet_text(made)
 
 
 def test_who_goes_back_may_change_a_verdict_and_it_counts_once(

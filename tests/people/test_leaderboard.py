@@ -104,7 +104,7 @@ def test_style_on_few_votes_is_no_figure_to_rely_on_and_says_so() -> None:
 def test_votes_cast_with_the_names_known_are_counted() -> None:
     board = leaderboard(met_in([vote(1, "a"), vote(2, "b", names_known=True)]))
     assert (board.names_known, board.to_json()["names_known"]) == (1, 1)
-    assert any("1 vote of 2 cast anew after the names" in note for note in board.notes())
+    assert any("1 of 2 votes was cast with the names known." in note for note in board.notes())
 
 
 def test_time_and_money_are_means_and_unknown_is_not_zero() -> None:

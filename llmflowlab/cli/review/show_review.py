@@ -136,9 +136,12 @@ def agreement_table(found: Sequence[HumanAgreement]) -> Table:
 
 def _agreement_notes(found: Sequence[HumanAgreement]) -> Iterator[str]:
     yield "Cohen's kappa: 1 is full agreement, 0 what chance would bring."
-    matched = {(e.question, e.other): e.matched for e in found if e.matched is not None}
-    for (question, scorer), why in matched.items():
-        yield f"{question} stands beside the scorer {scorer} because {why}."
+    beside: dict[tuple[str, str], dict[str, None]] = {}
+    for entry in found:
+        if entry.matched is not None:
+            beside.setdefault((entry.question, entry.matched), {})[entry.other] = None
+    for (question, why), scorers in beside.items():
+        yield f"{question} stands beside {', '.join(scorers)} because {why}."
     if constant := dict.fromkeys(name for entry in found for name in entry.constant):
         yield (
             f"Kappa is undefined where one side says the same of every answer, as {', '.join(constant)} "

@@ -15,7 +15,8 @@ METRICS = "people/"
 
 ASSUMES = (
     "People and judge together: what people would say on average of all answers, from their words on some "
-    "and the judge's scores on all; the rows that they judged must have been drawn by chance."
+    "and the judge's scores on all; the rows that they judged must have been drawn by chance. Under judge stands "
+    "the scorer that helps: any may, but one of another scale need not come near what people say."
 )
 
 
@@ -119,7 +120,7 @@ class PeopleEstimate:
         return (
             who,
             self.asked,
-            _percent(self.judge, signed),
+            f"{self.scorer} {_percent(self.judge, signed)}".rstrip(),
             _percent(self.people, signed),
             f"{self.labelled}/{self.of}",
             _percent(self.value, signed),
