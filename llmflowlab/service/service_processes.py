@@ -42,6 +42,8 @@ __all__ = ["serve", "worker_app"]
 
 _GOODBYE = 25.0
 """Seconds that the courier has for what is on its way."""
+_SILENT = 1.0
+"""Seconds after which a person is told what is waited for."""
 _STARTED_IN = 120
 _TURN = 0.0005
 """Seconds after which a thread that works lets another one."""
@@ -70,7 +72,7 @@ def serve(
         ready: Told once at which address which models answer.
         version: A registered version to serve, first of all models; its alias is followed.
         every: Seconds between two looks at the alias.
-        tell: Told what becomes of the version, a sentence at a time.
+        tell: Told what becomes of the version, and what the end waits for, a sentence at a time.
 
     Raises:
         InputError: A model, a prompt, a policy or the database's address cannot be used, or the port is
@@ -102,7 +104,7 @@ def serve(
             # prometheus_client looks there when it is imported, in each worker.
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
             setup = replace(setup, measured_in=folder)
-        stack.enter_context(_courier(lab.settings))
+        stack.enter_context(_courier(lab.settings, tell))
         shown = f"[{host}]" if ":" in host else host
         config = uvicorn.Config(
             partial(worker_app, setup, follower),
@@ -217,7 +219,7 @@ def _run_several(config: object, listening: socket.socket, told: Callable[[], No
 
 
 @contextlib.contextmanager
-def _courier(settings: Settings) -> Iterator[None]:
+def _courier(settings: Settings, tell: Callable[[str], None]) -> Iterator[None]:
     """Keep a process at work that brings answers to MLflow; it ends with this one, however that ends."""
     # Ctrl-C in the terminal is for the service, which ends it in order.
     process = subprocess.Popen(
@@ -235,6 +237,10 @@ def _courier(settings: Settings) -> Iterator[None]:
         with contextlib.suppress(OSError):
             process.stdin.close()
         try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_SILENT)
+            if process.returncode is None:
+                tell("Bringing the last answers to MLflow ...")
             process.wait(_GOODBYE)
         except subprocess.TimeoutExpired:
             # What it has not delivered is still in the database.

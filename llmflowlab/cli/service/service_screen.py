@@ -49,8 +49,7 @@ def service_screen(app: App) -> None:
     require_home(app.settings)
     plan = _Plan()
     while True:
-        with app.screen.progress("service"):
-            keys = service_keys.all_keys(app.settings)
+        keys = service_keys.all_keys(app.settings)
         service_keys.show(app.screen, keys)
         holding = [key for key in keys if key.revoked_ms is None]
         choices: list[Choice[str]] = [
