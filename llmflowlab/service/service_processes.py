@@ -30,7 +30,7 @@ from llmflowlab.service.offers import offers
 from llmflowlab.service.service_app import ServiceSetup, build_app
 from llmflowlab.service.store.issued_keys import keys_made
 from llmflowlab.service.store.served_turns import let_all_go
-from llmflowlab.service.store.service_database import address_of, opened, upgraded, writing
+from llmflowlab.service.store.service_database import database_of
 from llmflowlab.serving.server import VersionFollower, bound_socket
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.tracking.store import child_environment
@@ -156,16 +156,11 @@ def _for_this_machine_alone(host: str) -> bool:
 
 def _checked(lab: Lab, setup: ServiceSetup, host: str) -> list[str]:
     """Find out before anything listens what would not work; returns the models' names."""
-    engine = opened(address_of(lab.settings))
-    try:
-        upgraded(engine)
-        with writing(engine) as connection:
-            if engine.dialect.name == "sqlite":
-                # On this machine alone: who held a session here and was killed is gone.
-                let_all_go(connection)
-            any_key = any(key.revoked_ms is None for key, _ in keys_made(connection))
-    finally:
-        engine.dispose()
+    with database_of(lab.settings) as connection:
+        if connection.dialect.name == "sqlite":
+            # On this machine alone: who held a session here and was killed is gone.
+            let_all_go(connection)
+        any_key = any(key.revoked_ms is None for key, _ in keys_made(connection))
     if not setup.loopback and not any_key:
         raise ConfigurationError(
             f"Without a key the service listens on this machine alone, and {host} is reached from others; "

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime, timezone
-
-from sqlalchemy import Connection
 
 from llmflowlab.cli.ui.screen import Screen, Table
 from llmflowlab.service.store.issued_keys import IssuedKey, keys_made, make_key, revoke_key
-from llmflowlab.service.store.service_database import address_of, opened, upgraded, writing
+from llmflowlab.service.store.service_database import database_of
 from llmflowlab.settings import Settings
 
 __all__ = ["all_keys", "make", "revoke", "say_made", "say_revoked", "show"]
-
-
-@contextmanager
-def _connected(settings: Settings) -> Iterator[Connection]:
-    engine = opened(address_of(settings))
-    try:
-        upgraded(engine)
-        with writing(engine) as connection:
-            yield connection
-    finally:
-        engine.dispose()
 
 
 def all_keys(settings: Settings) -> list[IssuedKey]:
@@ -33,7 +19,7 @@ def all_keys(settings: Settings) -> list[IssuedKey]:
     Raises:
         LabError: The database cannot be used; the same of the others here.
     """
-    with _connected(settings) as connection:
+    with database_of(settings) as connection:
         return [key for key, _ in keys_made(connection)]
 
 
@@ -43,7 +29,7 @@ def make(settings: Settings, name: str, per_minute: int | None = None) -> tuple[
     Raises:
         InputError: There is one of that name.
     """
-    with _connected(settings) as connection:
+    with database_of(settings) as connection:
         return make_key(connection, name, per_minute=per_minute)
 
 
@@ -53,7 +39,7 @@ def revoke(settings: Settings, said: str) -> IssuedKey:
     Raises:
         InputError: There is no such key that holds.
     """
-    with _connected(settings) as connection:
+    with database_of(settings) as connection:
         return revoke_key(connection, said)
 
 

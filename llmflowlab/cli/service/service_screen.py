@@ -16,7 +16,6 @@ from llmflowlab.cli.ui.screen import Choice, GoBack
 from llmflowlab.errors import LabError
 from llmflowlab.files import require_home
 from llmflowlab.program import interpreted
-from llmflowlab.tracking.store import child_environment
 
 __all__ = ["service_screen"]
 
@@ -141,7 +140,7 @@ def _start(app: App, plan: _Plan) -> None:
     process = subprocess.Popen(
         interpreted("llmflowlab", "serve", *replace(plan, port=port).options),
         stdin=subprocess.DEVNULL,
-        env=child_environment(app.settings, with_lab=True),
+        env=app.lab.program_environment,
     )
     try:
         process.wait()
