@@ -197,7 +197,7 @@ COMMANDS: dict[str, Command] = {
             "models behind an HTTP service: sessions, keys, limits, OpenAI's shapes",
             "service.serve_command",
             _THINGS,
-            ("serve --model local", "serve keys make shop"),
+            ("serve --model local", "serve start --help", "serve keys make shop"),
             usual="start",
         ),
         Command(

@@ -1,8 +1,9 @@
-"""The service from the menu."""
+"""The service from the menu, and what its command says where it cannot be started."""
 
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from llmflowlab.cli import main
 from llmflowlab.cli.service import service_screen as screen
 from llmflowlab.cli.ui.screen import EndOfInput
 from llmflowlab.settings import Settings
@@ -83,3 +85,31 @@ def test_a_home_without_a_version_says_how_one_comes_to_be(
     with pytest.raises(EndOfInput):
         opened(settings, typed, "who\nversion\n")
     assert "No model is registered yet: the first chat" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "why"),
+    [
+        ([], 2, "Say which model to serve: --model provider:model"),
+        (["--model", "nobody"], 2, "'nobody' names no model"),
+        (["--model", "openai:gpt-4.1-mini"], 3, "OpenAI has no key: set OPENAI_API_KEY"),
+        (["--model", "guide", "--host", "0.0.0.0"], 3, "Without a key the service listens"),
+        (["--model", "guide", "--guardrails", "no.yaml"], 2, "there is no file no.yaml"),
+        (["--model", "guide", "--port", "{taken}"], 2, "cannot be used (Address already in use);"),
+    ],
+)
+def test_what_cannot_be_served_is_said_in_one_sentence(
+    mlflow_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    code: int,
+    why: str,
+) -> None:
+    monkeypatch.chdir(mlflow_home)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["serve", *(port if one == "{taken}" else one for one in options)]) == code
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert why in said.err

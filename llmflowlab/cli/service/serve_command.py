@@ -35,7 +35,12 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
     _declare_start(
-        add_command(actions, "start", "serve models; what is meant without an action", _STARTING)
+        add_command(
+            actions,
+            "start",
+            "serve models; what is meant without an action",
+            _STARTING,
+        )
     )
     keys = add_command(actions, "keys", "make, list and revoke keys")
     keys.add_argument(
