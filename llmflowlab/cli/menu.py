@@ -57,6 +57,12 @@ def _registry(app: App) -> None:
     registry_screen(app)
 
 
+def _service(app: App) -> None:
+    from llmflowlab.cli.service.service_screen import service_screen
+
+    service_screen(app)
+
+
 def _pages(app: App) -> None:
     from llmflowlab.cli.mlflow_ui import open_pages
 
@@ -77,6 +83,7 @@ _CHOICES: tuple[Choice[Open | None], ...] = (
     Choice("Review (judge answers)", _review, names=("review",)),
     Choice("Prompts (versions, compare styles)", _prompts, names=("prompts",)),
     Choice("Registry (versions, champion)", _registry, names=("registry",)),
+    Choice("Service (models over HTTP)", _service, names=("service", "serve")),
     Choice("MLflow's pages (in the browser)", _pages, names=("pages", "ui")),
     Choice("Settings (guardrails)", _settings, names=("settings",)),
     Choice("Exit", None, names=("exit", "quit", "q")),

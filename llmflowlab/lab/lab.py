@@ -157,6 +157,13 @@ class Lab:
         return child_environment(self.settings)
 
     @property
+    def program_environment(self) -> dict[str, str]:
+        """The environment of a process that is this program with the same settings."""
+        from llmflowlab.tracking.store import child_environment
+
+        return child_environment(self.settings, with_lab=True)
+
+    @property
     def store_address(self) -> str:
         """Where MLflow's store is, without what is secret in it."""
         from llmflowlab.tracking.store import safe_uri

@@ -24,6 +24,8 @@ _HOP_BY_HOP = frozenset(
     {
         *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te"),
         *("trailers", "transfer-encoding", "upgrade", "host", "content-length"),
+        # The service's own server says when and who.
+        *("date", "server"),
         # The key of the service is for nobody behind it.
         "authorization",
     }

@@ -30,7 +30,7 @@ from llmflowlab.service.offers import offers
 from llmflowlab.service.service_app import ServiceSetup, build_app
 from llmflowlab.service.store.issued_keys import keys_made
 from llmflowlab.service.store.served_turns import let_all_go
-from llmflowlab.service.store.service_database import address_of, opened, upgraded, writing
+from llmflowlab.service.store.service_database import database_of
 from llmflowlab.serving.server import VersionFollower, bound_socket
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.tracking.store import child_environment
@@ -42,6 +42,8 @@ __all__ = ["serve", "worker_app"]
 
 _GOODBYE = 25.0
 """Seconds that the courier has for what is on its way."""
+_SILENT = 1.0
+"""Seconds after which a person is told what is waited for."""
 _STARTED_IN = 120
 _TURN = 0.0005
 """Seconds after which a thread that works lets another one."""
@@ -70,7 +72,7 @@ def serve(
         ready: Told once at which address which models answer.
         version: A registered version to serve, first of all models; its alias is followed.
         every: Seconds between two looks at the alias.
-        tell: Told what becomes of the version, a sentence at a time.
+        tell: Told what becomes of the version, and what the end waits for, a sentence at a time.
 
     Raises:
         InputError: A model, a prompt, a policy or the database's address cannot be used, or the port is
@@ -102,7 +104,7 @@ def serve(
             # prometheus_client looks there when it is imported, in each worker.
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
             setup = replace(setup, measured_in=folder)
-        stack.enter_context(_courier(lab.settings))
+        stack.enter_context(_courier(lab.settings, tell))
         shown = f"[{host}]" if ":" in host else host
         config = uvicorn.Config(
             partial(worker_app, setup, follower),
@@ -154,16 +156,11 @@ def _for_this_machine_alone(host: str) -> bool:
 
 def _checked(lab: Lab, setup: ServiceSetup, host: str) -> list[str]:
     """Find out before anything listens what would not work; returns the models' names."""
-    engine = opened(address_of(lab.settings))
-    try:
-        upgraded(engine)
-        with writing(engine) as connection:
-            if engine.dialect.name == "sqlite":
-                # On this machine alone: who held a session here and was killed is gone.
-                let_all_go(connection)
-            any_key = any(key.revoked_ms is None for key, _ in keys_made(connection))
-    finally:
-        engine.dispose()
+    with database_of(lab.settings) as connection:
+        if connection.dialect.name == "sqlite":
+            # On this machine alone: who held a session here and was killed is gone.
+            let_all_go(connection)
+        any_key = any(key.revoked_ms is None for key, _ in keys_made(connection))
     if not setup.loopback and not any_key:
         raise ConfigurationError(
             f"Without a key the service listens on this machine alone, and {host} is reached from others; "
@@ -217,7 +214,7 @@ def _run_several(config: object, listening: socket.socket, told: Callable[[], No
 
 
 @contextlib.contextmanager
-def _courier(settings: Settings) -> Iterator[None]:
+def _courier(settings: Settings, tell: Callable[[str], None]) -> Iterator[None]:
     """Keep a process at work that brings answers to MLflow; it ends with this one, however that ends."""
     # Ctrl-C in the terminal is for the service, which ends it in order.
     process = subprocess.Popen(
@@ -235,6 +232,10 @@ def _courier(settings: Settings) -> Iterator[None]:
         with contextlib.suppress(OSError):
             process.stdin.close()
         try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_SILENT)
+            if process.returncode is None:
+                tell("Bringing the last answers to MLflow ...")
             process.wait(_GOODBYE)
         except subprocess.TimeoutExpired:
             # What it has not delivered is still in the database.

@@ -46,8 +46,10 @@ def bound_socket(host: str, port: int) -> socket.socket:
     try:
         listening = socket.create_server((host, port))
     except OSError as exc:
+        # Python says the address once more behind it.
+        why = str(exc.strerror or exc).partition(" (while")[0]
         raise InputError(
-            f"Port {port} of {host} cannot be used ({exc.strerror or exc}); name another with --port."
+            f"Port {port} of {host} cannot be used ({why}); name another with --port."
         ) from exc
     # Its connections inherit it. An event loop sets it for sockets that it makes itself: without it a second
     # small piece waits for the client's delayed word that it has the first, 40 ms.

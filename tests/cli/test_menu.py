@@ -27,9 +27,10 @@ What would you like to do?
   5 Review (judge answers)
   6 Prompts (versions, compare styles)
   7 Registry (versions, champion)
-  8 MLflow's pages (in the browser)
-  9 Settings (guardrails)
-  10 Exit
+  8 Service (models over HTTP)
+  9 MLflow's pages (in the browser)
+  10 Settings (guardrails)
+  0 Exit
 > \n"""
 
 

@@ -47,6 +47,22 @@ def test_an_unclear_choice_is_explained_and_asked_again(
     )
 
 
+@pytest.mark.parametrize(("line", "value"), [("0", 11), ("10", 10), ("9", 9)])
+def test_the_last_of_many_numbered_lines_is_0(
+    settings: Settings,
+    typed: Typing,
+    capsys: pytest.CaptureFixture[str],
+    line: str,
+    value: int,
+) -> None:
+    typed(f"11\n{line}\n")
+    lines = [Choice(f"line {number}", number) for number in range(1, 12)]
+    assert PlainScreen(settings).select("What?", lines, numbered=True) == value
+    seen = capsys.readouterr()
+    assert "  10 line 10\n  0 line 11\n" in seen.out
+    assert "type a number from 0 to 10 or a name" in seen.err
+
+
 def test_an_empty_line_takes_the_default(settings: Settings, typed: Typing) -> None:
     typed("\n")
     assert PlainScreen(settings).select("What?", CHOICES, default="exit") == "exit"

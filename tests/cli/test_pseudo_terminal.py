@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import httpx
 import pytest
 
 from llmflowlab.cli.menu import _CHOICES
@@ -13,7 +15,7 @@ CTRL_D = "\x04"
 ESC = "\x1b"
 DOWN = "\x1b[B"
 MENU = "What would you like to do?"
-EXIT = f"{len(_CHOICES)} Exit"
+EXIT = "0 Exit"
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -172,3 +174,31 @@ def test_turns_are_pinned_replayed_and_carried_to_another_model(mlflow_home: Pat
     assert "How sure a model is" in (mlflow_home / "pinned.csv").read_text(encoding="utf-8")
     artifacts = (mlflow_home / "artifacts" / "guide_artifacts.json").read_text(encoding="utf-8")
     assert artifacts.count('"What is perplexity?"') == 2
+
+
+def test_the_service_runs_in_the_menu_s_terminal_until_ctrl_c(mlflow_home: Path) -> None:
+    terminal = PseudoTerminal(mlflow_home)
+    terminal.wait_for("❯ 1 Chat")
+    terminal.type("8")
+    terminal.wait_for("❯ Start it here")
+    terminal.type("\r")
+    terminal.wait_for("❯ A model")
+    terminal.type("\r")
+    terminal.wait_for("Which model answers?")
+    terminal.type(ESC)
+    terminal.wait_for("❯ A model")
+    terminal.type("\r")
+    terminal.wait_for("❯ Guide")
+    terminal.type("\r")
+    terminal.wait_for("says how to ask. Ctrl-C ends it.")
+    address = re.search(r"http://127\.0\.0\.1:\d+", terminal.everything)
+    assert address is not None
+    assert httpx.get(f"{address[0]}/v1/models", trust_env=False).status_code == 200
+    terminal.type(CTRL_C)
+    terminal.wait_for("The service has ended.")
+    terminal.wait_for("❯ Start it here")
+    terminal.type(ESC)
+    terminal.wait_for("❯ 1 Chat")
+    terminal.type("0")
+    assert terminal.exit_code() == 0
+    assert "Traceback" not in terminal.everything

@@ -46,10 +46,13 @@ def test_the_number_of_a_line_takes_it(keys: PipeInput, screen: TerminalScreen) 
     assert screen.select("What?", CHOICES, numbered=True) is None
 
 
-def test_the_tenth_line_is_taken_by_0(keys: PipeInput, screen: TerminalScreen) -> None:
+@pytest.mark.parametrize("count", [10, 11])
+def test_the_last_of_many_lines_is_taken_by_0(
+    keys: PipeInput, screen: TerminalScreen, count: int
+) -> None:
     keys.send_text("0")
-    ten = [Choice(f"line {number}", number) for number in range(1, 11)]
-    assert screen.select("What?", ten, numbered=True) == 10
+    lines = [Choice(f"line {number}", number) for number in range(1, count + 1)]
+    assert screen.select("What?", lines, numbered=True) == count
 
 
 def test_the_number_of_a_disabled_line_does_nothing(

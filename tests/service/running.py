@@ -21,12 +21,7 @@ from llmflowlab.service.offers import ServedModels
 from llmflowlab.service.service_app import ServiceSetup, build_app
 from llmflowlab.service.service_limits import ServiceLimits
 from llmflowlab.service.store.issued_keys import make_key, revoke_key
-from llmflowlab.service.store.service_database import (
-    address_of,
-    opened,
-    upgraded,
-    writing,
-)
+from llmflowlab.service.store.service_database import database_of
 from llmflowlab.serving.server import VersionFollower
 from llmflowlab.settings import Settings
 from tests.patience import PATIENCE
@@ -103,13 +98,8 @@ def everything(line: socket.socket) -> bytes:
 
 def in_database(settings: Settings, work: Callable[[Connection], Any]) -> Any:
     """Work on the service's database, as another process would."""
-    engine = opened(address_of(settings))
-    try:
-        upgraded(engine)
-        with writing(engine) as connection:
-            return work(connection)
-    finally:
-        engine.dispose()
+    with database_of(settings) as connection:
+        return work(connection)
 
 
 def key_of(settings: Settings, name: str, per_minute: int | None = None) -> dict[str, str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import replace
-from datetime import datetime, timezone
-from typing import Any
 
 from llmflowlab.cli.arguments import add_command
 from llmflowlab.cli.context import App
@@ -20,20 +18,39 @@ from llmflowlab.cli.options import (
     whole,
 )
 from llmflowlab.cli.output import give
-from llmflowlab.cli.ui.screen import Table
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.files import require_home
 from llmflowlab.messages import Parameters
 
 __all__ = ["declare_options", "run_command"]
 
+_STARTING = (
+    "serve --model local",
+    "serve --model openai:gpt-4.1-mini --daily-budget 5",
+    "serve --registered llm_gemini_chat@champion --port 8080",
+)
+
 
 def declare_options(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
-    _declare_start(add_command(actions, "start", "serve models; what is meant without an action"))
+    _declare_start(
+        add_command(
+            actions,
+            "start",
+            "serve models; what is meant without an action",
+            _STARTING,
+        )
+    )
     keys = add_command(actions, "keys", "make, list and revoke keys")
-    keys.add_argument("what", choices=("list", "make", "revoke"), nargs="?", default="list")
+    keys.add_argument(
+        "what",
+        choices=("list", "make", "revoke"),
+        nargs="?",
+        default="list",
+        metavar="WHAT",
+        help="list (the default), make or revoke",
+    )
     keys.add_argument("name", nargs="?", metavar="NAME", help="of the key; revoke takes its id too")
     keys.add_argument(
         "--per-minute", type=whole, metavar="N", help="requests it may make in a minute"
@@ -180,76 +197,42 @@ def _start(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _keys(app: App, arguments: argparse.Namespace) -> int:
-    from llmflowlab.service.store.issued_keys import keys_made, make_key, revoke_key
-    from llmflowlab.service.store.service_database import address_of, opened, upgraded, writing
+    from llmflowlab.cli.service import service_keys as keys
 
     if arguments.what != "list" and not arguments.name:
         raise InputError(f"Say which key: serve keys {arguments.what} NAME.")
     if arguments.what != "make" and arguments.per_minute is not None:
         raise InputError("--per-minute goes with serve keys make NAME.")
-    engine = opened(address_of(app.lab.settings))
-    upgraded(engine)
-    try:
-        with writing(engine) as connection:
-            if arguments.what == "make":
-                key, secret = make_key(connection, arguments.name, per_minute=arguments.per_minute)
-                shown: dict[str, Any] = {"id": key.id, "name": key.name, "key": secret}
-                words = [
-                    f"{secret}",
-                    f"This is the key {key.name!r} ({key.id}). It is shown this once; keep it now.",
-                ]
-            elif arguments.what == "revoke":
-                key = revoke_key(connection, arguments.name)
-                shown = {"id": key.id, "name": key.name, "revoked": True}
-                words = [
-                    f"{key.name!r} ({key.id}) is revoked; a second later nobody gets in with it."
-                ]
-            else:
-                return _list_keys(app, arguments, [key for key, _ in keys_made(connection)])
-    finally:
-        engine.dispose()
-    give(arguments.json, lambda: shown, lambda: app.screen.say("\n".join(words)))
-    return ExitCode.DONE
-
-
-def _list_keys(app: App, arguments: argparse.Namespace, keys: list[Any]) -> int:
-    def words() -> None:
-        if not keys:
-            app.screen.say(
-                "There is no key: the service listens on this machine alone, to anybody here."
-            )
-            return
-        app.screen.table(
-            Table(
-                title="Keys of the service",
-                columns=("key", "id", "made", "a minute", "holds"),
-                rows=tuple(
-                    (
-                        key.name,
-                        key.id,
-                        _date(key.made_ms),
-                        "default" if key.per_minute is None else str(key.per_minute),
-                        "yes" if key.revoked_ms is None else f"revoked {_date(key.revoked_ms)}",
-                    )
-                    for key in keys
-                ),
-            )
+    if arguments.what == "make":
+        key, secret = keys.make(app.settings, arguments.name, arguments.per_minute)
+        give(
+            arguments.json,
+            lambda: {"id": key.id, "name": key.name, "key": secret},
+            lambda: keys.say_made(app.screen, key, secret),
         )
-
-    give(
-        arguments.json,
-        lambda: [
-            {
-                "id": key.id,
-                "name": key.name,
-                "made_ms": key.made_ms,
-                "revoked_ms": key.revoked_ms,
-                "per_minute": key.per_minute,
-            }
-            for key in keys
-        ],
-        words,
-    )
+    elif arguments.what == "revoke":
+        key = keys.revoke(app.settings, arguments.name)
+        give(
+            arguments.json,
+            lambda: {"id": key.id, "name": key.name, "revoked": True},
+            lambda: keys.say_revoked(app.screen, key),
+        )
+    else:
+        found = keys.all_keys(app.settings)
+        give(
+            arguments.json,
+            lambda: [
+                {
+                    "id": key.id,
+                    "name": key.name,
+                    "made_ms": key.made_ms,
+                    "revoked_ms": key.revoked_ms,
+                    "per_minute": key.per_minute,
+                }
+                for key in found
+            ],
+            lambda: keys.show(app.screen, found),
+        )
     return ExitCode.DONE
 
 
@@ -266,8 +249,3 @@ def _deliver(app: App, arguments: argparse.Namespace) -> int:
         ),
     )
     return ExitCode.DONE
-
-
-def _date(ms: int) -> str:
-    local = datetime.fromtimestamp(ms / 1000, timezone.utc).astimezone()
-    return local.strftime("%Y-%m-%d %H:%M")

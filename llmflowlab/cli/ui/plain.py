@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from llmflowlab.cli.ui.colour import Palette
 from llmflowlab.cli.ui.live_table import LineDisplay
-from llmflowlab.cli.ui.screen import Choice, EndOfInput, StatusSource, Table, Tone
+from llmflowlab.cli.ui.screen import Choice, EndOfInput, StatusSource, Table, Tone, line_numbers
 from llmflowlab.settings import Settings
 from llmflowlab.text.sanitize import neutralise
 
@@ -65,16 +65,18 @@ class PlainScreen:
     ) -> T:
         if status is not None:
             self._show_status(status)
-        open_choices = self._list(message, choices)
+        open_choices = self._list(message, choices, zero_last=numbered)
+        numbers = line_numbers(len(open_choices), zero_last=numbered)
         while True:
             typed = self.read_line("> ").strip()
             if not typed and default is not None:
                 return default
-            found = _find(typed, open_choices)
+            found = _find(typed, open_choices, numbers)
             if found is not None:
                 return found.value
             self.warn(
-                f"{typed!r} is none of these; type a number from 1 to {len(open_choices)} or a name."
+                f"{typed!r} is none of these; type a number from {min(numbers)} to {max(numbers)} "
+                "or a name."
             )
 
     def _show_status(self, status: StatusSource) -> None:
@@ -85,12 +87,18 @@ class PlainScreen:
         self.say()
 
     def _list(
-        self, message: str, choices: Sequence[Choice[T]], marked: Sequence[T] = ()
+        self,
+        message: str,
+        choices: Sequence[Choice[T]],
+        marked: Sequence[T] = (),
+        *,
+        zero_last: bool = False,
     ) -> list[Choice[T]]:
         self.say(message)
         open_choices = [choice for choice in choices if choice.disabled is None]
         group = ""
-        for number, choice in enumerate(open_choices, start=1):
+        numbers = line_numbers(len(open_choices), zero_last=zero_last)
+        for number, choice in zip(numbers, open_choices, strict=True):
             if choice.group != group:
                 group = choice.group
                 self.say(f" {group}:")
@@ -111,7 +119,8 @@ class PlainScreen:
             if not typed:
                 return list(default)
             parts = [part.strip() for part in typed.split(",") if part.strip()]
-            found = [(part, _find(part, open_choices)) for part in parts]
+            numbers = line_numbers(len(open_choices), zero_last=False)
+            found = [(part, _find(part, open_choices, numbers)) for part in parts]
             wrong = [part for part, choice in found if choice is None]
             if not wrong:
                 values = [choice.value for _, choice in found if choice is not None]
@@ -189,16 +198,14 @@ class PlainProgress:
         self._screen.note(text if tenth is None else f"{text}: {tenth * 10} %")
 
 
-def _find(typed: str, choices: Sequence[Choice[T]]) -> Choice[T] | None:
+def _find(typed: str, choices: Sequence[Choice[T]], numbers: Sequence[int]) -> Choice[T] | None:
     """Return the choice meant by a number, a name, or the only beginning of a name that fits."""
-    if typed.isdecimal():
-        number = int(typed)
-        if 1 <= number <= len(choices):
-            return choices[number - 1]
+    if typed.isdecimal() and int(typed) in numbers:
+        return choices[numbers.index(int(typed))]
     wanted = typed.casefold()
     if not wanted:
         return None
-    for number, choice in enumerate(choices, start=1):
+    for number, choice in zip(numbers, choices, strict=True):
         names = {choice.title, f"{number} {choice.title}", *choice.names}
         if wanted in {name.casefold() for name in names}:
             return choice

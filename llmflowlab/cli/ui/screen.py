@@ -24,6 +24,7 @@ __all__ = [
     "StatusSource",
     "Table",
     "Tone",
+    "line_numbers",
 ]
 
 
@@ -57,6 +58,17 @@ class Choice(Generic[T]):
         object.__setattr__(self, "title", neutralise(self.title, keep=""))
         if self.disabled is not None:
             object.__setattr__(self, "disabled", neutralise(self.disabled, keep=""))
+
+
+def line_numbers(count: int, *, zero_last: bool) -> list[int]:
+    """Return the numbers of a menu's lines, from 1 on.
+
+    Args:
+        count: How many there are.
+        zero_last: The last of more than nine is 0: a key, wherever further lines come to stand.
+    """
+    numbers = list(range(1, count + 1))
+    return [*numbers[:-1], 0] if zero_last and count > 9 else numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +189,8 @@ class Screen(Protocol):
             choices: At least one that is not disabled.
             default: The value pointed at first, and taken by an empty line.
             status: Lines above the menu, kept up to date while it is open.
-            numbered: Show numbers in a terminal too, and take their keys.
+            numbered: Show numbers in a terminal too, and take their keys; the last of more than nine
+                is 0.
         """
         ...
 

@@ -32,6 +32,7 @@ from llmflowlab.cli.ui.screen import (
     StatusSource,
     Table,
     Tone,
+    line_numbers,
 )
 from llmflowlab.settings import Settings
 from llmflowlab.text.sanitize import neutralise
@@ -154,9 +155,10 @@ class TerminalScreen:
         status: StatusSource | None = None,
         numbered: bool = False,
     ) -> T:
+        numbers = line_numbers(len(choices), zero_last=True)
         offered = [
             _offered(choice, f"{number} {choice.title}" if numbered else choice.title)
-            for number, choice in enumerate(choices, start=1)
+            for number, choice in zip(numbers, choices, strict=True)
         ]
         long = len(offered) >= _FILTER_FROM
         chosen = next(
@@ -174,7 +176,7 @@ class TerminalScreen:
             use_jk_keys=not long,
         )
         if numbered:
-            _add_number_keys(question, len(offered))
+            _add_number_keys(question, numbers)
         with _live_status(question, status):
             (answer,) = self._ask(question)
         return cast("Choice[T]", answer).value
@@ -317,21 +319,22 @@ def _cell(cell: str | None, *, marked: bool) -> Any:
     return Text(f"{cell} ★", style="bold green") if marked else Text(cell)
 
 
-def _add_number_keys(question: questionary.Question, count: int) -> None:
-    """Let the keys 1, 2, … take the menu's lines, and 0 the tenth."""
+def _add_number_keys(question: questionary.Question, numbers: Sequence[int]) -> None:
+    """Let the keys of one digit take the menu's lines."""
     control = _menu_control(question)
     bindings = KeyBindings()
 
-    def bind(index: int) -> None:
-        @bindings.add(str((index + 1) % 10), eager=True)
+    def bind(index: int, key: str) -> None:
+        @bindings.add(key, eager=True)
         def take(event: KeyPressEvent) -> None:
             control.pointed_at = index
             if control.is_selection_valid():
                 control.is_answered = True
                 event.app.exit(result=control.get_pointed_at().value)
 
-    for index in range(min(count, 10)):
-        bind(index)
+    for index, number in enumerate(numbers):
+        if number < 10:
+            bind(index, str(number))
     own = question.application.key_bindings
     question.application.key_bindings = merge_key_bindings([own, bindings] if own else [bindings])
 

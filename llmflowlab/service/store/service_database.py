@@ -18,7 +18,16 @@ from llmflowlab.errors import ConfigurationError, InputError, TrackingError
 from llmflowlab.program import program_name
 from llmflowlab.settings import Settings
 
-__all__ = ["VARIABLE", "Engine", "address_of", "database_trouble", "opened", "upgraded", "writing"]
+__all__ = [
+    "VARIABLE",
+    "Engine",
+    "address_of",
+    "database_of",
+    "database_trouble",
+    "opened",
+    "upgraded",
+    "writing",
+]
 
 VARIABLE = "LLMFLOWLAB_SERVICE_DATABASE"
 
@@ -97,6 +106,22 @@ def writing(engine: Engine) -> Iterator[Connection]:
             connection.exec_driver_sql("ROLLBACK")
             raise
         connection.exec_driver_sql("COMMIT")
+
+
+@contextmanager
+def database_of(settings: Settings) -> Iterator[Connection]:
+    """Yield a connection for one piece of work, the tables brought up to date before.
+
+    Raises:
+        LabError: The database cannot be used; nothing of the work was kept.
+    """
+    engine = opened(address_of(settings))
+    try:
+        upgraded(engine)
+        with writing(engine) as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 @contextmanager
