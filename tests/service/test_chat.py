@@ -136,7 +136,10 @@ def test_an_answer_is_scored_where_that_is_asked_for(service: Running) -> None:
     assert missing["not_scored"]
 
 
-@pytest.mark.parametrize("named", ["correctness", "nonsense", "json_schema(file=/etc/passwd)"])
+@pytest.mark.parametrize(
+    "named",
+    ["correctness", "nonsense", "json_schema:file=/etc/passwd", "mine=json_schema:file=README.md"],
+)
 def test_a_request_names_no_judge_and_no_file(service: Running, named: str) -> None:
     refused = service.chat("Hi", evaluate={"scorers": [named], "expected": "x"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "bad_request")
