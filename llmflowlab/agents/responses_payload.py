@@ -96,10 +96,29 @@ def read_request(document: Any) -> Asked:
 
 
 def take_whole_requests() -> None:
-    """Have MLflow's loader hand over what a request says and its own class leaves out."""
-    from mlflow.pyfunc.loaders import responses_agent
+    """Have MLflow's loader hand over what a request says and its own class leaves out.
 
-    vars(responses_agent)["ResponsesAgentRequest"] = Asked
+    To agents that say they take it, and to no other: those of others, and of earlier versions, in the same
+    process are given what they always were.
+    """
+    from mlflow.pyfunc.loaders import responses_agent as loader
+
+    wrapper: Any = vars(loader)["_ResponsesAgentPyfuncWrapper"]
+    usual = wrapper._convert_input
+    if getattr(usual, "of_whole_requests", False):
+        return
+
+    def convert(self: Any, model_input: Any) -> Any:
+        if not getattr(self.responses_agent, "takes_whole_requests", False):
+            return usual(self, model_input)
+        if not isinstance(model_input, dict):
+            columns = model_input.to_dict(orient="list")
+            plain = vars(loader)["_convert_llm_ndarray_to_list"]
+            model_input = {name: plain(values[0]) for name, values in columns.items()}
+        return Asked(**model_input)
+
+    convert.of_whole_requests = True  # type: ignore[attr-defined]  # a mark on a function
+    wrapper._convert_input = convert
 
 
 def signature() -> ModelSignature:

@@ -13,7 +13,7 @@ from llmflowlab.service.service_state import Caller, ServiceState
 
 __all__ = ["BEARER", "Asking", "asking", "refused_with", "state_of"]
 
-BEARER = HTTPBearer(auto_error=False, description="A key made with `serve keys make NAME`.")
+BEARER = HTTPBearer(auto_error=False, description="A key that the service's owner made.")
 
 
 class Asking:

@@ -57,8 +57,12 @@ def main(uri: str, host: str, port: int) -> None:
 
 def _drain_traces() -> None:
     """Wait until the traces of our agents are stored; their code came with the model, or did not."""
-    delivery = sys.modules.get("llmflowlab.agents.trace_delivery")
-    if delivery is not None and (said := delivery.flush().sentence) is not None:
+    try:
+        from llmflowlab.agents import trace_delivery
+    except ImportError:
+        # Somebody else's model, or ours of an earlier version.
+        return
+    if (said := trace_delivery.flush().sentence) is not None:
         _tell(f"traces {said}")
 
 

@@ -202,7 +202,7 @@ def _keys(app: App, arguments: argparse.Namespace) -> int:
     if arguments.what != "list" and not arguments.name:
         raise InputError(f"Say which key: serve keys {arguments.what} NAME.")
     if arguments.what != "make" and arguments.per_minute is not None:
-        raise InputError("--per-minute goes with serve keys make NAME.")
+        raise InputError("--per-minute is for a key that is made, and neither listed nor revoked.")
     if arguments.what == "make":
         key, secret = keys.make(app.settings, arguments.name, arguments.per_minute)
         give(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Row, insert, select, update
 
 from llmflowlab.errors import InputError
+from llmflowlab.program import program_name
 from llmflowlab.service.store.service_tables import keys
 
 __all__ = ["IssuedKey", "hashed", "keys_made", "make_key", "revoke_key"]
@@ -88,7 +89,9 @@ def revoke_key(connection: Connection, said: str) -> IssuedKey:
     )
     row = connection.execute(wanted).first()
     if row is None:
-        raise InputError(f"There is no key {said!r} that holds; `serve keys` lists them.")
+        raise InputError(
+            f"There is no key {said!r} that holds; `{program_name()} serve keys` lists them."
+        )
     now = int(time.time() * 1000)
     connection.execute(update(keys).where(keys.c.id == row.id).values(revoked_ms=now))
     return _key(row)
