@@ -19,7 +19,7 @@ from llmflowlab.service.event_stream import HEARTBEAT, EventStream, Whole, event
 from llmflowlab.service.generation import Generation
 from llmflowlab.service.http_refusals import HttpRefusal
 from llmflowlab.service.json_body import json_body
-from llmflowlab.service.openai_bodies import name_of
+from llmflowlab.service.openai_bodies import flag, name_of
 from llmflowlab.service.openai_routes import TRACE_HEADER, said
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ async def responses(request: Request, who: Annotated[Asking, Depends(asking)]) -
     except InputError as exc:
         raise HttpRefusal("bad_request", exc.message) from exc
     # MLflow's class of requests has no place for the model.
-    offer = state.offer(name_of(document.get("model")))
+    offer, streamed = state.offer(name_of(document.get("model"))), flag(document, "stream")
     generation = await answer_alone(
         state,
         who.caller,
@@ -101,7 +101,7 @@ async def responses(request: Request, who: Annotated[Asking, Depends(asking)]) -
         asked, order.offer.name, id="resp_" + order.trace_id.removeprefix("tr-")
     )
     headers = {TRACE_HEADER: order.trace_id}
-    if asked.stream:
+    if streamed:
         return EventStream(generation, _events(generation, answering), headers)
 
     async def whole() -> JSONResponse:

@@ -212,3 +212,9 @@ def test_responses_have_the_answer_its_trace_and_strict_types(
     assert whole.output_text == turn["answer"]
     assert whole.id == "resp_" + turn["trace_id"].removeprefix("tr-")
     assert turn["door"] == "responses"
+
+
+@pytest.mark.parametrize("stream", ["yes", 1, []])
+def test_a_wish_for_a_stream_is_true_or_false(service: Running, stream: Any) -> None:
+    refused = service.client.post("/v1/responses", json={"input": "Hi", "stream": stream})
+    assert (refused.status_code, refused.json()["error"]["param"]) in {(400, "stream"), (400, None)}
