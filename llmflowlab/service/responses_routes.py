@@ -19,7 +19,7 @@ from llmflowlab.service.event_stream import HEARTBEAT, EventStream, Whole, event
 from llmflowlab.service.generation import Generation
 from llmflowlab.service.http_refusals import HttpRefusal
 from llmflowlab.service.json_body import json_body
-from llmflowlab.service.openai_bodies import flag, name_of
+from llmflowlab.service.openai_bodies import flag, name_of, sampling
 from llmflowlab.service.openai_routes import TRACE_HEADER, said
 
 if TYPE_CHECKING:
@@ -82,7 +82,10 @@ async def responses(request: Request, who: Annotated[Asking, Depends(asking)]) -
         conversation, wishes = conversation_of(asked), wishes_of(asked)
     except InputError as exc:
         raise HttpRefusal("bad_request", exc.message) from exc
-    # MLflow's class of requests has no place for the model.
+    # As they were sent: MLflow's class makes numbers of texts, and has no place for the model.
+    values = {name: document.get(name) for name in ("temperature", "top_p")}
+    seed = wishes.parameters.seed
+    parameters = sampling({**values, "max_tokens": document.get("max_output_tokens"), "seed": seed})
     offer, streamed = state.offer(name_of(document.get("model"))), flag(document, "stream")
     generation = await answer_alone(
         state,
@@ -91,7 +94,7 @@ async def responses(request: Request, who: Annotated[Asking, Depends(asking)]) -
         door="responses",
         messages=conversation.messages,
         system=conversation.system,
-        parameters=wishes.parameters,
+        parameters=parameters,
         custom_inputs=wishes.custom_inputs,
         stop=wishes.stop,
         begun=begun,

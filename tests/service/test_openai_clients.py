@@ -218,3 +218,13 @@ def test_responses_have_the_answer_its_trace_and_strict_types(
 def test_a_wish_for_a_stream_is_true_or_false(service: Running, stream: Any) -> None:
     refused = service.client.post("/v1/responses", json={"input": "Hi", "stream": stream})
     assert (refused.status_code, refused.json()["error"]["param"]) in {(400, "stream"), (400, None)}
+
+
+@pytest.mark.parametrize("name", ["temperature", "top_p", "max_output_tokens"])
+@pytest.mark.parametrize("value", ["1", True, [1]])
+def test_a_number_of_a_responses_request_is_no_text(
+    service: Running, name: str, value: Any
+) -> None:
+    refused = service.client.post("/v1/responses", json={"input": "Hi", name: value})
+    assert refused.status_code == 400
+    assert not service.turns()
