@@ -160,6 +160,7 @@ async def _followed(
     lab: Lab, setup: ServiceSetup, follower: VersionFollower, state: ServiceState
 ) -> None:
     """Have new requests answered by whatever version the alias means."""
+    retiring: list[asyncio.Task[None]] = []
 
     def moved() -> None:
         offer = VersionOffer(lab, follower, start=setup.start)
@@ -168,9 +169,17 @@ async def _followed(
             lambda connection: keep_deployment(connection, offer.deployment, described),
             lasting=True,
         )
+        before = state.offers[offer.name]
         state.offers[offer.name] = offer
+        if isinstance(before, VersionOffer):
+            retiring.append(asyncio.create_task(before.retire()))
 
-    await follower.watch(moved)
+    try:
+        await follower.watch(moved)
+    finally:
+        for task in retiring:
+            task.cancel()
+        await asyncio.gather(*retiring, return_exceptions=True)
 
 
 def _passing() -> httpx.AsyncClient:

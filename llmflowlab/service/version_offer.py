@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -52,6 +53,14 @@ class VersionOffer(Offer):
             deployment=hashlib.sha256(words.encode()).hexdigest()[:32],
         )
         provider.prepare()
+
+    async def retire(self) -> None:
+        """Close the line to its server after the last request that is asked by it."""
+        try:
+            while self._server.active:
+                await asyncio.sleep(0.05)
+        finally:
+            await asyncio.to_thread(self.provider.close)
 
     @contextmanager
     def used(self) -> Iterator[None]:
