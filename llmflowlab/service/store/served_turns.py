@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from llmflowlab.service.http_refusals import HttpRefusal
+from llmflowlab.service.store.service_database import ensure
 from llmflowlab.service.store.service_tables import deployments, ratings, sessions, turns
 from llmflowlab.tracking.records import RatingRecord, TurnRecord
 
@@ -93,19 +94,19 @@ def begin_turn(
     """
     now = int(time.time() * 1000)
     mine = (sessions.c.owner == owner, sessions.c.id == session_id)
-    row = connection.execute(select(sessions).where(*mine).with_for_update()).first()
-    if row is None:
-        connection.execute(
-            insert(sessions).values(owner=owner, id=session_id, made_ms=now, used_ms=now, turns=0)
-        )
-    elif row.held_by is not None and row.held_until_ms > now:
+    wanted = select(sessions).where(*mine).with_for_update()
+    if (row := connection.execute(wanted).first()) is None:
+        # Another worker may make it at the same moment.
+        ensure(connection, sessions, owner=owner, id=session_id, made_ms=now, used_ms=now, turns=0)
+        row = connection.execute(wanted).one()
+    if row.held_by is not None and row.held_until_ms > now:
         return HttpRefusal(
             "session_busy",
             "An answer of this session is under way; wait for it, or use another session.",
             param="session_id",
             retry_after=1.0,
         )
-    elif row.turns >= most_turns:
+    if row.turns >= most_turns:
         return HttpRefusal(
             "conversation_too_long",
             f"This session has its {most_turns} turns; begin another one.",
@@ -115,7 +116,7 @@ def begin_turn(
     connection.execute(
         update(sessions).where(*mine).values(held_by=trace_id, held_until_ms=until, used_ms=now)
     )
-    return said_in(connection, owner, session_id) if row is not None else []
+    return said_in(connection, owner, session_id) if row.turns else []
 
 
 def let_go(connection: Connection, owner: str, session_id: str, trace_id: str) -> None:
@@ -237,10 +238,8 @@ def ratings_of(connection: Connection, trace_ids: Sequence[str]) -> dict[str, li
 
 def keep_deployment(connection: Connection, id_: str, described: dict[str, Any]) -> None:
     """Keep who answers under an id, unless it is there."""
-    if connection.execute(select(deployments.c.id).where(deployments.c.id == id_)).first() is None:
-        text = json.dumps(described, ensure_ascii=False)
-        now = int(time.time() * 1000)
-        connection.execute(insert(deployments).values(id=id_, described=text, begun_ms=now))
+    text, now = json.dumps(described, ensure_ascii=False), int(time.time() * 1000)
+    ensure(connection, deployments, id=id_, described=text, begun_ms=now)
 
 
 def deployment_of(connection: Connection, id_: str) -> dict[str, Any]:
