@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,7 @@ def test_couriers_of_two_machines_deliver_each_answer_once(
     traces = [each.json()["trace_id"] for each in asked]
     for trace in traces[::3]:
         rating = RatingRecord(trace_id=trace, value=4, comment=None, rated_ms=1)
-        assert in_database(shared, lambda c, rating=rating: keep_rating(c, "", rating))
+        assert in_database(shared, partial(keep_rating, owner="", rating=rating))
     homes = [tmp_path / name for name in ("one", "two", "three")]
     for home in homes:
         home.mkdir()
