@@ -32,6 +32,7 @@ from llmflowlab.service.entrance import BEARER, state_of
 from llmflowlab.service.front_gate import FrontGate, refused
 from llmflowlab.service.http_refusals import HttpRefusal, refusal_of
 from llmflowlab.service.offers import ServedModels, offers
+from llmflowlab.service.openai_answers import TRACE_HEADER
 from llmflowlab.service.service_limits import ServiceLimits
 from llmflowlab.service.service_state import ServiceState
 from llmflowlab.service.store.allowances import day_of, forget_days_before
@@ -150,7 +151,7 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
             allow_origins=list(setup.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
-            expose_headers=[openai_routes.TRACE_HEADER, "Retry-After"],
+            expose_headers=[TRACE_HEADER, "Retry-After"],
         )
     hosts = (*_OWN_NAMES, *setup.hosts) if setup.loopback or setup.hosts else ()
     return FrontGate(app, app.state, hosts)
