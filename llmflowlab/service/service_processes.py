@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -46,6 +47,8 @@ _GOODBYE = 25.0
 """Seconds that a process beside the service has for what is on its way."""
 _SILENT = 1.0
 """Seconds after which a person is told what is waited for."""
+_STARTED_AGAIN = 5.0
+"""Seconds after which one that ended by itself is started again."""
 _STARTED_IN = 120
 _TURN = 0.0005
 """Seconds after which a thread that works lets another one."""
@@ -240,7 +243,7 @@ def _beside(
     settings: Settings,
     module: str,
     tell: Callable[[str], None],
-    ending: str,
+    waited_for: str,
     *,
     order: Mapping[str, Any] | None = None,
 ) -> Iterator[None]:
@@ -249,10 +252,44 @@ def _beside(
     Args:
         settings: The configuration.
         module: Of the service's, what it does.
-        tell: Told what the end waits for.
-        ending: That, in a sentence.
+        tell: Told what the end waits for, and that it had to be started again.
+        waited_for: That, in a sentence.
         order: What it is to do, where it needs to be told.
     """
+    ending, first = threading.Event(), b"" if order is None else json.dumps(order).encode() + b"\n"
+    process = _started(settings, module, first)
+
+    def watch() -> None:
+        nonlocal process
+        while True:
+            code = process.wait()
+            if ending.wait(_STARTED_AGAIN):
+                return
+            tell(f"The service's {module.rpartition('.')[2]} ended ({code}); it is started again.")
+            process = _started(settings, module, first)
+
+    watcher = threading.Thread(target=watch, name=module, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        until = time.monotonic() + _GOODBYE
+        while watcher.is_alive():
+            # It may have been started again just now.
+            assert process.stdin is not None
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+            watcher.join(_SILENT)
+            if watcher.is_alive() and waited_for:
+                tell(waited_for)
+                waited_for = ""
+            if time.monotonic() > until:
+                # What it has not done is still in the database.
+                process.kill()
+
+
+def _started(settings: Settings, module: str, first: bytes) -> subprocess.Popen[bytes]:
     # Ctrl-C in the terminal is for the service, which ends it in order.
     process = subprocess.Popen(
         interpreted(f"llmflowlab.service.{module}"),
@@ -263,22 +300,7 @@ def _beside(
         env=child_environment(settings, with_lab=True),
     )
     assert process.stdin is not None
-    if order is not None:
-        with contextlib.suppress(OSError):
-            process.stdin.write(json.dumps(order).encode() + b"\n")
-            process.stdin.flush()
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        try:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_SILENT)
-            if process.returncode is None:
-                tell(ending)
-            process.wait(_GOODBYE)
-        except subprocess.TimeoutExpired:
-            # What it has not done is still in the database.
-            process.kill()
-            process.wait()
+    with contextlib.suppress(OSError):
+        process.stdin.write(first)
+        process.stdin.flush()
+    return process
