@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from decimal import Decimal
-
-from sqlalchemy import Connection
+from typing import Any
 
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.waiting import THREADS, Stop, Waits
@@ -45,7 +44,7 @@ class DayBudget(Budget):
             id_ = f"{self._trace}.{self._number}"
         day = f"{day_of(time.time())} {self._purpose}".strip()
 
-        def work(connection: Connection) -> bool:
+        def work(connection: Any) -> bool:
             return reserve(connection, id_, day, worst, self._day_cap)
 
         if waits is THREADS:
