@@ -14,6 +14,7 @@ from llmflowlab.cli.options import (
     add_values,
     port,
     seconds,
+    share,
     usd,
     whole,
 )
@@ -107,6 +108,16 @@ def _declare_start(parser: argparse.ArgumentParser) -> None:
     add("--max-turns", type=whole, metavar="N", help="turns of a session (default 200)")
     add("--max-body", type=whole, metavar="BYTES", help="of a request (default 4194304)")
     add("--drain", type=seconds, metavar="S", help="for answers under way at the end (default 30)")
+    add = parser.add_argument_group("scores in the background").add_argument
+    add(
+        "--score",
+        action="append",
+        default=[],
+        metavar="SCORER[@JUDGE]",
+        help="score answers by this, or by a judge registered in MLflow as mlflow:NAME",
+    )
+    add("--score-share", type=share, metavar="X", help="of the answers, up to 1 (default 1)")
+    add("--score-budget", type=usd, metavar="USD", help="what a day's judging (UTC) may cost")
     add_json(parser)
 
 
@@ -182,6 +193,19 @@ def _start(app: App, arguments: argparse.Namespace) -> int:
             ),
         )
 
+    scoring = None
+    if arguments.score:
+        from llmflowlab.service.scoring.online_scorers import ScoringRequest
+
+        scoring = ScoringRequest(
+            named=arguments.score,
+            share=1.0 if arguments.score_share is None else arguments.score_share,
+            daily_usd=arguments.score_budget,
+            allow_unknown_cost=arguments.allow_unknown_cost,
+        )
+    elif arguments.score_share is not None or arguments.score_budget is not None:
+        raise InputError("--score-share and --score-budget are about scorers; name one by --score.")
+
     serve(
         app.lab,
         setup,
@@ -191,6 +215,7 @@ def _start(app: App, arguments: argparse.Namespace) -> int:
         ready=ready,
         version=version,
         every=arguments.every,
+        scoring=scoring,
         tell=app.screen.note,
     )
     return ExitCode.DONE

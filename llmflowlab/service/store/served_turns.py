@@ -12,8 +12,9 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from llmflowlab.service.http_refusals import HttpRefusal
+from llmflowlab.service.store.online_scores import KeptScore, scores_of
 from llmflowlab.service.store.service_database import ensure
-from llmflowlab.service.store.service_tables import deployments, ratings, sessions, turns
+from llmflowlab.service.store.service_tables import deployments, ratings, scores, sessions, turns
 from llmflowlab.tracking.records import RatingRecord, TurnRecord
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "said_in",
     "sessions_of",
     "totals_of",
+    "turns_of",
     "undelivered",
     "undelivered_count",
 ]
@@ -64,7 +66,7 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undelivered:
-    """A turn, or a rating of one, that MLflow does not have."""
+    """A turn, or a rating or a score of one, that MLflow does not have."""
 
     number: int
     owner: str
@@ -74,8 +76,9 @@ class Undelivered:
     record: TurnRecord
     ratings: tuple[RatingRecord, ...] = ()
     rating_numbers: tuple[int, ...] = ()
+    scores: tuple[KeptScore, ...] = ()
     again: bool = False
-    """Whether the turn itself is there, and only its ratings are new."""
+    """Whether the turn itself is there, and only what was said of it is new."""
 
 
 def begin_turn(
@@ -250,7 +253,7 @@ def deployment_of(connection: Connection, id_: str) -> dict[str, Any]:
 
 
 def undelivered(connection: Connection, most: int) -> list[Undelivered]:
-    """Return turns that MLflow does not have, and ratings of others, oldest first."""
+    """Return turns that MLflow does not have, and ratings and scores of others, oldest first."""
     rows = connection.execute(
         select(turns).where(turns.c.delivered_ms.is_(None)).order_by(turns.c.number).limit(most)
     ).all()
@@ -260,8 +263,14 @@ def undelivered(connection: Connection, most: int) -> list[Undelivered]:
         .order_by(ratings.c.number)
         .limit(most)
     ).scalars()
+    scored = connection.execute(
+        select(scores.c.trace_id)
+        .where(scores.c.delivered_ms.is_(None), scores.c.settled_ms.is_not(None))
+        .order_by(scores.c.number)
+        .limit(most)
+    ).scalars()
     there = {row.trace_id for row in rows}
-    others = list({trace for trace in rated if trace not in there})
+    others = list({trace for trace in (*rated, *scored) if trace not in there})
     again = connection.execute(
         select(turns).where(turns.c.trace_id.in_(others), turns.c.delivered_ms.is_not(None))
     ).all()
@@ -269,10 +278,16 @@ def undelivered(connection: Connection, most: int) -> list[Undelivered]:
     said = connection.execute(
         select(ratings).where(ratings.c.trace_id.in_(every)).order_by(ratings.c.number)
     ).all()
-    return [_undelivered(row, said, again=row.trace_id not in there) for row in (*rows, *again)]
+    given = scores_of(connection, every)
+    return [
+        _undelivered(row, said, given.get(row.trace_id, ()), again=row.trace_id not in there)
+        for row in (*rows, *again)
+    ]
 
 
-def _undelivered(row: Row[Any], said: Sequence[Row[Any]], *, again: bool) -> Undelivered:
+def _undelivered(
+    row: Row[Any], said: Sequence[Row[Any]], given: Sequence[KeptScore], *, again: bool
+) -> Undelivered:
     mine = [each for each in said if each.trace_id == row.trace_id]
     return Undelivered(
         number=row.number,
@@ -283,6 +298,7 @@ def _undelivered(row: Row[Any], said: Sequence[Row[Any]], *, again: bool) -> Und
         record=_record(row),
         ratings=tuple(RatingRecord(**json.loads(each.record)) for each in mine),
         rating_numbers=tuple(each.number for each in mine),
+        scores=tuple(given),
         again=again,
     )
 
@@ -294,6 +310,14 @@ def delivered(connection: Connection, done: Sequence[Undelivered]) -> None:
     said = [number for each in done for number in each.rating_numbers]
     connection.execute(update(turns).where(turns.c.number.in_(numbers)).values(delivered_ms=now))
     connection.execute(update(ratings).where(ratings.c.number.in_(said)).values(delivered_ms=now))
+    given = [kept.number for each in done for kept in each.scores]
+    connection.execute(update(scores).where(scores.c.number.in_(given)).values(delivered_ms=now))
+
+
+def turns_of(connection: Connection, trace_ids: Sequence[str]) -> dict[str, tuple[str, TurnRecord]]:
+    """Return turns by their traces, each with its deployment."""
+    rows = connection.execute(select(turns).where(turns.c.trace_id.in_(trace_ids)))
+    return {row.trace_id: (row.deployment, _record(row)) for row in rows}
 
 
 def totals_of(connection: Connection, deployment: str) -> list[TurnRecord]:
