@@ -168,8 +168,8 @@ def _checked(lab: Lab, setup: ServiceSetup, host: str) -> list[str]:
         )
     capped = setup.limits.daily_usd is not None
     found = offers(lab, setup.wanted, start=setup.start, capped=capped, working=False)
-    for offer in found:
-        offer.provider.close()
+    for provider in {offer.provider for offer in found}:
+        provider.close()
     return [offer.name for offer in found]
 
 

@@ -81,7 +81,13 @@ def _declare_start(parser: argparse.ArgumentParser) -> None:
         help="seconds between two looks at the alias (default 10)",
     )
     add("--system", metavar="TEXT", help="the system prompt")
-    add("--prompt", metavar="NAME[@VERSION]", help="a prompt of MLflow's prompt registry instead")
+    add(
+        "--prompt",
+        action="append",
+        default=[],
+        metavar="NAME[@VERSION]",
+        help="a prompt of MLflow's prompt registry instead; with several each model is offered with each",
+    )
     add_values(parser)
     add("--guardrails", metavar="POLICY", help="on, off or a policy file (default: as in Settings)")
     add_parameters(parser, with_help=False)
@@ -142,7 +148,7 @@ def _start(app: App, arguments: argparse.Namespace) -> int:
     wanted = ServedModels(
         models=tuple(dict.fromkeys(arguments.model)),
         system=arguments.system or None,
-        prompt=arguments.prompt,
+        prompts=tuple(dict.fromkeys(arguments.prompt)),
         values=read_values(arguments.value),
         parameters=Parameters(
             temperature=arguments.temperature,
