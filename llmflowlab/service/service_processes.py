@@ -38,7 +38,7 @@ from llmflowlab.tracking.store import child_environment
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-__all__ = ["serve", "worker_app"]
+__all__ = ["for_this_machine_alone", "serve", "worker_app"]
 
 _GOODBYE = 25.0
 """Seconds that the courier has for what is on its way."""
@@ -82,7 +82,7 @@ def serve(
     """
     import uvicorn
 
-    setup = replace(setup, loopback=_for_this_machine_alone(host))
+    setup = replace(setup, loopback=for_this_machine_alone(host))
     names = _checked(lab, setup, host)
     if version is not None and workers > 1:
         raise InputError("A registered version is served by one worker, which follows its alias.")
@@ -145,7 +145,8 @@ def _end_with(sentinel: int) -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
-def _for_this_machine_alone(host: str) -> bool:
+def for_this_machine_alone(host: str) -> bool:
+    """Tell whether nobody but this machine reaches what listens there."""
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:

@@ -18,6 +18,7 @@ from llmflowlab.cli.options import (
     whole,
 )
 from llmflowlab.cli.output import give
+from llmflowlab.cli.service import page_command
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.files import require_home
 from llmflowlab.messages import Parameters
@@ -57,6 +58,14 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
     )
     add_json(keys)
     add_json(add_command(actions, "deliver", "bring to MLflow what it lacks of the answers"))
+    page_command.declare_alone(
+        add_command(
+            actions,
+            "page",
+            "the chat page alone, for a service that runs elsewhere",
+            ("serve page --service http://10.0.0.5:8000 --host 0.0.0.0",),
+        )
+    )
 
 
 def _declare_start(parser: argparse.ArgumentParser) -> None:
@@ -113,6 +122,7 @@ def _declare_start(parser: argparse.ArgumentParser) -> None:
     add("--max-turns", type=whole, metavar="N", help="turns of a session (default 200)")
     add("--max-body", type=whole, metavar="BYTES", help="of a request (default 4194304)")
     add("--drain", type=seconds, metavar="S", help="for answers under way at the end (default 30)")
+    page_command.declare_beside(parser)
     add_json(parser)
 
 
@@ -123,8 +133,13 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
         LabError: It cannot be done.
     """
     require_home(app.lab.settings)
-    action = {"start": _start, "keys": _keys, "deliver": _deliver}[arguments.action]
-    return action(app, arguments)
+    actions = {
+        "start": _start,
+        "keys": _keys,
+        "deliver": _deliver,
+        "page": page_command.run_alone,
+    }
+    return actions[arguments.action](app, arguments)
 
 
 def _start(app: App, arguments: argparse.Namespace) -> int:
@@ -179,27 +194,39 @@ def _start(app: App, arguments: argparse.Namespace) -> int:
         origins=tuple(arguments.allow_origin),
     )
 
-    def ready(address: str, models: list[str]) -> None:
-        give(
-            arguments.json,
-            lambda: {"address": address, "models": models},
-            lambda: app.screen.say(
-                f"{', '.join(models)} at {address}; {address}/docs says how to ask. Ctrl-C ends it."
-            ),
-        )
+    with page_command.PageBeside(app, arguments) as beside:
 
-    serve(
-        app.lab,
-        setup,
-        host=arguments.host,
-        port=arguments.port,
-        workers=arguments.workers,
-        ready=ready,
-        version=version,
-        every=arguments.every,
-        tell=app.screen.note,
-    )
+        def ready(address: str, models: list[str]) -> None:
+            page = beside.start(_near(address))
+            if beside.failed:
+                return
+            there = "" if page is None else f" The chat page is at {page}."
+            give(
+                arguments.json,
+                lambda: {"address": address, "models": models} | ({"page": page} if page else {}),
+                lambda: app.screen.say(
+                    f"{', '.join(models)} at {address}; {address}/docs says how to ask.{there} "
+                    "Ctrl-C ends it."
+                ),
+            )
+
+        serve(
+            app.lab,
+            setup,
+            host=arguments.host,
+            port=arguments.port,
+            workers=arguments.workers,
+            ready=ready,
+            version=version,
+            every=arguments.every,
+            tell=app.screen.note,
+        )
     return ExitCode.DONE
+
+
+def _near(address: str) -> str:
+    """Return the address by which this machine itself reaches what listens there."""
+    return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 def _keys(app: App, arguments: argparse.Namespace) -> int:
