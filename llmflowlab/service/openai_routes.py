@@ -24,7 +24,11 @@ router = APIRouter(prefix="/v1", tags=["openai"])
 
 @router.get("/models", summary="The models on offer", responses=refused_with(401, 429, 500, 503))
 async def models(who: Annotated[Asking, Depends(asking)]) -> Any:
-    """List the models; the first answers where a request names none."""
+    """List the models; the first answers where a request names none.
+
+    Under `llmflowlab` stand the model behind the name, the prompt of the registry that it answers with, if
+    any, and whether guardrails look at what goes in and out.
+    """
     return JSONResponse(
         {
             "object": "list",
@@ -34,6 +38,11 @@ async def models(who: Annotated[Asking, Depends(asking)]) -> Any:
                     "object": "model",
                     "created": who.state.started,
                     "owned_by": offer.candidate.supplier,
+                    "llmflowlab": {
+                        "model": offer.candidate.model,
+                        "prompt": offer.candidate.prompt,
+                        "guarded": offer.guarded,
+                    },
                 }
                 for name, offer in who.state.offers.items()
             ],

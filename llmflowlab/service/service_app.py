@@ -131,8 +131,9 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
                 for task in beside:
                     task.cancel()
                 await asyncio.gather(*beside, return_exceptions=True)
-                for offer in state.offers.values():
-                    await asyncio.to_thread(offer.provider.close)
+                # Offers of one model with several prompts share it.
+                for provider in {offer.provider for offer in state.offers.values()}:
+                    await asyncio.to_thread(provider.close)
             await asyncio.to_thread(state.desk.close)
             engine.dispose()
 

@@ -41,7 +41,7 @@ from llmflowlab.tracking.store import child_environment
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-__all__ = ["serve", "worker_app"]
+__all__ = ["for_this_machine_alone", "serve", "worker_app"]
 
 _GOODBYE = 25.0
 """Seconds that a process beside the service has for what is on its way."""
@@ -89,7 +89,7 @@ def serve(
     """
     import uvicorn
 
-    setup = replace(setup, loopback=_for_this_machine_alone(host))
+    setup = replace(setup, loopback=for_this_machine_alone(host))
     names = _checked(lab, setup, host)
     if scoring is not None:
         found, remarks = online_scoring(lab, scoring, names)
@@ -170,7 +170,8 @@ def _end_with(sentinel: int) -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
-def _for_this_machine_alone(host: str) -> bool:
+def for_this_machine_alone(host: str) -> bool:
+    """Tell whether nobody but this machine reaches what listens there."""
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
@@ -193,8 +194,8 @@ def _checked(lab: Lab, setup: ServiceSetup, host: str) -> list[str]:
         )
     capped = setup.limits.daily_usd is not None
     found = offers(lab, setup.wanted, start=setup.start, capped=capped, working=False)
-    for offer in found:
-        offer.provider.close()
+    for provider in {offer.provider for offer in found}:
+        provider.close()
     return [offer.name for offer in found]
 
 

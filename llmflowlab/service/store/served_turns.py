@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -29,6 +29,7 @@ __all__ = [
     "keep_turn",
     "let_all_go",
     "let_go",
+    "names_of",
     "newest_turn",
     "ratings_of",
     "said_in",
@@ -39,6 +40,8 @@ __all__ = [
     "undelivered_count",
 ]
 
+_TITLE = 100
+"""Characters of what was said first that stand for a session."""
 _SPARED = 30.0
 """Seconds that a session stays held beyond the deadline of its answer, for who was killed in between."""
 
@@ -51,6 +54,7 @@ class Said:
     answer: str
     trace_id: str
     made_ms: int
+    deployment: str
     record: TurnRecord
 
 
@@ -59,6 +63,8 @@ class SessionState:
     """One session."""
 
     id: str
+    title: str
+    """How what was said first begins."""
     made_ms: int
     used_ms: int
     turns: int
@@ -198,6 +204,7 @@ def said_in(connection: Connection, owner: str, session_id: str) -> list[Said]:
             answer=row.answer,
             trace_id=row.trace_id,
             made_ms=row.made_ms,
+            deployment=row.deployment,
             record=_record(row),
         )
         for row in rows
@@ -206,14 +213,27 @@ def said_in(connection: Connection, owner: str, session_id: str) -> list[Said]:
 
 def sessions_of(connection: Connection, owner: str, *, most: int = 200) -> list[SessionState]:
     """Return a key's sessions in which something was said, the last used first."""
+    mine = (turns.c.owner == sessions.c.owner, turns.c.session_id == sessions.c.id)
+    first = select(func.min(turns.c.number)).where(*mine).scalar_subquery()
+    said = (
+        select(func.substr(turns.c.prompt, 1, _TITLE))
+        .where(turns.c.number == first.correlate(sessions))
+        .scalar_subquery()
+    )
     rows = connection.execute(
-        select(sessions)
+        select(sessions, said.label("title"))
         .where(sessions.c.owner == owner, sessions.c.turns > 0)
         .order_by(sessions.c.used_ms.desc())
         .limit(most)
     )
     return [
-        SessionState(id=row.id, made_ms=row.made_ms, used_ms=row.used_ms, turns=row.turns)
+        SessionState(
+            id=row.id,
+            title=" ".join((row.title or "").split()),
+            made_ms=row.made_ms,
+            used_ms=row.used_ms,
+            turns=row.turns,
+        )
         for row in rows
     ]
 
@@ -250,6 +270,12 @@ def deployment_of(connection: Connection, id_: str) -> dict[str, Any]:
     row = connection.execute(select(deployments).where(deployments.c.id == id_)).one()
     described: dict[str, Any] = json.loads(row.described)
     return {**described, "begun_ms": row.begun_ms}
+
+
+def names_of(connection: Connection, deployed: Collection[str]) -> dict[str, str]:
+    """Return under which names deployments were on offer, by their ids."""
+    rows = connection.execute(select(deployments).where(deployments.c.id.in_(deployed)))
+    return {row.id: json.loads(row.described)["name"] for row in rows}
 
 
 def undelivered(connection: Connection, most: int) -> list[Undelivered]:
