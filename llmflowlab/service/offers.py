@@ -148,7 +148,7 @@ def offers(
     from llmflowlab.lab.prompts_in_use import prompt_in_use
 
     lab.build_text_room()
-    prompts = [
+    prompts: list[PromptInUse | None] = [
         prompt_in_use(lab, each, wanted.values or {}, columns=()) for each in wanted.prompts
     ] or [None]
     policy = chosen_policy(lab, wanted.guardrails)
