@@ -24,7 +24,9 @@ __all__ = [
     "address_of",
     "database_of",
     "database_trouble",
+    "is_there",
     "opened",
+    "reading",
     "upgraded",
     "writing",
 ]
@@ -106,6 +108,23 @@ def writing(engine: Engine) -> Iterator[Connection]:
             connection.exec_driver_sql("ROLLBACK")
             raise
         connection.exec_driver_sql("COMMIT")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection that only reads, and holds no writer up.
+
+    Raises:
+        TrackingError: The database failed.
+    """
+    with database_trouble(), engine.connect() as connection:
+        yield connection
+
+
+def is_there(address: str) -> bool:
+    """Tell whether a database was made there; of one that is no file nobody knows before asking it."""
+    url = make_url(address)
+    return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
 
 
 @contextmanager
