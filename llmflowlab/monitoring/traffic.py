@@ -33,7 +33,15 @@ from llmflowlab.tracking.records import RatingRecord
 if TYPE_CHECKING:
     from llmflowlab.service.store.service_database import Engine
 
-__all__ = ["Answerer", "Chosen", "Traffic", "opened_traffic", "read_window", "settled", "span"]
+__all__ = [
+    "Answerer",
+    "ChosenAnswers",
+    "Traffic",
+    "opened_traffic",
+    "read_window",
+    "settled",
+    "span",
+]
 
 _WINDOW = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)")
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
@@ -84,7 +92,7 @@ class Answerer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class ChosenAnswers:
     """Whose answers are looked at."""
 
     model: str | None = None
@@ -138,7 +146,7 @@ class Traffic:
     """
 
     def __init__(
-        self, engine: Engine, *, chosen: Chosen, window: float, clock: Callable[[], float]
+        self, engine: Engine, *, chosen: ChosenAnswers, window: float, clock: Callable[[], float]
     ) -> None:
         self._engine = engine
         self._chosen = chosen
@@ -201,7 +209,7 @@ class Traffic:
 
 @contextmanager
 def opened_traffic(
-    settings: Settings, *, chosen: Chosen, window: float, clock: Callable[[], float]
+    settings: Settings, *, chosen: ChosenAnswers, window: float, clock: Callable[[], float]
 ) -> Iterator[Traffic]:
     """Yield the traffic of a home's service.
 

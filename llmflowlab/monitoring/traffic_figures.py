@@ -18,14 +18,22 @@ from llmflowlab.tracking.records import SessionStart, TurnRecord
 from llmflowlab.tracking.summaries import answered, summarise, unpriced_turns
 from llmflowlab.tracking.violations import counts
 
-__all__ = ["Bucket", "Figures", "Rate", "Report", "Spread", "erred", "report_of"]
+__all__ = [
+    "SecondsSeen",
+    "ShareSeen",
+    "TrafficFigures",
+    "TrafficReport",
+    "TrafficSlice",
+    "erred",
+    "report_of",
+]
 
 _UNKNOWN = "unknown"
-_BUCKETS = 48
+_SLICES = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
+class ShareSeen:
     """A share with its 95 % interval (Wilson)."""
 
     value: float
@@ -34,7 +42,7 @@ class Rate:
     high: float
 
     @classmethod
-    def of(cls, hits: int, n: int) -> Rate | None:
+    def of(cls, hits: int, n: int) -> ShareSeen | None:
         if not n:
             return None
         interval = wilson_interval(hits, n)
@@ -42,7 +50,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class SecondsSeen:
     """Seconds of answers."""
 
     n: int
@@ -52,7 +60,7 @@ class Spread:
     p99: float | None
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
+    def of(cls, values: Sequence[float]) -> SecondsSeen:
         return cls(
             n=len(values),
             mean=sum(values) / len(values) if values else None,
@@ -63,7 +71,7 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class TrafficFigures:
     """Of some answers."""
 
     requests: int
@@ -72,10 +80,10 @@ class Figures:
     states: Mapping[str, int]
     errors: Mapping[str, int]
     """By reason."""
-    error_rate: Rate | None
-    latency: Spread
+    error_rate: ShareSeen | None
+    latency: SecondsSeen
     """Of answers, from the model being asked to their end."""
-    first_token: Spread
+    first_token: SecondsSeen
     prompt_tokens: int | None
     completion_tokens: int | None
     total_tokens: int | None
@@ -88,7 +96,7 @@ class Figures:
     violations: Mapping[str, int] | None
     """By category and direction; None without guardrails, as `actions` and `violation_rate` are."""
     actions: Mapping[str, int] | None
-    violation_rate: Rate | None
+    violation_rate: ShareSeen | None
     """Requests in which guardrails found anything, of those that they looked at."""
     languages: Mapping[str, int]
     ratings: Sequence[RatingMean]
@@ -106,7 +114,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bucket:
+class TrafficSlice:
     """A slice of the window."""
 
     began_ms: int
@@ -124,15 +132,15 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class TrafficReport:
     """A window of traffic."""
 
     since_ms: int
     until_ms: int
-    total: Figures
-    groups: Mapping[Answerer, Figures]
+    total: TrafficFigures
+    groups: Mapping[Answerer, TrafficFigures]
     """The one with most requests first."""
-    buckets: Sequence[Bucket]
+    slices: Sequence[TrafficSlice]
 
     @property
     def seconds(self) -> float:
@@ -148,7 +156,7 @@ class Report:
                 {"model": one.model, "prompt": one.prompt, **figures.to_json()}
                 for one, figures in self.groups.items()
             ],
-            "buckets": [bucket.to_json() for bucket in self.buckets],
+            "slices": [slice_.to_json() for slice_ in self.slices],
         }
 
 
@@ -161,7 +169,7 @@ def erred(turn: TurnRecord) -> bool:
     return turn.state == "failed" or (turn.state == "incomplete" and turn.error_reason is not None)
 
 
-def report_of(traffic: Traffic) -> Report:
+def report_of(traffic: Traffic) -> TrafficReport:
     """Read the window and add it up.
 
     Raises:
@@ -173,16 +181,16 @@ def report_of(traffic: Traffic) -> Report:
     for row in rows:
         by.setdefault(traffic.answerer(row), []).append(row)
     order = sorted(by, key=lambda one: (-len(by[one]), one.label))
-    return Report(
+    return TrafficReport(
         since_ms=since_ms,
         until_ms=until_ms,
         total=_figures(traffic, rows),
         groups={one: _figures(traffic, by[one]) for one in order},
-        buckets=_buckets(rows, since_ms, until_ms),
+        slices=_slices(rows, since_ms, until_ms),
     )
 
 
-def _figures(traffic: Traffic, rows: Sequence[ServedRow]) -> Figures:
+def _figures(traffic: Traffic, rows: Sequence[ServedRow]) -> TrafficFigures:
     turns = [row.record for row in rows]
     good = [turn for turn in turns if answered(turn)]
     wrong = [turn for turn in turns if erred(turn)]
@@ -192,14 +200,14 @@ def _figures(traffic: Traffic, rows: Sequence[ServedRow]) -> Figures:
     # Counted where a session is: what these answers come to is what their run says of them.
     sums = summarise(_ANYBODY, turns, run_id=None)
     first = [t.time_to_first_token for t in good if t.time_to_first_token is not None]
-    return Figures(
+    return TrafficFigures(
         requests=len(turns),
         answered=len(good),
         states=_counted(turn.state for turn in turns),
         errors=_counted(turn.error_reason or _UNKNOWN for turn in wrong),
-        error_rate=Rate.of(len(wrong), len(turns)),
-        latency=Spread.of([turn.inference_time for turn in good]),
-        first_token=Spread.of(first),
+        error_rate=ShareSeen.of(len(wrong), len(turns)),
+        latency=SecondsSeen.of([turn.inference_time for turn in good]),
+        first_token=SecondsSeen.of(first),
         prompt_tokens=sums.prompt_tokens,
         completion_tokens=sums.completion_tokens,
         total_tokens=sums.total_tokens,
@@ -209,7 +217,7 @@ def _figures(traffic: Traffic, rows: Sequence[ServedRow]) -> Figures:
         unpriced=unpriced_turns(turns),
         violations=counts(found) if guarded else None,
         actions=_counted(each["action"] for each in found) if guarded else None,
-        violation_rate=Rate.of(hits, len(guarded)),
+        violation_rate=ShareSeen.of(hits, len(guarded)),
         languages=_counted(turn.language or _UNKNOWN for turn in good),
         ratings=_ratings(traffic, rows),
     )
@@ -240,14 +248,14 @@ def _ratings(traffic: Traffic, rows: Sequence[ServedRow]) -> Sequence[RatingMean
     return rating_means(words, {"": ""}).get("", [])
 
 
-def _buckets(rows: Sequence[ServedRow], since_ms: int, until_ms: int) -> list[Bucket]:
-    step = max((until_ms - since_ms) / _BUCKETS, 1.0)
-    slots: list[list[TurnRecord]] = [[] for _ in range(_BUCKETS)]
+def _slices(rows: Sequence[ServedRow], since_ms: int, until_ms: int) -> list[TrafficSlice]:
+    step = max((until_ms - since_ms) / _SLICES, 1.0)
+    slots: list[list[TurnRecord]] = [[] for _ in range(_SLICES)]
     for row in rows:
         place = int((row.record.started_ms - since_ms) / step)
-        slots[min(max(place, 0), _BUCKETS - 1)].append(row.record)
+        slots[min(max(place, 0), _SLICES - 1)].append(row.record)
     return [
-        Bucket(
+        TrafficSlice(
             began_ms=since_ms + int(place * step),
             requests=len(turns),
             errors=sum(map(erred, turns)),

@@ -12,7 +12,7 @@ from llmflowlab.evaluation.reports.plain_page import plain_page, section
 from llmflowlab.evaluation.reports.tables_html import seconds, table
 from llmflowlab.evaluation.reports.whole import whole_file
 from llmflowlab.monitoring.traffic import span
-from llmflowlab.monitoring.traffic_figures import Figures, Rate, Report
+from llmflowlab.monitoring.traffic_figures import ShareSeen, TrafficFigures, TrafficReport
 from llmflowlab.text.amounts import plural
 from llmflowlab.text.money import dollars
 
@@ -24,7 +24,7 @@ _FOOTER = (
 )
 
 
-def write_traffic_html(report: Report, file: Path) -> None:
+def write_traffic_html(report: TrafficReport, file: Path) -> None:
     """Write the page, whole or not at all.
 
     Raises:
@@ -38,7 +38,7 @@ def write_traffic_html(report: Report, file: Path) -> None:
         raise InputError(f"{file} cannot be written ({why}); name another file.") from exc
 
 
-def traffic_page(report: Report) -> str:
+def traffic_page(report: TrafficReport) -> str:
     """Return the page: who answered, what went wrong or was found, and the window in slices."""
     until = _date(report.until_ms)
     asked = plural(report.total.requests, "request")
@@ -58,7 +58,7 @@ def traffic_page(report: Report) -> str:
     return plain_page("Traffic", subtitle, sections, _FOOTER)
 
 
-def _answerers(named: Mapping[str, Figures]) -> str:
+def _answerers(named: Mapping[str, TrafficFigures]) -> str:
     rows = [
         (
             name,
@@ -95,18 +95,18 @@ def _counts(id_: str, title: str, by: Mapping[str, Mapping[str, int] | None]) ->
     )
 
 
-def _slices(report: Report) -> str:
+def _slices(report: TrafficReport) -> str:
     rows = [
         (
-            _date(bucket.began_ms),
-            f"{bucket.requests:,}",
-            f"{bucket.errors:,}",
-            f"{bucket.violations:,}",
-            seconds(bucket.p95),
-            dollars(bucket.cost_known) if bucket.cost_known else "0",
+            _date(slice_.began_ms),
+            f"{slice_.requests:,}",
+            f"{slice_.errors:,}",
+            f"{slice_.violations:,}",
+            seconds(slice_.p95),
+            dollars(slice_.cost_known) if slice_.cost_known else "0",
         )
-        for bucket in report.buckets
-        if bucket.requests
+        for slice_ in report.slices
+        if slice_.requests
     ]
     if not rows:
         return f"<p>{escape('Nothing was asked for.')}</p>"
@@ -114,7 +114,7 @@ def _slices(report: Report) -> str:
     return table("Slices of the window with traffic", columns, rows, numbers=set(range(1, 6)))
 
 
-def _rate(rate: Rate | None) -> str:
+def _rate(rate: ShareSeen | None) -> str:
     return "none" if rate is None else f"{rate.value:.1%} ({rate.low:.1%} to {rate.high:.1%})"
 
 

@@ -17,7 +17,7 @@ from llmflowlab.cli.ui.live_table import LineDisplay, layout
 from llmflowlab.cli.ui.screen import LiveDisplay, Table
 from llmflowlab.errors import ExitCode, TrackingError
 from llmflowlab.monitoring import traffic_figures
-from llmflowlab.monitoring.traffic import Chosen, Traffic, opened_traffic
+from llmflowlab.monitoring.traffic import ChosenAnswers, Traffic, opened_traffic
 from llmflowlab.settings import Settings
 from tests.cli.fakes import FakeApp
 from tests.monitoring.made_traffic import NOW, candidate, deployed, found, rate, serve, turn
@@ -41,7 +41,9 @@ def home(settings: Settings) -> Settings:
 
 @contextmanager
 def traffic_of(settings: Settings) -> Iterator[Traffic]:
-    with opened_traffic(settings, chosen=Chosen(), window=3_600.0, clock=lambda: NOW) as traffic:
+    with opened_traffic(
+        settings, chosen=ChosenAnswers(), window=3_600.0, clock=lambda: NOW
+    ) as traffic:
         yield traffic
 
 

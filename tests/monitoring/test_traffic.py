@@ -12,14 +12,14 @@ import pytest
 from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.monitoring.traffic import (
     Answerer,
-    Chosen,
+    ChosenAnswers,
     Traffic,
     opened_traffic,
     read_window,
     settled,
     span,
 )
-from llmflowlab.monitoring.traffic_figures import Rate, Report, report_of
+from llmflowlab.monitoring.traffic_figures import ShareSeen, TrafficReport, report_of
 from llmflowlab.monitoring.traffic_page import traffic_page
 from llmflowlab.service.store import served_traffic
 from llmflowlab.service.store.served_traffic import ServedRow
@@ -43,12 +43,12 @@ def watching(
     settings: Settings, window: float = 3_600.0, clock: Clock | None = None, **chosen: Any
 ) -> Iterator[Traffic]:
     with opened_traffic(
-        settings, chosen=Chosen(**chosen), window=window, clock=clock or Clock()
+        settings, chosen=ChosenAnswers(**chosen), window=window, clock=clock or Clock()
     ) as traffic:
         yield traffic
 
 
-def reported(settings: Settings, window: float = 3_600.0, **chosen: Any) -> Report:
+def reported(settings: Settings, window: float = 3_600.0, **chosen: Any) -> TrafficReport:
     with watching(settings, window, **chosen) as traffic:
         return report_of(traffic)
 
@@ -117,7 +117,7 @@ def test_figures_are_those_of_each_model_and_prompt_and_of_all(settings: Setting
     }
     assert ours.errors == {"deadline_exceeded": 1, "rate_limited": 1}
     interval = wilson_interval(2, 25)
-    assert ours.error_rate == Rate(value=0.08, n=25, low=interval.low, high=interval.high)
+    assert ours.error_rate == ShareSeen(value=0.08, n=25, low=interval.low, high=interval.high)
     seconds = [*times, 1.0, 1.0, 1.0]
     assert ours.latency.p99 == pytest.approx(quantile(seconds, 0.99))
     assert (ours.latency.n, ours.latency.p95) == (23, quantile(seconds, 0.95))
@@ -132,8 +132,8 @@ def test_figures_are_those_of_each_model_and_prompt_and_of_all(settings: Setting
     assert (guide.violations, guide.violation_rate, guide.actions) == (None, None, None)
     assert guide.languages == {"unknown": 1}
     assert guide.cost == 0
-    assert sum(bucket.requests for bucket in report.buckets) == 26
-    assert sum(bucket.errors for bucket in report.buckets) == 2
+    assert sum(slice_.requests for slice_ in report.slices) == 26
+    assert sum(slice_.errors for slice_ in report.slices) == 2
 
 
 def test_a_cost_that_is_not_known_of_one_answer_is_not_known_of_all(settings: Settings) -> None:

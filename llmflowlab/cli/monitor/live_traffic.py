@@ -10,7 +10,7 @@ from llmflowlab.cli.context import App
 from llmflowlab.cli.monitor.traffic_tables import heading, remarks, show_report, traffic_table
 from llmflowlab.cli.ui.live_table import LineDisplay
 from llmflowlab.errors import TrackingError
-from llmflowlab.monitoring.traffic import Chosen, Traffic, opened_traffic
+from llmflowlab.monitoring.traffic import ChosenAnswers, Traffic, opened_traffic
 from llmflowlab.monitoring.traffic_figures import report_of
 
 __all__ = ["watch", "watch_from_menu"]
@@ -25,7 +25,9 @@ def watch_from_menu(app: App) -> None:
     Raises:
         LabError: It cannot be read.
     """
-    with opened_traffic(app.settings, chosen=Chosen(), window=3_600.0, clock=time.time) as traffic:
+    with opened_traffic(
+        app.settings, chosen=ChosenAnswers(), window=3_600.0, clock=time.time
+    ) as traffic:
         if app.screen.plain:
             show_report(app.screen, report_of(traffic))
             return

@@ -11,7 +11,7 @@ from llmflowlab.cli.context import App
 from llmflowlab.cli.options import add_json, argument, seconds
 from llmflowlab.cli.output import give
 from llmflowlab.errors import ExitCode
-from llmflowlab.monitoring.traffic import Chosen, opened_traffic, read_window
+from llmflowlab.monitoring.traffic import ChosenAnswers, opened_traffic, read_window
 
 __all__ = ["declare_options", "run_command"]
 
@@ -30,6 +30,7 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
         "--every", type=seconds, default=2.0, metavar="S", help="seconds between looks (default 2)"
     )
     live.add_argument("--once", action="store_true", help="look once, and end")
+    add_json(live, "look once: print one JSON document, nothing else")
     report = add_command(
         actions,
         "report",
@@ -64,8 +65,8 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     return action(app, arguments)
 
 
-def _chosen(arguments: argparse.Namespace) -> Chosen:
-    return Chosen(model=arguments.model, prompt=arguments.prompt)
+def _chosen(arguments: argparse.Namespace) -> ChosenAnswers:
+    return ChosenAnswers(model=arguments.model, prompt=arguments.prompt)
 
 
 def _live(app: App, arguments: argparse.Namespace) -> int:
@@ -77,8 +78,9 @@ def _live(app: App, arguments: argparse.Namespace) -> int:
     with opened_traffic(
         app.settings, chosen=_chosen(arguments), window=arguments.since, clock=time.time
     ) as traffic:
-        if arguments.once:
-            show_report(app.screen, report_of(traffic))
+        if arguments.once or arguments.json:
+            report = report_of(traffic)
+            give(arguments.json, report.to_json, lambda: show_report(app.screen, report))
         else:
             watch(app, traffic, every=arguments.every)
     return ExitCode.DONE

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from llmflowlab.cli.formatting import count, dollars, percent, plural, seconds
 from llmflowlab.cli.ui.screen import Screen, Table
 from llmflowlab.monitoring.traffic import span
-from llmflowlab.monitoring.traffic_figures import Figures, Rate, Report
+from llmflowlab.monitoring.traffic_figures import ShareSeen, TrafficFigures, TrafficReport
 from llmflowlab.text.amounts import FEW_EXPLAINED, marked_few
 from llmflowlab.tracking.violations import in_words
 
@@ -35,14 +35,14 @@ def sparkline(values: Sequence[float | None]) -> str:
     )
 
 
-def heading(report: Report) -> str:
+def heading(report: TrafficReport) -> str:
     """Say what is shown, and until when."""
     until = datetime.fromtimestamp(report.until_ms / 1000, timezone.utc).astimezone()
     requests = plural(report.total.requests, "request")
     return f"{requests} in {span(round(report.seconds))} to {until:%H:%M:%S}"
 
 
-def traffic_table(report: Report, *, notes: Sequence[str] = ()) -> Table:
+def traffic_table(report: TrafficReport, *, notes: Sequence[str] = ()) -> Table:
     """Set each who answers in a line; the last columns are those that a narrow window can spare."""
     groups = list(report.groups.items())
     rows = [_row(one.label, figures) for one, figures in groups]
@@ -57,7 +57,7 @@ def traffic_table(report: Report, *, notes: Sequence[str] = ()) -> Table:
     )
 
 
-def _row(label: str, figures: Figures) -> tuple[str | None, ...]:
+def _row(label: str, figures: TrafficFigures) -> tuple[str | None, ...]:
     latency = figures.latency
     none = "" if not latency.n else None
     return (
@@ -75,16 +75,16 @@ def _row(label: str, figures: Figures) -> tuple[str | None, ...]:
     )
 
 
-def _share(rate: Rate | None) -> str:
+def _share(rate: ShareSeen | None) -> str:
     return "" if rate is None else f"{100 * rate.value:.1f}%"
 
 
-def remarks(report: Report) -> list[str]:
+def remarks(report: TrafficReport) -> list[str]:
     """Return what the table has no room for, a line each."""
     total = report.total
     said = [
-        _drawn("requests", [bucket.requests for bucket in report.buckets]),
-        _drawn("p95", [bucket.p95 for bucket in report.buckets]),
+        _drawn("requests", [slice_.requests for slice_ in report.slices]),
+        _drawn("p95", [slice_.p95 for slice_ in report.slices]),
     ]
     if total.error_rate is not None and total.errors:
         said.append(f"errors {_interval(total.error_rate)}: {_top(total.errors.items())}")
@@ -113,7 +113,7 @@ def _drawn(name: str, values: Sequence[float | None]) -> str:
     return f"{name:<8} {sparkline(values)}  highest {top}"
 
 
-def _interval(rate: Rate) -> str:
+def _interval(rate: ShareSeen) -> str:
     return (
         f"{100 * rate.value:.1f}% of {rate.n:,} (95 %: {100 * rate.low:.1f}–{100 * rate.high:.1f}%)"
     )
@@ -126,7 +126,7 @@ def _top(counted: Iterable[tuple[str, int]]) -> str:
     return ", ".join([*named, *([f"others {rest:,}"] if rest else [])])
 
 
-def show_report(screen: Screen, report: Report) -> None:
+def show_report(screen: Screen, report: TrafficReport) -> None:
     """Print the table and what goes with it."""
     if not report.total.requests:
         screen.say(f"{heading(report)}: nothing was asked for.")
