@@ -15,7 +15,7 @@ from llmflowlab.service.http_refusals import HttpRefusal
 from llmflowlab.service.store.online_scores import KeptScore, scores_of
 from llmflowlab.service.store.service_database import ensure
 from llmflowlab.service.store.service_tables import deployments, ratings, scores, sessions, turns
-from llmflowlab.tracking.records import RatingRecord, TurnRecord
+from llmflowlab.tracking.records import RatingRecord, TurnRecord, from_json
 
 __all__ = [
     "Said",
@@ -32,6 +32,7 @@ __all__ = [
     "names_of",
     "newest_turn",
     "ratings_of",
+    "record_without_texts",
     "said_in",
     "sessions_of",
     "totals_of",
@@ -358,18 +359,14 @@ def totals_of(connection: Connection, deployment: str) -> list[TurnRecord]:
         .where(turns.c.deployment == deployment)
         .order_by(turns.c.number)
     )
-    bare = {"messages": [], "reasoning": ""}
-    return [
-        TurnRecord(
-            **{**json.loads(row.record), **bare},
-            trace_id=row.trace_id,
-            started_ms=row.made_ms,
-            prompt="",
-            # Whether there was one is part of the figures.
-            answer="…" if row.said else "",
-        )
-        for row in rows
-    ]
+    return [record_without_texts(row) for row in rows]
+
+
+def record_without_texts(row: Any) -> TurnRecord:
+    """Return a turn without its texts; of the answer it is told whether there was one, which figures need."""
+    bare = {"messages": [], "reasoning": "", "prompt": "", "answer": "…" if row.said else ""}
+    told = {"trace_id": row.trace_id, "started_ms": row.made_ms}
+    return from_json(TurnRecord, {**json.loads(row.record), **bare, **told})
 
 
 def newest_turn(connection: Connection) -> int:
