@@ -8,6 +8,7 @@ from pathlib import Path
 
 from llmflowlab.cli.arguments import add_command
 from llmflowlab.cli.context import App
+from llmflowlab.cli.monitor.canary_command import declare_canary, run_canary
 from llmflowlab.cli.options import add_json, argument, seconds
 from llmflowlab.cli.output import give
 from llmflowlab.errors import ExitCode
@@ -40,6 +41,14 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
     _declare_window(report)
     report.add_argument("--html", type=Path, metavar="FILE", help="also write it as a page")
     add_json(report)
+    declare_canary(
+        add_command(
+            actions,
+            "canary",
+            "notice when the model behind a name has changed",
+            ("monitor canary init --model local", "monitor canary run local"),
+        )
+    )
 
 
 def _declare_window(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +70,7 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     Raises:
         LabError: It cannot be done.
     """
-    action = {"live": _live, "report": _report}[arguments.action]
+    action = {"live": _live, "report": _report, "canary": run_canary}[arguments.action]
     return action(app, arguments)
 
 
