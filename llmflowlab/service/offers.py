@@ -14,15 +14,16 @@ from llmflowlab.asking.metering import Metering
 from llmflowlab.asking.paid import Asker
 from llmflowlab.candidate import Candidate
 from llmflowlab.conversations import overlaid
-from llmflowlab.errors import LabError
+from llmflowlab.errors import InputError, LabError
 from llmflowlab.guardrails.guarded import asker_for, guard_of
 from llmflowlab.lab.guards import detectors_of, refuse_unpriced, unpriced
 from llmflowlab.lab.lab import Lab
+from llmflowlab.lab.prompts_in_use import PromptInUse, prompt_in_use
 from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import Provider
-from llmflowlab.template import refuse_unfilled
+from llmflowlab.template import braced, refuse_unfilled, takes_question, variables_of
 
-__all__ = ["Offer", "ServedModels", "offers"]
+__all__ = ["Offer", "ServedModels", "offers", "prompt_of", "with_prompt"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,8 @@ class ServedModels:
     """A prompt of the registry instead."""
     values: Mapping[str, str] | None = None
     """Of its variables."""
+    inputs: tuple[str, ...] = ()
+    """Its variables that every request fills, in `custom_inputs`."""
     parameters: Parameters = Parameters()
     guardrails: str | None = None
     """A policy file, `on` or `off`; None: what holds in this home."""
@@ -60,6 +63,14 @@ class Offer:
         self.provider = provider
         self.candidate = candidate
         self.deployment = deployment
+        known = candidate.values or {}
+        taken = takes_question(candidate.messages, known)
+        self.inputs = tuple(
+            name
+            for name in variables_of(candidate.system, *(m.content for m in candidate.messages))
+            if name not in known and name != taken
+        )
+        """The variables of its prompt that every request has to fill."""
         self.window: int | None = None
         """The model's window in tokens; None where nobody says."""
         self._counter = lab.counter
@@ -76,6 +87,10 @@ class Offer:
     @property
     def guarded(self) -> bool:
         return self._guard is not None
+
+    def now(self, offers: Mapping[str, Offer]) -> Offer:
+        """Return who answers a request that was made for this offer, by what is on offer meanwhile."""
+        return self
 
     def used(self) -> AbstractContextManager[None]:
         """Note that it is asked, as long as the context lasts."""
@@ -125,7 +140,13 @@ class Offer:
 
 
 def offers(
-    lab: Lab, wanted: ServedModels, *, start: str, capped: bool, working: bool = True
+    lab: Lab,
+    wanted: ServedModels,
+    *,
+    start: str,
+    capped: bool,
+    prompt: PromptInUse | None = None,
+    working: bool = True,
 ) -> list[Offer]:
     """Build the models on offer.
 
@@ -134,22 +155,18 @@ def offers(
         wanted: Which.
         start: Names this start of the service: each makes runs of its own.
         capped: Whether there is a limit to what may be spent.
+        prompt: The version of the wanted prompt that is in use.
         working: Whether they are to be asked, and not only looked at.
 
     Raises:
-        InputError: A model, prompt or policy does not exist or cannot be used.
+        InputError: A model or policy does not exist or cannot be used.
         NotConfigured: A provider lacks something.
         ConfigurationError: A price is unknown under a limit.
-        TrackingError: The prompt registry cannot be asked.
     """
     # Imported here: it imports MLflow where a prompt is named.
     from llmflowlab.lab.guards import chosen_policy
-    from llmflowlab.lab.prompts_in_use import prompt_in_use
 
     lab.build_text_room()
-    prompt = None
-    if wanted.prompt is not None:
-        prompt = prompt_in_use(lab, wanted.prompt, wanted.values or {}, columns=())
     policy = chosen_policy(lab, wanted.guardrails)
     found = []
     for reference in wanted.models:
@@ -161,22 +178,12 @@ def offers(
             model=provider.reference,
             display_name=provider.display_name,
             supplier=provider.supplier,
-            system=wanted.system if prompt is None else prompt.system,
-            messages=() if prompt is None else prompt.messages,
-            values=None if prompt is None else prompt.values,
-            prompt=None if prompt is None else prompt.reference,
+            system=wanted.system,
             parameters=wanted.parameters,
             weights=provider.weights,
             guardrails=None if policy is None else policy.to_json(),
         )
-        words = f"{start} {provider.reference} {candidate.version_digest}"
-        offer = Offer(
-            lab,
-            name=provider.reference,
-            provider=provider,
-            candidate=candidate,
-            deployment=hashlib.sha256(words.encode()).hexdigest()[:32],
-        )
+        offer = _offer(lab, provider, _prompted(candidate, prompt), start)
         if working:
             # Where the provider does not say, sessions are sent as far as a usual window goes.
             with suppress(LabError):
@@ -190,3 +197,54 @@ def offers(
         asked = {offer.candidate.model: offer.provider for offer in found} | dict(detectors)
         refuse_unpriced(unpriced(lab, asked))
     return found
+
+
+def prompt_of(lab: Lab, wanted: ServedModels) -> PromptInUse | None:
+    """Load the version of the wanted prompt that is in use now; None where none is wanted.
+
+    Raises:
+        InputError: There is none, or a variable of it is filled by nobody.
+        TrackingError: The prompt registry cannot be asked.
+    """
+    if wanted.prompt is None:
+        remedy = "give --input NAME where every request fills it in custom_inputs"
+        refuse_unfilled(wanted.system, (), wanted.inputs, what="The system prompt", remedy=remedy)
+        return None
+    known = {*(wanted.values or {}), *wanted.inputs}
+    found = prompt_in_use(lab, wanted.prompt, wanted.values or {}, columns=wanted.inputs)
+    remedy = "give --value NAME=TEXT, or --input NAME where every request fills it in custom_inputs"
+    refuse_unfilled(found.system, found.messages, known, what=found.reference, remedy=remedy)
+    texts = (found.system, *(message.content for message in found.messages))
+    if lost := [name for name in wanted.inputs if name not in variables_of(*texts)]:
+        raise InputError(f"{found.reference} has no variable {braced(lost)}; leave --input out.")
+    return found
+
+
+def with_prompt(lab: Lab, offer: Offer, prompt: PromptInUse, *, start: str) -> Offer:
+    """Return the same model with another version of its prompt."""
+    found = _offer(lab, offer.provider, _prompted(offer.candidate, prompt), start)
+    found.window = offer.window
+    return found
+
+
+def _prompted(candidate: Candidate, prompt: PromptInUse | None) -> Candidate:
+    if prompt is None:
+        return candidate
+    return replace(
+        candidate,
+        system=prompt.system,
+        messages=prompt.messages,
+        values=prompt.values,
+        prompt=prompt.reference,
+    )
+
+
+def _offer(lab: Lab, provider: Provider, candidate: Candidate, start: str) -> Offer:
+    words = f"{start} {provider.reference} {candidate.version_digest}"
+    return Offer(
+        lab,
+        name=provider.reference,
+        provider=provider,
+        candidate=candidate,
+        deployment=hashlib.sha256(words.encode()).hexdigest()[:32],
+    )

@@ -24,7 +24,10 @@ router = APIRouter(prefix="/v1", tags=["openai"])
 
 @router.get("/models", summary="The models on offer", responses=refused_with(401, 429, 500, 503))
 async def models(who: Annotated[Asking, Depends(asking)]) -> Any:
-    """List the models; the first answers where a request names none."""
+    """List the models; the first answers where a request names none.
+
+    `custom_inputs` are the variables of its prompt that every request has to fill.
+    """
     return JSONResponse(
         {
             "object": "list",
@@ -34,6 +37,7 @@ async def models(who: Annotated[Asking, Depends(asking)]) -> Any:
                     "object": "model",
                     "created": who.state.started,
                     "owned_by": offer.candidate.supplier,
+                    **({"custom_inputs": list(offer.inputs)} if offer.inputs else {}),
                 }
                 for name, offer in who.state.offers.items()
             ],

@@ -8,6 +8,7 @@ import gc
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
@@ -20,6 +21,8 @@ from starlette.types import ASGIApp
 
 from llmflowlab.errors import LabError
 from llmflowlab.lab.lab import Lab
+from llmflowlab.lab.prompt_watch import PromptWatch
+from llmflowlab.lab.prompts_in_use import PromptInUse
 from llmflowlab.providers.event_loop import adopt
 from llmflowlab.service import (
     chat_routes,
@@ -31,7 +34,7 @@ from llmflowlab.service import (
 from llmflowlab.service.entrance import BEARER, state_of
 from llmflowlab.service.front_gate import FrontGate, refused
 from llmflowlab.service.http_refusals import HttpRefusal, refusal_of
-from llmflowlab.service.offers import ServedModels, offers
+from llmflowlab.service.offers import ServedModels, offers, prompt_of, with_prompt
 from llmflowlab.service.openai_answers import TRACE_HEADER
 from llmflowlab.service.service_limits import ServiceLimits
 from llmflowlab.service.service_state import ServiceState
@@ -65,6 +68,8 @@ class ServiceSetup:
     """Pages of other origins that may ask it from a browser."""
     measured_in: str | None = None
     """The folder of several workers' measures."""
+    every: float = 10.0
+    """Seconds between two looks at the alias of a prompt."""
 
 
 _LAST = 5.0
@@ -82,12 +87,13 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
 
     """
 
-    def begin() -> tuple[ServiceState, Engine]:
+    def begin() -> tuple[ServiceState, Engine, PromptInUse | None]:
         engine = opened(address_of(lab.settings))
         upgraded(engine)
         capped = setup.limits.daily_usd is not None
         lab.build_text_room()
-        found = offers(lab, setup.wanted, start=setup.start, capped=capped)
+        prompt = prompt_of(lab, setup.wanted)
+        found = offers(lab, setup.wanted, start=setup.start, capped=capped, prompt=prompt)
         if follower is not None:
             found.insert(0, VersionOffer(lab, follower, start=setup.start))
         state = ServiceState(
@@ -103,18 +109,20 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
             forget_days_before(connection, day_of(state.started - 7 * 86_400))
             for offer in found:
                 keep_deployment(connection, offer.deployment, offer.described())
-        return state, engine
+        return state, engine, prompt
 
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         adopt(asyncio.get_running_loop())
         # Apart: providers that look something up first do it on this loop.
-        state, engine = await asyncio.to_thread(begin)
+        state, engine, prompt = await asyncio.to_thread(begin)
         app.state.service = state
         # What is there now stays: nobody need look through it again for what could be let go.
         gc.collect()
         gc.freeze()
         beside = [asyncio.create_task(asyncio.to_thread(responses_routes.preload))]
+        if prompt is not None and prompt.follows:
+            beside.append(asyncio.create_task(_prompt_followed(lab, setup, state, prompt)))
         async with contextlib.AsyncExitStack() as stack:
             if follower is not None:
                 beside.append(asyncio.create_task(_followed(lab, setup, follower, state)))
@@ -181,6 +189,35 @@ async def _followed(
         for task in retiring:
             task.cancel()
         await asyncio.gather(*retiring, return_exceptions=True)
+
+
+async def _prompt_followed(
+    lab: Lab, setup: ServiceSetup, state: ServiceState, prompt: PromptInUse
+) -> None:
+    """Have new requests answered with whatever version of the prompt its alias means."""
+
+    def load() -> PromptInUse:
+        found = prompt_of(lab, setup.wanted)
+        assert found is not None
+        return found
+
+    watch = PromptWatch(load, prompt)
+    while True:
+        await asyncio.sleep(setup.every)
+        await asyncio.to_thread(watch.look)
+        for sentence in watch.told():
+            state.log.warning("%s", sentence)
+        if (moved := watch.moved()) is not None:
+            for name, before in state.offers.items():
+                if not isinstance(before, VersionOffer):
+                    offer = with_prompt(lab, before, moved, start=setup.start)
+                    # Who answers is there before any answer.
+                    state.desk.put(
+                        partial(keep_deployment, id_=offer.deployment, described=offer.described()),
+                        lasting=True,
+                    )
+                    state.offers[name] = offer
+            state.log.warning("%s is %s now; requests go there.", moved.asked, moved.reference)
 
 
 def _passing() -> httpx.AsyncClient:

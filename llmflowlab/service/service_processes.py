@@ -26,7 +26,7 @@ from llmflowlab.lab.serve import Servable, require_configured
 from llmflowlab.machine import on_this_machine
 from llmflowlab.program import interpreted, program_name
 from llmflowlab.service.impatient_protocol import ImpatientProtocol
-from llmflowlab.service.offers import offers
+from llmflowlab.service.offers import offers, prompt_of
 from llmflowlab.service.service_app import ServiceSetup, build_app
 from llmflowlab.service.store.issued_keys import keys_made
 from llmflowlab.service.store.served_turns import let_all_go
@@ -167,7 +167,10 @@ def _checked(lab: Lab, setup: ServiceSetup, host: str) -> list[str]:
             f"make one with `{program_name()} serve keys make NAME`."
         )
     capped = setup.limits.daily_usd is not None
-    found = offers(lab, setup.wanted, start=setup.start, capped=capped, working=False)
+    prompt = prompt_of(lab, setup.wanted)
+    found = offers(
+        lab, setup.wanted, start=setup.start, capped=capped, prompt=prompt, working=False
+    )
     for offer in found:
         offer.provider.close()
     return [offer.name for offer in found]
