@@ -11,15 +11,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from llmflowlab.errors import LabError
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.prompt_watch import PromptWatch
 from llmflowlab.lab.prompts_in_use import PromptInUse
@@ -31,9 +27,8 @@ from llmflowlab.service import (
     responses_routes,
     state_routes,
 )
-from llmflowlab.service.entrance import BEARER, state_of
-from llmflowlab.service.front_gate import FrontGate, refused
-from llmflowlab.service.http_refusals import HttpRefusal, refusal_of
+from llmflowlab.service.described_api import DescribedApi, explain_failures
+from llmflowlab.service.front_gate import FrontGate
 from llmflowlab.service.offers import ServedModels, offers, prompt_of, with_prompt
 from llmflowlab.service.openai_answers import TRACE_HEADER
 from llmflowlab.service.service_limits import ServiceLimits
@@ -140,7 +135,7 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
             await asyncio.to_thread(state.desk.close)
             engine.dispose()
 
-    app = FastAPI(
+    app = DescribedApi(
         title="LLMFlowLab",
         summary="Language models with guardrails, sessions and tracking.",
         version="1",
@@ -151,8 +146,7 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
     own = (chat_routes, openai_routes, responses_routes, state_routes)
     for routes in own if follower is None else (*own, invocation_routes):
         app.include_router(routes.router)
-    _explain_failures(app)
-    _describe(app)
+    explain_failures(app)
     if setup.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -234,68 +228,3 @@ async def _ended(state: ServiceState) -> None:
         if state.open:
             await asyncio.wait(set(state.open), timeout=seconds)
         state.give_up()
-
-
-def _explain_failures(app: FastAPI) -> None:
-    @app.exception_handler(HttpRefusal)
-    async def refuse(request: Request, exc: HttpRefusal) -> Any:
-        return refused(state_of(request), exc)
-
-    @app.exception_handler(LabError)
-    @app.exception_handler(Exception)
-    async def broken(request: Request, exc: Exception) -> Any:
-        return refused(state_of(request), refusal_of(exc))
-
-    @app.exception_handler(RequestValidationError)
-    async def malformed(request: Request, exc: RequestValidationError) -> Any:
-        first: dict[str, Any] = dict(exc.errors()[0])
-        if first.get("type") == "json_invalid":
-            said = f"The body is no JSON (at character {first['loc'][-1] + 1})."
-            return refused(state_of(request), HttpRefusal("bad_request", said))
-        place = ".".join(str(part) for part in first.get("loc", ()) if part != "body")
-        message = str(first.get("msg", "it cannot be understood")).removeprefix("Value error, ")
-        said = f"{place}: {message}." if place else f"The body cannot be understood: {message}."
-        return refused(
-            state_of(request), HttpRefusal("bad_request", said[:1000], param=place[:200] or None)
-        )
-
-    @app.exception_handler(HTTPException)
-    async def failed(request: Request, exc: HTTPException) -> Any:
-        if exc.status_code == 405:
-            refusal = HttpRefusal("method_not_allowed", "Another method is meant for this address.")
-            response = refused(state_of(request), refusal)
-            response.headers.update(exc.headers or {})
-            return response
-        if exc.status_code == 404:
-            return refused(
-                state_of(request), HttpRefusal("not_found", "There is nothing at this address.")
-            )
-        return refused(
-            state_of(request), HttpRefusal("bad_request", "The request cannot be understood.")
-        )
-
-
-def _describe(app: FastAPI) -> None:
-    """Describe refusals of every address in the OpenAPI document, and who needs a key."""
-
-    def document() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            found = get_openapi(
-                title=app.title, version=app.version, summary=app.summary, routes=app.routes
-            )
-            found.setdefault("components", {})["securitySchemes"] = {
-                "HTTPBearer": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": BEARER.model.description,
-                }
-            }
-            for path, methods in found["paths"].items():
-                for operation in methods.values():
-                    operation.get("responses", {}).pop("422", None)
-                    if path not in {"/health", "/ready", "/metrics"}:
-                        operation["security"] = [{"HTTPBearer": []}, {}]
-            app.openapi_schema = found
-        return app.openapi_schema
-
-    app.openapi = document  # type: ignore[method-assign]

@@ -204,16 +204,14 @@ def _run_several(config: object, listening: socket.socket, told: Callable[[], No
 
     assert isinstance(config, uvicorn.Config)
     listening.set_inheritable(True)
-    workers = Multiprocess(config, sockets=[listening])
-    begin = workers.init_processes
 
-    def begun() -> None:
-        begin()
-        if all(process.wait_until_ready(_STARTED_IN) for process in workers.processes):
-            told()
+    class Told(Multiprocess):
+        def init_processes(self) -> None:
+            super().init_processes()
+            if all(process.wait_until_ready(_STARTED_IN) for process in self.processes):
+                told()
 
-    workers.init_processes = begun  # type: ignore[method-assign]
-    workers.run()
+    Told(config, sockets=[listening]).run()
 
 
 @contextlib.contextmanager
