@@ -82,7 +82,9 @@ def write_run(wandb: Any, run: Mapping[str, Any], folder: Path) -> None:
         for each in run["charts"]
     }
     if tables:
-        begun.log({**tables, **charts})
+        # After the last step, whose moment is not theirs.
+        step = max((step["step"] for step in run["steps"]), default=None)
+        begun.log({**tables, **charts}, step=None if step is None else step + 1)
     begun.summary.update(dict(run["summary"]))
     begun.finish(exit_code=0 if run["state"] == "finished" else 1)
 
