@@ -69,6 +69,10 @@ def write_run(wandb: Any, run: Mapping[str, Any], folder: Path) -> None:
     for step in run["steps"]:
         # A step that the server has is not taken twice.
         begun.log({**step["metrics"], "_timestamp": step["at_ms"] / 1000}, step=step["step"])
+    longest = max((len(each["rows"]) for each in run["tables"]), default=0)
+    # Rows beyond that it leaves out, with a warning where nobody reads it.
+    for limit in ("MAX_ROWS", "MAX_ARTIFACT_ROWS"):
+        setattr(wandb.Table, limit, max(getattr(wandb.Table, limit), longest))
     tables = {
         each["name"]: wandb.Table(
             columns=list(each["columns"]), data=[list(row) for row in each["rows"]]
