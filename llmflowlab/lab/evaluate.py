@@ -111,11 +111,13 @@ def prepare(
         InputError: A file, model, scorer or number cannot be used.
         NotConfigured: A provider lacks its key, address or package.
         HomeUnwritable: Nothing could be kept.
+        ConfigurationError: A tracker that was chosen is not installed.
     """
     with ExitStack() as undone:
         if recorder is not None:
             undone.callback(recorder.abandon)
         require_home(lab.settings)
+        lab.require_trackers()
         ledger = lab.ledger()
         undone.callback(ledger.close)
         champions = champions_asked(
