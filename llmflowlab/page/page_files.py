@@ -38,6 +38,7 @@ language = "en-US"
 cot = "full"
 confirm_new_chat = false
 custom_css = "/public/page.css"
+custom_js = "/public/page.js"
 custom_meta_url = "/"
 custom_meta_image_url = "/favicon"
 """
