@@ -40,6 +40,8 @@ confirm_new_chat = false
 custom_css = "/public/page.css"
 custom_js = "/public/page.js"
 custom_meta_url = "/"
+login_page_image = "/public/entrance.svg"
+login_page_image_dark_filter = "brightness-50"
 custom_meta_image_url = "/favicon"
 """
 _NO_ENTRY = "This key does not hold, or the service does not answer."

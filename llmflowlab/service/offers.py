@@ -145,12 +145,13 @@ def offers(
     """
     # Imported here: it imports MLflow where a prompt is named.
     from llmflowlab.lab.guards import chosen_policy
-    from llmflowlab.lab.prompts_in_use import prompt_in_use
+    from llmflowlab.lab.prompts_in_use import PromptInUse, prompt_in_use
 
     lab.build_text_room()
-    prompts = [
+    prompts: list[PromptInUse | None] = [
         prompt_in_use(lab, each, wanted.values or {}, columns=()) for each in wanted.prompts
-    ] or [None]
+    ]
+    prompts = prompts or [None]
     policy = chosen_policy(lab, wanted.guardrails)
     found: list[Offer] = []
     providers = {reference: lab.provider(reference) for reference in wanted.models}

@@ -11,7 +11,7 @@ import pytest
 
 from llmflowlab.page.page_process import PageSetup, chat_page
 from llmflowlab.providers.base import Finished, ReasoningDelta, Rethought, TextDelta
-from llmflowlab.providers.scripted import ScriptedProvider
+from llmflowlab.providers.scripted import ScriptedProvider, Step
 from llmflowlab.settings import Settings, load_settings
 from tests.loopback import Fault, LoopbackServer
 from tests.patience import PATIENCE
@@ -216,8 +216,12 @@ def test_what_the_guardrails_block_is_shown_as_such(browser: Any, settings: Sett
 
 
 def test_thinking_stands_apart_from_the_answer(browser: Any, settings: Settings) -> None:
-    script = [ReasoningDelta("Hm, "), ReasoningDelta("let me see."), TextDelta("Four.")]
-    taken_back = [TextDelta("I think five"), Rethought("</think>"), TextDelta("It is four.")]
+    script: list[Step] = [ReasoningDelta("Hm, "), ReasoningDelta("let me see."), TextDelta("Four.")]
+    taken_back: list[Step] = [
+        TextDelta("I think five"),
+        Rethought("</think>"),
+        TextDelta("It is four."),
+    ]
     model = ScriptedProvider([[*script, Finished("stop")], [*taken_back, Finished("stop")]])
     with running(settings, model) as service, opened(browser, settings, service) as tab:
         tab.say("Two and two?")
@@ -256,7 +260,7 @@ def test_refusals_of_the_service_are_said_in_words(browser: Any, settings: Setti
         tab.say("One.")
         tab.answer()
         tab.say("Two.")
-        tab.text("This session has its 1 turns; begin another one.")
+        tab.text("This chat has its greatest length.")
 
 
 def test_who_needs_a_key_signs_in_with_it_and_it_is_in_no_file(
