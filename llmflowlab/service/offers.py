@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.calling import policy_from
@@ -22,6 +22,9 @@ from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import Provider
 from llmflowlab.template import refuse_unfilled
+
+if TYPE_CHECKING:
+    from llmflowlab.lab.prompts_in_use import PromptInUse
 
 __all__ = ["Offer", "ServedModels", "offers"]
 

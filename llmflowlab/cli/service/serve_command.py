@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from llmflowlab.cli.arguments import add_command
 from llmflowlab.cli.context import App
@@ -14,6 +15,7 @@ from llmflowlab.cli.options import (
     add_values,
     port,
     seconds,
+    share,
     usd,
     whole,
 )
@@ -22,6 +24,9 @@ from llmflowlab.cli.service import page_command
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.files import require_home
 from llmflowlab.messages import Parameters
+
+if TYPE_CHECKING:
+    from llmflowlab.service.scoring.online_scorers import ScoringRequest
 
 __all__ = ["declare_options", "run_command"]
 
@@ -122,6 +127,16 @@ def _declare_start(parser: argparse.ArgumentParser) -> None:
     add("--max-turns", type=whole, metavar="N", help="turns of a session (default 200)")
     add("--max-body", type=whole, metavar="BYTES", help="of a request (default 4194304)")
     add("--drain", type=seconds, metavar="S", help="for answers under way at the end (default 30)")
+    add = parser.add_argument_group("scores in the background").add_argument
+    add(
+        "--score",
+        action="append",
+        default=[],
+        metavar="SCORER[@JUDGE]",
+        help="score answers by this, or by a judge registered in MLflow as mlflow:NAME",
+    )
+    add("--score-share", type=share, metavar="X", help="of the answers, up to 1 (default 1)")
+    add("--score-budget", type=usd, metavar="USD", help="what a day's judging (UTC) may cost")
     page_command.declare_beside(parser)
     add_json(parser)
 
@@ -194,6 +209,7 @@ def _start(app: App, arguments: argparse.Namespace) -> int:
         origins=tuple(arguments.allow_origin),
     )
 
+    scoring = _scoring(arguments)
     with page_command.PageBeside(app, arguments) as beside:
 
         def ready(address: str, models: list[str]) -> None:
@@ -219,9 +235,26 @@ def _start(app: App, arguments: argparse.Namespace) -> int:
             ready=ready,
             version=version,
             every=arguments.every,
+            scoring=scoring,
             tell=app.screen.note,
         )
     return ExitCode.DONE
+
+
+def _scoring(arguments: argparse.Namespace) -> ScoringRequest | None:
+    # Imported here: most services score nothing.
+    from llmflowlab.service.scoring.online_scorers import ScoringRequest
+
+    if arguments.score:
+        return ScoringRequest(
+            named=arguments.score,
+            share=1.0 if arguments.score_share is None else arguments.score_share,
+            daily_usd=arguments.score_budget,
+            allow_unknown_cost=arguments.allow_unknown_cost,
+        )
+    if arguments.score_share is not None or arguments.score_budget is not None:
+        raise InputError("--score-share and --score-budget are about scorers; name one by --score.")
+    return None
 
 
 def _near(address: str) -> str:

@@ -12,8 +12,10 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from llmflowlab.service.http_refusals import HttpRefusal
-from llmflowlab.service.store.service_tables import deployments, ratings, sessions, turns
-from llmflowlab.tracking.records import RatingRecord, TurnRecord
+from llmflowlab.service.store.online_scores import KeptScore, scores_of
+from llmflowlab.service.store.service_database import ensure
+from llmflowlab.service.store.service_tables import deployments, ratings, scores, sessions, turns
+from llmflowlab.tracking.records import RatingRecord, TurnRecord, from_json
 
 __all__ = [
     "Said",
@@ -30,9 +32,11 @@ __all__ = [
     "names_of",
     "newest_turn",
     "ratings_of",
+    "record_without_texts",
     "said_in",
     "sessions_of",
     "totals_of",
+    "turns_of",
     "undelivered",
     "undelivered_count",
 ]
@@ -69,7 +73,7 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undelivered:
-    """A turn, or a rating of one, that MLflow does not have."""
+    """A turn, or a rating or a score of one, that MLflow does not have."""
 
     number: int
     owner: str
@@ -79,8 +83,9 @@ class Undelivered:
     record: TurnRecord
     ratings: tuple[RatingRecord, ...] = ()
     rating_numbers: tuple[int, ...] = ()
+    scores: tuple[KeptScore, ...] = ()
     again: bool = False
-    """Whether the turn itself is there, and only its ratings are new."""
+    """Whether the turn itself is there, and only what was said of it is new."""
 
 
 def begin_turn(
@@ -99,19 +104,19 @@ def begin_turn(
     """
     now = int(time.time() * 1000)
     mine = (sessions.c.owner == owner, sessions.c.id == session_id)
-    row = connection.execute(select(sessions).where(*mine).with_for_update()).first()
-    if row is None:
-        connection.execute(
-            insert(sessions).values(owner=owner, id=session_id, made_ms=now, used_ms=now, turns=0)
-        )
-    elif row.held_by is not None and row.held_until_ms > now:
+    wanted = select(sessions).where(*mine).with_for_update()
+    if (row := connection.execute(wanted).first()) is None:
+        # Another worker may make it at the same moment.
+        ensure(connection, sessions, owner=owner, id=session_id, made_ms=now, used_ms=now, turns=0)
+        row = connection.execute(wanted).one()
+    if row.held_by is not None and row.held_until_ms > now:
         return HttpRefusal(
             "session_busy",
             "An answer of this session is under way; wait for it, or use another session.",
             param="session_id",
             retry_after=1.0,
         )
-    elif row.turns >= most_turns:
+    if row.turns >= most_turns:
         return HttpRefusal(
             "conversation_too_long",
             f"This session has its {most_turns} turns; begin another one.",
@@ -121,7 +126,7 @@ def begin_turn(
     connection.execute(
         update(sessions).where(*mine).values(held_by=trace_id, held_until_ms=until, used_ms=now)
     )
-    return said_in(connection, owner, session_id) if row is not None else []
+    return said_in(connection, owner, session_id) if row.turns else []
 
 
 def let_go(connection: Connection, owner: str, session_id: str, trace_id: str) -> None:
@@ -257,10 +262,8 @@ def ratings_of(connection: Connection, trace_ids: Sequence[str]) -> dict[str, li
 
 def keep_deployment(connection: Connection, id_: str, described: dict[str, Any]) -> None:
     """Keep who answers under an id, unless it is there."""
-    if connection.execute(select(deployments.c.id).where(deployments.c.id == id_)).first() is None:
-        text = json.dumps(described, ensure_ascii=False)
-        now = int(time.time() * 1000)
-        connection.execute(insert(deployments).values(id=id_, described=text, begun_ms=now))
+    text, now = json.dumps(described, ensure_ascii=False), int(time.time() * 1000)
+    ensure(connection, deployments, id=id_, described=text, begun_ms=now)
 
 
 def deployment_of(connection: Connection, id_: str) -> dict[str, Any]:
@@ -277,7 +280,7 @@ def names_of(connection: Connection, deployed: Collection[str]) -> dict[str, str
 
 
 def undelivered(connection: Connection, most: int) -> list[Undelivered]:
-    """Return turns that MLflow does not have, and ratings of others, oldest first."""
+    """Return turns that MLflow does not have, and ratings and scores of others, oldest first."""
     rows = connection.execute(
         select(turns).where(turns.c.delivered_ms.is_(None)).order_by(turns.c.number).limit(most)
     ).all()
@@ -287,8 +290,14 @@ def undelivered(connection: Connection, most: int) -> list[Undelivered]:
         .order_by(ratings.c.number)
         .limit(most)
     ).scalars()
+    scored = connection.execute(
+        select(scores.c.trace_id)
+        .where(scores.c.delivered_ms.is_(None), scores.c.settled_ms.is_not(None))
+        .order_by(scores.c.number)
+        .limit(most)
+    ).scalars()
     there = {row.trace_id for row in rows}
-    others = list({trace for trace in rated if trace not in there})
+    others = list({trace for trace in (*rated, *scored) if trace not in there})
     again = connection.execute(
         select(turns).where(turns.c.trace_id.in_(others), turns.c.delivered_ms.is_not(None))
     ).all()
@@ -296,10 +305,16 @@ def undelivered(connection: Connection, most: int) -> list[Undelivered]:
     said = connection.execute(
         select(ratings).where(ratings.c.trace_id.in_(every)).order_by(ratings.c.number)
     ).all()
-    return [_undelivered(row, said, again=row.trace_id not in there) for row in (*rows, *again)]
+    given = scores_of(connection, every)
+    return [
+        _undelivered(row, said, given.get(row.trace_id, ()), again=row.trace_id not in there)
+        for row in (*rows, *again)
+    ]
 
 
-def _undelivered(row: Row[Any], said: Sequence[Row[Any]], *, again: bool) -> Undelivered:
+def _undelivered(
+    row: Row[Any], said: Sequence[Row[Any]], given: Sequence[KeptScore], *, again: bool
+) -> Undelivered:
     mine = [each for each in said if each.trace_id == row.trace_id]
     return Undelivered(
         number=row.number,
@@ -310,6 +325,7 @@ def _undelivered(row: Row[Any], said: Sequence[Row[Any]], *, again: bool) -> Und
         record=_record(row),
         ratings=tuple(RatingRecord(**json.loads(each.record)) for each in mine),
         rating_numbers=tuple(each.number for each in mine),
+        scores=tuple(given),
         again=again,
     )
 
@@ -321,6 +337,14 @@ def delivered(connection: Connection, done: Sequence[Undelivered]) -> None:
     said = [number for each in done for number in each.rating_numbers]
     connection.execute(update(turns).where(turns.c.number.in_(numbers)).values(delivered_ms=now))
     connection.execute(update(ratings).where(ratings.c.number.in_(said)).values(delivered_ms=now))
+    given = [kept.number for each in done for kept in each.scores]
+    connection.execute(update(scores).where(scores.c.number.in_(given)).values(delivered_ms=now))
+
+
+def turns_of(connection: Connection, trace_ids: Sequence[str]) -> dict[str, tuple[str, TurnRecord]]:
+    """Return turns by their traces, each with its deployment."""
+    rows = connection.execute(select(turns).where(turns.c.trace_id.in_(trace_ids)))
+    return {row.trace_id: (row.deployment, _record(row)) for row in rows}
 
 
 def totals_of(connection: Connection, deployment: str) -> list[TurnRecord]:
@@ -335,18 +359,14 @@ def totals_of(connection: Connection, deployment: str) -> list[TurnRecord]:
         .where(turns.c.deployment == deployment)
         .order_by(turns.c.number)
     )
-    bare = {"messages": [], "reasoning": ""}
-    return [
-        TurnRecord(
-            **{**json.loads(row.record), **bare},
-            trace_id=row.trace_id,
-            started_ms=row.made_ms,
-            prompt="",
-            # Whether there was one is part of the figures.
-            answer="…" if row.said else "",
-        )
-        for row in rows
-    ]
+    return [record_without_texts(row) for row in rows]
+
+
+def record_without_texts(row: Any) -> TurnRecord:
+    """Return a turn without its texts; of the answer it is told whether there was one, which figures need."""
+    bare = {"messages": [], "reasoning": "", "prompt": "", "answer": "…" if row.said else ""}
+    told = {"trace_id": row.trace_id, "started_ms": row.made_ms}
+    return from_json(TurnRecord, {**json.loads(row.record), **bare, **told})
 
 
 def newest_turn(connection: Connection) -> int:
