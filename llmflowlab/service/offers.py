@@ -148,7 +148,7 @@ def offers(
     """
     # Imported here: it imports MLflow where a prompt is named.
     from llmflowlab.lab.guards import chosen_policy
-    from llmflowlab.lab.prompts_in_use import PromptInUse, prompt_in_use
+    from llmflowlab.lab.prompts_in_use import prompt_in_use
 
     lab.build_text_room()
     prompts: list[PromptInUse | None] = [
