@@ -82,7 +82,7 @@ def test_a_variable_that_requests_fill_is_said_with_the_models(
     settings: Settings, desk: Store
 ) -> None:
     model = ScriptedProvider(default="Yes.")
-    wanted = {"prompt": "desk@3", "inputs": ("client",), "values": {"shop": "Cox"}}
+    wanted = {"prompts": ("desk@3",), "inputs": ("client",), "values": {"shop": "Cox"}}
     with running(settings, model, wanted=wanted) as service:
         (listed,) = service.client.get("/v1/models").json()["data"]
         assert listed["custom_inputs"] == ["client"]
