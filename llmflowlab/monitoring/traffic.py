@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from llmflowlab.service.store.served_traffic import (
     ServedRow,
     deployments_known,
     last_before,
-    rated_since,
+    rated_after,
     rows_after,
 )
 from llmflowlab.service.store.service_database import (
@@ -37,38 +36,13 @@ __all__ = [
     "Answerer",
     "ChosenAnswers",
     "Traffic",
+    "opened_database",
     "opened_traffic",
-    "read_window",
     "settled",
-    "span",
 ]
 
-_WINDOW = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)")
-_UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
-_LONGEST = 366 * 86_400.0
 _LATE_MS = 30_000
 """Milliseconds after which a number that is not there will not come any more: it was never used."""
-
-
-def read_window(text: str) -> float:
-    """Read a length of time such as `30m`, `1h` or `7d`; returns seconds.
-
-    Raises:
-        InputError: It is none, or longer than a year.
-    """
-    found = _WINDOW.fullmatch(text.strip().lower())
-    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
-    if not 0 < seconds <= _LONGEST:
-        raise InputError(f"{text!r} is no length of time; write it as in 30m, 1h or 7d.")
-    return seconds
-
-
-def span(seconds: float) -> str:
-    """Write such a length: `30 min`, `1 h`, `7 d`."""
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g} {unit}"
-    return f"{seconds:g} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +147,11 @@ class Traffic:
                 self._done = last_before(connection, since_ms)
             fresh = list(rows_after(connection, self._done))
             self._learn({row.deployment for row in fresh}, lambda: deployments_known(connection))
-            said, self._rated_to = rated_since(connection, self._rated_to)
-        for owner, rating in said:
-            self._ratings.setdefault(rating.trace_id, []).append((owner, rating))
+            said = rated_after(connection, self._rated_to)
+        for each in said:
+            self._rated_to = each.number
+            rated = self._ratings.setdefault(each.record.trace_id, [])
+            rated.append((each.owner, each.record))
         end = settled(fresh, self._done, now_ms)
         mine = [row for row in fresh if self._chosen.takes(self.answerer(row))]
         self._done = end
@@ -208,14 +184,12 @@ class Traffic:
 
 
 @contextmanager
-def opened_traffic(
-    settings: Settings, *, chosen: ChosenAnswers, window: float, clock: Callable[[], float]
-) -> Iterator[Traffic]:
-    """Yield the traffic of a home's service.
+def opened_database(settings: Settings) -> Iterator[Engine]:
+    """Yield the database of a home's service.
 
     Raises:
         ConfigurationError: Nothing was ever served in this home.
-        LabError: The database cannot be used.
+        LabError: It cannot be used.
     """
     address = address_of(settings)
     if not is_there(address):
@@ -226,6 +200,19 @@ def opened_traffic(
     engine = opened(address)
     try:
         upgraded(engine)
-        yield Traffic(engine, chosen=chosen, window=window, clock=clock)
+        yield engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def opened_traffic(
+    settings: Settings, *, chosen: ChosenAnswers, window: float, clock: Callable[[], float]
+) -> Iterator[Traffic]:
+    """Yield the traffic of a home's service.
+
+    Raises:
+        LabError: As of `opened_database`.
+    """
+    with opened_database(settings) as engine:
+        yield Traffic(engine, chosen=chosen, window=window, clock=clock)

@@ -11,8 +11,8 @@ from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.reports.plain_page import plain_page, section
 from llmflowlab.evaluation.reports.tables_html import seconds, table
 from llmflowlab.evaluation.reports.whole import whole_file
-from llmflowlab.monitoring.traffic import span
 from llmflowlab.monitoring.traffic_figures import ShareSeen, TrafficFigures, TrafficReport
+from llmflowlab.monitoring.window import span
 from llmflowlab.text.amounts import plural
 from llmflowlab.text.money import dollars
 

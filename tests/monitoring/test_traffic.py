@@ -15,12 +15,11 @@ from llmflowlab.monitoring.traffic import (
     ChosenAnswers,
     Traffic,
     opened_traffic,
-    read_window,
     settled,
-    span,
 )
 from llmflowlab.monitoring.traffic_figures import ShareSeen, TrafficReport, report_of
 from llmflowlab.monitoring.traffic_page import traffic_page
+from llmflowlab.monitoring.window import read_window, span
 from llmflowlab.service.store import served_traffic
 from llmflowlab.service.store.served_traffic import ServedRow
 from llmflowlab.service.store.service_database import database_of

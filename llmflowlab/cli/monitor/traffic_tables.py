@@ -8,8 +8,8 @@ from datetime import datetime, timezone
 
 from llmflowlab.cli.formatting import count, dollars, percent, plural, seconds
 from llmflowlab.cli.ui.screen import Screen, Table
-from llmflowlab.monitoring.traffic import span
 from llmflowlab.monitoring.traffic_figures import ShareSeen, TrafficFigures, TrafficReport
+from llmflowlab.monitoring.window import span
 from llmflowlab.text.amounts import FEW_EXPLAINED, marked_few
 from llmflowlab.tracking.violations import in_words
 
