@@ -247,7 +247,7 @@ def _prepare(
 def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, list[str]]:
     dataset = _dataset(lab, request)
     candidates, notes = candidates_of(lab, request, dataset)
-    judges, remarks = judges_of(lab, request.judges, candidates)
+    judges, remarks = judges_of(lab, request.judges, {candidate.model for candidate in candidates})
     remarks = [*notes, *remarks]
     if request.scorers:
         specs = tuple(map(complete, check_scorers(request.scorers)))

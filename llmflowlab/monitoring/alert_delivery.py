@@ -124,7 +124,8 @@ class Messenger:
     def _run(self, event: AlertEvent) -> None:
         values = {name: _harmless(value) for name, value in _told(event).items()}
         command = [_filled(part, values) for part in self._deliveries.command]
-        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        known = self._settings.environment
+        environment = {name: known[name] for name in _PASSED_ON if name in known}
         environment |= {f"LLMFLOWLAB_ALERT_{name.upper()}": text for name, text in values.items()}
         name = self._deliveries.command[0]
         try:

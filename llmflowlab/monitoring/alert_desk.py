@@ -19,7 +19,7 @@ from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.report import result_of
 from llmflowlab.monitoring.alert_delivery import Messenger
 from llmflowlab.monitoring.alert_rules import AlertRule
-from llmflowlab.monitoring.observations import Cursor, begin_at, observe
+from llmflowlab.monitoring.observations import SeenTo, begin_at, observe
 from llmflowlab.monitoring.rule_watch import AlertEvent, EvaluatedBaseline, RuleWatch
 from llmflowlab.service.store.service_database import Engine
 from llmflowlab.settings import Settings
@@ -144,7 +144,7 @@ class AlertDesk:
             kept = self._read()
             now_ms = int(self._clock() * 1000)
             watches = [self._restored(kept, rule, now_ms) for rule in self._rules]
-            first = Cursor(
+            first = SeenTo(
                 turn=min(one.cursor.turn for one in watches),
                 rating=min(one.cursor.rating for one in watches),
             )

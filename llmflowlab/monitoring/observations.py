@@ -22,11 +22,11 @@ from llmflowlab.service.store.served_traffic import (
 from llmflowlab.service.store.service_database import Engine, reading
 from llmflowlab.tracking.summaries import answered
 
-__all__ = ["Cursor", "Observed", "begin_at", "observe", "seen_by"]
+__all__ = ["SeenTo", "Observed", "begin_at", "observe", "seen_by"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cursor:
+class SeenTo:
     """How far a rule has looked."""
 
     turn: int
@@ -47,13 +47,13 @@ class Observed:
     score: float = 0.0
 
 
-def begin_at(engine: Engine, since_ms: int) -> Cursor:
+def begin_at(engine: Engine, since_ms: int) -> SeenTo:
     """Return where a rule begins that looks back to a moment."""
     with reading(engine) as connection:
-        return Cursor(turn=last_before(connection, since_ms), rating=0)
+        return SeenTo(turn=last_before(connection, since_ms), rating=0)
 
 
-def observe(engine: Engine, after: Cursor, now_ms: int) -> tuple[list[Observed], Cursor]:
+def observe(engine: Engine, after: SeenTo, now_ms: int) -> tuple[list[Observed], SeenTo]:
     """Read what came since, in the order in which it can be seen; returns it with how far that is.
 
     Raises:
@@ -89,7 +89,7 @@ def observe(engine: Engine, after: Cursor, now_ms: int) -> tuple[list[Observed],
             )
         )
     last = max((rated.number for rated in ratings), default=after.rating)
-    return sorted(found, key=lambda one: one.at_ms), Cursor(turn=end, rating=last)
+    return sorted(found, key=lambda one: one.at_ms), SeenTo(turn=end, rating=last)
 
 
 def seen_by(rule: AlertRule, one: Observed) -> str | float | None:
@@ -139,6 +139,6 @@ _SEEN: Mapping[str, Callable[[AlertRule, ServedRow], str | float | None]] = {
 }
 
 
-def after(cursor: Cursor, seen: Iterable[Observed]) -> list[Observed]:
+def after(cursor: SeenTo, seen: Iterable[Observed]) -> list[Observed]:
     """Return what a rule has not seen yet."""
     return [one for one in seen if one.number > (cursor.rating if one.row is None else cursor.turn)]

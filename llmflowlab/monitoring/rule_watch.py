@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from llmflowlab.monitoring.alert_rules import AlertRule
-from llmflowlab.monitoring.observations import Cursor, Observed, after, seen_by
+from llmflowlab.monitoring.observations import SeenTo, Observed, after, seen_by
 from llmflowlab.statistics.change_evidence import Band
 from llmflowlab.statistics.mean_bounds import chernoff_interval
 from llmflowlab.statistics.strongest import strongest
@@ -86,7 +86,7 @@ class RuleWatch:
     """A rule with all that it knows; kept between two looks as JSON values."""
 
     rule: AlertRule
-    cursor: Cursor
+    cursor: SeenTo
     look_ms: int
     """When the look began that is open."""
     open: list[list[float]] = field(default_factory=list)
@@ -103,7 +103,7 @@ class RuleWatch:
 
     @classmethod
     def begun(
-        cls, rule: AlertRule, cursor: Cursor, at_ms: int, baseline: EvaluatedBaseline | None
+        cls, rule: AlertRule, cursor: SeenTo, at_ms: int, baseline: EvaluatedBaseline | None
     ) -> RuleWatch:
         """Return a rule that has seen nothing."""
         step = int(rule.about.look * 1000)
@@ -133,7 +133,7 @@ class RuleWatch:
         fixed = self.rule.options.get("above") is not None
         return self.rule.alpha if fixed else self.rule.alpha / 2
 
-    def advance(self, seen: Sequence[Observed], cursor: Cursor, now_ms: int) -> list[AlertEvent]:
+    def advance(self, seen: Sequence[Observed], cursor: SeenTo, now_ms: int) -> list[AlertEvent]:
         """Take in what came, and close every look that is over; returns what began or ended."""
         events: list[AlertEvent] = []
         step = int(self.rule.about.look * 1000)
@@ -312,7 +312,7 @@ class RuleWatch:
         watch, back, standing = values["watch"], values["back"], values["standing"]
         return cls(
             rule=rule,
-            cursor=Cursor(**values["cursor"]),
+            cursor=SeenTo(**values["cursor"]),
             look_ms=values["look_ms"],
             open=[list(pair) for pair in values["open"]],
             labels=list(values["labels"]),

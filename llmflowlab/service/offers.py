@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.calling import policy_from
@@ -22,6 +23,9 @@ from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import Provider
 from llmflowlab.template import refuse_unfilled
 
+if TYPE_CHECKING:
+    from llmflowlab.lab.prompts_in_use import PromptInUse
+
 __all__ = ["Offer", "ServedModels", "offers"]
 
 
@@ -32,10 +36,10 @@ class ServedModels:
     models: tuple[str, ...]
     """References; the first is the one that answers where a request names none."""
     system: str | None = None
-    prompt: str | None = None
-    """A prompt of the registry instead."""
+    prompts: tuple[str, ...] = ()
+    """Prompts of the registry instead; with further ones beside the first each model is offered again."""
     values: Mapping[str, str] | None = None
-    """Of its variables."""
+    """Of their variables."""
     parameters: Parameters = Parameters()
     guardrails: str | None = None
     """A policy file, `on` or `off`; None: what holds in this home."""
@@ -147,16 +151,16 @@ def offers(
     from llmflowlab.lab.prompts_in_use import prompt_in_use
 
     lab.build_text_room()
-    prompt = None
-    if wanted.prompt is not None:
-        prompt = prompt_in_use(lab, wanted.prompt, wanted.values or {}, columns=())
+    prompts: list[PromptInUse | None] = [
+        prompt_in_use(lab, each, wanted.values or {}, columns=()) for each in wanted.prompts
+    ] or [None]
     policy = chosen_policy(lab, wanted.guardrails)
-    found = []
-    for reference in wanted.models:
-        provider = lab.provider(reference)
-        if working:
-            provider.prepare()
-            lab.counter.preload(provider.model)
+    found: list[Offer] = []
+    providers = {reference: lab.provider(reference) for reference in wanted.models}
+    for provider in providers.values() if working else ():
+        provider.prepare()
+        lab.counter.preload(provider.model)
+    for provider, prompt in product(providers.values(), prompts):
         candidate = Candidate(
             model=provider.reference,
             display_name=provider.display_name,
@@ -172,7 +176,10 @@ def offers(
         words = f"{start} {provider.reference} {candidate.version_digest}"
         offer = Offer(
             lab,
-            name=provider.reference,
+            # The one with the first prompt has the model's own name, whatever is offered beside it.
+            name=provider.reference
+            if prompt is None or prompt is prompts[0]
+            else f"{provider.reference}+{prompt.reference}",
             provider=provider,
             candidate=candidate,
             deployment=hashlib.sha256(words.encode()).hexdigest()[:32],

@@ -32,6 +32,8 @@ from llmflowlab.service.entrance import BEARER, state_of
 from llmflowlab.service.front_gate import FrontGate, refused
 from llmflowlab.service.http_refusals import HttpRefusal, refusal_of
 from llmflowlab.service.offers import ServedModels, offers
+from llmflowlab.service.openai_answers import TRACE_HEADER
+from llmflowlab.service.scoring.online_scorers import OnlineScoring
 from llmflowlab.service.service_limits import ServiceLimits
 from llmflowlab.service.service_state import ServiceState
 from llmflowlab.service.store.allowances import day_of, forget_days_before
@@ -64,6 +66,8 @@ class ServiceSetup:
     """Pages of other origins that may ask it from a browser."""
     measured_in: str | None = None
     """The folder of several workers' measures."""
+    scoring: OnlineScoring | None = None
+    """How answers are scored in the background; None: not at all."""
 
 
 _LAST = 5.0
@@ -97,6 +101,7 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
             CollectorRegistry(),
             measured_in=setup.measured_in,
             open_without_keys=setup.loopback,
+            scoring=setup.scoring,
         )
         with writing(engine) as connection:
             forget_days_before(connection, day_of(state.started - 7 * 86_400))
@@ -126,8 +131,9 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
                 for task in beside:
                     task.cancel()
                 await asyncio.gather(*beside, return_exceptions=True)
-                for offer in state.offers.values():
-                    await asyncio.to_thread(offer.provider.close)
+                # Offers of one model with several prompts share it.
+                for provider in {offer.provider for offer in state.offers.values()}:
+                    await asyncio.to_thread(provider.close)
             await asyncio.to_thread(state.desk.close)
             engine.dispose()
 
@@ -150,7 +156,7 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
             allow_origins=list(setup.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
-            expose_headers=[openai_routes.TRACE_HEADER, "Retry-After"],
+            expose_headers=[TRACE_HEADER, "Retry-After"],
         )
     hosts = (*_OWN_NAMES, *setup.hosts) if setup.loopback or setup.hosts else ()
     return FrontGate(app, app.state, hosts)

@@ -9,7 +9,7 @@ from typing import Any
 
 from llmflowlab.monitoring.alert_kinds import KINDS
 from llmflowlab.monitoring.alert_rules import AlertRule
-from llmflowlab.monitoring.observations import Cursor, Observed
+from llmflowlab.monitoring.observations import SeenTo, Observed
 from llmflowlab.monitoring.rule_watch import AlertEvent, EvaluatedBaseline, RuleWatch
 from llmflowlab.monitoring.traffic import Answerer
 from llmflowlab.service.store.served_traffic import ServedRow
@@ -56,7 +56,7 @@ class Stream:
     ) -> None:
         self.random = random.Random(seed)
         self.now_ms = 1_790_000_000_000
-        self.watch = RuleWatch.begun(rule, Cursor(turn=0, rating=0), self.now_ms, baseline)
+        self.watch = RuleWatch.begun(rule, SeenTo(turn=0, rating=0), self.now_ms, baseline)
         self.number = 0
         self._gap = int(60_000 / per_minute)
 
@@ -71,7 +71,7 @@ class Stream:
         """
         end = self.now_ms + int(hours * 3_600_000)
         seen = list(self._seen(end, make))
-        cursor = Cursor(turn=self.number, rating=self.number)
+        cursor = SeenTo(turn=self.number, rating=self.number)
         return self.watch.advance(seen, cursor, end)
 
     def until_fired(
