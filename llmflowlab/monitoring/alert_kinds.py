@@ -8,14 +8,14 @@ from typing import Any
 
 from llmflowlab.errors import InputError
 
-__all__ = ["KINDS", "OPTIONS", "AlertKind", "Option"]
+__all__ = ["KINDS", "OPTIONS", "AlertKind", "KindOption"]
 
 _BETTING = "betting e-detector on a share"
 _MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
+class KindOption:
     """What a rule says of itself under one key."""
 
     says: str
@@ -42,22 +42,24 @@ class Option:
         return int(value) if self.whole else float(value)
 
 
-_SHARE = Option(says="a share between 0 and 1; 5 % is 0.05")
-OPTIONS: Mapping[str, Option] = {
+_SHARE = KindOption(says="a share between 0 and 1; 5 % is 0.05")
+OPTIONS: Mapping[str, KindOption] = {
     "above": _SHARE,
     "tolerance": _SHARE,
     "margin": _SHARE,
     "quantile": _SHARE,
-    "mean": Option(says="a mean from 0 to 1", low=-1e-12, high=1 + 1e-12),
-    "n": Option(says="a whole number of answers from 10 on", low=9, high=1e9, whole=True),
-    "baseline": Option(says="a whole number of answers from 50 on", low=49, high=1e6, whole=True),
-    "scorer": Option(says="a scorer's name, rating or thumbs_up", text=True),
-    "evaluation": Option(says="an evaluation, or EVALUATION:2 for its second model", text=True),
-    "category": Option(says="a category of guardrails", text=True),
-    "direction": Option(says="in or out", text=True),
-    "action": Option(says="an action of guardrails", text=True),
+    "mean": KindOption(says="a mean from 0 to 1", low=-1e-12, high=1 + 1e-12),
+    "n": KindOption(says="a whole number of answers from 10 on", low=9, high=1e9, whole=True),
+    "baseline": KindOption(
+        says="a whole number of answers from 50 on", low=49, high=1e6, whole=True
+    ),
+    "scorer": KindOption(says="a scorer's name, rating or thumbs_up", text=True),
+    "evaluation": KindOption(says="an evaluation, or EVALUATION:2 for its second model", text=True),
+    "category": KindOption(says="a category of guardrails", text=True),
+    "direction": KindOption(says="in or out", text=True),
+    "action": KindOption(says="an action of guardrails", text=True),
 }
-_AMOUNT = Option(says="a number above 0", high=1e9)
+_AMOUNT = KindOption(says="a number above 0", high=1e9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,7 @@ class AlertKind:
     amount: bool = False
     """Whether its limit is an amount, and no share."""
 
-    def option(self, key: str) -> Option:
+    def option(self, key: str) -> KindOption:
         return _AMOUNT if self.amount and key == "above" else OPTIONS[key]
 
 

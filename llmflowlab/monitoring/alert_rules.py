@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmflowlab.errors import InputError
-from llmflowlab.monitoring.alert_kinds import KINDS, AlertKind, Option
+from llmflowlab.monitoring.alert_kinds import KINDS, AlertKind, KindOption
 from llmflowlab.monitoring.traffic import ChosenAnswers
 from llmflowlab.settings import Settings
 from llmflowlab.text.digests import digest_of
@@ -18,9 +18,9 @@ from llmflowlab.text.yaml_texts import lines_of, read_values
 
 __all__ = ["AlertRule", "AlertRules", "Deliveries", "read_rules"]
 
-_ALPHA = Option(says="a chance between 0 and 0.5; 1 % is 0.01", high=0.5)
-_DAYS = Option(says="a number of days from 1 to 366", low=0.99, high=366.01)
-_TEXT = Option(says="a text", text=True)
+_ALPHA = KindOption(says="a chance between 0 and 0.5; 1 % is 0.01", high=0.5)
+_DAYS = KindOption(says="a number of days from 1 to 366", low=0.99, high=366.01)
+_TEXT = KindOption(says="a text", text=True)
 _TOP = ("rules", "deliver", "alpha", "days")
 _OF_RULES = ("name", "model", "prompt", "alpha", "days")
 _DELIVER = ("webhook", "command")
@@ -196,7 +196,7 @@ class _File:
             raise self._wrong(at, "is no address that begins with https:// or http://")
         return said
 
-    def _read(self, at: tuple[Any, ...], option: Option, value: Any) -> Any:
+    def _read(self, at: tuple[Any, ...], option: KindOption, value: Any) -> Any:
         try:
             return option.read(value)
         except InputError as exc:

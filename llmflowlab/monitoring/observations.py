@@ -22,7 +22,7 @@ from llmflowlab.service.store.served_traffic import (
 from llmflowlab.service.store.service_database import Engine, reading
 from llmflowlab.tracking.summaries import answered
 
-__all__ = ["SeenTo", "Observed", "begin_at", "observe", "seen_by"]
+__all__ = ["Observed", "SeenTo", "begin_at", "observe", "seen_by"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

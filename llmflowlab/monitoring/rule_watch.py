@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from llmflowlab.monitoring.alert_rules import AlertRule
-from llmflowlab.monitoring.observations import SeenTo, Observed, after, seen_by
+from llmflowlab.monitoring.observations import Observed, SeenTo, after, seen_by
 from llmflowlab.statistics.change_evidence import Band
 from llmflowlab.statistics.mean_bounds import chernoff_interval
 from llmflowlab.statistics.strongest import strongest

@@ -9,7 +9,7 @@ from typing import Any
 
 from llmflowlab.monitoring.alert_kinds import KINDS
 from llmflowlab.monitoring.alert_rules import AlertRule
-from llmflowlab.monitoring.observations import SeenTo, Observed
+from llmflowlab.monitoring.observations import Observed, SeenTo
 from llmflowlab.monitoring.rule_watch import AlertEvent, EvaluatedBaseline, RuleWatch
 from llmflowlab.monitoring.traffic import Answerer
 from llmflowlab.service.store.served_traffic import ServedRow
