@@ -147,6 +147,7 @@ class AlertDesk:
             first = SeenTo(
                 turn=min(one.cursor.turn for one in watches),
                 rating=min(one.cursor.rating for one in watches),
+                score=min(one.cursor.score for one in watches),
             )
             seen, cursor = observe(self._engine, first, now_ms)
             events = [event for watch in watches for event in watch.advance(seen, cursor, now_ms)]

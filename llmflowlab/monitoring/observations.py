@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.monitoring.alert_rules import AlertRule
-from llmflowlab.monitoring.traffic import Answerer, settled
+from llmflowlab.monitoring.traffic import LATE_MS, Answerer, settled
 from llmflowlab.monitoring.traffic_figures import erred
 from llmflowlab.people.answer_words import value_of
 from llmflowlab.people.ratings import rating_word
@@ -18,6 +18,7 @@ from llmflowlab.service.store.served_traffic import (
     last_before,
     rated_after,
     rows_after,
+    scored_after,
 )
 from llmflowlab.service.store.service_database import Engine, reading
 from llmflowlab.tracking.summaries import answered
@@ -30,7 +31,11 @@ class SeenTo:
     """How far a rule has looked."""
 
     turn: int
+    """A number."""
     rating: int
+    """Likewise."""
+    score: int
+    """Milliseconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +44,11 @@ class Observed:
 
     at_ms: int
     """When it was there to be seen."""
-    number: int
+    place: int
+    """What a rule that has seen it has seen to."""
     answerer: Answerer
     guarded: bool = False
+    source: Literal["turn", "rating", "score"] = "turn"
     row: ServedRow | None = None
     scorer: str = ""
     score: float = 0.0
@@ -50,7 +57,7 @@ class Observed:
 def begin_at(engine: Engine, since_ms: int) -> SeenTo:
     """Return where a rule begins that looks back to a moment."""
     with reading(engine) as connection:
-        return SeenTo(turn=last_before(connection, since_ms), rating=0)
+        return SeenTo(turn=last_before(connection, since_ms), rating=0, score=since_ms)
 
 
 def observe(engine: Engine, after: SeenTo, now_ms: int) -> tuple[list[Observed], SeenTo]:
@@ -62,14 +69,17 @@ def observe(engine: Engine, after: SeenTo, now_ms: int) -> tuple[list[Observed],
     with reading(engine) as connection:
         rows = list(rows_after(connection, after.turn))
         ratings = rated_after(connection, after.rating)
-        known: Mapping[str, Any] = deployments_known(connection) if rows or ratings else {}
+        # Later ones may still come to be seen before these.
+        until = max(now_ms - LATE_MS, after.score)
+        scores = scored_after(connection, after.score, until)
+        known: Mapping[str, Any] = deployments_known(connection)
     who = {id_: Candidate.from_record(described["candidate"]) for id_, described in known.items()}
     answerers = {id_: Answerer.of(one) for id_, one in who.items()}
     end = settled(rows, after.turn, now_ms)
     found = [
         Observed(
             at_ms=row.ended_ms,
-            number=row.number,
+            place=row.number,
             answerer=answerers[row.deployment],
             guarded=who[row.deployment].guardrails is not None,
             row=row,
@@ -82,14 +92,27 @@ def observe(engine: Engine, after: SeenTo, now_ms: int) -> tuple[list[Observed],
         found.append(
             Observed(
                 at_ms=rated.record.rated_ms,
-                number=rated.number,
+                place=rated.number,
+                source="rating",
                 answerer=answerers[rated.deployment],
                 scorer=word.question,
                 score=value_of(word.said or "") or 0.0,
             )
         )
+    found += [
+        Observed(
+            at_ms=one.settled_ms,
+            place=one.settled_ms,
+            source="score",
+            answerer=answerers[one.deployment],
+            scorer=one.scorer,
+            score=one.value,
+        )
+        for one in scores
+        if one.value is not None
+    ]
     last = max((rated.number for rated in ratings), default=after.rating)
-    return sorted(found, key=lambda one: one.at_ms), SeenTo(turn=end, rating=last)
+    return sorted(found, key=lambda one: one.at_ms), SeenTo(turn=end, rating=last, score=until)
 
 
 def seen_by(rule: AlertRule, one: Observed) -> str | float | None:
@@ -141,4 +164,4 @@ _SEEN: Mapping[str, Callable[[AlertRule, ServedRow], str | float | None]] = {
 
 def after(cursor: SeenTo, seen: Iterable[Observed]) -> list[Observed]:
     """Return what a rule has not seen yet."""
-    return [one for one in seen if one.number > (cursor.rating if one.row is None else cursor.turn)]
+    return [one for one in seen if one.place > getattr(cursor, one.source)]

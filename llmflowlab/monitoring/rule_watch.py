@@ -15,6 +15,7 @@ from typing import Any
 
 from llmflowlab.monitoring.alert_rules import AlertRule
 from llmflowlab.monitoring.observations import Observed, SeenTo, after, seen_by
+from llmflowlab.monitoring.traffic import LATE_MS
 from llmflowlab.statistics.change_evidence import Band
 from llmflowlab.statistics.mean_bounds import chernoff_interval
 from llmflowlab.statistics.strongest import strongest
@@ -22,8 +23,6 @@ from llmflowlab.statistics.watch import Watch
 
 __all__ = ["AlertEvent", "EvaluatedBaseline", "RuleWatch"]
 
-GRACE_MS = 30_000
-"""Milliseconds after which a look is closed: as long as an answer may be on its way into the database."""
 CLEAR_ALPHA = 0.05
 _CAP = 3.0
 """How many times its limit a five minutes' cost counts at most."""
@@ -87,6 +86,8 @@ class RuleWatch:
 
     rule: AlertRule
     cursor: SeenTo
+    begun_ms: int
+    """When it began to look; what was said before is nothing to it."""
     look_ms: int
     """When the look began that is open."""
     open: list[list[float]] = field(default_factory=list)
@@ -107,7 +108,7 @@ class RuleWatch:
     ) -> RuleWatch:
         """Return a rule that has seen nothing."""
         step = int(rule.about.look * 1000)
-        made = cls(rule=rule, cursor=cursor, look_ms=at_ms - at_ms % step)
+        made = cls(rule=rule, cursor=cursor, begun_ms=at_ms, look_ms=at_ms - at_ms % step)
         if baseline is not None:
             interval = chernoff_interval(baseline.mean, baseline.n, alpha=rule.alpha / 2)
             floor = max(interval.low - rule.options["margin"], 0.0)
@@ -138,7 +139,7 @@ class RuleWatch:
         events: list[AlertEvent] = []
         step = int(self.rule.about.look * 1000)
         for one in after(self.cursor, seen):
-            if one.at_ms < self.look_ms and one.row is None:
+            if one.at_ms < self.begun_ms:
                 # Said before the rule began.
                 continue
             while one.at_ms >= self.look_ms + step:
@@ -147,7 +148,7 @@ class RuleWatch:
             if value is not None:
                 self._take(value)
         self.cursor = cursor
-        while now_ms >= self.look_ms + step + GRACE_MS:
+        while now_ms >= self.look_ms + step + LATE_MS:
             events += self._close(step)
         return events
 
@@ -291,6 +292,7 @@ class RuleWatch:
         """Return it as it is kept."""
         return {
             "cursor": asdict(self.cursor),
+            "begun_ms": self.begun_ms,
             "look_ms": self.look_ms,
             "open": self.open,
             "labels": self.labels,
@@ -313,6 +315,7 @@ class RuleWatch:
         return cls(
             rule=rule,
             cursor=SeenTo(**values["cursor"]),
+            begun_ms=values["begun_ms"],
             look_ms=values["look_ms"],
             open=[list(pair) for pair in values["open"]],
             labels=list(values["labels"]),

@@ -56,7 +56,7 @@ class Stream:
     ) -> None:
         self.random = random.Random(seed)
         self.now_ms = 1_790_000_000_000
-        self.watch = RuleWatch.begun(rule, SeenTo(turn=0, rating=0), self.now_ms, baseline)
+        self.watch = RuleWatch.begun(rule, SeenTo(turn=0, rating=0, score=0), self.now_ms, baseline)
         self.number = 0
         self._gap = int(60_000 / per_minute)
 
@@ -71,7 +71,7 @@ class Stream:
         """
         end = self.now_ms + int(hours * 3_600_000)
         seen = list(self._seen(end, make))
-        cursor = SeenTo(turn=self.number, rating=self.number)
+        cursor = SeenTo(turn=self.number, rating=self.number, score=end)
         return self.watch.advance(seen, cursor, end)
 
     def until_fired(
@@ -90,7 +90,13 @@ class Stream:
             self.number += 1
             values = dict(make(self.random))
             if "score" in values:
-                yield Observed(at_ms=self.now_ms, number=self.number, answerer=WHO, **values)
+                yield Observed(
+                    at_ms=self.now_ms,
+                    place=self.number,
+                    source="rating",
+                    answerer=WHO,
+                    **values,
+                )
                 continue
             length = values.pop("length", 100)
             row = ServedRow(
@@ -102,5 +108,5 @@ class Stream:
                 record=replace(_TURN, started_ms=self.now_ms - 1000, **values),
             )
             yield Observed(
-                at_ms=self.now_ms, number=self.number, answerer=WHO, guarded=True, row=row
+                at_ms=self.now_ms, place=self.number, answerer=WHO, guarded=True, row=row
             )

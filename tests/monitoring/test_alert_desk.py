@@ -20,7 +20,7 @@ from llmflowlab.monitoring.rule_watch import AlertEvent
 from llmflowlab.monitoring.traffic import opened_database
 from llmflowlab.settings import Settings
 from tests.monitoring.made_observations import rule_of
-from tests.monitoring.made_traffic import NOW, candidate, deployed, rate, serve, turn
+from tests.monitoring.made_traffic import NOW, candidate, deployed, rate, score, serve, turn
 
 ERRORS = rule_of("error_rate", above=0.05)
 
@@ -143,6 +143,19 @@ def test_ratings_are_held_against_what_was_said_of_the_evaluation(home: Settings
     (event,) = desk.look(NOW + 1_300).events
     assert event.text.startswith("a rule: mean thumbs_up is 0.0%, and was 95.0% in the baseline")
     assert desk.look(NOW + 1_400).events == []
+
+
+def test_scores_of_the_background_are_too_each_once(home: Settings) -> None:
+    rule = rule_of("score_drop", scorer="contains", mean=0.95, n=500)
+    desk = Desk(home, Told(home), rule)
+    answers = [turn(ago=4_000 - n) for n in range(80)]
+    serve(home, answers)
+    for place, answer in enumerate(answers):
+        score(home, answer.trace_id, 0.0 if place else None, ago=3_000 - place)
+        score(home, answer.trace_id, 1.0, scorer="token_f1", ago=3_000 - place)
+    (event,) = desk.look().events
+    assert "mean contains is 0.0%, and was 95.0% in the baseline, of 79 in" in event.text
+    assert desk.look(NOW + 60).events == []
 
 
 def test_a_baseline_that_is_not_there_is_said(home: Settings) -> None:

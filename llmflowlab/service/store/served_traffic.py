@@ -10,16 +10,18 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from llmflowlab.service.store.served_turns import record_without_texts
-from llmflowlab.service.store.service_tables import deployments, ratings, turns
+from llmflowlab.service.store.service_tables import deployments, ratings, scores, turns
 from llmflowlab.tracking.records import RatingRecord, TurnRecord
 
 __all__ = [
     "RatedRow",
+    "ScoredRow",
     "ServedRow",
     "deployments_known",
     "last_before",
     "rated_after",
     "rows_after",
+    "scored_after",
 ]
 
 _PAGE = 1_000
@@ -126,3 +128,28 @@ def rated_after(connection: Connection, number: int) -> list[RatedRow]:
         )
         for row in rows
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredRow:
+    """What came of a score of an answer, once nothing more is tried."""
+
+    trace_id: str
+    deployment: str
+    scorer: str
+    value: float | None
+    not_scored: str | None
+    """Why there is no value."""
+    settled_ms: int
+
+
+def scored_after(connection: Connection, after_ms: int, until_ms: int) -> list[ScoredRow]:
+    """Return the scores that were settled after a moment and up to another, in that order."""
+    wanted = ("trace_id", "scorer", "value", "not_scored", "settled_ms")
+    rows = connection.execute(
+        select(*(scores.c[name] for name in wanted), turns.c.deployment)
+        .join_from(scores, turns, scores.c.trace_id == turns.c.trace_id)
+        .where(scores.c.settled_ms > after_ms, scores.c.settled_ms <= until_ms)
+        .order_by(scores.c.settled_ms, scores.c.number)
+    )
+    return [ScoredRow(**row._mapping) for row in rows]
