@@ -146,7 +146,7 @@ class Recording:
         plan = self._plan
         return {
             "dataset": plan.dataset.name,
-            "rows": str(len(plan.dataset.rows)),
+            "rows": str(plan.drawn_from or len(plan.dataset.rows)),
             "scorers": ", ".join(plan.scorers),
             "judge": plan.judge_label or "none",
             "trials": str(plan.trials),
