@@ -334,7 +334,10 @@ class Coordinator:
         elif "start" in event:
             self._start = event["start"]
             # What a stop or the budget cut short before is done to its end now.
-            self._again.extend(shard for shard, done in self._done.items() if not done.whole)
+            taken = {*self._again, *(held.shard for held in self._open.values())}
+            self._again.extend(
+                shard for shard, one in self._done.items() if not one.whole and shard not in taken
+            )
         elif "lease" in event:
             shard, self._token = event["lease"], event["token"]
             self._open[self._token] = _Open(shard, event["worker"], seen=self._clock())
