@@ -30,15 +30,15 @@ class Cut:
         self._behind, self._cut, self._lock = behind, cut, lock
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._behind, name)
-        if not callable(found):
+        if not callable(found := getattr(self._behind, name)):
             return found
 
         def call(*values: Any, **named: Any) -> Any:
             if self._cut.is_set():
                 raise TrackingError("cut off")
             with self._lock:
-                return found(*values, **named)
+                # Looked up anew: what stands behind may be another by now.
+                return getattr(self._behind, name)(*values, **named)
 
         return call
 
