@@ -16,15 +16,15 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
-from filelock import FileLock
-
 from llmflowlab.agents.package import package
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import LabError
 from llmflowlab.machine import person
 from llmflowlab.people.ratings import rating_word
 from llmflowlab.people.word_store import WordStore
+from llmflowlab.service.scoring.score_figures import assessed, score_metrics
 from llmflowlab.service.store.issued_keys import keys_made
+from llmflowlab.service.store.online_scores import score_totals_of
 from llmflowlab.service.store.served_turns import (
     Undelivered,
     delivered,
@@ -34,7 +34,13 @@ from llmflowlab.service.store.served_turns import (
     undelivered,
     undelivered_count,
 )
-from llmflowlab.service.store.service_database import Engine, address_of, opened, writing
+from llmflowlab.service.store.service_database import (
+    Engine,
+    address_of,
+    delivering,
+    opened,
+    writing,
+)
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.tracking.service_runs import ServedTurn, ServiceRuns
 
@@ -82,8 +88,9 @@ class Courier:
         Raises:
             LabError: The store or the database failed; nothing is lost, and it can be tried again.
         """
-        # A service that was killed leaves its courier at work for a while, beside the next one's.
-        with FileLock(self._settings.state_dir / "service-delivery.lock"):
+        # A service that was killed leaves its courier at work for a while, beside the next one's; services on
+        # several machines may have one database.
+        with delivering(self._engine, self._settings.state_dir):
             return self._deliver(most)
 
     def _deliver(self, most: int) -> int:
@@ -118,12 +125,14 @@ class Courier:
             candidate, begun_ms = self._candidate(deployment)
             with writing(self._engine) as connection:
                 turns = totals_of(connection, deployment)
+                scores = score_totals_of(connection, deployment)
             assert self._runs is not None
             self._runs.total(
                 deployment,
                 candidate,
                 begun_ms,
                 turns,
+                scores=score_metrics(scores),
                 ended_ms=int(time.time() * 1000) if ended else None,
             )
             self._changed.discard(deployment)
@@ -147,6 +156,8 @@ class Courier:
             ratings=each.ratings,
             rater=self._rater(each.owner),
             tags=tags,
+            scores=[(assessed(kept), kept.settled_ms) for kept in each.scores],
+            again=each.again,
         )
 
     def _rater(self, owner: str) -> str:
