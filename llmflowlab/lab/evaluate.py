@@ -47,6 +47,7 @@ from llmflowlab.lab.scorer_offer import default_scorers
 from llmflowlab.lab.scorers import complete, described, embedders_for, refuse_lacking
 from llmflowlab.settings import Settings
 from llmflowlab.text.money import dollars
+from llmflowlab.tracking.dataset_files import question_file
 
 __all__ = ["PreparedEvaluation", "default_data", "patient_policy", "prepare", "run"]
 
@@ -301,7 +302,7 @@ def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, lis
 
 def _dataset(lab: Lab, request: EvaluationRequest) -> Dataset:
     dataset = load_dataset(
-        request.data or default_data(lab.settings),
+        question_file(lab.settings, request.data or default_data(lab.settings)),
         mapping=request.mapping,
         skip_bad=request.skip_bad,
         answers=request.answers,
