@@ -22,7 +22,9 @@ from llmflowlab.errors import LabError
 from llmflowlab.machine import person
 from llmflowlab.people.ratings import rating_word
 from llmflowlab.people.word_store import WordStore
+from llmflowlab.service.scoring.score_figures import assessed, score_metrics
 from llmflowlab.service.store.issued_keys import keys_made
+from llmflowlab.service.store.online_scores import score_totals_of
 from llmflowlab.service.store.served_turns import (
     Undelivered,
     delivered,
@@ -123,12 +125,14 @@ class Courier:
             candidate, begun_ms = self._candidate(deployment)
             with writing(self._engine) as connection:
                 turns = totals_of(connection, deployment)
+                scores = score_totals_of(connection, deployment)
             assert self._runs is not None
             self._runs.total(
                 deployment,
                 candidate,
                 begun_ms,
                 turns,
+                scores=score_metrics(scores),
                 ended_ms=int(time.time() * 1000) if ended else None,
             )
             self._changed.discard(deployment)
@@ -152,6 +156,8 @@ class Courier:
             ratings=each.ratings,
             rater=self._rater(each.owner),
             tags=tags,
+            scores=[(assessed(kept), kept.settled_ms) for kept in each.scores],
+            again=each.again,
         )
 
     def _rater(self, owner: str) -> str:

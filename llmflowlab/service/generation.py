@@ -20,6 +20,7 @@ from llmflowlab.providers.base import ReasoningDelta, Rethought, StreamEvent, Te
 from llmflowlab.service.http_refusals import HttpRefusal, refusal_of
 from llmflowlab.service.spending import DayBudget
 from llmflowlab.service.store.allowances import until_tomorrow
+from llmflowlab.service.store.online_scores import await_scores
 from llmflowlab.service.store.served_turns import keep_turn, let_go
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.records import TurnRecord, now_text
@@ -318,6 +319,9 @@ class Generation:
                 deployment=order.offer.deployment,
                 door=order.door,
             )
+            if state.scoring is not None and not refused:
+                wanted = state.scoring.wanted(record.trace_id)
+                await_scores(connection, record.trace_id, wanted, int(time.time() * 1000))
 
         keeping = asyncio.wrap_future(state.desk.put(work, lasting=True))
         keeping.add_done_callback(self._kept_at_last)

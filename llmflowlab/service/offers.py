@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from llmflowlab.asking.budget import Budget
@@ -23,7 +24,7 @@ from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import Provider
 from llmflowlab.template import braced, refuse_unfilled, takes_question, variables_of
 
-__all__ = ["Offer", "ServedModels", "offers", "prompt_of", "with_prompt"]
+__all__ = ["Offer", "ServedModels", "offers", "prompts_of", "with_prompt"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +34,12 @@ class ServedModels:
     models: tuple[str, ...]
     """References; the first is the one that answers where a request names none."""
     system: str | None = None
-    prompt: str | None = None
-    """A prompt of the registry instead."""
+    prompts: tuple[str, ...] = ()
+    """Prompts of the registry instead; with further ones beside the first each model is offered again."""
     values: Mapping[str, str] | None = None
-    """Of its variables."""
+    """Of their variables."""
     inputs: tuple[str, ...] = ()
-    """Its variables that every request fills, in `custom_inputs`."""
+    """Their variables that every request fills, in `custom_inputs`."""
     parameters: Parameters = Parameters()
     guardrails: str | None = None
     """A policy file, `on` or `off`; None: what holds in this home."""
@@ -54,12 +55,21 @@ class Offer:
         provider: The model.
         candidate: The same with prompt, parameters and guardrails.
         deployment: The id of its run.
+        prompt: The prompt of the registry that it has, as it was asked for.
     """
 
     def __init__(
-        self, lab: Lab, *, name: str, provider: Provider, candidate: Candidate, deployment: str
+        self,
+        lab: Lab,
+        *,
+        name: str,
+        provider: Provider,
+        candidate: Candidate,
+        deployment: str,
+        prompt: str | None = None,
     ) -> None:
         self.name = name
+        self.prompt = prompt
         self.provider = provider
         self.candidate = candidate
         self.deployment = deployment
@@ -145,7 +155,7 @@ def offers(
     *,
     start: str,
     capped: bool,
-    prompt: PromptInUse | None = None,
+    prompts: Sequence[PromptInUse] = (),
     working: bool = True,
 ) -> list[Offer]:
     """Build the models on offer.
@@ -155,7 +165,7 @@ def offers(
         wanted: Which.
         start: Names this start of the service: each makes runs of its own.
         capped: Whether there is a limit to what may be spent.
-        prompt: The version of the wanted prompt that is in use.
+        prompts: The versions of the wanted prompts that are in use.
         working: Whether they are to be asked, and not only looked at.
 
     Raises:
@@ -168,12 +178,12 @@ def offers(
 
     lab.build_text_room()
     policy = chosen_policy(lab, wanted.guardrails)
-    found = []
-    for reference in wanted.models:
-        provider = lab.provider(reference)
-        if working:
-            provider.prepare()
-            lab.counter.preload(provider.model)
+    found: list[Offer] = []
+    providers = {reference: lab.provider(reference) for reference in wanted.models}
+    for provider in providers.values() if working else ():
+        provider.prepare()
+        lab.counter.preload(provider.model)
+    for provider, prompt in product(providers.values(), prompts or (None,)):
         candidate = Candidate(
             model=provider.reference,
             display_name=provider.display_name,
@@ -183,7 +193,10 @@ def offers(
             weights=provider.weights,
             guardrails=None if policy is None else policy.to_json(),
         )
-        offer = _offer(lab, provider, _prompted(candidate, prompt), start)
+        # The one with the first prompt has the model's own name, whatever is offered beside it.
+        further = prompt is not None and prompt is not prompts[0]
+        name = f"{provider.reference}+{prompt.asked}" if prompt and further else provider.reference
+        offer = _offer(lab, provider, candidate, prompt, name=name, start=start)
         if working:
             # Where the provider does not say, sessions are sent as far as a usual window goes.
             with suppress(LabError):
@@ -199,52 +212,62 @@ def offers(
     return found
 
 
-def prompt_of(lab: Lab, wanted: ServedModels) -> PromptInUse | None:
-    """Load the version of the wanted prompt that is in use now; None where none is wanted.
+def prompts_of(lab: Lab, wanted: ServedModels) -> list[PromptInUse]:
+    """Load the versions of the wanted prompts that are in use now.
 
     Raises:
         InputError: There is none, or a variable of it is filled by nobody.
         TrackingError: The prompt registry cannot be asked.
     """
-    if wanted.prompt is None:
-        remedy = "give --input NAME where every request fills it in custom_inputs"
-        refuse_unfilled(wanted.system, (), wanted.inputs, what="The system prompt", remedy=remedy)
-        return None
-    known = {*(wanted.values or {}), *wanted.inputs}
-    found = prompt_in_use(lab, wanted.prompt, wanted.values or {}, columns=wanted.inputs)
     remedy = "give --value NAME=TEXT, or --input NAME where every request fills it in custom_inputs"
-    refuse_unfilled(found.system, found.messages, known, what=found.reference, remedy=remedy)
-    texts = (found.system, *(message.content for message in found.messages))
-    if lost := [name for name in wanted.inputs if name not in variables_of(*texts)]:
-        raise InputError(f"{found.reference} has no variable {braced(lost)}; leave --input out.")
+    if not wanted.prompts:
+        refuse_unfilled(wanted.system, (), wanted.inputs, what="The system prompt", remedy=remedy)
+        return []
+    known = {*(wanted.values or {}), *wanted.inputs}
+    found = [
+        prompt_in_use(lab, each, wanted.values or {}, columns=wanted.inputs)
+        for each in wanted.prompts
+    ]
+    there: set[str] = set()
+    for prompt in found:
+        refuse_unfilled(prompt.system, prompt.messages, known, what=prompt.reference, remedy=remedy)
+        there.update(variables_of(prompt.system, *(each.content for each in prompt.messages)))
+    if lost := [name for name in wanted.inputs if name not in there]:
+        names = " and ".join(prompt.reference for prompt in found)
+        raise InputError(f"{names} has no variable {braced(lost)}; leave --input out.")
     return found
 
 
 def with_prompt(lab: Lab, offer: Offer, prompt: PromptInUse, *, start: str) -> Offer:
     """Return the same model with another version of its prompt."""
-    found = _offer(lab, offer.provider, _prompted(offer.candidate, prompt), start)
+    found = _offer(lab, offer.provider, offer.candidate, prompt, name=offer.name, start=start)
     found.window = offer.window
     return found
 
 
-def _prompted(candidate: Candidate, prompt: PromptInUse | None) -> Candidate:
-    if prompt is None:
-        return candidate
-    return replace(
-        candidate,
-        system=prompt.system,
-        messages=prompt.messages,
-        values=prompt.values,
-        prompt=prompt.reference,
-    )
-
-
-def _offer(lab: Lab, provider: Provider, candidate: Candidate, start: str) -> Offer:
+def _offer(
+    lab: Lab,
+    provider: Provider,
+    candidate: Candidate,
+    prompt: PromptInUse | None,
+    *,
+    name: str,
+    start: str,
+) -> Offer:
+    if prompt is not None:
+        candidate = replace(
+            candidate,
+            system=prompt.system,
+            messages=prompt.messages,
+            values=prompt.values,
+            prompt=prompt.reference,
+        )
     words = f"{start} {provider.reference} {candidate.version_digest}"
     return Offer(
         lab,
-        name=provider.reference,
+        name=name,
         provider=provider,
         candidate=candidate,
         deployment=hashlib.sha256(words.encode()).hexdigest()[:32],
+        prompt=None if prompt is None else prompt.asked,
     )

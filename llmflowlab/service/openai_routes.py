@@ -26,7 +26,8 @@ router = APIRouter(prefix="/v1", tags=["openai"])
 async def models(who: Annotated[Asking, Depends(asking)]) -> Any:
     """List the models; the first answers where a request names none.
 
-    `custom_inputs` are the variables of its prompt that every request has to fill.
+    Under `llmflowlab` stand the model behind the name, the prompt of the registry that it answers with, if
+    any, and whether guardrails look at what goes in and out. `custom_inputs` are the variables of its prompt that every request has to fill.
     """
     return JSONResponse(
         {
@@ -37,6 +38,11 @@ async def models(who: Annotated[Asking, Depends(asking)]) -> Any:
                     "object": "model",
                     "created": who.state.started,
                     "owned_by": offer.candidate.supplier,
+                    "llmflowlab": {
+                        "model": offer.candidate.model,
+                        "prompt": offer.candidate.prompt,
+                        "guarded": offer.guarded,
+                    },
                     **({"custom_inputs": list(offer.inputs)} if offer.inputs else {}),
                 }
                 for name, offer in who.state.offers.items()

@@ -29,8 +29,9 @@ from llmflowlab.service import (
 )
 from llmflowlab.service.described_api import DescribedApi, explain_failures
 from llmflowlab.service.front_gate import FrontGate
-from llmflowlab.service.offers import ServedModels, offers, prompt_of, with_prompt
+from llmflowlab.service.offers import ServedModels, offers, prompts_of, with_prompt
 from llmflowlab.service.openai_answers import TRACE_HEADER
+from llmflowlab.service.scoring.online_scorers import OnlineScoring
 from llmflowlab.service.service_limits import ServiceLimits
 from llmflowlab.service.service_state import ServiceState
 from llmflowlab.service.store.allowances import day_of, forget_days_before
@@ -63,6 +64,8 @@ class ServiceSetup:
     """Pages of other origins that may ask it from a browser."""
     measured_in: str | None = None
     """The folder of several workers' measures."""
+    scoring: OnlineScoring | None = None
+    """How answers are scored in the background; None: not at all."""
     every: float = 10.0
     """Seconds between two looks at the alias of a prompt."""
 
@@ -82,13 +85,13 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
 
     """
 
-    def begin() -> tuple[ServiceState, Engine, PromptInUse | None]:
+    def begin() -> tuple[ServiceState, Engine, list[PromptInUse]]:
         engine = opened(address_of(lab.settings))
         upgraded(engine)
         capped = setup.limits.daily_usd is not None
         lab.build_text_room()
-        prompt = prompt_of(lab, setup.wanted)
-        found = offers(lab, setup.wanted, start=setup.start, capped=capped, prompt=prompt)
+        prompts = prompts_of(lab, setup.wanted)
+        found = offers(lab, setup.wanted, start=setup.start, capped=capped, prompts=prompts)
         if follower is not None:
             found.insert(0, VersionOffer(lab, follower, start=setup.start))
         state = ServiceState(
@@ -99,25 +102,29 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
             CollectorRegistry(),
             measured_in=setup.measured_in,
             open_without_keys=setup.loopback,
+            scoring=setup.scoring,
         )
         with writing(engine) as connection:
             forget_days_before(connection, day_of(state.started - 7 * 86_400))
             for offer in found:
                 keep_deployment(connection, offer.deployment, offer.described())
-        return state, engine, prompt
+        return state, engine, prompts
 
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         adopt(asyncio.get_running_loop())
         # Apart: providers that look something up first do it on this loop.
-        state, engine, prompt = await asyncio.to_thread(begin)
+        state, engine, prompts = await asyncio.to_thread(begin)
         app.state.service = state
         # What is there now stays: nobody need look through it again for what could be let go.
         gc.collect()
         gc.freeze()
         beside = [asyncio.create_task(asyncio.to_thread(responses_routes.preload))]
-        if prompt is not None and prompt.follows:
-            beside.append(asyncio.create_task(_prompt_followed(lab, setup, state, prompt)))
+        beside += [
+            asyncio.create_task(_prompt_followed(lab, setup, state, prompt))
+            for prompt in prompts
+            if prompt.follows
+        ]
         async with contextlib.AsyncExitStack() as stack:
             if follower is not None:
                 beside.append(asyncio.create_task(_followed(lab, setup, follower, state)))
@@ -130,8 +137,9 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
                 for task in beside:
                     task.cancel()
                 await asyncio.gather(*beside, return_exceptions=True)
-                for offer in state.offers.values():
-                    await asyncio.to_thread(offer.provider.close)
+                # Offers of one model with several prompts share it.
+                for provider in {offer.provider for offer in state.offers.values()}:
+                    await asyncio.to_thread(provider.close)
             await asyncio.to_thread(state.desk.close)
             engine.dispose()
 
@@ -191,9 +199,7 @@ async def _prompt_followed(
     """Have new requests answered with whatever version of the prompt its alias means."""
 
     def load() -> PromptInUse:
-        found = prompt_of(lab, setup.wanted)
-        assert found is not None
-        return found
+        return next(each for each in prompts_of(lab, setup.wanted) if each.asked == prompt.asked)
 
     watch = PromptWatch(load, prompt)
     while True:
@@ -203,7 +209,7 @@ async def _prompt_followed(
             state.log.warning("%s", sentence)
         if (moved := watch.moved()) is not None:
             for name, before in state.offers.items():
-                if not isinstance(before, VersionOffer):
+                if before.prompt == moved.asked:
                     offer = with_prompt(lab, before, moved, start=setup.start)
                     # Who answers is there before any answer.
                     state.desk.put(

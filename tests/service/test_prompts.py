@@ -45,7 +45,7 @@ def test_a_moved_alias_of_a_prompt_reaches_every_request_after_it(
     settings: Settings, desk: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     model = ScriptedProvider(default="Yes.")
-    with running(settings, model, wanted={"prompt": "desk@live"}, every=0.02) as service:
+    with running(settings, model, wanted={"prompts": ("desk@live",)}, every=0.02) as service:
         assert service.chat("Hi", "s").status_code == 200
         assert model.requests[-1].system == "You are the first desk."
         set_prompt_alias(desk, "desk", "live", 2)
@@ -82,7 +82,7 @@ def test_a_variable_that_requests_fill_is_said_with_the_models(
     settings: Settings, desk: Store
 ) -> None:
     model = ScriptedProvider(default="Yes.")
-    wanted = {"prompt": "desk@3", "inputs": ("client",), "values": {"shop": "Cox"}}
+    wanted = {"prompts": ("desk@3",), "inputs": ("client",), "values": {"shop": "Cox"}}
     with running(settings, model, wanted=wanted) as service:
         (listed,) = service.client.get("/v1/models").json()["data"]
         assert listed["custom_inputs"] == ["client"]

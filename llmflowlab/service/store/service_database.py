@@ -28,7 +28,9 @@ __all__ = [
     "database_trouble",
     "delivering",
     "ensure",
+    "is_there",
     "opened",
+    "reading",
     "upgraded",
     "writing",
 ]
@@ -150,6 +152,23 @@ def ensure(connection: Connection, table: Table, **values: Any) -> None:
     """Insert a row unless there is one of its primary key, whoever makes it at the same moment."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     connection.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection that only reads, and holds no writer up.
+
+    Raises:
+        TrackingError: The database failed.
+    """
+    with database_trouble(), engine.connect() as connection:
+        yield connection
+
+
+def is_there(address: str) -> bool:
+    """Tell whether a database was made there; of one that is no file nobody knows before asking it."""
+    url = make_url(address)
+    return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
 
 
 @contextmanager
