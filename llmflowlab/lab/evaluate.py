@@ -47,6 +47,7 @@ from llmflowlab.lab.scorer_offer import default_scorers
 from llmflowlab.lab.scorers import complete, described, refuse_lacking
 from llmflowlab.settings import Settings
 from llmflowlab.text.money import dollars
+from llmflowlab.tracking.dataset_files import question_file
 
 if TYPE_CHECKING:
     from llmflowlab.lab.cluster_evaluation import OnCluster
@@ -303,7 +304,7 @@ def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, lis
 
 def _dataset(lab: Lab, request: EvaluationRequest) -> Dataset:
     dataset = load_dataset(
-        request.data or default_data(lab.settings),
+        question_file(lab.settings, request.data or default_data(lab.settings)),
         mapping=request.mapping,
         skip_bad=request.skip_bad,
         answers=request.answers,
