@@ -16,8 +16,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
-from filelock import FileLock
-
 from llmflowlab.agents.package import package
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import LabError
@@ -36,7 +34,13 @@ from llmflowlab.service.store.served_turns import (
     undelivered,
     undelivered_count,
 )
-from llmflowlab.service.store.service_database import Engine, address_of, opened, writing
+from llmflowlab.service.store.service_database import (
+    Engine,
+    address_of,
+    delivering,
+    opened,
+    writing,
+)
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.tracking.service_runs import ServedTurn, ServiceRuns
 
@@ -84,8 +88,9 @@ class Courier:
         Raises:
             LabError: The store or the database failed; nothing is lost, and it can be tried again.
         """
-        # A service that was killed leaves its courier at work for a while, beside the next one's.
-        with FileLock(self._settings.state_dir / "service-delivery.lock"):
+        # A service that was killed leaves its courier at work for a while, beside the next one's; services on
+        # several machines may have one database.
+        with delivering(self._engine, self._settings.state_dir):
             return self._deliver(most)
 
     def _deliver(self, most: int) -> int:

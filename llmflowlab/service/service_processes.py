@@ -28,7 +28,7 @@ from llmflowlab.lab.serve import Servable, require_configured
 from llmflowlab.machine import on_this_machine
 from llmflowlab.program import interpreted, program_name
 from llmflowlab.service.impatient_protocol import ImpatientProtocol
-from llmflowlab.service.offers import offers
+from llmflowlab.service.offers import offers, prompts_of
 from llmflowlab.service.scoring.online_scorers import ScoringRequest, online_scoring
 from llmflowlab.service.service_app import ServiceSetup, build_app
 from llmflowlab.service.store.issued_keys import keys_made
@@ -41,7 +41,7 @@ from llmflowlab.tracking.store import child_environment
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-__all__ = ["serve", "worker_app"]
+__all__ = ["for_this_machine_alone", "serve", "worker_app"]
 
 _GOODBYE = 25.0
 """Seconds that a process beside the service has for what is on its way."""
@@ -89,7 +89,7 @@ def serve(
     """
     import uvicorn
 
-    setup = replace(setup, loopback=_for_this_machine_alone(host))
+    setup = replace(setup, loopback=for_this_machine_alone(host))
     names = _checked(lab, setup, host)
     if scoring is not None:
         found, remarks = online_scoring(lab, scoring, names)
@@ -170,7 +170,8 @@ def _end_with(sentinel: int) -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
-def _for_this_machine_alone(host: str) -> bool:
+def for_this_machine_alone(host: str) -> bool:
+    """Tell whether nobody but this machine reaches what listens there."""
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
@@ -192,9 +193,12 @@ def _checked(lab: Lab, setup: ServiceSetup, host: str) -> list[str]:
             f"make one with `{program_name()} serve keys make NAME`."
         )
     capped = setup.limits.daily_usd is not None
-    found = offers(lab, setup.wanted, start=setup.start, capped=capped, working=False)
-    for offer in found:
-        offer.provider.close()
+    prompts = prompts_of(lab, setup.wanted)
+    found = offers(
+        lab, setup.wanted, start=setup.start, capped=capped, prompts=prompts, working=False
+    )
+    for provider in {offer.provider for offer in found}:
+        provider.close()
     return [offer.name for offer in found]
 
 
@@ -226,16 +230,14 @@ def _run_several(config: object, listening: socket.socket, told: Callable[[], No
 
     assert isinstance(config, uvicorn.Config)
     listening.set_inheritable(True)
-    workers = Multiprocess(config, sockets=[listening])
-    begin = workers.init_processes
 
-    def begun() -> None:
-        begin()
-        if all(process.wait_until_ready(_STARTED_IN) for process in workers.processes):
-            told()
+    class Told(Multiprocess):
+        def init_processes(self) -> None:
+            super().init_processes()
+            if all(process.wait_until_ready(_STARTED_IN) for process in self.processes):
+                told()
 
-    workers.init_processes = begun  # type: ignore[method-assign]
-    workers.run()
+    Told(config, sockets=[listening]).run()
 
 
 @contextlib.contextmanager

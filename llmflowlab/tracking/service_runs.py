@@ -150,7 +150,10 @@ class ServiceRuns:
                 run_id,
                 metrics=[Metric(name, value, at, len(turns)) for name, value in found.items()],
             )
-            if ended_ms is not None:
+            if ended_ms is None:
+                # Another machine's courier, which delivered for this service too, may have ended it.
+                self._store.client.update_run(run_id, status="RUNNING")
+            else:
                 self._store.client.set_terminated(run_id, status="FINISHED", end_time=ended_ms)
 
     def _run(self, deployment: str, candidate: Candidate, begun_ms: int) -> tuple[str, str | None]:

@@ -113,3 +113,10 @@ def test_what_cannot_be_served_is_said_in_one_sentence(
     said = capsys.readouterr()
     assert (said.out, said.err.count("\n")) == ("", 1)
     assert why in said.err
+
+
+def test_what_the_service_did_can_be_watched_from_its_screen(
+    settings: Settings, typed: Typing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened(settings, typed, "watch\nback\n")
+    assert "0 requests in 1 h to" in capsys.readouterr().out

@@ -55,6 +55,7 @@ def service_screen(app: App) -> None:
             Choice("Start it here (Ctrl-C ends it and brings you back)", "start", names=("start",)),
             Choice(f"Who answers: {plan.model or 'asked at the start'}", "who", names=("who",)),
             Choice(f"Port: {plan.port}", "port", names=("port",)),
+            Choice("Watch its traffic", "watch", names=("watch", "monitor")),
             Choice("Make a key", "make", names=("make",)),
             Choice("Revoke a key", "revoke", names=("revoke",))
             if holding
@@ -78,6 +79,11 @@ def service_screen(app: App) -> None:
                     plan = replace(plan, port=int(typed))
                 elif todo == "who":
                     plan = _who(app, plan)
+                elif todo == "watch":
+                    # Imported here: hardly anybody who starts a service watches it from this screen.
+                    from llmflowlab.cli.monitor.live_traffic import watch_from_menu
+
+                    watch_from_menu(app)
                 else:
                     plan = plan if plan.model else _who(app, plan)
                     _start(app, plan)

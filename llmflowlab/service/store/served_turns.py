@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -13,8 +13,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from llmflowlab.service.http_refusals import HttpRefusal
 from llmflowlab.service.store.online_scores import KeptScore, scores_of
+from llmflowlab.service.store.service_database import ensure
 from llmflowlab.service.store.service_tables import deployments, ratings, scores, sessions, turns
-from llmflowlab.tracking.records import RatingRecord, TurnRecord
+from llmflowlab.tracking.records import RatingRecord, TurnRecord, from_json
 
 __all__ = [
     "Said",
@@ -28,8 +29,10 @@ __all__ = [
     "keep_turn",
     "let_all_go",
     "let_go",
+    "names_of",
     "newest_turn",
     "ratings_of",
+    "record_without_texts",
     "said_in",
     "sessions_of",
     "totals_of",
@@ -38,6 +41,8 @@ __all__ = [
     "undelivered_count",
 ]
 
+_TITLE = 100
+"""Characters of what was said first that stand for a session."""
 _SPARED = 30.0
 """Seconds that a session stays held beyond the deadline of its answer, for who was killed in between."""
 
@@ -50,6 +55,7 @@ class Said:
     answer: str
     trace_id: str
     made_ms: int
+    deployment: str
     record: TurnRecord
 
 
@@ -58,6 +64,8 @@ class SessionState:
     """One session."""
 
     id: str
+    title: str
+    """How what was said first begins."""
     made_ms: int
     used_ms: int
     turns: int
@@ -96,19 +104,19 @@ def begin_turn(
     """
     now = int(time.time() * 1000)
     mine = (sessions.c.owner == owner, sessions.c.id == session_id)
-    row = connection.execute(select(sessions).where(*mine).with_for_update()).first()
-    if row is None:
-        connection.execute(
-            insert(sessions).values(owner=owner, id=session_id, made_ms=now, used_ms=now, turns=0)
-        )
-    elif row.held_by is not None and row.held_until_ms > now:
+    wanted = select(sessions).where(*mine).with_for_update()
+    if (row := connection.execute(wanted).first()) is None:
+        # Another worker may make it at the same moment.
+        ensure(connection, sessions, owner=owner, id=session_id, made_ms=now, used_ms=now, turns=0)
+        row = connection.execute(wanted).one()
+    if row.held_by is not None and row.held_until_ms > now:
         return HttpRefusal(
             "session_busy",
             "An answer of this session is under way; wait for it, or use another session.",
             param="session_id",
             retry_after=1.0,
         )
-    elif row.turns >= most_turns:
+    if row.turns >= most_turns:
         return HttpRefusal(
             "conversation_too_long",
             f"This session has its {most_turns} turns; begin another one.",
@@ -118,7 +126,7 @@ def begin_turn(
     connection.execute(
         update(sessions).where(*mine).values(held_by=trace_id, held_until_ms=until, used_ms=now)
     )
-    return said_in(connection, owner, session_id) if row is not None else []
+    return said_in(connection, owner, session_id) if row.turns else []
 
 
 def let_go(connection: Connection, owner: str, session_id: str, trace_id: str) -> None:
@@ -197,6 +205,7 @@ def said_in(connection: Connection, owner: str, session_id: str) -> list[Said]:
             answer=row.answer,
             trace_id=row.trace_id,
             made_ms=row.made_ms,
+            deployment=row.deployment,
             record=_record(row),
         )
         for row in rows
@@ -205,14 +214,27 @@ def said_in(connection: Connection, owner: str, session_id: str) -> list[Said]:
 
 def sessions_of(connection: Connection, owner: str, *, most: int = 200) -> list[SessionState]:
     """Return a key's sessions in which something was said, the last used first."""
+    mine = (turns.c.owner == sessions.c.owner, turns.c.session_id == sessions.c.id)
+    first = select(func.min(turns.c.number)).where(*mine).scalar_subquery()
+    said = (
+        select(func.substr(turns.c.prompt, 1, _TITLE))
+        .where(turns.c.number == first.correlate(sessions))
+        .scalar_subquery()
+    )
     rows = connection.execute(
-        select(sessions)
+        select(sessions, said.label("title"))
         .where(sessions.c.owner == owner, sessions.c.turns > 0)
         .order_by(sessions.c.used_ms.desc())
         .limit(most)
     )
     return [
-        SessionState(id=row.id, made_ms=row.made_ms, used_ms=row.used_ms, turns=row.turns)
+        SessionState(
+            id=row.id,
+            title=" ".join((row.title or "").split()),
+            made_ms=row.made_ms,
+            used_ms=row.used_ms,
+            turns=row.turns,
+        )
         for row in rows
     ]
 
@@ -240,10 +262,8 @@ def ratings_of(connection: Connection, trace_ids: Sequence[str]) -> dict[str, li
 
 def keep_deployment(connection: Connection, id_: str, described: dict[str, Any]) -> None:
     """Keep who answers under an id, unless it is there."""
-    if connection.execute(select(deployments.c.id).where(deployments.c.id == id_)).first() is None:
-        text = json.dumps(described, ensure_ascii=False)
-        now = int(time.time() * 1000)
-        connection.execute(insert(deployments).values(id=id_, described=text, begun_ms=now))
+    text, now = json.dumps(described, ensure_ascii=False), int(time.time() * 1000)
+    ensure(connection, deployments, id=id_, described=text, begun_ms=now)
 
 
 def deployment_of(connection: Connection, id_: str) -> dict[str, Any]:
@@ -251,6 +271,12 @@ def deployment_of(connection: Connection, id_: str) -> dict[str, Any]:
     row = connection.execute(select(deployments).where(deployments.c.id == id_)).one()
     described: dict[str, Any] = json.loads(row.described)
     return {**described, "begun_ms": row.begun_ms}
+
+
+def names_of(connection: Connection, deployed: Collection[str]) -> dict[str, str]:
+    """Return under which names deployments were on offer, by their ids."""
+    rows = connection.execute(select(deployments).where(deployments.c.id.in_(deployed)))
+    return {row.id: json.loads(row.described)["name"] for row in rows}
 
 
 def undelivered(connection: Connection, most: int) -> list[Undelivered]:
@@ -333,18 +359,14 @@ def totals_of(connection: Connection, deployment: str) -> list[TurnRecord]:
         .where(turns.c.deployment == deployment)
         .order_by(turns.c.number)
     )
-    bare = {"messages": [], "reasoning": ""}
-    return [
-        TurnRecord(
-            **{**json.loads(row.record), **bare},
-            trace_id=row.trace_id,
-            started_ms=row.made_ms,
-            prompt="",
-            # Whether there was one is part of the figures.
-            answer="…" if row.said else "",
-        )
-        for row in rows
-    ]
+    return [record_without_texts(row) for row in rows]
+
+
+def record_without_texts(row: Any) -> TurnRecord:
+    """Return a turn without its texts; of the answer it is told whether there was one, which figures need."""
+    bare = {"messages": [], "reasoning": "", "prompt": "", "answer": "…" if row.said else ""}
+    told = {"trace_id": row.trace_id, "started_ms": row.made_ms}
+    return from_json(TurnRecord, {**json.loads(row.record), **bare, **told})
 
 
 def newest_turn(connection: Connection) -> int:
