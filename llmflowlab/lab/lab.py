@@ -14,6 +14,7 @@ from llmflowlab.errors import InputError
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
+    from llmflowlab.asking.pacing import Limiter
     from llmflowlab.evaluation.run.ledger import Ledger
     from llmflowlab.lab.deliverer import HandedOver
     from llmflowlab.people.word_store import WordStore
@@ -45,13 +46,19 @@ class Lab:
     Args:
         settings: The configuration.
         build: Makes a provider from a model reference; the factory unless a test says otherwise.
+        limiter: Makes a model's pace; of its own in this process unless a cluster shares one.
     """
 
     def __init__(
-        self, settings: Settings, *, build: Callable[[str], Provider] | None = None
+        self,
+        settings: Settings,
+        *,
+        build: Callable[[str], Provider] | None = None,
+        limiter: Callable[[str, Settings, int], Limiter] | None = None,
     ) -> None:
         self.settings = settings
         self._build = build
+        self._limiter = limiter
         self._notices: deque[str] = deque()
         self._delivery_lock = threading.Lock()
         self._delivery: Delivery | None = None
@@ -76,6 +83,29 @@ class Lab:
         from llmflowlab.providers.factory import build
 
         return build(reference, self.settings, settled=settled)
+
+    def paced(
+        self,
+        limiter: Callable[[str, Settings, int], Limiter],
+        build: Callable[[str], Provider],
+    ) -> Lab:
+        """Return a lab with the same parts that has models made, and their pace, by somebody else."""
+        _ = self.prices, self.counter
+        other = Lab(self.settings, build=build, limiter=limiter)
+        vars(other).update(prices=self.prices, counter=self.counter)
+        return other
+
+    def limiter(self, provider: str, settings: Settings, concurrency: int) -> Limiter:
+        """Return the pace of a model of a provider, given how many calls may be in flight.
+
+        Raises:
+            InputError: A limit that is configured is no number above 0.
+        """
+        if self._limiter is not None:
+            return self._limiter(provider, settings, concurrency)
+        from llmflowlab.asking.pacing import limiter_for
+
+        return limiter_for(provider, settings, concurrency)
 
     @cached_property
     def checks(self) -> ReadinessChecks:

@@ -12,7 +12,7 @@ def plan_params(plan: EvaluationPlan) -> dict[str, str]:
     """Return what all its runs have in common."""
     return {
         "dataset": plan.dataset.name,
-        "rows": str(len(plan.dataset.rows)),
+        "rows": str(plan.drawn_from or len(plan.dataset.rows)),
         "scorers": ", ".join(plan.scorers),
         "judge": plan.judge_label or "none",
         "trials": str(plan.trials),
