@@ -81,6 +81,7 @@ class ChatHandlers:
         return [cl.Starter(label=text, message=text) for text in self._starters]
 
     async def begin(self) -> None:
+        await cl.send_window_message({"chat": "/"})
         await self._offer(None)
 
     async def resume(self, thread: Any) -> None:
@@ -114,6 +115,7 @@ class ChatHandlers:
         answering = _Answering(self._history)
         choices = cl.user_session.get("choices") or Choices(())
         try:
+            await cl.send_window_message({"chat": f"/thread/{cl.context.session.thread_id}"})
             body = {
                 "query": message.content,
                 "session_id": cl.context.session.thread_id,

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-__all__ = ["Band", "Baseline", "Stream", "log_evidence"]
+__all__ = ["Band", "Baseline", "Stream", "evidence_table", "log_evidence"]
 
 _JEFFREYS = 0.5
 _CELLS = 100
@@ -84,6 +84,21 @@ def log_evidence(stream: Stream, totals: np.ndarray, counts: np.ndarray) -> np.n
         return _either_side(totals, counts, np.array(stream.low), np.array(stream.high))
     since = _either_side(totals[..., None], counts[..., None], *_edges(stream))
     return np.asarray((_against_means(stream) + since).min(axis=-1))
+
+
+def evidence_table(baseline: Baseline, most: int) -> np.ndarray:
+    """Return the evidence of every outcome of up to `most` values that are 0 or 1, by their number and sum.
+
+    For simulations, which look at one baseline again and again.
+    """
+    return np.asarray((_against_means(baseline) + _outcomes(baseline.tolerance, most)).min(axis=-1))
+
+
+@lru_cache(maxsize=8)
+def _outcomes(tolerance: float, most: int) -> np.ndarray:
+    counts = np.arange(most + 1.0)[:, None, None]
+    totals = np.minimum(np.arange(most + 1.0)[:, None], counts)
+    return _either_side(totals, counts, _EDGES[:-1] - tolerance, _EDGES[1:] + tolerance)
 
 
 def _either_side(

@@ -137,10 +137,16 @@ def ages(most: int) -> np.ndarray:
 
 def together(logs: np.ndarray) -> np.ndarray:
     """Return what streams say together, from what each says (last axis)."""
-    streams = logs.shape[-1]
-    if streams == 1:
-        return np.asarray(logs[..., 0])
-    ways = [logs.sum(axis=-1)]
-    for share in (_SOME, 1 / streams):
-        ways.append(np.logaddexp(math.log1p(-share), math.log(share) + logs).sum(axis=-1))
-    return np.asarray(np.logaddexp.reduce(np.stack(ways), axis=0) - math.log(len(ways)))
+    ways = shares(logs.shape[-1])
+    said = np.stack([at_share(logs, share).sum(axis=-1) for share in ways])
+    return np.asarray(np.logaddexp.reduce(said, axis=0) - math.log(len(ways)))
+
+
+def shares(streams: int) -> tuple[float, ...]:
+    """Return the shares of streams that a change is thought to move: all, some, one."""
+    return (1.0,) if streams == 1 else (1.0, _SOME, 1 / streams)
+
+
+def at_share(logs: np.ndarray, share: float) -> np.ndarray:
+    """Return what streams say, each of which moved with that chance."""
+    return logs if share == 1 else np.logaddexp(math.log1p(-share), math.log(share) + logs)

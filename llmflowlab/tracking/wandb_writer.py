@@ -69,6 +69,10 @@ def write_run(wandb: Any, run: Mapping[str, Any], folder: Path) -> None:
     for step in run["steps"]:
         # A step that the server has is not taken twice.
         begun.log({**step["metrics"], "_timestamp": step["at_ms"] / 1000}, step=step["step"])
+    longest = max((len(each["rows"]) for each in run["tables"]), default=0)
+    # Rows beyond that it leaves out, with a warning where nobody reads it.
+    for limit in ("MAX_ROWS", "MAX_ARTIFACT_ROWS"):
+        setattr(wandb.Table, limit, max(getattr(wandb.Table, limit), longest))
     tables = {
         each["name"]: wandb.Table(
             columns=list(each["columns"]), data=[list(row) for row in each["rows"]]
@@ -82,7 +86,9 @@ def write_run(wandb: Any, run: Mapping[str, Any], folder: Path) -> None:
         for each in run["charts"]
     }
     if tables:
-        begun.log({**tables, **charts})
+        # After the last step, whose moment is not theirs.
+        step = max((step["step"] for step in run["steps"]), default=None)
+        begun.log({**tables, **charts}, step=None if step is None else step + 1)
     begun.summary.update(dict(run["summary"]))
     begun.finish(exit_code=0 if run["state"] == "finished" else 1)
 

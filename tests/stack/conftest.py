@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.stack.postgres import Cluster, cluster, programs
-from tests.stack.stores import STORES, store
+from tests.stack.stores import STORES, needs, store
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +27,19 @@ def where(request: Any, tmp_path: Path, migrated_db: Path) -> Iterator[Mapping[s
     shutil.copy(migrated_db, tmp_path / "mlflow.db")
     with store(request.param, tmp_path, postgres) as variables:
         yield variables
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    needs("playwright", "playwright")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        own = Path(playwright.chromium.executable_path)
+        there = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+        if there is None and not own.exists():
+            pytest.skip("Chromium is not installed; run: apt-get install chromium")
+        # In a container nobody but root is there, for whom Chromium's sandbox does not work.
+        chromium = playwright.chromium.launch(executable_path=there, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()

@@ -4,7 +4,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from llmflowlab.statistics.change_evidence import Band, Baseline, log_evidence
+from llmflowlab.statistics.change_evidence import Band, Baseline, evidence_table, log_evidence
 from llmflowlab.statistics.watch import Watch, ages, together
 
 
@@ -191,3 +191,10 @@ def test_what_is_no_look_is_refused(look):
 def test_what_is_no_band_is_refused(make):
     with pytest.raises(ValueError, match=r"band|baseline|tolerance|watch"):
         make()
+
+
+def test_a_table_of_outcomes_holds_what_each_would_say():
+    baseline = Baseline(total=20, n=50, tolerance=0.05, learnt_total=9, learnt_n=20)
+    table = evidence_table(baseline, 12)
+    for n, total in ((0, 0), (1, 1), (7, 2), (12, 12)):
+        assert table[n, total] == pytest.approx(np.log(evidence(baseline, total, n)))

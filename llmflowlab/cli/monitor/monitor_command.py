@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from llmflowlab.cli.arguments import add_command
 from llmflowlab.cli.context import App
+from llmflowlab.cli.monitor.canary_command import declare_canary, run_canary
 from llmflowlab.cli.options import add_json, argument, seconds
 from llmflowlab.cli.output import give
 from llmflowlab.errors import ExitCode
@@ -64,6 +65,14 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--once", action="store_true", help="look once; ends with 5 where an alert stands")
     add_json(alerts, "look once: print one JSON document, nothing else")
+    declare_canary(
+        add_command(
+            actions,
+            "canary",
+            "notice when the model behind a name has changed",
+            ("monitor canary init --model local", "monitor canary run local"),
+        )
+    )
 
 
 def _declare_window(parser: argparse.ArgumentParser) -> None:
@@ -85,7 +94,9 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     Raises:
         LabError: It cannot be done.
     """
-    action = {"live": _live, "report": _report, "alerts": _alerts}[arguments.action]
+    action = {"live": _live, "report": _report, "alerts": _alerts, "canary": run_canary}[
+        arguments.action
+    ]
     return action(app, arguments)
 
 
