@@ -102,6 +102,9 @@ class RayCrew:
                 f"No Ray cluster can be used at {address} ({words}); start one with ray start --head, or name "
                 "another with --ray-address."
             ) from exc
+        # Ray prints what befalls workers to standard output, where `--json` has its one document; it has
+        # no public switch for that.
+        self._ray._private.worker._worker_logs_enabled = False
 
     @property
     def processors(self) -> int:
