@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
@@ -25,7 +25,7 @@ from llmflowlab.cluster.storage import Storage, storage_at
 from llmflowlab.cluster.worker import ShardWorker
 from llmflowlab.errors import ConfigurationError, LabError, TrackingError
 
-__all__ = ["MakeWorker", "RayCrew", "load_ray"]
+__all__ = ["MakeWorker", "RayCrew", "load_ray", "refuse_machine", "versions_here"]
 
 MakeWorker: TypeAlias = "Callable[[Job, str, Storage, Head], ShardWorker]"
 """Makes a worker on its machine; is sent there, and so must be importable by name."""
@@ -54,14 +54,18 @@ def load_ray() -> ModuleType:
     return loaded
 
 
-def versions() -> dict[str, str]:
+def versions_here() -> dict[str, str]:
     """Return what must be the same on all machines."""
-    return {
+    found = {
         "llmflowlab": llmflowlab.__version__,
         "python": ".".join(platform.python_version_tuple()[:2]),
-        "mlflow": version("mlflow"),
-        "ray": version("ray"),
     }
+    for package in ("mlflow", "ray"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing"
+    return found
 
 
 class RayCrew:
@@ -145,7 +149,7 @@ class RayCrew:
                     f"The worker machine {name} cannot run the lab ({last}); install llmflowlab[ray]=="
                     f"{llmflowlab.__version__} there."
                 ) from exc
-            refuse_machine(name, there, versions(), saw=seen == word, place=job.place)
+            refuse_machine(name, there, versions_here(), saw=seen == word, place=job.place)
 
     def _hire(self) -> None:
         assert self._job is not None
@@ -234,7 +238,7 @@ def _look(place: str, folder: str) -> tuple[dict[str, str], str | None]:
         seen = storage_at(place).read(f"{folder}/seen-by-all")
     except LabError:
         seen = None
-    return versions(), None if seen is None else seen.decode()
+    return versions_here(), None if seen is None else seen.decode()
 
 
 def _error(code: int, message: str) -> LabError:

@@ -45,9 +45,7 @@ class CoordinatorMachine(RuleBasedStateMachine):
         self.tokens: list[int] = []
 
     def coordinator(self) -> Coordinator:
-        return Coordinator(
-            EventLog(self.storage, "log"), self.limits, clock=lambda: self.now
-        )
+        return Coordinator(EventLog(self.storage, "log"), self.limits, clock=lambda: self.now)
 
     def lease(self, name):
         """Have a worker that has no shard lease one."""

@@ -21,7 +21,9 @@ def bucket(folder: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Start one with a bucket; yields the address of a folder in it and the variables that lead there."""
     program = os.environ.get("VERSITYGW") or shutil.which("versitygw")
     if program is None:
-        pytest.skip("versitygw is missing: go install github.com/versity/versitygw/cmd/versitygw@latest")
+        pytest.skip(
+            "versitygw is missing: go install github.com/versity/versitygw/cmd/versitygw@latest"
+        )
     (folder / "lab").mkdir(parents=True)
     port = closed_port()
     server = subprocess.Popen(

@@ -64,7 +64,9 @@ def actors(what: str) -> list[int]:
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
             if entry.name.isdigit():
-                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                words = (
+                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                )
                 if words.startswith(f"ray::{what}"):
                     found.append(int(entry.name))
     return found

@@ -64,13 +64,13 @@ def options(cluster, data, tmp_path) -> list[str]:
 
 def asked(model: LoopbackServer) -> Counter[str]:
     """Return how often each question was asked."""
-    return Counter(str(request.json["messages"][-1]["content"]) for request in model.chats())
+    return Counter(str(request.body["messages"][-1]["content"]) for request in model.chats())
 
 
 def rows_of(found: dict[str, Any]) -> list[str]:
     """Return the ids of the answered rows, as the spreadsheet has them."""
-    with Path(found["files"]["answers_csv"]).open(encoding="utf-8", newline="") as file:
-        return [line["id"] for line in csv.DictReader(file) if line["answer"]]
+    with Path(found["files"]["answers_csv"]).open(encoding="utf-8-sig", newline="") as file:
+        return [line["id"] for line in csv.DictReader(file) if line["openai:gpt-4.1-mini answer"]]
 
 
 def whole(found: dict[str, Any]) -> bool:
