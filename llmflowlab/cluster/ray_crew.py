@@ -36,7 +36,7 @@ _UNREACHED = 120.0
 _ANSWER = 60.0
 """Seconds that a coordinator may take to answer."""
 _DEATHS = 5
-"""Workers in a row that may be lost, for each that there is, before a shard is done."""
+"""Workers in a row that may be lost, for each that there is, without an answer more."""
 
 
 def load_ray() -> ModuleType:
@@ -82,9 +82,10 @@ class RayCrew:
         self._make = make
         self._job: Job | None = None
         self._head: Any = None
-        self._working: dict[Any, Any] = {}
-        """The workers by what they will have said at their end."""
-        self._deaths, self._done = 0, 0
+        self._working: dict[Any, tuple[str, Any]] = {}
+        """Name and actor of the workers by what they will have said at their end."""
+        self._deaths = 0
+        self._came_to: object = None
         self._stopping = False
         self._connect()
 
@@ -154,33 +155,36 @@ class RayCrew:
     def _hire(self) -> None:
         assert self._job is not None
         actor = self._ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(_WorkerActor)
+        name = secrets.token_hex(6)
         worker = actor.options(scheduling_strategy="SPREAD").remote(
-            self._job, secrets.token_hex(6), self._head, self._make
+            self._job, name, self._head, self._make
         )
-        self._working[worker.work.remote()] = worker
+        self._working[worker.work.remote()] = (name, worker)
 
     def tend(self, seconds: float) -> bool:
         if not self._working:
             return False
         ended, _ = self._ray.wait(list(self._working), num_returns=1, timeout=seconds)
         for said in ended:
-            del self._working[said]
+            name, _ = self._working.pop(said)
             try:
                 failed = self._ray.get(said)
             except self._ray.exceptions.RayActorError as exc:
-                self._replace(exc)
+                self._replace(name, exc)
             else:
                 if failed is not None:
                     raise _error(*failed)
         return bool(self._working)
 
-    def _replace(self, exc: Exception) -> None:
+    def _replace(self, name: str, exc: Exception) -> None:
         assert self._job is not None
+        # Where it cannot be told, its lease runs out by itself.
+        self._head.gone.remote(name)
         self._deaths += 1
         if self._deaths > _DEATHS * self._job.workers:
             last = str(exc).strip().splitlines()[-1][:200]
             raise TrackingError(
-                f"{self._deaths} workers were lost one after another before any of them finished a shard "
+                f"{self._deaths} workers were lost one after another before any of them got further "
                 f"({last}); what they paid for is kept for --resume."
             ) from exc
         if not self._stopping:
@@ -194,8 +198,9 @@ class RayCrew:
             )
         except lost:
             return None
-        if found.done > self._done:
-            self._done, self._deaths = found.done, 0
+        come_to = (found.done, found.rows)
+        if come_to != self._came_to and any(found.rows.values()):
+            self._came_to, self._deaths = come_to, 0
         return found
 
     def stop(self) -> None:

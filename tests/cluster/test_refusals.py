@@ -21,7 +21,7 @@ def test_without_ray_the_command_that_installs_it_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'llmflowlab\[ray\]'") as refused:
         load_ray()
-    assert refused.value.exit_code == ExitCode.NOT_CONFIGURED == 3
+    assert refused.value.exit_code == ExitCode.NOT_CONFIGURED
 
 
 def test_a_machine_with_other_versions_is_refused_by_name():

@@ -68,16 +68,18 @@ def asked(model: LoopbackServer) -> Counter[str]:
 
 
 def rows_of(found: dict[str, Any]) -> list[str]:
-    """Return the ids of the answered rows, as the spreadsheet has them."""
+    """Return the questions of the answered rows, as the spreadsheet has them."""
     with Path(found["files"]["answers_csv"]).open(encoding="utf-8-sig", newline="") as file:
-        return [line["id"] for line in csv.DictReader(file) if line["openai:gpt-4.1-mini answer"]]
+        return [
+            line["question"] for line in csv.DictReader(file) if line["openai:gpt-4.1-mini answer"]
+        ]
 
 
 def whole(found: dict[str, Any]) -> bool:
     (candidate,) = found["candidates"]
     return bool(
         candidate["answered"] == ROWS
-        and sorted(rows_of(found), key=int) == [str(n + 1) for n in range(ROWS)]
+        and sorted(rows_of(found)) == sorted(f"Question {n} of many?" for n in range(ROWS))
     )
 
 
@@ -91,7 +93,7 @@ def test_workers_and_a_node_are_killed_at_random_and_each_row_is_there_once(
         nonlocal kills
         draw = random.Random(1)
         spare = list(cluster.worker_nodes)
-        while not ended.wait(3.0):
+        while not ended.wait(5.0):
             if pids := actors("_WorkerActor"):
                 kill(draw.choice(pids))
                 kills += 1
