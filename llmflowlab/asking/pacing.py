@@ -24,7 +24,7 @@ from llmflowlab.errors import InputError, Overloaded, ProviderError, RateLimited
 from llmflowlab.providers.factory import PROVIDERS, provider_class
 from llmflowlab.settings import Settings
 
-__all__ = ["Gate", "Limiter", "Pacer", "PacerState", "limiter_for"]
+__all__ = ["Gate", "Limiter", "Pacer", "PacerState", "ProviderLimits", "limiter_for", "limits_of"]
 
 _STARTED: ContextVar[float] = ContextVar("started")
 """When the try under way in this thread or task was let in; a call has one at a time."""
@@ -280,14 +280,36 @@ def limiter_for(provider: str, settings: Settings, concurrency: int) -> Limiter:
     Raises:
         InputError: One of them is no number above 0.
     """
-    name = provider.upper()
-    most = provider_class(provider).most_at_once if provider in PROVIDERS else None
+    limits = limits_of(provider, settings)
     return Limiter(
         Pacer(
-            concurrency if most is None else min(concurrency, most),
-            requests_per_minute=_per_minute(settings, f"LLMFLOWLAB_{name}_RPM"),
-            tokens_per_minute=_per_minute(settings, f"LLMFLOWLAB_{name}_TPM"),
+            concurrency if limits.at_once is None else min(concurrency, limits.at_once),
+            requests_per_minute=limits.requests_per_minute,
+            tokens_per_minute=limits.tokens_per_minute,
         )
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderLimits:
+    """What is known beforehand of how fast a provider may be asked; None limits nothing."""
+
+    at_once: int | None
+    requests_per_minute: float | None
+    tokens_per_minute: float | None
+
+
+def limits_of(provider: str, settings: Settings) -> ProviderLimits:
+    """Return what the person configured for a provider, and what that can do.
+
+    Raises:
+        InputError: As `limiter_for`.
+    """
+    name = provider.upper()
+    return ProviderLimits(
+        at_once=provider_class(provider).most_at_once if provider in PROVIDERS else None,
+        requests_per_minute=_per_minute(settings, f"LLMFLOWLAB_{name}_RPM"),
+        tokens_per_minute=_per_minute(settings, f"LLMFLOWLAB_{name}_TPM"),
     )
 
 

@@ -27,7 +27,7 @@ from llmflowlab.evaluation.run.reuse import reusable_answers
 from llmflowlab.evaluation.run.steering import Adjustment, known_budget, note
 from llmflowlab.lab.batch_journal import journal_of, open_journal
 from llmflowlab.lab.batch_rows import ENDINGS, BatchRow, read_requests, write_answers
-from llmflowlab.lab.evaluate import patient_policy
+from llmflowlab.lab.evaluation_bench import patient_policy
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.model_registry import Registry, Version
 from llmflowlab.messages import Parameters

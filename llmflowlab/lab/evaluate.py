@@ -6,17 +6,16 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmflowlab.asking.budget import Budget
-from llmflowlab.asking.calling import CallPolicy
-from llmflowlab.asking.metering import Metering
 from llmflowlab.data.dataset import Dataset, load_dataset, sample
 from llmflowlab.data.shipped import shipped_benchmark
 from llmflowlab.data.stratified import stratified_sample
 from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.evaluation.conclude.clusters_in_words import cluster_remark
 from llmflowlab.evaluation.conclude.results import EvaluationResult
-from llmflowlab.evaluation.judging import JUDGED, PREFERENCE
+from llmflowlab.evaluation.judging import JUDGED, PREFERENCE, Judge
 from llmflowlab.evaluation.judging.scorer import panel_of
 from llmflowlab.evaluation.run.clustering import cluster_column
 from llmflowlab.evaluation.run.engine import (
@@ -38,17 +37,28 @@ from llmflowlab.files import require_home
 from llmflowlab.lab.candidates import candidates_of
 from llmflowlab.lab.deliverer import let_deliver
 from llmflowlab.lab.early_decision import refuse_decided, refuse_undecidable
+from llmflowlab.lab.evaluation_bench import bench_of
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.gate_checks import champions_asked, gate_check
-from llmflowlab.lab.guards import detectors_of, refuse_unpriced
-from llmflowlab.lab.judges import judges_of, panel_for
+from llmflowlab.lab.guards import refuse_unpriced
+from llmflowlab.lab.judges import judges_of
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.scorer_offer import default_scorers
-from llmflowlab.lab.scorers import complete, described, embedders_for, refuse_lacking
+from llmflowlab.lab.scorers import complete, described, refuse_lacking
 from llmflowlab.settings import Settings
 from llmflowlab.text.money import dollars
+from llmflowlab.tracking.dataset_files import question_file
 
-__all__ = ["PreparedEvaluation", "default_data", "patient_policy", "prepare", "run"]
+if TYPE_CHECKING:
+    from llmflowlab.lab.cluster_evaluation import OnCluster
+
+__all__ = ["PreparedEvaluation", "default_data", "prepare", "run"]
+
+
+_LARGE = 50_000_000
+"""Bytes from which on a cluster's data is read in pieces."""
+_ESTIMATED = 2_000
+"""Rows by which the cost of more than are traced is estimated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +69,9 @@ class PreparedEvaluation:
     bench: EngineResources
     estimate: Estimate
     remarks: Sequence[str]
+    lab: Lab
+    cluster: OnCluster | None = None
+    """Where it runs; None: in this process."""
 
     @property
     def steering(self) -> Steering:
@@ -111,11 +124,13 @@ def prepare(
         InputError: A file, model, scorer or number cannot be used.
         NotConfigured: A provider lacks its key, address or package.
         HomeUnwritable: Nothing could be kept.
+        ConfigurationError: A tracker that was chosen is not installed.
     """
     with ExitStack() as undone:
         if recorder is not None:
             undone.callback(recorder.abandon)
         require_home(lab.settings)
+        lab.require_trackers()
         ledger = lab.ledger()
         undone.callback(ledger.close)
         champions = champions_asked(
@@ -143,41 +158,34 @@ def run(
         TrackingError: The ledger cannot be written; what was answered before is kept.
     """
     let_deliver(prepared.bench.settings, prepared.plan.evaluation_id)
+    if prepared.cluster is not None:
+        # Imported here: most evaluations run on this machine alone.
+        from llmflowlab.lab.cluster_evaluation import crew_for
+
+        crew, workers = crew_for(prepared.lab, prepared.cluster.request)
+        tell = on_progress or (lambda snapshot: None)
+        return prepared.cluster.run(
+            prepared.plan, prepared.bench, crew, workers=workers, on_progress=tell
+        )
     return run_evaluation(prepared.plan, prepared.bench, on_progress=on_progress)
-
-
-def patient_policy(settings: Settings) -> CallPolicy:
-    """Return how long a row may be tried: nobody sits waiting for one.
-
-    Patience costs little here, a lost row more.
-    """
-    return CallPolicy(
-        first_token_timeout=settings.first_token_timeout,
-        token_timeout=settings.token_timeout,
-        max_tries=max(settings.max_tries, 8),
-        max_retry_seconds=max(settings.max_retry_seconds, 600.0),
-    )
 
 
 def _prepare(
     lab: Lab, request: EvaluationRequest, ledger: Ledger, recorder: RecorderProcess | None
 ) -> PreparedEvaluation:
-    if request.resume is not None:
+    cluster = _cluster(lab, request)
+    if cluster is not None and cluster.began is not None:
+        plan = cluster.began[0]
+        remarks = list(plan.dataset.warnings)
+    elif request.resume is not None:
         plan = ledger.plan(request.resume)
         remarks = list(plan.dataset.warnings)
         refuse_decided(plan, ledger)
     else:
         plan, remarks = _new_plan(lab, request)
-    providers = [
-        None if candidate.column is not None else lab.provider(candidate.model)
-        for candidate in plan.candidates
-    ]
-    metering = Metering(lab.counter, lab.prices)
-    policy = patient_policy(lab.settings)
-    concurrency = request.concurrency or lab.settings.concurrency
     cap = request.budget
     if request.resume is not None:
-        before = known_budget(ledger, plan.evaluation_id)
+        before = known_budget(ledger, plan.evaluation_id) if cluster is None else cluster.cap
         if cap is None and before is not None:
             cap = before
             remarks.append(f"The budget is {dollars(cap)} as before; --budget USD changes it.")
@@ -189,51 +197,27 @@ def _prepare(
                 "length and none can be held; begin a new evaluation with --budget."
             )
     budget = Budget(cap, spent=ledger.spent(plan.evaluation_id))
-    steering = Steering(concurrency, budget)
-    judge = panel_for(lab, plan, policy=policy, metering=metering, budget=budget, steering=steering)
-    embedders = embedders_for(
-        lab,
-        plan,
-        ledger,
-        policy=policy,
-        metering=metering,
-        budget=budget,
-        steering=steering,
-        allow_unknown_cost=request.allow_unknown_cost,
-    )
     output = request.output or lab.settings.state_dir / "evaluations" / plan.evaluation_id
-    bench = EngineResources(
-        settings=lab.settings,
-        providers=providers,
-        judge=judge,
-        ledger=ledger,
-        metering=metering,
-        policy=policy,
-        concurrency=concurrency,
-        output=output,
-        embedders=embedders,
-        detectors=detectors_of(lab, plan.candidates),
+    bench = replace(
+        bench_of(
+            lab,
+            plan,
+            ledger,
+            budget=budget,
+            concurrency=request.concurrency or lab.settings.concurrency,
+            output=output,
+            allow_unknown_cost=request.allow_unknown_cost,
+        ),
         exam=lab.settings.judge_exam,
         harness=request.harness,
-        budget=budget,
         recorder=recorder,
         waits=request.waits,
-        steering=steering,
     )
-    kept = find_reusable(plan, ledger)
-    scoring = Scoring(plan, judge, ledger, embedders, exam=lab.settings.judge_exam)
-    figures = estimate(
-        plan,
-        providers,
-        metering=metering,
-        prices=lab.prices,
-        reused=kept.answers,
-        panel=judge,
-        ledger=ledger,
-        detectors=bench.detectors,
-        judged=scoring.recall(kept.given, kept.answers),
-        to_examine=scoring.to_examine,
+    many = cluster is not None and len(plan.dataset.rows) > max(cluster.traces, _ESTIMATED)
+    part = (
+        replace(plan, dataset=sample(plan.dataset, _ESTIMATED, plan.order_seed)) if many else plan
     )
+    figures = _estimate(lab, part, bench).times(len(plan.dataset.rows), len(part.dataset.rows))
     if cap is not None and not request.allow_unknown_cost:
         refuse_unpriced(figures.unpriced)
     if cap is not None and figures.cost is not None and figures.cost[1] > cap - budget.spent:
@@ -241,7 +225,36 @@ def _prepare(
             f"It may cost up to {dollars(figures.cost[1])}, and of the budget {dollars(cap - budget.spent)} "
             "is left: it ends before that is overspent, and can be gone on with."
         )
-    return PreparedEvaluation(plan=plan, bench=bench, estimate=figures, remarks=remarks)
+    return PreparedEvaluation(
+        plan=plan, bench=bench, estimate=figures, remarks=remarks, lab=lab, cluster=cluster
+    )
+
+
+def _cluster(lab: Lab, request: EvaluationRequest) -> OnCluster | None:
+    if request.ray is None:
+        return None
+    # Imported here: most evaluations run on this machine alone.
+    from llmflowlab.lab.cluster_evaluation import on_cluster, refuse_unsplit
+
+    refuse_unsplit(request)
+    return on_cluster(lab, request)
+
+
+def _estimate(lab: Lab, plan: EvaluationPlan, bench: EngineResources) -> Estimate:
+    kept = find_reusable(plan, bench.ledger)
+    scoring = Scoring(plan, bench.judge, bench.ledger, bench.embedders, exam=bench.exam)
+    return estimate(
+        plan,
+        bench.providers,
+        metering=bench.metering,
+        prices=lab.prices,
+        reused=kept.answers,
+        panel=bench.judge if not isinstance(bench.judge, Judge) else None,
+        ledger=bench.ledger,
+        detectors=bench.detectors,
+        judged=scoring.recall(kept.given, kept.answers),
+        to_examine=scoring.to_examine,
+    )
 
 
 def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, list[str]]:
@@ -299,9 +312,26 @@ def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, lis
     return plan, [*dataset.warnings, *remarks]
 
 
+def _loader(request: EvaluationRequest) -> Callable[..., Dataset]:
+    """Return what reads the data: in pieces where a cluster may be given more than fits in memory."""
+    data = request.data
+    if data is None or request.ray is None:
+        return load_dataset
+    # Imported here: most evaluations run on this machine alone.
+    from llmflowlab.cluster.storage import url_of
+    from llmflowlab.data.streamed import STREAMED, load_streamed
+
+    url = url_of(data)
+    if url is not None:
+        return lambda place, **options: load_streamed(url, **options)
+    large = data.suffix.lower() in STREAMED and data.is_file() and data.stat().st_size > _LARGE
+    return load_streamed if large else load_dataset
+
+
 def _dataset(lab: Lab, request: EvaluationRequest) -> Dataset:
-    dataset = load_dataset(
-        request.data or default_data(lab.settings),
+    load = _loader(request)
+    dataset = load(
+        question_file(lab.settings, request.data or default_data(lab.settings)),
         mapping=request.mapping,
         skip_bad=request.skip_bad,
         answers=request.answers,

@@ -14,7 +14,23 @@ from llmflowlab.evaluation.run.engine import Harness
 from llmflowlab.lab.gate_checks import GateRequest
 from llmflowlab.messages import Parameters
 
-__all__ = ["EvaluationRequest"]
+__all__ = ["EvaluationRequest", "RayRequest"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RayRequest:
+    """On which cluster an evaluation is to run."""
+
+    address: str | None = None
+    """None starts workers on this machine; `auto` or an address joins a cluster."""
+    workers: int | None = None
+    """None: as many as the cluster has processors."""
+    storage: str | None = None
+    """A folder or address that all machines see; None: the home, for workers on this machine."""
+    traces: int | None = None
+    """Answers up to which MLflow has a trace of each; None: the default."""
+    shard_rows: int | None = None
+    """Rows that a worker takes at a time; None: as many as suit the file and the workers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,3 +87,5 @@ class EvaluationRequest:
     output: Path | None = None
     """Folder of the files; None means the evaluation's own in the home."""
     gates: GateRequest = GateRequest()
+    ray: RayRequest | None = None
+    """None: in this process."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.calling import CallPolicy
 from llmflowlab.asking.metering import Metering
-from llmflowlab.asking.pacing import Gate, limiter_for
+from llmflowlab.asking.pacing import Gate
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.judging import Judge, Panel
 from llmflowlab.evaluation.run.plan import EvaluationPlan
@@ -80,7 +80,7 @@ def panel_for(
     """Return the judges of a plan, ready to be asked; None where it has none."""
     judges = []
     for reference in plan.judges:
-        gate = limiter_for(parse_reference(reference).provider, lab.settings, steering.concurrency)
+        gate = lab.limiter(parse_reference(reference).provider, lab.settings, steering.concurrency)
         steering.attach(gate.set_concurrency)
         judges.append(
             judge_for(lab, reference, policy=policy, metering=metering, budget=budget, gate=gate)

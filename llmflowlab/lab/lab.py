@@ -14,6 +14,7 @@ from llmflowlab.errors import InputError
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
+    from llmflowlab.asking.pacing import Limiter
     from llmflowlab.evaluation.run.ledger import Ledger
     from llmflowlab.lab.deliverer import HandedOver
     from llmflowlab.people.word_store import WordStore
@@ -45,13 +46,19 @@ class Lab:
     Args:
         settings: The configuration.
         build: Makes a provider from a model reference; the factory unless a test says otherwise.
+        limiter: Makes a model's pace; of its own in this process unless a cluster shares one.
     """
 
     def __init__(
-        self, settings: Settings, *, build: Callable[[str], Provider] | None = None
+        self,
+        settings: Settings,
+        *,
+        build: Callable[[str], Provider] | None = None,
+        limiter: Callable[[str, Settings, int], Limiter] | None = None,
     ) -> None:
         self.settings = settings
         self._build = build
+        self._limiter = limiter
         self._notices: deque[str] = deque()
         self._delivery_lock = threading.Lock()
         self._delivery: Delivery | None = None
@@ -76,6 +83,29 @@ class Lab:
         from llmflowlab.providers.factory import build
 
         return build(reference, self.settings, settled=settled)
+
+    def paced(
+        self,
+        limiter: Callable[[str, Settings, int], Limiter],
+        build: Callable[[str], Provider],
+    ) -> Lab:
+        """Return a lab with the same parts that has models made, and their pace, by somebody else."""
+        _ = self.prices, self.counter
+        other = Lab(self.settings, build=build, limiter=limiter)
+        vars(other).update(prices=self.prices, counter=self.counter)
+        return other
+
+    def limiter(self, provider: str, settings: Settings, concurrency: int) -> Limiter:
+        """Return the pace of a model of a provider, given how many calls may be in flight.
+
+        Raises:
+            InputError: A limit that is configured is no number above 0.
+        """
+        if self._limiter is not None:
+            return self._limiter(provider, settings, concurrency)
+        from llmflowlab.asking.pacing import limiter_for
+
+        return limiter_for(provider, settings, concurrency)
 
     @cached_property
     def checks(self) -> ReadinessChecks:
@@ -248,6 +278,17 @@ class Lab:
 
         return ChatRecorder(self.settings, start, lambda: self.delivery)
 
+    def require_trackers(self) -> None:
+        """Find out before anything is recorded whether the trackers that were chosen can be used.
+
+        Raises:
+            ConfigurationError: One is not installed.
+        """
+        if len(self.settings.trackers) > 1:
+            from llmflowlab.tracking.wandb_run import require_wandb
+
+            require_wandb(self.settings)
+
     def hand_over(self) -> int:
         """End the delivery here, and have a process of its own go on with what is left.
 
@@ -263,6 +304,7 @@ class Lab:
             or any(self.settings.journals_dir.glob("*.jsonl"))
             or self._recordings_left()
             or self._words_left()
+            or self._runs_left()
         ):
             # Imported here: most commands find nothing.
             from llmflowlab.lab.deliverer import hand_over
@@ -274,6 +316,11 @@ class Lab:
         from llmflowlab.evaluation.run.pending import pending_evaluations
 
         return bool(pending_evaluations(self.settings))
+
+    def _runs_left(self) -> bool:
+        from llmflowlab.evaluation.run.runs_left import runs_left
+
+        return bool(runs_left(self.settings))
 
     def _words_left(self) -> bool:
         from llmflowlab.people.words_left import words_left

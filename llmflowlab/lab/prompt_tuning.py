@@ -28,7 +28,8 @@ from llmflowlab.evaluation.run.reuse import reusable_answers
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.steering import Steering
 from llmflowlab.evaluation.scorers.traits import traits_of
-from llmflowlab.lab.evaluate import patient_policy, prepare, run
+from llmflowlab.lab.evaluate import prepare, run
+from llmflowlab.lab.evaluation_bench import patient_policy
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.judges import panel_for
 from llmflowlab.lab.lab import Lab

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.calling import CallPolicy
 from llmflowlab.asking.metering import Metering
-from llmflowlab.asking.pacing import limiter_for
 from llmflowlab.data.dataset import Dataset
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.judging.judge_kinds import KINDS, OWN
@@ -120,7 +119,7 @@ def embedders_for(
         if spec.kind not in TEXT_KINDS or not TEXT_KINDS[spec.kind].asks_model:
             continue
         provider = lab.provider(embedding_model(spec))
-        gate = limiter_for(provider.name, lab.settings, steering.concurrency)
+        gate = lab.limiter(provider.name, lab.settings, steering.concurrency)
         steering.attach(gate.set_concurrency)
         embedder = Embedder(
             provider, ledger=ledger, policy=policy, metering=metering, budget=budget, gate=gate

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,11 +12,13 @@ from llmflowlab.candidate import Candidate
 from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.program import program_name
 from llmflowlab.service.store.served_traffic import (
+    ScoredRow,
     ServedRow,
     deployments_known,
     last_before,
-    rated_since,
+    rated_after,
     rows_after,
+    scored_after,
 )
 from llmflowlab.service.store.service_database import (
     address_of,
@@ -34,41 +35,18 @@ if TYPE_CHECKING:
     from llmflowlab.service.store.service_database import Engine
 
 __all__ = [
+    "LATE_MS",
     "Answerer",
     "ChosenAnswers",
     "Traffic",
+    "opened_database",
     "opened_traffic",
-    "read_window",
     "settled",
-    "span",
 ]
 
-_WINDOW = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)")
-_UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
-_LONGEST = 366 * 86_400.0
-_LATE_MS = 30_000
+_SPARE = 10_000
+LATE_MS = 30_000
 """Milliseconds after which a number that is not there will not come any more: it was never used."""
-
-
-def read_window(text: str) -> float:
-    """Read a length of time such as `30m`, `1h` or `7d`; returns seconds.
-
-    Raises:
-        InputError: It is none, or longer than a year.
-    """
-    found = _WINDOW.fullmatch(text.strip().lower())
-    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
-    if not 0 < seconds <= _LONGEST:
-        raise InputError(f"{text!r} is no length of time; write it as in 30m, 1h or 7d.")
-    return seconds
-
-
-def span(seconds: float) -> str:
-    """Write such a length: `30 min`, `1 h`, `7 d`."""
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g} {unit}"
-    return f"{seconds:g} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +107,7 @@ def settled(rows: Sequence[ServedRow], after: int, now_ms: int) -> int:
         now_ms: Milliseconds since the epoch.
     """
     for row in rows:
-        if row.number != after + 1 and row.ended_ms > now_ms - _LATE_MS:
+        if row.number != after + 1 and row.ended_ms > now_ms - LATE_MS:
             break
         after = row.number
     return after
@@ -157,6 +135,8 @@ class Traffic:
         """The number up to which everything was read; None: nothing was."""
         self._past: deque[ServedRow] = deque()
         self._rated_to = 0
+        self._scored_to = 0
+        self._scores: dict[str, dict[str, ScoredRow]] = {}
         self._ratings: dict[str, list[tuple[str, RatingRecord]]] = {}
 
     def read(self) -> tuple[list[ServedRow], int]:
@@ -173,15 +153,29 @@ class Traffic:
                 self._done = last_before(connection, since_ms)
             fresh = list(rows_after(connection, self._done))
             self._learn({row.deployment for row in fresh}, lambda: deployments_known(connection))
-            said, self._rated_to = rated_since(connection, self._rated_to)
-        for owner, rating in said:
-            self._ratings.setdefault(rating.trace_id, []).append((owner, rating))
+            said = rated_after(connection, self._rated_to)
+            # Of two workers one may be a little behind; read again, a score is the same.
+            since = max(self._scored_to - LATE_MS, since_ms)
+            scored = scored_after(connection, since, now_ms + LATE_MS)
+        for each in said:
+            self._rated_to = each.number
+            rated = self._ratings.setdefault(each.record.trace_id, [])
+            rated.append((each.owner, each.record))
+        for one in scored:
+            self._scored_to = one.settled_ms
+            self._scores.setdefault(one.trace_id, {})[one.scorer] = one
+        if len(self._scores) > 2 * len(self._past) + _SPARE:
+            # Those of answers that are not looked at.
+            mine_now = {row.record.trace_id for row in self._past}
+            self._scores = {id_: of for id_, of in self._scores.items() if id_ in mine_now}
         end = settled(fresh, self._done, now_ms)
         mine = [row for row in fresh if self._chosen.takes(self.answerer(row))]
         self._done = end
         self._past.extend(row for row in mine if row.number <= end)
         while self._past and self._past[0].record.started_ms < since_ms:
-            self._past.popleft()
+            gone = self._past.popleft().record.trace_id
+            self._scores.pop(gone, None)
+            self._ratings.pop(gone, None)
         unsure = [row for row in mine if row.number > end]
         young = [row for row in (*self._past, *unsure) if row.record.started_ms >= since_ms]
         return young, now_ms
@@ -206,16 +200,18 @@ class Traffic:
         """Return what people said of an answer, each with the id of the key that said it."""
         return self._ratings.get(row.record.trace_id, ())
 
+    def scores(self, row: ServedRow) -> Iterable[ScoredRow]:
+        """Return what came of an answer's scores."""
+        return self._scores.get(row.record.trace_id, {}).values()
+
 
 @contextmanager
-def opened_traffic(
-    settings: Settings, *, chosen: ChosenAnswers, window: float, clock: Callable[[], float]
-) -> Iterator[Traffic]:
-    """Yield the traffic of a home's service.
+def opened_database(settings: Settings) -> Iterator[Engine]:
+    """Yield the database of a home's service.
 
     Raises:
         ConfigurationError: Nothing was ever served in this home.
-        LabError: The database cannot be used.
+        LabError: It cannot be used.
     """
     address = address_of(settings)
     if not is_there(address):
@@ -226,6 +222,19 @@ def opened_traffic(
     engine = opened(address)
     try:
         upgraded(engine)
-        yield Traffic(engine, chosen=chosen, window=window, clock=clock)
+        yield engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def opened_traffic(
+    settings: Settings, *, chosen: ChosenAnswers, window: float, clock: Callable[[], float]
+) -> Iterator[Traffic]:
+    """Yield the traffic of a home's service.
+
+    Raises:
+        LabError: As of `opened_database`.
+    """
+    with opened_database(settings) as engine:
+        yield Traffic(engine, chosen=chosen, window=window, clock=clock)

@@ -11,8 +11,8 @@ from typing import Any
 from llmflowlab.candidate import Candidate
 from llmflowlab.monitoring.traffic import Answerer, Traffic
 from llmflowlab.people.ratings import RatingMean, rating_means, rating_word
-from llmflowlab.service.store.served_traffic import ServedRow
-from llmflowlab.statistics.intervals import wilson_interval
+from llmflowlab.service.store.served_traffic import ScoredRow, ServedRow
+from llmflowlab.statistics.intervals import mean_interval, wilson_interval
 from llmflowlab.statistics.quantiles import quantile
 from llmflowlab.tracking.records import SessionStart, TurnRecord
 from llmflowlab.tracking.summaries import answered, summarise, unpriced_turns
@@ -71,6 +71,32 @@ class SecondsSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScoresSeen:
+    """What a scorer gave answers in the background."""
+
+    mean: float | None
+    n: int
+    """Answers with a value."""
+    low: float | None
+    """Of the 95 % interval of the mean, as `high`."""
+    high: float | None
+    not_scored: Mapping[str, int]
+    """How many for which reason."""
+
+    @classmethod
+    def of(cls, given: Sequence[ScoredRow]) -> ScoresSeen:
+        values = [one.value for one in given if one.value is not None]
+        interval = mean_interval(values, binary=set(values) <= {0.0, 1.0})
+        return cls(
+            mean=sum(values) / len(values) if values else None,
+            n=len(values),
+            low=None if interval is None else interval.low,
+            high=None if interval is None else interval.high,
+            not_scored=_counted(one.not_scored or _UNKNOWN for one in given if one.value is None),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficFigures:
     """Of some answers."""
 
@@ -100,6 +126,8 @@ class TrafficFigures:
     """Requests in which guardrails found anything, of those that they looked at."""
     languages: Mapping[str, int]
     ratings: Sequence[RatingMean]
+    scores: Mapping[str, ScoresSeen]
+    """By scorer; of those answers that were scored by now."""
 
     def to_json(self) -> dict[str, Any]:
         values = asdict(self)
@@ -220,6 +248,7 @@ def _figures(traffic: Traffic, rows: Sequence[ServedRow]) -> TrafficFigures:
         violation_rate=ShareSeen.of(hits, len(guarded)),
         languages=_counted(turn.language or _UNKNOWN for turn in good),
         ratings=_ratings(traffic, rows),
+        scores=_scores(traffic, rows),
     )
 
 
@@ -246,6 +275,14 @@ def _ratings(traffic: Traffic, rows: Sequence[ServedRow]) -> Sequence[RatingMean
         for owner, rating in traffic.ratings(row)
     ]
     return rating_means(words, {"": ""}).get("", [])
+
+
+def _scores(traffic: Traffic, rows: Sequence[ServedRow]) -> dict[str, ScoresSeen]:
+    by: dict[str, list[ScoredRow]] = {}
+    for row in rows:
+        for one in traffic.scores(row):
+            by.setdefault(one.scorer, []).append(one)
+    return {scorer: ScoresSeen.of(by[scorer]) for scorer in sorted(by)}
 
 
 def _slices(rows: Sequence[ServedRow], since_ms: int, until_ms: int) -> list[TrafficSlice]:

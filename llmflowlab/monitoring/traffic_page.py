@@ -11,8 +11,8 @@ from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.reports.plain_page import plain_page, section
 from llmflowlab.evaluation.reports.tables_html import seconds, table
 from llmflowlab.evaluation.reports.whole import whole_file
-from llmflowlab.monitoring.traffic import span
 from llmflowlab.monitoring.traffic_figures import ShareSeen, TrafficFigures, TrafficReport
+from llmflowlab.monitoring.window import span
 from llmflowlab.text.amounts import plural
 from llmflowlab.text.money import dollars
 
@@ -53,6 +53,7 @@ def traffic_page(report: TrafficReport) -> str:
     sections = [
         section("who", "Who answered", [_answerers(named)]),
         *(each for each in counted if each),
+        *_scores(named),
         section("slices", "Over time", [_slices(report)]),
     ]
     return plain_page("Traffic", subtitle, sections, _FOOTER)
@@ -93,6 +94,26 @@ def _counts(id_: str, title: str, by: Mapping[str, Mapping[str, int] | None]) ->
     return section(
         id_, title, [table(title, ("who answers", *kinds), rows, numbers=numbers, names={0})]
     )
+
+
+def _scores(named: Mapping[str, TrafficFigures]) -> list[str]:
+    rows = [
+        (
+            name,
+            scorer,
+            "unknown" if one.mean is None else f"{one.mean:.1%}",
+            "" if one.low is None or one.high is None else f"{one.low:.1%} to {one.high:.1%}",
+            f"{one.n:,}",
+            ", ".join(f"{reason} {number:,}" for reason, number in one.not_scored.items()),
+        )
+        for name, figures in named.items()
+        for scorer, one in figures.scores.items()
+    ]
+    if not rows:
+        return []
+    columns = ("who answers", "scorer", "mean", "95 % interval", "answers", "not scored")
+    told = table("Given in the background", columns, rows, numbers={2, 3, 4}, names={0})
+    return [section("scores", "Scores", [told])]
 
 
 def _slices(report: TrafficReport) -> str:

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["NO_PROMPT", "Choices", "Pick"]
+__all__ = ["NO_PROMPT", "Choices", "PickerItem"]
 
 NO_PROMPT = "none"
 """Stands for an offer without a prompt of the registry."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pick:
+class PickerItem:
     """One thing that can be chosen."""
 
     id: str
@@ -37,7 +37,7 @@ class Choices:
         for offer in self.offers:
             self._by_pair.setdefault(_pair(offer), offer["id"])
 
-    def pickers(self, offer: str | None = None) -> dict[str, list[Pick]]:
+    def pickers(self, offer: str | None = None) -> dict[str, list[PickerItem]]:
         """Return what is picked from: `model`, and `prompt` where there are several; nothing else.
 
         Args:
@@ -49,10 +49,12 @@ class Choices:
         model, prompt = pairs.get(offer or "", next(iter(self._by_pair)))
         models = dict.fromkeys(each for each, _ in self._by_pair)
         prompts = dict.fromkeys(each for _, each in self._by_pair)
-        found = {"model": [Pick(each, each, self._about(each), each == model) for each in models]}
+        found = {
+            "model": [PickerItem(each, each, self._about(each), each == model) for each in models]
+        }
         if len(prompts) > 1:
             found["prompt"] = [
-                Pick(each, "no prompt" if each == NO_PROMPT else each, "", each == prompt)
+                PickerItem(each, "no prompt" if each == NO_PROMPT else each, "", each == prompt)
                 for each in prompts
             ]
         return found
@@ -79,11 +81,34 @@ class Choices:
             )
         return found
 
+    @property
+    def inputs(self) -> list[str]:
+        """The variables that some prompt on offer has for a visitor to fill."""
+        return list(dict.fromkeys(name for offer in self.offers for name in _inputs(offer)))
+
+    def filled(self, offer: str | None, values: Mapping[str, str]) -> dict[str, str]:
+        """Return what is filled in of an offer's variables.
+
+        Raises:
+            ValueError: One has no value; the message says which.
+        """
+        wanted = next((_inputs(each) for each in self.offers if offer in {None, each["id"]}), [])
+        found = {name: str(values.get(name) or "").strip() for name in wanted}
+        if lacking := [name for name, value in found.items() if not value]:
+            raise ValueError(
+                f"This prompt wants to know: {', '.join(lacking)}. Fill it in under the cogwheel below."
+            )
+        return found
+
     def _about(self, model: str) -> str:
         mine = [offer for offer in self.offers if _pair(offer)[0] == model]
         guarded = any(offer["llmflowlab"]["guarded"] for offer in mine)
         parts = [f"by {mine[0]['owned_by']}", *(["guardrails on"] if guarded else [])]
         return " · ".join(parts)
+
+
+def _inputs(offer: Mapping[str, Any]) -> list[str]:
+    return list(offer.get("custom_inputs", ()))
 
 
 def _pair(offer: Mapping[str, Any]) -> tuple[str, str]:

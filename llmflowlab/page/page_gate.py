@@ -74,7 +74,7 @@ class PageGate:
                 refusing = WebSocketClose(1008, wrong)
             await refusing(scope, receive, send)
             return
-        if scope["path"] == "/auth/config":
+        if scope["path"] in {"/auth/config", "/auth/header"}:
             await self._visitors.look()
         token = _cookie(headers.get("cookie", ""), self._cookie)
         self._visitors.come(None if token is None else self._visitor_of(token))

@@ -40,7 +40,7 @@ def main(argument: str) -> int:
     handlers.open_doors()
     config.run.headless = True
     # As the browser's system has it.
-    config.ui.default_theme = None
+    config.ui.default_theme = "system"
 
     def visitor_of(token: str) -> str | None:
         try:

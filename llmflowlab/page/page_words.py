@@ -15,6 +15,7 @@ _WORDS = {
     "missing_key": "This service wants a key by now. Load the page again and sign in with yours.",
     "invalid_key": "Your key holds no longer. Load the page again and sign in with another one.",
     "unreachable": "The service does not answer ({message}). Ask whoever runs it, then try again.",
+    "conversation_too_long": "This chat has its greatest length. Begin a new one.",
     "session_busy": "The answer before this one is still under way. Wait for it, or begin a new chat.",
 }
 """Instead of the service's own sentences, which speak to programs."""
@@ -67,6 +68,9 @@ def figures(answer: Mapping[str, Any], *, inference_time: float) -> dict[str, st
     blocked = answer["blocked"] if "blocked" in answer else answer["guardrails"]["blocked"]
     became = _STATES.get(state)
     if state == "blocked":
+        if usage["prompt_tokens"] is usage["completion_tokens"] is None:
+            # Nothing was asked.
+            parts = []
         became = _BLOCKED.get(blocked, "Blocked by the guardrails")
     elif state == "complete":
         became = _CUT.get(answer["finish_reason"] or "")

@@ -69,7 +69,7 @@ class ServiceCalls:
             )["turns"]
         except CallRefused as exc:
             # `bad_request`: an id that no session can have, from somebody's address line.
-            if exc.code in {"session_not_found", "bad_request"}:
+            if exc.code in {"session_not_found", "not_found", "bad_request"}:
                 return []
             raise
         return found

@@ -186,7 +186,7 @@ class Generation:
         order, state = self.order, self._state
         cap = state.limits.daily_usd
         budget = None if cap is None else DayBudget(state.desk, cap, order.trace_id)
-        offer = order.offer = state.offers.get(order.offer.name, order.offer)
+        offer = order.offer = order.offer.now(state.offers)
         asker = offer.asker(budget)
         # Known before anything is waited for: a version that is replaced meanwhile ends after this.
         with offer.used():

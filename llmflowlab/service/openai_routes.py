@@ -27,7 +27,7 @@ async def models(who: Annotated[Asking, Depends(asking)]) -> Any:
     """List the models; the first answers where a request names none.
 
     Under `llmflowlab` stand the model behind the name, the prompt of the registry that it answers with, if
-    any, and whether guardrails look at what goes in and out.
+    any, and whether guardrails look at what goes in and out. `custom_inputs` are the variables of its prompt that every request has to fill.
     """
     return JSONResponse(
         {
@@ -43,6 +43,7 @@ async def models(who: Annotated[Asking, Depends(asking)]) -> Any:
                         "prompt": offer.candidate.prompt,
                         "guarded": offer.guarded,
                     },
+                    **({"custom_inputs": list(offer.inputs)} if offer.inputs else {}),
                 }
                 for name, offer in who.state.offers.items()
             ],

@@ -27,8 +27,8 @@ from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.serve import Servable, require_configured
 from llmflowlab.machine import on_this_machine
 from llmflowlab.program import interpreted, program_name
-from llmflowlab.service.impatient_protocol import ImpatientProtocol
-from llmflowlab.service.offers import offers
+from llmflowlab.service.impatient_protocol import KEPT, ImpatientProtocol
+from llmflowlab.service.offers import offers, prompts_of
 from llmflowlab.service.scoring.online_scorers import ScoringRequest, online_scoring
 from llmflowlab.service.service_app import ServiceSetup, build_app
 from llmflowlab.service.store.issued_keys import keys_made
@@ -140,6 +140,7 @@ def serve(
             log_config=None,
             proxy_headers=False,
             server_header=False,
+            timeout_keep_alive=KEPT,
             timeout_graceful_shutdown=int(setup.limits.drain) + 10,
             timeout_worker_healthcheck=_STARTED_IN,
         )
@@ -193,7 +194,10 @@ def _checked(lab: Lab, setup: ServiceSetup, host: str) -> list[str]:
             f"make one with `{program_name()} serve keys make NAME`."
         )
     capped = setup.limits.daily_usd is not None
-    found = offers(lab, setup.wanted, start=setup.start, capped=capped, working=False)
+    prompts = prompts_of(lab, setup.wanted)
+    found = offers(
+        lab, setup.wanted, start=setup.start, capped=capped, prompts=prompts, working=False
+    )
     for provider in {offer.provider for offer in found}:
         provider.close()
     return [offer.name for offer in found]
@@ -227,16 +231,14 @@ def _run_several(config: object, listening: socket.socket, told: Callable[[], No
 
     assert isinstance(config, uvicorn.Config)
     listening.set_inheritable(True)
-    workers = Multiprocess(config, sockets=[listening])
-    begin = workers.init_processes
 
-    def begun() -> None:
-        begin()
-        if all(process.wait_until_ready(_STARTED_IN) for process in workers.processes):
-            told()
+    class Told(Multiprocess):
+        def init_processes(self) -> None:
+            super().init_processes()
+            if all(process.wait_until_ready(_STARTED_IN) for process in self.processes):
+                told()
 
-    workers.init_processes = begun  # type: ignore[method-assign]
-    workers.run()
+    Told(config, sockets=[listening]).run()
 
 
 @contextlib.contextmanager

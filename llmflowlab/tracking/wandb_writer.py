@@ -7,7 +7,6 @@ the machine, its code and its environment nothing is captured.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -18,18 +17,18 @@ from filelock import FileLock
 
 __all__ = ["main", "write_run"]
 
-_PROJECT = "llmflowlab"
 _FINISH = 600.0
 """Seconds for what is to be uploaded."""
 
 
-def write_run(wandb: Any, run: Mapping[str, Any], folder: Path) -> None:
+def write_run(wandb: Any, run: Mapping[str, Any], folder: Path, project: str) -> None:
     """Write a run.
 
     Args:
         wandb: The package.
         run: A `WandbRun` as JSON values.
         folder: Where its files go.
+        project: Which it belongs to.
     """
     for torn in folder.glob(f"offline-run-*-{run['id']}"):
         # Of an attempt that was cut off: a file is whole or is not there.
@@ -56,7 +55,7 @@ def write_run(wandb: Any, run: Mapping[str, Any], folder: Path) -> None:
         id=run["id"],
         # What was written of it before is gone on with, on the server too.
         resume="allow",
-        project=os.environ.get("WANDB_PROJECT") or _PROJECT,
+        project=project,
         name=run["name"],
         group=run["group"],
         job_type=run["kind"],
@@ -69,6 +68,10 @@ def write_run(wandb: Any, run: Mapping[str, Any], folder: Path) -> None:
     for step in run["steps"]:
         # A step that the server has is not taken twice.
         begun.log({**step["metrics"], "_timestamp": step["at_ms"] / 1000}, step=step["step"])
+    longest = max((len(each["rows"]) for each in run["tables"]), default=0)
+    # Rows beyond that it leaves out, with a warning where nobody reads it.
+    for limit in ("MAX_ROWS", "MAX_ARTIFACT_ROWS"):
+        setattr(wandb.Table, limit, max(getattr(wandb.Table, limit), longest))
     tables = {
         each["name"]: wandb.Table(
             columns=list(each["columns"]), data=[list(row) for row in each["rows"]]
@@ -82,7 +85,9 @@ def write_run(wandb: Any, run: Mapping[str, Any], folder: Path) -> None:
         for each in run["charts"]
     }
     if tables:
-        begun.log({**tables, **charts})
+        # After the last step, whose moment is not theirs.
+        step = max((step["step"] for step in run["steps"]), default=None)
+        begun.log({**tables, **charts}, step=None if step is None else step + 1)
     begun.summary.update(dict(run["summary"]))
     begun.finish(exit_code=0 if run["state"] == "finished" else 1)
 
@@ -96,7 +101,7 @@ def main() -> int:
         try:
             import wandb
 
-            write_run(wandb, order["run"], folder)
+            write_run(wandb, order["run"], folder, order["project"])
         except Exception as exc:  # noqa: BLE001 - other people's code; whoever ordered it is told
             said, unreachable = _in_words(exc)
             _tell(error=said, unreachable=unreachable)

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from llmflowlab.candidate import Candidate
+from llmflowlab.evaluation.scores import Score
+from llmflowlab.service.store.online_scores import await_scores, claim_scores, keep_score
 from llmflowlab.service.store.served_turns import keep_deployment, keep_rating, keep_turn
 from llmflowlab.service.store.service_database import database_of
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.records import RatingRecord, TurnRecord, new_trace_id
 
-__all__ = ["NOW", "candidate", "deployed", "found", "rate", "serve", "turn"]
+__all__ = ["NOW", "candidate", "deployed", "found", "rate", "score", "serve", "turn"]
 
 NOW = 1_790_000_000.0
 """Seconds since the epoch at which these tests are."""
@@ -74,3 +76,30 @@ def rate(settings: Settings, trace_id: str, value: bool | int) -> None:
     with database_of(settings) as connection:
         rating = RatingRecord(trace_id=trace_id, value=value, rated_ms=int(NOW * 1000))
         assert keep_rating(connection, "", rating)
+
+
+def score(
+    settings: Settings,
+    trace_id: str,
+    value: float | None,
+    *,
+    scorer: str = "contains",
+    ago: float = 0,
+) -> None:
+    """Keep what came of a score, settled so many seconds before `NOW`."""
+    at = int((NOW - ago) * 1000)
+    what = Score(
+        scorer=scorer, value=value, not_scored=None if value is not None else "judge_failed"
+    )
+    with database_of(settings) as connection:
+        await_scores(connection, trace_id, [scorer], at)
+        (waiting,) = claim_scores(connection, [scorer], most=1, now_ms=at, until_ms=at)
+        assert keep_score(
+            connection,
+            waiting.number,
+            what,
+            deployment="d1",
+            judge_exam=None,
+            now_ms=at,
+            again_ms=None,
+        )

@@ -15,19 +15,27 @@ from llmflowlab.monitoring.traffic import (
     ChosenAnswers,
     Traffic,
     opened_traffic,
-    read_window,
     settled,
-    span,
 )
 from llmflowlab.monitoring.traffic_figures import ShareSeen, TrafficReport, report_of
 from llmflowlab.monitoring.traffic_page import traffic_page
+from llmflowlab.monitoring.window import read_window, span
 from llmflowlab.service.store import served_traffic
 from llmflowlab.service.store.served_traffic import ServedRow
 from llmflowlab.service.store.service_database import database_of
 from llmflowlab.settings import Settings
 from llmflowlab.statistics.intervals import wilson_interval
 from llmflowlab.statistics.quantiles import quantile
-from tests.monitoring.made_traffic import NOW, candidate, deployed, found, rate, serve, turn
+from tests.monitoring.made_traffic import (
+    NOW,
+    candidate,
+    deployed,
+    found,
+    rate,
+    score,
+    serve,
+    turn,
+)
 
 
 class Clock:
@@ -232,4 +240,27 @@ def test_the_page_has_every_figure_and_no_script(settings: Settings) -> None:
     assert "<b>@1" not in page
     assert "openai:gpt-4.1-mini + &lt;b&gt;@1" in page
     for part in ("50.0% (9.5% to 90.5%)", "overloaded", "injection_in", "2 requests in the 1 h"):
+        assert part in page
+
+
+def test_scores_are_means_of_what_was_scored_and_say_what_was_not(settings: Settings) -> None:
+    deployed(settings, candidate())
+    turns = [turn(ago=50 - n) for n in range(4)]
+    serve(settings, turns)
+    with watching(settings) as traffic:
+        assert report_of(traffic).total.scores == {}
+        for each, value in zip(turns, (1.0, 0.0, 1.0, None), strict=True):
+            score(settings, each.trace_id, value)
+        score(settings, turns[0].trace_id, 0.25, scorer="token_f1")
+        report_of(traffic)
+        scores = report_of(traffic).total.scores
+    interval = wilson_interval(2, 3)
+    contains = scores["contains"]
+    assert contains.mean == pytest.approx(2 / 3)
+    assert contains.n == 3
+    assert (contains.low, contains.high) == (interval.low, interval.high)
+    assert contains.not_scored == {"judge_failed": 1}
+    assert scores["token_f1"].mean == 0.25
+    page = traffic_page(reported(settings))
+    for part in ("contains", "66.7%", "judge_failed 1"):
         assert part in page

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmflowlab.cli.evaluate.cluster_options import add_cluster_options, ray_request
 from llmflowlab.cli.evaluate.gate_options import add_gate_options
 from llmflowlab.cli.evaluate.sheet_command import add_sheet_options
 from llmflowlab.cli.options import (
@@ -65,7 +66,7 @@ def add_planned_options(parser: argparse.ArgumentParser) -> argparse._ActionsCon
         "--data",
         type=Path,
         metavar="FILE",
-        help="CSV, JSON, Parquet or Excel, or support_desk; default: benchmark.csv",
+        help="CSV, JSON, Parquet or Excel, support_desk, or mlflow:DATASET; default: benchmark.csv",
     )
     add(
         "--map",
@@ -177,6 +178,7 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
     add("--fresh", action="store_true", help="reuse no earlier answers")
     add("--harness", choices=["fast", "mlflow"], default="fast", help="who writes the scores")
     add("--output", type=Path, metavar="DIR", help="folder for answers and report")
+    add_cluster_options(parser)
     add_gate_options(parser.add_argument_group("gates, and files for CI"))
     add_sheet_options(parser.add_argument_group("sheets for people"))
     parser.add_argument("--details", action="store_true", help="show all tables and comparisons")
@@ -216,6 +218,7 @@ def evaluation_request(
         harness=arguments.harness,
         output=arguments.output,
         gates=gates or planned.gates,
+        ray=ray_request(arguments),
     )
 
 

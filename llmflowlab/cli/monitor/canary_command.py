@@ -15,7 +15,7 @@ from llmflowlab.cli.options import add_json, argument, margin, read_whole, usd, 
 from llmflowlab.cli.output import give
 from llmflowlab.errors import ExitCode, ProviderError
 from llmflowlab.files import require_home
-from llmflowlab.monitoring.traffic import read_window, span
+from llmflowlab.monitoring.window import read_window, span
 from llmflowlab.program import program_name
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from llmflowlab.monitoring.canary import Begun, RoundAsked
 from llmflowlab.monitoring.canary_plan import DAYS, Canary
 from llmflowlab.monitoring.canary_power import POWER, SAMPLES
 from llmflowlab.monitoring.canary_verdict import Figures, LayerState, Verdict
-from llmflowlab.monitoring.traffic import span
+from llmflowlab.monitoring.window import span
 
 __all__ = [
     "begun_json",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +14,7 @@ from llmflowlab.errors import TrackingError
 from llmflowlab.monitoring.traffic import ChosenAnswers, Traffic, opened_traffic
 from llmflowlab.monitoring.traffic_figures import report_of
 
-__all__ = ["watch", "watch_from_menu"]
+__all__ = ["paced", "watch", "watch_from_menu"]
 
 _PRESS = 0.1
 """Seconds between two looks at the keys."""
@@ -33,6 +34,26 @@ def watch_from_menu(app: App) -> None:
             return
         with suppress(KeyboardInterrupt):
             watch(app, traffic, every=2.0)
+
+
+def paced(
+    look: Callable[[], list[str]],
+    *,
+    every: float = 15.0,
+    clock: Callable[[], float] = time.monotonic,
+) -> Callable[[], list[str]]:
+    """Return what looks only now and then, and says between what was said last."""
+    said: list[str] = []
+    due = -math.inf
+
+    def lines() -> list[str]:
+        nonlocal due
+        if clock() >= due:
+            due = clock() + every
+            said[:] = look()
+        return list(said)
+
+    return lines
 
 
 def watch(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmflowlab.cli.arguments import add_command
 from llmflowlab.cli.context import App
@@ -12,7 +15,10 @@ from llmflowlab.cli.monitor.canary_command import declare_canary, run_canary
 from llmflowlab.cli.options import add_json, argument, seconds
 from llmflowlab.cli.output import give
 from llmflowlab.errors import ExitCode
-from llmflowlab.monitoring.traffic import ChosenAnswers, opened_traffic, read_window
+from llmflowlab.monitoring.window import read_window
+
+if TYPE_CHECKING:
+    from llmflowlab.monitoring.traffic import Traffic
 
 __all__ = ["declare_options", "run_command"]
 
@@ -27,6 +33,7 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
         ("monitor --since 30m", "monitor --once"),
     )
     _declare_window(live)
+    live.add_argument("--rules", type=Path, metavar="FILE", help="look at these alert rules too")
     live.add_argument(
         "--every", type=seconds, default=2.0, metavar="S", help="seconds between looks (default 2)"
     )
@@ -41,6 +48,23 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
     _declare_window(report)
     report.add_argument("--html", type=Path, metavar="FILE", help="also write it as a page")
     add_json(report)
+    alerts = add_command(
+        actions,
+        "alerts",
+        "look at alert rules, whose false alarms are bounded",
+        ("monitor alerts rules.yaml", "monitor alerts rules.yaml --once --json"),
+    )
+    add = alerts.add_argument
+    add("rules", type=Path, metavar="RULES.yaml", help="the file of rules")
+    add(
+        "--every",
+        type=seconds,
+        default=30.0,
+        metavar="S",
+        help="seconds between looks (default 30)",
+    )
+    add("--once", action="store_true", help="look once; ends with 5 where an alert stands")
+    add_json(alerts, "look once: print one JSON document, nothing else")
     declare_canary(
         add_command(
             actions,
@@ -70,28 +94,48 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     Raises:
         LabError: It cannot be done.
     """
-    action = {"live": _live, "report": _report, "canary": run_canary}[arguments.action]
+    action = {"live": _live, "report": _report, "alerts": _alerts, "canary": run_canary}[
+        arguments.action
+    ]
     return action(app, arguments)
 
 
-def _chosen(arguments: argparse.Namespace) -> ChosenAnswers:
-    return ChosenAnswers(model=arguments.model, prompt=arguments.prompt)
+@contextmanager
+def _traffic(app: App, arguments: argparse.Namespace) -> Iterator[Traffic]:
+    # Imported here, as in the actions: the database's library takes its time to be loaded.
+    from llmflowlab.monitoring.traffic import ChosenAnswers, opened_traffic
+
+    chosen = ChosenAnswers(model=arguments.model, prompt=arguments.prompt)
+    with opened_traffic(
+        app.settings, chosen=chosen, window=arguments.since, clock=time.time
+    ) as traffic:
+        yield traffic
 
 
 def _live(app: App, arguments: argparse.Namespace) -> int:
-    # Imported here: the database's library takes its time to be loaded.
-    from llmflowlab.cli.monitor.live_traffic import watch
+    from llmflowlab.cli.monitor.alerts_command import desk_of, standing_lines
+    from llmflowlab.cli.monitor.live_traffic import paced, watch
     from llmflowlab.cli.monitor.traffic_tables import show_report
     from llmflowlab.monitoring.traffic_figures import report_of
 
-    with opened_traffic(
-        app.settings, chosen=_chosen(arguments), window=arguments.since, clock=time.time
-    ) as traffic:
-        if arguments.once or arguments.json:
-            report = report_of(traffic)
-            give(arguments.json, report.to_json, lambda: show_report(app.screen, report))
-        else:
-            watch(app, traffic, every=arguments.every)
+    with ExitStack() as opened:
+        traffic = opened.enter_context(_traffic(app, arguments))
+        desk = None
+        if arguments.rules is not None:
+            desk = opened.enter_context(desk_of(app, arguments.rules))
+        if not arguments.once and not arguments.json:
+            alerts = None if desk is None else paced(lambda: standing_lines(desk.look()))
+            watch(app, traffic, every=arguments.every, alerts=alerts or list)
+            return ExitCode.DONE
+        report, seen = report_of(traffic), None if desk is None else desk.look()
+        found = {} if seen is None else {"alerts": seen.to_json()}
+
+        def words() -> None:
+            show_report(app.screen, report)
+            for line in [] if seen is None else standing_lines(seen):
+                app.screen.warn(line)
+
+        give(arguments.json, lambda: {**report.to_json(), **found}, words)
     return ExitCode.DONE
 
 
@@ -99,9 +143,7 @@ def _report(app: App, arguments: argparse.Namespace) -> int:
     from llmflowlab.cli.monitor.traffic_tables import show_report
     from llmflowlab.monitoring.traffic_figures import report_of
 
-    with opened_traffic(
-        app.settings, chosen=_chosen(arguments), window=arguments.since, clock=time.time
-    ) as traffic:
+    with _traffic(app, arguments) as traffic:
         report = report_of(traffic)
     if arguments.html is not None:
         from llmflowlab.monitoring.traffic_page import write_traffic_html
@@ -111,3 +153,9 @@ def _report(app: App, arguments: argparse.Namespace) -> int:
         app.screen.note(f"Written: {file}")
     give(arguments.json, report.to_json, lambda: show_report(app.screen, report))
     return ExitCode.DONE
+
+
+def _alerts(app: App, arguments: argparse.Namespace) -> int:
+    from llmflowlab.cli.monitor.alerts_command import run_alerts
+
+    return run_alerts(app, arguments)

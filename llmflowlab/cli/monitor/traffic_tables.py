@@ -8,8 +8,13 @@ from datetime import datetime, timezone
 
 from llmflowlab.cli.formatting import count, dollars, percent, plural, seconds
 from llmflowlab.cli.ui.screen import Screen, Table
-from llmflowlab.monitoring.traffic import span
-from llmflowlab.monitoring.traffic_figures import ShareSeen, TrafficFigures, TrafficReport
+from llmflowlab.monitoring.traffic_figures import (
+    ScoresSeen,
+    ShareSeen,
+    TrafficFigures,
+    TrafficReport,
+)
+from llmflowlab.monitoring.window import span
 from llmflowlab.text.amounts import FEW_EXPLAINED, marked_few
 from llmflowlab.tracking.violations import in_words
 
@@ -17,7 +22,7 @@ __all__ = ["heading", "remarks", "show_report", "sparkline", "traffic_table"]
 
 _BARS = "▁▂▃▄▅▆▇█"
 _COLUMNS = ("who answers", "requests", "errors", "p50", "p95", "first", "cost", "found")
-_MORE = ("tokens out", "p99", "rated")
+_MORE = ("tokens out", "p99", "scores", "rated")
 _TOP = 6
 """Languages and reasons that are named; the rest is counted."""
 
@@ -71,8 +76,13 @@ def _row(label: str, figures: TrafficFigures) -> tuple[str | None, ...]:
         "off" if figures.violations is None else _share(figures.violation_rate),
         count(figures.completion_tokens) or none,
         seconds(latency.p99) or none,
+        ", ".join(_score(name, one) for name, one in figures.scores.items()),
         ", ".join(f"{100 * one.mean:.0f}% of {one.n}" for one in figures.ratings),
     )
+
+
+def _score(name: str, one: ScoresSeen) -> str:
+    return f"{name} {'?' if one.mean is None else f'{one.mean:.2f}'}"
 
 
 def _share(rate: ShareSeen | None) -> str:
@@ -94,6 +104,8 @@ def remarks(report: TrafficReport) -> list[str]:
         said.append(f"guardrails found something in {_interval(total.violation_rate)}: {by}")
     if total.languages:
         said.append(f"languages: {_top(total.languages.items())}")
+    for name, score in total.scores.items():
+        said.append(f"{name}: {_mean(score)}")
     for one in total.ratings:
         people = plural(one.people, "person", "people")
         said.append(f"rated by {people}, {one.question}: {percent(one.mean)} of {one.n}")
@@ -104,6 +116,14 @@ def remarks(report: TrafficReport) -> list[str]:
     if any(0 < figures.latency.n < 20 for figures in (total, *report.groups.values())):
         said.append(FEW_EXPLAINED)
     return said
+
+
+def _mean(one: ScoresSeen) -> str:
+    lacking = f"; not scored: {_top(one.not_scored.items())}" if one.not_scored else ""
+    if one.mean is None or one.low is None or one.high is None:
+        return f"no answer has a score{lacking}"
+    interval = f"95 %: {100 * one.low:.1f}–{100 * one.high:.1f}%"
+    return f"mean {100 * one.mean:.1f}% of {one.n:,} ({interval}){lacking}"
 
 
 def _drawn(name: str, values: Sequence[float | None]) -> str:

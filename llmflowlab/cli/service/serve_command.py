@@ -92,7 +92,7 @@ def _declare_start(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         default=10.0,
         metavar="S",
-        help="seconds between two looks at the alias (default 10)",
+        help="seconds between two looks at the alias, of a prompt too (default 10)",
     )
     add("--system", metavar="TEXT", help="the system prompt")
     add(
@@ -103,6 +103,13 @@ def _declare_start(parser: argparse.ArgumentParser) -> None:
         help="a prompt of MLflow's prompt registry instead; with several each model is offered with each",
     )
     add_values(parser)
+    add(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a variable of the prompt that every request fills, in its custom_inputs",
+    )
     add("--guardrails", metavar="POLICY", help="on, off or a policy file (default: as in Settings)")
     add_parameters(parser, with_help=False)
     add = parser.add_argument_group("where").add_argument
@@ -173,6 +180,10 @@ def _start(app: App, arguments: argparse.Namespace) -> int:
     version = None if arguments.registered is None else servable(app.lab, arguments.registered)
     if arguments.system and arguments.prompt:
         raise InputError("--system and --prompt exclude each other.")
+    if arguments.value and not arguments.prompt:
+        raise InputError("--value is for a variable of a --prompt; there is none.")
+    if arguments.input and not (arguments.prompt or arguments.system):
+        raise InputError("--input is for a variable of a --prompt; there is none.")
     from llmflowlab.lab.prompts_in_use import read_values
 
     wanted = ServedModels(
@@ -180,6 +191,7 @@ def _start(app: App, arguments: argparse.Namespace) -> int:
         system=arguments.system or None,
         prompts=tuple(dict.fromkeys(arguments.prompt)),
         values=read_values(arguments.value),
+        inputs=tuple(dict.fromkeys(arguments.input)),
         parameters=Parameters(
             temperature=arguments.temperature,
             top_p=arguments.top_p,
@@ -207,6 +219,7 @@ def _start(app: App, arguments: argparse.Namespace) -> int:
         limits=limits,
         hosts=tuple(arguments.allow_host),
         origins=tuple(arguments.allow_origin),
+        every=arguments.every,
     )
 
     scoring = _scoring(arguments)

@@ -19,17 +19,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.asking.interruption import interruptible, raising
-from llmflowlab.asking.pacing import Limiter, limiter_for
+from llmflowlab.asking.pacing import Limiter
 from llmflowlab.errors import LabError, TrackingError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.conclude.deciding import Decider
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.standing import InterimScores
-from llmflowlab.evaluation.judging.exam import doubts_of, set_beside_people
+from llmflowlab.evaluation.judging.exam import doubts_of
 from llmflowlab.evaluation.reports import to_document, write_files
 from llmflowlab.evaluation.run.answering import Answering
 from llmflowlab.evaluation.run.closing import closing_of
+from llmflowlab.evaluation.run.examination import keep_exams
 from llmflowlab.evaluation.run.ledger import EvaluationState
 from llmflowlab.evaluation.run.outcomes import Entry, Outcome
 from llmflowlab.evaluation.run.pending import await_recording
@@ -37,6 +38,7 @@ from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.evaluation.run.reuse import find_reusable
 from llmflowlab.evaluation.run.running import held
+from llmflowlab.evaluation.run.runs_left import await_runs
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.steering import AdjustmentFollower, Steering
 from llmflowlab.evaluation.run.stored_outcomes import StoredOutcomes
@@ -56,6 +58,7 @@ __all__ = [
     "Phase",
     "new_evaluation_id",
     "run_evaluation",
+    "run_rows",
     "to_document",
     "with_runs",
     "write_files",
@@ -92,6 +95,8 @@ def run_evaluation(
             # Where it cannot be noted, nothing later knows of it; the recorder does its work all the same.
             with suppress(OSError):
                 await_recording(bench.settings, plan.evaluation_id)
+        with suppress(OSError):
+            await_runs(bench.settings, plan.evaluation_id)
         # Another process may have worked on it since the budget was made.
         bench.budget.note_spent(bench.ledger.spent(plan.evaluation_id))
         run = _Run(plan, bench, on_progress or (lambda snapshot: None), pressed)
@@ -103,6 +108,29 @@ def run_evaluation(
             with suppress(TrackingError):
                 bench.ledger.set_state(plan.evaluation_id, "interrupted")
             raise
+
+
+def run_rows(
+    plan: EvaluationPlan,
+    bench: EngineResources,
+    *,
+    on_progress: Callable[[EvaluationSnapshot], None],
+) -> None:
+    """Answer and score rows, and no more: what is finished stands in the ledger, for others to conclude from.
+
+    A KeyboardInterrupt that `on_progress` raises is a Ctrl-C to `run_evaluation`.
+
+    Raises:
+        TrackingError: The ledger cannot be written; what was answered before is kept.
+        KeyboardInterrupt: At a second one.
+    """
+    bench.ledger.begin(plan, datetime.now().strftime("%Y-%m-%d %H:%M:%S"))
+    run = _Run(plan, bench, on_progress, threading.Event())
+    try:
+        run.rows_alone()
+    except BaseException:
+        run.abandon()
+        raise
 
 
 class _Run:
@@ -191,6 +219,11 @@ class _Run:
         if self.recorder is not None:
             notes = self.recorder.notes
         return replace(with_runs(result, runs), problems=tuple(problems), notes=tuple(notes))
+
+    def rows_alone(self) -> None:
+        self.scoring.start(self.bench.concurrency, self.finished)
+        self.answer()
+        self.wait_for_scores()
 
     def answer(self) -> None:
         for provider in self.bench.providers:
@@ -342,13 +375,7 @@ class _Run:
 
     def conclude(self) -> tuple[EvaluationResult, list[Path]]:
         ledger, evaluation = self.bench.ledger, self.plan.evaluation_id
-        if exams := self.scoring.exams():
-            # Those of an earlier start stand where its scorer has nothing left to judge.
-            held = {exam.scorer for exam in exams}
-            before = ledger.exams(evaluation)
-            exams += [exam for exam in before if exam.scorer not in held]
-            known = {(exam.scorer, exam.judge): exam.beside_people for exam in before}
-            ledger.set_exams(evaluation, set_beside_people(exams, known))
+        keep_exams(ledger, evaluation, self.scoring.exams())
         fast = self.bench.harness == "fast"
         result = build_result(
             self.plan,
@@ -447,7 +474,7 @@ class _Run:
 def _limiters(plan: EvaluationPlan, bench: EngineResources) -> list[Limiter]:
     shared: dict[str, Limiter] = {}
     for spec in plan.candidates:
-        limiter = limiter_for(spec.provider, bench.settings, bench.concurrency)
+        limiter = bench.limiter(spec.provider, bench.settings, bench.concurrency)
         shared.setdefault(spec.model, limiter)
     return [shared[spec.model] for spec in plan.candidates]
 

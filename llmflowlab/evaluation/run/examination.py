@@ -8,12 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 from llmflowlab.data.dataset import Row
 from llmflowlab.evaluation.judging import JudgeScorer, PreferenceScorer
-from llmflowlab.evaluation.judging.exam import Exam, ExamTask, ExamVerdict, exam_tasks
+from llmflowlab.evaluation.judging.exam import (
+    Exam,
+    ExamTask,
+    ExamVerdict,
+    exam_tasks,
+    set_beside_people,
+)
 from llmflowlab.evaluation.judging.scorer import Judgement
+from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.stored_verdicts import StoredVerdicts
 from llmflowlab.evaluation.scores import Score
 
-__all__ = ["Examination"]
+__all__ = ["Examination", "keep_exams"]
 
 _AT_ONCE = 16
 """Verdicts asked for at a time; the judge's own gate keeps them to fewer."""
@@ -78,3 +85,19 @@ class Examination:
             Exam(scorer=self.scorer, judge=judge, verdicts=tuple(verdicts))
             for judge, verdicts in found.items()
         ]
+
+
+def keep_exams(ledger: Ledger, evaluation: str, exams: Sequence[Exam]) -> None:
+    """Keep what examinations said beside what is known of other scorers' from before.
+
+    Raises:
+        TrackingError: The ledger cannot be written.
+    """
+    if not exams:
+        return
+    # Those of an earlier start stand where its scorer has nothing left to judge.
+    held = {exam.scorer for exam in exams}
+    before = ledger.exams(evaluation)
+    known = {(exam.scorer, exam.judge): exam.beside_people for exam in before}
+    exams = [*exams, *(exam for exam in before if exam.scorer not in held)]
+    ledger.set_exams(evaluation, set_beside_people(exams, known))

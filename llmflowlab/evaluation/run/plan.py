@@ -68,6 +68,8 @@ class EvaluationPlan:
     """Whether somebody named it: then "the same within it" is a verdict of comparisons."""
     cluster: str | None = None
     """The dataset's column whose value questions share that belong together, such as a passage."""
+    drawn_from: int | None = None
+    """Rows of the evaluation of which these alone are recorded; None where they are all there are."""
     questions: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
     """For each row, which question it asks: rows that ask the same again share a number."""
     clusters: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
@@ -103,6 +105,17 @@ class EvaluationPlan:
         if self.cluster is not None:
             clusters = cluster_numbers(questions, cluster_values(self.dataset, self.cluster))
         object.__setattr__(self, "clusters", clusters)
+
+    @property
+    def repeats(self) -> Sequence[int]:
+        """For each row, how often the same was asked in rows before it."""
+        return self._repeats
+
+    def repeating(self, repeats: Sequence[int]) -> EvaluationPlan:
+        """Return this plan of a part of a file's rows with what was asked in the rows before them."""
+        part = replace(self)
+        object.__setattr__(part, "_repeats", tuple(repeats))
+        return part
 
     @property
     def repeated(self) -> bool:
@@ -207,6 +220,7 @@ class EvaluationPlan:
             "margin": self.margin,
             "margin_asked": self.margin_asked,
             "cluster": self.cluster,
+            "drawn_from": self.drawn_from,
         }
 
     @classmethod
@@ -229,6 +243,7 @@ class EvaluationPlan:
             margin=values.get("margin", 0.02),
             margin_asked=values.get("margin_asked", False),
             cluster=values.get("cluster"),
+            drawn_from=values.get("drawn_from"),
         )
 
 

@@ -44,6 +44,12 @@ def stored_result(ledger: Ledger, evaluation: str) -> EvaluationResult:
         InputError: There is no such evaluation, or no row of it is finished.
     """
     plan = ledger.plan(evaluation)
+    if plan.drawn_from is not None:
+        raise InputError(
+            f"{evaluation} has {plan.drawn_from:,} rows, of which this home has {len(plan.dataset.rows):,}; its "
+            f"figures come from the storage it ran on: {program_name()} evaluate --resume {evaluation} "
+            "--runner ray --storage URL."
+        )
     outcomes = StoredOutcomes.all(plan, ledger)
     if not outcomes:
         raise InputError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -153,6 +153,10 @@ class Scoring:
             if exam.exams():
                 self._taken.update(exam.keys)
         return {place for place, wanted in keys.items() if all(key in self._kept for key in wanted)}
+
+    def known(self) -> Iterator[tuple[str, Score]]:
+        """Yield the judgements that need not be asked for, with their keys."""
+        return self._kept.known()
 
     def _exam_keys(self) -> list[list[str]]:
         return [exam.keys for exam in self._exams.values()]

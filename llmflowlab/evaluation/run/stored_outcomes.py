@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.answers import AnswerRecord
@@ -11,7 +12,7 @@ from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Outcome, Scores
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 
-__all__ = ["StoredOutcomes"]
+__all__ = ["OutcomeSource", "StoredOutcomes"]
 
 T = TypeVar("T")
 
@@ -26,6 +27,15 @@ _ROW, _SCORE = 1500, 700
 """Bytes of an outcome and of a score without their texts."""
 
 
+class OutcomeSource(Protocol):
+    """Where finished rows are: a ledger, or files of a cluster."""
+
+    path: Path
+
+    def outcomes_at(self, evaluation: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+        """Return finished rows by where they stand, in any order; those that are not there are left out."""
+
+
 class StoredOutcomes(Mapping[Cell, Outcome]):
     """An evaluation's finished rows. Not for several threads at once, but for `add`.
 
@@ -34,7 +44,7 @@ class StoredOutcomes(Mapping[Cell, Outcome]):
         ledger: Where they are; it may be closed and opened again, but must not lose them.
     """
 
-    def __init__(self, plan: EvaluationPlan, ledger: Ledger) -> None:
+    def __init__(self, plan: EvaluationPlan, ledger: OutcomeSource) -> None:
         self._evaluation = plan.evaluation_id
         self._shape = (len(plan.candidates), len(plan.dataset.rows), plan.trials)
         self._ledger = ledger

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from llmflowlab.evaluation.run.ledger import Ledger
@@ -60,6 +60,16 @@ class StoredVerdicts:
         self._ledger.append("judgements", self._own, place, verdict.to_json()).result()
         if usable:
             self._owners[key] = self._own
+
+    def known(self) -> Iterator[tuple[str, Score]]:
+        """Yield those that are known, with their keys.
+
+        Raises:
+            TrackingError: The ledger cannot be read.
+        """
+        for key in list(self._owners):
+            if (found := self.get(key)) is not None:
+                yield key, found
 
     def __contains__(self, key: object) -> bool:
         return key in self._owners

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.calling import CallPolicy
 from llmflowlab.asking.metering import Metering
+from llmflowlab.asking.pacing import Limiter, limiter_for
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.conclude.standing import InterimScore
 from llmflowlab.evaluation.judging import Judge, Panel
@@ -75,6 +76,8 @@ class EngineResources:
     """One that was started beforehand; the fast harness starts its own otherwise."""
     gates: Callable[[EvaluationResult], Sequence[Mapping[str, Any]]] | None = None
     """Holds the result against what it must reach."""
+    limiter: Callable[[str, Settings, int], Limiter] = limiter_for
+    """Makes the pace of a candidate's provider, given how many calls may be in flight."""
     waits: bool = True
     """Whether to end only when MLflow has everything; the recorder goes on by itself otherwise."""
     steering: Steering | None = None

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from llmflowlab.service.store.served_turns import record_without_texts
-from llmflowlab.service.store.service_tables import deployments, ratings, turns
+from llmflowlab.service.store.service_tables import deployments, ratings, scores, turns
 from llmflowlab.tracking.records import RatingRecord, TurnRecord
 
-__all__ = ["ServedRow", "deployments_known", "last_before", "rated_since", "rows_after"]
+__all__ = [
+    "RatedRow",
+    "ScoredRow",
+    "ServedRow",
+    "deployments_known",
+    "last_before",
+    "rated_after",
+    "rows_after",
+    "scored_after",
+]
 
 _PAGE = 1_000
 """Rows to a query: each is one short look, so that no writer waits and no answer is far from memory."""
@@ -92,12 +101,55 @@ def deployments_known(connection: Connection) -> Mapping[str, dict[str, Any]]:
     return {row.id: {**json.loads(row.described), "begun_ms": row.begun_ms} for row in rows}
 
 
-def rated_since(
-    connection: Connection, after: int
-) -> tuple[Sequence[tuple[str, RatingRecord]], int]:
-    """Return what was said of answers after a number of a rating, with who said it, and the last number."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatedRow:
+    """What somebody said of an answer."""
+
+    number: int
+    deployment: str
+    owner: str
+    record: RatingRecord
+
+
+def rated_after(connection: Connection, number: int) -> list[RatedRow]:
+    """Return what was said of answers after a number, in its order."""
     rows = connection.execute(
-        select(ratings).where(ratings.c.number > after).order_by(ratings.c.number)
-    ).all()
-    found = [(row.owner, RatingRecord(**json.loads(row.record))) for row in rows]
-    return found, rows[-1].number if rows else after
+        select(ratings.c.number, ratings.c.owner, ratings.c.record, turns.c.deployment)
+        .join_from(ratings, turns, ratings.c.trace_id == turns.c.trace_id)
+        .where(ratings.c.number > number)
+        .order_by(ratings.c.number)
+    )
+    return [
+        RatedRow(
+            number=row.number,
+            deployment=row.deployment,
+            owner=row.owner,
+            record=RatingRecord(**json.loads(row.record)),
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredRow:
+    """What came of a score of an answer, once nothing more is tried."""
+
+    trace_id: str
+    deployment: str
+    scorer: str
+    value: float | None
+    not_scored: str | None
+    """Why there is no value."""
+    settled_ms: int
+
+
+def scored_after(connection: Connection, after_ms: int, until_ms: int) -> list[ScoredRow]:
+    """Return the scores that were settled after a moment and up to another, in that order."""
+    wanted = ("trace_id", "scorer", "value", "not_scored", "settled_ms")
+    rows = connection.execute(
+        select(*(scores.c[name] for name in wanted), turns.c.deployment)
+        .join_from(scores, turns, scores.c.trace_id == turns.c.trace_id)
+        .where(scores.c.settled_ms > after_ms, scores.c.settled_ms <= until_ms)
+        .order_by(scores.c.settled_ms, scores.c.number)
+    )
+    return [ScoredRow(**row._mapping) for row in rows]

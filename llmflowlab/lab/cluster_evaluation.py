@@ -1,0 +1,159 @@
+"""An evaluation on a cluster: what is asked of it, what its workers work with, and how it goes on elsewhere."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmflowlab.asking.pacing import limits_of
+from llmflowlab.cluster.coordinator import ClusterLimits
+from llmflowlab.cluster.driver import TRACES, Crew, run_on_cluster
+from llmflowlab.cluster.ray_crew import RayCrew, load_ray
+from llmflowlab.cluster.shards import Stage, stage, staged
+from llmflowlab.cluster.storage import Storage, open_storage
+from llmflowlab.errors import ConfigurationError, InputError
+from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.run.engine import EvaluationSnapshot
+from llmflowlab.evaluation.run.plan import EvaluationPlan
+from llmflowlab.lab.cluster_worker import make_worker, travelling
+from llmflowlab.lab.evaluation_request import EvaluationRequest, RayRequest
+from llmflowlab.lab.lab import Lab
+
+if TYPE_CHECKING:
+    from llmflowlab.evaluation.run.workbench import EngineResources
+
+__all__ = ["OnCluster", "crew_for", "on_cluster", "refuse_unsplit"]
+
+_SHARD = (20, 1_000)
+"""Rows of a shard at least and at most, where nobody named them."""
+_TURNS = 4
+"""Shards that each worker is to have in turn, where there are rows enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnCluster:
+    """Where an evaluation is to run; what is staged of it is found again by its id."""
+
+    request: RayRequest
+    storage: Storage
+    began: tuple[EvaluationPlan, Stage] | None
+    """What an earlier start staged; None where this is the first."""
+    cap: Decimal | None
+    """USD that an earlier start was given."""
+
+    @property
+    def traces(self) -> int:
+        """Answers up to which MLflow has a trace of each."""
+        return TRACES if self.request.traces is None else self.request.traces
+
+    def run(
+        self,
+        plan: EvaluationPlan,
+        bench: EngineResources,
+        crew: Crew,
+        *,
+        workers: int,
+        on_progress: Callable[[EvaluationSnapshot], None],
+    ) -> EvaluationResult:
+        """Stage what is not staged yet, and carry it out.
+
+        Raises:
+            LabError: As `run_on_cluster`.
+            KeyboardInterrupt: Likewise.
+        """
+        rows = len(plan.dataset.rows)
+        each = self.request.shard_rows or min(max(rows // (workers * _TURNS), _SHARD[0]), _SHARD[1])
+        where = stage(plan, self.storage, shard_rows=each) if self.began is None else self.began[1]
+        cap = bench.budget.cap
+        kept = json.dumps(None if cap is None else str(cap)).encode()
+        self.storage.write(f"{where.folder}/budget.json", kept)
+        return run_on_cluster(
+            plan,
+            bench,
+            self.storage,
+            where,
+            crew,
+            _limits(plan, bench, where),
+            workers=workers,
+            traces=self.traces,
+            on_progress=on_progress,
+        )
+
+
+def on_cluster(lab: Lab, request: EvaluationRequest) -> OnCluster | None:
+    """Return where an evaluation is to run; None where that is this process.
+
+    Raises:
+        InputError: The storage does not have what is to be gone on with.
+        ConfigurationError: The storage cannot be written, or is of this machine alone.
+    """
+    asked = request.ray
+    if asked is None:
+        return None
+    load_ray()
+    place: str | Path | None = asked.storage
+    if place is None:
+        if asked.address not in {None, "local"}:
+            raise ConfigurationError(
+                "A cluster needs storage that all its machines see; name it with --storage, such as a network "
+                "folder or s3://bucket/folder."
+            )
+        place = lab.settings.state_dir / "cluster"
+    storage = open_storage(place)
+    if request.resume is None:
+        return OnCluster(asked, storage, None, None)
+    began = staged(storage, request.resume)
+    cap = json.loads(storage.read(f"{request.resume}/budget.json") or b"null")
+    return OnCluster(asked, storage, began, None if cap is None else Decimal(cap))
+
+
+def refuse_unsplit(request: EvaluationRequest) -> None:
+    """Refuse what needs all rows in one process.
+
+    Raises:
+        InputError: It is asked for.
+    """
+    for asked, option in (
+        (request.until_decided is not None, "--until-decided"),
+        (request.harness != "fast", "--harness mlflow"),
+    ):
+        if request.ray is not None and asked:
+            raise InputError(f"{option} needs all rows in one process; leave --runner ray out.")
+
+
+def _limits(plan: EvaluationPlan, bench: EngineResources, where: Stage) -> ClusterLimits:
+    references = [c.model for c in plan.candidates if c.column is None] + list(plan.judges)
+    references += [embedder.reference for embedder in bench.embedders.values()]
+    found = {
+        name: limits_of(name, bench.settings)
+        for name in dict.fromkeys(reference.partition(":")[0] for reference in references)
+    }
+    return ClusterLimits(
+        start=secrets.token_hex(8),
+        shards=where.shards,
+        concurrency=bench.concurrency,
+        cap=bench.budget.cap,
+        per_minute={
+            n: one.requests_per_minute for n, one in found.items() if one.requests_per_minute
+        },
+        tokens_per_minute={
+            n: one.tokens_per_minute for n, one in found.items() if one.tokens_per_minute
+        },
+        at_once={n: one.at_once for n, one in found.items() if one.at_once},
+    )
+
+
+def crew_for(lab: Lab, request: RayRequest) -> tuple[Crew, int]:
+    """Join or start the cluster; returns its crew and how many workers there are to be.
+
+    Raises:
+        ConfigurationError: Ray is not installed, or no cluster can be reached.
+    """
+    crew = RayCrew(request.address, partial(make_worker, travelling(lab.settings)))
+    return crew, request.workers or crew.processors
