@@ -33,11 +33,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture(autouse=True)
 def candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(canary_search.find_choices, "__kwdefaults__", _defaults())
-
-
-def _defaults() -> dict[str, object]:
-    return {"candidates": OPEN, "tick": lambda found: None}
+    monkeypatch.setattr(canary_search, "CANDIDATES", OPEN)
 
 
 def lab(settings: Settings, provider: ScriptedProvider) -> FakeLab:
