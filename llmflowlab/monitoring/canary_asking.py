@@ -20,14 +20,14 @@ from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Message, Parameters
 
-__all__ = ["Asking", "opened_asking"]
+__all__ = ["CanaryAsking", "opened_asking"]
 
 _WORD = Parameters(temperature=1.0, max_tokens=3)
 """A word in tokens. No seed: what is looked at is how answers vary."""
 _ANSWER = Parameters(max_tokens=200)
 
 
-class Asking:
+class CanaryAsking:
     """One candidate, ready to be asked; a context is opened by `opened_asking`.
 
     Args:
@@ -94,7 +94,9 @@ class Asking:
 
 
 @contextmanager
-def opened_asking(lab: Lab, candidate: Candidate, *, budget: Decimal | None) -> Iterator[Asking]:
+def opened_asking(
+    lab: Lab, candidate: Candidate, *, budget: Decimal | None
+) -> Iterator[CanaryAsking]:
     """Open a candidate's provider.
 
     Args:
@@ -121,7 +123,7 @@ def opened_asking(lab: Lab, candidate: Candidate, *, budget: Decimal | None) -> 
             budget=Budget(budget),
             gate=limiter_for(provider.name, lab.settings, concurrency),
         )
-        yield Asking(lab, candidate, asker, concurrency)
+        yield CanaryAsking(lab, candidate, asker, concurrency)
     finally:
         provider.close()
 
