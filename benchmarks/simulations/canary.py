@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -65,26 +66,27 @@ class World:
         return named or tuple(SHARES)
 
 
-def moved(by: float, share: float = 1.0) -> Callable[[np.random.Generator, np.ndarray], np.ndarray]:
-    """Return what moves a share of chances, towards the farther end."""
+def moved(
+    rng: np.random.Generator, before: np.ndarray, *, by: float, share: float = 1.0
+) -> np.ndarray:
+    """Move a share of chances towards the farther end."""
+    towards = np.where(before > 0.5, before - by, before + by)
+    return np.where(rng.random(before.shape) < share, towards, before)
 
-    def move(rng: np.random.Generator, before: np.ndarray) -> np.ndarray:
-        towards = np.where(before > 0.5, before - by, before + by)
-        return np.where(rng.random(before.shape) < share, towards, before)
 
-    return move
+def another(rng: np.random.Generator, before: np.ndarray) -> np.ndarray:
+    """Return the chances of another model."""
+    return swapped(rng, before.shape)
 
 
 QUIET = World(name="wandering as far as it may", wander=1.0)
 ROUGH = World(name="twice as far as the tolerance", wander=2.0)
 CHANGES = (
-    World(
-        name="another model: words near always or never", words=lambda rng, p: swapped(rng, p.shape)
-    ),
-    World(name="half of the prompts by 40 points", words=moved(0.4, 0.5)),
-    World(name="every prompt by 40 points", words=moved(0.4)),
-    World(name="every prompt by 30 points", words=moved(0.3)),
-    World(name="every prompt by 20 points", words=moved(0.2)),
+    World(name="another model: words near always or never", words=another),
+    World(name="half of the prompts by 40 points", words=partial(moved, by=0.4, share=0.5)),
+    World(name="every prompt by 40 points", words=partial(moved, by=0.4)),
+    World(name="every prompt by 30 points", words=partial(moved, by=0.3)),
+    World(name="every prompt by 20 points", words=partial(moved, by=0.2)),
     World(name="right answers: 60 points fewer", right=-0.6),
     World(name="right answers: 40 points fewer", right=-0.4),
     World(name="length: 75 points more beyond what is usual", length=0.75),
