@@ -38,7 +38,7 @@ MEMORY = 0.9
 """Of the wandering, from an hour to the next."""
 CHANGE = 48
 """Rounds after the baseline until a change, in the table of delays."""
-AFTER = 240
+AFTER = 480
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,9 @@ SAMPLES = 10
 """Of each prompt, within which a swapped model is to be noticed."""
 POWER = 0.9
 _OFFERED = (48, 72, 96, 144, 216, 324)
-_WORLDS = 60
+_WORLDS = 120
+_WANDERS = 0.06
+"""What the power loses where chances wander, which is not simulated here."""
 _SEED = 20_261_126
 
 
@@ -61,7 +63,7 @@ def samples_needed(choices: int, tolerance: float, log_needed: float, horizon: i
         found = first_alarms(
             tables, ones, np.ones_like(ones), horizon=horizon, log_needed=log_needed
         )
-        if np.mean(found > 0) >= POWER + 0.02:
+        if np.mean(found > 0) >= POWER + _WANDERS:
             return samples
     return None
 
