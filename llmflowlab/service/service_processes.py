@@ -265,7 +265,10 @@ def _beside(
         nonlocal process
         pause = _STARTED_AGAIN
         while True:
+            begun = time.monotonic()
             code = process.wait()
+            if time.monotonic() - begun > _LONGEST_PAUSE:
+                pause = _STARTED_AGAIN
             if ending.wait(pause):
                 return
             pause = min(2 * pause, _LONGEST_PAUSE)
