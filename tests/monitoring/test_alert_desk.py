@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,6 +165,31 @@ def test_a_baseline_that_is_not_there_is_said(home: Settings) -> None:
         Desk(home, Told(home), rule).look()
 
 
+def test_a_score_is_held_against_an_evaluation_of_this_home(
+    home: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [
+        f"What is {n}?,{n},{'it is ' if n % 5 else 'not '}{n if n % 5 else 0}" for n in range(1, 31)
+    ]
+    file = tmp_path / "answered.csv"
+    file.write_text("\n".join(["question,expected,response", *lines]))
+    told = ["evaluate", "--data", str(file), "--answers", "response", "--scorer", "exact_match"]
+    assert main([*told, "--scorer", "contains", "--json"]) == ExitCode.DONE
+    name = json.loads(capsys.readouterr().out)["evaluation_id"]
+    wrong = rule_of("score_drop", scorer="token_f1", evaluation=name)
+    with pytest.raises(
+        InputError, match="has no mean of token_f1; its scores: exact_match, contains"
+    ):
+        Desk(home, Told(home), wrong).look()
+    answers = [turn(ago=4_000 - n) for n in range(80)]
+    serve(home, answers)
+    for place, answer in enumerate(answers):
+        score(home, answer.trace_id, 0.0, ago=3_000 - place)
+    rule = rule_of("score_drop", scorer="contains", evaluation=name)
+    (event,) = Desk(home, Told(home), rule).look().events
+    assert "mean contains is 0.0%, and was 80.0% in the baseline" in event.text
+
+
 def test_a_damaged_memory_is_put_aside_and_watching_goes_on(home: Settings) -> None:
     desk = Desk(home, Told(home))
     desk.look()
@@ -205,7 +231,7 @@ def test_for_cron_it_looks_once_and_ends_with_5_where_an_alert_stands(
     assert main([*command, "--once"]) == ExitCode.DONE
     said = capsys.readouterr()
     assert "error_rate: quiet, evidence " in said.out
-    assert "language_drift: learning, 50 of 100 seen" in said.out
+    assert "language_drift: learning for 24 h at least, 50 of 100 seen" in said.out
     assert said.err.endswith("Chance of any false alarm in 30 days: 2.0 % at most.\n")
     serve(home, [failed(ago=300 - n) for n in range(40)])
     assert main([*command, "--json"]) == ExitCode.GATE_NOT_MET
