@@ -18,7 +18,7 @@ from llmflowlab.monitoring.traffic import (
 )
 from llmflowlab.monitoring.traffic_figures import report_of
 from llmflowlab.service.store.served_turns import keep_turn
-from llmflowlab.service.store.service_database import address_of, opened, writing
+from llmflowlab.service.store.service_database import database_of
 from llmflowlab.settings import Settings, load_settings
 from tests.monitoring.made_observations import rule_of
 from tests.monitoring.made_traffic import (
@@ -64,16 +64,14 @@ def test_figures_are_as_they_are_elsewhere(home: Settings, traffic: Traffic) -> 
 def test_an_answer_whose_transaction_ends_after_a_later_one_s_is_seen_once_and_not_lost(
     home: Settings, traffic: Traffic
 ) -> None:
-    engine = opened(address_of(home))
     late = turn(ago=4)
-    with writing(engine) as connection:
+    with database_of(home) as connection:
         keep_turn(connection, late, owner="", session_id=None, deployment="d1", door="chat")
         # The one that is not committed yet has the smaller number.
         serve(home, [turn(ago=3), turn(ago=2)])
         assert report_of(traffic).total.requests == 2
     assert report_of(traffic).total.requests == 3
     assert report_of(traffic).total.requests == 3
-    engine.dispose()
 
 
 def test_an_alert_fires_once(home: Settings) -> None:
