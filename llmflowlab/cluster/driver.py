@@ -169,6 +169,7 @@ class _ClusterRun:
             clusters=plan.clusters,
         )
         self.under_way: Mapping[int, int] = {}
+        self.shown = [0] * len(plan.candidates)
         self.detail = ""
 
     def whole(self, limits: ClusterLimits, workers: int, traces: int) -> EvaluationResult:
@@ -338,6 +339,9 @@ class _ClusterRun:
             replace(one, answered=one.answered + self.under_way.get(index, 0))
             for index, one in enumerate(self.progress)
         ]
+        # What a lost worker had counted is counted again by the next: nothing goes backwards meanwhile.
+        self.shown = [max(a, b.answered) for a, b in zip(self.shown, done, strict=True)]
+        done = [replace(b, answered=a) for a, b in zip(self.shown, done, strict=True)]
         recorder = self.recorder
         standings: list[InterimScore] = [
             self.standings.of(index) for index in range(len(self.plan.candidates))

@@ -7,7 +7,9 @@ lab behaves, addresses that the machine has none of its own for, and the person'
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -87,8 +89,8 @@ class WorkerBench:
     """
 
     def __init__(self, told: Travelling, *, build: Callable[[str], Provider] | None = None) -> None:
-        home = tempfile.TemporaryDirectory(prefix="llmflowlab-worker-")
-        self._home, folder = home, Path(home.name)
+        folder = Path(tempfile.mkdtemp(prefix="llmflowlab-worker-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         own = load_settings(stdin_is_terminal=False).environment
         merged = {**told.addresses, **own, **told.behaviour, "LLMFLOWLAB_HOME": str(folder)}
         merged.pop("LLMFLOWLAB_PRICES", None)

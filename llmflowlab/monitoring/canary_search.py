@@ -47,7 +47,7 @@ def find_choices(
     """
     found: list[Choice] = []
     for begin in range(0, len(candidates), _BATCH):
-        tick(len(found))
+        tick(min(len(found), wanted))
         if len(found) >= wanted:
             break
         heard = _heard(asking, candidates[begin : begin + _BATCH], _FIRST)

@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 INSTALL = 'pip install "llmflowlab[wandb]"'
+_PROJECT = "llmflowlab"
 _PATIENCE = 900.0
 """Seconds that a run may take to be written, uploads included."""
 
@@ -134,7 +135,8 @@ def write_wandb_run(settings: Settings, run: WandbRun, *, patience: float = _PAT
     # Its tables wait there for `wandb sync`; in the home as all else, unless somebody says otherwise.
     environment.setdefault("WANDB_DATA_DIR", str(folder / "data"))
     environment.setdefault("WANDB_CACHE_DIR", str(folder / "cache"))
-    order = {"folder": str(folder), "run": asdict(run)}
+    project = settings.get("WANDB_PROJECT") or _PROJECT
+    order = {"folder": str(folder), "project": project, "run": asdict(run)}
     try:
         ended = subprocess.run(
             interpreted("llmflowlab.tracking.wandb_writer"),

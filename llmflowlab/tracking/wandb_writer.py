@@ -7,7 +7,6 @@ the machine, its code and its environment nothing is captured.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -18,18 +17,18 @@ from filelock import FileLock
 
 __all__ = ["main", "write_run"]
 
-_PROJECT = "llmflowlab"
 _FINISH = 600.0
 """Seconds for what is to be uploaded."""
 
 
-def write_run(wandb: Any, run: Mapping[str, Any], folder: Path) -> None:
+def write_run(wandb: Any, run: Mapping[str, Any], folder: Path, project: str) -> None:
     """Write a run.
 
     Args:
         wandb: The package.
         run: A `WandbRun` as JSON values.
         folder: Where its files go.
+        project: Which it belongs to.
     """
     for torn in folder.glob(f"offline-run-*-{run['id']}"):
         # Of an attempt that was cut off: a file is whole or is not there.
@@ -56,7 +55,7 @@ def write_run(wandb: Any, run: Mapping[str, Any], folder: Path) -> None:
         id=run["id"],
         # What was written of it before is gone on with, on the server too.
         resume="allow",
-        project=os.environ.get("WANDB_PROJECT") or _PROJECT,
+        project=project,
         name=run["name"],
         group=run["group"],
         job_type=run["kind"],
@@ -102,7 +101,7 @@ def main() -> int:
         try:
             import wandb
 
-            write_run(wandb, order["run"], folder)
+            write_run(wandb, order["run"], folder, order["project"])
         except Exception as exc:  # noqa: BLE001 - other people's code; whoever ordered it is told
             said, unreachable = _in_words(exc)
             _tell(error=said, unreachable=unreachable)

@@ -251,6 +251,25 @@ def test_a_model_and_its_prompt_are_chosen_below_the_question(
         tab.page.locator("#mode-picker-trigger-model").get_by_text("scripted:two").wait_for()
 
 
+def test_what_a_prompt_wants_to_know_is_filled_in_once(browser: Any, settings: Settings) -> None:
+    model = ScriptedProvider(default="Dear Ada.")
+    wanted = {"system": "You write to {{name}}.", "inputs": ("name",)}
+    with (
+        running(settings, model, wanted=wanted) as service,
+        opened(browser, settings, service) as tab,
+    ):
+        tab.say("A letter, please.")
+        tab.text("This prompt wants to know: name.")
+        tab.page.locator("#chat-settings-open-modal").click()
+        tab.page.locator("#name").fill("Ada")
+        tab.page.get_by_role("button", name="Confirm").click()
+        tab.say("A letter, please.")
+        assert (
+            "Dear Ada." in tab.page.locator(".message-content", has_text="Dear Ada.").inner_text()
+        )
+        assert [request.system for request in model.requests] == ["You write to Ada."]
+
+
 def test_refusals_of_the_service_are_said_in_words(browser: Any, settings: Settings) -> None:
     model = ScriptedProvider(default="Well.")
     with (

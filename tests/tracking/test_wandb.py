@@ -43,9 +43,13 @@ class Fake:
         self.settings = given
         return given
 
-    def Table(self, columns: list[str], data: list[list[Any]]) -> Any:
-        assert all(len(row) == len(columns) for row in data)
-        return SimpleNamespace(columns=columns, data=data)
+    class Table:
+        MAX_ROWS = MAX_ARTIFACT_ROWS = 0
+
+        def __init__(self, columns: list[str], data: list[list[Any]]) -> None:
+            assert all(len(row) == len(columns) for row in data)
+            assert len(data) <= min(self.MAX_ROWS, self.MAX_ARTIFACT_ROWS)
+            self.columns, self.data = columns, data
 
     def init(self, **given: Any) -> Fake:
         self.begun = given
@@ -171,7 +175,8 @@ def test_a_run_is_written_whole_and_of_the_machine_nothing(tmp_path: Path) -> No
     )
     run = wandb_sink.session_run(session)  # type: ignore[arg-type] # all it reads
     fake = Fake()
-    wandb_writer.write_run(fake, json.loads(json.dumps(asdict(run))), tmp_path)
+    wandb_writer.write_run(fake, json.loads(json.dumps(asdict(run))), tmp_path, "mine")
+    assert fake.begun["project"] == "mine"
     assert not torn.exists()
     assert (tmp_path / "offline-run-20260101_000000-s2").exists()
     assert (fake.begun["id"], fake.begun["resume"], fake.code) == ("s1", "allow", 0)
@@ -219,7 +224,7 @@ def test_what_fails_is_said_in_a_sentence(
 
     monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace())
     monkeypatch.setattr(wandb_writer, "write_run", fails)
-    order = json.dumps({"folder": str(tmp_path), "run": {}})
+    order = json.dumps({"folder": str(tmp_path), "project": "p", "run": {}})
     monkeypatch.setattr(sys, "stdin", io.StringIO(order))
     assert wandb_writer.main() == 1
     told = json.loads(capsys.readouterr().out)

@@ -222,8 +222,9 @@ class AnswerScorer:
             return 0
         now, back, kept = self._now_ms(), [], 0
         with writing(self._engine) as connection:
-            for future in done:
-                task, score = self._open[future], future.result()
+            found = [(self._open[future], future.result()) for future in done]
+            # In one order everywhere, so that no two who keep scores wait for each other.
+            for task, score in sorted(found, key=lambda each: (each[0].deployment, each[1].scorer)):
                 if score.not_scored == "not_reached" and score.judge is None:
                     # Nothing was sent.
                     back.append(task.waiting.number)
