@@ -174,7 +174,7 @@ class _ClusterRun:
 
     def whole(self, limits: ClusterLimits, workers: int, traces: int) -> EvaluationResult:
         plan, bench = self.plan, self.bench
-        few = len(plan.cells()) <= traces
+        few = plan.size <= traces
         rows: Collected
         arguments = (plan, bench.ledger, self.storage, self.stage, self.progress)
         if few:

@@ -87,26 +87,15 @@ def test_workers_and_a_node_are_killed_at_random_and_each_row_is_there_once(
     cluster, model, options, tmp_path
 ):
     process = begin(tmp_path / "home", *options)
-    ended, kills = threading.Event(), 0
-
-    def disturb() -> None:
-        nonlocal kills
-        draw = random.Random(1)
-        spare = list(cluster.worker_nodes)
-        while not ended.wait(5.0):
-            if pids := actors("_WorkerActor"):
-                kill(draw.choice(pids))
-                kills += 1
-            if kills == 2 and spare:
-                cluster.remove_node(spare.pop())
-
-    thread = threading.Thread(target=disturb)
-    thread.start()
-    try:
-        found = document(process, END)
-    finally:
-        ended.set()
-        thread.join()
+    draw, kills = random.Random(1), 0
+    for answers in range(30, ROWS - 30, 30):
+        assert model.wait_for_requests(answers, timeout=END)
+        if answers == 90:
+            cluster.remove_node(cluster.worker_nodes.copy().pop())
+        elif pids := actors("_WorkerActor"):
+            kill(draw.choice(pids))
+            kills += 1
+    found = document(process, END)
     assert kills > 1
     assert whole(found)
     # Asked twice was no more than what was in flight when a worker or the node went.

@@ -160,6 +160,11 @@ class EvaluationPlan:
                 order.sort(key=lambda row: first[self.clusters[row]])
         return order
 
+    @property
+    def size(self) -> int:
+        """How many answers there are to be had."""
+        return len(self.dataset.rows) * len(self.candidates) * self.trials
+
     def cells(self) -> Sequence[Cell]:
         """Return every answer to be had, candidates side by side within a row."""
         return [
