@@ -8,7 +8,7 @@ Where they are more than that, figures are counted from the files' columns witho
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -39,6 +39,7 @@ from llmflowlab.evaluation.run.running import held
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.workbench import EngineResources, Phase
 from llmflowlab.evaluation.scorers.ranking import main_scorer
+from llmflowlab.program import program_name
 
 __all__ = ["TRACES", "Crew", "Job", "follow", "run_on_cluster"]
 
@@ -251,7 +252,7 @@ class _ClusterRun:
         if problems and ended == "finished":
             bench.ledger.set_state(plan.evaluation_id, "partial")
         self.show("done")
-        notes = [*self.recorder.notes, *([said] if said else []), *self.remarks()]
+        notes = [*self.recorder.notes, *([said] if said else []), *self.remarks(result)]
         result = replace(result, interrupted=self.interrupted)
         runs = bench.ledger.evaluation(plan.evaluation_id).runs
         return replace(with_runs(result, runs), problems=tuple(problems), notes=tuple(notes))
@@ -345,14 +346,21 @@ class _ClusterRun:
         except TrackingError as exc:
             return [exc.message]
 
-    def remarks(self) -> Sequence[str]:
-        standing = self.standing
-        if standing is None or not standing.taken_over:
-            return ()
-        return (
-            f"{standing.taken_over} shard{'s were' if standing.taken_over > 1 else ' was'} taken over from "
-            "workers that were lost; what they had paid for was found in the storage.",
-        )
+    def remarks(self, result: EvaluationResult) -> list[str]:
+        said = []
+        lost = 0 if self.standing is None else self.standing.taken_over
+        if lost:
+            said.append(
+                f"{lost} shard{'s were' if lost > 1 else ' was'} taken over from workers that were lost; what "
+                "they had paid for was found in the storage."
+            )
+        if result.unfinished is not None:
+            said.append(
+                f"The workers' answers are in {self.storage.place}: {program_name()} evaluate --resume "
+                f"{self.plan.evaluation_id} --runner ray --storage {self.storage.place} goes on from there, on "
+                "any machine that sees it."
+            )
+        return said
 
     def show(self, phase: Phase, detail: str = "") -> None:
         done = [
