@@ -55,6 +55,12 @@ if TYPE_CHECKING:
 __all__ = ["PreparedEvaluation", "default_data", "prepare", "run"]
 
 
+_LARGE = 50_000_000
+"""Bytes from which on a cluster's data is read in pieces."""
+_ESTIMATED = 2_000
+"""Rows by which the cost of more than are traced is estimated."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedEvaluation:
     """An evaluation ready to be run, and what is worth saying before; to be closed after use."""
@@ -207,7 +213,11 @@ def _prepare(
         recorder=recorder,
         waits=request.waits,
     )
-    figures = _estimate(lab, plan, bench)
+    many = cluster is not None and len(plan.dataset.rows) > max(cluster.traces, _ESTIMATED)
+    part = (
+        replace(plan, dataset=sample(plan.dataset, _ESTIMATED, plan.order_seed)) if many else plan
+    )
+    figures = _estimate(lab, part, bench).times(len(plan.dataset.rows), len(part.dataset.rows))
     if cap is not None and not request.allow_unknown_cost:
         refuse_unpriced(figures.unpriced)
     if cap is not None and figures.cost is not None and figures.cost[1] > cap - budget.spent:
@@ -302,8 +312,25 @@ def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, lis
     return plan, [*dataset.warnings, *remarks]
 
 
+def _loader(request: EvaluationRequest) -> Callable[..., Dataset]:
+    """Return what reads the data: in pieces where a cluster may be given more than fits in memory."""
+    data = request.data
+    if data is None or request.ray is None:
+        return load_dataset
+    # Imported here: most evaluations run on this machine alone.
+    from llmflowlab.cluster.storage import url_of
+    from llmflowlab.data.streamed import STREAMED, load_streamed
+
+    url = url_of(data)
+    if url is not None:
+        return lambda place, **options: load_streamed(url, **options)
+    large = data.suffix.lower() in STREAMED and data.is_file() and data.stat().st_size > _LARGE
+    return load_streamed if large else load_dataset
+
+
 def _dataset(lab: Lab, request: EvaluationRequest) -> Dataset:
-    dataset = load_dataset(
+    load = _loader(request)
+    dataset = load(
         question_file(lab.settings, request.data or default_data(lab.settings)),
         mapping=request.mapping,
         skip_bad=request.skip_bad,

@@ -7,7 +7,6 @@ the machine, its code and its environment nothing is captured.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -18,21 +17,23 @@ from filelock import FileLock
 
 __all__ = ["main", "write_run"]
 
-_PROJECT = "llmflowlab"
+_BEGIN = 30.0
+"""Seconds for its server to answer: MLflow's sessions wait behind it in the process that delivers."""
 _FINISH = 600.0
 """Seconds for what is to be uploaded."""
 
 
-def write_run(wandb: Any, run: Mapping[str, Any], folder: Path) -> None:
+def write_run(wandb: Any, run: Mapping[str, Any], folder: Path, project: str) -> None:
     """Write a run.
 
     Args:
         wandb: The package.
         run: A `WandbRun` as JSON values.
         folder: Where its files go.
+        project: Which it belongs to.
     """
-    for torn in folder.glob(f"offline-run-*-{run['id']}"):
-        # Of an attempt that was cut off: a file is whole or is not there.
+    for torn in folder.glob(f"*run-*-{run['id']}"):
+        # Of an attempt that was cut off, offline or not: a file is whole or is not there.
         shutil.rmtree(torn)
     settings = wandb.Settings(
         # Its own `wandb` folder is made in here.
@@ -48,6 +49,7 @@ def write_run(wandb: Any, run: Mapping[str, Any], folder: Path) -> None:
         x_disable_stats=True,
         x_disable_machine_info=True,
         x_save_requirements=False,
+        init_timeout=_BEGIN,
         finish_timeout=_FINISH,
         finish_timeout_raises=True,
         **({} if run["started_ms"] is None else {"x_start_time": run["started_ms"] / 1000}),
@@ -56,7 +58,7 @@ def write_run(wandb: Any, run: Mapping[str, Any], folder: Path) -> None:
         id=run["id"],
         # What was written of it before is gone on with, on the server too.
         resume="allow",
-        project=os.environ.get("WANDB_PROJECT") or _PROJECT,
+        project=project,
         name=run["name"],
         group=run["group"],
         job_type=run["kind"],
@@ -102,7 +104,7 @@ def main() -> int:
         try:
             import wandb
 
-            write_run(wandb, order["run"], folder)
+            write_run(wandb, order["run"], folder, order["project"])
         except Exception as exc:  # noqa: BLE001 - other people's code; whoever ordered it is told
             said, unreachable = _in_words(exc)
             _tell(error=said, unreachable=unreachable)

@@ -119,7 +119,7 @@ def test_a_writer_that_is_killed_leaves_nothing_that_the_next_one_does_not_mend(
     )
     folder = wandb_folder(offline)
     folder.mkdir(parents=True)
-    order = json.dumps({"folder": str(folder), "run": asdict(run)})
+    order = json.dumps({"folder": str(folder), "project": "p", "run": asdict(run)})
     writer = subprocess.Popen(
         [sys.executable, "-m", "llmflowlab.tracking.wandb_writer"],
         stdin=subprocess.PIPE,

@@ -43,9 +43,13 @@ class Fake:
         self.settings = given
         return given
 
-    def Table(self, columns: list[str], data: list[list[Any]]) -> Any:
-        assert all(len(row) == len(columns) for row in data)
-        return SimpleNamespace(columns=columns, data=data)
+    class Table:
+        MAX_ROWS = MAX_ARTIFACT_ROWS = 0
+
+        def __init__(self, columns: list[str], data: list[list[Any]]) -> None:
+            assert all(len(row) == len(columns) for row in data)
+            assert len(data) <= min(self.MAX_ROWS, self.MAX_ARTIFACT_ROWS)
+            self.columns, self.data = columns, data
 
     def init(self, **given: Any) -> Fake:
         self.begun = given
@@ -171,7 +175,8 @@ def test_a_run_is_written_whole_and_of_the_machine_nothing(tmp_path: Path) -> No
     )
     run = wandb_sink.session_run(session)  # type: ignore[arg-type] # all it reads
     fake = Fake()
-    wandb_writer.write_run(fake, json.loads(json.dumps(asdict(run))), tmp_path)
+    wandb_writer.write_run(fake, json.loads(json.dumps(asdict(run))), tmp_path, "mine")
+    assert fake.begun["project"] == "mine"
     assert not torn.exists()
     assert (tmp_path / "offline-run-20260101_000000-s2").exists()
     assert (fake.begun["id"], fake.begun["resume"], fake.code) == ("s1", "allow", 0)
@@ -219,7 +224,7 @@ def test_what_fails_is_said_in_a_sentence(
 
     monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace())
     monkeypatch.setattr(wandb_writer, "write_run", fails)
-    order = json.dumps({"folder": str(tmp_path), "run": {}})
+    order = json.dumps({"folder": str(tmp_path), "project": "p", "run": {}})
     monkeypatch.setattr(sys, "stdin", io.StringIO(order))
     assert wandb_writer.main() == 1
     told = json.loads(capsys.readouterr().out)
@@ -266,6 +271,11 @@ def test_a_tracker_that_is_not_installed_is_said_before_anything_is_asked(
     assert caught.value.exit_code == 3
 
 
+def test_a_mode_that_there_is_not_is_refused(tmp_path: Path, installed: None) -> None:
+    with pytest.raises(InputError, match="WANDB_MODE is 'ofline'; set it to online, offline"):
+        require_wandb(settings_for(tmp_path, **{**BOTH, "WANDB_MODE": "ofline"}))
+
+
 def test_the_sink_is_used_where_it_is_chosen(tmp_path: Path) -> None:
     def names(settings: Settings) -> list[str]:
         wiring = Wiring(settings=settings, package=None, on_notice=print)
@@ -280,6 +290,7 @@ def test_the_sink_is_used_where_it_is_chosen(tmp_path: Path) -> None:
     ("there", "variables", "state", "said"),
     [
         (False, {}, "missing", "not installed"),
+        (True, {"WANDB_MODE": "ofline"}, "missing", "WANDB_MODE is 'ofline'"),
         (True, {}, "ok", "offline in"),
         (True, {"WANDB_MODE": "online"}, "note", "wandb login"),
         (True, {"WANDB_MODE": "online", "WANDB_API_KEY": "b" * 40}, "ok", "online"),
@@ -295,8 +306,8 @@ def test_doctor_looks_at_it_where_it_is_chosen(
 ) -> None:
     from llmflowlab.lab import doctor
 
-    monkeypatch.setattr(doctor, "wandb_installed", lambda: there)
-    found = doctor._wandb(Lab(settings_for(tmp_path, **{**BOTH, **variables})))
+    monkeypatch.setattr(wandb_run, "wandb_installed", lambda: there)
+    found = doctor._safely(doctor._wandb, Lab(settings_for(tmp_path, **{**BOTH, **variables})))
     assert (found.name, found.state) == ("Weights & Biases", state)
     assert said in found.text
     assert "b" * 40 not in f"{found.text}{found.remedy}"
