@@ -28,7 +28,7 @@ TARGETED = (
 )
 """Modules of this package; each has `measure`. What they measure must reach something."""
 
-OTHERS = ("mlflow_evaluate", "resume", "pace", "data_check", "faults")
+OTHERS = ("mlflow_evaluate", "resume", "pace", "data_check", "faults", "scale")
 """Run only when named."""
 
 LONG = ("growth", "long_chat", "service")

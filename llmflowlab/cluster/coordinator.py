@@ -226,6 +226,12 @@ class Coordinator:
         if token in self._open:
             self._write({"left": token, "spent": str(spent)})
 
+    def gone(self, worker: str) -> None:
+        """Give a worker's shard to others at once: it is known to have ended."""
+        for token, held in list(self._open.items()):
+            if held.worker == worker:
+                self._write({"lost": token})
+
     def stop(self) -> None:
         """Lease nothing more, and have the workers end."""
         self._stopped = True

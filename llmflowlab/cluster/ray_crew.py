@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
@@ -25,7 +25,7 @@ from llmflowlab.cluster.storage import Storage, storage_at
 from llmflowlab.cluster.worker import ShardWorker
 from llmflowlab.errors import ConfigurationError, LabError, TrackingError
 
-__all__ = ["MakeWorker", "RayCrew", "load_ray"]
+__all__ = ["MakeWorker", "RayCrew", "load_ray", "refuse_machine", "versions_here"]
 
 MakeWorker: TypeAlias = "Callable[[Job, str, Storage, Head], ShardWorker]"
 """Makes a worker on its machine; is sent there, and so must be importable by name."""
@@ -36,7 +36,7 @@ _UNREACHED = 120.0
 _ANSWER = 60.0
 """Seconds that a coordinator may take to answer."""
 _DEATHS = 5
-"""Workers in a row that may be lost, for each that there is, before a shard is done."""
+"""Workers in a row that may be lost, for each that there is, without an answer more."""
 
 
 def load_ray() -> ModuleType:
@@ -54,14 +54,18 @@ def load_ray() -> ModuleType:
     return loaded
 
 
-def versions() -> dict[str, str]:
+def versions_here() -> dict[str, str]:
     """Return what must be the same on all machines."""
-    return {
+    found = {
         "llmflowlab": llmflowlab.__version__,
         "python": ".".join(platform.python_version_tuple()[:2]),
-        "mlflow": version("mlflow"),
-        "ray": version("ray"),
     }
+    for package in ("mlflow", "ray"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing"
+    return found
 
 
 class RayCrew:
@@ -78,9 +82,10 @@ class RayCrew:
         self._make = make
         self._job: Job | None = None
         self._head: Any = None
-        self._working: dict[Any, Any] = {}
-        """The workers by what they will have said at their end."""
-        self._deaths, self._done = 0, 0
+        self._working: dict[Any, tuple[str, Any]] = {}
+        """Name and actor of the workers by what they will have said at their end."""
+        self._deaths = 0
+        self._came_to: object = None
         self._stopping = False
         self._connect()
 
@@ -102,6 +107,9 @@ class RayCrew:
                 f"No Ray cluster can be used at {address} ({words}); start one with ray start --head, or name "
                 "another with --ray-address."
             ) from exc
+        # Ray prints what befalls workers to standard output, where `--json` has its one document; it has
+        # no public switch for that.
+        self._ray._private.worker._worker_logs_enabled = False
 
     @property
     def processors(self) -> int:
@@ -142,38 +150,45 @@ class RayCrew:
                     f"The worker machine {name} cannot run the lab ({last}); install llmflowlab[ray]=="
                     f"{llmflowlab.__version__} there."
                 ) from exc
-            refuse_machine(name, there, versions(), saw=seen == word, place=job.place)
+            refuse_machine(name, there, versions_here(), saw=seen == word, place=job.place)
 
     def _hire(self) -> None:
         assert self._job is not None
         actor = self._ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(_WorkerActor)
+        name = secrets.token_hex(6)
         worker = actor.options(scheduling_strategy="SPREAD").remote(
-            self._job, secrets.token_hex(6), self._head, self._make
+            self._job, name, self._head, self._make
         )
-        self._working[worker.work.remote()] = worker
+        self._working[worker.work.remote()] = (name, worker)
 
     def tend(self, seconds: float) -> bool:
         if not self._working:
             return False
         ended, _ = self._ray.wait(list(self._working), num_returns=1, timeout=seconds)
         for said in ended:
-            del self._working[said]
+            name, _ = self._working.pop(said)
             try:
                 failed = self._ray.get(said)
-            except self._ray.exceptions.RayActorError as exc:
-                self._replace(exc)
+            except self._ray.exceptions.RayTaskError:
+                raise
+            except self._ray.exceptions.RayError as exc:
+                # The worker, its node, or what it said are gone.
+                self._replace(name, exc)
             else:
                 if failed is not None:
                     raise _error(*failed)
         return bool(self._working)
 
-    def _replace(self, exc: Exception) -> None:
+    def _replace(self, name: str, exc: Exception) -> None:
         assert self._job is not None
+        # Where it cannot be told, its lease runs out by itself.
+        with suppress(self._ray.exceptions.RayError):
+            self._head.gone.remote(name)
         self._deaths += 1
         if self._deaths > _DEATHS * self._job.workers:
             last = str(exc).strip().splitlines()[-1][:200]
             raise TrackingError(
-                f"{self._deaths} workers were lost one after another before any of them finished a shard "
+                f"{self._deaths} workers were lost one after another before any of them got further "
                 f"({last}); what they paid for is kept for --resume."
             ) from exc
         if not self._stopping:
@@ -187,13 +202,14 @@ class RayCrew:
             )
         except lost:
             return None
-        if found.done > self._done:
-            self._done, self._deaths = found.done, 0
+        come_to = (found.done, found.rows)
+        if come_to != self._came_to and any(found.rows.values()):
+            self._came_to, self._deaths = come_to, 0
         return found
 
     def stop(self) -> None:
         self._stopping = True
-        with suppress(self._ray.exceptions.RayActorError):
+        with suppress(self._ray.exceptions.RayError):
             self._head.stop.remote()
 
     def end(self) -> None:
@@ -231,7 +247,7 @@ def _look(place: str, folder: str) -> tuple[dict[str, str], str | None]:
         seen = storage_at(place).read(f"{folder}/seen-by-all")
     except LabError:
         seen = None
-    return versions(), None if seen is None else seen.decode()
+    return versions_here(), None if seen is None else seen.decode()
 
 
 def _error(code: int, message: str) -> LabError:
@@ -294,12 +310,13 @@ class _RayHead:
 
     def _ask(self, method: str, *values: Any, **named: Any) -> Any:
         until = time.monotonic() + _UNREACHED
-        away = (self._ray.exceptions.RayActorError, self._ray.exceptions.GetTimeoutError)
         while True:
             try:
                 asked = getattr(self._actor, method).remote(*values, **named)
                 return self._ray.get(asked, timeout=_ANSWER)
-            except away as exc:
+            except self._ray.exceptions.RayTaskError:
+                raise
+            except self._ray.exceptions.RayError as exc:
                 if time.monotonic() > until:
                     raise TrackingError(
                         "The coordinator of the evaluation cannot be reached."

@@ -93,7 +93,8 @@ def _told(place: str) -> Iterator[None]:
     except (TrackingError, InputError, ConfigurationError):
         raise
     except Exception as exc:  # fsspec's file systems raise what their clients raise
-        words = str(exc).splitlines()[0][:200] if str(exc) else type(exc).__name__
+        said = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+        words = said.splitlines()[0][:200] if said else type(exc).__name__
         raise TrackingError(f"The storage {place} cannot be used ({words}).") from exc
 
 

@@ -7,7 +7,9 @@ lab behaves, addresses that the machine has none of its own for, and the person'
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ from llmflowlab.evaluation.run.workbench import EngineResources
 from llmflowlab.lab.evaluation_bench import bench_of
 from llmflowlab.lab.lab import Lab
 from llmflowlab.providers.base import Provider
+from llmflowlab.serving.trust import TRUST, is_trusted
 from llmflowlab.settings import Settings, load_settings
 
 __all__ = ["Travelling", "WorkerBench", "make_worker", "travelling"]
@@ -62,6 +65,11 @@ def travelling(settings: Settings) -> Travelling:
     }
     # An address may hold a password.
     theirs = {n: variables[n] for n in _ADDRESSES if n in variables and "@" not in variables[n]}
+    if "@" not in settings.tracking_uri:
+        # Of the home, where nobody named another: workers of this machine ask the same registry.
+        theirs.setdefault("MLFLOW_TRACKING_URI", settings.tracking_uri)
+        if is_trusted(settings):
+            theirs[TRUST] = settings.tracking_uri
     prices = None
     with suppress(OSError):
         prices = settings.prices_file.read_text("utf-8")
@@ -87,8 +95,8 @@ class WorkerBench:
     """
 
     def __init__(self, told: Travelling, *, build: Callable[[str], Provider] | None = None) -> None:
-        home = tempfile.TemporaryDirectory(prefix="llmflowlab-worker-")
-        self._home, folder = home, Path(home.name)
+        folder = Path(tempfile.mkdtemp(prefix="llmflowlab-worker-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         own = load_settings(stdin_is_terminal=False).environment
         merged = {**told.addresses, **own, **told.behaviour, "LLMFLOWLAB_HOME": str(folder)}
         merged.pop("LLMFLOWLAB_PRICES", None)

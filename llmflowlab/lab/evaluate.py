@@ -47,11 +47,18 @@ from llmflowlab.lab.scorer_offer import default_scorers
 from llmflowlab.lab.scorers import complete, described, refuse_lacking
 from llmflowlab.settings import Settings
 from llmflowlab.text.money import dollars
+from llmflowlab.tracking.dataset_files import question_file
 
 if TYPE_CHECKING:
     from llmflowlab.lab.cluster_evaluation import OnCluster
 
 __all__ = ["PreparedEvaluation", "default_data", "prepare", "run"]
+
+
+_LARGE = 50_000_000
+"""Bytes from which on a cluster's data is read in pieces."""
+_ESTIMATED = 2_000
+"""Rows by which the cost of more than are traced is estimated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +213,11 @@ def _prepare(
         recorder=recorder,
         waits=request.waits,
     )
-    figures = _estimate(lab, plan, bench)
+    many = cluster is not None and len(plan.dataset.rows) > max(cluster.traces, _ESTIMATED)
+    part = (
+        replace(plan, dataset=sample(plan.dataset, _ESTIMATED, plan.order_seed)) if many else plan
+    )
+    figures = _estimate(lab, part, bench).times(len(plan.dataset.rows), len(part.dataset.rows))
     if cap is not None and not request.allow_unknown_cost:
         refuse_unpriced(figures.unpriced)
     if cap is not None and figures.cost is not None and figures.cost[1] > cap - budget.spent:
@@ -301,9 +312,26 @@ def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, lis
     return plan, [*dataset.warnings, *remarks]
 
 
+def _loader(request: EvaluationRequest) -> Callable[..., Dataset]:
+    """Return what reads the data: in pieces where a cluster may be given more than fits in memory."""
+    data = request.data
+    if data is None or request.ray is None:
+        return load_dataset
+    # Imported here: most evaluations run on this machine alone.
+    from llmflowlab.cluster.storage import url_of
+    from llmflowlab.data.streamed import STREAMED, load_streamed
+
+    url = url_of(data)
+    if url is not None:
+        return lambda place, **options: load_streamed(url, **options)
+    large = data.suffix.lower() in STREAMED and data.is_file() and data.stat().st_size > _LARGE
+    return load_streamed if large else load_dataset
+
+
 def _dataset(lab: Lab, request: EvaluationRequest) -> Dataset:
-    dataset = load_dataset(
-        request.data or default_data(lab.settings),
+    load = _loader(request)
+    dataset = load(
+        question_file(lab.settings, request.data or default_data(lab.settings)),
         mapping=request.mapping,
         skip_bad=request.skip_bad,
         answers=request.answers,

@@ -53,6 +53,7 @@ OPTIONS: Mapping[str, KindOption] = {
     "baseline": KindOption(
         says="a whole number of answers from 50 on", low=49, high=1e6, whole=True
     ),
+    "hours": KindOption(says="a number of hours from 0 to 720", low=-1e-9, high=720.1),
     "scorer": KindOption(says="a scorer's name, rating or thumbs_up", text=True),
     "evaluation": KindOption(says="an evaluation, or EVALUATION:2 for its second model", text=True),
     "category": KindOption(says="a category of guardrails", text=True),
@@ -134,7 +135,7 @@ KINDS: Mapping[str, AlertKind] = {
     "language_drift": AlertKind(
         says="languages of the first answers of sessions: a share has moved by more than the tolerance",
         needs=(),
-        may={"tolerance": 0.1, "baseline": 500},
+        may={"tolerance": 0.1, "baseline": 500, "hours": 24.0},
         method="betting e-detector on each language's share, together, against an estimated baseline",
         assumes=_BASELINE,
         look=10 * _MINUTE,
@@ -143,7 +144,7 @@ KINDS: Mapping[str, AlertKind] = {
     "length_drift": AlertKind(
         says="characters of the first answers of sessions: the share in a quarter of the baseline's lengths has moved",
         needs=(),
-        may={"tolerance": 0.1, "baseline": 500},
+        may={"tolerance": 0.1, "baseline": 500, "hours": 24.0},
         method="betting e-detector on the shares of four classes of length, together, against an estimated baseline",
         assumes=_BASELINE,
         look=10 * _MINUTE,

@@ -22,7 +22,7 @@ from llmflowlab.messages import Message, Parameters
 
 __all__ = ["Asking", "opened_asking"]
 
-_WORD = Parameters(temperature=1.0, max_tokens=4)
+_WORD = Parameters(temperature=1.0, max_tokens=3)
 """A word in tokens. No seed: what is looked at is how answers vary."""
 _ANSWER = Parameters(max_tokens=200)
 

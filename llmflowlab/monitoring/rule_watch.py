@@ -28,6 +28,8 @@ _CAP = 3.0
 """How many times its limit a five minutes' cost counts at most."""
 _LANGUAGES = 6
 _RARE = 0.02
+_MOST = 4
+"""How many times the values that a baseline needs are kept at most."""
 _OTHER = "other"
 LEARNING = frozenset({"language_drift", "length_drift"})
 """Kinds whose baseline is what is seen first."""
@@ -95,6 +97,9 @@ class RuleWatch:
     labels: list[str] = field(default_factory=list)
     cuts: list[float] = field(default_factory=list)
     learnt: list[Any] = field(default_factory=list)
+    """What a baseline is made of: of so many as come, every `each`th."""
+    each: int = 1
+    skipped: int = 0
     before: list[float] = field(default_factory=list)
     """The mean of each stream in the baseline, or the limit."""
     watch: Watch | None = None
@@ -146,7 +151,7 @@ class RuleWatch:
                 events += self._close(step)
             value = seen_by(self.rule, one)
             if value is not None:
-                self._take(value)
+                self._take(value, one.at_ms)
         self.cursor = cursor
         while now_ms >= self.look_ms + step + LATE_MS:
             events += self._close(step)
@@ -164,11 +169,9 @@ class RuleWatch:
             window=int(about.window / about.look),
         )
 
-    def _take(self, value: str | float) -> None:
+    def _take(self, value: str | float, at_ms: int) -> None:
         if self.watch is None:
-            self.learnt.append(value)
-            if len(self.learnt) == self.rule.options["baseline"]:
-                self._learn()
+            self._keep(value, at_ms)
             return
         if self.rule.kind == "cost_per_hour":
             self.open[0][0] += float(value)
@@ -189,10 +192,25 @@ class RuleWatch:
             return self.labels.index(value if value in self.labels else _OTHER)
         return sum(value > cut for cut in self.cuts)
 
+    def _keep(self, value: str | float, at_ms: int) -> None:
+        """Keep what a baseline is made of, from all hours of its time alike."""
+        self.skipped += 1
+        if self.skipped < self.each:
+            return
+        self.skipped = 0
+        options = self.rule.options
+        self.learnt.append(value)
+        if len(self.learnt) >= _MOST * options["baseline"]:
+            self.learnt, self.each = self.learnt[::2], 2 * self.each
+        if len(self.learnt) < options["baseline"]:
+            return
+        if at_ms - self.begun_ms >= options["hours"] * 3_600_000:
+            self._learn()
+
     def _learn(self) -> None:
-        """Make a baseline of what was seen: by the first half it is decided what to look at."""
-        half = len(self.learnt) // 2
-        first, second = self.learnt[:half], self.learnt[half:]
+        """Make a baseline of what was seen: by one half it is decided what to look at in the other."""
+        first, second = self.learnt[::2], self.learnt[1::2]
+        half = len(first)
         if self.rule.kind == "language_drift":
             common = [
                 name for name, n in Counter(first).most_common(_LANGUAGES - 1) if n >= _RARE * half
@@ -298,6 +316,8 @@ class RuleWatch:
             "labels": self.labels,
             "cuts": self.cuts,
             "learnt": self.learnt,
+            "each": self.each,
+            "skipped": self.skipped,
             "before": self.before,
             "watch": None if self.watch is None else self.watch.to_json(),
             "back": None if self.back is None else self.back.to_json(),
@@ -321,6 +341,8 @@ class RuleWatch:
             labels=list(values["labels"]),
             cuts=list(values["cuts"]),
             learnt=list(values["learnt"]),
+            each=values["each"],
+            skipped=values["skipped"],
             before=list(values["before"]),
             watch=None if watch is None else Watch.from_json(watch),
             back=None if back is None else Watch.from_json(back),

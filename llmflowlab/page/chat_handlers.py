@@ -8,6 +8,7 @@ from typing import Any
 
 import chainlit as cl
 from chainlit.config import config
+from chainlit.input_widget import TextInput
 from chainlit.server import sio
 from chainlit.session import WebsocketSession
 
@@ -109,26 +110,34 @@ class ChatHandlers:
             for kind, picks in choices.pickers(chosen).items()
         ]
         await cl.context.emitter.set_modes(modes)
+        if choices.inputs:
+            await cl.ChatSettings(
+                [TextInput(id=name, label=name) for name in choices.inputs]
+            ).send()
 
     async def answer(self, message: Any) -> None:
         """Ask, show what comes as it comes, and what it took below it."""
         answering = _Answering(self._history)
         choices = cl.user_session.get("choices") or Choices(())
+        session = cl.context.session.thread_id
+        await cl.send_window_message({"chat": f"/thread/{session}"})
         try:
-            await cl.send_window_message({"chat": f"/thread/{cl.context.session.thread_id}"})
-            body = {
-                "query": message.content,
-                "session_id": cl.context.session.thread_id,
-                "model": choices.chosen(message.modes or {}),
-            }
+            offer = choices.chosen(message.modes or {})
+            values = choices.filled(offer, cl.user_session.get("chat_settings") or {})
         except ValueError as exc:
             await self._refuse(answering.message, CallRefused("model_not_found", str(exc)))
             return
+        body = {
+            "query": message.content,
+            "session_id": session,
+            "model": offer,
+            **({"custom_inputs": values} if values else {}),
+        }
         try:
             await self._asked(body, answering)
         except asyncio.CancelledError:
             # Stopped. The line is closed by now; what the service kept has the figures.
-            await answering.finish(await self._kept(body["session_id"], answering.trace_id))
+            await answering.finish(await self._kept(session, answering.trace_id))
         except CallRefused as exc:
             await self._refuse(answering.message, exc)
 
@@ -173,6 +182,8 @@ class ChatHandlers:
         self._visitors.refused(refusal)
         message.content = refusal_words(refusal)
         message.is_error = True
+        # Apart from what can be rated: there is no answer.
+        message.parent_id = None
         await message.send()
 
 

@@ -81,11 +81,34 @@ class Choices:
             )
         return found
 
+    @property
+    def inputs(self) -> list[str]:
+        """The variables that some prompt on offer has for a visitor to fill."""
+        return list(dict.fromkeys(name for offer in self.offers for name in _inputs(offer)))
+
+    def filled(self, offer: str | None, values: Mapping[str, str]) -> dict[str, str]:
+        """Return what is filled in of an offer's variables.
+
+        Raises:
+            ValueError: One has no value; the message says which.
+        """
+        wanted = next((_inputs(each) for each in self.offers if offer in {None, each["id"]}), [])
+        found = {name: str(values.get(name) or "").strip() for name in wanted}
+        if lacking := [name for name, value in found.items() if not value]:
+            raise ValueError(
+                f"This prompt wants to know: {', '.join(lacking)}. Fill it in under the cogwheel below."
+            )
+        return found
+
     def _about(self, model: str) -> str:
         mine = [offer for offer in self.offers if _pair(offer)[0] == model]
         guarded = any(offer["llmflowlab"]["guarded"] for offer in mine)
         parts = [f"by {mine[0]['owned_by']}", *(["guardrails on"] if guarded else [])]
         return " · ".join(parts)
+
+
+def _inputs(offer: Mapping[str, Any]) -> list[str]:
+    return list(offer.get("custom_inputs", ()))
 
 
 def _pair(offer: Mapping[str, Any]) -> tuple[str, str]:

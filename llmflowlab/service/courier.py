@@ -39,6 +39,7 @@ from llmflowlab.service.store.service_database import (
     address_of,
     delivering,
     opened,
+    reading,
     writing,
 )
 from llmflowlab.settings import Settings, load_settings
@@ -57,6 +58,8 @@ _OLD = 600.0
 """Seconds after which an answer waits no longer for others to be made."""
 _LOOK = 1.0
 """Seconds between two looks for something new."""
+_BETWEEN_TOTALS = 20.0
+"""Pause between two writings of totals, in the times that one took."""
 _FIRST_RETRY, _LONGEST_RETRY = 1.0, 60.0
 _LAST = 20.0
 """Seconds that are left for what is on its way when the service ends."""
@@ -94,7 +97,8 @@ class Courier:
             return self._deliver(most)
 
     def _deliver(self, most: int) -> int:
-        with writing(self._engine) as connection:
+        # Whoever writes holds up the service's own writer, and this process gets the processor last.
+        with reading(self._engine) as connection:
             waiting = undelivered(connection, most)
         self.oldest_ms = min((each.record.started_ms for each in waiting), default=None)
         if not waiting:
@@ -123,7 +127,7 @@ class Courier:
         """
         for deployment in sorted(self._open if ended else self._changed):
             candidate, begun_ms = self._candidate(deployment)
-            with writing(self._engine) as connection:
+            with reading(self._engine) as connection:
                 turns = totals_of(connection, deployment)
                 scores = score_totals_of(connection, deployment)
             assert self._runs is not None
@@ -140,7 +144,7 @@ class Courier:
                 self._open.discard(deployment)
 
     def _candidate(self, deployment: str) -> tuple[Candidate, int]:
-        with writing(self._engine) as connection:
+        with reading(self._engine) as connection:
             described = deployment_of(connection, deployment)
         return Candidate.from_record(described["candidate"]), int(described["begun_ms"])
 
@@ -164,7 +168,7 @@ class Courier:
         if not owner:
             return person()
         if owner not in self._raters:
-            with writing(self._engine) as connection:
+            with reading(self._engine) as connection:
                 self._raters = {key.id: key.name for key, _ in keys_made(connection)}
         return self._raters.get(owner, owner)
 
@@ -202,7 +206,7 @@ def _work(
 ) -> None:
     courier = Courier(settings, engine)
     pause, last_said, until = _FIRST_RETRY, "", float("inf")
-    rush = Rush(engine)
+    rush, total_from = Rush(engine), float("-inf")
     while True:
         if ending.is_set():
             until = min(until, time.monotonic() + _LAST)
@@ -215,7 +219,12 @@ def _work(
                     ending.wait(_REST * (time.monotonic() - began))
                 if time.monotonic() < until:
                     continue
-            courier.total(ended=ending.is_set())
+            # All turns are read for it, the longer the more there are.
+            if ending.is_set() or time.monotonic() >= total_from:
+                began = time.monotonic()
+                courier.total(ended=ending.is_set())
+                now = time.monotonic()
+                total_from = now + _BETWEEN_TOTALS * (now - began)
         except LabError as exc:
             if exc.message != last_said:
                 tell(f"{exc.message.rstrip('.')}; what was answered is kept and delivered later.")
@@ -223,7 +232,7 @@ def _work(
             ending.wait(pause)
             pause = min(2 * pause, _LONGEST_RETRY)
         if ending.is_set():
-            with contextlib.suppress(LabError), writing(engine) as connection:
+            with contextlib.suppress(LabError), reading(engine) as connection:
                 if left := undelivered_count(connection):
                     tell(
                         f"MLflow lacks {left} answers; they are delivered when the service starts again."
@@ -248,7 +257,7 @@ class Rush:
 
     def going_on(self) -> bool:
         """Look at how many came since it was last asked."""
-        with writing(self._engine) as connection:
+        with reading(self._engine) as connection:
             newest = newest_turn(connection)
         now = self._clock()
         rate = (newest - self._seen) / max(now - self._at, 0.1)

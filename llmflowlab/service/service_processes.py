@@ -27,7 +27,7 @@ from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.serve import Servable, require_configured
 from llmflowlab.machine import on_this_machine
 from llmflowlab.program import interpreted, program_name
-from llmflowlab.service.impatient_protocol import ImpatientProtocol
+from llmflowlab.service.impatient_protocol import KEPT, ImpatientProtocol
 from llmflowlab.service.offers import offers, prompts_of
 from llmflowlab.service.scoring.online_scorers import ScoringRequest, online_scoring
 from llmflowlab.service.service_app import ServiceSetup, build_app
@@ -140,6 +140,7 @@ def serve(
             log_config=None,
             proxy_headers=False,
             server_header=False,
+            timeout_keep_alive=KEPT,
             timeout_graceful_shutdown=int(setup.limits.drain) + 10,
             timeout_worker_healthcheck=_STARTED_IN,
         )

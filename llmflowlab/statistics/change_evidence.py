@@ -22,6 +22,7 @@ __all__ = ["Band", "Baseline", "Stream", "evidence_table", "log_evidence"]
 _JEFFREYS = 0.5
 _CELLS = 100
 _EDGES = np.linspace(0.0, 1.0, _CELLS + 1)
+_MIDDLES = (_EDGES[:-1] + _EDGES[1:]) / 2
 _BETS = 8
 _FAR = np.sin(np.pi * (np.arange(_BETS) + 0.5) / (2 * _BETS)) ** 2
 """How far from the bound to 1 bets lie: as Jeffreys' prior does, near and far ones closer together."""
@@ -82,7 +83,8 @@ def log_evidence(stream: Stream, totals: np.ndarray, counts: np.ndarray) -> np.n
     """
     if isinstance(stream, Band):
         return _either_side(totals, counts, np.array(stream.low), np.array(stream.high))
-    since = _either_side(totals[..., None], counts[..., None], *_edges(stream))
+    low, high = _EDGES[:-1] - stream.tolerance, _EDGES[1:] + stream.tolerance
+    since = _either_side(totals[..., None], counts[..., None], low, high)
     return np.asarray((_against_means(stream) + since).min(axis=-1))
 
 
@@ -91,13 +93,16 @@ def evidence_table(baseline: Baseline, most: int) -> np.ndarray:
 
     For simulations, which look at one baseline again and again.
     """
-    return np.asarray((_against_means(baseline) + _outcomes(baseline.tolerance, most)).min(axis=-1))
+    found = np.full((most + 1, most + 1), -np.inf)
+    possible = np.tril_indices(most + 1)
+    said = _against_means(baseline) + _outcomes(baseline.tolerance, most)
+    found[possible] = said.min(axis=-1)
+    return found
 
 
 @lru_cache(maxsize=8)
 def _outcomes(tolerance: float, most: int) -> np.ndarray:
-    counts = np.arange(most + 1.0)[:, None, None]
-    totals = np.minimum(np.arange(most + 1.0)[:, None], counts)
+    counts, totals = (place[:, None].astype(float) for place in np.tril_indices(most + 1))
     return _either_side(totals, counts, _EDGES[:-1] - tolerance, _EDGES[1:] + tolerance)
 
 
@@ -125,31 +130,22 @@ def _against_means(baseline: Baseline) -> np.ndarray:
     """Return what a baseline says against each cell, betted by what was learnt before it."""
     ones = baseline.learnt_total + _JEFFREYS
     zeros = baseline.learnt_n - baseline.learnt_total + _JEFFREYS
-    low, high = _edges(baseline)
+    low, high = _EDGES[:-1] - baseline.tolerance, _EDGES[1:] + baseline.tolerance
     above = _learnt_above(baseline.total, baseline.n, high, ones, zeros)
     below = _learnt_above(baseline.n - baseline.total, baseline.n, 1 - low, zeros, ones)
     sides = np.logaddexp(above, below) + np.log((1 - _NO_BET) / 2)
     return np.asarray(np.logaddexp(np.log(_NO_BET), sides))
 
 
-def _edges(baseline: Baseline) -> tuple[np.ndarray, np.ndarray]:
-    return _EDGES[:-1] - baseline.tolerance, _EDGES[1:] + baseline.tolerance
-
-
 def _learnt_above(total: float, n: int, bound: np.ndarray, ones: float, zeros: float) -> np.ndarray:
-    """Return the log of the mean of bets over q ~ Beta(ones, zeros), cut to q > bound."""
-    from scipy.special import betaincc, betaln
-
+    """Return the log of the mean of bets over the cells' middles beyond each bound, weighed as by a Beta."""
+    logs, others = np.log(_MIDDLES), np.log1p(-_MIDDLES)
+    weights = (ones - 1) * logs + (zeros - 1) * others
+    # Sums from the top; the last of them, of none, is where nothing lies beyond.
+    known = np.logaddexp.accumulate(weights[::-1])[::-1]
+    seen = np.logaddexp.accumulate((weights + total * logs + (n - total) * others)[::-1])[::-1]
+    first = np.searchsorted(_MIDDLES, bound, side="left")
+    there = np.minimum(first, _CELLS - 1)
     m = np.clip(bound, _NEAR_ZERO, _NEAR_ONE)
-    a, b = total + ones, n - total + zeros
-    # A prior too far away to be told from 0 bets nothing.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares = np.log(betaincc(a, b, m)) - np.log(betaincc(ones, zeros, m))
-        logs = (
-            betaln(a, b)
-            - betaln(ones, zeros)
-            + shares
-            - total * np.log(m)
-            - (n - total) * np.log1p(-m)
-        )
-    return np.where(bound >= _NEAR_ONE, 0.0, np.where(np.isfinite(logs), logs, -np.inf))
+    mean = seen[there] - known[there] - total * np.log(m) - (n - total) * np.log1p(-m)
+    return np.where(first < _CELLS, mean, 0.0)

@@ -104,9 +104,7 @@ class ThreadCrew:
         """Cut a worker off; its lease runs out at once, and another takes its place."""
         self._threads[number][1].set()
         with self._lock:
-            for token, held in list(self.head._open.items()):
-                if held.worker == f"worker-{number + 1}":
-                    self.head._write({"lost": token})
+            self.head.gone(f"worker-{number + 1}")
         self.hire()
 
     def tend(self, seconds: float) -> bool:

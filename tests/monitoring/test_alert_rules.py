@@ -49,7 +49,7 @@ def test_a_file_of_every_kind_is_understood(tmp_path: Path) -> None:
     assert first.chosen == ChosenAnswers(model="openai", prompt="support@2")
     assert (second.name, second.alpha) == ("violation_rate", 0.02)
     assert found.rules[2].options == {"above": 8.0, "quantile": 0.9}
-    assert found.rules[6].options == {"tolerance": 0.1, "baseline": 500}
+    assert found.rules[6].options == {"tolerance": 0.1, "baseline": 500, "hours": 24.0}
     assert found.deliveries.webhook == "https://hooks.example/secret"
     assert found.deliveries.command == ("notify-send", "LLMFlowLab", "{text}")
 

@@ -82,10 +82,15 @@ EFFECTS = [
         id="score",
     ),
     pytest.param(
-        ("language_drift", {}), german(0.2), german(0.7), 2, "the share of", id="language"
+        ("language_drift", {"hours": 6}), german(0.2), german(0.7), 2, "the share of", id="language"
     ),
     pytest.param(
-        ("length_drift", {}), long(1), long(2.5), 2, "as long as the longest is", id="length"
+        ("length_drift", {"hours": 6}),
+        long(1),
+        long(2.5),
+        2,
+        "as long as the longest is",
+        id="length",
     ),
 ]
 
@@ -161,7 +166,7 @@ def test_only_those_that_a_rule_is_about_are_looked_at() -> None:
 
 
 def test_in_a_conversation_only_the_first_answer_tells_of_drift() -> None:
-    here = stream("language_drift", {"baseline": 100})
+    here = stream("language_drift", {"baseline": 100, "hours": 0})
     later: Make = lambda r: {"language": "de", "index": 3}  # noqa: E731 - as the others are
     assert here.run(5, later) == []
     assert here.watch.state == "learning"
@@ -171,11 +176,23 @@ def test_in_a_conversation_only_the_first_answer_tells_of_drift() -> None:
 
 
 def test_a_language_nobody_has_seen_is_one_of_the_others() -> None:
-    here = stream("language_drift", {"baseline": 200})
+    here = stream("language_drift", {"baseline": 200, "hours": 0})
     here.run(2, german(0.2))
     (event,) = here.run(5, lambda r: {"language": "fi"})
     assert here.watch.labels == ["en", "de", "other"]
     assert "other" in event.text or "en" in event.text
+
+
+def test_a_baseline_is_of_a_whole_day_however_much_comes() -> None:
+    here = stream("language_drift", {"baseline": 100})
+    night, day = german(0.1), german(0.5)
+    here.run(12, night)
+    here.run(11.9, day)
+    assert here.watch.state == "learning"
+    assert len(here.watch.learnt) < 400
+    here.run(0.3, day)
+    assert here.watch.state == "quiet"
+    assert here.watch.before[here.watch.labels.index("de")] == pytest.approx(0.3, abs=0.08)
 
 
 def test_a_quiet_night_is_nothing_and_what_was_learnt_stays() -> None:
@@ -204,8 +221,8 @@ def test_an_event_has_one_id_however_often_it_is_made() -> None:
     ("rule", "make", "days"),
     [
         (("error_rate", {"above": 0.2}), failing(0.2), 1),
-        (("language_drift", {"baseline": 60}), german(0.5), 3),
-        (("length_drift", {"baseline": 60}), long(1), 3),
+        (("language_drift", {"baseline": 60, "hours": 0}), german(0.5), 3),
+        (("length_drift", {"baseline": 60, "hours": 0}), long(1), 3),
     ],
 )
 def test_at_the_limit_itself_hardly_any_false_alarm_comes(

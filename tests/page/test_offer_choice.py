@@ -52,3 +52,16 @@ def test_a_pair_that_is_not_on_offer_is_refused_and_not_replaced() -> None:
         choices.chosen({"model": "llm@champion", "prompt": "brief@2"})
     with pytest.raises(ValueError, match="no longer on offer"):
         choices.chosen({"model": "c:1", "prompt": "brief@2"})
+
+
+def test_what_a_prompt_wants_to_know_is_asked_for_and_sent_with_it_alone() -> None:
+    wanting = {**offer("a:1+letter@1", "a:1", "letter@1"), "custom_inputs": ["name", "shop"]}
+    choices = Choices((*GRID, wanting))
+    assert choices.inputs == ["name", "shop"]
+    values = {"name": " Ada ", "shop": "Books", "other": "x"}
+    assert choices.filled("a:1+letter@1", values) == {"name": "Ada", "shop": "Books"}
+    assert choices.filled("a:1", values) == {}
+    assert choices.filled(None, values) == {}
+    with pytest.raises(ValueError, match="wants to know: shop"):
+        choices.filled("a:1+letter@1", {"name": "Ada", "shop": " "})
+    assert Choices((wanting,)).filled(None, values) == {"name": "Ada", "shop": "Books"}

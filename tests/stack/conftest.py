@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.stack.postgres import Cluster, cluster, programs
+from deployment.postgres import server_programs
+from tests.stack.postgres import Cluster, cluster
 from tests.stack.stores import STORES, needs, store
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Cluster]:
-    where = programs()
+    where = server_programs()
     if where is None:
         pytest.skip("PostgreSQL is not installed; run: apt-get install postgresql")
     with cluster(where) as running:

@@ -86,5 +86,9 @@ def _line(one: RuleSeen) -> str:
     if one.state == "standing":
         return f"ALERT {one.text}"
     if one.state == "learning":
-        return f"{one.rule.name}: learning, {one.learnt:,} of {one.rule.options['baseline']:,} seen"
+        options = one.rule.options
+        return (
+            f"{one.rule.name}: learning for {options['hours']:g} h at least, {one.learnt:,} of "
+            f"{options['baseline']:,} seen"
+        )
     return f"{one.rule.name}: quiet, evidence {one.e_value or 0:.2g} of {one.fires_at:g}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from statistics import fmean
 
@@ -53,6 +53,22 @@ class Estimate:
     """Models whose price is not known."""
     assumption: str
     """Where the answer lengths come from, in words."""
+
+    def times(self, rows: int, drawn: int) -> Estimate:
+        """Return the estimate of so many rows where this one is of some that were drawn from them."""
+        if rows == drawn:
+            return self
+        low, high = self.tokens
+        return replace(
+            self,
+            calls=self.calls * rows // drawn,
+            reused=self.reused * rows // drawn,
+            judge_calls=self.judge_calls * rows // drawn,
+            detector_calls=self.detector_calls * rows // drawn,
+            tokens=(low * rows // drawn, high * rows // drawn),
+            cost=self.cost and (self.cost[0] * rows / drawn, self.cost[1] * rows / drawn),
+            assumption=f"{self.assumption}, and prompts like those of {drawn:,} rows",
+        )
 
 
 def estimate(

@@ -1,0 +1,78 @@
+"""A Ray cluster of several nodes, each with processes of its own, and an evaluation to be disturbed on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def nodes(count: int, environment: Mapping[str, str]) -> Iterator[Any]:
+    """Start a head and other nodes on this machine; yields `ray.cluster_utils.Cluster`."""
+    from ray.cluster_utils import Cluster
+
+    before = dict(os.environ)
+    os.environ.update(environment)
+    try:
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+        for _ in range(count - 1):
+            cluster.add_node(num_cpus=2)
+        cluster.wait_for_nodes()
+        yield cluster
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        with suppress(UnboundLocalError):
+            cluster.shutdown()
+
+
+def begin(home: Path, *options: str, **variables: str) -> subprocess.Popen[str]:
+    """Start `main.py evaluate --runner ray … --json`."""
+    return subprocess.Popen(
+        [
+            *(sys.executable, str(ROOT / "main.py"), "evaluate", "--runner", "ray", "--json"),
+            *options,
+        ],
+        cwd=ROOT,
+        env={**os.environ, "LLMFLOWLAB_HOME": str(home), **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def document(process: subprocess.Popen[str], seconds: float) -> dict[str, Any]:
+    """Wait for the end of an evaluation and return its document."""
+    said, words = process.communicate(timeout=seconds)
+    assert process.returncode == 0, words
+    found: dict[str, Any] = json.loads(said)
+    return found
+
+
+def actors(what: str) -> list[int]:
+    """Return the processes of this machine that are actors of a class."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit():
+                words = (
+                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                )
+                if words.startswith(f"ray::{what}"):
+                    found.append(int(entry.name))
+    return found
+
+
+def kill(pid: int, what: int = signal.SIGKILL) -> None:
+    """Send a signal to one process, which may be gone."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, what)
