@@ -56,17 +56,19 @@ def last_before(connection: Connection, since_ms: int) -> int:
     below: int | None = None
     first = None
     while True:
-        wanted = select(turns.c.number, turns.c.made_ms).order_by(turns.c.number.desc())
+        page_of = select(turns.c.number, turns.c.made_ms).order_by(turns.c.number.desc())
         if below is not None:
-            wanted = wanted.where(turns.c.number < below)
-        page = connection.execute(wanted.limit(_PAGE)).all()
+            page_of = page_of.where(turns.c.number < below)
+        page = connection.execute(page_of.limit(_PAGE)).all()
         young = [row.number for row in page if row.made_ms >= since_ms]
         if not young:
             break
         first, below = min(young), page[-1].number
+    wanted = select(func.max(turns.c.number))
     if first is not None:
-        return int(first) - 1
-    return int(connection.execute(select(func.max(turns.c.number))).scalar() or 0)
+        # Not the number before: that may be one that is still to be seen.
+        wanted = wanted.where(turns.c.number < first)
+    return int(connection.execute(wanted).scalar() or 0)
 
 
 def rows_after(connection: Connection, number: int) -> Iterator[ServedRow]:
