@@ -45,11 +45,17 @@ class Tab:
         self.page = self.context.new_page()
         self.page.set_default_timeout(_WAIT)
         self.asked: list[str] = []
+        self.refused: list[str] = []
         self.wrong: list[str] = []
         self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("requestfailed", lambda request: self._failed(request))
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.address = address
         self.page.goto(address)
+
+    def _failed(self, request: Any) -> None:
+        if request.failure == "csp":
+            self.refused.append(request.url)
 
     def ready(self) -> None:
         """Wait until the page has its line, without which what is sent is lost."""
@@ -112,7 +118,8 @@ def opened(
             yield tab
             assert tab.wrong == []
             # Nothing is loaded from anywhere else.
-            assert {url.split("/")[2] for url in tab.asked if "://" in url} == {page.address[7:]}
+            loaded = set(tab.asked) - set(tab.refused)
+            assert {url.split("/")[2] for url in loaded if "://" in url} == {page.address[7:]}
         finally:
             tab.context.close()
 
@@ -239,6 +246,22 @@ def test_thinking_stands_apart_from_the_answer(browser: Any, settings: Settings)
         tab.say("Sure?")
         tab.figures(2)
         assert contents.nth(1).inner_text().splitlines()[0] == "It is four."
+
+
+def test_a_picture_that_an_answer_names_is_asked_of_nobody(
+    browser: Any, settings: Settings
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        elsewhere.settimeout(0)
+        picture = f"http://127.0.0.1:{elsewhere.getsockname()[1]}/x.png?all=you-said"
+        model = ScriptedProvider(default=f"Look: ![it]({picture})")
+        with running(settings, model) as service, opened(browser, settings, service) as tab:
+            with tab.page.expect_event("requestfailed", lambda request: request.url == picture):
+                tab.say("Show me.")
+            tab.figures()
+            assert tab.refused[0] == picture
+            with pytest.raises(BlockingIOError):
+                elsewhere.accept()
 
 
 def test_a_model_and_its_prompt_are_chosen_below_the_question(
