@@ -87,6 +87,7 @@ bench: dev model ## what must be fast, measured beside other programs: one table
 simulate: dev ## hold what is concluded against worlds whose truth is known (a quarter of an hour)
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.simulations
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.simulations.alerts
+	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.simulations.canary
 
 torture: dev ## 200 kills and 10,000 budgets: nothing may be lost, nothing overspent (half an hour)
 	@$(BIN)/python -m benchmarks.torture

@@ -59,7 +59,8 @@ class World:
     @property
     def changed(self) -> tuple[str, ...]:
         """The layers that the change moves; all of them in a quiet world."""
-        moves = (self.words is not None, self.right, self.length, self.refusals, self.slower != 1)
+        words = self.words is not None
+        moves = (words, False, self.right, self.length, self.refusals, self.slower != 1)
         named = tuple(layer for layer, moves_ in zip(SHARES, moves, strict=True) if moves_)
         return named or tuple(SHARES)
 
@@ -86,7 +87,7 @@ CHANGES = (
     World(name="every prompt by 20 points", words=moved(0.2)),
     World(name="right answers: 60 points fewer", right=-0.6),
     World(name="right answers: 40 points fewer", right=-0.4),
-    World(name="length: 95 of 100 answers above the middle", length=0.45),
+    World(name="length: 75 points more beyond what is usual", length=0.75),
     World(name="refusals: 50 points more", refusals=0.5),
     World(name="refusals: 30 points more", refusals=0.3),
     World(name="answers take three times as long", slower=3.0),
@@ -114,8 +115,8 @@ def layer_alarms(
     found = []
     for layer in layers:
         rng = np.random.default_rng([seed, list(SHARES).index(layer)])
-        if layer == "words":
-            found.append(_words(world, rng, worlds, looks, change))
+        if layer in {"words", "new_words"}:
+            found.append(_words(world, rng, worlds, looks, change, layer=layer))
         elif layer == "latency":
             found.append(_latency(world, rng, worlds, looks, change))
         else:
@@ -135,28 +136,28 @@ def _samples() -> int:
 
 
 def _words(
-    world: World, rng: np.random.Generator, worlds: int, looks: int, change: int
+    world: World, rng: np.random.Generator, worlds: int, looks: int, change: int, *, layer: str
 ) -> np.ndarray:
-    samples, begin = _samples(), LEARNING + BASELINE
-    hours = begin + looks
-    usual = rng.uniform(0.3, 0.7, (worlds, 1, PROMPTS)).repeat(hours, axis=1)
-    known = rng.uniform(0.4, 0.95, (worlds, 1, PROMPTS)).repeat(hours, axis=1)
+    begin = LEARNING + BASELINE
+    shape = (worlds, begin + looks, PROMPTS)
+    usual, new = (
+        rng.uniform(*ends, (worlds, 1, PROMPTS)).repeat(shape[1], axis=1)
+        for ends in ((0.3, 0.7), (0.05, 0.6))
+    )
     if world.words is not None:
         usual[:, begin + change :] = world.words(rng, usual[:, :1])
-    drift = [wandering(rng, (worlds, hours, PROMPTS), world.wander * TOLERANCE) for _ in range(2)]
-    asked = np.ones((1, hours, 1), dtype=int).repeat(worlds, axis=0).repeat(PROMPTS, axis=2)
-    asked[:, :begin] = samples
-    usual_said = rng.binomial(asked, np.clip(usual + drift[0], 0, 1))
-    known_said = rng.binomial(asked - usual_said, np.clip(known + drift[1], 0, 1))
-    ones = np.concatenate([usual_said, known_said], axis=2)
-    counts = np.concatenate([asked, asked - usual_said], axis=2)
-    # As the layer has it: nothing is learnt of which words are known.
+    drift = [wandering(rng, shape, world.wander * TOLERANCE) for _ in range(2)]
+    asked = np.ones(shape, dtype=int)
+    asked[:, :begin] = _samples()
+    said = rng.binomial(asked, np.clip(usual + drift[0], 0, 1))
+    if layer == "words":
+        learnt = [each[:, :LEARNING].sum(axis=1) for each in (said, asked)]
+        return _first(said, asked, learnt, layer=layer, tolerance=TOLERANCE)
+    others = asked - said
+    unheard = rng.binomial(others, np.clip(new + drift[1], 0, 1))
+    # As the layer has it: which words are known was learnt, so that nothing else is.
     nothing = np.zeros((worlds, PROMPTS), dtype=int)
-    learnt = [
-        np.concatenate([each[:, :LEARNING, :PROMPTS].sum(axis=1), nothing], axis=1)
-        for each in (ones, counts)
-    ]
-    return _first(ones, counts, learnt, layer="words", tolerance=TOLERANCE)
+    return _first(unheard, others, [nothing, nothing], layer=layer, tolerance=TOLERANCE)
 
 
 def _answers(
@@ -171,8 +172,8 @@ def _answers(
     begin = LEARNING + BASELINE
     hours = begin + looks
     shape = (worlds, 1, QUESTIONS)
-    # Most questions are easy; half of all lengths are above the middle; refusals are rare.
-    a, b = {"right": (3.0, 0.7), "length": (1e9, 1e9), "refusals": (0.3, 10.0)}[layer]
+    # Most questions are easy; one length in five is beyond the eight that were learnt; refusals are rare.
+    a, b = {"right": (3.0, 0.7), "length": (2.0, 7.0), "refusals": (0.3, 10.0)}[layer]
     chances = rng.beta(a, b, shape).repeat(hours, axis=1)
     added = {"right": world.right, "length": world.length, "refusals": world.refusals}[layer]
     chances[:, begin + change :] = np.clip(chances[:, begin + change :] + added, 0, 1)
@@ -180,7 +181,9 @@ def _answers(
     drift = wandering(rng, (worlds, hours, QUESTIONS), world.wander * tolerance)
     ones = rng.binomial(1, np.clip(chances + drift, 0, 1))
     counts = np.ones_like(ones)
-    learnt = [each[:, :LEARNING].sum(axis=1) for each in (ones, counts)]
+    # As the layer has it: which lengths are usual was learnt, so that nothing else is.
+    said = 0 if layer == "length" else 1
+    learnt = [said * each[:, :LEARNING].sum(axis=1) for each in (ones, counts)]
     return _first(ones, counts, learnt, layer=layer, tolerance=tolerance)
 
 

@@ -200,7 +200,7 @@ class FileRows(_Rows):
             self._rows.answers,
             self._rows.scores,
             reused=[one.reused for one in self._progress],
-            interrupted=interrupted or len(self._rows) < len(plan.cells()),
+            interrupted=interrupted or len(self._rows) < plan.size,
             exams=self.ledger.exams(evaluation),
             in_vain=[Score.from_json(dict(score)) for one in in_vain for score in one.judgements],
             given_up=given_up,

@@ -169,7 +169,10 @@ class RayCrew:
             name, _ = self._working.pop(said)
             try:
                 failed = self._ray.get(said)
-            except self._ray.exceptions.RayActorError as exc:
+            except self._ray.exceptions.RayTaskError:
+                raise
+            except self._ray.exceptions.RayError as exc:
+                # The worker, its node, or what it said are gone.
                 self._replace(name, exc)
             else:
                 if failed is not None:
@@ -179,7 +182,8 @@ class RayCrew:
     def _replace(self, name: str, exc: Exception) -> None:
         assert self._job is not None
         # Where it cannot be told, its lease runs out by itself.
-        self._head.gone.remote(name)
+        with suppress(self._ray.exceptions.RayError):
+            self._head.gone.remote(name)
         self._deaths += 1
         if self._deaths > _DEATHS * self._job.workers:
             last = str(exc).strip().splitlines()[-1][:200]
@@ -205,7 +209,7 @@ class RayCrew:
 
     def stop(self) -> None:
         self._stopping = True
-        with suppress(self._ray.exceptions.RayActorError):
+        with suppress(self._ray.exceptions.RayError):
             self._head.stop.remote()
 
     def end(self) -> None:
@@ -306,12 +310,13 @@ class _RayHead:
 
     def _ask(self, method: str, *values: Any, **named: Any) -> Any:
         until = time.monotonic() + _UNREACHED
-        away = (self._ray.exceptions.RayActorError, self._ray.exceptions.GetTimeoutError)
         while True:
             try:
                 asked = getattr(self._actor, method).remote(*values, **named)
                 return self._ray.get(asked, timeout=_ANSWER)
-            except away as exc:
+            except self._ray.exceptions.RayTaskError:
+                raise
+            except self._ray.exceptions.RayError as exc:
                 if time.monotonic() > until:
                     raise TrackingError(
                         "The coordinator of the evaluation cannot be reached."

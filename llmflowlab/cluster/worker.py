@@ -188,7 +188,7 @@ class _Attempt:
                 for key, records in ledger.answered_in_vain(evaluation).items()
             },
         )
-        whole = len(outcomes) == len(plan.cells()) and all(one.whole for one in outcomes)
+        whole = len(outcomes) == plan.size and all(one.whole for one in outcomes)
         ending = f"-{self._lease.token:010d}"
         first = self._stage.first(self._lease.shard)
         rows = self._stage.key("results", self._lease.shard, f"{ending}.parquet")

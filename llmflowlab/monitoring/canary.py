@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from llmflowlab.errors import InputError, ProviderError
 from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Parameters
 from llmflowlab.monitoring.canary_asking import opened_asking
-from llmflowlab.monitoring.canary_plan import SHARES, Canary, Question
+from llmflowlab.monitoring.canary_plan import DAY, Canary, Question
 from llmflowlab.monitoring.canary_power import samples_needed
 from llmflowlab.monitoring.canary_rounds import ask_round
 from llmflowlab.monitoring.canary_search import BudgetEnded, find_choices
@@ -123,19 +123,7 @@ def begin_canary(
                 f"{candidate.model} has no border prompts among those that are tried, and there is no suite; "
                 "give --questions more than 0."
             )
-        daily = max(1, round(86_400 / request.every))
-        rounds = min(_MOST, max(_FEWEST, daily))
-        words = SHARES["words"] / (sum(SHARES.values()) if questions else SHARES["words"])
-        needed = (
-            samples_needed(
-                len(choices),
-                request.tolerance,
-                -math.log(request.alpha * words),
-                max(1, round(30 * 86_400 / request.every)),
-            )
-            if choices
-            else None
-        )
+        rounds = min(_MOST, max(_FEWEST, round(DAY / request.every)))
         canary = Canary(
             candidate=candidate,
             choices=choices,
@@ -145,8 +133,14 @@ def begin_canary(
             tolerance=request.tolerance,
             learning=rounds // 3,
             baseline=rounds - rounds // 3,
-            samples=math.ceil((needed or _USUAL_SAMPLES) / rounds),
+            samples=1,
         )
+        needed = None
+        if choices:
+            log_needed = -math.log(canary.share("words"))
+            needed = samples_needed(len(choices), canary.tolerance, log_needed, canary.horizon)
+            samples = math.ceil((needed or _USUAL_SAMPLES) / rounds)
+            canary = replace(canary, samples=samples)
         kept = folder.begin(canary)
     return Begun(canary=canary, sure=needed is not None, spent=spent, kept=kept)
 

@@ -1,13 +1,12 @@
 """What each layer of a canary makes of a round, and the watch that it is put before.
 
-words: for each border prompt, whether its usual word came, and where not, whether one came that was heard
-while it learnt. right, refusals: of each question of the suite. length: above (1), at (1/2) or below (0) the
-middle of what was learnt. latency: the share of a day's answers that are slower than nine of ten were.
+words: for each border prompt, whether its usual word came. new_words: where not, whether one came that was not
+heard while it learnt. right, refusals: of each question of the suite. length: whether an answer is shorter or
+longer than all that were learnt. latency: the share of a day's answers that are slower than nine of ten were.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import TypeAlias
@@ -22,6 +21,7 @@ __all__ = ["WINDOWS", "watches"]
 
 WINDOWS: Mapping[str, int] = {
     "words": 48,
+    "new_words": 48,
     "right": 168,
     "length": 168,
     "refusals": 168,
@@ -50,8 +50,8 @@ def watches(canary: Canary, rounds: Sequence[Round]) -> dict[str, Watch]:
     )
     found: dict[str, Watch] = {}
     for layer, measure in _measures(canary, learnt).items():
-        # Which words are known was learnt from the same rounds, so that they say nothing about it.
-        first = [] if layer == "words" else learnt
+        # What is usual was learnt from the same rounds, so that they say nothing about how often it is.
+        first = [] if layer in {"new_words", "length"} else learnt
         found[layer] = Watch(
             _baselines(_sums(measure, first), _sums(measure, before), _tolerance(canary, layer)),
             horizon=canary.horizon,
@@ -82,40 +82,42 @@ def _measures(canary: Canary, learnt: Sequence[Round]) -> dict[str, _Measure]:
             for i in range(len(canary.choices))
         ]
         usual = [choice.word for choice in canary.choices]
-        found["words"] = lambda one: _words(one, usual, heard)
+        found["words"] = lambda one: [
+            (said.count(word), len(said)) for said, word in zip(one.words, usual, strict=True)
+        ]
+        found["new_words"] = lambda one: _new_words(one, usual, heard)
     if canary.questions:
-        middles = [
-            quantile(
-                [r.length for each in learnt if (r := each.replies[i]).length is not None], 0.5
-            )
+        ranges = [
+            [r.length for each in learnt if (r := each.replies[i]).length is not None]
             for i in range(len(canary.questions))
         ]
         found["right"] = lambda one: [_value(reply.right) for reply in one.replies]
         found["refusals"] = lambda one: [_value(reply.refused) for reply in one.replies]
         found["length"] = lambda one: [
-            _compared(reply, middle) for reply, middle in zip(one.replies, middles, strict=True)
+            _unusual(reply, usual) for reply, usual in zip(one.replies, ranges, strict=True)
         ]
     return found
 
 
-def _words(one: Round, usual: Sequence[str], heard: Sequence[set[str]]) -> list[_Pair]:
-    pairs: list[_Pair] = []
-    for said, word, known in zip(one.words, usual, heard, strict=True):
-        counts = Counter(said)
-        others = len(said) - counts[word]
-        among = sum(n for other, n in counts.items() if other != word and other in known)
-        pairs += [(counts[word], len(said)), (among, others)]
-    return pairs
+def _new_words(one: Round, usual: Sequence[str], heard: Sequence[set[str]]) -> list[_Pair]:
+    others = [
+        [other for other in said if other != word]
+        for said, word in zip(one.words, usual, strict=True)
+    ]
+    return [
+        (sum(word not in known for word in said), len(said))
+        for said, known in zip(others, heard, strict=True)
+    ]
 
 
 def _value(value: float | None) -> _Pair:
     return (0.0, 0) if value is None else (value, 1)
 
 
-def _compared(reply: Reply, middle: float | None) -> _Pair:
-    if reply.length is None or middle is None:
+def _unusual(reply: Reply, usual: Sequence[int]) -> _Pair:
+    if reply.length is None or not usual:
         return 0.0, 0
-    return (float(reply.length > middle) + float(reply.length >= middle)) / 2, 1
+    return float(not min(usual) <= reply.length <= max(usual)), 1
 
 
 def _sums(measure: _Measure, rounds: Sequence[Round]) -> list[_Pair]:

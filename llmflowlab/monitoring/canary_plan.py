@@ -9,19 +9,21 @@ from typing import Any, Literal, TypeAlias
 from llmflowlab.candidate import Candidate
 from llmflowlab.data.rows import Row
 
-__all__ = ["SHARES", "Canary", "Choice", "Phase", "Question"]
+__all__ = ["DAY", "DAYS", "SHARES", "SLOW_DAY", "Canary", "Choice", "Phase", "Question"]
 
 Phase: TypeAlias = Literal["learning", "baseline", "watching"]
 DAY = 86_400.0
+"""Seconds."""
 DAYS = 30
 """Of the time for which false alarms are bounded."""
 
 SHARES: Mapping[str, float] = {
     "words": 0.5,
-    "right": 0.125,
-    "length": 0.125,
-    "refusals": 0.125,
-    "latency": 0.125,
+    "new_words": 0.1,
+    "right": 0.1,
+    "length": 0.1,
+    "refusals": 0.1,
+    "latency": 0.1,
 }
 """What each layer has of the chance of a false alarm."""
 SLOW_DAY = 0.3
@@ -105,7 +107,7 @@ class Canary:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        words = ("words",) if self.choices else ()
+        words = ("words", "new_words") if self.choices else ()
         return (*words, *(("right", "length", "refusals", "latency") if self.questions else ()))
 
     def to_json(self) -> dict[str, Any]:

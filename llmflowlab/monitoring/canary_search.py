@@ -27,7 +27,6 @@ def find_choices(
     asking: Asking,
     wanted: int,
     *,
-    candidates: Sequence[str] = CANDIDATES,
     tick: Callable[[int], None] = lambda found: None,
 ) -> tuple[Choice, ...]:
     """Return up to `wanted` prompts whose usual first word comes neither seldom nor nearly always.
@@ -38,7 +37,6 @@ def find_choices(
     Args:
         asking: The model.
         wanted: How many are enough.
-        candidates: Prompts to try, in this order.
         tick: Told how many were found.
 
     Raises:
@@ -46,11 +44,11 @@ def find_choices(
         ProviderError: No call at all brought an answer.
     """
     found: list[Choice] = []
-    for begin in range(0, len(candidates), _BATCH):
+    for begin in range(0, len(CANDIDATES), _BATCH):
         tick(min(len(found), wanted))
         if len(found) >= wanted:
             break
-        heard = _heard(asking, candidates[begin : begin + _BATCH], _FIRST)
+        heard = _heard(asking, CANDIDATES[begin : begin + _BATCH], _FIRST)
         split = [prompt for prompt, words in heard.items() if 1 < _top(words)[1] < len(words)]
         again = _heard(asking, split, _SECOND) if split else {}
         for prompt, words in again.items():

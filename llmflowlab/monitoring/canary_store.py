@@ -170,8 +170,9 @@ def _home(settings: Settings) -> Path:
 
 
 def _slug(name: str) -> str:
-    # Injective, so that no two names meet in one folder: what is no letter is written as its number.
-    return re.sub(r"[^a-z0-9.]", lambda found: f"_{ord(found[0]):x}_", name)
+    # Injective, so that no two names meet in one folder: what is no letter is written as its number,
+    # and so is a dot that would name the folder itself.
+    return re.sub(r"^\.|[^a-z0-9.]", lambda found: f"_{ord(found[0]):x}_", name)
 
 
 def _whole_lines(file: Path) -> tuple[list[bytes], int]:

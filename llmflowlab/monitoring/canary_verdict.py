@@ -162,8 +162,8 @@ def _layer(canary: Canary, rounds: Sequence[Round], layer: str) -> LayerState:
     if alarmed is not None and layer != "latency":
         per_stream = watches(canary, rounds[:alarmed])[layer].per_stream
         names = (
-            [choice.prompt for choice in canary.choices for _ in range(2)]
-            if layer == "words"
+            [choice.prompt for choice in canary.choices]
+            if layer in {"words", "new_words"}
             else [question.question for question in canary.questions]
         )
         order = sorted(range(len(names)), key=lambda i: -per_stream[i])

@@ -6,7 +6,9 @@ import csv
 import json
 import random
 import signal
+import subprocess
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +69,15 @@ def asked(model: LoopbackServer) -> Counter[str]:
     return Counter(str(request.body["messages"][-1]["content"]) for request in model.chats())
 
 
+def await_requests(model: LoopbackServer, process: subprocess.Popen[str], count: int) -> None:
+    """Wait until the model was asked so often; an evaluation that ends before says why."""
+    until = time.monotonic() + END
+    while not model.wait_for_requests(count, timeout=1.0):
+        assert time.monotonic() < until
+        if process.poll() is not None:
+            document(process, END)
+
+
 def rows_of(found: dict[str, Any]) -> list[str]:
     """Return the questions of the answered rows, as the spreadsheet has them."""
     with Path(found["files"]["answers_csv"]).open(encoding="utf-8-sig", newline="") as file:
@@ -87,26 +98,15 @@ def test_workers_and_a_node_are_killed_at_random_and_each_row_is_there_once(
     cluster, model, options, tmp_path
 ):
     process = begin(tmp_path / "home", *options)
-    ended, kills = threading.Event(), 0
-
-    def disturb() -> None:
-        nonlocal kills
-        draw = random.Random(1)
-        spare = list(cluster.worker_nodes)
-        while not ended.wait(5.0):
-            if pids := actors("_WorkerActor"):
-                kill(draw.choice(pids))
-                kills += 1
-            if kills == 2 and spare:
-                cluster.remove_node(spare.pop())
-
-    thread = threading.Thread(target=disturb)
-    thread.start()
-    try:
-        found = document(process, END)
-    finally:
-        ended.set()
-        thread.join()
+    draw, kills = random.Random(1), 0
+    for answers in range(30, ROWS - 30, 30):
+        await_requests(model, process, answers)
+        if answers == 90:
+            cluster.remove_node(cluster.worker_nodes.copy().pop())
+        elif pids := actors("_WorkerActor"):
+            kill(draw.choice(pids))
+            kills += 1
+    found = document(process, END)
     assert kills > 1
     assert whole(found)
     # Asked twice was no more than what was in flight when a worker or the node went.
@@ -118,7 +118,7 @@ def test_a_worker_that_sleeps_past_its_lease_cannot_commit_and_its_shard_is_done
     model, options, tmp_path
 ):
     process = begin(tmp_path / "home", *options)
-    assert model.wait_for_requests(40, timeout=END)
+    await_requests(model, process, 40)
     pid = actors("_WorkerActor")[0]
     kill(pid, signal.SIGSTOP)
     wake = threading.Timer(2 * LEASE, kill, (pid, signal.SIGCONT))
@@ -136,7 +136,7 @@ def test_a_coordinator_that_is_killed_is_started_anew_and_nothing_is_asked_twice
     model, options, tmp_path
 ):
     process = begin(tmp_path / "home", *options)
-    assert model.wait_for_requests(40, timeout=END)
+    await_requests(model, process, 40)
     kill(actors("_HeadActor")[0])
     found = document(process, END)
     assert whole(found)
@@ -147,7 +147,7 @@ def test_the_driver_is_interrupted_and_another_home_goes_on_from_the_storage(
     model, options, tmp_path
 ):
     process = begin(tmp_path / "home", *options)
-    assert model.wait_for_requests(40, timeout=END)
+    await_requests(model, process, 40)
     kill(process.pid, signal.SIGINT)
     said, words = process.communicate(timeout=END)
     assert process.returncode == 130, words

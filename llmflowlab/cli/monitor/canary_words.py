@@ -28,7 +28,8 @@ __all__ = [
 
 _WIDTH = 70
 _LAYERS = {
-    "words": "one-word answers",
+    "words": "usual words",
+    "new_words": "words not heard before",
     "right": "right answers",
     "length": "length",
     "refusals": "refusals",
