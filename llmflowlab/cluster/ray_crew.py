@@ -176,7 +176,11 @@ class RayCrew:
                 self._replace(name, exc)
             else:
                 if failed is not None:
-                    raise _error(*failed)
+                    error = _error(*failed)
+                    if not isinstance(error, TrackingError):
+                        raise error
+                    # Storage that failed once may answer the next.
+                    self._replace(name, error)
         return bool(self._working)
 
     def _replace(self, name: str, exc: Exception) -> None:
