@@ -79,7 +79,9 @@ def test_a_cluster_without_ray_is_refused_with_what_installs_it(
         pytest.param(
             [*CANDIDATE, "--resume", "x"], 2, "--resume goes on with the evaluation's", id="both"
         ),
-        pytest.param([*CANDIDATE, "--workers", "2"], 2, "add --runner ray", id="no cluster"),
+        pytest.param(
+            [*CANDIDATE, "--workers", "2"], 2, "--workers is about a cluster", id="no cluster"
+        ),
         pytest.param(
             [*CANDIDATE, "--runner", "ray", "--until-decided", "0.1"],
             2,
