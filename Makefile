@@ -11,7 +11,7 @@ WITHOUT_EXTRAS = awk 'function flush() { if (twin) print twin; twin = "" } /^ / 
 MODEL := models/SmolLM2-135M-Instruct.Q4_1.gguf
 
 .DEFAULT_GOAL := help
-.PHONY: help run install dev model test test-busy test-stack check lint format types imports unit coverage bench simulate torture lock clean
+.PHONY: help run install dev model stack test test-busy test-stack check lint format types imports unit coverage bench simulate torture lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ model: $(MODEL) ## ... and the small language model for provider local (98 MB)
 run: install model ## install what is missing and start the lab
 	@$(BIN)/python main.py
 
+stack: dev .venv/.stack-installed ## the service, its chat page and MLflow on PostgreSQL, until Ctrl-C (OPTIONS="-- --model REF")
+	@$(BIN)/python -m deployment.stack $(OPTIONS)
+
 test: check unit ## everything CI runs
 
 check: lint types imports ## ... without the tests
@@ -83,16 +86,19 @@ bench: dev model ## what must be fast, measured beside other programs: one table
 
 simulate: dev ## hold what is concluded against worlds whose truth is known (a quarter of an hour)
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.simulations
+	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.simulations.alerts
+	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.simulations.canary
 
 torture: dev ## 200 kills and 10,000 budgets: nothing may be lost, nothing overspent (half an hour)
 	@$(BIN)/python -m benchmarks.torture
 	@$(BIN)/python -m benchmarks.torture.schedules
 
 lock: ## compile requirements*.txt from pyproject.toml (needs uv)
-	$(LOCK) -o requirements.txt
+	$(LOCK) --group deployment -o requirements-deployment.txt
+	$(LOCK) -c requirements-deployment.txt -o requirements.txt
 	$(LOCK) --group dev -c requirements.txt -o requirements-dev.txt
-	$(subst pyproject.toml --extra local,,$(LOCK)) --group stack -c requirements-dev.txt -o requirements-stack.txt
-	for file in requirements.txt requirements-dev.txt requirements-stack.txt; do \
+	$(subst pyproject.toml --extra local,,$(LOCK)) --group stack -c requirements-dev.txt -c requirements-deployment.txt -o requirements-stack.txt
+	for file in requirements-deployment.txt requirements.txt requirements-dev.txt requirements-stack.txt; do \
 	  $(WITHOUT_EXTRAS) $$file > $$file.new && mv $$file.new $$file || exit 1; \
 	done
 

@@ -16,6 +16,7 @@ from llmflowlab.program import checkout
 
 __all__ = ["SERVING_EXPERIMENT", "Settings", "load_settings"]
 
+_TRACKERS = ("mlflow", "wandb")
 SERVING_EXPERIMENT = "LLMS_Serving"
 """Where the traces of what is served stand that have no experiment of their own; nobody looks in `Default`."""
 
@@ -54,6 +55,8 @@ class Settings:
     """Ceiling on the time one call may spend on retries and their waits."""
     delivery_timeout: float = 15.0
     """Seconds to wait at the end for MLflow to take the sessions; later ones go to the next start."""
+    trackers: tuple[str, ...] = ("mlflow",)
+    """Where sessions and evaluations are recorded beside the files; MLflow is always among them."""
     concurrency: int = 8
     """Calls in flight during an evaluation unless the command says otherwise."""
 
@@ -149,6 +152,7 @@ def load_settings(
         max_tries=int(_number(merged, "LLMFLOWLAB_MAX_TRIES", 5)),
         max_retry_seconds=_number(merged, "LLMFLOWLAB_MAX_RETRY_SECONDS", 120.0),
         delivery_timeout=_number(merged, "LLMFLOWLAB_DELIVERY_TIMEOUT", 15.0),
+        trackers=_trackers(merged),
         concurrency=int(_number(merged, "LLMFLOWLAB_CONCURRENCY", 8)),
     )
 
@@ -208,6 +212,22 @@ def _judge_exam(environment: Mapping[str, str]) -> int:
             "0 (not at all) to 100."
         )
     return int(text)
+
+
+def _trackers(environment: Mapping[str, str]) -> tuple[str, ...]:
+    text = environment.get("LLMFLOWLAB_TRACKERS", "mlflow")
+    named = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
+    if unknown := [name for name in named if name not in _TRACKERS]:
+        raise InputError(
+            f"LLMFLOWLAB_TRACKERS names {unknown[0]!r}; there are {' and '.join(_TRACKERS)}, as in "
+            "mlflow,wandb."
+        )
+    if "mlflow" not in named:
+        raise InputError(
+            "LLMFLOWLAB_TRACKERS lacks mlflow, on which registry, prompts and evaluations stand; write "
+            "mlflow,wandb for both."
+        )
+    return named
 
 
 def _number(environment: Mapping[str, str], name: str, default: float) -> float:

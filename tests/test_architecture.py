@@ -38,6 +38,7 @@ SDKS = {
     "ollama": "providers.ollama",
     "openai": "providers.openai",
     "anthropic": "providers.anthropic",
+    "chainlit": "page",
 }
 SQL_MODULES = {
     "evaluation.run.ledger_file",

@@ -63,9 +63,10 @@ class _Answers:
         with failures_for_mlflow():
             asked = asked_of(request)
         with failures_for_mlflow(), _begun(core, asked) as step:
-            reply = core.answer(_assembled(core, asked, step), step)
+            assembled = _assembled(core, asked, step)
+            reply = core.answer(assembled, step)
             step.gave(reply.text)
-            answering = ResponseUnderWay(asked, str(core.config.reference.model))
+            answering = _under_way(core, asked, assembled)
             return Answered(**answering.document(reply))
 
     def predict_stream(
@@ -81,7 +82,7 @@ class _Answers:
             asked = asked_of(request)
         with failures_for_mlflow(), _begun(core, asked) as step:
             assembled = _assembled(core, asked, step)
-            answering = ResponseUnderWay(asked, str(core.config.reference.model))
+            answering = _under_way(core, asked, assembled)
             with closing(core.stream(assembled, step)) as parts:
                 begun = False
                 for part in parts:
@@ -113,6 +114,10 @@ class TwinAgent(_Answers, ResponsesAgent):  # type: ignore[misc]  # narrows pred
 
 def _event(document: dict[str, Any]) -> ResponsesAgentStreamEvent:
     return ResponsesAgentStreamEvent(**document)
+
+
+def _under_way(core: AgentCore, asked: Asked, assembled: Request) -> ResponseUnderWay:
+    return ResponseUnderWay(asked, str(core.config.reference.model), assembled.parameters)
 
 
 def _begun(core: AgentCore, asked: Asked) -> AbstractContextManager[Step]:

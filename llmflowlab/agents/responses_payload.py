@@ -25,6 +25,7 @@ from llmflowlab.conversations import (
     read_stop,
 )
 from llmflowlab.errors import InputError
+from llmflowlab.messages import Parameters
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -225,6 +226,8 @@ class ResponseUnderWay:
     asked: Asked
     model: str
     """What is asked; the last word is the reply's, which says what was served."""
+    parameters: Parameters = Parameters()
+    """What the answer is made with, the configured ones included."""
     id: str = field(default_factory=lambda: f"resp_{uuid.uuid4().hex}")
     item_id: str = field(default_factory=lambda: f"msg_{uuid.uuid4().hex}")
     created_at: int = field(default_factory=lambda: int(time.time()))
@@ -233,9 +236,10 @@ class ResponseUnderWay:
     def document(self, reply: Reply | None = None) -> dict[str, Any]:
         """Return the response; under way without a reply.
 
-        Every name of the protocol stands there, as its clients expect it; unknown is None.
+        Every name of the protocol stands there, as its clients and the Open Responses specification
+        expect it; unknown is None, and the protocol's default where it takes no null.
         """
-        asked = self.asked
+        asked, used = self.asked, self.parameters
         status = "in_progress"
         if reply is not None:
             status = "completed" if reply.finish_reason == "stop" else "incomplete"
@@ -262,9 +266,16 @@ class ResponseUnderWay:
             "truncation": "disabled",
             "text": {"format": {"type": "text"}},
             "reasoning": None,
-            "temperature": asked.temperature,
-            "top_p": asked.top_p,
-            "max_output_tokens": asked.max_output_tokens,
+            "temperature": 1.0 if used.temperature is None else used.temperature,
+            "top_p": 1.0 if used.top_p is None else used.top_p,
+            "presence_penalty": 0.0,
+            "frequency_penalty": 0.0,
+            "top_logprobs": 0,
+            "max_output_tokens": used.max_tokens,
+            "max_tool_calls": None,
+            "service_tier": "default",
+            "safety_identifier": None,
+            "prompt_cache_key": None,
             "usage": None if reply is None else _usage(reply),
             "user": asked.user,
             "metadata": asked.metadata or {},
@@ -285,6 +296,16 @@ class ResponseUnderWay:
     def piece(self, text: str) -> dict[str, Any]:
         """Return the event of a piece of text."""
         return self._event("output_text.delta", **self._place, delta=text, logprobs=[])
+
+    def failed(self, error: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the event of a failure: as OpenAI's clients read it, and as Open Responses has it."""
+        self._events += 1
+        return {
+            **error,
+            "type": "error",
+            "sequence_number": self._events - 1,
+            "error": dict(error),
+        }
 
     def ended(self, reply: Reply) -> list[dict[str, Any]]:
         """Return the events after the last piece."""

@@ -201,6 +201,14 @@ COMMANDS: dict[str, Command] = {
             usual="start",
         ),
         Command(
+            "monitor",
+            "watch the service: traffic, alerts, whether a model has changed",
+            "monitor.monitor_command",
+            _THINGS,
+            ("monitor --since 30m", "monitor report --since 7d --json"),
+            usual="live",
+        ),
+        Command(
             "prompts",
             "prompt templates: versions, aliases, compare, optimize",
             "prompts.prompts_command",

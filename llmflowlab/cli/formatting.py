@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from llmflowlab.text import money
-from llmflowlab.text.amounts import bytes_text, percent, plural, seconds
+from llmflowlab.text.amounts import bytes_text, count, percent, plural, seconds
 
 __all__ = [
     "bytes_text",
@@ -18,13 +18,6 @@ __all__ = [
     "seconds",
     "shortened",
 ]
-
-
-def count(value: float | None, *, estimated: bool = False) -> str | None:
-    """Write a count with thousands separators; `~` marks an estimate."""
-    if value is None:
-        return None
-    return f"{'~' if estimated else ''}{value:,.0f}"
 
 
 def dollars(value: Decimal | None) -> str | None:

@@ -188,9 +188,11 @@ concurrency = argument(_concurrency)
 port = argument(_port)
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
+def add_json(
+    parser: argparse.ArgumentParser, text: str = "print one JSON document, nothing else"
+) -> None:
     """Declare `--json`."""
-    parser.add_argument("--json", action="store_true", help="print one JSON document, nothing else")
+    parser.add_argument("--json", action="store_true", help=text)
 
 
 def add_values(parser: argparse.ArgumentParser) -> None:

@@ -107,7 +107,7 @@ class Arena:
         self._lab = lab
         self._pairing = request.pairing
         self._random = random.Random(request.seed)  # noqa: S311 - reproducible on purpose
-        self.dataset = drawn_from(request)
+        self.dataset = drawn_from(lab, request)
         self.candidates, self.remarks = fighters_of(lab, request, self.dataset)
         self.person = (request.person or person()).strip()
         self._providers = [lab.provider(candidate.model) for candidate in self.candidates]

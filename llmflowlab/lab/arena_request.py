@@ -24,6 +24,7 @@ from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Parameters
 from llmflowlab.people.votes import contestant_of
 from llmflowlab.providers.base import Provider
+from llmflowlab.tracking.dataset_files import question_file
 
 __all__ = ["ArenaRequest", "Pairing", "askers_of", "drawn_from", "fighters_of"]
 
@@ -53,15 +54,16 @@ class ArenaRequest:
     allow_unknown_cost: bool = False
 
 
-def drawn_from(request: ArenaRequest) -> Dataset | None:
+def drawn_from(lab: Lab, request: ArenaRequest) -> Dataset | None:
     """Return what prompts are drawn from; None where they are typed.
 
     Raises:
         InputError: The file cannot be used.
+        TrackingError: MLflow, which was named instead, failed.
     """
     if request.data is None:
         return None
-    dataset = load_dataset(request.data, mapping=request.mapping)
+    dataset = load_dataset(question_file(lab.settings, request.data), mapping=request.mapping)
     if request.sample is None:
         return dataset
     seed = random.SystemRandom().randrange(2**31) if request.seed is None else request.seed

@@ -125,6 +125,7 @@ class Chat:
         # must cost a turn.
         self._take_prompt(system, prompt, watch)
         require_home(lab.settings)
+        lab.require_trackers()
         lab.build_text_room()
         self._prepare()
 

@@ -32,6 +32,7 @@ from llmflowlab.evaluation.run.pending import (
     recorded,
     to_record,
 )
+from llmflowlab.evaluation.run.runs_left import runs_left
 from llmflowlab.files import write_atomically
 from llmflowlab.lab.arenas_left import arenas_left, arenas_to_deliver
 from llmflowlab.people.words_left import words_left
@@ -180,6 +181,7 @@ def _anything_left(settings: Settings) -> bool:
         or bool(left_behind(settings))
         or bool(arenas_to_deliver(settings))
         or bool(words_left(settings))
+        or bool(runs_left(settings))
     )
 
 
@@ -276,6 +278,7 @@ def deliver(
                 why for each in arenas_to_deliver(settings) if (why := _ranked(settings, each))
             ]
             said += [why for each in words_left(settings) if (why := _told(settings, each))]
+            said += _copied(settings)
             if not delivery.pending() and not _others(settings):
                 said.clear()
                 _tell(settings, None)
@@ -292,7 +295,12 @@ def deliver(
 
 def _others(settings: Settings) -> bool:
     """Whether anything but sessions is left."""
-    return bool(to_record(settings) or words_left(settings) or arenas_to_deliver(settings))
+    return bool(
+        to_record(settings)
+        or words_left(settings)
+        or arenas_to_deliver(settings)
+        or runs_left(settings)
+    )
 
 
 def _ranked(settings: Settings, arena: Path) -> str | None:
@@ -311,6 +319,19 @@ def _told(settings: Settings, evaluation: str) -> str | None:
     except LabError as exc:
         return exc.message
     return None
+
+
+def _copied(settings: Settings) -> list[str]:
+    """Bring evaluations to Weights & Biases; returns in a sentence why one could not be."""
+    for evaluation in runs_left(settings):
+        from llmflowlab.evaluation.run.wandb_evaluations import deliver_runs
+
+        try:
+            deliver_runs(settings, evaluation)
+        except LabError as exc:
+            # As a rule no other one would fare better, and finding that out takes its time.
+            return [exc.message]
+    return []
 
 
 def _recorded(settings: Settings, evaluation: str) -> str | None:

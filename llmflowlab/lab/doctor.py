@@ -10,12 +10,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, TypeAlias
 
 from llmflowlab.errors import LabError
+from llmflowlab.evaluation.run.runs_left import runs_left
 from llmflowlab.files import require_home
 from llmflowlab.lab.deliverer import on_the_way
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.factory import provider_class
-from llmflowlab.text.amounts import bytes_text
+from llmflowlab.text.amounts import bytes_text, plural
+from llmflowlab.tracking.wandb_run import require_wandb, wandb_folder
 
 __all__ = ["Diagnosis", "State", "any_model_ready", "examine", "nothing_to_configure"]
 
@@ -82,6 +84,8 @@ def examine(lab: Lab) -> Iterator[Diagnosis]:
             yield Diagnosis(name=LABELS[name], state="missing", text=text)
     for look in (_language, _tokens, _prices, _home, _space, _tracking, _journals):
         yield _safely(look, lab)
+    if "wandb" in lab.settings.trackers:
+        yield _safely(_wandb, lab)
 
 
 def _safely(look: Callable[[Lab], Diagnosis], lab: Lab) -> Diagnosis:
@@ -206,6 +210,23 @@ def _journals(lab: Lab) -> Diagnosis:
     )
 
 
+def _wandb(lab: Lab) -> Diagnosis:
+    name, settings = "Weights & Biases", lab.settings
+    require_wandb(settings)
+    left = len(runs_left(settings))
+    waiting = f"; {plural(left, 'evaluation')} still on the way" if left else ""
+    mode = settings.get("WANDB_MODE") or "online"
+    if mode == "online" and settings.get("WANDB_API_KEY") is None:
+        return Diagnosis(
+            name=name,
+            state="note",
+            text=f"online, with the key that `wandb login` kept, if it did{waiting}",
+            remedy="Set WANDB_API_KEY, or WANDB_MODE=offline to keep runs on this machine.",
+        )
+    where = f" in {wandb_folder(settings)}" if mode == "offline" else ""
+    return Diagnosis(name=name, state="ok", text=f"{mode}{where}{waiting}")
+
+
 _NAMES: dict[Callable[[Lab], Diagnosis], str] = {
     _language: "Language detection",
     _tokens: "Token counting",
@@ -214,4 +235,5 @@ _NAMES: dict[Callable[[Lab], Diagnosis], str] = {
     _space: "Disk space",
     _tracking: "Tracking",
     _journals: "Journals",
+    _wandb: "Weights & Biases",
 }

@@ -47,6 +47,7 @@ from llmflowlab.lab.scorer_offer import default_scorers
 from llmflowlab.lab.scorers import complete, described, refuse_lacking
 from llmflowlab.settings import Settings
 from llmflowlab.text.money import dollars
+from llmflowlab.tracking.dataset_files import question_file
 
 if TYPE_CHECKING:
     from llmflowlab.lab.cluster_evaluation import OnCluster
@@ -123,11 +124,13 @@ def prepare(
         InputError: A file, model, scorer or number cannot be used.
         NotConfigured: A provider lacks its key, address or package.
         HomeUnwritable: Nothing could be kept.
+        ConfigurationError: A tracker that was chosen is not installed.
     """
     with ExitStack() as undone:
         if recorder is not None:
             undone.callback(recorder.abandon)
         require_home(lab.settings)
+        lab.require_trackers()
         ledger = lab.ledger()
         undone.callback(ledger.close)
         champions = champions_asked(
@@ -257,7 +260,7 @@ def _estimate(lab: Lab, plan: EvaluationPlan, bench: EngineResources) -> Estimat
 def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, list[str]]:
     dataset = _dataset(lab, request)
     candidates, notes = candidates_of(lab, request, dataset)
-    judges, remarks = judges_of(lab, request.judges, candidates)
+    judges, remarks = judges_of(lab, request.judges, {candidate.model for candidate in candidates})
     remarks = [*notes, *remarks]
     if request.scorers:
         specs = tuple(map(complete, check_scorers(request.scorers)))
@@ -328,7 +331,7 @@ def _loader(request: EvaluationRequest) -> Callable[..., Dataset]:
 def _dataset(lab: Lab, request: EvaluationRequest) -> Dataset:
     load = _loader(request)
     dataset = load(
-        request.data or default_data(lab.settings),
+        question_file(lab.settings, request.data or default_data(lab.settings)),
         mapping=request.mapping,
         skip_bad=request.skip_bad,
         answers=request.answers,

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.calling import CallPolicy
 from llmflowlab.asking.metering import Metering
-from llmflowlab.candidate import Candidate
+from llmflowlab.asking.pacing import Gate
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.judging import Judge, Panel
 from llmflowlab.evaluation.run.plan import EvaluationPlan
@@ -15,23 +15,27 @@ from llmflowlab.evaluation.run.steering import Steering
 from llmflowlab.lab.lab import Lab
 from llmflowlab.providers.factory import parse_reference
 
-__all__ = ["judges_of", "panel_for"]
+__all__ = ["judge_for", "judges_of", "panel_for"]
 
 
 def judges_of(
-    lab: Lab, named: Sequence[str], candidates: Sequence[Candidate]
+    lab: Lab, named: Sequence[str], models: Collection[str]
 ) -> tuple[tuple[str, ...], list[str]]:
     """Return the judges' references, and what to say of them; none where none is to be had.
+
+    Args:
+        lab: The parts.
+        named: By the person; none: the one of the settings.
+        models: References of those whose answers are judged.
 
     Raises:
         InputError: A judge is named twice or is no language model.
     """
-    models = {candidate.model for candidate in candidates}
     if not named:
         if lab.settings.judge is None:
             return (), []
         reference = _reference(lab, lab.settings.judge)
-        if models == {reference}:
+        if set(models) == {reference}:
             return (), [
                 f"LLMFLOWLAB_JUDGE is {reference}, which is the only candidate: it would judge nothing "
                 f"but its own answers. Pass --judge {reference} if that is what you want."
@@ -79,15 +83,28 @@ def panel_for(
         gate = lab.limiter(parse_reference(reference).provider, lab.settings, steering.concurrency)
         steering.attach(gate.set_concurrency)
         judges.append(
-            Judge(
-                lab.provider(reference),
-                policy=policy,
-                metering=metering,
-                budget=budget,
-                gate=gate,
-                temperature=lab.settings.judge_temperature,
-            )
+            judge_for(lab, reference, policy=policy, metering=metering, budget=budget, gate=gate)
         )
     if not judges:
         return None
     return Panel(judges=tuple(judges), runs=plan.judge_runs, combine=plan.judge_combine)
+
+
+def judge_for(
+    lab: Lab,
+    reference: str,
+    *,
+    policy: CallPolicy,
+    metering: Metering,
+    budget: Budget | None,
+    gate: Gate,
+) -> Judge:
+    """Return one judge, ready to be asked at the settings' temperature."""
+    return Judge(
+        lab.provider(reference),
+        policy=policy,
+        metering=metering,
+        budget=budget,
+        gate=gate,
+        temperature=lab.settings.judge_temperature,
+    )

@@ -278,6 +278,17 @@ class Lab:
 
         return ChatRecorder(self.settings, start, lambda: self.delivery)
 
+    def require_trackers(self) -> None:
+        """Find out before anything is recorded whether the trackers that were chosen can be used.
+
+        Raises:
+            ConfigurationError: One is not installed.
+        """
+        if len(self.settings.trackers) > 1:
+            from llmflowlab.tracking.wandb_run import require_wandb
+
+            require_wandb(self.settings)
+
     def hand_over(self) -> int:
         """End the delivery here, and have a process of its own go on with what is left.
 
@@ -293,6 +304,7 @@ class Lab:
             or any(self.settings.journals_dir.glob("*.jsonl"))
             or self._recordings_left()
             or self._words_left()
+            or self._runs_left()
         ):
             # Imported here: most commands find nothing.
             from llmflowlab.lab.deliverer import hand_over
@@ -304,6 +316,11 @@ class Lab:
         from llmflowlab.evaluation.run.pending import pending_evaluations
 
         return bool(pending_evaluations(self.settings))
+
+    def _runs_left(self) -> bool:
+        from llmflowlab.evaluation.run.runs_left import runs_left
+
+        return bool(runs_left(self.settings))
 
     def _words_left(self) -> bool:
         from llmflowlab.people.words_left import words_left

@@ -15,7 +15,7 @@ from llmflowlab.errors import BadAnswer, NotConfigured
 from llmflowlab.machine import certificate_variables, on_this_machine
 from llmflowlab.providers.base import Provider
 from llmflowlab.providers.bodies import filtered
-from llmflowlab.providers.http_lines import line_each
+from llmflowlab.providers.http_lines import own_lines
 from llmflowlab.providers.transport import READ_SLACK, is_http_error, read_timeout, vendor_text
 from llmflowlab.settings import Settings
 
@@ -101,14 +101,14 @@ def client_arguments(
         "limits": limits,
     }
 
-    def line() -> Any:
-        kind = http.AsyncHTTPTransport if on_loop else http.HTTPTransport
-        return kind(verify=trusting, limits=limits)
-
     # With a transport of its own a client looks for no proxies; some SDKs' look whatever they are told.
     if on_loop and (here or not getproxies()):
-        return {**found, "transport": line_each(http, line)}
-    return {**found, "transport": line()} if here else found
+        return {**found, "transport": own_lines(http, trusting)}
+    return (
+        {**found, "transport": http.HTTPTransport(verify=trusting, limits=limits)}
+        if here
+        else found
+    )
 
 
 def guards(

@@ -52,10 +52,18 @@ def _running() -> asyncio.AbstractEventLoop:
     with _lock:
         if _loop is None or _loop.is_closed():
             _loop = asyncio.new_event_loop()
+            _loop.set_exception_handler(_unhandled)
             thread = threading.Thread(target=_loop.run_forever, name="calls", daemon=True)
             thread.start()
             _thread = thread.ident
         return _loop
+
+
+def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    # Connections that are open when the program ends are closed by the system; aiohttp would say so on
+    # the person's screen.
+    if not {"client_session", "connector", "client_connection"} & context.keys():
+        loop.default_exception_handler(context)
 
 
 def _forget() -> None:

@@ -129,9 +129,16 @@ async def _started(state: ServiceState, caller: Caller, order: AnswerOrder) -> G
     """Begin an answer once there is room for it.
 
     Raises:
-        HttpRefusal: There is none.
+        HttpRefusal: There is none, or what was answered before cannot be kept.
         ClientDisconnect: The client left while it waited.
     """
+    if state.desk.stuck:
+        # It would be paid for, and could not be kept either.
+        raise HttpRefusal(
+            "storage_failed",
+            "The service's database takes nothing at the moment; nothing was asked.",
+            retry_after=5.0,
+        )
     taking = state.slots.take(state.limits.deadline - (time.monotonic() - order.begun))
     if state.slots.free or caller.receive is None:
         await taking

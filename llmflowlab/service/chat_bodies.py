@@ -131,6 +131,7 @@ class LatencyShown(BaseModel):
 
     seconds: float
     time_to_first_token: float | None
+    inference_time: float = Field(description="What of it the model took.")
 
 
 class ScoreShown(BaseModel):
@@ -211,9 +212,19 @@ class TurnShown(BaseModel):
     state: str
     trace_id: str
     made_ms: int
+    model: str | None = Field(description="Which of GET /v1/models answered.")
     model_version: str | None
+    finish_reason: str | None
+    language: str | None
+    blocked: Literal["in", "out"] | None = Field(
+        description="As `guardrails.blocked` of the answer."
+    )
+    usage: UsageShown
+    cost_usd: str | None
+    inference_time: float = Field(description="Seconds that the model took.")
     thumb: Literal["up", "down"] | None
     rating: int | None
+    scores: list[ScoreShown] = Field(description="Those given in the background so far.")
 
 
 class SessionShown(BaseModel):
@@ -225,6 +236,7 @@ class SessionShown(BaseModel):
 
 class SessionLine(BaseModel):
     session_id: str
+    title: str = Field(description="How what was said first begins, 100 characters at most.")
     made_ms: int
     used_ms: int
     turns: int

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from llmflowlab.conversations import read_parameters
 from llmflowlab.errors import Blocked, InputError
-from llmflowlab.service.answer_scores import scored, scorers_of
+from llmflowlab.service.answer_scores import score_shown, scored, scorers_of
 from llmflowlab.service.answering_requests import answer_in_session
 from llmflowlab.service.chat_bodies import (
     ChatAnswer,
@@ -27,12 +27,22 @@ from llmflowlab.service.entrance import Asking, asking, refused_with
 from llmflowlab.service.event_stream import HEARTBEAT, EventStream, Whole, event
 from llmflowlab.service.generation import Generation
 from llmflowlab.service.http_refusals import HttpRefusal
-from llmflowlab.service.store.served_turns import keep_rating, ratings_of, said_in, sessions_of
-from llmflowlab.tracking.records import RatingRecord
+from llmflowlab.service.store.online_scores import scores_of
+from llmflowlab.service.store.served_turns import (
+    keep_rating,
+    names_of,
+    ratings_of,
+    said_in,
+    sessions_of,
+)
+from llmflowlab.tracking.records import RatingRecord, TurnRecord
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["chat"])
+
+_BLOCKED = {"blocked_in": "in", "blocked_out": "out"}
+"""`Blocked.reason`, and where it was blocked."""
 
 
 @router.post(
@@ -138,20 +148,25 @@ def answered(generation: Generation) -> dict[str, Any]:
             "violations": record.violations,
             "remarks": list(paid.remarks),
         },
-        "usage": {
-            "prompt_tokens": record.prompt_tokens,
-            "completion_tokens": record.completion_tokens,
-            "total_tokens": record.total_tokens,
-            "cached_tokens": record.cached_tokens,
-            "reasoning_tokens": record.reasoning_tokens,
-            "estimated": record.tokens_estimated,
-        },
+        "usage": _usage(record),
         "cost_usd": record.cost_usd,
         "latency": {
             "seconds": time.monotonic() - order.begun,
             "time_to_first_token": generation.first_token,
+            "inference_time": record.inference_time,
         },
         "evaluation": None,
+    }
+
+
+def _usage(record: TurnRecord) -> dict[str, Any]:
+    return {
+        "prompt_tokens": record.prompt_tokens,
+        "completion_tokens": record.completion_tokens,
+        "total_tokens": record.total_tokens,
+        "cached_tokens": record.cached_tokens,
+        "reasoning_tokens": record.reasoning_tokens,
+        "estimated": record.tokens_estimated,
     }
 
 
@@ -167,7 +182,13 @@ async def sessions(who: Annotated[Asking, Depends(asking)]) -> Any:
     found = await who.state.desk.do(lambda connection: sessions_of(connection, owner))
     return {
         "sessions": [
-            {"session_id": s.id, "made_ms": s.made_ms, "used_ms": s.used_ms, "turns": s.turns}
+            {
+                "session_id": s.id,
+                "title": s.title,
+                "made_ms": s.made_ms,
+                "used_ms": s.used_ms,
+                "turns": s.turns,
+            }
             for s in found
         ]
     }
@@ -187,6 +208,9 @@ async def session(session_id: SessionId, who: Annotated[Asking, Depends(asking)]
         raise HttpRefusal("session_not_found", "No session of this key has that id.")
     traces = [each.trace_id for each in said]
     ratings = await who.state.desk.do(lambda connection: ratings_of(connection, traces))
+    scores = await who.state.desk.do(lambda connection: scores_of(connection, traces))
+    deployed = {each.deployment for each in said}
+    names = await who.state.desk.do(lambda connection: names_of(connection, deployed))
     turns = []
     for number, each in enumerate(said):
         values = [rating.value for rating in ratings.get(each.trace_id, ())]
@@ -200,9 +224,17 @@ async def session(session_id: SessionId, who: Annotated[Asking, Depends(asking)]
                 "state": each.record.state,
                 "trace_id": each.trace_id,
                 "made_ms": each.made_ms,
+                "model": names.get(each.deployment),
                 "model_version": each.record.model_version,
+                "finish_reason": each.record.finish_reason,
+                "language": each.record.language,
+                "blocked": _BLOCKED.get(each.record.error_reason or ""),
+                "usage": _usage(each.record),
+                "cost_usd": each.record.cost_usd,
+                "inference_time": each.record.inference_time,
                 "thumb": ("up" if thumbs[-1] else "down") if thumbs else None,
                 "rating": grades[-1] if grades else None,
+                "scores": [score_shown(kept.score) for kept in scores.get(each.trace_id, ())],
             }
         )
     return {"session_id": session_id, "turns": turns}

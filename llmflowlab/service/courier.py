@@ -16,15 +16,15 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
-from filelock import FileLock
-
 from llmflowlab.agents.package import package
 from llmflowlab.candidate import Candidate
 from llmflowlab.errors import LabError
 from llmflowlab.machine import person
 from llmflowlab.people.ratings import rating_word
 from llmflowlab.people.word_store import WordStore
+from llmflowlab.service.scoring.score_figures import assessed, score_metrics
 from llmflowlab.service.store.issued_keys import keys_made
+from llmflowlab.service.store.online_scores import score_totals_of
 from llmflowlab.service.store.served_turns import (
     Undelivered,
     delivered,
@@ -34,7 +34,14 @@ from llmflowlab.service.store.served_turns import (
     undelivered,
     undelivered_count,
 )
-from llmflowlab.service.store.service_database import Engine, address_of, opened, writing
+from llmflowlab.service.store.service_database import (
+    Engine,
+    address_of,
+    delivering,
+    opened,
+    reading,
+    writing,
+)
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.tracking.service_runs import ServedTurn, ServiceRuns
 
@@ -51,6 +58,8 @@ _OLD = 600.0
 """Seconds after which an answer waits no longer for others to be made."""
 _LOOK = 1.0
 """Seconds between two looks for something new."""
+_BETWEEN_TOTALS = 20.0
+"""Pause between two writings of totals, in the times that one took."""
 _FIRST_RETRY, _LONGEST_RETRY = 1.0, 60.0
 _LAST = 20.0
 """Seconds that are left for what is on its way when the service ends."""
@@ -82,12 +91,14 @@ class Courier:
         Raises:
             LabError: The store or the database failed; nothing is lost, and it can be tried again.
         """
-        # A service that was killed leaves its courier at work for a while, beside the next one's.
-        with FileLock(self._settings.state_dir / "service-delivery.lock"):
+        # A service that was killed leaves its courier at work for a while, beside the next one's; services on
+        # several machines may have one database.
+        with delivering(self._engine, self._settings.state_dir):
             return self._deliver(most)
 
     def _deliver(self, most: int) -> int:
-        with writing(self._engine) as connection:
+        # Whoever writes holds up the service's own writer, and this process gets the processor last.
+        with reading(self._engine) as connection:
             waiting = undelivered(connection, most)
         self.oldest_ms = min((each.record.started_ms for each in waiting), default=None)
         if not waiting:
@@ -116,14 +127,16 @@ class Courier:
         """
         for deployment in sorted(self._open if ended else self._changed):
             candidate, begun_ms = self._candidate(deployment)
-            with writing(self._engine) as connection:
+            with reading(self._engine) as connection:
                 turns = totals_of(connection, deployment)
+                scores = score_totals_of(connection, deployment)
             assert self._runs is not None
             self._runs.total(
                 deployment,
                 candidate,
                 begun_ms,
                 turns,
+                scores=score_metrics(scores),
                 ended_ms=int(time.time() * 1000) if ended else None,
             )
             self._changed.discard(deployment)
@@ -131,7 +144,7 @@ class Courier:
                 self._open.discard(deployment)
 
     def _candidate(self, deployment: str) -> tuple[Candidate, int]:
-        with writing(self._engine) as connection:
+        with reading(self._engine) as connection:
             described = deployment_of(connection, deployment)
         return Candidate.from_record(described["candidate"]), int(described["begun_ms"])
 
@@ -147,13 +160,15 @@ class Courier:
             ratings=each.ratings,
             rater=self._rater(each.owner),
             tags=tags,
+            scores=[(assessed(kept), kept.settled_ms) for kept in each.scores],
+            again=each.again,
         )
 
     def _rater(self, owner: str) -> str:
         if not owner:
             return person()
         if owner not in self._raters:
-            with writing(self._engine) as connection:
+            with reading(self._engine) as connection:
                 self._raters = {key.id: key.name for key, _ in keys_made(connection)}
         return self._raters.get(owner, owner)
 
@@ -191,7 +206,7 @@ def _work(
 ) -> None:
     courier = Courier(settings, engine)
     pause, last_said, until = _FIRST_RETRY, "", float("inf")
-    rush = Rush(engine)
+    rush, total_from = Rush(engine), float("-inf")
     while True:
         if ending.is_set():
             until = min(until, time.monotonic() + _LAST)
@@ -204,7 +219,12 @@ def _work(
                     ending.wait(_REST * (time.monotonic() - began))
                 if time.monotonic() < until:
                     continue
-            courier.total(ended=ending.is_set())
+            # All turns are read for it, the longer the more there are.
+            if ending.is_set() or time.monotonic() >= total_from:
+                began = time.monotonic()
+                courier.total(ended=ending.is_set())
+                now = time.monotonic()
+                total_from = now + _BETWEEN_TOTALS * (now - began)
         except LabError as exc:
             if exc.message != last_said:
                 tell(f"{exc.message.rstrip('.')}; what was answered is kept and delivered later.")
@@ -212,7 +232,7 @@ def _work(
             ending.wait(pause)
             pause = min(2 * pause, _LONGEST_RETRY)
         if ending.is_set():
-            with contextlib.suppress(LabError), writing(engine) as connection:
+            with contextlib.suppress(LabError), reading(engine) as connection:
                 if left := undelivered_count(connection):
                     tell(
                         f"MLflow lacks {left} answers; they are delivered when the service starts again."
@@ -237,7 +257,7 @@ class Rush:
 
     def going_on(self) -> bool:
         """Look at how many came since it was last asked."""
-        with writing(self._engine) as connection:
+        with reading(self._engine) as connection:
             newest = newest_turn(connection)
         now = self._clock()
         rate = (newest - self._seen) / max(now - self._at, 0.1)

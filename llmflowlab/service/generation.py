@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from llmflowlab.agents.stop_words import StopWords, cut
 from llmflowlab.asking.calling import Cancellation
 from llmflowlab.asking.paid import Asker, Paid
-from llmflowlab.errors import Blocked, ContextTooLong, LabError
+from llmflowlab.errors import Blocked, ContextTooLong, LabError, TrackingError
 from llmflowlab.guardrails.masking import hidden, without_secrets
 from llmflowlab.lab.measure import measured
 from llmflowlab.messages import Request
@@ -20,6 +20,7 @@ from llmflowlab.providers.base import ReasoningDelta, Rethought, StreamEvent, Te
 from llmflowlab.service.http_refusals import HttpRefusal, refusal_of
 from llmflowlab.service.spending import DayBudget
 from llmflowlab.service.store.allowances import until_tomorrow
+from llmflowlab.service.store.online_scores import await_scores
 from llmflowlab.service.store.served_turns import keep_turn, let_go
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.records import TurnRecord, now_text
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from llmflowlab.service.service_state import ServiceState
 
 __all__ = ["AnswerOrder", "AnswerPiece", "Generation"]
+
+
+_KEEPING = 5.0
+"""Seconds after which a client is told that its answer cannot be kept; it is tried on without it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -145,7 +150,7 @@ class Generation:
         deadline = asyncio.get_running_loop().call_later(
             max(state.limits.deadline - (time.monotonic() - order.begun), 0.001), self._too_late
         )
-        started_ms = int(time.time() * 1000)
+        started_ms, made = int(time.time() * 1000), None
         try:
             try:
                 paid = await self._ask()
@@ -154,8 +159,12 @@ class Generation:
                 paid = Paid(answer=None, error=exc)
             self.paid, self.remarks = paid, paid.remarks
             self.refusal = self._why_not(paid)
-            self.record = self._measured(paid, started_ms)
-            await self._keep(self.record)
+            self.record = made = self._measured(paid, started_ms)
+            try:
+                await self._keep(made)
+            except TrackingError as exc:
+                # What a client was answered outlives the process; this would not.
+                self.record, self.refusal = None, refusal_of(exc)
         except BaseException as exc:
             self.refusal = refusal_of(exc) if isinstance(exc, Exception) else self.refusal
             raise
@@ -167,7 +176,7 @@ class Generation:
             state.measures.count(
                 order.offer.provider.name,
                 order.offer.name,
-                self.record,
+                made,
                 None if self.refusal is None else self.refusal.code,
                 seconds=time.monotonic() - order.begun,
                 first_token=self.first_token,
@@ -177,7 +186,7 @@ class Generation:
         order, state = self.order, self._state
         cap = state.limits.daily_usd
         budget = None if cap is None else DayBudget(state.desk, cap, order.trace_id)
-        offer = order.offer = state.offers.get(order.offer.name, order.offer)
+        offer = order.offer = order.offer.now(state.offers)
         asker = offer.asker(budget)
         # Known before anything is waited for: a version that is replaced meanwhile ends after this.
         with offer.used():
@@ -310,5 +319,20 @@ class Generation:
                 deployment=order.offer.deployment,
                 door=order.door,
             )
+            if state.scoring is not None and not refused:
+                wanted = state.scoring.wanted(record.trace_id)
+                await_scores(connection, record.trace_id, wanted, int(time.time() * 1000))
 
-        await state.desk.do(work, lasting=True)
+        keeping = asyncio.wrap_future(state.desk.put(work, lasting=True))
+        keeping.add_done_callback(self._kept_at_last)
+        while not (await asyncio.wait({keeping}, timeout=_KEEPING))[0]:
+            if state.desk.stuck:
+                raise TrackingError(
+                    "The answer was made, but the service's database does not take it at the moment; it is "
+                    "kept once that does."
+                )
+        keeping.result()
+
+    def _kept_at_last(self, keeping: asyncio.Future[Any]) -> None:
+        if not keeping.cancelled() and keeping.exception() is not None:
+            self._state.log.error("An answer could not be kept (%s).", self.order.trace_id)

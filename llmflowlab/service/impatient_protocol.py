@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 else:
     _Base = AutoHTTPProtocol
 
-__all__ = ["ImpatientProtocol"]
+__all__ = ["KEPT", "ImpatientProtocol"]
+
+KEPT = 75
+"""Seconds that a line is kept for a next request: longer than clients keep theirs (5 s in httpx and OpenAI's
+SDK), or one would be sent into a line that is being closed, and be lost."""
 
 
 class ImpatientProtocol(_Base):
@@ -28,7 +32,7 @@ class ImpatientProtocol(_Base):
 
     _head: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it likewise
         super().connection_made(transport)
         self._wait_for_head()
 

@@ -7,11 +7,21 @@ no name for begins with `llmflowlab_`. No label holds a key, a session or a text
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from collections.abc import Iterator, Sequence
 
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
+from prometheus_client.registry import Collector
+
+from llmflowlab.service.store.online_scores import ScoreTotal
 from llmflowlab.tracking.records import TurnRecord
 
-__all__ = ["Measures"]
+__all__ = ["Measures", "ScoreMeasures"]
 
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 """The buckets that the conventions ask for."""
@@ -109,6 +119,8 @@ class Measures:
             registry=registry,
             multiprocess_mode="livemax",
         )
+        self.scores = ScoreMeasures()
+        registry.register(self.scores)
 
     def count(
         self,
@@ -145,3 +157,59 @@ class Measures:
             self.cost.labels(*model).inc(float(record.cost))
         for found in record.violations:
             self.violations.labels(found["category"], found["direction"], found["action"]).inc()
+
+
+class ScoreMeasures(Collector):
+    """What scores in the background come to: of all workers, as the database has it."""
+
+    def __init__(self) -> None:
+        self._totals: Sequence[tuple[str, ScoreTotal]] = ()
+        self._waiting = 0
+
+    def take(self, totals: Sequence[tuple[str, ScoreTotal]], waiting: int) -> None:
+        """Take in how it stands.
+
+        Args:
+            totals: Each with the model, as on offer, that answered.
+            waiting: Scores that are not settled.
+        """
+        self._totals, self._waiting = totals, waiting
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the measures."""
+        which = ("scorer", "gen_ai_request_model")
+        value = SummaryMetricFamily(
+            "llmflowlab_score", "What scorers said of answers, from 0 to 1.", labels=which
+        )
+        lacking = CounterMetricFamily(
+            "llmflowlab_not_scored",
+            "Answers without a score, by reason.",
+            labels=(*which, "reason"),
+        )
+        cost = CounterMetricFamily(
+            "llmflowlab_scoring_cost_usd",
+            "What judging answers cost in US dollars, as far as it is known.",
+            labels=which,
+        )
+        spent: dict[tuple[str, str], float] = {}
+        scored: dict[tuple[str, str], tuple[int, float]] = {}
+        reasons: dict[tuple[str, str, str], int] = {}
+        for model, each in self._totals:
+            key = (each.scorer, model)
+            spent[key] = spent.get(key, 0.0) + float(each.cost)
+            if each.reason is None:
+                number, total = scored.get(key, (0, 0.0))
+                scored[key] = (number + each.number, total + each.total)
+            else:
+                place = (*key, each.reason)
+                reasons[place] = reasons.get(place, 0) + each.number
+        for key, (number, total) in scored.items():
+            value.add_metric(key, number, total)
+        for place, number in reasons.items():
+            lacking.add_metric(place, number)
+        for key, dollars in spent.items():
+            cost.add_metric(key, dollars)
+        yield from (value, lacking, cost)
+        yield GaugeMetricFamily(
+            "llmflowlab_scores_waiting", "Scores that are not settled.", value=self._waiting
+        )

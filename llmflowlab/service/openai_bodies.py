@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,16 @@ from llmflowlab.messages import Message, Parameters
 from llmflowlab.providers.arrival import storable
 from llmflowlab.service.http_refusals import HttpRefusal
 
-__all__ = ["COMPLETION_SCHEMA", "Completion", "read_completion", "read_stop"]
+__all__ = [
+    "COMPLETION_SCHEMA",
+    "AnswerWish",
+    "flag",
+    "name_of",
+    "read_completion",
+    "read_stop",
+    "refuse_others",
+    "sampling",
+]
 
 _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "audio": (None,),
@@ -45,12 +54,11 @@ _FOR_OTHERS = frozenset(
     }
 )
 """What changes no answer of a model that does not know it."""
-_OURS = frozenset({"custom_inputs"})
 _MOST_STOPS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Completion:
+class AnswerWish:
     """A request for an answer, as far as it was understood."""
 
     model: str | None
@@ -60,10 +68,10 @@ class Completion:
     custom_inputs: Mapping[str, Any] | None
     stop: tuple[str, ...]
     stream: bool
-    usage_in_stream: bool
+    usage_in_stream: bool = False
 
 
-def read_completion(body: Any) -> Completion:
+def read_completion(body: Any) -> AnswerWish:
     """Read the body of `/v1/chat/completions`.
 
     Raises:
@@ -73,9 +81,9 @@ def read_completion(body: Any) -> Completion:
         raise HttpRefusal("bad_request", 'The body must be an object, {"messages": [...]}.')
     understood = {
         *("model", "messages", "stream", "stream_options", "temperature", "top_p", "max_tokens"),
-        *("max_completion_tokens", "seed", "stop"),
+        *("max_completion_tokens", "seed", "stop", "custom_inputs"),
     }
-    refuse_others(body, understood)
+    refuse_others(body, understood | _FOR_OTHERS, _NEUTRAL)
     said = body.get("messages")
     try:
         conversation = read_conversation(said)
@@ -89,7 +97,7 @@ def read_completion(body: Any) -> Completion:
         raise HttpRefusal(
             "bad_request", "stream_options must be an object.", param="stream_options"
         )
-    return Completion(
+    return AnswerWish(
         model=name_of(body.get("model")),
         messages=_clean(conversation),
         system=None if conversation.system is None else storable(conversation.system),
@@ -101,16 +109,23 @@ def read_completion(body: Any) -> Completion:
     )
 
 
-def refuse_others(body: Mapping[str, Any], understood: set[str]) -> None:
+def refuse_others(
+    body: Mapping[str, Any], understood: Set[str], neutral: Mapping[str, tuple[Any, ...]]
+) -> None:
     """Refuse what is not done, and what nobody knows.
+
+    Args:
+        body: The request.
+        understood: The names that are looked at elsewhere, or change no answer.
+        neutral: The values that change nothing of what is not done.
 
     Raises:
         HttpRefusal: There is such a parameter.
     """
     for name, value in body.items():
-        if name in understood or name in _FOR_OTHERS or name in _OURS:
+        if name in understood:
             continue
-        if name not in _NEUTRAL:
+        if name not in neutral:
             raise HttpRefusal(
                 "unsupported_parameter",
                 f"There is no parameter {name[:100]!r} here.",
@@ -119,7 +134,7 @@ def refuse_others(body: Mapping[str, Any], understood: set[str]) -> None:
         # True is 1 to Python, and no number to JSON.
         if not any(
             value == each and isinstance(value, bool) == isinstance(each, bool)
-            for each in _NEUTRAL[name]
+            for each in neutral[name]
         ):
             raise HttpRefusal(
                 "unsupported_parameter", f"{name} is not supported; leave it out.", param=name

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse
 
-from llmflowlab.errors import Blocked
-from llmflowlab.service.answering_requests import answer_alone
 from llmflowlab.service.entrance import Asking, asking, refused_with
-from llmflowlab.service.event_stream import HEARTBEAT, EventStream, Whole, event
+from llmflowlab.service.event_stream import HEARTBEAT, event
 from llmflowlab.service.generation import AnswerPiece, Generation
 from llmflowlab.service.json_body import json_body
-from llmflowlab.service.openai_bodies import COMPLETION_SCHEMA, Completion, read_completion
+from llmflowlab.service.openai_answers import answer, finish_reason, said
+from llmflowlab.service.openai_bodies import COMPLETION_SCHEMA, read_completion
 
-__all__ = ["TRACE_HEADER", "finish_reason", "router"]
+__all__ = ["router"]
 
 router = APIRouter(prefix="/v1", tags=["openai"])
-
-TRACE_HEADER = "x-llmflowlab-trace"
-"""Names an answer's trace, for `POST /feedback`."""
 
 
 @router.get("/models", summary="The models on offer", responses=refused_with(401, 429, 500, 503))
 async def models(who: Annotated[Asking, Depends(asking)]) -> Any:
-    """List the models; the first answers where a request names none."""
+    """List the models; the first answers where a request names none.
+
+    Under `llmflowlab` stand the model behind the name, the prompt of the registry that it answers with, if
+    any, and whether guardrails look at what goes in and out. `custom_inputs` are the variables of its prompt that every request has to fill.
+    """
     return JSONResponse(
         {
             "object": "list",
@@ -37,6 +38,12 @@ async def models(who: Annotated[Asking, Depends(asking)]) -> Any:
                     "object": "model",
                     "created": who.state.started,
                     "owned_by": offer.candidate.supplier,
+                    "llmflowlab": {
+                        "model": offer.candidate.model,
+                        "prompt": offer.candidate.prompt,
+                        "guarded": offer.guarded,
+                    },
+                    **({"custom_inputs": list(offer.inputs)} if offer.inputs else {}),
                 }
                 for name, offer in who.state.offers.items()
             ],
@@ -64,42 +71,16 @@ async def completions(request: Request, who: Annotated[Asking, Depends(asking)])
     The header `x-llmflowlab-trace` names the answer's trace; what else is known of it stands under
     `llmflowlab`.
     """
-    begun, state = time.monotonic(), who.state
+    begun = time.monotonic()
     asked = read_completion(await json_body(request))
-    generation = await answer_alone(
-        state,
-        who.caller,
-        state.offer(asked.model),
+    return await answer(
+        who,
+        asked,
         door="chat.completions",
-        messages=asked.messages,
-        system=asked.system,
-        parameters=asked.parameters,
-        custom_inputs=asked.custom_inputs,
-        stop=asked.stop,
         begun=begun,
+        frames=partial(_chunks, usage=asked.usage_in_stream),
+        document=_completion,
     )
-    headers = {TRACE_HEADER: generation.order.trace_id}
-    if asked.stream:
-        return EventStream(generation, _chunks(generation, asked), headers)
-
-    async def whole() -> JSONResponse:
-        refusal = generation.refusal
-        if refusal is not None:
-            # This shape has no place for "as far as it came": a part must not pass for an answer.
-            return JSONResponse(refusal.body(), refusal.status, {**refusal.headers(), **headers})
-        return JSONResponse(_completion(generation), headers=headers)
-
-    return Whole(generation, whole)
-
-
-def finish_reason(generation: Generation) -> str:
-    """Return why an answer ended, in OpenAI's words."""
-    record = generation.record
-    reason = None if record is None else record.finish_reason
-    if record is not None and record.state == "blocked":
-        return "content_filter"
-    known = {"safety": "content_filter", "length": "length", "tool_calls": "stop"}
-    return known.get(reason or "stop", "stop")
 
 
 def _head(generation: Generation, kind: str) -> dict[str, Any]:
@@ -125,22 +106,20 @@ def _completion(generation: Generation) -> dict[str, Any]:
                 "index": 0,
                 "message": message,
                 "logprobs": None,
-                "finish_reason": finish_reason(generation),
+                "finish_reason": _reason(generation),
             }
         ],
         "usage": _usage(generation),
-        "llmflowlab": known(generation),
+        "llmflowlab": _known(generation),
     }
 
 
-def said(generation: Generation) -> str:
-    """Return an answer, or the guardrails' word where they withhold it."""
-    assert generation.record is not None
-    error = None if generation.paid is None else generation.paid.error
-    return error.message if isinstance(error, Blocked) else generation.record.answer
+def _reason(generation: Generation) -> str:
+    reason = finish_reason(generation)
+    return "content_filter" if reason == "safety" else reason
 
 
-def known(generation: Generation) -> dict[str, Any]:
+def _known(generation: Generation) -> dict[str, Any]:
     """Return what is known of an answer beside what OpenAI's shape has a place for."""
     record = generation.record
     assert record is not None
@@ -171,14 +150,14 @@ def _usage(generation: Generation) -> dict[str, Any]:
     return usage
 
 
-async def _chunks(generation: Generation, asked: Completion) -> AsyncIterator[bytes | None]:
+async def _chunks(generation: Generation, *, usage: bool) -> AsyncIterator[bytes | None]:
     head = _head(generation, "chat.completion.chunk")
 
     def chunk(delta: Mapping[str, Any], reason: str | None = None, **more: Any) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
         return event({**head, "choices": [choice], **more})
 
-    unknown = {"usage": None} if asked.usage_in_stream else {}
+    unknown = {"usage": None} if usage else {}
     yield chunk({"role": "assistant", "content": "", "refusal": None}, **unknown)
     async for piece in generation.pieces(HEARTBEAT):
         if piece is None:
@@ -191,8 +170,8 @@ async def _chunks(generation: Generation, asked: Completion) -> AsyncIterator[by
     assert generation.record is not None
     if generation.record.state == "blocked":
         yield chunk({"content": said(generation)}, **unknown)
-    yield chunk({}, finish_reason(generation), llmflowlab=known(generation), **unknown)
-    if asked.usage_in_stream:
+    yield chunk({}, _reason(generation), llmflowlab=_known(generation), **unknown)
+    if usage:
         yield event({**head, "choices": [], "usage": _usage(generation)})
     yield event("[DONE]")
 

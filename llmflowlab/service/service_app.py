@@ -8,18 +8,17 @@ import gc
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from llmflowlab.errors import LabError
 from llmflowlab.lab.lab import Lab
+from llmflowlab.lab.prompt_watch import PromptWatch
+from llmflowlab.lab.prompts_in_use import PromptInUse
 from llmflowlab.providers.event_loop import adopt
 from llmflowlab.service import (
     chat_routes,
@@ -28,10 +27,11 @@ from llmflowlab.service import (
     responses_routes,
     state_routes,
 )
-from llmflowlab.service.entrance import BEARER, state_of
-from llmflowlab.service.front_gate import FrontGate, refused
-from llmflowlab.service.http_refusals import HttpRefusal, refusal_of
-from llmflowlab.service.offers import ServedModels, offers
+from llmflowlab.service.described_api import DescribedApi, explain_failures
+from llmflowlab.service.front_gate import FrontGate
+from llmflowlab.service.offers import ServedModels, offers, prompts_of, with_prompt
+from llmflowlab.service.openai_answers import TRACE_HEADER
+from llmflowlab.service.scoring.online_scorers import OnlineScoring
 from llmflowlab.service.service_limits import ServiceLimits
 from llmflowlab.service.service_state import ServiceState
 from llmflowlab.service.store.allowances import day_of, forget_days_before
@@ -64,6 +64,10 @@ class ServiceSetup:
     """Pages of other origins that may ask it from a browser."""
     measured_in: str | None = None
     """The folder of several workers' measures."""
+    scoring: OnlineScoring | None = None
+    """How answers are scored in the background; None: not at all."""
+    every: float = 10.0
+    """Seconds between two looks at the alias of a prompt."""
 
 
 _LAST = 5.0
@@ -81,12 +85,13 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
 
     """
 
-    def begin() -> tuple[ServiceState, Engine]:
+    def begin() -> tuple[ServiceState, Engine, list[PromptInUse]]:
         engine = opened(address_of(lab.settings))
         upgraded(engine)
         capped = setup.limits.daily_usd is not None
         lab.build_text_room()
-        found = offers(lab, setup.wanted, start=setup.start, capped=capped)
+        prompts = prompts_of(lab, setup.wanted)
+        found = offers(lab, setup.wanted, start=setup.start, capped=capped, prompts=prompts)
         if follower is not None:
             found.insert(0, VersionOffer(lab, follower, start=setup.start))
         state = ServiceState(
@@ -97,23 +102,29 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
             CollectorRegistry(),
             measured_in=setup.measured_in,
             open_without_keys=setup.loopback,
+            scoring=setup.scoring,
         )
         with writing(engine) as connection:
             forget_days_before(connection, day_of(state.started - 7 * 86_400))
             for offer in found:
                 keep_deployment(connection, offer.deployment, offer.described())
-        return state, engine
+        return state, engine, prompts
 
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         adopt(asyncio.get_running_loop())
         # Apart: providers that look something up first do it on this loop.
-        state, engine = await asyncio.to_thread(begin)
+        state, engine, prompts = await asyncio.to_thread(begin)
         app.state.service = state
         # What is there now stays: nobody need look through it again for what could be let go.
         gc.collect()
         gc.freeze()
         beside = [asyncio.create_task(asyncio.to_thread(responses_routes.preload))]
+        beside += [
+            asyncio.create_task(_prompt_followed(lab, setup, state, prompt))
+            for prompt in prompts
+            if prompt.follows
+        ]
         async with contextlib.AsyncExitStack() as stack:
             if follower is not None:
                 beside.append(asyncio.create_task(_followed(lab, setup, follower, state)))
@@ -126,12 +137,13 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
                 for task in beside:
                     task.cancel()
                 await asyncio.gather(*beside, return_exceptions=True)
-                for offer in state.offers.values():
-                    await asyncio.to_thread(offer.provider.close)
+                # Offers of one model with several prompts share it.
+                for provider in {offer.provider for offer in state.offers.values()}:
+                    await asyncio.to_thread(provider.close)
             await asyncio.to_thread(state.desk.close)
             engine.dispose()
 
-    app = FastAPI(
+    app = DescribedApi(
         title="LLMFlowLab",
         summary="Language models with guardrails, sessions and tracking.",
         version="1",
@@ -142,15 +154,14 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
     own = (chat_routes, openai_routes, responses_routes, state_routes)
     for routes in own if follower is None else (*own, invocation_routes):
         app.include_router(routes.router)
-    _explain_failures(app)
-    _describe(app)
+    explain_failures(app)
     if setup.origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(setup.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
-            expose_headers=[openai_routes.TRACE_HEADER, "Retry-After"],
+            expose_headers=[TRACE_HEADER, "Retry-After"],
         )
     hosts = (*_OWN_NAMES, *setup.hosts) if setup.loopback or setup.hosts else ()
     return FrontGate(app, app.state, hosts)
@@ -182,6 +193,33 @@ async def _followed(
         await asyncio.gather(*retiring, return_exceptions=True)
 
 
+async def _prompt_followed(
+    lab: Lab, setup: ServiceSetup, state: ServiceState, prompt: PromptInUse
+) -> None:
+    """Have new requests answered with whatever version of the prompt its alias means."""
+
+    def load() -> PromptInUse:
+        return next(each for each in prompts_of(lab, setup.wanted) if each.asked == prompt.asked)
+
+    watch = PromptWatch(load, prompt)
+    while True:
+        await asyncio.sleep(setup.every)
+        await asyncio.to_thread(watch.look)
+        for sentence in watch.told():
+            state.log.warning("%s", sentence)
+        if (moved := watch.moved()) is not None:
+            for name, before in state.offers.items():
+                if before.prompt == moved.asked:
+                    offer = with_prompt(lab, before, moved, start=setup.start)
+                    # Who answers is there before any answer.
+                    state.desk.put(
+                        partial(keep_deployment, id_=offer.deployment, described=offer.described()),
+                        lasting=True,
+                    )
+                    state.offers[name] = offer
+            state.log.warning("%s is %s now; requests go there.", moved.asked, moved.reference)
+
+
 def _passing() -> httpx.AsyncClient:
     """Return the client by which requests are passed on; the caller's patience holds."""
     import httpx
@@ -196,68 +234,3 @@ async def _ended(state: ServiceState) -> None:
         if state.open:
             await asyncio.wait(set(state.open), timeout=seconds)
         state.give_up()
-
-
-def _explain_failures(app: FastAPI) -> None:
-    @app.exception_handler(HttpRefusal)
-    async def refuse(request: Request, exc: HttpRefusal) -> Any:
-        return refused(state_of(request), exc)
-
-    @app.exception_handler(LabError)
-    @app.exception_handler(Exception)
-    async def broken(request: Request, exc: Exception) -> Any:
-        return refused(state_of(request), refusal_of(exc))
-
-    @app.exception_handler(RequestValidationError)
-    async def malformed(request: Request, exc: RequestValidationError) -> Any:
-        first: dict[str, Any] = dict(exc.errors()[0])
-        if first.get("type") == "json_invalid":
-            said = f"The body is no JSON (at character {first['loc'][-1] + 1})."
-            return refused(state_of(request), HttpRefusal("bad_request", said))
-        place = ".".join(str(part) for part in first.get("loc", ()) if part != "body")
-        message = str(first.get("msg", "it cannot be understood")).removeprefix("Value error, ")
-        said = f"{place}: {message}." if place else f"The body cannot be understood: {message}."
-        return refused(
-            state_of(request), HttpRefusal("bad_request", said[:1000], param=place[:200] or None)
-        )
-
-    @app.exception_handler(HTTPException)
-    async def failed(request: Request, exc: HTTPException) -> Any:
-        if exc.status_code == 405:
-            refusal = HttpRefusal("method_not_allowed", "Another method is meant for this address.")
-            response = refused(state_of(request), refusal)
-            response.headers.update(exc.headers or {})
-            return response
-        if exc.status_code == 404:
-            return refused(
-                state_of(request), HttpRefusal("not_found", "There is nothing at this address.")
-            )
-        return refused(
-            state_of(request), HttpRefusal("bad_request", "The request cannot be understood.")
-        )
-
-
-def _describe(app: FastAPI) -> None:
-    """Describe refusals of every address in the OpenAPI document, and who needs a key."""
-
-    def document() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            found = get_openapi(
-                title=app.title, version=app.version, summary=app.summary, routes=app.routes
-            )
-            found.setdefault("components", {})["securitySchemes"] = {
-                "HTTPBearer": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": BEARER.model.description,
-                }
-            }
-            for path, methods in found["paths"].items():
-                for operation in methods.values():
-                    operation.get("responses", {}).pop("422", None)
-                    if path not in {"/health", "/ready", "/metrics"}:
-                        operation["security"] = [{"HTTPBearer": []}, {}]
-            app.openapi_schema = found
-        return app.openapi_schema
-
-    app.openapi = document  # type: ignore[method-assign]

@@ -1,10 +1,11 @@
-"""Runs the service: one process or several on one socket, and the one that brings answers to MLflow."""
+"""Runs the service: one process or several on one socket, and those that score answers and bring them to MLflow."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import ipaddress
+import json
 import logging
 import multiprocessing.connection
 import os
@@ -15,18 +16,20 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.serve import Servable, require_configured
 from llmflowlab.machine import on_this_machine
 from llmflowlab.program import interpreted, program_name
-from llmflowlab.service.impatient_protocol import ImpatientProtocol
-from llmflowlab.service.offers import offers
+from llmflowlab.service.impatient_protocol import KEPT, ImpatientProtocol
+from llmflowlab.service.offers import offers, prompts_of
+from llmflowlab.service.scoring.online_scorers import ScoringRequest, online_scoring
 from llmflowlab.service.service_app import ServiceSetup, build_app
 from llmflowlab.service.store.issued_keys import keys_made
 from llmflowlab.service.store.served_turns import let_all_go
@@ -38,12 +41,14 @@ from llmflowlab.tracking.store import child_environment
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-__all__ = ["serve", "worker_app"]
+__all__ = ["for_this_machine_alone", "serve", "worker_app"]
 
 _GOODBYE = 25.0
-"""Seconds that the courier has for what is on its way."""
+"""Seconds that a process beside the service has for what is on its way."""
 _SILENT = 1.0
 """Seconds after which a person is told what is waited for."""
+_STARTED_AGAIN, _LONGEST_PAUSE = 5.0, 300.0
+"""Seconds after which one that ended by itself is started again: they double from the first to the longest."""
 _STARTED_IN = 120
 _TURN = 0.0005
 """Seconds after which a thread that works lets another one."""
@@ -59,6 +64,7 @@ def serve(
     ready: Callable[[str, list[str]], None],
     version: Servable | None = None,
     every: float = 10.0,
+    scoring: ScoringRequest | None = None,
     tell: Callable[[str], None] = print,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM; answers under way are brought to their end.
@@ -72,6 +78,7 @@ def serve(
         ready: Told once at which address which models answer.
         version: A registered version to serve, first of all models; its alias is followed.
         every: Seconds between two looks at the alias.
+        scoring: How answers are to be scored in the background; None: not at all.
         tell: Told what becomes of the version, and what the end waits for, a sentence at a time.
 
     Raises:
@@ -82,8 +89,13 @@ def serve(
     """
     import uvicorn
 
-    setup = replace(setup, loopback=_for_this_machine_alone(host))
+    setup = replace(setup, loopback=for_this_machine_alone(host))
     names = _checked(lab, setup, host)
+    if scoring is not None:
+        found, remarks = online_scoring(lab, scoring, names)
+        setup = replace(setup, scoring=found)
+        for remark in remarks:
+            tell(remark)
     if version is not None and workers > 1:
         raise InputError("A registered version is served by one worker, which follows its alias.")
     listening = bound_socket(host, port)
@@ -104,7 +116,20 @@ def serve(
             # prometheus_client looks there when it is imported, in each worker.
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
             setup = replace(setup, measured_in=folder)
-        stack.enter_context(_courier(lab.settings, tell))
+        stack.enter_context(
+            _beside(lab.settings, "courier", tell, "Bringing the last answers to MLflow ...")
+        )
+        if setup.scoring is not None:
+            # Ended first: what it has scored by then is still brought to MLflow.
+            stack.enter_context(
+                _beside(
+                    lab.settings,
+                    "scoring.answer_scorer",
+                    tell,
+                    "Ending the scores that are under way ...",
+                    order=setup.scoring.to_json(),
+                )
+            )
         shown = f"[{host}]" if ":" in host else host
         config = uvicorn.Config(
             partial(worker_app, setup, follower),
@@ -115,6 +140,7 @@ def serve(
             log_config=None,
             proxy_headers=False,
             server_header=False,
+            timeout_keep_alive=KEPT,
             timeout_graceful_shutdown=int(setup.limits.drain) + 10,
             timeout_worker_healthcheck=_STARTED_IN,
         )
@@ -145,7 +171,8 @@ def _end_with(sentinel: int) -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
-def _for_this_machine_alone(host: str) -> bool:
+def for_this_machine_alone(host: str) -> bool:
+    """Tell whether nobody but this machine reaches what listens there."""
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
@@ -167,9 +194,12 @@ def _checked(lab: Lab, setup: ServiceSetup, host: str) -> list[str]:
             f"make one with `{program_name()} serve keys make NAME`."
         )
     capped = setup.limits.daily_usd is not None
-    found = offers(lab, setup.wanted, start=setup.start, capped=capped, working=False)
-    for offer in found:
-        offer.provider.close()
+    prompts = prompts_of(lab, setup.wanted)
+    found = offers(
+        lab, setup.wanted, start=setup.start, capped=capped, prompts=prompts, working=False
+    )
+    for provider in {offer.provider for offer in found}:
+        provider.close()
     return [offer.name for offer in found]
 
 
@@ -201,43 +231,84 @@ def _run_several(config: object, listening: socket.socket, told: Callable[[], No
 
     assert isinstance(config, uvicorn.Config)
     listening.set_inheritable(True)
-    workers = Multiprocess(config, sockets=[listening])
-    begin = workers.init_processes
 
-    def begun() -> None:
-        begin()
-        if all(process.wait_until_ready(_STARTED_IN) for process in workers.processes):
-            told()
+    class Told(Multiprocess):
+        def init_processes(self) -> None:
+            super().init_processes()
+            if all(process.wait_until_ready(_STARTED_IN) for process in self.processes):
+                told()
 
-    workers.init_processes = begun  # type: ignore[method-assign]
-    workers.run()
+    Told(config, sockets=[listening]).run()
 
 
 @contextlib.contextmanager
-def _courier(settings: Settings, tell: Callable[[str], None]) -> Iterator[None]:
-    """Keep a process at work that brings answers to MLflow; it ends with this one, however that ends."""
+def _beside(
+    settings: Settings,
+    module: str,
+    tell: Callable[[str], None],
+    waited_for: str,
+    *,
+    order: Mapping[str, Any] | None = None,
+) -> Iterator[None]:
+    """Keep a process at work beside the service; it ends with this one, however that ends.
+
+    Args:
+        settings: The configuration.
+        module: Of the service's, what it does.
+        tell: Told what the end waits for, and that it had to be started again.
+        waited_for: That, in a sentence.
+        order: What it is to do, where it needs to be told.
+    """
+    ending, first = threading.Event(), b"" if order is None else json.dumps(order).encode() + b"\n"
+    process = _started(settings, module, first)
+
+    def watch() -> None:
+        nonlocal process
+        pause = _STARTED_AGAIN
+        while True:
+            begun = time.monotonic()
+            code = process.wait()
+            if time.monotonic() - begun > _LONGEST_PAUSE:
+                pause = _STARTED_AGAIN
+            if ending.wait(pause):
+                return
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            tell(f"The service's {module.rpartition('.')[2]} ended ({code}); it is started again.")
+            process = _started(settings, module, first)
+
+    watcher = threading.Thread(target=watch, name=module, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        until = time.monotonic() + _GOODBYE
+        while watcher.is_alive():
+            # It may have been started again just now.
+            assert process.stdin is not None
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+            watcher.join(_SILENT)
+            if watcher.is_alive() and waited_for:
+                tell(waited_for)
+                waited_for = ""
+            if time.monotonic() > until:
+                # What it has not done is still in the database.
+                process.kill()
+
+
+def _started(settings: Settings, module: str, first: bytes) -> subprocess.Popen[bytes]:
     # Ctrl-C in the terminal is for the service, which ends it in order.
     process = subprocess.Popen(
-        interpreted("llmflowlab.service.courier"),
+        interpreted(f"llmflowlab.service.{module}"),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
         cwd=settings.home,
         env=child_environment(settings, with_lab=True),
     )
-    try:
-        yield
-    finally:
-        assert process.stdin is not None
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        try:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_SILENT)
-            if process.returncode is None:
-                tell("Bringing the last answers to MLflow ...")
-            process.wait(_GOODBYE)
-        except subprocess.TimeoutExpired:
-            # What it has not delivered is still in the database.
-            process.kill()
-            process.wait()
+    assert process.stdin is not None
+    with contextlib.suppress(OSError):
+        process.stdin.write(first)
+        process.stdin.flush()
+    return process

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive
 
     from llmflowlab.lab.lab import Lab
+    from llmflowlab.service.scoring.online_scorers import OnlineScoring
 
 __all__ = ["Caller", "ServiceState"]
 
@@ -52,6 +53,7 @@ class ServiceState:
         registry: Where it is measured.
         measured_in: The folder in which the measures of several workers come together; None for one.
         open_without_keys: Whether a service that has no key may be asked; on loopback alone.
+        scoring: How answers are scored in the background; None: not at all.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class ServiceState:
         *,
         measured_in: str | None,
         open_without_keys: bool,
+        scoring: OnlineScoring | None = None,
     ) -> None:
         self.lab = lab
         self.desk = desk
@@ -72,6 +75,7 @@ class ServiceState:
         self.registry = registry
         self.measures = Measures(registry)
         self.measured_in = measured_in
+        self.scoring = scoring
         self.started = int(time.time())
         self.slots = Slots(limits.concurrent, limits.queue)
         self.wrong_keys = WrongKeys()

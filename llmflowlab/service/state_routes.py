@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from llmflowlab.errors import TrackingError
 from llmflowlab.machine import on_this_machine
 from llmflowlab.service.entrance import refused_with, state_of
+from llmflowlab.service.store.online_scores import scoring_state, unscored_count
 from llmflowlab.service.store.served_turns import undelivered_count
 
 __all__ = ["router"]
@@ -28,13 +29,15 @@ async def health() -> Any:
 async def ready(request: Request) -> Any:
     """Say whether requests can be answered: 503 while the service ends or its database fails.
 
-    `undelivered` are the turns that MLflow does not have yet: they are kept, and no answer waits for it.
+    `undelivered` are the turns that MLflow does not have yet, `unscored` the scores in the background that
+    are not settled: they are kept, and no answer waits for them.
     """
     state = state_of(request)
     trouble = "the service is ending" if state.draining else state.desk.trouble
-    waiting = None
+    waiting = unscored = None
     try:
         waiting = await state.desk.do(undelivered_count)
+        unscored = await state.desk.do(unscored_count)
         state.measures.undelivered.set(waiting)
     except TrackingError as exc:
         trouble = exc.message
@@ -45,6 +48,7 @@ async def ready(request: Request) -> Any:
         "answers_under_way": state.slots.taken,
         "waiting": state.slots.waiting,
         "undelivered": waiting,
+        "unscored": unscored,
     }
     return JSONResponse(found, 200 if trouble is None else 503)
 
@@ -60,6 +64,7 @@ async def metrics(request: Request) -> Response:
         await state.caller(request.headers.get("authorization"), address)
     with suppress(TrackingError):
         state.measures.undelivered.set(await state.desk.do(undelivered_count))
+        state.measures.scores.take(*await state.desk.do(scoring_state))
     state.measures.under_way.set(state.slots.taken)
     state.measures.waiting.set(state.slots.waiting)
     registry = state.registry
@@ -68,5 +73,6 @@ async def metrics(request: Request) -> Response:
 
         # Of all workers together, whichever of them is asked.
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=state.measured_in)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(registry, path=state.measured_in)  # type: ignore[no-untyped-call]  # prometheus_client annotates nothing here
+        registry.register(state.measures.scores)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -54,6 +54,10 @@ class VersionOffer(Offer):
         )
         provider.prepare()
 
+    def now(self, offers: Mapping[str, Offer]) -> Offer:
+        """Return whom the alias means by now: the version puts its own prompt around a request."""
+        return offers.get(self.name, self)
+
     async def retire(self) -> None:
         """Close the line to its server after the last request that is asked by it."""
         try:

@@ -153,8 +153,8 @@ class ModelServer:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        with contextlib.suppress(OSError, ValueError):
-            for line in self._process.stdout:
+        with self._process.stdout as lines, contextlib.suppress(OSError, ValueError):
+            for line in lines:
                 kind, _, rest = line.strip().partition(" ")
                 if kind == "traces":
                     self.lost = rest

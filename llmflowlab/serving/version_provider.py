@@ -43,7 +43,7 @@ class VersionProvider(MlflowServer):
         self._kind = kind
         self._streams = streams
         # Of this one version, not of the class.
-        self.free = bool(config.get("provider")) and is_free(str(config["provider"]))  # type: ignore[misc]
+        self.free = bool(config.get("provider")) and is_free(str(config["provider"]))  # type: ignore[misc]  # a ClassVar
         self._inner = (
             (str(config["provider"]), str(config["model"]))
             if config.get("provider") and config.get("model")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FEW_EXPLAINED", "bytes_text", "marked_few", "percent", "plural", "seconds"]
+__all__ = ["FEW_EXPLAINED", "bytes_text", "count", "marked_few", "percent", "plural", "seconds"]
 
 
 def percent(value: float | None) -> str | None:
@@ -21,6 +21,13 @@ def seconds(value: float | None) -> str | None:
     if value < 100:
         return f"{value:.1f} s"
     return f"{value:,.0f} s"
+
+
+def count(value: float | None, *, estimated: bool = False) -> str | None:
+    """Write a count with thousands separators; `~` marks an estimate."""
+    if value is None:
+        return None
+    return f"{'~' if estimated else ''}{value:,.0f}"
 
 
 def plural(number: int, one: str, many: str | None = None) -> str:

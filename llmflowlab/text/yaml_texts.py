@@ -6,7 +6,7 @@ from typing import Any
 
 from llmflowlab.errors import InputError
 
-__all__ = ["read_texts", "read_values"]
+__all__ = ["lines_of", "read_texts", "read_values"]
 
 
 def read_texts(content: bytes, *, kind: str, hint: str = "") -> Any:
@@ -52,3 +52,34 @@ def _read(content: bytes, kind: str, hint: str, *, texts: bool) -> Any:
         mark = getattr(exc, "problem_mark", None)
         where = "" if mark is None else f" in line {mark.line + 1}"
         raise InputError(f"it is {kind}{where}{hint or '.'}") from exc
+
+
+def lines_of(content: bytes) -> dict[tuple[str | int, ...], int]:
+    """Return in which line each value of a document stands, by the keys and places that lead to it.
+
+    Raises:
+        InputError: A mapping has one key twice; YAML itself would silently take the last.
+    """
+    import yaml
+
+    found: dict[tuple[str | int, ...], int] = {}
+    seen: set[int] = set()
+
+    def walk(node: Any, at: tuple[str | int, ...], line: int) -> None:
+        found[at] = line + 1
+        if id(node) in seen:
+            # Named a second time, perhaps within itself.
+            return
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                name = str(key.value)
+                if (*at, name) in found:
+                    raise InputError(f"line {key.start_mark.line + 1}: {name} stands there twice.")
+                walk(value, (*at, name), key.start_mark.line)
+        elif isinstance(node, yaml.SequenceNode):
+            for place, value in enumerate(node.value):
+                walk(value, (*at, place), value.start_mark.line)
+
+    walk(yaml.compose(content.decode("utf-8-sig"), yaml.SafeLoader), (), 0)
+    return found

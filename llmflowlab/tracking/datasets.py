@@ -26,7 +26,14 @@ from llmflowlab.tracking.store import Store, open_store
 if TYPE_CHECKING:
     from mlflow.entities import EvaluationDataset
 
-__all__ = ["RegisteredDataset", "dataset_evaluated", "list_registered", "register_dataset"]
+__all__ = [
+    "ROW",
+    "RegisteredDataset",
+    "dataset_evaluated",
+    "find_dataset",
+    "list_registered",
+    "register_dataset",
+]
 
 _EXPERIMENT = "LLMS_Evaluation"
 _NAME = "llmflowlab.dataset"
@@ -34,6 +41,8 @@ _VERSION = "llmflowlab.dataset_version"
 _DIGEST = "llmflowlab.dataset_digest"
 _ROWS = "llmflowlab.dataset_rows"
 _COMPLETE = "llmflowlab.dataset_complete"
+ROW = "llmflowlab.row"
+"""Tag of a record: which row of the benchmark it is, from 1."""
 _BATCH = 1_000
 _PATIENCE = 60.0
 """Seconds to wait for another evaluation that writes its dataset."""
@@ -163,11 +172,32 @@ def list_registered(settings: Settings) -> list[RegisteredDataset]:
     return sorted(found, key=lambda entry: (entry.name, -entry.version))
 
 
-def _datasets(store: Store, experiment: str) -> Iterator[EvaluationDataset]:
+def find_dataset(settings: Settings, store: Store, name: str) -> EvaluationDataset:
+    """Return MLflow's dataset of a name, or the newest version that was registered under it.
+
+    Raises:
+        InputError: There is none.
+        TrackingError: MLflow failed.
+    """
+    with store.translated():
+        every = list(_datasets(store))
+    mine = [entry for entry in map(_entry, every) if entry is not None and entry.name == name]
+    newest = max(mine, key=lambda entry: entry.version, default=None)
+    meant = {name} if newest is None else {name, f"{name}@{newest.version}"}
+    named = [item for item in every if item.name in meant]
+    if not named:
+        there = ", ".join(sorted({str(item.name) for item in every})[:10]) or "none yet"
+        raise InputError(f"MLflow has no dataset {name!r}; there are: {there}.")
+    return max(named, key=lambda item: (item.name == name, item.created_time or 0))
+
+
+def _datasets(store: Store, experiment: str | None = None) -> Iterator[EvaluationDataset]:
     # Looked through here: MLflow finds no tag by a name that is quoted, as it demands elsewhere.
     token = None
     while True:
-        page = store.client.search_datasets(experiment_ids=[experiment], page_token=token)
+        page = store.client.search_datasets(
+            experiment_ids=None if experiment is None else [experiment], page_token=token
+        )
         yield from page
         token = page.token
         if not token:
@@ -190,7 +220,7 @@ def _entry(item: Any) -> RegisteredDataset | None:
 
 def _records(dataset: Dataset) -> Iterator[dict[str, Any]]:
     repeats: Counter[bytes] = Counter()
-    for row in dataset.rows:
+    for number, row in enumerate(dataset.rows, start=1):
         inputs: dict[str, Any] = {"question": row.question}
         if row.conversation is not None:
             inputs["conversation"] = row.conversation.to_json()
@@ -200,7 +230,11 @@ def _records(dataset: Dataset) -> Iterator[dict[str, Any]]:
         repeats[asked] += 1
         if repeats[asked] > 1:
             inputs["repetition"] = repeats[asked]
-        yield {"inputs": inputs, "expectations": _expectations(row), "tags": _tags(row)}
+        yield {
+            "inputs": inputs,
+            "expectations": _expectations(row),
+            "tags": {**_tags(row), ROW: str(number)},
+        }
 
 
 def _expectations(row: Row) -> dict[str, Any]:

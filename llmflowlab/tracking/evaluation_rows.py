@@ -18,7 +18,7 @@ from llmflowlab.tracking.evaluation_books import DIGEST_TAG, SOURCE_RUN
 from llmflowlab.tracking.page_links import prompt_tag
 from llmflowlab.tracking.spans import SpanSpec, TokenUse, TraceSpec, build_trace_info
 
-__all__ = ["AssessmentValue", "Links", "RowTrace", "row_trace_info"]
+__all__ = ["AssessmentValue", "Links", "RowTrace", "feedback_of", "row_trace_info"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ def row_trace_info(
 def _assessments(row: RowTrace, created_ms: int) -> list[Assessment]:
     metadata = {SOURCE_RUN: row.run_id}
     found: list[Assessment] = [
-        _feedback(row, value, {**metadata, **value.metadata}, created_ms)
+        feedback_of(value, row.trace_id, run_id=row.run_id, at_ms=created_ms)
         for value in row.assessments
     ]
     if row.expected is not None:
@@ -124,9 +124,8 @@ def _assessments(row: RowTrace, created_ms: int) -> list[Assessment]:
     return found
 
 
-def _feedback(
-    row: RowTrace, value: AssessmentValue, metadata: dict[str, str], created_ms: int
-) -> Feedback:
+def feedback_of(value: AssessmentValue, trace_id: str, *, run_id: str, at_ms: int) -> Feedback:
+    """Return a score as MLflow's feedback on a trace; the caller gives it an id of ours."""
     source = AssessmentSource(source_type="CODE", source_id=value.name)
     if value.person is not None:
         source = AssessmentSource(source_type="HUMAN", source_id=value.person)
@@ -140,9 +139,9 @@ def _feedback(
         value=None if error else value.value,
         error=error,
         source=source,
-        trace_id=row.trace_id,
-        metadata=metadata,
+        trace_id=trace_id,
+        metadata={SOURCE_RUN: run_id, **value.metadata},
         rationale=None if error else value.rationale,
-        create_time_ms=created_ms,
-        last_update_time_ms=created_ms,
+        create_time_ms=at_ms,
+        last_update_time_ms=at_ms,
     )

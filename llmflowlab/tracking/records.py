@@ -6,7 +6,7 @@ They know nothing of MLflow or of files; `to_json` / `from_json` are the journal
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
@@ -18,6 +18,7 @@ __all__ = [
     "RatingRecord",
     "SessionStart",
     "TurnRecord",
+    "last_ratings",
     "new_session_id",
     "new_trace_id",
     "now_text",
@@ -136,6 +137,18 @@ class RatingRecord:
     """1 to 5, or True / False for `+` / `-`."""
     comment: str | None = None
     rated_ms: int = 0
+
+
+def last_ratings(ratings: Iterable[RatingRecord], trace_id: str) -> dict[str, RatingRecord]:
+    """Return the person's last word on a turn, one for each way of rating.
+
+    A thumb and a grade have names of their own, because assessments are added up by name.
+    """
+    return {
+        "thumbs_up" if isinstance(rating.value, bool) else "rating": rating
+        for rating in ratings
+        if rating.trace_id == trace_id
+    }
 
 
 def to_json(record: Any) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.settings import SERVING_EXPERIMENT, Settings
+from llmflowlab.text.digests import digest_of
 from llmflowlab.tracking.logged_models import logged_model_of
 from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.page_links import (
@@ -31,6 +32,9 @@ from llmflowlab.tracking.sinks.mlflow import run_parameters
 from llmflowlab.tracking.store import Store, load_mlflow, open_store
 from llmflowlab.tracking.summaries import session_metrics, summarise
 
+if TYPE_CHECKING:
+    from llmflowlab.tracking.evaluation_rows import AssessmentValue
+
 __all__ = ["ServedTurn", "ServiceRuns"]
 
 _TAG = "llmflowlab.deployment"
@@ -46,6 +50,10 @@ class ServedTurn:
     rater: str
     """Who rated it: the name of a key, or the person of this account."""
     tags: Mapping[str, str]
+    scores: Sequence[tuple[AssessmentValue, int]] = ()
+    """What scorers said of it, each with when, in milliseconds since the epoch."""
+    again: bool = False
+    """Whether the trace is there, and only what was said of it is new."""
 
 
 class ServiceRuns:
@@ -73,6 +81,7 @@ class ServiceRuns:
             TrackingError: The store failed; writing them again does no harm.
         """
         # Imported here: they import MLflow.
+        from llmflowlab.tracking.evaluation_rows import feedback_of
         from llmflowlab.tracking.traces import turn_spans, turn_trace
 
         experiment, tracing = self._home(candidate), self._store.tracing
@@ -91,9 +100,15 @@ class ServiceRuns:
                     rater=turn.rater,
                 )
                 info.tags.update(turn.tags)
+                for value, at_ms in turn.scores:
+                    said = feedback_of(value, info.trace_id, run_id=run_id, at_ms=at_ms)
+                    said.assessment_id = _assessment_id(info.trace_id, value.name)
+                    info.assessments.append(said)
                 tracing.start_trace(info)
-                spans += turn_spans(start, turn.record, experiment_id=experiment)
-            tracing.log_spans(experiment, spans)
+                if not turn.again:
+                    spans += turn_spans(start, turn.record, experiment_id=experiment)
+            if spans:
+                tracing.log_spans(experiment, spans)
             if candidate.prompt is not None:
                 with self._store.if_known(LINKS_TO_PROMPTS):
                     for turn in turns:
@@ -108,6 +123,7 @@ class ServiceRuns:
         begun_ms: int,
         turns: Sequence[TurnRecord],
         *,
+        scores: Mapping[str, float],
         ended_ms: int | None,
     ) -> None:
         """Write what all answers of a deployment come to.
@@ -117,6 +133,7 @@ class ServiceRuns:
             candidate: Who answered.
             begun_ms: When it began, in milliseconds since the epoch.
             turns: All of them; their texts are not looked at.
+            scores: What scorers said of them, as metrics.
             ended_ms: When the service ended; None where it goes on.
 
         Raises:
@@ -126,14 +143,17 @@ class ServiceRuns:
 
         run_id, _ = self._run(deployment, candidate, begun_ms)
         start = _start(deployment, candidate, begun_ms)
-        found = session_metrics(summarise(start, turns, run_id=run_id))
+        found = {**session_metrics(summarise(start, turns, run_id=run_id)), **scores}
         at = ended_ms or max((turn.started_ms for turn in turns), default=begun_ms)
         with self._store.translated():
             self._store.client.log_batch(
                 run_id,
                 metrics=[Metric(name, value, at, len(turns)) for name, value in found.items()],
             )
-            if ended_ms is not None:
+            if ended_ms is None:
+                # Another machine's courier, which delivered for this service too, may have ended it.
+                self._store.client.update_run(run_id, status="RUNNING")
+            else:
                 self._store.client.set_terminated(run_id, status="FINISHED", end_time=ended_ms)
 
     def _run(self, deployment: str, candidate: Candidate, begun_ms: int) -> tuple[str, str | None]:
@@ -219,3 +239,8 @@ class ServiceRuns:
 
 def _start(session_id: str, candidate: Candidate, begun_ms: int) -> SessionStart:
     return SessionStart(session_id=session_id, candidate=candidate, started="", started_ms=begun_ms)
+
+
+def _assessment_id(trace_id: str, scorer: str) -> str:
+    """Return an id of ours, by which a repeated delivery overwrites; MLflow takes 50 characters."""
+    return f"a-{trace_id.removeprefix('tr-')}-s{digest_of([scorer])[:12]}"

@@ -10,7 +10,7 @@ from mlflow.entities import AssessmentSource, Feedback, Span, TraceInfo
 from llmflowlab.candidate import Candidate
 from llmflowlab.machine import person
 from llmflowlab.tracking.page_links import prompt_tag
-from llmflowlab.tracking.records import RatingRecord, SessionStart, TurnRecord
+from llmflowlab.tracking.records import RatingRecord, SessionStart, TurnRecord, last_ratings
 from llmflowlab.tracking.spans import SpanSpec, TokenUse, TraceSpec, build_spans, build_trace_info
 from llmflowlab.tracking.violations import counts
 
@@ -141,16 +141,8 @@ def _tags(candidate: Candidate, turn: TurnRecord) -> dict[str, str]:
 
 
 def _feedback(turn: TurnRecord, ratings: Sequence[RatingRecord], rater: str) -> list[Any]:
-    """Return the person's last word on a turn, one for each way of rating.
-
-    A thumb and a grade have names of their own, because MLflow adds up assessments by name.
-    """
-    last: dict[str, RatingRecord] = {}
-    for rating in ratings:
-        if rating.trace_id == turn.trace_id:
-            last["thumbs_up" if isinstance(rating.value, bool) else "rating"] = rating
     found = []
-    for name, rating in last.items():
+    for name, rating in last_ratings(ratings, turn.trace_id).items():
         feedback = Feedback(
             name=name,
             value=rating.value,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from llmflowlab.monitoring.traffic import ChosenAnswers, opened_traffic
+from llmflowlab.monitoring.traffic_figures import report_of
 from llmflowlab.service.courier import deliver_all
 from llmflowlab.settings import SERVING_EXPERIMENT, load_settings
 from llmflowlab.tracking.store import open_store
@@ -53,6 +56,11 @@ def test_what_the_service_answered_is_one_figure(
         blocked = service.chat(ATTACK, "t").json()
         kept = service.turns()
         scraped = measured(service.client.get("/metrics").text)
+    with opened_traffic(
+        settings, chosen=ChosenAnswers(), window=3_600.0, clock=time.time
+    ) as traffic:
+        watched = report_of(traffic).to_json()
+    (mine,) = watched["groups"]
     deliver_all(settings)
     store = open_store(settings)
     experiment = store.experiment_id(SERVING_EXPERIMENT)
@@ -77,6 +85,7 @@ def test_what_the_service_answered_is_one_figure(
         "metric": run.data.metrics["total_cost_estimate"],
         "traces": of_traces("mlflow.trace.cost", "total_cost"),
         "prometheus": scraped["llmflowlab_cost_usd_total"],
+        "monitor": mine["cost_usd"],
     }
     assert doors == {door: pytest.approx(cost) for door in doors}
     counts = {
@@ -86,6 +95,7 @@ def test_what_the_service_answered_is_one_figure(
         "prometheus": sum(
             scraped[f"gen_ai_client_token_usage_sum {kind}"] for kind in ("input", "output")
         ),
+        "monitor": mine["total_tokens"],
     }
     assert counts == dict.fromkeys(counts, 4 * 1540)
 
@@ -98,8 +108,23 @@ def test_what_the_service_answered_is_one_figure(
         "database": sum(found(turn["violations"]) for turn in kept),
         "prometheus": scraped["llmflowlab_guardrail_violations_total injection"],
         "metric": run.data.metrics["guardrail_violations/injection_in"],
+        "monitor": mine["violations"]["injection_in"],
     }
     assert tag == "injection_in"
     assert verdicts == dict.fromkeys(verdicts, verdicts["answer"])
     assert verdicts["answer"] >= 1
     assert run.data.metrics["turns"] == 5
+    told = {
+        "turns": mine["requests"],
+        "failed_turns": mine["states"].get("failed", 0),
+        "p50_inference_time": mine["latency"]["p50"],
+        "p95_inference_time": mine["latency"]["p95"],
+        "avg_time_to_first_token": mine["first_token"]["mean"],
+        "tokens_per_second": mine["tokens_per_second"],
+    }
+    assert told == {name: pytest.approx(run.data.metrics[name]) for name in told}
+    assert {**mine, "model": None, "prompt": None} == {
+        **watched["total"],
+        "model": None,
+        "prompt": None,
+    }

@@ -1,10 +1,10 @@
-"""The HTTP client on which a provider's calls go out."""
+"""The HTTP client on which a provider's calls go out, and its connections."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["http_of"]
+__all__ = ["http_of", "lines_of"]
 
 
 def http_of(provider: Any) -> Any:
@@ -12,3 +12,12 @@ def http_of(provider: Any) -> Any:
     if provider.name == "gemini":
         return client.models._api_client._async_httpx_client
     return client.http if provider.name in {"openai", "azure"} else client._client
+
+
+def lines_of(transport: Any) -> list[Any]:
+    """Return a transport's open connections, those in use and those that wait for the next call."""
+    session = transport._session
+    if session is None or session.closed:
+        return []
+    idle = [line for lines in session.connector._conns.values() for line, _ in lines]
+    return [*session.connector._acquired, *idle]

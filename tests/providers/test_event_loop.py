@@ -32,7 +32,7 @@ from llmflowlab.text.tokens import TokenCounter
 from tests.evaluation.helpers import QUICK
 from tests.loopback import Fault, LoopbackServer, WireName
 from tests.patience import PATIENCE
-from tests.providers.http_of import http_of
+from tests.providers.http_of import http_of, lines_of
 
 HELLO = Request(messages=(Message("user", "Say hello"),))
 WIRES: tuple[WireName, ...] = ("openai", "azure", "anthropic", "gemini", "ollama")
@@ -64,14 +64,9 @@ def transport(provider: Any) -> Any:
     return http_of(provider)._transport
 
 
-def open_of(transport: Any) -> list[Any]:
-    lines = getattr(transport, "lines", [transport])
-    return [connection for line in lines for connection in line._pool.connections]
-
-
 def until_closed(transport: Any) -> None:
     # The server would hold it for ever.
-    _until(lambda: not open_of(transport))
+    _until(lambda: not lines_of(transport))
 
 
 def _until(true: Callable[[], bool]) -> None:
@@ -177,7 +172,7 @@ def test_many_calls_at_once_need_no_threads_of_their_own(
     loopback.scenario.answer = lambda question: "again"
     assert texts(asked_at_once(provider, MANY)) == ["again"] * MANY
     # Those who come after take the connections of those before.
-    assert len(open_of(transport(provider))) <= MANY
+    assert len(lines_of(transport(provider))) <= MANY
 
 
 def test_many_calls_of_an_mlflow_server_need_none_either(make: Make) -> None:
@@ -215,7 +210,7 @@ def test_a_call_that_is_given_up_closes_its_connection_at_once(
 
     def on_event(event: object) -> None:
         if isinstance(event, TextDelta):
-            assert len(open_of(transport(provider))) == 1
+            assert len(lines_of(transport(provider))) == 1
             cancelled.set()
 
     assert call(provider, HELLO, policy=QUICK, on_event=on_event, cancelled=cancelled).text
@@ -233,8 +228,8 @@ def test_a_connection_whose_answer_ended_is_used_again(provider: Any) -> None:
     for _ in range(3):
         assert call(provider, HELLO, policy=QUICK).state == "complete"
         # An answer has ended for its reader a moment before its connection is given back.
-        _until(lambda: all(each.is_idle() for each in open_of(transport(provider))))
-    assert len(open_of(transport(provider))) == 1
+        _until(lambda: not transport(provider)._session.connector._acquired)
+    assert len(lines_of(transport(provider))) == 1
 
 
 @pytest.mark.parametrize("reference", WIRES)
@@ -245,7 +240,7 @@ def test_a_provider_that_nobody_has_any_more_closes_its_connections(
     provider = build(reference, settings)
     assert call(provider, HELLO, policy=QUICK).state == "complete"
     kept = transport(provider)
-    assert len(open_of(kept)) == 1
+    assert len(lines_of(kept)) == 1
     del provider
     gc.collect()
     until_closed(kept)

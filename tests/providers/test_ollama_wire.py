@@ -32,6 +32,7 @@ from llmflowlab.settings import load_settings
 from tests.loopback.scenario import Fault, FaultKind, Tokens
 from tests.loopback.server import LoopbackServer, closed_port
 from tests.patience import PATIENCE
+from tests.providers.http_of import http_of, lines_of
 
 HELLO = Request(messages=(Message("user", "Grüße, 世界 🌍"),))
 ONCE = CallPolicy(max_tries=1)
@@ -71,8 +72,7 @@ def test_the_connection_is_used_again_for_the_next_turn(make: Make, loopback: Lo
     for _ in range(3):
         # Read in this thread: `call` leaves the closing to another, which may come late.
         list(provider.stream(HELLO))
-    (line,) = provider._client()._client._transport.lines
-    assert len(line._pool.connections) == 1
+    assert len(lines_of(http_of(provider)._transport)) == 1
 
 
 def test_a_key_for_a_gateway_is_sent(make: Make, loopback: LoopbackServer):

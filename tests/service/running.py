@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from llmflowlab.lab.lab import Lab
 from llmflowlab.providers.base import Provider
-from llmflowlab.service.impatient_protocol import ImpatientProtocol
+from llmflowlab.service.impatient_protocol import KEPT, ImpatientProtocol
 from llmflowlab.service.offers import ServedModels
 from llmflowlab.service.service_app import ServiceSetup, build_app
 from llmflowlab.service.service_limits import ServiceLimits
@@ -148,6 +148,7 @@ def running(
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            timeout_keep_alive=KEPT,
             timeout_graceful_shutdown=int(bounds.drain) + 10,
         )
     )

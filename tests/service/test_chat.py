@@ -205,3 +205,19 @@ def test_a_refused_first_turn_leaves_no_session(service: Running) -> None:
     assert service.chat("Hi", "s", model="none:here").status_code == 404
     assert service.client.get("/sessions").json() == {"sessions": []}
     assert service.client.get("/sessions/s").status_code == 404
+
+
+def test_a_session_says_how_it_began_and_what_each_answer_took(settings: Settings) -> None:
+    usage = UsageReport(Usage(prompt_tokens=7, completion_tokens=3))
+    model = ScriptedProvider([[TextDelta("Yes."), usage, Finished("length")]])
+    with running(settings, model, wanted={"guardrails": "on"}) as service:
+        told = service.chat("Is it\n true? " + "x" * 200, "s").json()
+        service.chat(ATTACK, "s")
+        (line,) = service.client.get("/sessions").json()["sessions"]
+        first, blocked = service.client.get("/sessions/s").json()["turns"]
+    assert line["title"] == "Is it true? " + "x" * 87
+    for key in ("model", "model_version", "finish_reason", "language", "usage", "cost_usd"):
+        assert first[key] == told[key]
+    assert first["inference_time"] == told["latency"]["inference_time"] > 0
+    assert (first["model"], first["blocked"]) == ("scripted:model", None)
+    assert (blocked["state"], blocked["blocked"]) == ("blocked", "in")

@@ -10,7 +10,8 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from llmflowlab.messages import Message
+from llmflowlab.errors import Overloaded
+from llmflowlab.messages import Message, Parameters
 from llmflowlab.providers.base import Finished, ReasoningDelta, TextDelta, Usage, UsageReport
 from llmflowlab.providers.scripted import ScriptedProvider
 from llmflowlab.settings import Settings
@@ -228,3 +229,70 @@ def test_a_number_of_a_responses_request_is_no_text(
     refused = service.client.post("/v1/responses", json={"input": "Hi", name: value})
     assert refused.status_code == 400
     assert not service.turns()
+
+
+def test_a_response_says_all_that_open_responses_demands_and_what_the_answer_was_made_with(
+    settings: Settings,
+) -> None:
+    wanted = {"parameters": Parameters(temperature=0.25)}
+    with running(settings, ScriptedProvider(default="Yes."), wanted=wanted) as service:
+        plain = service.client.post("/v1/responses", json={"input": "Hi"}).json()
+        own = {"input": "Hi", "temperature": 0, "max_output_tokens": 9}
+        asked = service.client.post("/v1/responses", json=own).json()
+    numbers = {
+        *("temperature", "top_p", "presence_penalty", "frequency_penalty", "top_logprobs"),
+        *("created_at", "completed_at"),
+    }
+    assert all(isinstance(plain[name], int | float) for name in numbers)
+    nullable = ("max_output_tokens", "max_tool_calls", "safety_identifier", "prompt_cache_key")
+    assert [plain[name] for name in nullable] == [None] * 4
+    assert (plain["service_tier"], plain["store"], plain["tools"]) == ("default", False, [])
+    assert (plain["temperature"], plain["top_p"]) == (0.25, 1.0)
+    assert (asked["temperature"], asked["max_output_tokens"]) == (0, 9)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tools", [{"type": "function", "name": "f", "parameters": {}}]),
+        ("text", {"format": {"type": "json_object"}}),
+        ("previous_response_id", "resp_1"),
+        ("top_logprobs", 3),
+        ("background", True),
+        ("colour", "blue"),
+    ],
+)
+def test_what_responses_here_do_not_do_is_refused_and_not_ignored(
+    service: Running, name: str, value: Any
+) -> None:
+    refused = service.client.post("/v1/responses", json={"input": "Hi", name: value})
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"]) == (400, "unsupported_parameter")
+    assert error["param"] == name
+    assert not service.turns()
+
+
+def test_a_stream_that_fails_ends_with_an_error_that_every_client_reads(
+    service: Running, model: ScriptedProvider
+) -> None:
+    model.queue([TextDelta("And then"), Overloaded("Busy.", provider="scripted", model="model")])
+    answered = service.client.post("/v1/responses", json={"input": "Hi", "stream": True})
+    events = [data for _, data in frames(answered.text.splitlines())]
+    assert [each["sequence_number"] for each in events] == list(range(len(events)))
+    last = events[-1]
+    # OpenAI's own clients read it flat, those of Open Responses below `error`.
+    assert last["type"] == "error"
+    assert last["code"] == last["error"]["code"] == "model_failed"
+
+
+def test_an_answer_that_broke_off_does_not_pass_for_a_whole_one_at_any_door(
+    service: Running, model: ScriptedProvider
+) -> None:
+    for _ in range(3):
+        model.queue([TextDelta("Only"), Finished("length")])
+    chat = service.complete("Hi").json()["choices"][0]
+    response = service.client.post("/v1/responses", json={"input": "Hi"}).json()
+    own = service.chat("Hi").json()
+    assert chat["finish_reason"] == own["finish_reason"] == "length"
+    assert response["status"] == "incomplete"
+    assert response["incomplete_details"] == {"reason": "max_output_tokens"}

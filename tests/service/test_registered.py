@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 
@@ -110,24 +111,37 @@ def test_what_the_version_refuses_has_its_status(service: Running) -> None:
 def test_an_alias_that_moves_under_many_clients_drops_no_answer(
     service: Running, settings: Settings
 ) -> None:
+    moved_under(service, settings, clients=16)
+
+
+def moved_under(service: Running, settings: Settings, *, clients: int) -> list[Any]:
+    """Move the alias while so many ask at once; returns what was kept."""
     seen: Counter[int] = Counter()
     before = len(service.turns())
+    ours = open_store(settings).client
+    then = ours.get_model_version_by_alias(NAME, "staging").version
+    other = "1" if str(then) == "2" else "2"
+    line = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
 
     def ask(_: int) -> None:
-        answered = service.client.post("/v1/chat/completions", json={"messages": ASKED})
+        answered = many.post("/v1/chat/completions", json={"messages": ASKED})
         seen[answered.status_code] += 1
 
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(ask, range(40)))
-        open_store(settings).client.set_registered_model_alias(NAME, "staging", "1")
+    with (
+        httpx.Client(base_url=service.url, limits=line, timeout=PATIENCE, trust_env=False) as many,
+        ThreadPoolExecutor(clients) as pool,
+    ):
+        list(pool.map(ask, range(2 * clients)))
+        ours.set_registered_model_alias(NAME, "staging", other)
         until = time.monotonic() + PATIENCE
-        while service.state.default.candidate.model_id != f"{NAME}/1":
+        while service.state.default.candidate.model_id != f"{NAME}/{other}":
             assert time.monotonic() < until
-            list(pool.map(ask, range(16)))
-        list(pool.map(ask, range(40)))
+            list(pool.map(ask, range(clients)))
+        list(pool.map(ask, range(2 * clients)))
     assert set(seen) == {200}
     turns = service.turns()[before:]
     assert len(turns) == len({turn["trace_id"] for turn in turns}) == sum(seen.values())
     assert {turn["state"] for turn in turns} == {"complete"}
     # Each version has a run of its own.
     assert len({turn["deployment"] for turn in turns}) == 2
+    return turns

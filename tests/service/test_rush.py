@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llmflowlab.service.courier import Rush
+from llmflowlab.service.courier import Courier, Rush
 from llmflowlab.service.store.served_turns import keep_turn, newest_turn
 from llmflowlab.service.store.service_database import Engine, opened, upgraded, writing
+from llmflowlab.settings import Settings
 from llmflowlab.tracking.records import TurnRecord
 
 
@@ -49,3 +50,17 @@ def test_a_turn_that_is_there_is_not_kept_again(tmp_path: Path) -> None:
     with writing(engine) as connection:
         assert newest_turn(connection) == 2
     engine.dispose()
+
+
+def test_looking_does_not_wait_for_who_writes(tmp_path: Path, settings: Settings) -> None:
+    # What waits was read in a transaction that kept the service's own writer waiting, by a process that
+    # gets the processor last.
+    engine = opened(f"sqlite:///{tmp_path / 'service.db'}")
+    upgraded(engine)
+    other = opened(f"sqlite:///{tmp_path / 'service.db'}")
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    with writing(engine):
+        assert not Rush(other).going_on()
+        assert Courier(settings, other).deliver() == 0
+    engine.dispose()
+    other.dispose()

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.stack.postgres import Cluster, cluster, programs
-from tests.stack.stores import STORES, store
+from deployment.postgres import server_programs
+from tests.stack.postgres import Cluster, cluster
+from tests.stack.stores import STORES, needs, store
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Cluster]:
-    where = programs()
+    where = server_programs()
     if where is None:
         pytest.skip("PostgreSQL is not installed; run: apt-get install postgresql")
     with cluster(where) as running:
@@ -27,3 +28,19 @@ def where(request: Any, tmp_path: Path, migrated_db: Path) -> Iterator[Mapping[s
     shutil.copy(migrated_db, tmp_path / "mlflow.db")
     with store(request.param, tmp_path, postgres) as variables:
         yield variables
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    needs("playwright", "playwright")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        own = Path(playwright.chromium.executable_path)
+        there = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+        if there is None and not own.exists():
+            pytest.skip("Chromium is not installed; run: apt-get install chromium")
+        # In a container nobody but root is there, for whom Chromium's sandbox does not work.
+        chromium = playwright.chromium.launch(executable_path=there, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +10,6 @@ import pytest
 from llmflowlab.evaluation.reports.figures import figures_of
 from llmflowlab.evaluation.reports.page import report_page
 from tests.evaluation.report_data import HOSTILE, made_result
-from tests.stack.stores import needs
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    needs("playwright", "playwright")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        own = Path(playwright.chromium.executable_path)
-        there = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-        if there is None and not own.exists():
-            pytest.skip("Chromium is not installed; run: apt-get install chromium")
-        # In a container nobody but root is there, for whom Chromium's sandbox does not work.
-        chromium = playwright.chromium.launch(executable_path=there, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.mark.parametrize("width", [390, 1280])

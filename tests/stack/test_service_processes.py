@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from decimal import Decimal
@@ -17,11 +19,11 @@ import httpx
 import pytest
 
 from llmflowlab.service.store.allowances import spent_on
-from llmflowlab.settings import Settings
+from llmflowlab.settings import Settings, load_settings
 from tests.loopback import Fault, LoopbackServer
 from tests.patience import PATIENCE
 from tests.service.running import in_database
-from tests.service.test_processes import killed, served
+from tests.service.test_processes import killed, served, turns
 
 
 def test_twenty_kills_lose_nothing(settings: Settings, mlflow_home: Path) -> None:
@@ -75,6 +77,56 @@ def test_many_first_requests_on_two_workers_never_pass_the_cap(
         again = service.post("/v1/chat/completions", body)
         assert again.json()["error"]["code"] == "budget_exhausted"
         assert int(again.headers["retry-after"]) <= 86_400
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
+    with suppress(OSError):
+        if subprocess.run(command, check=False, capture_output=True).returncode == 0:
+            yield place
+            subprocess.run(["umount", "-l", str(place)], check=True)
+            return
+    pytest.skip("no file system can be mounted here; run it as root")
+
+
+def test_a_disk_that_is_full_for_a_while_loses_no_answer(
+    mlflow_home: Path, small_disk: Path
+) -> None:
+    database = {"LLMFLOWLAB_SERVICE_DATABASE": f"sqlite:///{small_disk / 'service.db'}"}
+    there = load_settings(database, cwd=mlflow_home, stdin_is_terminal=False)
+    ballast = small_disk / "ballast"
+    answered, codes = [], []
+    with served(mlflow_home, "--model", "guide", variables=database) as service:
+        answered.append(service.chat("What is a run?", "s").json()["trace_id"])
+        with suppress(OSError), ballast.open("wb") as file:
+            while True:
+                file.write(b"x" * 1000)
+                file.flush()
+        for number in range(60):
+            said = service.chat("What is a run? " + "Tell me all. " * 300, f"full{number}")
+            if said.is_success:
+                answered.append(said.json()["trace_id"])
+            else:
+                codes.append(said.json()["error"]["code"])
+        assert set(codes) == {"storage_failed"}
+        assert not httpx.get(f"{service.url}/health", trust_env=False).is_error
+        ballast.unlink()
+        for _ in range(1000):
+            after = service.chat("And a trace?", "s")
+            if after.is_success:
+                break
+        assert after.json()["turn"] == 1
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(PATIENCE) == 0
+    kept = [turn.trace_id for turn in turns(there)]
+    assert set(answered) <= set(kept)
+    assert len(kept) == len(set(kept))
+    (whole,) = in_database(there, lambda c: c.exec_driver_sql("PRAGMA integrity_check").all())
+    assert whole == ("ok",)
 
 
 def workers_of(pid: int) -> list[int]:

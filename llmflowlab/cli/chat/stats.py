@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from statistics import fmean
 
-from llmflowlab.cli.chat.turn_line import cost_text
 from llmflowlab.cli.formatting import count, plural, seconds
 from llmflowlab.settings import Settings
+from llmflowlab.text.answer_line import cost_text
 from llmflowlab.tracking.records import TurnRecord
 from llmflowlab.tracking.sinks.mlflow import EXPERIMENT
 

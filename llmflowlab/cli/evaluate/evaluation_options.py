@@ -66,7 +66,7 @@ def add_planned_options(parser: argparse.ArgumentParser) -> argparse._ActionsCon
         "--data",
         type=Path,
         metavar="FILE",
-        help="CSV, JSON, Parquet or Excel, or support_desk; default: benchmark.csv",
+        help="CSV, JSON, Parquet or Excel, support_desk, or mlflow:DATASET; default: benchmark.csv",
     )
     add(
         "--map",

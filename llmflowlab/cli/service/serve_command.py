@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from llmflowlab.cli.arguments import add_command
 from llmflowlab.cli.context import App
@@ -14,13 +15,18 @@ from llmflowlab.cli.options import (
     add_values,
     port,
     seconds,
+    share,
     usd,
     whole,
 )
 from llmflowlab.cli.output import give
+from llmflowlab.cli.service import page_command
 from llmflowlab.errors import ExitCode, InputError
 from llmflowlab.files import require_home
 from llmflowlab.messages import Parameters
+
+if TYPE_CHECKING:
+    from llmflowlab.service.scoring.online_scorers import ScoringRequest
 
 __all__ = ["declare_options", "run_command"]
 
@@ -57,6 +63,14 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
     )
     add_json(keys)
     add_json(add_command(actions, "deliver", "bring to MLflow what it lacks of the answers"))
+    page_command.declare_alone(
+        add_command(
+            actions,
+            "page",
+            "the chat page alone, for a service that runs elsewhere",
+            ("serve page --service http://10.0.0.5:8000 --host 0.0.0.0",),
+        )
+    )
 
 
 def _declare_start(parser: argparse.ArgumentParser) -> None:
@@ -78,11 +92,24 @@ def _declare_start(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         default=10.0,
         metavar="S",
-        help="seconds between two looks at the alias (default 10)",
+        help="seconds between two looks at the alias, of a prompt too (default 10)",
     )
     add("--system", metavar="TEXT", help="the system prompt")
-    add("--prompt", metavar="NAME[@VERSION]", help="a prompt of MLflow's prompt registry instead")
+    add(
+        "--prompt",
+        action="append",
+        default=[],
+        metavar="NAME[@VERSION]",
+        help="a prompt of MLflow's prompt registry instead; with several each model is offered with each",
+    )
     add_values(parser)
+    add(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a variable of the prompt that every request fills, in its custom_inputs",
+    )
     add("--guardrails", metavar="POLICY", help="on, off or a policy file (default: as in Settings)")
     add_parameters(parser, with_help=False)
     add = parser.add_argument_group("where").add_argument
@@ -107,6 +134,17 @@ def _declare_start(parser: argparse.ArgumentParser) -> None:
     add("--max-turns", type=whole, metavar="N", help="turns of a session (default 200)")
     add("--max-body", type=whole, metavar="BYTES", help="of a request (default 4194304)")
     add("--drain", type=seconds, metavar="S", help="for answers under way at the end (default 30)")
+    add = parser.add_argument_group("scores in the background").add_argument
+    add(
+        "--score",
+        action="append",
+        default=[],
+        metavar="SCORER[@JUDGE]",
+        help="score answers by this, or by a judge registered in MLflow as mlflow:NAME",
+    )
+    add("--score-share", type=share, metavar="X", help="of the answers, up to 1 (default 1)")
+    add("--score-budget", type=usd, metavar="USD", help="what a day's judging (UTC) may cost")
+    page_command.declare_beside(parser)
     add_json(parser)
 
 
@@ -117,8 +155,13 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
         LabError: It cannot be done.
     """
     require_home(app.lab.settings)
-    action = {"start": _start, "keys": _keys, "deliver": _deliver}[arguments.action]
-    return action(app, arguments)
+    actions = {
+        "start": _start,
+        "keys": _keys,
+        "deliver": _deliver,
+        "page": page_command.run_alone,
+    }
+    return actions[arguments.action](app, arguments)
 
 
 def _start(app: App, arguments: argparse.Namespace) -> int:
@@ -137,13 +180,18 @@ def _start(app: App, arguments: argparse.Namespace) -> int:
     version = None if arguments.registered is None else servable(app.lab, arguments.registered)
     if arguments.system and arguments.prompt:
         raise InputError("--system and --prompt exclude each other.")
+    if arguments.value and not arguments.prompt:
+        raise InputError("--value is for a variable of a --prompt; there is none.")
+    if arguments.input and not (arguments.prompt or arguments.system):
+        raise InputError("--input is for a variable of a --prompt; there is none.")
     from llmflowlab.lab.prompts_in_use import read_values
 
     wanted = ServedModels(
         models=tuple(dict.fromkeys(arguments.model)),
         system=arguments.system or None,
-        prompt=arguments.prompt,
+        prompts=tuple(dict.fromkeys(arguments.prompt)),
         values=read_values(arguments.value),
+        inputs=tuple(dict.fromkeys(arguments.input)),
         parameters=Parameters(
             temperature=arguments.temperature,
             top_p=arguments.top_p,
@@ -171,29 +219,60 @@ def _start(app: App, arguments: argparse.Namespace) -> int:
         limits=limits,
         hosts=tuple(arguments.allow_host),
         origins=tuple(arguments.allow_origin),
-    )
-
-    def ready(address: str, models: list[str]) -> None:
-        give(
-            arguments.json,
-            lambda: {"address": address, "models": models},
-            lambda: app.screen.say(
-                f"{', '.join(models)} at {address}; {address}/docs says how to ask. Ctrl-C ends it."
-            ),
-        )
-
-    serve(
-        app.lab,
-        setup,
-        host=arguments.host,
-        port=arguments.port,
-        workers=arguments.workers,
-        ready=ready,
-        version=version,
         every=arguments.every,
-        tell=app.screen.note,
     )
+
+    scoring = _scoring(arguments)
+    with page_command.PageBeside(app, arguments) as beside:
+
+        def ready(address: str, models: list[str]) -> None:
+            page = beside.start(_near(address))
+            if beside.failed:
+                return
+            there = "" if page is None else f" The chat page is at {page}."
+            give(
+                arguments.json,
+                lambda: {"address": address, "models": models} | ({"page": page} if page else {}),
+                lambda: app.screen.say(
+                    f"{', '.join(models)} at {address}; {address}/docs says how to ask.{there} "
+                    "Ctrl-C ends it."
+                ),
+            )
+
+        serve(
+            app.lab,
+            setup,
+            host=arguments.host,
+            port=arguments.port,
+            workers=arguments.workers,
+            ready=ready,
+            version=version,
+            every=arguments.every,
+            scoring=scoring,
+            tell=app.screen.note,
+        )
     return ExitCode.DONE
+
+
+def _scoring(arguments: argparse.Namespace) -> ScoringRequest | None:
+    # Imported here: most services score nothing.
+    from llmflowlab.service.scoring.online_scorers import ScoringRequest
+
+    if arguments.score:
+        return ScoringRequest(
+            named=arguments.score,
+            share=1.0 if arguments.score_share is None else arguments.score_share,
+            daily_usd=arguments.score_budget,
+            allow_unknown_cost=arguments.allow_unknown_cost,
+        )
+    if arguments.score_share is not None or arguments.score_budget is not None:
+        raise InputError("--score-share and --score-budget are about scorers; name one by --score.")
+    return None
+
+
+def _near(address: str) -> str:
+    """Return the address by which this machine itself reaches what listens there."""
+    return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 def _keys(app: App, arguments: argparse.Namespace) -> int:

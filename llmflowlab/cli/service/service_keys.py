@@ -73,6 +73,10 @@ def show(screen: Screen, keys: Sequence[IssuedKey]) -> None:
             ),
         )
     )
+    if all(key.revoked_ms is not None for key in keys):
+        screen.say(
+            "No key holds, and every request needs one since the first was made: make one, or nobody is let in."
+        )
 
 
 def _date(ms: int) -> str:

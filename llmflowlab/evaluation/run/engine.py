@@ -38,6 +38,7 @@ from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
 from llmflowlab.evaluation.run.reuse import find_reusable
 from llmflowlab.evaluation.run.running import held
+from llmflowlab.evaluation.run.runs_left import await_runs
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.steering import AdjustmentFollower, Steering
 from llmflowlab.evaluation.run.stored_outcomes import StoredOutcomes
@@ -94,6 +95,8 @@ def run_evaluation(
             # Where it cannot be noted, nothing later knows of it; the recorder does its work all the same.
             with suppress(OSError):
                 await_recording(bench.settings, plan.evaluation_id)
+        with suppress(OSError):
+            await_runs(bench.settings, plan.evaluation_id)
         # Another process may have worked on it since the budget was made.
         bench.budget.note_spent(bench.ledger.spent(plan.evaluation_id))
         run = _Run(plan, bench, on_progress or (lambda snapshot: None), pressed)

@@ -14,7 +14,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from llmflowlab.candidate import Candidate
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.table import plan_traits
 from llmflowlab.evaluation.reports.markdown import escaped
@@ -25,6 +24,7 @@ from llmflowlab.evaluation.run.outcomes import Entry, Outcome
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.run.row_books import RowBooks
 from llmflowlab.evaluation.run.row_traces import GIVEN_COLUMN, row_inputs, row_trace
+from llmflowlab.evaluation.run.run_params import candidate_params, plan_params
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.datasets import dataset_evaluated
@@ -74,7 +74,7 @@ class Recording:
                 RunSpec(
                     name=f"Eval_{plan.dataset.name}",
                     key="parent",
-                    params=self._plan_params(),
+                    params=plan_params(plan),
                     tags={
                         "llmflowlab.dataset": plan.dataset.name,
                         **note_of("\n".join(f"- {candidate_note(c)}" for c in plan.candidates)),
@@ -87,7 +87,7 @@ class Recording:
                 RunSpec(
                     name=f"Eval_{spec.display_name}_{plan.dataset.name}",
                     key=f"candidate-{index}",
-                    params={**self._plan_params(), **_candidate_params(spec)},
+                    params={**plan_params(plan), **candidate_params(spec)},
                     tags={
                         "llmflowlab.model": spec.model,
                         "llmflowlab.prompt": spec.prompt or "",
@@ -141,17 +141,6 @@ class Recording:
     def run_ids(self) -> dict[str, Any]:
         """Return `{"parent": run id or None, "candidates": [run id, …]}`."""
         return {"parent": self.parent, "candidates": list(self.runs)}
-
-    def _plan_params(self) -> dict[str, str]:
-        plan = self._plan
-        return {
-            "dataset": plan.dataset.name,
-            "rows": str(plan.drawn_from or len(plan.dataset.rows)),
-            "scorers": ", ".join(plan.scorers),
-            "judge": plan.judge_label or "none",
-            "trials": str(plan.trials),
-            "cluster": plan.cluster or "none",
-        }
 
     def _scorers(self) -> str:
         """Return how each scorer's figures are made, for who recomputes them from the run alone."""
@@ -305,17 +294,3 @@ class Recording:
             "llmflowlab.partial": "true" if named else "false",
             "llmflowlab.missing": shown[:_TAG_LENGTH],
         }
-
-
-def _candidate_params(spec: Candidate) -> dict[str, str]:
-    params = {
-        "model_name": spec.display_name,
-        "supplier": spec.supplier,
-        "model_id": spec.model_id,
-        **{name: str(value) for name, value in spec.parameters.given().items()},
-    }
-    if spec.system:
-        params["system_prompt"] = spec.system
-    if spec.prompt:
-        params["prompt"] = spec.prompt
-    return {**params, **spec.template_param}

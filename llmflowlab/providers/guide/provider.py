@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import ClassVar
 
-from llmflowlab.errors import UnknownModel
+from llmflowlab.errors import InputError, UnknownModel
 from llmflowlab.messages import Message, Request
 from llmflowlab.providers.base import (
     Finished,
@@ -90,11 +90,7 @@ class GuideProvider(Provider):
             UnknownModel: The guide has no other model than `docs`.
         """
         if self.model != _MODEL:
-            raise UnknownModel(
-                f"The guide has no model {self.model!r}; use guide:{_MODEL}.",
-                provider=self.name,
-                model=self.model,
-            )
+            raise UnknownModel(self._no_such_model, provider=self.name, model=self.model)
         for piece in re.findall(r"\s*\S+", _answer(request.messages)):
             yield TextDelta(piece)
         yield Finished("stop", model_version=_version())
@@ -103,9 +99,22 @@ class GuideProvider(Provider):
         """List the one model; reads no page yet."""
         return [ModelInfo(_MODEL, detail="help desk over the lab's documentation, offline")]
 
+    def settle(self) -> None:
+        """Look whether it is the model that there is.
+
+        Raises:
+            InputError: It is not.
+        """
+        if self.model != _MODEL:
+            raise InputError(self._no_such_model)
+
     def prepare(self) -> None:
         """Build the index."""
         _index()
+
+    @property
+    def _no_such_model(self) -> str:
+        return f"The guide has no model {self.model!r}; use guide:{_MODEL}."
 
 
 @lru_cache(maxsize=1)

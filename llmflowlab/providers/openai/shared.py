@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FINISH_REASONS", "ChatCompletions"]
 
-_AT_FIRST_REQUEST = ("httpcore2", "anyio._backends._asyncio")
-"""What the HTTP client itself would import at a first request."""
 _RESOURCES = (
     "openai.lib.azure",
     "openai.resources.embeddings",
@@ -177,7 +175,7 @@ class ChatCompletions(OnLoop[ChatLine]):
 
     def _make_client(self) -> ChatLine:
         try:
-            http = load("httpx2", *_AT_FIRST_REQUEST)
+            http = load("httpx2")
         except ImportError as exc:
             raise self._missing("httpx2") from exc
         with unbuildable(provider=self):

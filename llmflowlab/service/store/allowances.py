@@ -7,9 +7,9 @@ from datetime import datetime, timedelta, timezone
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, delete, func, insert, select, update
 
+from llmflowlab.service.store.service_database import ensure
 from llmflowlab.service.store.service_tables import paces, reservations
 
 __all__ = [
@@ -47,7 +47,7 @@ def keep_pace(connection: Connection, owner: str, per_minute: int, now: float) -
         None where it may go on, else the seconds after which it may.
     """
     at, every = int(now * 1e6), _MINUTE // per_minute
-    _there(connection, paces, owner=owner, due_us=0)
+    ensure(connection, paces, owner=owner, due_us=0)
     due = connection.execute(
         select(paces.c.due_us).where(paces.c.owner == owner).with_for_update()
     ).scalar_one()
@@ -67,7 +67,7 @@ def reserve(connection: Connection, id_: str, day: str, worst: Decimal, cap: Dec
         False where what was spent and set aside leaves less than that; nothing is set aside then.
     """
     # Taken first by everybody: who holds this row is alone.
-    _there(connection, reservations, id=_spent(day), day=day, amount=0)
+    ensure(connection, reservations, id=_spent(day), day=day, amount=0)
     connection.execute(
         select(reservations.c.id).where(reservations.c.id == _spent(day)).with_for_update()
     )
@@ -112,9 +112,3 @@ def _spent(day: str) -> str:
 
 def _pico(amount: Decimal) -> int:
     return int((amount * _PICO).to_integral_value(ROUND_CEILING))
-
-
-def _there(connection: Connection, table: Table, **values: Any) -> None:
-    """Insert a row where there is none of its primary key."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    connection.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())

@@ -46,7 +46,8 @@ class Desk:
         self._queue: queue.SimpleQueue[_Piece | None] = queue.SimpleQueue()
         self._closed = threading.Event()
         self.trouble: str | None = None
-        """Why the last transaction failed; None where it did not."""
+        """Why the last transaction failed; None where it did not, and nothing is stuck."""
+        self._stuck: set[Future[Any]] = set()
         self._thread = threading.Thread(target=self._serve, name="desk", daemon=True)
         self._thread.start()
 
@@ -54,6 +55,11 @@ class Desk:
     def waiting(self) -> int:
         """Pieces that nobody has begun."""
         return self._queue.qsize()
+
+    @property
+    def stuck(self) -> bool:
+        """Whether something that must not be lost could not be done yet, and is tried again and again."""
+        return bool(self._stuck)
 
     def put(self, work: Work[T], *, lasting: bool = False) -> Future[T]:
         """Have work done; from any thread.
@@ -87,20 +93,24 @@ class Desk:
 
     def _serve(self) -> None:
         ended = False
-        while not ended:
+        while not ended or not self._queue.empty():
             pieces: list[_Piece] = []
             item = self._queue.get()
-            while item is not None:
-                pieces.append(item)
+            while True:
+                if item is None:
+                    ended = True
+                else:
+                    pieces.append(item)
                 if len(pieces) == _TOGETHER:
                     break
                 try:
                     item = self._queue.get_nowait()
                 except queue.Empty:
                     break
-            ended = item is None
             if pieces:
                 self._carry_out(pieces)
+            if self._stuck:
+                self._closed.wait(_AGAIN)
 
     def _carry_out(self, pieces: Sequence[_Piece]) -> None:
         try:
@@ -113,7 +123,9 @@ class Desk:
                 return
             self._failed(pieces[0], exc)
             return
-        self.trouble = None
+        self._stuck.difference_update(done for _, done, _ in pieces)
+        if not self._stuck:
+            self.trouble = None
         for (_, done, _), result in zip(pieces, results, strict=True):
             _tell(done, result)
 
@@ -125,9 +137,11 @@ class Desk:
         work, done, lasting = piece
         if isinstance(exc, LabError):
             self.trouble = exc.message
-            if lasting and not self._closed.wait(_AGAIN):
+            if lasting and not self._closed.is_set():
+                self._stuck.add(done)
                 self._queue.put((work, done, lasting))
                 return
+        self._stuck.discard(done)
         with suppress(Exception):
             done.set_exception(exc)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -12,8 +12,10 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from llmflowlab.service.http_refusals import HttpRefusal
-from llmflowlab.service.store.service_tables import deployments, ratings, sessions, turns
-from llmflowlab.tracking.records import RatingRecord, TurnRecord
+from llmflowlab.service.store.online_scores import KeptScore, scores_of
+from llmflowlab.service.store.service_database import ensure
+from llmflowlab.service.store.service_tables import deployments, ratings, scores, sessions, turns
+from llmflowlab.tracking.records import RatingRecord, TurnRecord, from_json
 
 __all__ = [
     "Said",
@@ -27,15 +29,20 @@ __all__ = [
     "keep_turn",
     "let_all_go",
     "let_go",
+    "names_of",
     "newest_turn",
     "ratings_of",
+    "record_without_texts",
     "said_in",
     "sessions_of",
     "totals_of",
+    "turns_of",
     "undelivered",
     "undelivered_count",
 ]
 
+_TITLE = 100
+"""Characters of what was said first that stand for a session."""
 _SPARED = 30.0
 """Seconds that a session stays held beyond the deadline of its answer, for who was killed in between."""
 
@@ -48,6 +55,7 @@ class Said:
     answer: str
     trace_id: str
     made_ms: int
+    deployment: str
     record: TurnRecord
 
 
@@ -56,6 +64,8 @@ class SessionState:
     """One session."""
 
     id: str
+    title: str
+    """How what was said first begins."""
     made_ms: int
     used_ms: int
     turns: int
@@ -63,7 +73,7 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undelivered:
-    """A turn, or a rating of one, that MLflow does not have."""
+    """A turn, or a rating or a score of one, that MLflow does not have."""
 
     number: int
     owner: str
@@ -73,8 +83,9 @@ class Undelivered:
     record: TurnRecord
     ratings: tuple[RatingRecord, ...] = ()
     rating_numbers: tuple[int, ...] = ()
+    scores: tuple[KeptScore, ...] = ()
     again: bool = False
-    """Whether the turn itself is there, and only its ratings are new."""
+    """Whether the turn itself is there, and only what was said of it is new."""
 
 
 def begin_turn(
@@ -93,19 +104,19 @@ def begin_turn(
     """
     now = int(time.time() * 1000)
     mine = (sessions.c.owner == owner, sessions.c.id == session_id)
-    row = connection.execute(select(sessions).where(*mine).with_for_update()).first()
-    if row is None:
-        connection.execute(
-            insert(sessions).values(owner=owner, id=session_id, made_ms=now, used_ms=now, turns=0)
-        )
-    elif row.held_by is not None and row.held_until_ms > now:
+    wanted = select(sessions).where(*mine).with_for_update()
+    if (row := connection.execute(wanted).first()) is None:
+        # Another worker may make it at the same moment.
+        ensure(connection, sessions, owner=owner, id=session_id, made_ms=now, used_ms=now, turns=0)
+        row = connection.execute(wanted).one()
+    if row.held_by is not None and row.held_until_ms > now:
         return HttpRefusal(
             "session_busy",
             "An answer of this session is under way; wait for it, or use another session.",
             param="session_id",
             retry_after=1.0,
         )
-    elif row.turns >= most_turns:
+    if row.turns >= most_turns:
         return HttpRefusal(
             "conversation_too_long",
             f"This session has its {most_turns} turns; begin another one.",
@@ -115,7 +126,7 @@ def begin_turn(
     connection.execute(
         update(sessions).where(*mine).values(held_by=trace_id, held_until_ms=until, used_ms=now)
     )
-    return said_in(connection, owner, session_id) if row is not None else []
+    return said_in(connection, owner, session_id) if row.turns else []
 
 
 def let_go(connection: Connection, owner: str, session_id: str, trace_id: str) -> None:
@@ -194,6 +205,7 @@ def said_in(connection: Connection, owner: str, session_id: str) -> list[Said]:
             answer=row.answer,
             trace_id=row.trace_id,
             made_ms=row.made_ms,
+            deployment=row.deployment,
             record=_record(row),
         )
         for row in rows
@@ -202,14 +214,27 @@ def said_in(connection: Connection, owner: str, session_id: str) -> list[Said]:
 
 def sessions_of(connection: Connection, owner: str, *, most: int = 200) -> list[SessionState]:
     """Return a key's sessions in which something was said, the last used first."""
+    mine = (turns.c.owner == sessions.c.owner, turns.c.session_id == sessions.c.id)
+    first = select(func.min(turns.c.number)).where(*mine).scalar_subquery()
+    said = (
+        select(func.substr(turns.c.prompt, 1, _TITLE))
+        .where(turns.c.number == first.correlate(sessions))
+        .scalar_subquery()
+    )
     rows = connection.execute(
-        select(sessions)
+        select(sessions, said.label("title"))
         .where(sessions.c.owner == owner, sessions.c.turns > 0)
         .order_by(sessions.c.used_ms.desc())
         .limit(most)
     )
     return [
-        SessionState(id=row.id, made_ms=row.made_ms, used_ms=row.used_ms, turns=row.turns)
+        SessionState(
+            id=row.id,
+            title=" ".join((row.title or "").split()),
+            made_ms=row.made_ms,
+            used_ms=row.used_ms,
+            turns=row.turns,
+        )
         for row in rows
     ]
 
@@ -237,10 +262,8 @@ def ratings_of(connection: Connection, trace_ids: Sequence[str]) -> dict[str, li
 
 def keep_deployment(connection: Connection, id_: str, described: dict[str, Any]) -> None:
     """Keep who answers under an id, unless it is there."""
-    if connection.execute(select(deployments.c.id).where(deployments.c.id == id_)).first() is None:
-        text = json.dumps(described, ensure_ascii=False)
-        now = int(time.time() * 1000)
-        connection.execute(insert(deployments).values(id=id_, described=text, begun_ms=now))
+    text, now = json.dumps(described, ensure_ascii=False), int(time.time() * 1000)
+    ensure(connection, deployments, id=id_, described=text, begun_ms=now)
 
 
 def deployment_of(connection: Connection, id_: str) -> dict[str, Any]:
@@ -250,8 +273,14 @@ def deployment_of(connection: Connection, id_: str) -> dict[str, Any]:
     return {**described, "begun_ms": row.begun_ms}
 
 
+def names_of(connection: Connection, deployed: Collection[str]) -> dict[str, str]:
+    """Return under which names deployments were on offer, by their ids."""
+    rows = connection.execute(select(deployments).where(deployments.c.id.in_(deployed)))
+    return {row.id: json.loads(row.described)["name"] for row in rows}
+
+
 def undelivered(connection: Connection, most: int) -> list[Undelivered]:
-    """Return turns that MLflow does not have, and ratings of others, oldest first."""
+    """Return turns that MLflow does not have, and ratings and scores of others, oldest first."""
     rows = connection.execute(
         select(turns).where(turns.c.delivered_ms.is_(None)).order_by(turns.c.number).limit(most)
     ).all()
@@ -261,8 +290,14 @@ def undelivered(connection: Connection, most: int) -> list[Undelivered]:
         .order_by(ratings.c.number)
         .limit(most)
     ).scalars()
+    scored = connection.execute(
+        select(scores.c.trace_id)
+        .where(scores.c.delivered_ms.is_(None), scores.c.settled_ms.is_not(None))
+        .order_by(scores.c.number)
+        .limit(most)
+    ).scalars()
     there = {row.trace_id for row in rows}
-    others = list({trace for trace in rated if trace not in there})
+    others = list({trace for trace in (*rated, *scored) if trace not in there})
     again = connection.execute(
         select(turns).where(turns.c.trace_id.in_(others), turns.c.delivered_ms.is_not(None))
     ).all()
@@ -270,10 +305,16 @@ def undelivered(connection: Connection, most: int) -> list[Undelivered]:
     said = connection.execute(
         select(ratings).where(ratings.c.trace_id.in_(every)).order_by(ratings.c.number)
     ).all()
-    return [_undelivered(row, said, again=row.trace_id not in there) for row in (*rows, *again)]
+    given = scores_of(connection, every)
+    return [
+        _undelivered(row, said, given.get(row.trace_id, ()), again=row.trace_id not in there)
+        for row in (*rows, *again)
+    ]
 
 
-def _undelivered(row: Row[Any], said: Sequence[Row[Any]], *, again: bool) -> Undelivered:
+def _undelivered(
+    row: Row[Any], said: Sequence[Row[Any]], given: Sequence[KeptScore], *, again: bool
+) -> Undelivered:
     mine = [each for each in said if each.trace_id == row.trace_id]
     return Undelivered(
         number=row.number,
@@ -284,6 +325,7 @@ def _undelivered(row: Row[Any], said: Sequence[Row[Any]], *, again: bool) -> Und
         record=_record(row),
         ratings=tuple(RatingRecord(**json.loads(each.record)) for each in mine),
         rating_numbers=tuple(each.number for each in mine),
+        scores=tuple(given),
         again=again,
     )
 
@@ -295,6 +337,14 @@ def delivered(connection: Connection, done: Sequence[Undelivered]) -> None:
     said = [number for each in done for number in each.rating_numbers]
     connection.execute(update(turns).where(turns.c.number.in_(numbers)).values(delivered_ms=now))
     connection.execute(update(ratings).where(ratings.c.number.in_(said)).values(delivered_ms=now))
+    given = [kept.number for each in done for kept in each.scores]
+    connection.execute(update(scores).where(scores.c.number.in_(given)).values(delivered_ms=now))
+
+
+def turns_of(connection: Connection, trace_ids: Sequence[str]) -> dict[str, tuple[str, TurnRecord]]:
+    """Return turns by their traces, each with its deployment."""
+    rows = connection.execute(select(turns).where(turns.c.trace_id.in_(trace_ids)))
+    return {row.trace_id: (row.deployment, _record(row)) for row in rows}
 
 
 def totals_of(connection: Connection, deployment: str) -> list[TurnRecord]:
@@ -309,18 +359,14 @@ def totals_of(connection: Connection, deployment: str) -> list[TurnRecord]:
         .where(turns.c.deployment == deployment)
         .order_by(turns.c.number)
     )
-    bare = {"messages": [], "reasoning": ""}
-    return [
-        TurnRecord(
-            **{**json.loads(row.record), **bare},
-            trace_id=row.trace_id,
-            started_ms=row.made_ms,
-            prompt="",
-            # Whether there was one is part of the figures.
-            answer="…" if row.said else "",
-        )
-        for row in rows
-    ]
+    return [record_without_texts(row) for row in rows]
+
+
+def record_without_texts(row: Any) -> TurnRecord:
+    """Return a turn without its texts; of the answer it is told whether there was one, which figures need."""
+    bare = {"messages": [], "reasoning": "", "prompt": "", "answer": "…" if row.said else ""}
+    told = {"trace_id": row.trace_id, "started_ms": row.made_ms}
+    return from_json(TurnRecord, {**json.loads(row.record), **bare, **told})
 
 
 def newest_turn(connection: Connection) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from filelock import FileLock
+from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
@@ -24,7 +26,11 @@ __all__ = [
     "address_of",
     "database_of",
     "database_trouble",
+    "delivering",
+    "ensure",
+    "is_there",
     "opened",
+    "reading",
     "upgraded",
     "writing",
 ]
@@ -36,6 +42,8 @@ _PATIENCE = 30.0
 _VERSIONS = "service_schema"
 _STEPS_LOCK = 7_243_196
 """PostgreSQL's advisory lock of whoever makes the tables."""
+_DELIVERY_LOCK = 7_243_197
+"""Likewise of whoever brings answers to MLflow."""
 
 
 def address_of(settings: Settings) -> str:
@@ -103,9 +111,64 @@ def writing(engine: Engine) -> Iterator[Connection]:
         try:
             yield connection
         except BaseException:
-            connection.exec_driver_sql("ROLLBACK")
+            # A full disk has ended the transaction already.
+            with suppress(SQLAlchemyError):
+                connection.exec_driver_sql("ROLLBACK")
             raise
         connection.exec_driver_sql("COMMIT")
+
+
+@contextmanager
+def delivering(engine: Engine, folder: Path) -> Iterator[None]:
+    """Be the only one that brings this database's answers to MLflow, on whatever machine; waits for others.
+
+    Who is killed lets go: of a file with the process, of PostgreSQL's lock with the connection.
+
+    Args:
+        engine: The database.
+        folder: Of the home, for the lock of a database that is a file there.
+
+    Raises:
+        TrackingError: The database failed.
+    """
+    if engine.dialect.name == "sqlite":
+        with FileLock(folder / "service-delivery.lock"):
+            yield
+        return
+    # No transaction meanwhile: it would hold up whoever cleans the tables.
+    with database_trouble():
+        line = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    with line:
+        with database_trouble():
+            line.execute(text(f"SELECT pg_advisory_lock({_DELIVERY_LOCK})"))
+        try:
+            yield
+        finally:
+            with database_trouble():
+                line.execute(text(f"SELECT pg_advisory_unlock({_DELIVERY_LOCK})"))
+
+
+def ensure(connection: Connection, table: Table, **values: Any) -> None:
+    """Insert a row unless there is one of its primary key, whoever makes it at the same moment."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection that only reads, and holds no writer up.
+
+    Raises:
+        TrackingError: The database failed.
+    """
+    with database_trouble(), engine.connect() as connection:
+        yield connection
+
+
+def is_there(address: str) -> bool:
+    """Tell whether a database was made there; of one that is no file nobody knows before asking it."""
+    url = make_url(address)
+    return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
 
 
 @contextmanager

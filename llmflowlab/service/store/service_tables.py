@@ -6,7 +6,18 @@ all that its trace will say, and marked when MLflow has it.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 __all__ = [
     "deployments",
@@ -15,6 +26,8 @@ __all__ = [
     "paces",
     "ratings",
     "reservations",
+    "score_totals",
+    "scores",
     "sessions",
     "turns",
 ]
@@ -98,7 +111,8 @@ reservations = Table(
     "reservations",
     metadata,
     Column("id", String(40), primary_key=True),
-    Column("day", String(10), nullable=False),
+    # The day (UTC), and for what where it is not for answers: it sorts by the day.
+    Column("day", String(20), nullable=False),
     # In picodollars (1e-12 USD): whole numbers add up exactly, whatever the database.
     Column("amount", BigInteger, nullable=False),
 )
@@ -112,3 +126,43 @@ paces = Table(
     # When the next request would arrive if all came evenly, in microseconds since the epoch.
     Column("due_us", BigInteger, nullable=False),
 )
+
+scores = Table(
+    "scores",
+    metadata,
+    Column("number", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("trace_id", String(40), nullable=False),
+    Column("scorer", String(64), nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+    # When it may be tried (again): while somebody works on it, when that one is given up.
+    Column("due_ms", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False),
+    # What came of it last; both None before the first try.
+    Column("value", Float),
+    Column("not_scored", String(40)),
+    # A `Score`, as JSON.
+    Column("record", Text),
+    Column("judge_exam", String(20)),
+    # When nothing more was to be tried.
+    Column("settled_ms", BigInteger),
+    Column("delivered_ms", BigInteger),
+    UniqueConstraint("trace_id", "scorer", name="one_score"),
+    sqlite_autoincrement=True,
+)
+"""Answers that are to be scored, from the transaction that keeps the answer on, and what came of it."""
+Index("scores_waiting", scores.c.settled_ms, scores.c.due_ms, scores.c.number)
+Index("scores_undelivered", scores.c.delivered_ms, scores.c.settled_ms)
+
+score_totals = Table(
+    "score_totals",
+    metadata,
+    Column("deployment", String(32), primary_key=True),
+    Column("scorer", String(64), primary_key=True),
+    # Why these have no value; empty for those that have one.
+    Column("reason", String(40), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("total", Float, nullable=False),
+    # What judging them cost as far as it is known, in picodollars.
+    Column("amount", BigInteger, nullable=False),
+)
+"""What settled scores come to; so that whoever measures need not add them up again."""

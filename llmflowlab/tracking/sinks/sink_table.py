@@ -10,6 +10,7 @@ from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.sinks.base import Sink
 from llmflowlab.tracking.sinks.local_files import FilesSink
 from llmflowlab.tracking.sinks.mlflow import MlflowSink
+from llmflowlab.tracking.sinks.wandb import WandbSink
 
 __all__ = ["SINKS", "Wiring", "make_sinks"]
 
@@ -29,10 +30,14 @@ SINKS: Mapping[str, Callable[[Wiring], Sink]] = {
     "mlflow": lambda wiring: MlflowSink(
         wiring.settings, package=wiring.package, on_notice=wiring.on_notice
     ),
+    "wandb": lambda wiring: WandbSink(wiring.settings),
 }
 """By name, in the order in which each is begun with. The name is also the sink's in the files of cursors."""
+_CHOSEN = frozenset({"wandb"})
+"""Those that are used only where the settings name them as trackers."""
 
 
 def make_sinks(wiring: Wiring) -> list[Sink]:
-    """Make them all."""
-    return [make(wiring) for make in SINKS.values()]
+    """Make all that are used."""
+    trackers = wiring.settings.trackers
+    return [make(wiring) for name, make in SINKS.items() if name in trackers or name not in _CHOSEN]

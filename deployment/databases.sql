@@ -1,0 +1,2 @@
+-- Beside MLflow's own, which the image makes.
+CREATE DATABASE service OWNER lab;

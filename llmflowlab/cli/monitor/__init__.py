@@ -1,0 +1,1 @@
+"""Watching the service from the command line."""

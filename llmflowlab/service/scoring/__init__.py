@@ -1,0 +1,1 @@
+"""Scores of answers, given in the background while the service goes on."""
