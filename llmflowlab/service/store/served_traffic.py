@@ -15,8 +15,8 @@ from llmflowlab.tracking.records import RatingRecord, TurnRecord
 
 __all__ = [
     "RatedRow",
-    "ScoredRow",
     "ServedRow",
+    "SettledScore",
     "deployments_known",
     "last_before",
     "rated_after",
@@ -133,7 +133,7 @@ def rated_after(connection: Connection, number: int) -> list[RatedRow]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScoredRow:
+class SettledScore:
     """What came of a score of an answer, once nothing more is tried."""
 
     trace_id: str
@@ -145,7 +145,7 @@ class ScoredRow:
     settled_ms: int
 
 
-def scored_after(connection: Connection, after_ms: int, until_ms: int) -> list[ScoredRow]:
+def scored_after(connection: Connection, after_ms: int, until_ms: int) -> list[SettledScore]:
     """Return the scores that were settled after a moment and up to another, in that order."""
     wanted = ("trace_id", "scorer", "value", "not_scored", "settled_ms")
     rows = connection.execute(
@@ -154,4 +154,4 @@ def scored_after(connection: Connection, after_ms: int, until_ms: int) -> list[S
         .where(scores.c.settled_ms > after_ms, scores.c.settled_ms <= until_ms)
         .order_by(scores.c.settled_ms, scores.c.number)
     )
-    return [ScoredRow(**row._mapping) for row in rows]
+    return [SettledScore(**row._mapping) for row in rows]
