@@ -8,7 +8,7 @@ Where they are more than that, figures are counted from the files' columns witho
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from llmflowlab.asking.interruption import interruptible
 from llmflowlab.cluster.collecting import Collected, FileRows, LedgerRows
 from llmflowlab.cluster.coordinator import ClusterLimits, ClusterStanding
-from llmflowlab.cluster.shard_ledger import PaidRecord, text_of
+from llmflowlab.cluster.shard_ledger import PaidRecord, paid_key, text_of
 from llmflowlab.cluster.shards import Stage
 from llmflowlab.cluster.storage import Storage
 from llmflowlab.errors import TrackingError
@@ -236,7 +236,15 @@ class _ClusterRun:
                 workers=workers,
             )
         )
-        self.interrupted = follow(self.crew, rows.take, self.watch)
+        committed: dict[int, str] = {}
+
+        def take(shard: int, key: str) -> None:
+            committed[shard] = key
+            rows.take(shard, key)
+
+        self.interrupted = follow(self.crew, take, self.watch)
+        if not self.interrupted:
+            self.tidy(committed.values())
         result = replace(rows.result(interrupted=self.interrupted), interrupted=self.interrupted)
         if bench.gates is not None:
             result = replace(result, gates=bench.gates(result))
@@ -345,6 +353,12 @@ class _ClusterRun:
                 return self.recorder.wait(lambda: self.show("recording", words))
         except TrackingError as exc:
             return [exc.message]
+
+    def tidy(self, committed: Iterable[str]) -> None:
+        """Delete what workers wrote that were lost before they could commit it, for whoever reads the folder."""
+        kept = set(committed)
+        left = [key for key in self.storage.keys(f"{self.stage.folder}/results") if key not in kept]
+        self.storage.delete([*left, *map(paid_key, left)])
 
     def remarks(self, result: EvaluationResult) -> list[str]:
         said = []

@@ -35,6 +35,8 @@ _UNREACHED = 120.0
 """Seconds for which a worker tries to reach a coordinator that is being started anew."""
 _ANSWER = 60.0
 """Seconds that a coordinator may take to answer."""
+_START = 300.0
+"""Seconds in which a machine starts a first process and imports the lab, busy as it may be."""
 _DEATHS = 5
 """Workers in a row that may be lost, for each that there is, without an answer more."""
 
@@ -141,8 +143,13 @@ class RayCrew:
             here = look.options(scheduling_strategy=affinity(node["NodeID"], soft=False))
             try:
                 there, seen = self._ray.get(
-                    here.remote(job.place, job.stage.folder), timeout=_ANSWER
+                    here.remote(job.place, job.stage.folder), timeout=_START
                 )
+            except self._ray.exceptions.GetTimeoutError as exc:
+                raise ConfigurationError(
+                    f"The worker machine {name} does not answer; see what keeps it busy (ray status), or take it "
+                    "out of the cluster."
+                ) from exc
             except Exception as exc:
                 # Whatever a machine's Python says when it lacks the lab.
                 last = str(exc).strip().splitlines()[-1][:200]
@@ -176,7 +183,11 @@ class RayCrew:
                 self._replace(name, exc)
             else:
                 if failed is not None:
-                    raise _error(*failed)
+                    error = _error(*failed)
+                    if not isinstance(error, TrackingError):
+                        raise error
+                    # Storage that failed once may answer the next.
+                    self._replace(name, error)
         return bool(self._working)
 
     def _replace(self, name: str, exc: Exception) -> None:

@@ -66,7 +66,7 @@ def test_a_batch_that_is_stopped_goes_on_where_it_was(batch):
     def stop(done: int) -> None:
         raise KeyboardInterrupt
 
-    pressed = []
+    pressed: list[int] = []
 
     def once(done: int) -> None:
         if not pressed:

@@ -20,8 +20,8 @@ from llmflowlab.errors import ExitCode, InputError, TrackingError
 from llmflowlab.lab.lab import Lab
 from llmflowlab.monitoring.alert_delivery import Messenger
 from llmflowlab.monitoring.alert_desk import STATE, AlertDesk
+from llmflowlab.monitoring.alert_events import AlertEvent
 from llmflowlab.monitoring.alert_rules import AlertRule, Deliveries
-from llmflowlab.monitoring.rule_watch import AlertEvent
 from llmflowlab.monitoring.traffic import opened_database
 from llmflowlab.settings import Settings
 from tests.cli.fakes import FakeApp
