@@ -18,14 +18,14 @@ from llmflowlab.lab.cluster_evaluation import crew_for, limits_by_provider, rows
 from llmflowlab.lab.evaluation_request import RayRequest
 from llmflowlab.lab.lab import Lab
 
-__all__ = ["Answered", "answered_on_cluster"]
+__all__ = ["BatchAnswers", "answered_on_cluster"]
 
 _SCORER = "exact_match"
 """A plan names a scorer; where nothing is expected, this one finds nothing to score."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class BatchAnswers:
     """What came of a batch."""
 
     answers: dict[int, AnswerRecord]
@@ -45,7 +45,7 @@ def answered_on_cluster(
     cap: Decimal | None,
     concurrency: int,
     tick: Callable[[int], None],
-) -> Answered:
+) -> BatchAnswers:
     """Have workers answer a batch, or go on with what an earlier start of it left in the storage.
 
     Raises:
@@ -100,4 +100,4 @@ def answered_on_cluster(
     finally:
         crew.end()
     spent = Decimal(0) if last[0] is None else last[0].spent
-    return Answered(answers, before, spent, interrupted)
+    return BatchAnswers(answers, before, spent, interrupted)
