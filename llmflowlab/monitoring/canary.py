@@ -16,12 +16,12 @@ from llmflowlab.errors import InputError, ProviderError
 from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Parameters
 from llmflowlab.monitoring.canary_asking import opened_asking
-from llmflowlab.monitoring.canary_plan import DAY, Canary, Question
+from llmflowlab.monitoring.canary_plan import DAY, Canary, SuiteQuestion
 from llmflowlab.monitoring.canary_power import samples_needed
 from llmflowlab.monitoring.canary_rounds import ask_round
 from llmflowlab.monitoring.canary_search import BudgetEnded, find_choices
 from llmflowlab.monitoring.canary_store import CanaryFolder
-from llmflowlab.monitoring.canary_verdict import Verdict, verdict, weighed
+from llmflowlab.monitoring.canary_verdict import CanaryVerdict, verdict, weighed
 from llmflowlab.providers.redact import refuse_secrets
 
 __all__ = ["Begun", "CanaryRequest", "RoundAsked", "begin_canary", "run_rounds"]
@@ -77,7 +77,7 @@ class RoundAsked:
     why: str | None
     spent: Decimal
     """USD of this command so far."""
-    verdict: Verdict
+    verdict: CanaryVerdict
 
 
 def begin_canary(
@@ -160,7 +160,7 @@ def _candidate(lab: Lab, request: CanaryRequest) -> Candidate:
         provider.close()
 
 
-def _questions(request: CanaryRequest) -> tuple[Question, ...]:
+def _questions(request: CanaryRequest) -> tuple[SuiteQuestion, ...]:
     if not request.questions:
         return ()
     file = shipped_benchmark() if request.suite is None else named_file(request.suite)
@@ -176,7 +176,7 @@ def _questions(request: CanaryRequest) -> tuple[Question, ...]:
         raise InputError(f"{file} has no question with a known answer; name another with --suite.")
     drawn = sample(subset(dataset, usable), request.questions, _SEED)
     return tuple(
-        Question(
+        SuiteQuestion(
             id=row.id,
             question=row.question,
             expected=(row.expected or "", *row.alternatives),

@@ -21,7 +21,7 @@ from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Message, Parameters
 
-__all__ = ["Asking", "HeardAnswer", "opened_asking"]
+__all__ = ["CanaryAsking", "HeardAnswer", "opened_asking"]
 
 _WORD = Parameters(temperature=1.0, max_tokens=3)
 """A word in tokens. No seed: what is looked at is how answers vary."""
@@ -38,7 +38,7 @@ class HeardAnswer:
     """As in `Finished`."""
 
 
-class Asking:
+class CanaryAsking:
     """One candidate, ready to be asked; a context is opened by `opened_asking`.
 
     Args:
@@ -113,7 +113,9 @@ class Asking:
 
 
 @contextmanager
-def opened_asking(lab: Lab, candidate: Candidate, *, budget: Decimal | None) -> Iterator[Asking]:
+def opened_asking(
+    lab: Lab, candidate: Candidate, *, budget: Decimal | None
+) -> Iterator[CanaryAsking]:
     """Open a candidate's provider.
 
     Args:
@@ -140,7 +142,7 @@ def opened_asking(lab: Lab, candidate: Candidate, *, budget: Decimal | None) -> 
             budget=Budget(budget),
             gate=limiter_for(provider.name, lab.settings, concurrency),
         )
-        yield Asking(lab, candidate, asker, concurrency)
+        yield CanaryAsking(lab, candidate, asker, concurrency)
     finally:
         provider.close()
 

@@ -12,8 +12,8 @@ from itertools import chain
 from typing import TypeAlias
 
 from llmflowlab.monitoring.canary_plan import SLOW_DAY, Canary
-from llmflowlab.monitoring.canary_rounds import Reply, Round
-from llmflowlab.statistics.change_evidence import Band, Baseline
+from llmflowlab.monitoring.canary_rounds import Round, SuiteReply
+from llmflowlab.statistics.change_evidence import Band, EstimatedBand
 from llmflowlab.statistics.quantiles import quantile
 from llmflowlab.statistics.watch import Watch
 
@@ -121,7 +121,7 @@ def _value(value: float | None) -> _Pair:
     return (0.0, 0) if value is None else (value, 1)
 
 
-def _unusual(reply: Reply, usual: Sequence[int]) -> _Pair:
+def _unusual(reply: SuiteReply, usual: Sequence[int]) -> _Pair:
     if reply.length is None or not usual:
         return 0.0, 0
     return float(not min(usual) <= reply.length <= max(usual)), 1
@@ -137,9 +137,11 @@ def _sums(measure: _Measure, rounds: Sequence[Round]) -> list[_Pair]:
 
 def _baselines(
     learnt: Sequence[_Pair], before: Sequence[_Pair], tolerance: float
-) -> list[Baseline]:
+) -> list[EstimatedBand]:
     return [
-        Baseline(total=total, n=n, tolerance=tolerance, learnt_total=first[0], learnt_n=first[1])
+        EstimatedBand(
+            total=total, n=n, tolerance=tolerance, learnt_total=first[0], learnt_n=first[1]
+        )
         for (total, n), first in zip(before, learnt or [(0.0, 0)] * len(before), strict=True)
     ]
 

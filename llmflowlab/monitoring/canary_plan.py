@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from llmflowlab.candidate import Candidate
 from llmflowlab.data.rows import Row
 
-__all__ = ["DAY", "DAYS", "SHARES", "SLOW_DAY", "Canary", "Choice", "Phase", "Question"]
+__all__ = ["DAY", "DAYS", "SHARES", "SLOW_DAY", "BorderPrompt", "Canary", "Phase", "SuiteQuestion"]
 
 Phase: TypeAlias = Literal["learning", "baseline", "watching"]
 DAY = 86_400.0
@@ -31,7 +31,7 @@ SLOW_DAY = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class BorderPrompt:
     """A prompt at the border between words."""
 
     prompt: str
@@ -40,7 +40,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class SuiteQuestion:
     """A question of the suite."""
 
     id: str
@@ -69,8 +69,8 @@ class Canary:
     """A fixed suite, and how much change it tolerates."""
 
     candidate: Candidate
-    choices: tuple[Choice, ...]
-    questions: tuple[Question, ...]
+    choices: tuple[BorderPrompt, ...]
+    questions: tuple[SuiteQuestion, ...]
     every: float
     """Seconds between rounds: how many looks there are in 30 days."""
     alpha: float
@@ -122,8 +122,9 @@ class Canary:
         """
         own = dict(values)
         own["candidate"] = Candidate.from_json(own["candidate"])
-        own["choices"] = tuple(Choice(**each) for each in own["choices"])
+        own["choices"] = tuple(BorderPrompt(**each) for each in own["choices"])
         own["questions"] = tuple(
-            Question(**{**each, "expected": tuple(each["expected"])}) for each in own["questions"]
+            SuiteQuestion(**{**each, "expected": tuple(each["expected"])})
+            for each in own["questions"]
         )
         return cls(**own)

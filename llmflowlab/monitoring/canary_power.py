@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 import numpy as np
 
 from llmflowlab.monitoring.canary_layers import WINDOWS
-from llmflowlab.statistics.change_evidence import Baseline, evidence_table
+from llmflowlab.statistics.change_evidence import EstimatedBand, evidence_table
 from llmflowlab.statistics.watch import ages, at_share, shares
 
 __all__ = ["first_alarms", "samples_needed", "swapped", "tables_of"]
@@ -87,7 +87,7 @@ def tables_of(
 def _table(
     learnt_ones: int, learnt: int, ones: int, n: int, *, tolerance: float, most: int
 ) -> np.ndarray:
-    baseline = Baseline(
+    baseline = EstimatedBand(
         total=ones, n=n, tolerance=tolerance, learnt_total=learnt_ones, learnt_n=learnt
     )
     return evidence_table(baseline, most).astype(np.float32)

@@ -12,14 +12,14 @@ from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.kinds import build_text_scorer
 from llmflowlab.monitoring.border_prompts import chance_of, first_word
-from llmflowlab.monitoring.canary_asking import Asking, HeardAnswer
-from llmflowlab.monitoring.canary_plan import Canary, Question
+from llmflowlab.monitoring.canary_asking import CanaryAsking, HeardAnswer
+from llmflowlab.monitoring.canary_plan import Canary, SuiteQuestion
 
-__all__ = ["Reply", "Round", "ask_round"]
+__all__ = ["Round", "SuiteReply", "ask_round"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class SuiteReply:
     """What is kept of the answer to a question of the suite; None where that is not known."""
 
     right: float | None = None
@@ -36,7 +36,7 @@ class Round:
     at_ms: int
     words: tuple[tuple[str, ...], ...]
     """For each border prompt the first words that came, without case; empty ones of empty answers."""
-    replies: tuple[Reply, ...]
+    replies: tuple[SuiteReply, ...]
     """One for each question."""
     served: tuple[str, ...]
     """The models that the provider says it served."""
@@ -67,7 +67,7 @@ class Round:
         """
         own = {name: value for name, value in values.items() if name in _FIELDS}
         own["words"] = tuple(tuple(said) for said in own["words"])
-        own["replies"] = tuple(Reply(**each) for each in own["replies"])
+        own["replies"] = tuple(SuiteReply(**each) for each in own["replies"])
         own["served"] = tuple(own["served"])
         own["fingerprints"] = tuple(own.get("fingerprints", ()))
         own["chances"] = tuple(tuple(each) for each in own.get("chances", ()))
@@ -78,7 +78,7 @@ _FIELDS = frozenset(each.name for each in fields(Round))
 
 
 def ask_round(
-    asking: Asking,
+    asking: CanaryAsking,
     canary: Canary,
     *,
     samples: int,
@@ -144,13 +144,15 @@ def _chances(
     )
 
 
-def _replies(questions: Sequence[Question], answers: Sequence[AnswerRecord]) -> tuple[Reply, ...]:
+def _replies(
+    questions: Sequence[SuiteQuestion], answers: Sequence[AnswerRecord]
+) -> tuple[SuiteReply, ...]:
     right, refusal = (build_text_scorer(ScorerSpec.plain(kind)) for kind in ("contains", "refusal"))
     found = []
     for question, answer in zip(questions, answers, strict=True):
         whole = answer.why_not_scored is None
         found.append(
-            Reply(
+            SuiteReply(
                 right=right.score(question.row, answer).value,
                 refused=refusal.score(question.row, answer).value,
                 length=len(answer.text) if whole else None,

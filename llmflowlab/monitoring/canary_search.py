@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 from llmflowlab.errors import ProviderError
 from llmflowlab.monitoring.border_prompts import CANDIDATES, first_word
-from llmflowlab.monitoring.canary_asking import Asking
-from llmflowlab.monitoring.canary_plan import Choice
+from llmflowlab.monitoring.canary_asking import CanaryAsking
+from llmflowlab.monitoring.canary_plan import BorderPrompt
 
 __all__ = ["BudgetEnded", "find_choices"]
 
@@ -24,11 +24,11 @@ class BudgetEnded(Exception):
 
 
 def find_choices(
-    asking: Asking,
+    asking: CanaryAsking,
     wanted: int,
     *,
     tick: Callable[[int], None] = lambda found: None,
-) -> tuple[Choice, ...]:
+) -> tuple[BorderPrompt, ...]:
     """Return up to `wanted` prompts whose usual first word comes neither seldom nor nearly always.
 
     What is counted here chooses the prompts, and no baseline counts it again: chosen for looking split, they
@@ -43,7 +43,7 @@ def find_choices(
         BudgetEnded: The money did not last.
         ProviderError: No call at all brought an answer.
     """
-    found: list[Choice] = []
+    found: list[BorderPrompt] = []
     for begin in range(0, len(CANDIDATES), _BATCH):
         tick(min(len(found), wanted))
         if len(found) >= wanted:
@@ -55,11 +55,11 @@ def find_choices(
             everything = heard[prompt] + words
             word, times = _top(everything)
             if word and _BORDER[0] <= times / len(everything) <= _BORDER[1]:
-                found.append(Choice(prompt=prompt, word=word))
+                found.append(BorderPrompt(prompt=prompt, word=word))
     return tuple(found[:wanted])
 
 
-def _heard(asking: Asking, prompts: Sequence[str], times: int) -> dict[str, list[str]]:
+def _heard(asking: CanaryAsking, prompts: Sequence[str], times: int) -> dict[str, list[str]]:
     heard = asking.words([prompt for prompt in prompts for _ in range(times)])
     records = [each.record for each in heard]
     if any(record.state == "budget_exhausted" for record in records):

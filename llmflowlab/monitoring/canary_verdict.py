@@ -13,7 +13,7 @@ from llmflowlab.monitoring.canary_plan import Canary
 from llmflowlab.monitoring.canary_rounds import Round
 from llmflowlab.statistics.quantiles import quantile
 
-__all__ = ["Figures", "LayerState", "State", "Verdict", "verdict", "weighed"]
+__all__ = ["CanaryVerdict", "Figures", "LayerState", "State", "verdict", "weighed"]
 
 State: TypeAlias = Literal["learning", "baseline", "quiet", "changed"]
 _NAMED = 3
@@ -68,7 +68,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class CanaryVerdict:
     """All of it."""
 
     state: State
@@ -126,7 +126,7 @@ def weighed(canary: Canary, rounds: Sequence[Round], latest: Round) -> Round:
     )
 
 
-def verdict(canary: Canary, rounds: Sequence[Round]) -> Verdict:
+def verdict(canary: Canary, rounds: Sequence[Round]) -> CanaryVerdict:
     """Return what the rounds say so far; alarms that were raised stand."""
     begin = canary.learning + canary.baseline
     before, since = rounds[:begin], rounds[begin:]
@@ -140,7 +140,7 @@ def verdict(canary: Canary, rounds: Sequence[Round]) -> Verdict:
         state = "learning" if len(rounds) < canary.learning else "baseline"
     else:
         state = "changed" if new or any(each.alarmed_at for each in layers) else "quiet"
-    return Verdict(
+    return CanaryVerdict(
         state=state,
         rounds=len(rounds),
         needed=begin,

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-__all__ = ["Band", "Baseline", "Stream", "evidence_table", "log_evidence"]
+__all__ = ["Band", "EstimatedBand", "Stream", "evidence_table", "log_evidence"]
 
 _JEFFREYS = 0.5
 _CELLS = 100
@@ -44,7 +44,7 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
+class EstimatedBand:
     """A band of known width around a mean that is not known, only seen in values from before."""
 
     total: float
@@ -63,7 +63,7 @@ class Baseline:
             raise ValueError("a tolerance lies in [0, 1)")
 
 
-Stream: TypeAlias = Band | Baseline
+Stream: TypeAlias = Band | EstimatedBand
 
 
 def log_evidence(stream: Stream, totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -88,7 +88,7 @@ def log_evidence(stream: Stream, totals: np.ndarray, counts: np.ndarray) -> np.n
     return np.asarray((_against_means(stream) + since).min(axis=-1))
 
 
-def evidence_table(baseline: Baseline, most: int) -> np.ndarray:
+def evidence_table(baseline: EstimatedBand, most: int) -> np.ndarray:
     """Return the evidence of every outcome of up to `most` values that are 0 or 1, by their number and sum.
 
     For simulations, which look at one baseline again and again.
@@ -126,7 +126,7 @@ def _above(totals: np.ndarray, counts: np.ndarray, bound: np.ndarray) -> np.ndar
 
 
 @lru_cache(maxsize=1_000)
-def _against_means(baseline: Baseline) -> np.ndarray:
+def _against_means(baseline: EstimatedBand) -> np.ndarray:
     """Return what a baseline says against each cell, betted by what was learnt before it."""
     ones = baseline.learnt_total + _JEFFREYS
     zeros = baseline.learnt_n - baseline.learnt_total + _JEFFREYS

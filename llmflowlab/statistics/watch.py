@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from llmflowlab.statistics.change_evidence import Band, Baseline, Stream, log_evidence
+from llmflowlab.statistics.change_evidence import Band, EstimatedBand, Stream, log_evidence
 
 __all__ = ["Look", "Watch"]
 
@@ -128,7 +128,10 @@ class Watch:
             ValueError, KeyError, TypeError: It is none.
         """
         return cls(
-            [Band(**each) if "low" in each else Baseline(**each) for each in record["streams"]],
+            [
+                Band(**each) if "low" in each else EstimatedBand(**each)
+                for each in record["streams"]
+            ],
             horizon=record["horizon"],
             window=record["window"],
             looks=[[(total, n) for total, n in look] for look in record["looks"]],

@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Callable, Sequence
 
 from llmflowlab.messages import Request
-from llmflowlab.monitoring.canary_plan import Canary, Choice, Question
-from llmflowlab.monitoring.canary_rounds import Reply, Round
+from llmflowlab.monitoring.canary_plan import BorderPrompt, Canary, SuiteQuestion
+from llmflowlab.monitoring.canary_rounds import Round, SuiteReply
 from llmflowlab.providers.base import Finished, TextDelta
 from llmflowlab.providers.scripted import Script, ScriptedProvider
 from tests.monitoring.made_traffic import candidate
@@ -61,9 +61,11 @@ def model(
 def canary(choices: int = 0, questions: int = 0, **more: float) -> Canary:
     return Canary(
         candidate=candidate("scripted:model"),
-        choices=tuple(Choice(prompt=prompt, word="yes") for prompt in OPEN[:choices]),
+        choices=tuple(BorderPrompt(prompt=prompt, word="yes") for prompt in OPEN[:choices]),
         questions=tuple(
-            Question(id=str(i), question=f"Question {i}?", expected=("Canberra",), language="en")
+            SuiteQuestion(
+                id=str(i), question=f"Question {i}?", expected=("Canberra",), language="en"
+            )
             for i in range(questions)
         ),
         every=more.get("every", 3_600.0),
@@ -79,7 +81,7 @@ def rounds(
     n: int,
     *,
     words: Callable[[int], Sequence[Sequence[str]]] = lambda i: (),
-    replies: Callable[[int], Sequence[Reply]] = lambda i: (),
+    replies: Callable[[int], Sequence[SuiteReply]] = lambda i: (),
     served: str = "served-1",
 ) -> list[Round]:
     return [

@@ -16,7 +16,7 @@ from llmflowlab.monitoring import canary_search
 from llmflowlab.monitoring.canary import CanaryRequest, RoundAsked, begin_canary, run_rounds
 from llmflowlab.monitoring.canary_layers import watches
 from llmflowlab.monitoring.canary_power import samples_needed
-from llmflowlab.monitoring.canary_rounds import Reply, Round
+from llmflowlab.monitoring.canary_rounds import Round, SuiteReply
 from llmflowlab.monitoring.canary_store import CanaryFolder, all_canaries
 from llmflowlab.monitoring.canary_verdict import verdict
 from llmflowlab.providers.scripted import ScriptedProvider
@@ -196,9 +196,9 @@ def test_two_names_never_meet_in_one_folder(settings: Settings) -> None:
     assert {path.parent for path in paths} == {settings.state_dir / "canaries"}
 
 
-def reply(i: int, **changed: float) -> Reply:
+def reply(i: int, **changed: float) -> SuiteReply:
     usual = {"right": 1.0, "refused": 0.0, "length": 90 + 17 * (i % 3), "seconds": 1 + i % 5 / 10}
-    return Reply(**{**usual, **changed})  # type: ignore[arg-type]
+    return SuiteReply(**{**usual, **changed})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_each_layer_notices_its_own_change_alone(
 
 def test_what_is_not_known_is_no_evidence() -> None:
     plan = canary(questions=2)
-    nothing = Reply()
+    nothing = SuiteReply()
     found = watches(plan, rounds(40, replies=lambda i: [nothing, nothing]))
     assert all(watch.e_value < 1 for watch in found.values())
     said = verdict(plan, rounds(40, replies=lambda i: [nothing, nothing]))

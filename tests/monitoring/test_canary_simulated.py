@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.simulations.canary import CHANGES, QUIET, layer_alarms, upper_bound
 from llmflowlab.monitoring.canary_power import first_alarms, tables_of
-from llmflowlab.statistics.change_evidence import Baseline
+from llmflowlab.statistics.change_evidence import EstimatedBand
 from llmflowlab.statistics.watch import Watch
 
 
@@ -27,7 +27,7 @@ def test_tables_alarm_at_the_look_at_which_a_watch_does() -> None:
     )
     watch = Watch(
         [
-            Baseline(
+            EstimatedBand(
                 total=int(before[0, i]),
                 n=30,
                 tolerance=0.03,

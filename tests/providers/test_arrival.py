@@ -179,9 +179,9 @@ def test_chances_of_first_tokens_are_chances_or_none():
         },
         {"token": "!", "top_logprobs": [{"token": "!", "logprob": 0}]},
     ]
-    assert token_chances(told) == (("Yes", pytest.approx(0.8)), (" no", pytest.approx(0.2)))
-    for nothing in (None, [], "no", [None], [{}], [{"top_logprobs": "x"}], {"a": 1}):
-        assert token_chances(nothing) == ()
+    assert dict(token_chances(told)) == pytest.approx({"Yes": 0.8, " no": 0.2})
+    nothing: list[object] = [None, [], "no", [None], [{}], [{"top_logprobs": "x"}], {"a": 1}]
+    assert [token_chances(each) for each in nothing] == [()] * len(nothing)
     # What adds up to more than 1 is something else than chances.
     twice = [{"top_logprobs": [{"token": t, "logprob": -0.1} for t in "ab"]}]
     assert token_chances(twice) == ()

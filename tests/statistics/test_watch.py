@@ -4,7 +4,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from llmflowlab.statistics.change_evidence import Band, Baseline, evidence_table, log_evidence
+from llmflowlab.statistics.change_evidence import Band, EstimatedBand, evidence_table, log_evidence
 from llmflowlab.statistics.watch import Watch, ages, together
 
 
@@ -42,7 +42,7 @@ def test_evidence_against_a_baseline_is_fair_whatever_the_mean_and_the_baseline_
         [
             [
                 evidence(
-                    Baseline(
+                    EstimatedBand(
                         total=s,
                         n=before,
                         tolerance=tolerance,
@@ -76,14 +76,14 @@ def test_degrees_are_worth_no_more_than_yes_and_no_of_the_same_mean():
 
 
 def test_a_baseline_seen_for_longer_is_worth_more():
-    few = Baseline(total=10, n=20, tolerance=0.03)
-    many = Baseline(total=100, n=200, tolerance=0.03)
-    learnt = Baseline(total=50, n=100, tolerance=0.03, learnt_total=50, learnt_n=100)
+    few = EstimatedBand(total=10, n=20, tolerance=0.03)
+    many = EstimatedBand(total=100, n=200, tolerance=0.03)
+    learnt = EstimatedBand(total=50, n=100, tolerance=0.03, learnt_total=50, learnt_n=100)
     assert evidence(few, 20, 20) < evidence(many, 20, 20) < evidence(learnt, 20, 20)
 
 
 def test_nothing_seen_is_no_evidence():
-    for stream in (Band(low=0.2, high=0.4), Baseline(total=3, n=9, tolerance=0.1)):
+    for stream in (Band(low=0.2, high=0.4), EstimatedBand(total=3, n=9, tolerance=0.1)):
         assert evidence(stream, 0, 0) <= 1
 
 
@@ -126,7 +126,7 @@ def test_a_limit_that_is_broken_is_noticed_and_one_that_is_kept_is_not():
 
 def test_a_late_change_is_noticed_as_soon_as_an_early_one():
     rng = np.random.default_rng(3)
-    base = [Baseline(total=30, n=60, tolerance=0.03, learnt_total=15, learnt_n=30)] * 24
+    base = [EstimatedBand(total=30, n=60, tolerance=0.03, learnt_total=15, learnt_n=30)] * 24
 
     def delay(quiet):
         watch = Watch(base, horizon=720, window=48)
@@ -147,7 +147,7 @@ def test_quiet_streams_that_wander_within_their_bands_alarm_as_seldom_as_is_said
         looks = looks_of(rng, centre + wander)
         sums = np.array(looks)[..., 0]
         streams = [
-            Baseline(
+            EstimatedBand(
                 total=sums[10:30, i].sum(),
                 n=20,
                 tolerance=0.05,
@@ -162,7 +162,9 @@ def test_quiet_streams_that_wander_within_their_bands_alarm_as_seldom_as_is_said
 
 
 def test_a_watch_comes_back_as_it_was():
-    watch = Watch([Band(high=0.1), Baseline(total=4, n=10, tolerance=0.05)], horizon=720, window=3)
+    watch = Watch(
+        [Band(high=0.1), EstimatedBand(total=4, n=10, tolerance=0.05)], horizon=720, window=3
+    )
     for look in ([(1, 2), (3, 4)], [(0, 0), (1, 1)], [(2, 2), (0.5, 1)], [(1, 1), (0, 1)]):
         watch.observe(look)
     again = Watch.from_json(json.loads(json.dumps(watch.to_json())))
@@ -182,8 +184,8 @@ def test_what_is_no_look_is_refused(look):
     [
         lambda: Band(low=0.5, high=0.4),
         lambda: Band(high=1.1),
-        lambda: Baseline(total=3, n=2, tolerance=0.1),
-        lambda: Baseline(total=1, n=2, tolerance=1.0),
+        lambda: EstimatedBand(total=3, n=2, tolerance=0.1),
+        lambda: EstimatedBand(total=1, n=2, tolerance=1.0),
         lambda: Watch([], horizon=1, window=1),
         lambda: Watch([Band()], horizon=0, window=1),
     ],
@@ -194,7 +196,7 @@ def test_what_is_no_band_is_refused(make):
 
 
 def test_a_table_of_outcomes_holds_what_each_would_say():
-    baseline = Baseline(total=20, n=50, tolerance=0.05, learnt_total=9, learnt_n=20)
+    baseline = EstimatedBand(total=20, n=50, tolerance=0.05, learnt_total=9, learnt_n=20)
     table = evidence_table(baseline, 12)
     for n, total in ((0, 0), (1, 1), (7, 2), (12, 12)):
         assert table[n, total] == pytest.approx(np.log(evidence(baseline, total, n)))

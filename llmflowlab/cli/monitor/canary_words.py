@@ -12,7 +12,7 @@ from llmflowlab.cli.ui.screen import Screen, Table
 from llmflowlab.monitoring.canary import Begun, RoundAsked
 from llmflowlab.monitoring.canary_plan import DAYS, Canary
 from llmflowlab.monitoring.canary_power import POWER, SAMPLES
-from llmflowlab.monitoring.canary_verdict import Figures, LayerState, Verdict
+from llmflowlab.monitoring.canary_verdict import CanaryVerdict, Figures, LayerState
 from llmflowlab.monitoring.window import span
 
 __all__ = [
@@ -132,7 +132,7 @@ def _e(log_e: float | None) -> str:
     return "-" if log_e is None else f"{math.exp(min(log_e, 700.0)):.2g}"
 
 
-def changed_lines(said: Verdict) -> list[str]:
+def changed_lines(said: CanaryVerdict) -> list[str]:
     """Say what has changed; nothing where nothing has."""
     lines = []
     if said.served_new:
@@ -173,7 +173,7 @@ def run_json(
     }
 
 
-def status_json(name: str, canary: Canary, said: Verdict) -> dict[str, Any]:
+def status_json(name: str, canary: Canary, said: CanaryVerdict) -> dict[str, Any]:
     return {
         "name": name,
         "model": canary.candidate.model,
@@ -183,7 +183,7 @@ def status_json(name: str, canary: Canary, said: Verdict) -> dict[str, Any]:
     }
 
 
-def show_list(screen: Screen, found: Sequence[tuple[str, Canary, Verdict]]) -> None:
+def show_list(screen: Screen, found: Sequence[tuple[str, Canary, CanaryVerdict]]) -> None:
     """Show a line for each canary."""
     if not found:
         screen.say("There is no canary here; `monitor canary init --model REF` begins one.")
@@ -201,7 +201,7 @@ def show_list(screen: Screen, found: Sequence[tuple[str, Canary, Verdict]]) -> N
     )
 
 
-def show_status(screen: Screen, name: str, canary: Canary, said: Verdict) -> None:
+def show_status(screen: Screen, name: str, canary: Canary, said: CanaryVerdict) -> None:
     """Show all that a canary says."""
     screen.say(f"{name}: {said.state}, {plural(said.rounds, 'round')}.")
     if said.rounds < said.needed:
