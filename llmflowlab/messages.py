@@ -50,6 +50,8 @@ class Request:
     """Facts about the caller for an agent that MLflow serves; models know nothing of them."""
     stop: tuple[str, ...] = ()
     """Texts that end the answer, for an agent, which ends it there; models know nothing of them."""
+    token_chances: bool = False
+    """Whether to ask how likely each first token was, where the provider tells."""
 
     def openai_messages(self) -> list[dict[str, str]]:
         """Return all that is sent as `{"role", "content"}`, the system prompt first."""

@@ -46,8 +46,10 @@ class Answer:
     finish_reason: FinishReason | None = None
     """None where the answer did not end by itself."""
     model_version: str | None = None
+    fingerprint: str | None = None
+    token_chances: tuple[tuple[str, float], ...] = ()
     windows: tuple[int, ...] = ()
-    """As in `Finished`."""
+    """These three as in `Finished`."""
     state: AnswerState = "complete"
     """`interrupted` by the person, `incomplete` where the provider broke off."""
     error: ProviderError | None = None
@@ -205,6 +207,8 @@ class Attempt:
             failed_usage=failed_usage,
             finish_reason=self._finished.reason if self._finished else None,
             model_version=self._finished.model_version if self._finished else None,
+            fingerprint=self._finished.fingerprint if self._finished else None,
+            token_chances=self._finished.token_chances if self._finished else (),
             windows=self._finished.windows if self._finished else (),
             state=self._state,
             error=self._interruption() if self._state == "incomplete" else None,

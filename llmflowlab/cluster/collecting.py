@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from llmflowlab.cluster.row_files import InVain, RowFiles, places_of, read_rows
-from llmflowlab.cluster.shard_ledger import records_in
+from llmflowlab.cluster.shard_ledger import paid_key, records_in
 from llmflowlab.cluster.shards import Stage
 from llmflowlab.cluster.storage import Storage
 from llmflowlab.data.dataset import subset
@@ -96,10 +96,9 @@ class LedgerRows(_Rows):
     def take(self, shard: int, key: str) -> None:
         evaluation = self.plan.evaluation_id
         rows, _ = read_rows(self.storage, key)
-        paid = key.replace("/results/", "/paid/").replace(".parquet", ".jsonl")
         written = [
             self.ledger.append(one["table"], evaluation, one["key"], one["record"])
-            for one in records_in(self.storage.read(paid))
+            for one in records_in(self.storage.read(paid_key(key)))
         ]
         places = {Outcome.key_of(Cell(*values["cell"])): values for values in rows}
         known = self.ledger.outcomes_at(evaluation, list(places))
@@ -200,7 +199,7 @@ class FileRows(_Rows):
             self._rows.answers,
             self._rows.scores,
             reused=[one.reused for one in self._progress],
-            interrupted=interrupted or len(self._rows) < len(plan.cells()),
+            interrupted=interrupted or len(self._rows) < plan.size,
             exams=self.ledger.exams(evaluation),
             in_vain=[Score.from_json(dict(score)) for one in in_vain for score in one.judgements],
             given_up=given_up,

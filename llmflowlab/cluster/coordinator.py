@@ -23,8 +23,6 @@ __all__ = ["ClusterLimits", "ClusterStanding", "Coordinator", "Lease", "Money", 
 
 LEASE = 20.0
 """Seconds without a sign of life after which a shard is given to another worker."""
-_BATCH = 4
-"""Calls whose money is leased at a time, where there is enough."""
 _AHEAD = 2.0
 """Seconds of requests that are permitted at a time."""
 
@@ -262,7 +260,9 @@ class Coordinator:
         others = sum((o.spent + o.held for t, o in self._open.items() if t != token), Decimal(0))
         free = cap - self._limits.before - self._settled - others - spent - reserved
         if need <= free:
-            batch = max(need, min(need * _BATCH, free / (2 * len(self._open))))
+            # As much as fills a worker's places once, so that not every call is an event of the log.
+            most = need * self._limits.concurrency
+            batch = max(need, min(most, free / (2 * len(self._open))))
             self._write({"money": token, "spent": str(spent), "held": str(reserved + batch)})
             return Money("granted", spent + reserved + batch)
         if (held.spent, held.held) != (spent, reserved):

@@ -8,7 +8,7 @@ Where they are more than that, figures are counted from the files' columns witho
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from llmflowlab.asking.interruption import interruptible
 from llmflowlab.cluster.collecting import Collected, FileRows, LedgerRows
 from llmflowlab.cluster.coordinator import ClusterLimits, ClusterStanding
-from llmflowlab.cluster.shard_ledger import PaidRecord, text_of
+from llmflowlab.cluster.shard_ledger import PaidRecord, paid_key, text_of
 from llmflowlab.cluster.shards import Stage
 from llmflowlab.cluster.storage import Storage
 from llmflowlab.errors import TrackingError
@@ -39,11 +39,14 @@ from llmflowlab.evaluation.run.running import held
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.workbench import EngineResources, Phase
 from llmflowlab.evaluation.scorers.ranking import main_scorer
+from llmflowlab.program import program_name
 
-__all__ = ["TRACES", "Crew", "Job", "run_on_cluster"]
+__all__ = ["TRACES", "Crew", "Job", "follow", "run_on_cluster"]
 
 TRACES = 10_000
 """Answers up to which MLflow has a trace of each."""
+_LOOK = 0.3
+"""Seconds between two looks at the workers."""
 _RUNS_SOON = 3.0
 """Seconds that the files wait for the names of their runs."""
 
@@ -142,6 +145,42 @@ def run_on_cluster(
             crew.end()
 
 
+def follow(
+    crew: Crew,
+    take: Callable[[int, str], None],
+    tick: Callable[[ClusterStanding | None], None],
+) -> bool:
+    """Take committed shards in until no worker is left; returns whether Ctrl-C ended it.
+
+    Args:
+        crew: Who works.
+        take: Told of each shard with the key of its rows.
+        tick: Told now and then how far all is; None while that cannot be told.
+
+    Raises:
+        LabError: A worker cannot go on.
+        KeyboardInterrupt: At a second one that `tick` raises.
+    """
+    seen, interrupted, working = 0, False, True
+    while working:
+        try:
+            if interrupted:
+                crew.stop()
+            working = crew.tend(_LOOK)
+            # Once more after the last has ended: what it committed is to be taken in.
+            found = crew.standing(seen)
+            working = working or found is None
+            for number, shard, key in () if found is None else found.commits:
+                take(shard, key)
+                seen = number + 1
+            tick(found)
+        except KeyboardInterrupt:
+            if interrupted:
+                raise
+            interrupted = True
+    return interrupted
+
+
 class _ClusterRun:
     """The state of one `run_on_cluster`."""
 
@@ -168,13 +207,14 @@ class _ClusterRun:
             questions=plan.questions,
             clusters=plan.clusters,
         )
+        self.standing: ClusterStanding | None = None
         self.under_way: Mapping[int, int] = {}
         self.shown = [0] * len(plan.candidates)
         self.detail = ""
 
     def whole(self, limits: ClusterLimits, workers: int, traces: int) -> EvaluationResult:
         plan, bench = self.plan, self.bench
-        few = len(plan.cells()) <= traces
+        few = plan.size <= traces
         rows: Collected
         arguments = (plan, bench.ledger, self.storage, self.stage, self.progress)
         if few:
@@ -196,7 +236,15 @@ class _ClusterRun:
                 workers=workers,
             )
         )
-        standing = self.follow(rows)
+        committed: dict[int, str] = {}
+
+        def take(shard: int, key: str) -> None:
+            committed[shard] = key
+            rows.take(shard, key)
+
+        self.interrupted = follow(self.crew, take, self.watch)
+        if not self.interrupted:
+            self.tidy(committed.values())
         result = replace(rows.result(interrupted=self.interrupted), interrupted=self.interrupted)
         if bench.gates is not None:
             result = replace(result, gates=bench.gates(result))
@@ -212,7 +260,7 @@ class _ClusterRun:
         if problems and ended == "finished":
             bench.ledger.set_state(plan.evaluation_id, "partial")
         self.show("done")
-        notes = [*self.recorder.notes, *([said] if said else []), *self.remarks(standing)]
+        notes = [*self.recorder.notes, *([said] if said else []), *self.remarks(result)]
         result = replace(result, interrupted=self.interrupted)
         runs = bench.ledger.evaluation(plan.evaluation_id).runs
         return replace(with_runs(result, runs), problems=tuple(problems), notes=tuple(notes))
@@ -268,31 +316,11 @@ class _ClusterRun:
         self.storage.write(f"{folder}/exams.json", json.dumps(said).encode())
         return bench.budget.spent
 
-    def follow(self, rows: Collected) -> ClusterStanding | None:
-        """Take rows in until no worker is left."""
-        seen, standing = 0, None
-        working = True
-        while working:
-            try:
-                working = self.crew.tend(0.3)
-                if self.interrupted:
-                    self.crew.stop()
-                # Once more after the last has ended: what it committed is to be taken in.
-                found = self.crew.standing(seen)
-                working = working or found is None
-                if found is not None:
-                    standing = found
-                    self.under_way = found.rows
-                    for number, shard, key in found.commits:
-                        rows.take(shard, key)
-                        seen = number + 1
-                    self.detail = _detail(found)
-                self.show("answering", self.detail)
-            except KeyboardInterrupt:
-                if self.interrupted:
-                    raise
-                self.interrupted = True
-        return standing
+    def watch(self, standing: ClusterStanding | None) -> None:
+        if standing is not None:
+            self.standing, self.under_way = standing, standing.rows
+            self.detail = _detail(standing)
+        self.show("answering", self.detail)
 
     def written(
         self, result: EvaluationResult, *, few: bool, said: str | None
@@ -326,13 +354,27 @@ class _ClusterRun:
         except TrackingError as exc:
             return [exc.message]
 
-    def remarks(self, standing: ClusterStanding | None) -> Sequence[str]:
-        if standing is None or not standing.taken_over:
-            return ()
-        return (
-            f"{standing.taken_over} shard{'s were' if standing.taken_over > 1 else ' was'} taken over from "
-            "workers that were lost; what they had paid for was found in the storage.",
-        )
+    def tidy(self, committed: Iterable[str]) -> None:
+        """Delete what workers wrote that were lost before they could commit it, for whoever reads the folder."""
+        kept = set(committed)
+        left = [key for key in self.storage.keys(f"{self.stage.folder}/results") if key not in kept]
+        self.storage.delete([*left, *map(paid_key, left)])
+
+    def remarks(self, result: EvaluationResult) -> list[str]:
+        said = []
+        lost = 0 if self.standing is None else self.standing.taken_over
+        if lost:
+            said.append(
+                f"{lost} shard{'s were' if lost > 1 else ' was'} taken over from workers that were lost; what "
+                "they had paid for was found in the storage."
+            )
+        if result.unfinished is not None:
+            said.append(
+                f"The workers' answers are in {self.storage.place}: {program_name()} evaluate --resume "
+                f"{self.plan.evaluation_id} --runner ray --storage {self.storage.place} goes on from there, on "
+                "any machine that sees it."
+            )
+        return said
 
     def show(self, phase: Phase, detail: str = "") -> None:
         done = [

@@ -35,6 +35,8 @@ _UNREACHED = 120.0
 """Seconds for which a worker tries to reach a coordinator that is being started anew."""
 _ANSWER = 60.0
 """Seconds that a coordinator may take to answer."""
+_START = 300.0
+"""Seconds in which a machine starts a first process and imports the lab, busy as it may be."""
 _DEATHS = 5
 """Workers in a row that may be lost, for each that there is, without an answer more."""
 
@@ -141,8 +143,13 @@ class RayCrew:
             here = look.options(scheduling_strategy=affinity(node["NodeID"], soft=False))
             try:
                 there, seen = self._ray.get(
-                    here.remote(job.place, job.stage.folder), timeout=_ANSWER
+                    here.remote(job.place, job.stage.folder), timeout=_START
                 )
+            except self._ray.exceptions.GetTimeoutError as exc:
+                raise ConfigurationError(
+                    f"The worker machine {name} does not answer; see what keeps it busy (ray status), or take it "
+                    "out of the cluster."
+                ) from exc
             except Exception as exc:
                 # Whatever a machine's Python says when it lacks the lab.
                 last = str(exc).strip().splitlines()[-1][:200]
@@ -169,17 +176,25 @@ class RayCrew:
             name, _ = self._working.pop(said)
             try:
                 failed = self._ray.get(said)
-            except self._ray.exceptions.RayActorError as exc:
+            except self._ray.exceptions.RayTaskError:
+                raise
+            except self._ray.exceptions.RayError as exc:
+                # The worker, its node, or what it said are gone.
                 self._replace(name, exc)
             else:
                 if failed is not None:
-                    raise _error(*failed)
+                    error = _error(*failed)
+                    if not isinstance(error, TrackingError):
+                        raise error
+                    # Storage that failed once may answer the next.
+                    self._replace(name, error)
         return bool(self._working)
 
     def _replace(self, name: str, exc: Exception) -> None:
         assert self._job is not None
         # Where it cannot be told, its lease runs out by itself.
-        self._head.gone.remote(name)
+        with suppress(self._ray.exceptions.RayError):
+            self._head.gone.remote(name)
         self._deaths += 1
         if self._deaths > _DEATHS * self._job.workers:
             last = str(exc).strip().splitlines()[-1][:200]
@@ -205,7 +220,7 @@ class RayCrew:
 
     def stop(self) -> None:
         self._stopping = True
-        with suppress(self._ray.exceptions.RayActorError):
+        with suppress(self._ray.exceptions.RayError):
             self._head.stop.remote()
 
     def end(self) -> None:
@@ -306,12 +321,13 @@ class _RayHead:
 
     def _ask(self, method: str, *values: Any, **named: Any) -> Any:
         until = time.monotonic() + _UNREACHED
-        away = (self._ray.exceptions.RayActorError, self._ray.exceptions.GetTimeoutError)
         while True:
             try:
                 asked = getattr(self._actor, method).remote(*values, **named)
                 return self._ray.get(asked, timeout=_ANSWER)
-            except away as exc:
+            except self._ray.exceptions.RayTaskError:
+                raise
+            except self._ray.exceptions.RayError as exc:
                 if time.monotonic() > until:
                     raise TrackingError(
                         "The coordinator of the evaluation cannot be reached."

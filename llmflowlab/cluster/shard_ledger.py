@@ -18,7 +18,7 @@ from llmflowlab.cluster.storage import Storage
 from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.run.ledger import Ledger, Table
 
-__all__ = ["EARLIER", "PaidRecord", "ShardLedger", "records_in", "text_of"]
+__all__ = ["EARLIER", "PaidRecord", "ShardLedger", "paid_key", "records_in", "text_of"]
 
 EARLIER = "earlier"
 """Owner of what other evaluations paid for."""
@@ -37,6 +37,11 @@ def records_in(data: bytes | None) -> list[PaidRecord]:
 def text_of(records: Iterable[PaidRecord]) -> bytes:
     """Return records as JSON lines."""
     return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+
+def paid_key(rows: str) -> str:
+    """Return where stands what was paid for rows, given the key of these."""
+    return rows.replace("/results/", "/paid/").replace(".parquet", ".jsonl")
 
 
 class ShardLedger(Ledger):

@@ -20,7 +20,7 @@ from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.run.stored_dataset import dataset_from_text, dataset_text
 from llmflowlab.text.digests import digest_of
 
-__all__ = ["Shard", "Stage", "shard_plan", "stage", "staged"]
+__all__ = ["Shard", "Stage", "shard_plan", "stage", "stage_of", "staged"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ def stage(plan: EvaluationPlan, storage: Storage, *, shard_rows: int) -> Stage:
     Raises:
         TrackingError: The storage cannot be written.
     """
-    found = _stage_of(plan, shard_rows)
+    found = stage_of(plan, shard_rows)
     rows = iter(plan.dataset.rows)
     for shard in range(found.shards):
         part = replace(plan.dataset, rows=tuple(islice(rows, shard_rows)), warnings=())
@@ -80,7 +80,8 @@ def stage(plan: EvaluationPlan, storage: Storage, *, shard_rows: int) -> Stage:
     return found
 
 
-def _stage_of(plan: EvaluationPlan, shard_rows: int) -> Stage:
+def stage_of(plan: EvaluationPlan, shard_rows: int) -> Stage:
+    """Return where an evaluation stands, or is going to."""
     candidates = [candidate.digest for candidate in plan.candidates]
     return Stage(
         folder=plan.evaluation_id,
@@ -115,7 +116,7 @@ def staged(storage: Storage, evaluation: str) -> tuple[EvaluationPlan, Stage]:
     first = read_shard(storage, found, 0).rows
     dataset = replace(first, rows=kept_rows(rows()), warnings=tuple(described["warnings"]))
     plan = EvaluationPlan.from_json(described, dataset)
-    return plan, _stage_of(plan, shard_rows)
+    return plan, stage_of(plan, shard_rows)
 
 
 def read_shard(storage: Storage, where: Stage, shard: int) -> Shard:

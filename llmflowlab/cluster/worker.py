@@ -18,7 +18,7 @@ from llmflowlab.asking.pacing import Limiter, Pacer
 from llmflowlab.cluster.coordinator import LEASE, ClusterLimits, Lease
 from llmflowlab.cluster.permits import Head, LeasedBudget, ProviderPermits, SharedLimiter
 from llmflowlab.cluster.row_files import InVain, rows_file
-from llmflowlab.cluster.shard_ledger import PaidRecord, ShardLedger, records_in, text_of
+from llmflowlab.cluster.shard_ledger import PaidRecord, ShardLedger, paid_key, records_in, text_of
 from llmflowlab.cluster.shards import Stage, read_shard, shard_plan
 from llmflowlab.cluster.storage import Storage
 from llmflowlab.errors import LabError
@@ -188,11 +188,11 @@ class _Attempt:
                 for key, records in ledger.answered_in_vain(evaluation).items()
             },
         )
-        whole = len(outcomes) == len(plan.cells()) and all(one.whole for one in outcomes)
+        whole = len(outcomes) == plan.size and all(one.whole for one in outcomes)
         ending = f"-{self._lease.token:010d}"
         first = self._stage.first(self._lease.shard)
         rows = self._stage.key("results", self._lease.shard, f"{ending}.parquet")
-        paid = self._stage.key("paid", self._lease.shard, f"{ending}.jsonl")
+        paid = paid_key(rows)
         self._storage.write(paid, text_of(ledger.paid))
         self._storage.write(rows, rows_file(plan, outcomes, first, in_vain))
         if not self._worker._head.commit(self._lease.token, rows, self._committed, whole=whole):

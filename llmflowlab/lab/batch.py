@@ -28,6 +28,7 @@ from llmflowlab.evaluation.run.steering import Adjustment, known_budget, note
 from llmflowlab.lab.batch_journal import journal_of, open_journal
 from llmflowlab.lab.batch_rows import ENDINGS, BatchRow, read_requests, write_answers
 from llmflowlab.lab.evaluation_bench import patient_policy
+from llmflowlab.lab.evaluation_request import RayRequest
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.model_registry import Registry, Version
 from llmflowlab.messages import Parameters
@@ -57,6 +58,8 @@ class BatchRequest:
     """USD in all; None limits nothing, or keeps what a batch that is gone on with had."""
     force: bool = False
     """Whether an output that exists may be replaced."""
+    ray: RayRequest | None = None
+    """None: in this process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +154,25 @@ def _run(
     unusable = len(prepared.rows) - len(usable)
     plan = _plan(prepared, provider, usable, ledger)
     cap = known_budget(ledger, plan.evaluation_id)
-    kept = reusable_answers(plan, ledger)
     concurrency = request.concurrency or lab.settings.concurrency
+    if request.ray is not None:
+        # Imported here: most batches run on this machine alone.
+        from llmflowlab.lab.cluster_batch import answered_on_cluster
+
+        found = answered_on_cluster(
+            lab,
+            request.ray,
+            plan,
+            cap=cap,
+            concurrency=concurrency,
+            tick=lambda done: tick(done + unusable),
+        )
+        if found.interrupted:
+            raise KeyboardInterrupt
+        answers = {usable[row].number: record for row, record in found.answers.items()}
+        write_answers(prepared.rows, answers, request.output)
+        return _result(prepared, answers, resumed=found.before, spent=found.spent)
+    kept = reusable_answers(plan, ledger)
     answering = Answering(
         plan,
         [provider],

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmflowlab.asking.pacing import limits_of
 from llmflowlab.cluster.coordinator import ClusterLimits
@@ -24,11 +24,20 @@ from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.lab.cluster_worker import make_worker, travelling
 from llmflowlab.lab.evaluation_request import EvaluationRequest, RayRequest
 from llmflowlab.lab.lab import Lab
+from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
     from llmflowlab.evaluation.run.workbench import EngineResources
 
-__all__ = ["OnCluster", "crew_for", "on_cluster", "refuse_unsplit"]
+__all__ = [
+    "OnCluster",
+    "crew_for",
+    "limits_by_provider",
+    "on_cluster",
+    "refuse_unsplit",
+    "rows_of_a_shard",
+    "shared",
+]
 
 _SHARD = (20, 1_000)
 """Rows of a shard at least and at most, where nobody named them."""
@@ -67,8 +76,7 @@ class OnCluster:
             LabError: As `run_on_cluster`.
             KeyboardInterrupt: Likewise.
         """
-        rows = len(plan.dataset.rows)
-        each = self.request.shard_rows or min(max(rows // (workers * _TURNS), _SHARD[0]), _SHARD[1])
+        each = rows_of_a_shard(self.request, len(plan.dataset.rows), workers)
         where = stage(plan, self.storage, shard_rows=each) if self.began is None else self.began[1]
         cap = bench.budget.cap
         kept = json.dumps(None if cap is None else str(cap)).encode()
@@ -96,6 +104,20 @@ def on_cluster(lab: Lab, request: EvaluationRequest) -> OnCluster | None:
     asked = request.ray
     if asked is None:
         return None
+    storage = shared(lab, asked)
+    if request.resume is None:
+        return OnCluster(asked, storage, None, None)
+    began = staged(storage, request.resume)
+    cap = json.loads(storage.read(f"{request.resume}/budget.json") or b"null")
+    return OnCluster(asked, storage, began, None if cap is None else Decimal(cap))
+
+
+def shared(lab: Lab, asked: RayRequest) -> Storage:
+    """Return the storage of a cluster.
+
+    Raises:
+        ConfigurationError: It cannot be written, or is of this machine alone; or Ray is not installed.
+    """
     load_ray()
     place: str | Path | None = asked.storage
     if place is None:
@@ -105,12 +127,12 @@ def on_cluster(lab: Lab, request: EvaluationRequest) -> OnCluster | None:
                 "folder or s3://bucket/folder."
             )
         place = lab.settings.state_dir / "cluster"
-    storage = open_storage(place)
-    if request.resume is None:
-        return OnCluster(asked, storage, None, None)
-    began = staged(storage, request.resume)
-    cap = json.loads(storage.read(f"{request.resume}/budget.json") or b"null")
-    return OnCluster(asked, storage, began, None if cap is None else Decimal(cap))
+    return open_storage(place)
+
+
+def rows_of_a_shard(asked: RayRequest, rows: int, workers: int) -> int:
+    """Return how many rows a worker takes at a time."""
+    return asked.shard_rows or min(max(rows // (workers * _TURNS), _SHARD[0]), _SHARD[1])
 
 
 def refuse_unsplit(request: EvaluationRequest) -> None:
@@ -130,23 +152,34 @@ def refuse_unsplit(request: EvaluationRequest) -> None:
 def _limits(plan: EvaluationPlan, bench: EngineResources, where: Stage) -> ClusterLimits:
     references = [c.model for c in plan.candidates if c.column is None] + list(plan.judges)
     references += [embedder.reference for embedder in bench.embedders.values()]
-    found = {
-        name: limits_of(name, bench.settings)
-        for name in dict.fromkeys(reference.partition(":")[0] for reference in references)
-    }
     return ClusterLimits(
         start=secrets.token_hex(8),
         shards=where.shards,
         concurrency=bench.concurrency,
         cap=bench.budget.cap,
-        per_minute={
-            n: one.requests_per_minute for n, one in found.items() if one.requests_per_minute
-        },
-        tokens_per_minute={
-            n: one.tokens_per_minute for n, one in found.items() if one.tokens_per_minute
-        },
-        at_once={n: one.at_once for n, one in found.items() if one.at_once},
+        **limits_by_provider(references, bench.settings),
     )
+
+
+def limits_by_provider(references: Iterable[str], settings: Settings) -> dict[str, Any]:
+    """Return what is known beforehand of how fast the providers of models may be asked.
+
+    Raises:
+        InputError: A limit that is configured is no number above 0.
+    """
+    found = {
+        name: limits_of(name, settings)
+        for name in dict.fromkeys(reference.partition(":")[0] for reference in references)
+    }
+    per_minute = {n: one.requests_per_minute for n, one in found.items()}
+    tokens = {n: one.tokens_per_minute for n, one in found.items()}
+    at_once = {n: one.at_once for n, one in found.items()}
+    named: dict[str, Mapping[str, float | None]] = {
+        "per_minute": per_minute,
+        "tokens_per_minute": tokens,
+        "at_once": at_once,
+    }
+    return {what: {n: v for n, v in one.items() if v is not None} for what, one in named.items()}
 
 
 def crew_for(lab: Lab, request: RayRequest) -> tuple[Crew, int]:

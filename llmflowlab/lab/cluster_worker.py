@@ -27,6 +27,7 @@ from llmflowlab.evaluation.run.workbench import EngineResources
 from llmflowlab.lab.evaluation_bench import bench_of
 from llmflowlab.lab.lab import Lab
 from llmflowlab.providers.base import Provider
+from llmflowlab.serving.trust import TRUST, is_trusted
 from llmflowlab.settings import Settings, load_settings
 
 __all__ = ["Travelling", "WorkerBench", "make_worker", "travelling"]
@@ -64,6 +65,11 @@ def travelling(settings: Settings) -> Travelling:
     }
     # An address may hold a password.
     theirs = {n: variables[n] for n in _ADDRESSES if n in variables and "@" not in variables[n]}
+    if "@" not in settings.tracking_uri:
+        # Of the home, where nobody named another: workers of this machine ask the same registry.
+        theirs.setdefault("MLFLOW_TRACKING_URI", settings.tracking_uri)
+        if is_trusted(settings):
+            theirs[TRUST] = settings.tracking_uri
     prices = None
     with suppress(OSError):
         prices = settings.prices_file.read_text("utf-8")

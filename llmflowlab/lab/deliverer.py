@@ -278,7 +278,7 @@ def deliver(
                 why for each in arenas_to_deliver(settings) if (why := _ranked(settings, each))
             ]
             said += [why for each in words_left(settings) if (why := _told(settings, each))]
-            said += [why for each in runs_left(settings) if (why := _copied(settings, each))]
+            said += _copied(settings)
             if not delivery.pending() and not _others(settings):
                 said.clear()
                 _tell(settings, None)
@@ -321,15 +321,17 @@ def _told(settings: Settings, evaluation: str) -> str | None:
     return None
 
 
-def _copied(settings: Settings, evaluation: str) -> str | None:
-    """Bring an evaluation to Weights & Biases; returns in a sentence why it could not be."""
-    from llmflowlab.evaluation.run.wandb_evaluations import deliver_runs
+def _copied(settings: Settings) -> list[str]:
+    """Bring evaluations to Weights & Biases; returns in a sentence why one could not be."""
+    for evaluation in runs_left(settings):
+        from llmflowlab.evaluation.run.wandb_evaluations import deliver_runs
 
-    try:
-        deliver_runs(settings, evaluation)
-    except LabError as exc:
-        return exc.message
-    return None
+        try:
+            deliver_runs(settings, evaluation)
+        except LabError as exc:
+            # As a rule no other one would fare better, and finding that out takes its time.
+            return [exc.message]
+    return []
 
 
 def _recorded(settings: Settings, evaluation: str) -> str | None:

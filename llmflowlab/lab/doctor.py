@@ -17,7 +17,7 @@ from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.labels import LABELS
 from llmflowlab.providers.factory import provider_class
 from llmflowlab.text.amounts import bytes_text, plural
-from llmflowlab.tracking.wandb_run import INSTALL, wandb_folder, wandb_installed
+from llmflowlab.tracking.wandb_run import require_wandb, wandb_folder
 
 __all__ = ["Diagnosis", "State", "any_model_ready", "examine", "nothing_to_configure"]
 
@@ -212,8 +212,7 @@ def _journals(lab: Lab) -> Diagnosis:
 
 def _wandb(lab: Lab) -> Diagnosis:
     name, settings = "Weights & Biases", lab.settings
-    if not wandb_installed():
-        return Diagnosis(name=name, state="missing", text="not installed", remedy=f"Run: {INSTALL}")
+    require_wandb(settings)
     left = len(runs_left(settings))
     waiting = f"; {plural(left, 'evaluation')} still on the way" if left else ""
     mode = settings.get("WANDB_MODE") or "online"

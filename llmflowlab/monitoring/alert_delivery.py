@@ -15,8 +15,8 @@ import httpx
 
 from llmflowlab.errors import TrackingError
 from llmflowlab.files import disk_trouble
+from llmflowlab.monitoring.alert_events import AlertEvent
 from llmflowlab.monitoring.alert_rules import Deliveries
-from llmflowlab.monitoring.rule_watch import AlertEvent
 from llmflowlab.settings import Settings
 from llmflowlab.text.sanitize import neutralise
 

@@ -18,9 +18,10 @@ from llmflowlab.lab.compare import named_candidates
 from llmflowlab.lab.lab import Lab
 from llmflowlab.lab.report import result_of
 from llmflowlab.monitoring.alert_delivery import Messenger
+from llmflowlab.monitoring.alert_events import AlertEvent
 from llmflowlab.monitoring.alert_rules import AlertRule
 from llmflowlab.monitoring.observations import SeenTo, begin_at, observe
-from llmflowlab.monitoring.rule_watch import AlertEvent, EvaluatedBaseline, RuleWatch
+from llmflowlab.monitoring.rule_watch import EvaluatedBaseline, RuleWatch
 from llmflowlab.service.store.service_database import Engine
 from llmflowlab.settings import Settings
 

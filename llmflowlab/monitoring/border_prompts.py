@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-__all__ = ["CANDIDATES", "first_word"]
+__all__ = ["CANDIDATES", "chance_of", "first_word"]
 
 _PAIRS = (
     "heads or tails",
@@ -90,3 +91,13 @@ def first_word(text: str) -> str:
     """Return the first word of an answer without regard to case; empty where it has none."""
     found = _WORD.search(text)
     return "" if found is None else found[0].casefold()
+
+
+def chance_of(word: str, chances: Iterable[tuple[str, float]]) -> float:
+    """Return how likely an answer begins with a word, by the chances of first tokens, which may be parts of it."""
+    total = sum(
+        chance
+        for token, chance in chances
+        if (part := token.strip().casefold()) and word.startswith(part)
+    )
+    return min(total, 1.0)

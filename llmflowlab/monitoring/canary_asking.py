@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from llmflowlab.asking.budget import Budget
@@ -20,11 +21,21 @@ from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Message, Parameters
 
-__all__ = ["CanaryAsking", "opened_asking"]
+__all__ = ["CanaryAsking", "HeardAnswer", "opened_asking"]
 
 _WORD = Parameters(temperature=1.0, max_tokens=3)
 """A word in tokens. No seed: what is looked at is how answers vary."""
 _ANSWER = Parameters(max_tokens=200)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeardAnswer:
+    """An answer, and what the provider told beside it."""
+
+    record: AnswerRecord
+    fingerprint: str | None = None
+    token_chances: tuple[tuple[str, float], ...] = ()
+    """As in `Finished`."""
 
 
 class CanaryAsking:
@@ -55,8 +66,8 @@ class CanaryAsking:
 
     def words(
         self, prompts: Sequence[str], tick: Callable[[], None] = lambda: None
-    ) -> list[AnswerRecord]:
-        """Ask for a word each; the records stand in the order of the prompts.
+    ) -> list[HeardAnswer]:
+        """Ask for a word each, and how likely it was; the answers stand in the order of the prompts.
 
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed; nothing more is sent.
@@ -65,22 +76,30 @@ class CanaryAsking:
 
     def answers(
         self, questions: Sequence[str], tick: Callable[[], None] = lambda: None
-    ) -> list[AnswerRecord]:
+    ) -> list[HeardAnswer]:
         """Ask for whole answers, as `words` does."""
         return self._all(questions, _ANSWER, tick)
 
     def _all(
         self, texts: Sequence[str], parameters: Parameters, tick: Callable[[], None]
-    ) -> list[AnswerRecord]:
+    ) -> list[HeardAnswer]:
         stopper = Stopper()
 
-        def one(text: str) -> AnswerRecord:
+        def one(text: str) -> HeardAnswer:
             began = _now_ms()
             request = self._candidate.request((Message("user", text),), parameters=parameters)
+            request = replace(request, token_chances=parameters is _WORD)
             paid = self._asker.ask_blocking(request, stopper=stopper)
             tick()
-            return AnswerRecord.of(
+            record = AnswerRecord.of(
                 paid, began_ms=began, ended_ms=_now_ms(), settings=self._lab.settings
+            )
+            if paid.answer is None:
+                return HeardAnswer(record=record)
+            return HeardAnswer(
+                record=record,
+                fingerprint=paid.answer.fingerprint,
+                token_chances=paid.answer.token_chances,
             )
 
         with ThreadPoolExecutor(self._concurrency) as pool:

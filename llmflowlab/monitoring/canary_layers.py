@@ -1,6 +1,6 @@
 """What each layer of a canary makes of a round, and the watch that it is put before.
 
-words: for each border prompt, whether its usual word came. new_words: where not, whether one came that was not
+words: for each border prompt, whether its usual word came; or how likely it was, where the provider tells. new_words: where not, whether one came that was not
 heard while it learnt. right, refusals: of each question of the suite. length: whether an answer is shorter or
 longer than all that were learnt. latency: the share of a day's answers that are slower than nine of ten were.
 """
@@ -49,7 +49,8 @@ def watches(canary: Canary, rounds: Sequence[Round]) -> dict[str, Watch]:
         rounds[begin:],
     )
     found: dict[str, Watch] = {}
-    for layer, measure in _measures(canary, learnt).items():
+    told = all(each.chances for each in (*learnt, *before))
+    for layer, measure in _measures(canary, learnt, told=told).items():
         # What is usual was learnt from the same rounds, so that they say nothing about how often it is.
         first = [] if layer in {"new_words", "length"} else learnt
         found[layer] = Watch(
@@ -74,7 +75,7 @@ def _tolerance(canary: Canary, layer: str) -> float:
     return canary.tolerance * (2 if layer in {"right", "length"} else 1)
 
 
-def _measures(canary: Canary, learnt: Sequence[Round]) -> dict[str, _Measure]:
+def _measures(canary: Canary, learnt: Sequence[Round], *, told: bool) -> dict[str, _Measure]:
     found: dict[str, _Measure] = {}
     if canary.choices:
         heard = [
@@ -82,9 +83,15 @@ def _measures(canary: Canary, learnt: Sequence[Round]) -> dict[str, _Measure]:
             for i in range(len(canary.choices))
         ]
         usual = [choice.word for choice in canary.choices]
-        found["words"] = lambda one: [
-            (said.count(word), len(said)) for said, word in zip(one.words, usual, strict=True)
-        ]
+        if told:
+            # A chance has the mean of what it is a chance of, and is less a matter of luck.
+            found["words"] = lambda one: [
+                (sum(each), len(each)) for each in one.chances or [()] * len(usual)
+            ]
+        else:
+            found["words"] = lambda one: [
+                (said.count(word), len(said)) for said, word in zip(one.words, usual, strict=True)
+            ]
         found["new_words"] = lambda one: _new_words(one, usual, heard)
     if canary.questions:
         ranges = [

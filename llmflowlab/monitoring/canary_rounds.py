@@ -11,8 +11,8 @@ from llmflowlab.errors import ProviderError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.scorers.base import ScorerSpec
 from llmflowlab.evaluation.scorers.kinds import build_text_scorer
-from llmflowlab.monitoring.border_prompts import first_word
-from llmflowlab.monitoring.canary_asking import CanaryAsking
+from llmflowlab.monitoring.border_prompts import chance_of, first_word
+from llmflowlab.monitoring.canary_asking import CanaryAsking, HeardAnswer
 from llmflowlab.monitoring.canary_plan import Canary, SuiteQuestion
 
 __all__ = ["Round", "SuiteReply", "ask_round"]
@@ -40,6 +40,11 @@ class Round:
     """One for each question."""
     served: tuple[str, ...]
     """The models that the provider says it served."""
+    fingerprints: tuple[str, ...] = ()
+    """The set-ups that it says it served them with."""
+    chances: tuple[tuple[float, ...], ...] = ()
+    """For each border prompt how likely its usual word was at each answer; empty where the provider does not tell
+    it of every one."""
     asked: int
     failed: int
     """Calls without a whole answer."""
@@ -64,6 +69,8 @@ class Round:
         own["words"] = tuple(tuple(said) for said in own["words"])
         own["replies"] = tuple(SuiteReply(**each) for each in own["replies"])
         own["served"] = tuple(own["served"])
+        own["fingerprints"] = tuple(own.get("fingerprints", ()))
+        own["chances"] = tuple(tuple(each) for each in own.get("chances", ()))
         return cls(**own)
 
 
@@ -90,7 +97,8 @@ def ask_round(
     prompts = [choice.prompt for choice in canary.choices]
     said = asking.words([prompt for prompt in prompts for _ in range(samples)], tick)
     answers = asking.answers([each.question for each in canary.questions], tick)
-    everything = said + answers
+    heard = said + answers
+    everything = [each.record for each in heard]
     if any(record.state == "budget_exhausted" for record in everything):
         return None
     bad = [record for record in everything if not record.answered]
@@ -103,18 +111,36 @@ def ask_round(
         at_ms=at_ms,
         words=tuple(
             tuple(
-                first_word(record.text)
-                for record in said[i * samples : (i + 1) * samples]
-                if record.answered
+                first_word(each.record.text)
+                for each in said[i * samples : (i + 1) * samples]
+                if each.record.answered
             )
             for i in range(len(prompts))
         ),
-        replies=_replies(canary.questions, answers),
+        replies=_replies(canary.questions, [each.record for each in answers]),
         served=tuple(sorted({r.model_version for r in everything if r.model_version})),
+        fingerprints=tuple(sorted({each.fingerprint for each in heard if each.fingerprint})),
+        chances=_chances(canary, said, samples),
         asked=len(everything),
         failed=len(bad),
         why=bad[0].error if bad else None,
         cost_usd=_cost(everything),
+    )
+
+
+def _chances(
+    canary: Canary, said: Sequence[HeardAnswer], samples: int
+) -> tuple[tuple[float, ...], ...]:
+    answered = [each for each in said if each.record.answered]
+    if not all(each.token_chances for each in answered):
+        return ()
+    return tuple(
+        tuple(
+            chance_of(choice.word, each.token_chances)
+            for each in said[i * samples : (i + 1) * samples]
+            if each.record.answered
+        )
+        for i, choice in enumerate(canary.choices)
     )
 
 

@@ -60,7 +60,8 @@ def find_choices(
 
 
 def _heard(asking: CanaryAsking, prompts: Sequence[str], times: int) -> dict[str, list[str]]:
-    records = asking.words([prompt for prompt in prompts for _ in range(times)])
+    heard = asking.words([prompt for prompt in prompts for _ in range(times)])
+    records = [each.record for each in heard]
     if any(record.state == "budget_exhausted" for record in records):
         raise BudgetEnded
     if not any(record.answered for record in records):

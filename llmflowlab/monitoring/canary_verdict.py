@@ -79,6 +79,8 @@ class CanaryVerdict:
     served_before: tuple[str, ...]
     served_new: tuple[str, ...]
     """Names that no round of the baseline had: certain, without any statistics."""
+    fingerprints_new: tuple[str, ...]
+    """Set-ups that no round of the baseline had. Hosts change them for their own reasons too: no alarm."""
     before: Figures
     last: Figures
     """Of as many rounds as the baseline had, at most."""
@@ -104,6 +106,7 @@ class CanaryVerdict:
             ],
             "served_before": list(self.served_before),
             "served_new": list(self.served_new),
+            "fingerprints_new": list(self.fingerprints_new),
             "before": self.before.to_json(),
             "last": self.last.to_json(),
         }
@@ -130,6 +133,8 @@ def verdict(canary: Canary, rounds: Sequence[Round]) -> CanaryVerdict:
     layers = tuple(_layer(canary, rounds, layer) for layer in canary.layers)
     known = {name for each in before for name in each.served}
     new = sorted({name for each in since for name in each.served} - known) if known else []
+    set_ups = {each for one in before for each in one.fingerprints}
+    others = {each for one in since for each in one.fingerprints} - set_ups if set_ups else set()
     state: State
     if canary.phase(len(rounds)) != "watching":
         state = "learning" if len(rounds) < canary.learning else "baseline"
@@ -142,6 +147,7 @@ def verdict(canary: Canary, rounds: Sequence[Round]) -> CanaryVerdict:
         layers=layers,
         served_before=tuple(sorted(known)),
         served_new=tuple(new),
+        fingerprints_new=tuple(sorted(others)),
         before=Figures.of(before),
         last=Figures.of(since[-max(1, canary.baseline) :]),
     )

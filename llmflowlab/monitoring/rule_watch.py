@@ -9,10 +9,11 @@ limit", says so at 5 %, or when nothing in the window speaks for it any more.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from llmflowlab.monitoring.alert_events import COST_CAP, AlertEvent, said_of
 from llmflowlab.monitoring.alert_rules import AlertRule
 from llmflowlab.monitoring.observations import Observed, SeenTo, after, seen_by
 from llmflowlab.monitoring.traffic import LATE_MS
@@ -21,11 +22,9 @@ from llmflowlab.statistics.mean_bounds import chernoff_interval
 from llmflowlab.statistics.strongest import strongest
 from llmflowlab.statistics.watch import Watch
 
-__all__ = ["AlertEvent", "EvaluatedBaseline", "RuleWatch"]
+__all__ = ["CLEAR_ALPHA", "LEARNING", "EvaluatedBaseline", "RuleWatch"]
 
 CLEAR_ALPHA = 0.05
-_CAP = 3.0
-"""How many times its limit a five minutes' cost counts at most."""
 _LANGUAGES = 6
 _RARE = 0.02
 _MOST = 4
@@ -34,33 +33,6 @@ _OTHER = "other"
 LEARNING = frozenset({"language_drift", "length_drift"})
 """Kinds whose baseline is what is seen first."""
 _LENGTHS = ("a quarter of the shortest", "the second quarter", "the third quarter", "the longest")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertEvent:
-    """An alert that begins or ends."""
-
-    id: str
-    """The same however often it is sent."""
-    rule: str
-    kind: str
-    state: str
-    """`fired` or `cleared`."""
-    at_ms: int
-    text: str
-    value: float | None
-    """What was seen since it began: a share, a mean, or USD an hour."""
-    n: int
-    """Of how many values."""
-    limit: float
-    model: str | None
-    prompt: str | None
-    alpha: float
-    days: float
-    method: str
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +72,8 @@ class RuleWatch:
     """What a baseline is made of: of so many as come, every `each`th."""
     each: int = 1
     skipped: int = 0
+    first_ms: int | None = None
+    """When the first of it was seen."""
     before: list[float] = field(default_factory=list)
     """The mean of each stream in the baseline, or the limit."""
     watch: Watch | None = None
@@ -121,7 +95,7 @@ class RuleWatch:
         elif rule.kind not in LEARNING:
             limit = {
                 "latency": 1 - rule.options.get("quantile", 0.0),
-                "cost_per_hour": 1 / _CAP,
+                "cost_per_hour": 1 / COST_CAP,
             }.get(rule.kind, rule.options["above"])
             made._watch_over([""], [limit], [Band(high=limit)])
         return made
@@ -194,6 +168,7 @@ class RuleWatch:
 
     def _keep(self, value: str | float, at_ms: int) -> None:
         """Keep what a baseline is made of, from all hours of its time alike."""
+        self.first_ms = at_ms if self.first_ms is None else self.first_ms
         self.skipped += 1
         if self.skipped < self.each:
             return
@@ -204,7 +179,7 @@ class RuleWatch:
             self.learnt, self.each = self.learnt[::2], 2 * self.each
         if len(self.learnt) < options["baseline"]:
             return
-        if at_ms - self.begun_ms >= options["hours"] * 3_600_000:
+        if at_ms - self.first_ms >= options["hours"] * 3_600_000:
             self._learn()
 
     def _learn(self) -> None:
@@ -239,15 +214,15 @@ class RuleWatch:
         self.open = [[0.0, 0] for _ in self.labels]
         if self.rule.kind == "cost_per_hour":
             share = step / 3_600_000
-            look = [(min(look[0][0] / (_CAP * share * self.rule.options["above"]), 1.0), 1)]
+            look = [(min(look[0][0] / (COST_CAP * share * self.rule.options["above"]), 1.0), 1)]
         self.watch.observe(look)
         if self.standing is not None:
             assert self.back is not None
             self.back.observe([look[self.standing.stream]])
-        if not any(n for _, n in look):
-            # Evidence does not grow by nothing.
-            return []
-        return self._fire() if self.standing is None else self._clear()
+        if self.standing is not None:
+            return self._clear()
+        # Evidence does not grow by nothing.
+        return self._fire() if any(n for _, n in look) else []
 
     def _fire(self) -> list[AlertEvent]:
         assert self.watch is not None
@@ -260,11 +235,15 @@ class RuleWatch:
         upwards = mean > before
         bound = band.high if upwards else band.low
         began = self.look_ms - found.looks * int(self.rule.about.look * 1000)
-        text = _WORDS[self.rule.kind](self, found.stream, mean, before)
-        minutes = found.looks * self.rule.about.look / 60
-        text = f"{self.rule.name}: {text}, of {found.n:,} in {_long(minutes)}"
+        hours = found.looks * self.rule.about.look / 3_600
+        label = self.labels[found.stream]
+        text = said_of(self.rule, label, mean, before, n=found.n, hours=hours)
         self.standing = _Standing(
-            since_ms=began, text=text, stream=found.stream, upwards=upwards, bound=bound
+            since_ms=began,
+            text=f"{self.rule.name}: {text}",
+            stream=found.stream,
+            upwards=upwards,
+            bound=bound,
         )
         other = Band(low=bound) if upwards else Band(high=bound)
         self.back = Watch([other], horizon=self.watch.window, window=self.watch.window)
@@ -282,28 +261,13 @@ class RuleWatch:
         why = "the last answers show that it is over" if other_way else "nothing shows it any more"
         self.standing = self.back = None
         self._watch_over(self.labels, self.before, bands)
-        return [self._event("cleared", f"{self.rule.name}: {why}", None, 0, standing.bound)]
+        return [self._event("cleared", why, None, 0, standing.bound)]
 
     def _event(
         self, state: str, text: str, value: float | None, n: int, bound: float
     ) -> AlertEvent:
-        rule = self.rule
-        amount = rule.kind == "cost_per_hour"
-        return AlertEvent(
-            id=f"{rule.id}-{self.look_ms}-{state}",
-            rule=rule.name,
-            kind=rule.kind,
-            state=state,
-            at_ms=self.look_ms,
-            text=text,
-            value=value * _CAP * rule.options["above"] if amount and value is not None else value,
-            n=n,
-            limit=rule.options["above"] if amount else bound,
-            model=rule.chosen.model,
-            prompt=rule.chosen.prompt,
-            alpha=rule.alpha,
-            days=rule.days,
-            method=rule.about.method,
+        return AlertEvent.of(
+            self.rule, state, text, at_ms=self.look_ms, value=value, n=n, limit=bound
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -318,6 +282,7 @@ class RuleWatch:
             "learnt": self.learnt,
             "each": self.each,
             "skipped": self.skipped,
+            "first_ms": self.first_ms,
             "before": self.before,
             "watch": None if self.watch is None else self.watch.to_json(),
             "back": None if self.back is None else self.back.to_json(),
@@ -343,41 +308,9 @@ class RuleWatch:
             learnt=list(values["learnt"]),
             each=values["each"],
             skipped=values["skipped"],
+            first_ms=values["first_ms"],
             before=list(values["before"]),
             watch=None if watch is None else Watch.from_json(watch),
             back=None if back is None else Watch.from_json(back),
             standing=None if standing is None else _Standing(**standing),
         )
-
-
-def _long(minutes: float) -> str:
-    return f"{minutes:g} min" if minutes < 120 else f"{minutes / 60:.0f} h"
-
-
-_Words = Callable[[RuleWatch, int, float, float], str]
-
-
-def _drifted(what: str) -> _Words:
-    return lambda one, place, mean, before: (
-        f"{what} {one.labels[place]} is {mean:.0%}, and was {before:.0%} in the baseline"
-    )
-
-
-_WORDS: Mapping[str, _Words] = {
-    "error_rate": lambda one, _, mean, before: f"{mean:.1%} errors, above {before:.1%}",
-    "violation_rate": lambda one, _, mean, before: (
-        f"guardrails found something in {mean:.1%}, above {before:.1%}"
-    ),
-    "latency": lambda one, _, mean, before: (
-        f"{mean:.1%} take longer than {one.rule.options['above']:g} s, where {before:.1%} may"
-    ),
-    "cost_per_hour": lambda one, _, mean, before: (
-        f"at least ${mean * _CAP * one.rule.options['above']:.3g} an hour, above "
-        f"${one.rule.options['above']:g}"
-    ),
-    "score_drop": lambda one, _, mean, before: (
-        f"mean {one.rule.options['scorer']} is {mean:.1%}, and was {before:.1%} in the baseline"
-    ),
-    "language_drift": _drifted("the share of"),
-    "length_drift": _drifted("the share of answers as long as"),
-}

@@ -12,8 +12,8 @@ from llmflowlab.candidate import Candidate
 from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.program import program_name
 from llmflowlab.service.store.served_traffic import (
-    ScoredRow,
     ServedRow,
+    SettledScore,
     deployments_known,
     last_before,
     rated_after,
@@ -136,7 +136,7 @@ class Traffic:
         self._past: deque[ServedRow] = deque()
         self._rated_to = 0
         self._scored_to = 0
-        self._scores: dict[str, dict[str, ScoredRow]] = {}
+        self._scores: dict[str, dict[str, SettledScore]] = {}
         self._ratings: dict[str, list[tuple[str, RatingRecord]]] = {}
 
     def read(self) -> tuple[list[ServedRow], int]:
@@ -200,7 +200,7 @@ class Traffic:
         """Return what people said of an answer, each with the id of the key that said it."""
         return self._ratings.get(row.record.trace_id, ())
 
-    def scores(self, row: ServedRow) -> Iterable[ScoredRow]:
+    def scores(self, row: ServedRow) -> Iterable[SettledScore]:
         """Return what came of an answer's scores."""
         return self._scores.get(row.record.trace_id, {}).values()
 

@@ -11,7 +11,7 @@ from typing import Any
 from llmflowlab.candidate import Candidate
 from llmflowlab.monitoring.traffic import Answerer, Traffic
 from llmflowlab.people.ratings import RatingMean, rating_means, rating_word
-from llmflowlab.service.store.served_traffic import ScoredRow, ServedRow
+from llmflowlab.service.store.served_traffic import ServedRow, SettledScore
 from llmflowlab.statistics.intervals import mean_interval, wilson_interval
 from llmflowlab.statistics.quantiles import quantile
 from llmflowlab.tracking.records import SessionStart, TurnRecord
@@ -84,7 +84,7 @@ class ScoresSeen:
     """How many for which reason."""
 
     @classmethod
-    def of(cls, given: Sequence[ScoredRow]) -> ScoresSeen:
+    def of(cls, given: Sequence[SettledScore]) -> ScoresSeen:
         values = [one.value for one in given if one.value is not None]
         interval = mean_interval(values, binary=set(values) <= {0.0, 1.0})
         return cls(
@@ -278,7 +278,7 @@ def _ratings(traffic: Traffic, rows: Sequence[ServedRow]) -> Sequence[RatingMean
 
 
 def _scores(traffic: Traffic, rows: Sequence[ServedRow]) -> dict[str, ScoresSeen]:
-    by: dict[str, list[ScoredRow]] = {}
+    by: dict[str, list[SettledScore]] = {}
     for row in rows:
         for one in traffic.scores(row):
             by.setdefault(one.scorer, []).append(one)

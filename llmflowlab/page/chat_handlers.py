@@ -182,6 +182,8 @@ class ChatHandlers:
         self._visitors.refused(refusal)
         message.content = refusal_words(refusal)
         message.is_error = True
+        # Apart from what can be rated: there is no answer.
+        message.parent_id = None
         await message.send()
 
 

@@ -57,6 +57,9 @@ _WORDS = {
     ("auth", "login", "errors", "default"): _NO_ENTRY,
     ("chat", "input", "actions", "stop"): "Stop the answer",
     ("threadHistory", "sidebar", "empty"): "No chats yet",
+    # Chainlit says so before the name of a step; ours is `Thinking`.
+    ("chat", "messages", "status", "using"): "",
+    ("chat", "messages", "status", "used"): "",
     ("chat", "watermark"): "Models err. What they say is kept by the service.",
 }
 """In place of Chainlit's own."""

@@ -143,7 +143,7 @@ def _first_word(process: subprocess.Popen[str]) -> int:
     except ValueError:
         raise ConfigurationError("The page did not start; the lines above say why.") from None
     if "error" in said:
-        raise InputError(f"The page cannot start: {said['error']}; name another with --page-port.")
+        raise InputError(f"The page cannot start: {said['error']}; give it another port.")
     return int(said["port"])
 
 

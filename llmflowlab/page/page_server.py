@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import signal
+import socket
 import sys
 import threading
 from typing import Any
@@ -49,10 +50,15 @@ def main(argument: str) -> int:
             return None
 
     gate = PageGate(app, visitors, visitor_of, cookie=told["cookie"], hosts=told["hosts"])
+    host, port = told["host"], told["port"]
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as exc:
+        _say({"error": f"{host} cannot be listened at with port {port} ({exc.strerror})"})
+        return 1
     settings = uvicorn.Config(
         gate,
-        host=told["host"],
-        port=told["port"],
         log_level="critical",
         access_log=False,
         server_header=False,
@@ -64,15 +70,10 @@ def main(argument: str) -> int:
         async def startup(self, sockets: Any = None) -> None:
             await super().startup(sockets)
             if self.started:
-                port = self.servers[0].sockets[0].getsockname()[1]
-                await asyncio.to_thread(_say, {"port": port})
+                await asyncio.to_thread(_say, {"port": listening.getsockname()[1]})
 
     threading.Thread(target=_end_with_input, daemon=True).start()
-    try:
-        Told(settings).run()
-    except SystemExit:
-        _say({"error": f"port {told['port']} of {told['host']} cannot be listened at"})
-        return 1
+    Told(settings).run(sockets=[listening])
     return 0
 
 

@@ -86,7 +86,16 @@ _WHOLE = _Change(
 _FOLDED = _Change(
     "a system prompt, which stands before the first message instead", _system_in_prompt
 )
-_OPTIONAL = ("stream_options", "response_format", "output_config", "seed", "top_p", "temperature")
+_OPTIONAL = (
+    "top_logprobs",
+    "logprobs",
+    "stream_options",
+    "response_format",
+    "output_config",
+    "seed",
+    "top_p",
+    "temperature",
+)
 """What an answer can do without; of two that exclude each other the first goes."""
 
 

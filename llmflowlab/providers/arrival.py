@@ -21,6 +21,7 @@ __all__ = [
     "pieces",
     "storable",
     "the_answer",
+    "token_chances",
     "tokens",
     "usage",
     "vectors",
@@ -33,6 +34,9 @@ UNREADABLE = -1
 _MOST_TOKENS = 10**9
 """No window is as large; a count beyond it is a defect of the server's."""
 _LONGEST_NAME = 200
+_MOST_CHANCES = 100
+_SURE = 1.0 + 1e-3
+"""Chances add up to 1, but for rounding."""
 _DEEPEST = 4
 """How far parts may hold parts; Mistral's thinking is a list inside a list."""
 
@@ -183,6 +187,22 @@ def _lost(thinking: bool) -> Iterator[TextDelta]:
     if not thinking:
         raise ValueError("something that is no text stands where a text has to stand")
     return iter(())
+
+
+def token_chances(told: object) -> tuple[tuple[str, float], ...]:
+    """Return how likely each first token was, of log-probabilities in OpenAI's form; none where they are none.
+
+    Args:
+        told: One entry for each token, with its `top_logprobs`.
+    """
+    first = told[0] if isinstance(told, list) and told else None
+    listed = field(first, "top_logprobs")
+    found = []
+    for each in listed[:_MOST_CHANCES] if isinstance(listed, list) else ():
+        token, value = field(each, "token"), field(each, "logprob")
+        if isinstance(token, str) and isinstance(value, int | float) and value <= 0:
+            found.append((storable(token[:_LONGEST_NAME]), math.exp(value)))
+    return tuple(found) if sum(chance for _, chance in found) <= _SURE else ()
 
 
 def vectors(rows: Iterable[object], count: int) -> tuple[tuple[float, ...], ...]:

@@ -123,6 +123,10 @@ class Finished:
     fit without a word; none of all others, and where the prompt is sure to have fitted."""
     load_seconds: float = 0.0
     """Seconds that went into loading the model before it read the prompt, of a server that says so."""
+    fingerprint: str | None = None
+    """The set-up that the provider says it served the model with."""
+    token_chances: tuple[tuple[str, float], ...] = ()
+    """How likely each first token was, as far as the provider was asked and told; no more than 1 together."""
 
 
 StreamEvent: TypeAlias = TextDelta | ReasoningDelta | Rethought | UsageReport | Finished

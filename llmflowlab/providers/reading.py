@@ -41,6 +41,8 @@ class Reading:
         self._uncounted = False
         self._refusal: list[str] = []
         self._model_version: str | None = None
+        self._fingerprint: str | None = None
+        self._chances: tuple[tuple[str, float], ...] = ()
 
     def take(self, content: object, *, thinking: bool = False) -> Iterator[StreamEvent]:
         """Pass on what of a message's content is text or thinking; see `arrival.pieces`."""
@@ -49,9 +51,14 @@ class Reading:
             self._text_came = self._text_came or isinstance(piece, TextDelta)
             yield piece
 
-    def served(self, model: object) -> None:
-        """Note the model that the vendor says it serves."""
+    def served(self, model: object, fingerprint: object = None) -> None:
+        """Note the model that the vendor says it serves, and its set-up."""
         self._model_version = name(model) or self._model_version
+        self._fingerprint = name(fingerprint) or self._fingerprint
+
+    def first_token(self, chances: tuple[tuple[str, float], ...]) -> None:
+        """Note how likely each first token was; what is told of later ones is not."""
+        self._chances = self._chances or chances
 
     def refused(self, words: object) -> None:
         """Note a piece of a refusal that the model itself wrote."""
@@ -107,4 +114,9 @@ class Reading:
                 model=provider.model,
             )
         reason = "safety" if safety else self._reasons.get(self.reason, "other")
-        return Finished(reason, self._model_version)
+        return Finished(
+            reason,
+            self._model_version,
+            fingerprint=self._fingerprint,
+            token_chances=self._chances,
+        )

@@ -12,9 +12,10 @@ from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.run.scorer_choice import check_scorers
 from llmflowlab.evaluation.scorers.base import TextScorer
 from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
+from llmflowlab.evaluation.scores import Score
 from llmflowlab.service.generation import Generation
 
-__all__ = ["scored", "scorers_of"]
+__all__ = ["score_shown", "scored", "scorers_of"]
 
 
 def scorers_of(named: Sequence[str]) -> list[TextScorer]:
@@ -45,12 +46,14 @@ async def scored(
     row = Row(index=0, line=None, id="1", question=order.prompt, expected=expected, source={})
     # Apart: a pattern or a long text takes its time, which others must not wait for.
     scores = await asyncio.to_thread(lambda: [one.score(row, answer) for one in scorers])
-    return [
-        {
-            "scorer": score.scorer,
-            "value": score.value,
-            "not_scored": score.not_scored,
-            "rationale": score.rationale,
-        }
-        for score in scores
-    ]
+    return list(map(score_shown, scores))
+
+
+def score_shown(score: Score) -> dict[str, Any]:
+    """Return a score as clients see it."""
+    return {
+        "scorer": score.scorer,
+        "value": score.value,
+        "not_scored": score.not_scored,
+        "rationale": score.rationale,
+    }

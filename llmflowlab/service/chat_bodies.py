@@ -224,6 +224,7 @@ class TurnShown(BaseModel):
     inference_time: float = Field(description="Seconds that the model took.")
     thumb: Literal["up", "down"] | None
     rating: int | None
+    scores: list[ScoreShown] = Field(description="Those given in the background so far.")
 
 
 class SessionShown(BaseModel):

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from llmflowlab.conversations import read_parameters
 from llmflowlab.errors import Blocked, InputError
-from llmflowlab.service.answer_scores import scored, scorers_of
+from llmflowlab.service.answer_scores import score_shown, scored, scorers_of
 from llmflowlab.service.answering_requests import answer_in_session
 from llmflowlab.service.chat_bodies import (
     ChatAnswer,
@@ -27,6 +27,7 @@ from llmflowlab.service.entrance import Asking, asking, refused_with
 from llmflowlab.service.event_stream import HEARTBEAT, EventStream, Whole, event
 from llmflowlab.service.generation import Generation
 from llmflowlab.service.http_refusals import HttpRefusal
+from llmflowlab.service.store.online_scores import scores_of
 from llmflowlab.service.store.served_turns import (
     keep_rating,
     names_of,
@@ -207,6 +208,7 @@ async def session(session_id: SessionId, who: Annotated[Asking, Depends(asking)]
         raise HttpRefusal("session_not_found", "No session of this key has that id.")
     traces = [each.trace_id for each in said]
     ratings = await who.state.desk.do(lambda connection: ratings_of(connection, traces))
+    scores = await who.state.desk.do(lambda connection: scores_of(connection, traces))
     deployed = {each.deployment for each in said}
     names = await who.state.desk.do(lambda connection: names_of(connection, deployed))
     turns = []
@@ -232,6 +234,7 @@ async def session(session_id: SessionId, who: Annotated[Asking, Depends(asking)]
                 "inference_time": each.record.inference_time,
                 "thumb": ("up" if thumbs[-1] else "down") if thumbs else None,
                 "rating": grades[-1] if grades else None,
+                "scores": [score_shown(kept.score) for kept in scores.get(each.trace_id, ())],
             }
         )
     return {"session_id": session_id, "turns": turns}

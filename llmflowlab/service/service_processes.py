@@ -47,8 +47,8 @@ _GOODBYE = 25.0
 """Seconds that a process beside the service has for what is on its way."""
 _SILENT = 1.0
 """Seconds after which a person is told what is waited for."""
-_STARTED_AGAIN = 5.0
-"""Seconds after which one that ended by itself is started again."""
+_STARTED_AGAIN, _LONGEST_PAUSE = 5.0, 300.0
+"""Seconds after which one that ended by itself is started again: they double from the first to the longest."""
 _STARTED_IN = 120
 _TURN = 0.0005
 """Seconds after which a thread that works lets another one."""
@@ -264,10 +264,15 @@ def _beside(
 
     def watch() -> None:
         nonlocal process
+        pause = _STARTED_AGAIN
         while True:
+            begun = time.monotonic()
             code = process.wait()
-            if ending.wait(_STARTED_AGAIN):
+            if time.monotonic() - begun > _LONGEST_PAUSE:
+                pause = _STARTED_AGAIN
+            if ending.wait(pause):
                 return
+            pause = min(2 * pause, _LONGEST_PAUSE)
             tell(f"The service's {module.rpartition('.')[2]} ended ({code}); it is started again.")
             process = _started(settings, module, first)
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llmflowlab.statistics.change_evidence import log_evidence
-from llmflowlab.statistics.watch import Watch, ages, together
+from llmflowlab.statistics.watch import Watch, together
 
 __all__ = ["Strongest", "strongest"]
 
@@ -30,17 +29,10 @@ def strongest(watch: Watch) -> Strongest:
     Raises:
         ValueError: It has seen nothing.
     """
-    looks = watch.to_json()["looks"]
-    if not looks:
+    some, seen, logs = watch.gamblers()
+    if not some.size:
         raise ValueError("a watch that has seen nothing has no evidence")
-    back = np.array(looks, dtype=float)[::-1].cumsum(axis=0)
-    some = ages(len(back))
-    back = back[some - 1]
-    logs = np.stack(
-        [log_evidence(s, back[:, i, 0], back[:, i, 1]) for i, s in enumerate(watch.streams)],
-        axis=-1,
-    )
     age = int(np.argmax(together(logs)))
     stream = int(np.argmax(logs[age]))
-    total, n = back[age, stream]
-    return Strongest(looks=int(some[age]), stream=stream, total=float(total), n=int(n))
+    total, n = seen[age, stream]
+    return Strongest(looks=int(some[age]), stream=stream, total=round(float(total), 9), n=int(n))

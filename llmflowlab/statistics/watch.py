@@ -19,6 +19,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,8 @@ class Watch:
         self.horizon = horizon
         self.window = window
         self._looks: deque[Look] = deque(maxlen=window)
+        # All that came, added up before each look that matters and after the last.
+        self._sums: deque[np.ndarray] = deque([np.zeros((len(streams), 2))], maxlen=window + 1)
         for look in looks:
             self.observe(look)
 
@@ -66,18 +69,27 @@ class Watch:
         if len(look) != len(self.streams) or any(not 0 <= total <= n for total, n in look):
             raise ValueError("a look has a total between 0 and n for each stream")
         self._looks.append([(float(total), int(n)) for total, n in look])
+        self._sums.append(self._sums[-1] + np.array(look, dtype=float))
+
+    def gamblers(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the ages, in looks, of those who are counted; what each has seen; what it has won.
+
+        What was seen is a total and n for each stream, what was won the logarithm of an e-value for each.
+        """
+        some = ages(len(self._looks))
+        before = np.array([self._sums[-1 - age] for age in some])
+        seen = self._sums[-1] - before.reshape(-1, len(self.streams), 2)
+        # Sums of fractions leave crumbs.
+        seen[..., 0] = np.clip(seen[..., 0], 0.0, seen[..., 1])
+        won = [log_evidence(s, seen[:, i, 0], seen[:, i, 1]) for i, s in enumerate(self.streams)]
+        return some, seen, np.stack(won, axis=-1)
 
     @property
     def log_e(self) -> float:
         """Natural logarithm of the e-value."""
         if not self._looks:
             return -math.inf
-        back = np.array(self._looks, dtype=float)[::-1].cumsum(axis=0)
-        back = back[ages(len(back)) - 1]
-        logs = np.stack(
-            [log_evidence(s, back[:, i, 0], back[:, i, 1]) for i, s in enumerate(self.streams)],
-            axis=-1,
-        )
+        _, _, logs = self.gamblers()
         return float(np.logaddexp.reduce(together(logs))) - math.log(self.horizon + self.window)
 
     @property
@@ -97,12 +109,8 @@ class Watch:
         """For each stream the largest log evidence of any gambler on it alone: what to name in a message."""
         if not self._looks:
             return [0.0] * len(self.streams)
-        back = np.array(self._looks, dtype=float)[::-1].cumsum(axis=0)
-        back = back[ages(len(back)) - 1]
-        return [
-            float(log_evidence(s, back[:, i, 0], back[:, i, 1]).max())
-            for i, s in enumerate(self.streams)
-        ]
+        _, _, logs = self.gamblers()
+        return [float(most) for most in logs.max(axis=0)]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -130,6 +138,7 @@ class Watch:
         )
 
 
+@cache
 def ages(most: int) -> np.ndarray:
     """Return the ages, in looks, of the gamblers that are counted."""
     steps = itertools.accumulate(

@@ -15,14 +15,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from llmflowlab.errors import ConfigurationError, TrackingError
+from llmflowlab.errors import ConfigurationError, InputError, TrackingError
 from llmflowlab.program import interpreted
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.store import child_environment
 from llmflowlab.tracking.store_errors import StoreUnreachable
 
 __all__ = [
-    "INSTALL",
     "WandbChart",
     "WandbRun",
     "WandbStep",
@@ -33,7 +32,8 @@ __all__ = [
     "write_wandb_run",
 ]
 
-INSTALL = 'pip install "llmflowlab[wandb]"'
+_INSTALL = 'pip install "llmflowlab[wandb]"'
+_MODES = ("online", "offline", "disabled")
 _PROJECT = "llmflowlab"
 _PATIENCE = 900.0
 """Seconds that a run may take to be written, uploads included."""
@@ -104,10 +104,17 @@ def require_wandb(settings: Settings) -> None:
 
     Raises:
         ConfigurationError: Weights & Biases was chosen and is not installed.
+        InputError: `WANDB_MODE` is none that there is.
     """
-    if "wandb" in settings.trackers and not wandb_installed():
+    if "wandb" not in settings.trackers:
+        return
+    if (mode := settings.get("WANDB_MODE") or "online") not in _MODES:
+        raise InputError(
+            f"WANDB_MODE is {mode!r}; set it to {', '.join(_MODES[:-1])} or {_MODES[-1]}."
+        )
+    if not wandb_installed():
         raise ConfigurationError(
-            f"LLMFLOWLAB_TRACKERS names wandb, which is not installed; run: {INSTALL}"
+            f"LLMFLOWLAB_TRACKERS names wandb, which is not installed; run: {_INSTALL}"
         )
 
 

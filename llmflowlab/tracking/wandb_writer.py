@@ -17,6 +17,8 @@ from filelock import FileLock
 
 __all__ = ["main", "write_run"]
 
+_BEGIN = 30.0
+"""Seconds for its server to answer: MLflow's sessions wait behind it in the process that delivers."""
 _FINISH = 600.0
 """Seconds for what is to be uploaded."""
 
@@ -30,8 +32,8 @@ def write_run(wandb: Any, run: Mapping[str, Any], folder: Path, project: str) ->
         folder: Where its files go.
         project: Which it belongs to.
     """
-    for torn in folder.glob(f"offline-run-*-{run['id']}"):
-        # Of an attempt that was cut off: a file is whole or is not there.
+    for torn in folder.glob(f"*run-*-{run['id']}"):
+        # Of an attempt that was cut off, offline or not: a file is whole or is not there.
         shutil.rmtree(torn)
     settings = wandb.Settings(
         # Its own `wandb` folder is made in here.
@@ -47,6 +49,7 @@ def write_run(wandb: Any, run: Mapping[str, Any], folder: Path, project: str) ->
         x_disable_stats=True,
         x_disable_machine_info=True,
         x_save_requirements=False,
+        init_timeout=_BEGIN,
         finish_timeout=_FINISH,
         finish_timeout_raises=True,
         **({} if run["started_ms"] is None else {"x_start_time": run["started_ms"] / 1000}),

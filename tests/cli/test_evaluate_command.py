@@ -61,12 +61,32 @@ def test_without_a_model_a_new_home_compares_the_small_model_with_the_guide(
     assert capsys.readouterr().err.startswith("Name at least one model")
 
 
+def test_a_cluster_without_ray_is_refused_with_what_installs_it(
+    data: Path, mlflow_home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert evaluate(data, *CANDIDATE, "--runner", "ray") == 3
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1] == (
+        "--runner ray needs Ray; install it with python -m pip install 'llmflowlab[ray]'"
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "code", "reason"),
     [
         pytest.param([], 2, "Name at least one model", id="no model"),
         pytest.param(
             [*CANDIDATE, "--resume", "x"], 2, "--resume goes on with the evaluation's", id="both"
+        ),
+        pytest.param(
+            [*CANDIDATE, "--workers", "2"], 2, "--workers is about a cluster", id="no cluster"
+        ),
+        pytest.param(
+            [*CANDIDATE, "--runner", "ray", "--until-decided", "0.1"],
+            2,
+            "--until-decided needs all rows in one process",
+            id="not on a cluster",
         ),
         pytest.param(["--resume", "nope"], 2, "There is no evaluation 'nope'", id="unknown id"),
         pytest.param([*CANDIDATE, *CANDIDATE], 2, "The same candidate is named", id="twice"),

@@ -114,6 +114,14 @@ def test_without_a_service_it_says_what_to_start(
     assert "serve --model guide:docs" in capsys.readouterr().err
 
 
+def test_what_is_no_database_is_said(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LLMFLOWLAB_SERVICE_DATABASE", "nonsense")
+    assert main(["monitor", "--once"]) == ExitCode.BAD_INPUT
+    assert "LLMFLOWLAB_SERVICE_DATABASE is no address of a database" in capsys.readouterr().err
+
+
 class Display:
     """A terminal's display that hands out keys, one text at a look."""
 

@@ -14,6 +14,7 @@ import pytest
 from llmflowlab.cli import main
 from llmflowlab.cli.service import service_screen as screen
 from llmflowlab.cli.ui.screen import EndOfInput
+from llmflowlab.page import page_process
 from llmflowlab.settings import Settings
 from tests.cli.fakes import FakeApp, Typing
 from tests.loopback import closed_port
@@ -54,6 +55,23 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr(subprocess, "Popen", Ended)
     return commands
+
+
+def test_a_chat_page_is_opened_where_one_is_wanted_and_can_be(
+    settings: Settings,
+    typed: Typing,
+    started: list[list[str]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there = [False, True]
+    monkeypatch.setattr(page_process, "chainlit_is_there", lambda: there.pop(0))
+    port = str(closed_port())
+    opened(settings, typed, f"port\n{port}\npage\npage\nstart\nmodel\nguide\npage\nstart\nback\n")
+    said = capsys.readouterr()
+    assert "needs Chainlit" in said.err
+    assert "Chat page in the browser: yes" in said.out
+    assert [command[-1] for command in started] == ["--page", port]
 
 
 def test_who_answers_is_asked_once_and_the_port_is_kept(

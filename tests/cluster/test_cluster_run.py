@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +22,7 @@ from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.replay import stored_result
+from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings, load_settings
 from tests.cluster.threads import NoRecorder, ThreadCrew, building
 from tests.evaluation.helpers import TableModel, bench, dataset, plan, spec
@@ -59,9 +62,8 @@ class World:
 
     def __init__(self, tmp_path: Path, settings: Settings, **options: Any) -> None:
         self.tmp_path, self.settings = tmp_path, settings
-        self.plan = plan(
-            dataset(tmp_path, ROWS), candidates=[spec("table:one"), spec("table:two")], **options
-        )
+        given = {"candidates": [spec("table:one"), spec("table:two")], **options}
+        self.plan = plan(dataset(tmp_path, ROWS), **given)
         self.asked: Counter[str] = Counter()
         self.storage = LocalStorage(tmp_path / "shared")
         self.stage = stage(self.plan, self.storage, shard_rows=12)
@@ -224,6 +226,10 @@ def test_ctrl_c_ends_with_what_there_is_and_another_machine_goes_on(world):
     stopped = world.run(workers=1)
     assert stopped.interrupted
     assert stopped.unfinished is not None
+    (said,) = [note for note in stopped.notes if "goes on from there" in note]
+    assert (
+        f"--resume {world.plan.evaluation_id} --runner ray --storage {world.storage.place}" in said
+    )
     before = world.asked.total()
     assert before < 200
     # Another home, with nothing but the storage.
@@ -233,6 +239,9 @@ def test_ctrl_c_ends_with_what_there_is_and_another_machine_goes_on(world):
     whole = world.run("elsewhere", start="second")
     assert not whole.interrupted
     assert world.asked.total() == 200
+    # Whoever reads the folder finds each row once: the part that was committed at the stop is gone.
+    for what in ("results", "paid"):
+        assert len(world.storage.keys(f"{world.stage.folder}/{what}")) == world.stage.shards
     assert figures(whole) == figures(world.alone())
 
 
@@ -250,3 +259,38 @@ def test_a_second_ctrl_c_leaves_at_once(world):
 def test_what_is_not_in_the_storage_cannot_be_gone_on_with(world):
     with pytest.raises(InputError, match="no evaluation 'other'"):
         staged(world.storage, "other")
+
+
+def test_the_budget_holds_for_all_workers_and_a_larger_one_goes_on(tmp_path):
+    rates = {"input_per_million": "100", "output_per_million": "400"}
+    prices = json.dumps({"table:one": rates, "table:two": rates})
+    (tmp_path / "prices.json").write_text(prices, encoding="utf-8")
+    settings = load_settings(
+        {"LLMFLOWLAB_HOME": str(tmp_path)}, cwd=tmp_path, stdin_is_terminal=False
+    )
+    limited = [
+        replace(spec(f"table:{name}"), parameters=Parameters(max_tokens=20))
+        for name in ("one", "two")
+    ]
+
+    world = World(tmp_path, settings, candidates=limited)
+    cap, seen = Decimal("0.20"), []
+
+    def watch(snapshot: Any) -> None:
+        seen.append(world.crew.head.spent + world.crew.head.leased)
+
+    world.on_progress = watch
+    short = world.run(cap=cap)
+    assert max(seen) <= cap
+    paid = sum(candidate.cost_usd or Decimal(0) for candidate in short.candidates)
+    # No other call fitted in: its worst case is 20 tokens of an answer and its prompt.
+    assert cap - Decimal("0.02") <= paid <= cap
+    assert short.unfinished == "the budget was spent before all rows were asked and judged"
+    assert not short.interrupted
+    before = world.asked.total()
+    assert before < 200
+    world.crew = ThreadCrew(building(settings, world.models))
+    world.on_progress = world.snapshots.append
+    whole = world.run(cap=Decimal(5), start="second")
+    assert world.asked.total() == 200
+    assert figures(whole)["candidates"] == figures(world.alone())["candidates"]

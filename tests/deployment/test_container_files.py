@@ -169,6 +169,11 @@ def test_what_the_image_installs_holds_the_page_s_and_the_lab_s_requirements() -
     pinned = (ROOT / "requirements-deployment.txt").read_text("utf-8")
     names = set(re.findall(r"^([A-Za-z0-9_.-]+)==", pinned, re.M))
     assert {"mlflow", "fastapi", "chainlit", "psycopg", "psycopg-binary", "boto3"} <= names
+    # What the program itself needs is not asked of an index a second time.
+    pyproject = (ROOT / "pyproject.toml").read_text("utf-8")
+    (needed,) = re.findall(r"^dependencies = \[\n(.*?)^\]", pyproject, re.DOTALL | re.M)
+    for name in re.findall(r'^  "([A-Za-z0-9_.-]+)', needed, re.M):
+        assert name in names, name
     found = re.search(r"^chainlit==(\d+)\.(\d+)\.(\d+)", pinned, re.M)
     assert found is not None
     assert tuple(map(int, found.groups())) >= (2, 9, 4)

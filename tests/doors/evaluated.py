@@ -16,7 +16,10 @@ from typing import Any
 
 from llmflowlab.cli import main
 from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.replay import stored_result
+from llmflowlab.evaluation.run.wandb_evaluations import evaluation_runs
 from llmflowlab.settings import Settings, load_settings
+from llmflowlab.tracking.wandb_run import WandbRun
 from tests.e2e.stored import Everything
 from tests.loopback import LoopbackServer
 from tests.loopback.scenario import Fault, Tokens
@@ -72,6 +75,17 @@ class Evaluated:
     def traces(self, model: str) -> list[Any]:
         """Return the traces of a candidate's run."""
         return Everything(self.settings).traces_of(self.run(model))
+
+    def copied(self, model: str) -> WandbRun:
+        """Return a candidate's run as Weights & Biases is told of it."""
+        with closing(Ledger(self.settings.ledger_file)) as ledger:
+            runs = list(evaluation_runs(stored_result(ledger, self.id), started_ms=0))
+        return next(run for run in runs if run.config.get("llmflowlab.model") == model)
+
+    def copied_rows(self, model: str) -> list[dict[str, Any]]:
+        """Return its table of answers."""
+        table = self.copied(model).tables[0]
+        return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
     def command(self, *arguments: str, code: int = 0) -> Any:
         """Return the document that a command prints."""

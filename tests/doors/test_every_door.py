@@ -133,6 +133,8 @@ def test_what_a_candidate_cost_is_one_figure(seen: Evaluated, model: str) -> Non
         "spreadsheet": sum(float(row[f"{model} cost_usd"] or 0) for row in seen.cells()),
         "page": sum(trial[4] or 0 for row in seen.page()["rows"] for trial in row["a"][index]),
         "metric": seen.run(model).data.metrics["total_cost_estimate"],
+        "wandb": seen.copied(model).summary["total_cost_estimate"],
+        "wandb's table": sum(row["cost_usd"] or 0 for row in seen.copied_rows(model)),
         "traces": sum(cost["total_cost"] for cost in traces if cost),
     }
     assert doors == {door: pytest.approx(float(cost)) for door in doors}
@@ -168,6 +170,12 @@ def test_tokens_are_one_count(seen: Evaluated, model: str) -> None:
         "lines": sum(line["tokens"]["prompt"] + line["tokens"]["completion"] for line in lines),
         "spreadsheet": sum(int(row[f"{model} tokens"] or 0) for row in seen.cells()),
         "metric": seen.run(model).data.metrics["total_tokens"],
+        "wandb": seen.copied(model).summary["total_tokens"],
+        "wandb's table": sum(
+            row["prompt_tokens"] + row["completion_tokens"]
+            for row in seen.copied_rows(model)
+            if row["state"] == "complete"
+        ),
         "traces": sum(used),
     }
     assert doors == dict.fromkeys(doors, total)
@@ -213,6 +221,9 @@ def test_a_mean_its_interval_and_its_coverage_are_one_figure(
     assert said["scored"] == scored == len(assessed)
     coverage = scored / len(lines)
     assert metrics[f"{scorer}/coverage"] == said["coverage"] == pytest.approx(coverage)
+    assert seen.copied(model).summary == metrics
+    copied = [row[scorer] for row in seen.copied_rows(model) if row[scorer] is not None]
+    assert sorted(copied) == sorted(assessed)
 
 
 def test_the_scorer_that_ranks_is_one(seen: Evaluated) -> None:

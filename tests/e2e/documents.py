@@ -59,7 +59,7 @@ def assert_promised_keys(document: dict[str, Any]) -> None:
         ]
     )
     assert _keys(document["dataset"]) == ["digest", "name", "rows"]
-    assert _keys(document["files"]) == ["answers_csv", "report_html"]
+    assert _keys(document["files"]) == ["answers_csv", "report_html", "rows"]
     for candidate in document["candidates"]:
         assert _keys(candidate) == sorted(
             [

@@ -350,3 +350,11 @@ def test_equals_on_passages_are_rarely_told_apart_early(tmp_path):
             "b_better",
         }
     assert wrong / runs <= 0.05 + 2.6 * (0.05 * 0.95 / runs) ** 0.5
+
+
+@pytest.mark.parametrize("count", [1, 2, 50, 700])
+def test_questions_are_numbered_as_they_come_and_repeats_counted(tmp_path, count):
+    asked = [f"q{n * n % max(1, count // 3)}" for n in range(count)]
+    made = plan(dataset(tmp_path, "question,answer\n" + "".join(f"{q},a\n" for q in asked)))
+    assert list(made.questions) == [list(dict.fromkeys(asked)).index(q) for q in asked]
+    assert list(made.repeats) == [asked[:place].count(q) for place, q in enumerate(asked)]

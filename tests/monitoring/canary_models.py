@@ -18,7 +18,13 @@ OPEN = tuple(f"Is {i} a good number? Yes or no." for i in range(40))
 
 
 def model(
-    character: str, *, certain: float = 0.0, served: str = "served-1", knows: bool = True
+    character: str,
+    *,
+    certain: float = 0.0,
+    served: str = "served-1",
+    knows: bool = True,
+    tells: bool = False,
+    set_up: str | None = None,
 ) -> ScriptedProvider:
     """Return a model that says `yes` with a chance that its character gives each prompt.
 
@@ -27,21 +33,27 @@ def model(
         certain: How far chances lie from one half at least, 0.5 for always or never.
         served: What it says that it is.
         knows: Whether its answers to questions are right.
+        tells: Whether it says how likely its words were.
+        set_up: Its fingerprint.
     """
     drawn = random.Random(character)
     lock = threading.Lock()
 
     def answer(request: Request) -> Script:
+        told: tuple[tuple[str, float], ...]
         prompt = request.messages[-1].content
         with lock:
             luck = drawn.random()
         if prompt not in OPEN:
-            text = "Canberra, of course." if knows else "Sydney."
+            text, told = "Canberra, of course." if knows else "Sydney.", ()
         else:
             place = random.Random(zlib.crc32((character + prompt).encode())).random()
             away = certain if place > 0.5 else -certain
-            text = "Yes." if luck < 0.5 + away + (place - 0.5) * 0.2 * (1 - 2 * certain) else "No."
-        return [TextDelta(text), Finished("stop", served)]
+            chance = 0.5 + away + (place - 0.5) * 0.2 * (1 - 2 * certain)
+            text = "Yes." if luck < chance else "No."
+            told = (("Ye", chance / 2), (" yes", chance / 2), ("No", 1 - chance))
+        end = Finished("stop", served, fingerprint=set_up, token_chances=told if tells else ())
+        return [TextDelta(text), end]
 
     return ScriptedProvider(default=answer)
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from llmflowlab.monitoring.alert_events import AlertEvent
 from llmflowlab.monitoring.alert_kinds import KINDS
 from llmflowlab.monitoring.alert_rules import AlertRule
 from llmflowlab.monitoring.observations import Observed, SeenTo
-from llmflowlab.monitoring.rule_watch import AlertEvent, EvaluatedBaseline, RuleWatch
+from llmflowlab.monitoring.rule_watch import EvaluatedBaseline, RuleWatch
 from llmflowlab.monitoring.traffic import Answerer
 from llmflowlab.service.store.served_traffic import ServedRow
 from llmflowlab.tracking.records import TurnRecord

@@ -13,8 +13,8 @@ import pytest
 
 from llmflowlab.errors import TrackingError
 from llmflowlab.monitoring.alert_delivery import LOG, Messenger
+from llmflowlab.monitoring.alert_events import AlertEvent
 from llmflowlab.monitoring.alert_rules import Deliveries
-from llmflowlab.monitoring.rule_watch import AlertEvent
 from llmflowlab.settings import Settings
 
 HOOK = "https://hooks.example:8443/services/T0/s3cret?key=k3y"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,17 @@ from typing import Any
 import pytest
 
 from llmflowlab.cli import main
+from llmflowlab.cli.arguments import parse
+from llmflowlab.cli.monitor.alerts_command import run_alerts
 from llmflowlab.errors import ExitCode, InputError, TrackingError
 from llmflowlab.lab.lab import Lab
 from llmflowlab.monitoring.alert_delivery import Messenger
 from llmflowlab.monitoring.alert_desk import STATE, AlertDesk
+from llmflowlab.monitoring.alert_events import AlertEvent
 from llmflowlab.monitoring.alert_rules import AlertRule, Deliveries
-from llmflowlab.monitoring.rule_watch import AlertEvent
 from llmflowlab.monitoring.traffic import opened_database
 from llmflowlab.settings import Settings
+from tests.cli.fakes import FakeApp
 from tests.monitoring.made_observations import rule_of
 from tests.monitoring.made_traffic import NOW, candidate, deployed, rate, score, serve, turn
 
@@ -87,6 +92,15 @@ def test_an_alert_is_told_once_by_all_who_look_and_so_is_its_end(home: Settings)
     ]
     assert one.look(NOW + 1_200).standing == []
     assert messenger.told[2:] == [("log", "cleared"), ("webhook", "cleared")]
+
+
+def test_those_who_look_at_the_same_moment_tell_it_once(home: Settings) -> None:
+    messenger = Told(home)
+    serve(home, [failed(ago=300 - n) for n in range(40)])
+    with ThreadPoolExecutor(4) as pool:
+        seen = list(pool.map(lambda _: Desk(home, messenger).look(), range(4)))
+    assert sorted(len(one.events) for one in seen) == [0, 0, 0, 1]
+    assert messenger.told == [("log", "fired"), ("webhook", "fired")]
 
 
 def test_what_does_not_arrive_is_sent_again_and_what_arrived_is_not(home: Settings) -> None:
@@ -245,6 +259,34 @@ def test_for_cron_it_looks_once_and_ends_with_5_where_an_alert_stands(
     assert [one["state"] for one in document["events"]] == ["fired"]
     assert main([*command, "--once"]) == ExitCode.GATE_NOT_MET
     assert "ALERT error_rate: 100.0% errors, above 5.0%" in capsys.readouterr().out
+
+
+def test_it_goes_on_until_ctrl_c_and_says_what_begins_and_what_ends(
+    home: Settings, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    deliver = f"deliver: {{command: [{sys.executable}, -c, 'raise SystemExit(3)']}}\n"
+    (home.home / "rules.yaml").write_text(deliver + RULES)
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 1:
+            serve(home, [failed(ago=-n) for n in range(40)])
+        elif len(waits) == 2:
+            (home.state_dir / STATE).unlink()
+            (home.state_dir / STATE).mkdir()
+        elif len(waits) == 3:
+            raise KeyboardInterrupt
+
+    arguments = parse([*command, "--every", "7"])
+    with pytest.raises(KeyboardInterrupt):
+        run_alerts(FakeApp(home), arguments, wait=wait)
+    said = capsys.readouterr()
+    assert waits == [7, 7, 7]
+    assert "error_rate: quiet" in said.out
+    assert "error_rate: 100.0% errors, above 5.0%, of 40 in" in said.out
+    assert "ended with 3." in said.err
+    assert "Asked again in 7 s." in said.err
 
 
 def test_the_live_table_says_which_alerts_stand(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from llmflowlab.cli.monitor.canary_words import changed_lines
 from llmflowlab.errors import ConfigurationError, InputError, Overloaded, ProviderError
 from llmflowlab.monitoring import canary_search
 from llmflowlab.monitoring.canary import CanaryRequest, RoundAsked, begin_canary, run_rounds
@@ -67,6 +68,30 @@ def test_a_swapped_model_is_noticed_within_ten_rounds_and_an_unchanged_one_is_no
     # The alarm stands, whoever answers then.
     again = asked(run_rounds(lab(settings, model("one")), "desk"), 1)
     assert again[-1].verdict.changed
+
+
+def test_chances_that_are_told_are_what_is_watched(settings: Settings) -> None:
+    begin(settings, model("one"))
+    quiet = asked(run_rounds(lab(settings, model("one", tells=True)), "desk"), 12 + 10)
+    assert quiet[-1].verdict.state == "quiet"
+    said = CanaryFolder(settings, "desk").rounds()[0]
+    # Chances of the parts of a word, and no luck in them.
+    assert all(len({round(one, 9) for one in each}) == 1 for each in said.chances)
+    assert all(0.4 <= each[0] <= 0.6 for each in said.chances)
+    # A provider that tells no more is no other model.
+    mute = asked(run_rounds(lab(settings, model("one")), "desk"), 3)
+    assert mute[-1].verdict.state == "quiet"
+    other = asked(run_rounds(lab(settings, model("two", certain=0.48, tells=True)), "desk"), 10)
+    assert other[-1].verdict.changed
+
+
+def test_another_set_up_is_said_and_no_alarm(settings: Settings) -> None:
+    begin(settings, model("one"))
+    asked(run_rounds(lab(settings, model("one", set_up="fp_1")), "desk"), 13)
+    said = asked(run_rounds(lab(settings, model("one", set_up="fp_2")), "desk"), 1)[0].verdict
+    assert (said.state, said.fingerprints_new) == ("quiet", ("fp_2",))
+    assert "fp_2" in changed_lines(said)[0]
+    assert "no alarm" in changed_lines(said)[0]
 
 
 def test_another_served_name_is_certain_at_once(settings: Settings) -> None:

@@ -186,6 +186,7 @@ def test_a_language_nobody_has_seen_is_one_of_the_others() -> None:
 def test_a_baseline_is_of_a_whole_day_however_much_comes() -> None:
     here = stream("language_drift", {"baseline": 100})
     night, day = german(0.1), german(0.5)
+    here.run(10, lambda r: {"language": None})
     here.run(12, night)
     here.run(11.9, day)
     assert here.watch.state == "learning"
@@ -193,6 +194,14 @@ def test_a_baseline_is_of_a_whole_day_however_much_comes() -> None:
     here.run(0.3, day)
     assert here.watch.state == "quiet"
     assert here.watch.before[here.watch.labels.index("de")] == pytest.approx(0.3, abs=0.08)
+
+
+def test_an_alert_is_over_where_nothing_came_for_as_long_as_evidence_counts() -> None:
+    here = stream("error_rate", {"above": 0.05})
+    assert [one.state for one in here.run(1, failing(0.9))] == ["fired"]
+    here.now_ms += 26 * 3_600_000
+    (event,) = here.run(0.01, failing(0.0))
+    assert event.text == "a rule: nothing shows it any more"
 
 
 def test_a_quiet_night_is_nothing_and_what_was_learnt_stays() -> None:

@@ -179,3 +179,15 @@ def test_a_limit_that_is_known_by_neither_name_is_never_dropped():
     with pytest.raises(Refused):
         server.ask(max_tokens=9)
     assert len(server.bodies) <= 3
+
+
+def test_chances_are_done_without_where_they_are_not_told():
+    def wrong(body: dict[str, Any]) -> Refused | None:
+        if "logprobs" in body:
+            return Refused("logprobs is not supported with this model")
+        return Refused("top_logprobs is not allowed") if "top_logprobs" in body else None
+
+    server = Server(wrong)
+    sent = server.ask(logprobs=True, top_logprobs=20, seed=1)
+    assert {"logprobs", "top_logprobs"}.isdisjoint(sent)
+    assert sent["seed"] == 1

@@ -15,6 +15,7 @@ from llmflowlab.providers.arrival import (
     pieces,
     storable,
     the_answer,
+    token_chances,
     tokens,
     usage,
     vectors,
@@ -161,3 +162,26 @@ def test_vectors_are_finite_and_of_one_length():
 )
 def test_the_answer_is_the_choice_with_the_index_zero(choices: Any, expected: str | None):
     assert field(the_answer(choices), "text") == expected
+
+
+def test_chances_of_first_tokens_are_chances_or_none():
+    told = [
+        {
+            "token": "Yes",
+            "top_logprobs": [
+                {"token": "Yes", "logprob": -0.2231435513142097},
+                {"token": " no", "logprob": -1.6094379124341003},
+                {"token": 7, "logprob": -1},
+                {"token": "x", "logprob": None},
+                {"token": "y", "logprob": 0.5},
+                {"token": "z", "logprob": float("nan")},
+            ],
+        },
+        {"token": "!", "top_logprobs": [{"token": "!", "logprob": 0}]},
+    ]
+    assert dict(token_chances(told)) == pytest.approx({"Yes": 0.8, " no": 0.2})
+    nothing: list[object] = [None, [], "no", [None], [{}], [{"top_logprobs": "x"}], {"a": 1}]
+    assert [token_chances(each) for each in nothing] == [()] * len(nothing)
+    # What adds up to more than 1 is something else than chances.
+    twice = [{"top_logprobs": [{"token": t, "logprob": -0.1} for t in "ab"]}]
+    assert token_chances(twice) == ()

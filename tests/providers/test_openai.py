@@ -6,6 +6,7 @@ import inspect
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ import openai
 import openai.lib.azure
 import pytest
 from openai.types import CompletionUsage, Model
+from openai.types.chat.chat_completion_chunk import ChoiceLogprobs
 
 from llmflowlab.errors import (
     AuthenticationFailed,
@@ -31,6 +33,7 @@ from llmflowlab.providers.base import (
 from llmflowlab.providers.openai.provider import OpenAIProvider
 from llmflowlab.providers.openai.shared import FINISH_REASONS
 from tests.providers.openai_fakes import (
+    HELLO,
     KEY,
     SENT,
     chunk,
@@ -300,6 +303,7 @@ def test_a_window_that_nobody_knows_is_unknown(tmp_path: Path, requests_allowed:
 
 PREPARED = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from llmflowlab.errors import ConnectionFailed
 from llmflowlab.messages import Message, Request
@@ -357,3 +361,25 @@ def test_a_thought_that_is_sent_under_two_names_is_one_thought(provider: OpenAIP
     only_details = chunk(None, reasoning_details=details)
     found = events(provider, thought, only_details, chunk("4"), chunk(finish="stop"))
     assert found[:3] == [ReasoningDelta("hm"), ReasoningDelta("hm"), TextDelta("4")]
+
+
+def test_chances_of_the_first_token_are_asked_for_and_read_with_the_set_up(
+    provider: OpenAIProvider,
+):
+    assert not {"logprobs", "top_logprobs"} & provider._arguments(HELLO).keys()
+    asked = provider._arguments(replace(HELLO, token_chances=True))
+    assert (asked["logprobs"], asked["top_logprobs"]) == (True, 20)
+
+    def told(token: str, logprob: float) -> Any:
+        one = chunk(token)
+        listed = {"token": token, "logprob": logprob, "bytes": None}
+        one.choices[0].logprobs = ChoiceLogprobs.model_validate(
+            {"content": [{**listed, "top_logprobs": [listed]}], "refusal": None}
+        )
+        one.system_fingerprint = "fp_1"
+        return one
+
+    found = events(provider, told("Yes", 0.0), told(".", -3.0), chunk(finish="stop"))
+    end = found[-1]
+    assert isinstance(end, Finished)
+    assert (end.fingerprint, end.token_chances) == ("fp_1", (("Yes", 1.0),))

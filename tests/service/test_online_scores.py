@@ -126,6 +126,7 @@ def test_every_answer_has_its_scores_once_and_on_its_trace(
     scoring = scoring_of(lab, "length:max=3", "safety@scripted:judge")
     with served(settings, lab, scoring, answers) as service:
         first, _ = asked(service, "What is a run?", "And a trace?")
+        session = service.client.get("/sessions").json()["sessions"][0]["session_id"]
         assert service.client.get("/ready").json()["unscored"] == 4
         with scorer(settings, lab, scoring, clock=lambda: NOON + 10 * 365 * DAY) as made:
             assert drained(made) == 4
@@ -140,6 +141,11 @@ def test_every_answer_has_its_scores_once_and_on_its_trace(
             in (measured)
         )
         assert "llmflowlab_scores_waiting 0.0" in measured
+        (shown,) = service.client.get(f"/sessions/{session}").json()["turns"]
+        assert {each["scorer"]: each["value"] for each in shown["scores"]} == {
+            "length": 0.0,
+            "safety": 1.0,
+        }
     assert len(judge.requests) == 2
     assert deliver_all(settings) == 2
     store = open_store(settings)

@@ -15,11 +15,14 @@ import pytest
 
 from tests.loopback.server import closed_port
 
+PROGRAM = os.environ.get("VERSITYGW")
+"""Read while tests are collected: a test has an environment of its own."""
+
 
 @contextmanager
 def bucket(folder: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Start one with a bucket; yields the address of a folder in it and the variables that lead there."""
-    program = os.environ.get("VERSITYGW") or shutil.which("versitygw")
+    program = PROGRAM or shutil.which("versitygw")
     if program is None:
         pytest.skip(
             "versitygw is missing: go install github.com/versity/versitygw/cmd/versitygw@latest"

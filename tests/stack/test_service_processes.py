@@ -24,6 +24,7 @@ from tests.loopback import Fault, LoopbackServer
 from tests.patience import PATIENCE
 from tests.service.running import in_database
 from tests.service.test_processes import killed, served, turns
+from tests.stack.stores import needs
 
 
 def test_twenty_kills_lose_nothing(settings: Settings, mlflow_home: Path) -> None:
@@ -31,11 +32,18 @@ def test_twenty_kills_lose_nothing(settings: Settings, mlflow_home: Path) -> Non
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
+@pytest.mark.parametrize("on_postgresql", [False, True], ids=["sqlite", "postgresql"])
 def test_many_first_requests_on_two_workers_never_pass_the_cap(
-    mlflow_home: Path, loopback: LoopbackServer, settings: Settings
+    mlflow_home: Path, loopback: LoopbackServer, request: Any, on_postgresql: bool
 ) -> None:
+    database = {}
+    if on_postgresql:
+        needs("psycopg", "a driver of PostgreSQL")
+        address = "postgresql+psycopg" + request.getfixturevalue("postgres").database()
+        database = {"LLMFLOWLAB_SERVICE_DATABASE": address}
+    settings = load_settings(database, cwd=mlflow_home, stdin_is_terminal=False)
     loopback.scenario.fail_every(1, Fault("hang"))
-    variables = {**loopback.environment("openai"), "LLMFLOWLAB_MAX_TRIES": "1"}
+    variables = {**database, **loopback.environment("openai"), "LLMFLOWLAB_MAX_TRIES": "1"}
     cap = Decimal("0.02")
     options = ("--model", "openai:gpt-4.1-mini", "--daily-budget", str(cap), "--workers", "2")
     body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1000}

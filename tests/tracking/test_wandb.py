@@ -271,6 +271,11 @@ def test_a_tracker_that_is_not_installed_is_said_before_anything_is_asked(
     assert caught.value.exit_code == 3
 
 
+def test_a_mode_that_there_is_not_is_refused(tmp_path: Path, installed: None) -> None:
+    with pytest.raises(InputError, match="WANDB_MODE is 'ofline'; set it to online, offline"):
+        require_wandb(settings_for(tmp_path, **{**BOTH, "WANDB_MODE": "ofline"}))
+
+
 def test_the_sink_is_used_where_it_is_chosen(tmp_path: Path) -> None:
     def names(settings: Settings) -> list[str]:
         wiring = Wiring(settings=settings, package=None, on_notice=print)
@@ -285,6 +290,7 @@ def test_the_sink_is_used_where_it_is_chosen(tmp_path: Path) -> None:
     ("there", "variables", "state", "said"),
     [
         (False, {}, "missing", "not installed"),
+        (True, {"WANDB_MODE": "ofline"}, "missing", "WANDB_MODE is 'ofline'"),
         (True, {}, "ok", "offline in"),
         (True, {"WANDB_MODE": "online"}, "note", "wandb login"),
         (True, {"WANDB_MODE": "online", "WANDB_API_KEY": "b" * 40}, "ok", "online"),
@@ -300,8 +306,8 @@ def test_doctor_looks_at_it_where_it_is_chosen(
 ) -> None:
     from llmflowlab.lab import doctor
 
-    monkeypatch.setattr(doctor, "wandb_installed", lambda: there)
-    found = doctor._wandb(Lab(settings_for(tmp_path, **{**BOTH, **variables})))
+    monkeypatch.setattr(wandb_run, "wandb_installed", lambda: there)
+    found = doctor._safely(doctor._wandb, Lab(settings_for(tmp_path, **{**BOTH, **variables})))
     assert (found.name, found.state) == ("Weights & Biases", state)
     assert said in found.text
     assert "b" * 40 not in f"{found.text}{found.remedy}"

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["add_cluster_options", "ray_request"]
 
 
-def add_cluster_options(parser: argparse.ArgumentParser) -> None:
-    """Declare where the work is done."""
+def add_cluster_options(parser: argparse.ArgumentParser, *, traced: bool = True) -> None:
+    """Declare where the work is done; `traced` where MLflow gets a trace of each answer."""
     add = parser.add_argument_group("where it runs").add_argument
     add(
         "--runner",
@@ -34,14 +34,17 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="folder or s3://bucket/folder that all machines see; needed on a cluster",
     )
-    add(
-        "--traces",
-        type=whole,
-        metavar="N",
-        help="answers up to which MLflow has a trace of each (default 10,000); of more, those that "
-        "failed and a sample",
-    )
     add("--shard-rows", type=whole, metavar="N", help="rows that a worker takes at a time")
+    if traced:
+        add(
+            "--traces",
+            type=whole,
+            metavar="N",
+            help="answers up to which MLflow has a trace of each (default 10,000); of more, those that "
+            "failed and a sample",
+        )
+    else:
+        parser.set_defaults(traces=None)
 
 
 def ray_request(arguments: argparse.Namespace) -> RayRequest | None:

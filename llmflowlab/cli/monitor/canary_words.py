@@ -140,6 +140,11 @@ def changed_lines(said: CanaryVerdict) -> list[str]:
             f"The provider says that it serves {', '.join(said.served_new)} now; in the baseline it was "
             f"{', '.join(said.served_before)}. That is certain."
         )
+    if said.fingerprints_new:
+        lines.append(
+            f"The provider names a set-up that the baseline had not ({', '.join(said.fingerprints_new)}); "
+            "hosts change those for reasons of their own too, and it is no alarm."
+        )
     for each in said.layers:
         if each.alarmed_at is None:
             continue

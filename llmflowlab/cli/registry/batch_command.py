@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from llmflowlab.cli.context import App
+from llmflowlab.cli.evaluate.cluster_options import ray_request
 from llmflowlab.cli.formatting import number_or_none, plural
 from llmflowlab.cli.output import give
 from llmflowlab.errors import ExitCode
@@ -30,6 +31,7 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
             concurrency=arguments.concurrency,
             budget=arguments.budget,
             force=arguments.force,
+            ray=ray_request(arguments),
         ),
     )
     for remark in prepared.remarks:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from llmflowlab.cli.arguments import add_command
+from llmflowlab.cli.evaluate.cluster_options import add_cluster_options
 from llmflowlab.cli.options import (
     add_json,
     add_parameters,
@@ -135,3 +136,4 @@ def _batch(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--budget", type=usd, metavar="USD", help="never spend more")
     parser.add_argument("--force", action="store_true", help="write over an output that exists")
+    add_cluster_options(parser, traced=False)

@@ -15,6 +15,7 @@ from llmflowlab.cli.service import service_keys
 from llmflowlab.cli.ui.screen import Choice, GoBack
 from llmflowlab.errors import LabError
 from llmflowlab.files import require_home
+from llmflowlab.page.page_process import require_chainlit
 from llmflowlab.program import interpreted
 
 __all__ = ["service_screen"]
@@ -31,11 +32,14 @@ class _Plan:
     """A model reference, or a registered version's name; None: nobody was chosen yet."""
     registered: bool = False
     port: int = 8000
+    page: bool = False
+    """Whether a chat page is opened beside it."""
 
     @property
     def options(self) -> tuple[str, ...]:
         who = "--registered" if self.registered else "--model"
-        return (who, str(self.model), "--port", str(self.port))
+        page = ("--page",) if self.page else ()
+        return (who, str(self.model), "--port", str(self.port), *page)
 
 
 def service_screen(app: App) -> None:
@@ -56,6 +60,9 @@ def service_screen(app: App) -> None:
             Choice(f"Who answers: {plan.model or 'asked at the start'}", "who", names=("who",)),
             Choice(f"Port: {plan.port}", "port", names=("port",)),
             Choice("Watch its traffic", "watch", names=("watch", "monitor")),
+            Choice(
+                f"Chat page in the browser: {'yes' if plan.page else 'no'}", "page", names=("page",)
+            ),
             Choice("Make a key", "make", names=("make",)),
             Choice("Revoke a key", "revoke", names=("revoke",))
             if holding
@@ -77,6 +84,10 @@ def service_screen(app: App) -> None:
                 elif todo == "port":
                     typed = app.screen.text("Port", default=str(plan.port), check=_port_fault)
                     plan = replace(plan, port=int(typed))
+                elif todo == "page":
+                    if not plan.page:
+                        require_chainlit()
+                    plan = replace(plan, page=not plan.page)
                 elif todo == "who":
                     plan = _who(app, plan)
                 elif todo == "watch":

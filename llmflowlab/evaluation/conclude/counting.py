@@ -67,9 +67,9 @@ def summarise(
     seen = _Seen()
     for record in own.values():
         seen.add(record)
-    asked = sum(
-        cell.candidate == candidate and (only is None or cell in only) for cell in plan.cells()
-    )
+    asked = plan.size // len(plan.candidates)
+    if only is not None:
+        asked = sum(cell.candidate == candidate and cell in only for cell in plan.cells())
     if missing := asked - seen.records:
         seen.failed["not_reached"] += missing
     seconds = seen.seconds

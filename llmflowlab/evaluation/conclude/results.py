@@ -336,8 +336,8 @@ class EvaluationResult:
             "files": {
                 "answers_csv": self.files.get("answers_csv"),
                 "report_html": self.files.get("report_html"),
-                # Of an evaluation on a cluster, whose rows are too many for a page.
-                **{name: self.files[name] for name in ("rows",) if name in self.files},
+                # The folder of an evaluation on a cluster, whose rows are too many for both.
+                "rows": self.files.get("rows"),
             },
             "judging": {name: quality.to_json() for name, quality in self.judging.items()},
             "leaderboard": {

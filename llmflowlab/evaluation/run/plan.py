@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -90,18 +89,10 @@ class EvaluationPlan:
                 "An answer that is given is one trial, and counted again it is no new evidence; leave "
                 "--trials out, or ask the models in an evaluation of their own and use --compare-to."
             )
-        seen: Counter[bytes] = Counter()
-        numbers: dict[bytes, int] = {}
-        repeats, questions = [], []
-        for row in self.dataset.rows:
-            # In place of the texts, of which the file may hold more than memory does.
-            asked = hashlib.sha256(json.dumps(_asked(row)).encode()).digest()
-            repeats.append(seen[asked])
-            seen[asked] += 1
-            questions.append(numbers.setdefault(asked, len(numbers)))
-        object.__setattr__(self, "_repeats", tuple(repeats))
-        object.__setattr__(self, "questions", tuple(questions))
-        clusters = tuple(questions)
+        questions, repeats = _numbered(self.dataset.rows)
+        object.__setattr__(self, "_repeats", repeats)
+        object.__setattr__(self, "questions", questions)
+        clusters = questions
         if self.cluster is not None:
             clusters = cluster_numbers(questions, cluster_values(self.dataset, self.cluster))
         object.__setattr__(self, "clusters", clusters)
@@ -159,6 +150,11 @@ class EvaluationPlan:
                     first.setdefault(self.clusters[row], place)
                 order.sort(key=lambda row: first[self.clusters[row]])
         return order
+
+    @property
+    def size(self) -> int:
+        """How many answers there are to be had."""
+        return len(self.dataset.rows) * len(self.candidates) * self.trials
 
     def cells(self) -> Sequence[Cell]:
         """Return every answer to be had, candidates side by side within a row."""
@@ -245,6 +241,26 @@ class EvaluationPlan:
             cluster=values.get("cluster"),
             drawn_from=values.get("drawn_from"),
         )
+
+
+def _numbered(rows: Sequence[Row]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return for each row the number of the question it asks, and how often that was asked before it."""
+    # Imported here: plans are read where nothing is reckoned.
+    import numpy as np
+
+    # In place of the texts, of which the file may hold more than memory does; a set of them would too.
+    digests = bytearray()
+    for row in rows:
+        digests += hashlib.sha256(json.dumps(_asked(row)).encode()).digest()[:16]
+    asked = np.frombuffer(digests, dtype=[("high", "<u8"), ("low", "<u8")])
+    _, first, same = np.unique(asked, return_index=True, return_inverse=True)
+    by_place = np.empty(first.size, dtype=np.int64)
+    by_place[np.argsort(first)] = np.arange(first.size)
+    order = np.argsort(same, kind="stable")
+    begins = np.searchsorted(same[order], np.arange(first.size))
+    repeats = np.empty(len(same), dtype=np.int64)
+    repeats[order] = np.arange(len(same)) - begins[same[order]]
+    return tuple(by_place[same].tolist()), tuple(repeats.tolist())
 
 
 def _asked(row: Row) -> list[Any]:

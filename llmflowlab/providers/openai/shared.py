@@ -16,7 +16,7 @@ from llmflowlab.errors import NotConfigured
 from llmflowlab.loading import load
 from llmflowlab.messages import Request
 from llmflowlab.providers.adapting import adapted
-from llmflowlab.providers.arrival import field, name, the_answer, usage, vectors
+from llmflowlab.providers.arrival import field, name, the_answer, token_chances, usage, vectors
 from llmflowlab.providers.base import (
     Embeddings,
     FinishReason,
@@ -53,6 +53,9 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "function_call": "tool_calls",
 }
 """Every finish reason of the SDK; one it does not know counts as "other"."""
+
+_MOST_TOLD = 20
+"""First tokens whose chances are told: the most that OpenAI takes."""
 
 _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details")
 
@@ -164,6 +167,8 @@ class ChatCompletions(OnLoop[ChatLine]):
             self._token_limit: parameters.max_tokens,
             "seed": parameters.seed,
             "response_format": _response_format(request.response_schema),
+            "logprobs": True if request.token_chances else None,
+            "top_logprobs": _MOST_TOLD if request.token_chances else None,
         }
         chosen = {name: value for name, value in given.items() if value is not None}
         return {
@@ -223,7 +228,7 @@ class ChatCompletions(OnLoop[ChatLine]):
 
 
 def _events(chunk: object, reading: Reading) -> Iterator[StreamEvent]:
-    reading.served(field(chunk, "model"))
+    reading.served(field(chunk, "model"), field(chunk, "system_fingerprint"))
     choice = the_answer(field(chunk, "choices"))
     delta = field(choice, "delta") or field(choice, "message")
     # Not OpenAI's own: vLLM, DeepSeek, OpenRouter and others stream their models' thoughts so; those
@@ -234,6 +239,8 @@ def _events(chunk: object, reading: Reading) -> Iterator[StreamEvent]:
             break
     yield from reading.take(field(delta, "content"))
     reading.refused(field(delta, "refusal"))
+    if told := field(choice, "logprobs", "content"):
+        reading.first_token(token_chances(told))
     reading.ended(field(choice, "finish_reason"))
     if (sent := field(chunk, "usage")) is not None:
         yield reading.count(usage(*(field(sent, *path) for path in _COUNTS)))

@@ -59,6 +59,8 @@ _AGAIN = (60.0, 600.0)
 """Seconds before the second and the third try."""
 _GIVEN_UP = 1800.0
 """Seconds after which another may take what was begun; a judge's call with its retries ends before."""
+_ANSWERED_IN = 600.0
+"""Seconds that a verdict may take at the most: two of them, retries included, end before it is given up."""
 _LOOK = 1.0
 _LAST, _GIVEN = 10.0, 3.0
 """Seconds that judges under way have when the service ends, and then to be given up."""
@@ -109,6 +111,7 @@ class AnswerScorer:
         if cap is not None:
             budget = DayBudget(self._desk, cap, secrets.token_hex(12), purpose="scores")
         metering, policy = Metering(lab.counter, lab.prices), policy_from(lab.settings)
+        policy = replace(policy, answer_timeout=min(policy.answer_timeout, _ANSWERED_IN))
         gates: dict[str, Gate] = {}
         found: dict[str, TextScorer | JudgeScorer] = {}
         for each in scoring.scorers:

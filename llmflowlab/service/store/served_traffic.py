@@ -15,8 +15,8 @@ from llmflowlab.tracking.records import RatingRecord, TurnRecord
 
 __all__ = [
     "RatedRow",
-    "ScoredRow",
     "ServedRow",
+    "SettledScore",
     "deployments_known",
     "last_before",
     "rated_after",
@@ -56,17 +56,19 @@ def last_before(connection: Connection, since_ms: int) -> int:
     below: int | None = None
     first = None
     while True:
-        wanted = select(turns.c.number, turns.c.made_ms).order_by(turns.c.number.desc())
+        page_of = select(turns.c.number, turns.c.made_ms).order_by(turns.c.number.desc())
         if below is not None:
-            wanted = wanted.where(turns.c.number < below)
-        page = connection.execute(wanted.limit(_PAGE)).all()
+            page_of = page_of.where(turns.c.number < below)
+        page = connection.execute(page_of.limit(_PAGE)).all()
         young = [row.number for row in page if row.made_ms >= since_ms]
         if not young:
             break
         first, below = min(young), page[-1].number
+    wanted = select(func.max(turns.c.number))
     if first is not None:
-        return int(first) - 1
-    return int(connection.execute(select(func.max(turns.c.number))).scalar() or 0)
+        # Not the number before: that may be one that is still to be seen.
+        wanted = wanted.where(turns.c.number < first)
+    return int(connection.execute(wanted).scalar() or 0)
 
 
 def rows_after(connection: Connection, number: int) -> Iterator[ServedRow]:
@@ -131,7 +133,7 @@ def rated_after(connection: Connection, number: int) -> list[RatedRow]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScoredRow:
+class SettledScore:
     """What came of a score of an answer, once nothing more is tried."""
 
     trace_id: str
@@ -143,7 +145,7 @@ class ScoredRow:
     settled_ms: int
 
 
-def scored_after(connection: Connection, after_ms: int, until_ms: int) -> list[ScoredRow]:
+def scored_after(connection: Connection, after_ms: int, until_ms: int) -> list[SettledScore]:
     """Return the scores that were settled after a moment and up to another, in that order."""
     wanted = ("trace_id", "scorer", "value", "not_scored", "settled_ms")
     rows = connection.execute(
@@ -152,4 +154,4 @@ def scored_after(connection: Connection, after_ms: int, until_ms: int) -> list[S
         .where(scores.c.settled_ms > after_ms, scores.c.settled_ms <= until_ms)
         .order_by(scores.c.settled_ms, scores.c.number)
     )
-    return [ScoredRow(**row._mapping) for row in rows]
+    return [SettledScore(**row._mapping) for row in rows]

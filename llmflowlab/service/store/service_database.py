@@ -167,7 +167,11 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 def is_there(address: str) -> bool:
     """Tell whether a database was made there; of one that is no file nobody knows before asking it."""
-    url = make_url(address)
+    try:
+        url = make_url(address)
+    except ArgumentError:
+        # Who opens it says what is wrong with it.
+        return True
     return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
 
 
