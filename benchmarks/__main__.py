@@ -28,7 +28,15 @@ TARGETED = (
 )
 """Modules of this package; each has `measure`. What they measure must reach something."""
 
-OTHERS = ("mlflow_evaluate", "resume", "pace", "data_check", "faults", "scale")
+OTHERS = (
+    "mlflow_evaluate",
+    "resume",
+    "pace",
+    "data_check",
+    "faults",
+    "scale",
+    "shared_store",
+)
 """Run only when named."""
 
 LONG = ("growth", "long_chat", "service")

@@ -25,6 +25,7 @@ def mlflow_server(
     backend: str | None = None,
     more: Sequence[str] = (),
     variables: Mapping[str, str] | None = None,
+    artifacts: str | None = None,
 ) -> Iterator[str]:
     """Run a server; yields its address.
 
@@ -34,11 +35,12 @@ def mlflow_server(
         backend: Its database; None: the migrated one of the home.
         more: Further arguments.
         variables: Its environment, beside this process's.
+        artifacts: Where it keeps them; None: a folder of the home.
     """
     command = [
         *(sys.executable, "-W", "ignore", "-m", "mlflow", "server"),
         *("--backend-store-uri", backend or "sqlite:///" + (home / "mlflow.db").as_posix()),
-        *("--artifacts-destination", str(home / "served")),
+        *("--artifacts-destination", artifacts or str(home / "served")),
         *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         *more,
     ]

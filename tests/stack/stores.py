@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.loopback.server import closed_port
 from tests.mlflow_server import mlflow_server
+from tests.stack.bucket import bucket
 from tests.stack.postgres import Cluster
 
 __all__ = ["STORES", "USER", "needs", "store"]
@@ -27,6 +28,7 @@ STORES = {
     "postgresql-by-psycopg-3": "postgresql",
     "postgresql-by-psycopg2": "postgresql+psycopg2",
     "server-on-postgresql-by-psycopg-3": "postgresql+psycopg",
+    "server-on-postgresql-with-a-bucket": "postgresql+psycopg",
 }
 """By name, the scheme of those that stand on PostgreSQL."""
 
@@ -73,7 +75,19 @@ def store(name: str, home: Path, postgres: Cluster | None) -> Iterator[Mapping[s
             "MLFLOW_AUTH_ADMIN_PASSWORD": USER["MLFLOW_TRACKING_PASSWORD"],
             "MLFLOW_FLASK_SERVER_SECRET_KEY": "of the tests",
         }
-    with mlflow_server(
-        home, closed_port(), backend=address or None, more=more, variables=variables
-    ) as uri:
-        yield {"MLFLOW_TRACKING_URI": uri, **_PATIENT, **(USER if variables else {})}
+    user = USER if variables else {}
+    with ExitStack() as stack:
+        artifacts = None
+        if name.endswith("bucket"):
+            needs("boto3", "boto3")
+            artifacts, access = stack.enter_context(bucket(home / "bucket"))
+            variables |= access
+        server = mlflow_server(
+            home,
+            closed_port(),
+            backend=address or None,
+            more=more,
+            variables=variables,
+            artifacts=artifacts,
+        )
+        yield {"MLFLOW_TRACKING_URI": stack.enter_context(server), **_PATIENT, **user}
