@@ -1,6 +1,6 @@
 """What each layer of a canary makes of a round, and the watch that it is put before.
 
-words: for each border prompt, whether its usual word came; or how likely it was, where the provider tells. new_words: where not, whether one came that was not
+words: for each border prompt, whether its usual word came. new_words: where not, whether one came that was not
 heard while it learnt. right, refusals: of each question of the suite. length: whether an answer is shorter or
 longer than all that were learnt. latency: the share of a day's answers that are slower than nine of ten were.
 """
@@ -17,7 +17,7 @@ from llmflowlab.statistics.change_evidence import Band, EstimatedBand
 from llmflowlab.statistics.quantiles import quantile
 from llmflowlab.statistics.watch import Watch
 
-__all__ = ["WINDOWS", "watches"]
+__all__ = ["WINDOWS", "chances_moved", "watches"]
 
 WINDOWS: Mapping[str, int] = {
     "words": 48,
@@ -49,8 +49,7 @@ def watches(canary: Canary, rounds: Sequence[Round]) -> dict[str, Watch]:
         rounds[begin:],
     )
     found: dict[str, Watch] = {}
-    told = all(each.chances for each in (*learnt, *before))
-    for layer, measure in _measures(canary, learnt, told=told).items():
+    for layer, measure in _measures(canary, learnt).items():
         # What is usual was learnt from the same rounds, so that they say nothing about how often it is.
         first = [] if layer in {"new_words", "length"} else learnt
         found[layer] = Watch(
@@ -70,12 +69,38 @@ def watches(canary: Canary, rounds: Sequence[Round]) -> dict[str, Watch]:
     return found
 
 
+def chances_moved(canary: Canary, rounds: Sequence[Round]) -> list[tuple[int, ...]]:
+    """Return for each round after the baseline the prompts whose usual word is no longer as likely as it was.
+
+    Chances that are told need no statistics: of two that lie within the tolerance of the same chance neither is
+    further than twice the tolerance from the other. A prompt whose chances lay further apart in the baseline, or
+    were not told in all of it, is left out.
+    """
+    begin = canary.learning + canary.baseline
+    before, most = rounds[:begin], 2 * canary.tolerance
+    found: list[tuple[int, ...]] = []
+    if len(rounds) < begin or not all(each.chances for each in before):
+        return found
+    ends = []
+    for i in range(len(canary.choices)):
+        told = list(chain.from_iterable(each.chances[i] for each in before))
+        ends.append((min(told, default=0.0), max(told, default=1.0)))
+    for one in rounds[begin:]:
+        moved = [
+            i
+            for i, ((low, high), told) in enumerate(zip(ends, one.chances, strict=False))
+            if high - low <= most and any(not high - most <= each <= low + most for each in told)
+        ]
+        found.append(tuple(moved))
+    return found
+
+
 def _tolerance(canary: Canary, layer: str) -> float:
     """Whole answers wander more than words do."""
     return canary.tolerance * (2 if layer in {"right", "length"} else 1)
 
 
-def _measures(canary: Canary, learnt: Sequence[Round], *, told: bool) -> dict[str, _Measure]:
+def _measures(canary: Canary, learnt: Sequence[Round]) -> dict[str, _Measure]:
     found: dict[str, _Measure] = {}
     if canary.choices:
         heard = [
@@ -83,15 +108,9 @@ def _measures(canary: Canary, learnt: Sequence[Round], *, told: bool) -> dict[st
             for i in range(len(canary.choices))
         ]
         usual = [choice.word for choice in canary.choices]
-        if told:
-            # A chance has the mean of what it is a chance of, and is less a matter of luck.
-            found["words"] = lambda one: [
-                (sum(each), len(each)) for each in one.chances or [()] * len(usual)
-            ]
-        else:
-            found["words"] = lambda one: [
-                (said.count(word), len(said)) for said, word in zip(one.words, usual, strict=True)
-            ]
+        found["words"] = lambda one: [
+            (said.count(word), len(said)) for said, word in zip(one.words, usual, strict=True)
+        ]
         found["new_words"] = lambda one: _new_words(one, usual, heard)
     if canary.questions:
         ranges = [

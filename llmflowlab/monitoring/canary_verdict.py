@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, Literal, TypeAlias
 
-from llmflowlab.monitoring.canary_layers import watches
+from llmflowlab.monitoring.canary_layers import chances_moved, watches
 from llmflowlab.monitoring.canary_plan import Canary
 from llmflowlab.monitoring.canary_rounds import Round
 from llmflowlab.statistics.quantiles import quantile
@@ -79,6 +79,8 @@ class CanaryVerdict:
     served_before: tuple[str, ...]
     served_new: tuple[str, ...]
     """Names that no round of the baseline had: certain, without any statistics."""
+    chances_moved: tuple[str, ...]
+    """Prompts whose usual word is no longer as likely, as the provider tells it: certain, too."""
     fingerprints_new: tuple[str, ...]
     """Set-ups that no round of the baseline had. Hosts change them for their own reasons too: no alarm."""
     before: Figures
@@ -106,6 +108,7 @@ class CanaryVerdict:
             ],
             "served_before": list(self.served_before),
             "served_new": list(self.served_new),
+            "chances_moved": list(self.chances_moved),
             "fingerprints_new": list(self.fingerprints_new),
             "before": self.before.to_json(),
             "last": self.last.to_json(),
@@ -133,13 +136,16 @@ def verdict(canary: Canary, rounds: Sequence[Round]) -> CanaryVerdict:
     layers = tuple(_layer(canary, rounds, layer) for layer in canary.layers)
     known = {name for each in before for name in each.served}
     new = sorted({name for each in since for name in each.served} - known) if known else []
+    # Of one prompt it may be a slip in the telling.
+    moved = next((each for each in chances_moved(canary, rounds) if len(each) > 1), ())
     set_ups = {each for one in before for each in one.fingerprints}
     others = {each for one in since for each in one.fingerprints} - set_ups if set_ups else set()
     state: State
     if canary.phase(len(rounds)) != "watching":
         state = "learning" if len(rounds) < canary.learning else "baseline"
     else:
-        state = "changed" if new or any(each.alarmed_at for each in layers) else "quiet"
+        alarmed = any(each.alarmed_at for each in layers)
+        state = "changed" if new or moved or alarmed else "quiet"
     return CanaryVerdict(
         state=state,
         rounds=len(rounds),
@@ -147,6 +153,7 @@ def verdict(canary: Canary, rounds: Sequence[Round]) -> CanaryVerdict:
         layers=layers,
         served_before=tuple(sorted(known)),
         served_new=tuple(new),
+        chances_moved=tuple(canary.choices[i].prompt for i in moved),
         fingerprints_new=tuple(sorted(others)),
         before=Figures.of(before),
         last=Figures.of(since[-max(1, canary.baseline) :]),

@@ -14,7 +14,7 @@ from llmflowlab.cli.monitor.canary_words import changed_lines
 from llmflowlab.errors import ConfigurationError, InputError, Overloaded, ProviderError
 from llmflowlab.monitoring import canary_search
 from llmflowlab.monitoring.canary import CanaryRequest, RoundAsked, begin_canary, run_rounds
-from llmflowlab.monitoring.canary_layers import watches
+from llmflowlab.monitoring.canary_layers import chances_moved, watches
 from llmflowlab.monitoring.canary_power import samples_needed
 from llmflowlab.monitoring.canary_rounds import Round, SuiteReply
 from llmflowlab.monitoring.canary_store import CanaryFolder, all_canaries
@@ -78,11 +78,29 @@ def test_chances_that_are_told_are_what_is_watched(settings: Settings) -> None:
     # Chances of the parts of a word, and no luck in them.
     assert all(len({round(one, 9) for one in each}) == 1 for each in said.chances)
     assert all(0.4 <= each[0] <= 0.6 for each in said.chances)
+    assert quiet[-1].verdict.chances_moved == ()
     # A provider that tells no more is no other model.
     mute = asked(run_rounds(lab(settings, model("one")), "desk"), 3)
     assert mute[-1].verdict.state == "quiet"
-    other = asked(run_rounds(lab(settings, model("two", certain=0.48, tells=True)), "desk"), 10)
-    assert other[-1].verdict.changed
+    other = asked(run_rounds(lab(settings, model("two", certain=0.48, tells=True)), "desk"), 1)
+    verdict = other[0].verdict
+    assert verdict.changed
+    assert len(verdict.chances_moved) > 20
+    assert not any(layer.alarmed_at for layer in verdict.layers)
+    assert "That is certain." in changed_lines(verdict)[0]
+
+
+def test_chances_that_wandered_before_are_no_evidence_later() -> None:
+    watched = canary(choices=3, learning=1, baseline=1)
+    told = [(0.5, 0.5, 0.5), (0.52, 0.7, 0.5), (0.44, 0.2, 0.5), (0.41, 0.5, 0.61)]
+    found = [
+        replace(one, chances=tuple((each,) for each in chances))
+        for one, chances in zip(rounds(4), told, strict=True)
+    ]
+    # 0.41 is 0.11 from 0.52; the second prompt's lay 0.2 apart when nothing had changed.
+    assert chances_moved(watched, found) == [(), (0, 2)]
+    assert chances_moved(watched, [replace(found[0], chances=()), *found[1:]]) == []
+    assert chances_moved(watched, [*found[:2], replace(found[2], chances=())]) == [()]
 
 
 def test_another_set_up_is_said_and_no_alarm(settings: Settings) -> None:

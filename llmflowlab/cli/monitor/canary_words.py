@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 _WIDTH = 70
+_NAMED = 3
 _LAYERS = {
     "words": "usual words",
     "new_words": "words not heard before",
@@ -139,6 +140,12 @@ def changed_lines(said: CanaryVerdict) -> list[str]:
         lines.append(
             f"The provider says that it serves {', '.join(said.served_new)} now; in the baseline it was "
             f"{', '.join(said.served_before)}. That is certain."
+        )
+    if said.chances_moved:
+        first = "; ".join(repr(shortened(text, _WIDTH)) for text in said.chances_moved[:_NAMED])
+        lines.append(
+            f"The usual word of {len(said.chances_moved)} border prompts is not as likely as it was, as the "
+            f"provider itself tells: {first}. That is certain."
         )
     if said.fingerprints_new:
         lines.append(

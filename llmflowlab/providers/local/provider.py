@@ -23,7 +23,7 @@ from llmflowlab.errors import (
 from llmflowlab.loading import is_loaded, load
 from llmflowlab.messages import Request
 from llmflowlab.program import checkout, program_name
-from llmflowlab.providers.arrival import field, pieces, usage, vectors
+from llmflowlab.providers.arrival import field, pieces, token_chances, usage, vectors
 from llmflowlab.providers.base import (
     Embeddings,
     Finished,
@@ -59,6 +59,8 @@ in circles has no way out."""
 REPEAT_PENALTY = 1.1
 """As Ollama has it: without one, small models say the same sentence until their window is full."""
 _PACKAGE = "xllamacpp"
+_MOST_TOLD = 20
+"""First tokens whose chances are told."""
 _LATER = 0.2
 """Seconds, as the menu's own loading in the background has them."""
 _FINISH_REASONS: Mapping[str, FinishReason] = {
@@ -150,6 +152,7 @@ class LocalProvider(Provider):
         begun: float | None = None
         reason: str | None = None
         answering = False
+        chances: tuple[tuple[str, float], ...] = ()
         with closing(engine.chat(self._payload(request))) as chunks:
             # A place was found, and a model loaded before that, once the first chunk is there.
             for chunk in self._mapped(chunks):
@@ -158,6 +161,7 @@ class LocalProvider(Provider):
                 choice = next(iter(chunk.get("choices") or ()), None)
                 reason = field(choice, "finish_reason") or reason
                 said = field(choice, "delta")
+                chances = chances or token_chances(field(choice, "logprobs", "content"))
                 for piece in (
                     *pieces(field(said, "reasoning_content"), thinking=True),
                     *pieces(field(said, "content")),
@@ -170,7 +174,7 @@ class LocalProvider(Provider):
                 "llama.cpp ended its answer without saying that it was finished.",
             )
         why = _FINISH_REASONS.get(reason, "other")
-        yield Finished(why, self._served, load_seconds=begun - asked)
+        yield Finished(why, self._served, load_seconds=begun - asked, token_chances=chances)
 
     def embed(self, texts: Sequence[str]) -> Embeddings:
         model = named(self.model, self.settings)
@@ -260,7 +264,9 @@ class LocalProvider(Provider):
                 "json_schema": {"name": "answer", "schema": dict(request.response_schema)},
             },
         }
+        told = {"logprobs": True, "top_logprobs": _MOST_TOLD} if request.token_chances else {}
         return {
+            **told,
             "messages": request.openai_messages(),
             "max_tokens": most,
             "repeat_penalty": REPEAT_PENALTY,
