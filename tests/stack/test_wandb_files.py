@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -143,6 +144,29 @@ def test_a_writer_that_is_killed_leaves_nothing_that_the_next_one_does_not_mend(
     (found,) = run_files(folder).values()
     assert (found.exit_code, found.summary["turns"]) == (0, 2.0)
     assert len(found.table("interactions")) == 20_000
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="only Linux takes a network away")
+def test_offline_no_network_is_missed(offline: Settings) -> None:
+    # In a network of its own that has no interface at all, loopback's included.
+    alone = [*("unshare", "--net", "--map-root-user"), sys.executable]
+    if subprocess.run([*alone, "-c", ""], check=False, capture_output=True).returncode:
+        pytest.skip("a network of one's own is not allowed here")
+    run = WandbRun(id="s2", name="n", group="g", kind="chat", config={}, summary={"turns": 3.0})
+    folder = wandb_folder(offline)
+    folder.mkdir(parents=True)
+    order = json.dumps({"folder": str(folder), "project": "p", "run": asdict(run)})
+    written = subprocess.run(
+        [*alone, "-m", "llmflowlab.tracking.wandb_writer"],
+        input=order,
+        capture_output=True,
+        text=True,
+        env=child_environment(offline, with_lab=True),
+        check=False,
+    )
+    assert (written.returncode, written.stderr) == (0, "")
+    (found,) = run_files(folder).values()
+    assert (found.exit_code, found.summary["turns"]) == (0, 3.0)
 
 
 @pytest.mark.usefixtures("requests_allowed")
