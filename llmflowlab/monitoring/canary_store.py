@@ -18,6 +18,7 @@ from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.files import exclusive, sync_folder, write_atomically
 from llmflowlab.monitoring.canary_plan import Canary
 from llmflowlab.monitoring.canary_rounds import Round
+from llmflowlab.program import program_name
 from llmflowlab.settings import Settings
 
 __all__ = ["CanaryFolder", "all_canaries"]
@@ -97,11 +98,12 @@ class CanaryFolder:
             return Canary.from_json({k: v for k, v in values.items() if k != "name"})
         except FileNotFoundError as exc:
             raise InputError(
-                f"There is no canary {self.name}; begin one with `monitor canary init`."
+                f"There is no canary {self.name}; begin one with `{program_name()} monitor canary init`."
             ) from exc
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise InputError(
-                f"{self.path / _PLAN} is no canary ({exc}); begin anew with `monitor canary init --again`."
+                f"{self.path / _PLAN} is no canary ({exc}); begin anew with `{program_name()} monitor "
+                "canary init --again`."
             ) from exc
 
     def rounds(self) -> list[Round]:
@@ -118,7 +120,7 @@ class CanaryFolder:
             except (ValueError, KeyError, TypeError) as exc:
                 raise InputError(
                     f"Line {number} of {file} is no round; mend it, or begin anew with "
-                    "`monitor canary init --again`."
+                    f"`{program_name()} monitor canary init --again`."
                 ) from exc
         return found
 

@@ -193,7 +193,9 @@ def status_json(name: str, canary: Canary, said: CanaryVerdict) -> dict[str, Any
 def show_list(screen: Screen, found: Sequence[tuple[str, Canary, CanaryVerdict]]) -> None:
     """Show a line for each canary."""
     if not found:
-        screen.say("There is no canary here; `monitor canary init --model REF` begins one.")
+        screen.say(
+            f"There is no canary here; `{program_name()} monitor canary init --model REF` begins one."
+        )
         return
     screen.table(
         Table(
