@@ -14,6 +14,7 @@ from llmflowlab.monitoring.canary_plan import DAYS, Canary
 from llmflowlab.monitoring.canary_power import POWER, SAMPLES
 from llmflowlab.monitoring.canary_verdict import CanaryVerdict, Figures, LayerState
 from llmflowlab.monitoring.window import span
+from llmflowlab.program import program_name
 
 __all__ = [
     "begun_json",
