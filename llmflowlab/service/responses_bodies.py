@@ -84,7 +84,7 @@ RESPONSES_SCHEMA: dict[str, Any] = {
     "required": ["input"],
     "additionalProperties": False,
     "properties": {
-        **{name: {"type": "null"} for name in sorted(_FOR_OTHERS)},
+        **{name: {} for name in sorted(_FOR_OTHERS)},
         **{name: {"enum": list(values)} for name, values in _NEUTRAL.items()},
         "model": {"type": ["string", "null"], "description": "One of GET /v1/models."},
         "input": {
