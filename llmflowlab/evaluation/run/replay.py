@@ -64,7 +64,7 @@ def stored_result(ledger: Ledger, evaluation: str) -> EvaluationResult:
         outcomes.answers,
         outcomes.scores,
         reused=reused,
-        interrupted=len(outcomes) < len(plan.cells()) or not whole,
+        interrupted=len(outcomes) < plan.size or not whole,
         exams=ledger.exams(evaluation),
         in_vain=ledger.judged_in_vain(evaluation),
         given_up=ledger.answered_in_vain(evaluation),
