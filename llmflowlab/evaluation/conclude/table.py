@@ -270,18 +270,19 @@ class ScoreTable:
         who = _several(candidate)
         asked, scored = self.asked[who], self._scored(who, scorer)
         gaps = np.isin(self._why[scorer][who], self._gap_codes()) & asked
-        # Sorted, so that the order of trials changes no sum.
         stacked = np.where(scored, self._values[scorer][who], 0.0).transpose(1, 0, 2)
-        sums = np.sort(stacked.reshape(len(self.questions), -1), axis=1).sum(axis=1)
+        values = stacked.reshape(len(self.questions), -1)
+        # Sorted, so that the order of trials changes no sum.
+        sums = values[:, 0] if values.shape[1] == 1 else np.sort(values, axis=1).sum(axis=1)
         return Column(
             traits=self.traits[scorer],
             exact=self.exact(scorer, who),
             questions=self.questions,
             clusters=self.clusters,
             sums=sums,
-            scored=scored.sum(axis=(0, 2)),
-            missing=(asked & ~scored & ~gaps).sum(axis=(0, 2)),
-            gaps=gaps.sum(axis=(0, 2)),
+            scored=scored.sum(axis=(0, 2), dtype=np.int32),
+            missing=(asked & ~scored & ~gaps).sum(axis=(0, 2), dtype=np.int32),
+            gaps=gaps.sum(axis=(0, 2), dtype=np.int32),
             doubt=self.doubts.get(scorer),
         )
 
