@@ -96,8 +96,7 @@ class EvaluationPlan:
         object.__setattr__(self, "questions", questions)
         clusters = questions
         if self.cluster is not None:
-            found = cluster_numbers(questions, cluster_values(self.dataset, self.cluster))
-            clusters = array("q", found)
+            clusters = cluster_numbers(questions, cluster_values(self.dataset, self.cluster))
         object.__setattr__(self, "clusters", clusters)
 
     @property
