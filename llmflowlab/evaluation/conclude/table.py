@@ -67,8 +67,8 @@ class ScoreTable:
         self.trials = trials
         self.questions = np.asarray(questions, dtype=np.int64)
         units = self.questions if clusters is None else np.asarray(clusters, dtype=np.int64)
-        count = np.unique(units).size
-        self.clusters = units if count < np.unique(self.questions).size else None
+        count = _distinct(units)
+        self.clusters = units if count < _distinct(self.questions) else None
         if repeated is None:
             repeated = trials > 1 or count < self.questions.size
         self.repeated = bool(repeated)
@@ -335,6 +335,11 @@ class ScoreTable:
 
     def _gap_codes(self) -> list[int]:
         return [code for reason, code in self._codes.items() if reason in DATA_GAPS]
+
+
+def _distinct(numbers: np.ndarray) -> int:
+    """Return how many numbers from 0 on there are; `np.unique` takes 50 bytes each."""
+    return int(np.count_nonzero(np.bincount(numbers)))
 
 
 def _several(candidate: int | Sequence[int]) -> list[int]:
