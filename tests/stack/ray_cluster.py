@@ -60,8 +60,8 @@ def document(process: subprocess.Popen[str], seconds: float) -> dict[str, Any]:
     return found
 
 
-def actors(what: str) -> list[int]:
-    """Return the processes below this one that are actors of a class; those of other clusters are not."""
+def actors(what: str, below: int | None = None) -> list[int]:
+    """Return the processes below one, or this, that are actors of a class; those of other clusters are not."""
     parents: dict[int, int] = {}
     found = []
     for entry in Path("/proc").iterdir():
@@ -72,7 +72,7 @@ def actors(what: str) -> list[int]:
                 parents[pid] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
                 if (entry / "cmdline").read_bytes().startswith(f"ray::{what}".encode()):
                     found.append(pid)
-    return [pid for pid in found if _below(pid, os.getpid(), parents)]
+    return [pid for pid in found if _below(pid, below or os.getpid(), parents)]
 
 
 def _below(pid: int, ancestor: int, parents: Mapping[int, int]) -> bool:

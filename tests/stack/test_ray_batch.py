@@ -70,8 +70,10 @@ def home(model: LoopbackServer, migrated_db: Path, tmp_path: Path) -> Path:
 def test_a_batch_whose_worker_is_killed_is_that_of_one_process_and_nothing_is_paid_twice(
     home, model, requests, tmp_path
 ):
-    batch = ("registry", "batch", "llm_openai_chat/1", "--input", str(requests), "--budget", "5")
-    batch += ("--concurrency", str(CONCURRENCY), "--output")
+    batch = [
+        *("registry", "batch", "llm_openai_chat/1", "--input", str(requests), "--budget", "5"),
+        *("--concurrency", str(CONCURRENCY), "--output"),
+    ]
     alone = run(home, model, *batch, str(tmp_path / "alone.jsonl"))
     before = len(model.chats())
     output = tmp_path / "together.jsonl"
