@@ -158,6 +158,8 @@ class Generation:
                 state.log.exception("A request could not be answered (%s).", order.trace_id)
                 paid = Paid(answer=None, error=exc)
             self.paid, self.remarks = paid, paid.remarks
+            # The last piece came with the end: it leaves before anything is measured, which takes milliseconds.
+            await asyncio.sleep(0)
             self.refusal = self._why_not(paid)
             self.record = made = self._measured(paid, started_ms)
             try:
