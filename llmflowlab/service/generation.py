@@ -34,6 +34,8 @@ __all__ = ["AnswerOrder", "AnswerPiece", "Generation"]
 
 _KEEPING = 5.0
 """Seconds after which a client is told that its answer cannot be kept; it is tried on without it."""
+_LONG = 1_000
+"""Characters from which on an answer is measured in a thread: its language takes longer than a frame of another may wait."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -159,9 +161,16 @@ class Generation:
                 paid = Paid(answer=None, error=exc)
             self.paid, self.remarks = paid, paid.remarks
             # The last piece came with the end: it leaves before anything is measured, which takes milliseconds.
-            await asyncio.sleep(0)
+            # Once for whoever reads along, and once for the loop, which writes after all that is ready.
+            for _ in range(2):
+                await asyncio.sleep(0)
             self.refusal = self._why_not(paid)
-            self.record = made = self._measured(paid, started_ms)
+            long = paid.answer is not None and len(paid.answer.text) > _LONG
+            self.record = made = (
+                await asyncio.to_thread(self._measured, paid, started_ms)
+                if long
+                else self._measured(paid, started_ms)
+            )
             try:
                 await self._keep(made)
             except TrackingError as exc:

@@ -100,7 +100,7 @@ def _is_code(line: str) -> bool:
     # What begins like code is looked for at the beginning alone: long lines of prose are the usual ones.
     ends = line.rstrip()[-1:]
     within = ("=" in line or "()" in line) and _CODE_WITHIN.search(line)
-    return bool(ends and ends in ";{}" or within or _CODE_BEGINS.match(line))
+    return bool((ends and ends in ";{}") or within or _CODE_BEGINS.match(line))
 
 
 def _plain(sentence: str, words: list[str]) -> bool:
