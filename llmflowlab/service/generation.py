@@ -118,13 +118,13 @@ class Generation:
         """Wait for the first piece or the end, but no longer than so many seconds."""
         await self._wait(seconds)
 
-    async def ended(self) -> None:
-        """Wait for the end; cancelling this gives the answer up."""
-        try:
-            await asyncio.shield(self._task)
-        except asyncio.CancelledError:
-            self.leave()
-            raise
+    async def ended_before(self, leaving: asyncio.Future[None]) -> bool:
+        """Wait for the end, or until the client has left; tells whether it ended first."""
+        await asyncio.wait({self._task, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done() and not self._task.cancelled():
+            # Told by the refusal; looked at here, so that nobody finds it unlooked at.
+            self._task.exception()
+        return self._task.done()
 
     async def pieces(self, heartbeat: float) -> AsyncIterator[AnswerPiece | None]:
         """Yield what comes until the end; None where nothing came for so many seconds."""
