@@ -17,7 +17,7 @@ from pathlib import Path
 
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.pacing import Limiter
-from llmflowlab.cluster.driver import Job
+from llmflowlab.cluster.crew import Job
 from llmflowlab.cluster.permits import Head
 from llmflowlab.cluster.storage import Storage
 from llmflowlab.cluster.worker import ShardWorker

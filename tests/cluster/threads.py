@@ -9,9 +9,10 @@ from typing import Any, BinaryIO
 
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.pacing import Limiter
-from llmflowlab.cluster.coordinator import ClusterStanding, Coordinator
-from llmflowlab.cluster.driver import Job
+from llmflowlab.cluster.coordinator import Coordinator
+from llmflowlab.cluster.crew import Job
 from llmflowlab.cluster.event_log import EventLog
+from llmflowlab.cluster.leases import ClusterStanding
 from llmflowlab.cluster.storage import LocalStorage, Storage
 from llmflowlab.cluster.worker import ShardWorker
 from llmflowlab.errors import LabError, TrackingError
