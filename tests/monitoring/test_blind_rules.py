@@ -179,7 +179,7 @@ def test_what_a_judge_cannot_score_is_said_beside_what_it_can(settings: Settings
     serve(settings, answers)
     for each in answers[:10]:
         score(settings, each.trace_id, None, ago=3_000)
-    options = {"scorer": "contains", "mean": 0.9, "n": 400}
+    options: dict[str, Any] = {"scorer": "contains", "mean": 0.9, "n": 400}
     seen = looked(settings, "score_drop", **options)
     assert (seen.state, seen.unset) == ("unknown", False)
     assert seen.text == "nothing to look at in the last 7 d: judge failed for 10"
