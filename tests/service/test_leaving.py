@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from llmflowlab.lab.measure import measured
 from llmflowlab.providers.base import Finished, TextDelta
 from llmflowlab.providers.scripted import ScriptedProvider
-from llmflowlab.service import generation
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.tracking.records import TurnRecord
 from tests.loopback import Fault, LoopbackServer
@@ -141,14 +141,14 @@ def test_the_last_piece_leaves_before_the_answer_is_measured(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It comes with the answer's end, and waited for its language and its record."""
-    first, last, measured = threading.Event(), threading.Event(), generation.measured
+    first, last, owner = threading.Event(), threading.Event(), measured
     in_time: list[bool] = []
 
     def late(*args: Any) -> TurnRecord:
         in_time.append(last.wait(PATIENCE))
-        return measured(*args)
+        return owner(*args)
 
-    monkeypatch.setattr(generation, "measured", late)
+    monkeypatch.setattr("llmflowlab.service.generation.measured", late)
     beginning, end = TextDelta("One. "), (TextDelta("Two."), Finished("stop", None))
     model = ScriptedProvider([[beginning, lambda: hold(first), *end]])
     body = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}
