@@ -193,8 +193,9 @@ class MadeUp:
         self.cpu = 0.0
 
     def begin(self, job: Any) -> None:
-        from llmflowlab.cluster.coordinator import ClusterLimits, Coordinator
+        from llmflowlab.cluster.coordinator import Coordinator
         from llmflowlab.cluster.event_log import EventLog
+        from llmflowlab.cluster.leases import ClusterLimits
         from llmflowlab.cluster.storage import storage_at
 
         self._times["staging"] = time.monotonic()
@@ -203,7 +204,7 @@ class MadeUp:
         self._head = Coordinator(EventLog(self._storage, "scale/coordinator"), limits)
 
     def tend(self, seconds: float) -> bool:
-        from llmflowlab.cluster.coordinator import Lease
+        from llmflowlab.cluster.leases import Lease
 
         begun = time.process_time()
         lease = self._head.lease("w")

@@ -9,6 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
+import numpy as np
+
 from llmflowlab.cluster.row_files import InVain, RowFiles, places_of, read_rows
 from llmflowlab.cluster.shard_ledger import paid_key, records_in
 from llmflowlab.cluster.shards import Stage
@@ -67,6 +69,7 @@ class _Rows:
         self.plan, self.ledger, self.storage, self.stage = plan, ledger, storage, stage
         self._progress = progress
         self._counts: dict[int, list[CandidateProgress]] = {}
+        """Of each shard, for when it is committed anew."""
 
     def _count(self, shard: int, answers: Iterable[tuple[int, bool, bool, Decimal]]) -> None:
         """Count a shard's answers: candidate, whether it came, whether it was reused, USD."""
@@ -77,12 +80,13 @@ class _Rows:
             own.failed += not answered
             own.reused += reused
             own.cost += cost
+        before = self._counts.get(shard, [CandidateProgress(0) for _ in self._progress])
+        for one, was, now in zip(self._progress, before, sums, strict=True):
+            one.answered += now.answered - was.answered
+            one.failed += now.failed - was.failed
+            one.reused += now.reused - was.reused
+            one.cost += now.cost - was.cost
         self._counts[shard] = sums
-        for index, one in enumerate(self._progress):
-            mine = [counts[index] for counts in self._counts.values()]
-            one.answered, one.failed = sum(c.answered for c in mine), sum(c.failed for c in mine)
-            one.reused = sum(c.reused for c in mine)
-            one.cost = sum((c.cost for c in mine), Decimal(0))
 
 
 class LedgerRows(_Rows):
@@ -163,9 +167,10 @@ class FileRows(_Rows):
         self._files: dict[int, str] = {}
         self._in_vain: dict[int, InVain] = {}
         self._source = RowFiles(storage, stage, self._files)
-        self._rows = StoredOutcomes(plan, self._source)
-        self._failed: dict[int, set[int]] = {}
-        """Rows with an answer that failed, by shard; no more of each than could be recorded."""
+        # Rows that are held would be few of those that there are.
+        self._rows = StoredOutcomes(plan, self._source, room=0)
+        self._failed = np.zeros(len(plan.dataset.rows), dtype=bool)
+        """Of each row, whether an answer to it failed."""
         self._room = max(1, most // (len(plan.candidates) * plan.trials))
 
     def begin(self) -> None:
@@ -176,12 +181,11 @@ class FileRows(_Rows):
         self._source.forget(shard)
         found = places_of(self.storage, key)
         self._in_vain[shard] = found.in_vain
-        failed: set[int] = set()
+        first = self.stage.first(shard)
+        self._failed[first : first + self.stage.shard_rows] = False
         for cell, answered in zip(found.cells, found.answered, strict=True):
             self._rows.add(cell)
-            if not answered and len(failed) < self._room:
-                failed.add(cell.row)
-        self._failed[shard] = failed
+            self._failed[cell.row] |= not answered
         self._count(shard, found.counts())
 
     def result(self, *, interrupted: bool) -> EvaluationResult:
@@ -219,7 +223,7 @@ class FileRows(_Rows):
                     values["cell"] = [candidate, numbers[row], trial]
                     place = Outcome.key_of(Cell(*values["cell"]))
                     self.ledger.append("outcomes", plan.evaluation_id, place, values).result()
-        failed = len({row for rows in self._failed.values() for row in rows} & set(rows))
+        failed = int(self._failed[rows].sum())
         return (
             f"MLflow has {len(rows):,} of the {len(plan.dataset.rows):,} rows as traces: {failed:,} that failed, "
             f"and a sample of the others. All rows stand in {self.storage.place}/{self.stage.folder}/results, "
@@ -229,10 +233,10 @@ class FileRows(_Rows):
     def _chosen(self) -> list[int]:
         """Return the rows that are recorded: failed ones first, then others by a draw that can be repeated."""
         draw = random.Random(f"{self.plan.dataset.digest}:{self.plan.order_seed}")  # noqa: S311 - to be repeated
-        failed = sorted(row for rows in self._failed.values() for row in rows)
-        if len(failed) > self._room:
-            failed = draw.sample(failed, self._room)
-        count, chosen = len(self.plan.dataset.rows), set(failed)
+        failed = np.flatnonzero(self._failed)
+        if failed.size > self._room:
+            failed = failed[draw.sample(range(failed.size), self._room)]
+        count, chosen = len(self.plan.dataset.rows), set(failed.tolist())
         order = iter(draw.sample(range(count), min(count, 2 * self._room)))
         while len(chosen) < min(self._room, count):
             chosen.add(next(order))

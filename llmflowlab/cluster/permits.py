@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.pacing import Limiter, Pacer
 from llmflowlab.asking.waiting import Stop, Waits
-from llmflowlab.cluster.coordinator import Lease, Money, Permits
+from llmflowlab.cluster.leases import Lease, Money, Permits
 from llmflowlab.errors import ProviderError
 
 __all__ = ["Head", "LeasedBudget", "ProviderPermits", "SharedLimiter"]

@@ -19,9 +19,10 @@ from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
 import llmflowlab
-from llmflowlab.cluster.coordinator import ClusterStanding, Coordinator, Lease, Money, Permits
-from llmflowlab.cluster.driver import Job
+from llmflowlab.cluster.coordinator import Coordinator
+from llmflowlab.cluster.crew import Job
 from llmflowlab.cluster.event_log import EventLog
+from llmflowlab.cluster.leases import ClusterStanding, Lease, Money, Permits
 from llmflowlab.cluster.permits import Head
 from llmflowlab.cluster.storage import Storage, storage_at
 from llmflowlab.cluster.worker import ShardWorker

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.pacing import Limiter, Pacer
-from llmflowlab.cluster.coordinator import LEASE, ClusterLimits, Lease
+from llmflowlab.cluster.leases import LEASE, ClusterLimits, Lease
 from llmflowlab.cluster.permits import Head, LeasedBudget, ProviderPermits, SharedLimiter
 from llmflowlab.cluster.row_files import InVain, rows_file
 from llmflowlab.cluster.shard_ledger import PaidRecord, ShardLedger, paid_key, records_in, text_of

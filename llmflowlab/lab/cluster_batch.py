@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from llmflowlab.cluster.coordinator import ClusterLimits, ClusterStanding
-from llmflowlab.cluster.driver import Job, follow
+from llmflowlab.cluster.crew import Job, follow
+from llmflowlab.cluster.leases import ClusterLimits, ClusterStanding
 from llmflowlab.cluster.row_files import read_rows
 from llmflowlab.cluster.shards import stage, stage_of
 from llmflowlab.evaluation.answers import AnswerRecord

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmflowlab.asking.pacing import limits_of
-from llmflowlab.cluster.coordinator import ClusterLimits
-from llmflowlab.cluster.driver import TRACES, Crew, run_on_cluster
+from llmflowlab.cluster.crew import Crew
+from llmflowlab.cluster.driver import TRACES, run_on_cluster
+from llmflowlab.cluster.leases import ClusterLimits
 from llmflowlab.cluster.ray_crew import RayCrew, load_ray
 from llmflowlab.cluster.shards import Stage, stage, staged
 from llmflowlab.cluster.storage import Storage, open_storage

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmflowlab.cluster.driver import Job
+from llmflowlab.cluster.crew import Job
 from llmflowlab.cluster.permits import Head
 from llmflowlab.cluster.storage import Storage
 from llmflowlab.cluster.worker import ShardMeans, ShardWorker

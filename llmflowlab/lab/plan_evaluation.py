@@ -122,7 +122,7 @@ def size_evaluation(lab: Lab, request: SizingRequest) -> Sizing:
         comparisons = comparisons_of(plan)
         rows = rows_for(spread, request.difference, power=request.power, comparisons=comparisons)
         figures = prepared.estimate
-        there = len(set(plan.questions))
+        there = plan.question_count
         duration = duration_of(
             plan,
             ledger,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.reports import write_files
-from llmflowlab.evaluation.run.engine import with_runs
+from llmflowlab.evaluation.run.ending import with_runs
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.replay import evaluation_behind, stored_result
 from llmflowlab.lab.lab import Lab

@@ -9,7 +9,7 @@ from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.reports import write_files
 from llmflowlab.evaluation.run.closing import exam_tags, people_metrics
-from llmflowlab.evaluation.run.engine import with_runs
+from llmflowlab.evaluation.run.ending import with_runs
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.replay import stored_result
 from llmflowlab.people.answer_words import kept_verdicts

@@ -194,7 +194,7 @@ def _resampled_ratios(sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 def mean_interval(
-    values: Sequence[float], *, binary: bool, clusters: np.ndarray | None = None
+    values: Sequence[float] | np.ndarray, *, binary: bool, clusters: np.ndarray | None = None
 ) -> Interval | None:
     """Return the 95 % interval of a mean: Wilson for yes/no scores, `grade_interval` for others.
 

@@ -63,8 +63,8 @@ class NonInferiority:
 
 
 def non_inferior(
-    baseline: Sequence[float],
-    challenger: Sequence[float],
+    baseline: Sequence[float] | np.ndarray,
+    challenger: Sequence[float] | np.ndarray,
     margin: float,
     *,
     binary: bool,

@@ -57,14 +57,14 @@ class PairedTest:
     """How many clusters the rows make up; None: each is one of its own."""
 
 
-def mcnemar_exact(a: Sequence[float], b: Sequence[float]) -> float:
+def mcnemar_exact(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> float:
     """Return the two-sided exact p-value of McNemar's test for paired yes/no scores.
 
     The discordant pairs follow Binomial(n, 1/2) under the null (McNemar 1947; the exact form as in
     statsmodels' `mcnemar(exact=True)`): p = min(1, 2·P(X ≤ min(b, c))).
     """
-    only_a = sum(1 for x, y in zip(a, b, strict=True) if x > y)
-    only_b = sum(1 for x, y in zip(a, b, strict=True) if y > x)
+    differences = differences_of(a, b)
+    only_a, only_b = int((differences < 0).sum()), int((differences > 0).sum())
     n, k = only_a + only_b, min(only_a, only_b)
     if n == 0:
         return 1.0
@@ -149,7 +149,11 @@ def differences_of(a: ArrayLike, b: ArrayLike) -> np.ndarray:
 
 
 def p_value_of(
-    a: Sequence[float], b: Sequence[float], *, binary: bool, clusters: np.ndarray | None = None
+    a: Sequence[float] | np.ndarray,
+    b: Sequence[float] | np.ndarray,
+    *,
+    binary: bool,
+    clusters: np.ndarray | None = None,
 ) -> float | None:
     """Return the p-value of `paired_test` alone; None where no row has both values."""
     if not len(a):
@@ -160,8 +164,8 @@ def p_value_of(
 
 
 def paired_test(
-    a: Sequence[float],
-    b: Sequence[float],
+    a: Sequence[float] | np.ndarray,
+    b: Sequence[float] | np.ndarray,
     *,
     binary: bool,
     bounded: bool = True,

@@ -13,8 +13,8 @@ from typing import Any, cast
 
 import pytest
 
-from llmflowlab.cluster.coordinator import ClusterLimits
 from llmflowlab.cluster.driver import run_on_cluster
+from llmflowlab.cluster.leases import ClusterLimits
 from llmflowlab.cluster.shards import stage, staged
 from llmflowlab.cluster.storage import LocalStorage
 from llmflowlab.errors import InputError, RateLimited
@@ -198,7 +198,9 @@ def test_a_worker_that_is_lost_leaves_its_answers_to_the_next_and_none_is_asked_
     again = world.asked.total() - 200
     assert 0 <= again <= 8
     assert figures(result) == figures(world.alone())
-    assert any("taken over" in note for note in result.notes) == bool(world.crew.head._lost)
+    assert any("taken over" in note for note in result.notes) == bool(
+        world.crew.head.standing().taken_over
+    )
 
 
 def test_a_coordinator_that_is_killed_goes_on_where_it_was(world):

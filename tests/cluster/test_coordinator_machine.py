@@ -9,8 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from llmflowlab.cluster.coordinator import LEASE, ClusterLimits, Coordinator, Lease
+from llmflowlab.cluster.coordinator import Coordinator
 from llmflowlab.cluster.event_log import EventLog, Fenced
+from llmflowlab.cluster.leases import LEASE, ClusterLimits, Lease
 from tests.cluster.threads import MemoryStorage
 
 CAP = Decimal("1.00")

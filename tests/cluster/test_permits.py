@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import Any, cast
 
 from llmflowlab.asking.pacing import Pacer
-from llmflowlab.cluster.coordinator import ClusterLimits, Coordinator, Lease, Money, Permits
+from llmflowlab.cluster.coordinator import Coordinator
 from llmflowlab.cluster.event_log import EventLog
+from llmflowlab.cluster.leases import ClusterLimits, Lease, Money, Permits
 from llmflowlab.cluster.permits import LeasedBudget, ProviderPermits, SharedLimiter
 from tests.cluster.threads import MemoryStorage
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from llmflowlab.cluster.coordinator import ClusterStanding, Coordinator
-from llmflowlab.cluster.driver import Job
+from llmflowlab.cluster.coordinator import Coordinator
+from llmflowlab.cluster.crew import Job
 from llmflowlab.cluster.event_log import EventLog
+from llmflowlab.cluster.leases import ClusterStanding
 from llmflowlab.cluster.storage import LocalStorage, Storage
 from llmflowlab.cluster.worker import BuildBench, ShardMeans, ShardWorker
 from llmflowlab.errors import LabError, TrackingError

@@ -50,7 +50,7 @@ def describe_plan(plan: EvaluationPlan, figures: Estimate) -> list[str]:
     lines = [
         f"{plan.dataset.name}: {plural(rows, 'question')} × "
         f"{plural(len(plan.candidates), 'candidate')} = "
-        f"{plural(len(plan.cells()), 'answer')}"
+        f"{plural(plan.size, 'answer')}"
         + (f", {figures.reused:,} of them there already" if figures.reused else ""),
         *([plan.dataset.described] if plan.dataset.described else []),
         f"candidates: {', '.join(candidate.label for candidate in plan.candidates)}",

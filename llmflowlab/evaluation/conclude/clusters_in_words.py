@@ -31,7 +31,7 @@ def clusters_in_words(plan: EvaluationPlan) -> str | None:
     """Return over what intervals and tests are, as a sentence; None without a column of clusters."""
     if plan.cluster is None:
         return None
-    count = len(set(plan.clusters))
+    count = plan.cluster_count
     few = f"; only {count} clusters, so intervals are wide" if count < FEW_CLUSTERS else ""
     return f"Intervals and tests over {count:,} clusters (column {plan.cluster}){few}."
 
@@ -48,9 +48,9 @@ def cluster_remark(plan: EvaluationPlan) -> str | None:
     Raises:
         InputError: All questions are one cluster.
     """
-    dataset, questions = plan.dataset, len(set(plan.questions))
+    dataset, questions = plan.dataset, plan.question_count
     if plan.cluster is not None:
-        count = len(set(plan.clusters))
+        count = plan.cluster_count
         if count == 1 and questions > 1:
             raise InputError(
                 f"--cluster {plan.cluster}: all rows are one cluster, over which no interval can be "

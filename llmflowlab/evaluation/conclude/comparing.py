@@ -71,8 +71,8 @@ class _Case:
         if self.drawn is not None:
             return self.drawn.test(confidence=1 - level)
         return paired_test(
-            self.pairs.a.tolist(),
-            self.pairs.b.tolist(),
+            self.pairs.a,
+            self.pairs.b,
             binary=self.pairs.exact,
             bounded=self.pairs.traits.scale is not None,
             confidence=1 - level,
@@ -144,12 +144,7 @@ def _cases(table: ScoreTable) -> Iterator[_Case]:
                 p_value = None if drawn is None else drawn.p_value
             else:
                 drawn = None
-                p_value = p_value_of(
-                    pairs.a.tolist(),
-                    pairs.b.tolist(),
-                    binary=pairs.exact,
-                    clusters=pairs.clusters,
-                )
+                p_value = p_value_of(pairs.a, pairs.b, binary=pairs.exact, clusters=pairs.clusters)
             yield _Case(
                 first=first,
                 second=second,

@@ -7,6 +7,7 @@ tries that failed before an answer included. It is unknown as soon as one part o
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
@@ -55,7 +56,9 @@ def spent_in_all(answers: Iterable[AnswerRecord]) -> Decimal | None:
     return total if came or total else None
 
 
-def cost_interval(answers: Mapping[Cell, AnswerRecord], units: Sequence[int]) -> Interval | None:
+def cost_interval(
+    answers: Mapping[Cell, AnswerRecord], units: Sequence[int] | np.ndarray
+) -> Interval | None:
     """Return the interval of what a whole answer of a candidate costs; None where unknown.
 
     What was spent on failed answers is shared out among the whole ones, as in the mean.
@@ -64,41 +67,50 @@ def cost_interval(answers: Mapping[Cell, AnswerRecord], units: Sequence[int]) ->
         answers: Of one candidate.
         units: For each row the number of its question, or of the cluster that this belongs to.
     """
-    spent: dict[int, list[float]] = {}
+    drawn, spent = array("q"), array("d")
     whole = 0
     for cell, answer in answers.items():
         cost = answer.price
         if cost is None:
             return None
         whole += answer.why_not_scored is None
-        spent.setdefault(units[cell.row], []).append(float(cost))
+        drawn.append(units[cell.row])
+        spent.append(float(cost))
     if not whole:
         return None
-    found = _interval(spent)
-    share = len(answers) / whole
+    found = _interval(drawn, spent)
+    share = len(spent) / whole
     return None if found is None else Interval(share * found.low, share * found.high)
 
 
-def latency_interval(answers: Mapping[Cell, AnswerRecord], units: Sequence[int]) -> Interval | None:
+def latency_interval(
+    answers: Mapping[Cell, AnswerRecord], units: Sequence[int] | np.ndarray
+) -> Interval | None:
     """Return the interval of the seconds that a candidate's answers take; None if unknown.
 
     Args:
         answers: Of one candidate.
         units: As in `cost_interval`.
     """
-    seconds: dict[int, list[float]] = {}
+    drawn, seconds = array("q"), array("d")
     for cell, answer in answers.items():
         if answer.took is not None:
-            seconds.setdefault(units[cell.row], []).append(answer.took)
-    return _interval(seconds)
+            drawn.append(units[cell.row])
+            seconds.append(answer.took)
+    return _interval(drawn, seconds)
 
 
-def _interval(by_unit: Mapping[int, list[float]]) -> Interval | None:
+def _interval(units: array[int], values: array[float]) -> Interval | None:
     """Return the interval of the mean of an answer, units being what is drawn."""
-    sums = np.array([math.fsum(values) for values in by_unit.values()])
-    sizes = np.array([float(len(values)) for values in by_unit.values()])
-    if len(sums) < 2:
+    order = np.argsort(units, kind="stable")
+    ordered = np.asarray(values)[order]
+    _, begins, counts = np.unique(np.asarray(units)[order], return_index=True, return_counts=True)
+    if len(begins) < 2:
         return None
+    sums, sizes = ordered[begins], counts.astype(float)
+    for several in np.flatnonzero(counts > 1):
+        begin = begins[several]
+        sums[several] = math.fsum(ordered[begin : begin + counts[several]])
     means = sums / sizes
     most = float(means.max())
     if float(means.min()) == most:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from array import array
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
+
+import numpy as np
 
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.comparing import compare, compare_measures
@@ -37,7 +40,7 @@ from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.evaluation.system_use import SystemUse
-from llmflowlab.statistics.quantiles import quantile
+from llmflowlab.statistics.quantiles import quantile_of_sorted
 from llmflowlab.tracking.violations import counts
 
 __all__ = ["build_result", "judge_usage", "score_summary", "summarise"]
@@ -72,7 +75,7 @@ def summarise(
         asked = sum(cell.candidate == candidate and cell in only for cell in plan.cells())
     if missing := asked - seen.records:
         seen.failed["not_reached"] += missing
-    seconds = seen.seconds
+    ordered = array("d", np.sort(seen.seconds).tobytes())
     return CandidateResult(
         spec=plan.candidates[candidate],
         run_id=run_id,
@@ -83,10 +86,10 @@ def summarise(
         at_limit=seen.at_limit,
         scores={scorer: score_summary(table, candidate, scorer) for scorer in plan.scorers},
         latency=Latency(
-            sum(seconds) / len(seconds) if seconds else None,
-            quantile(seconds, 0.5),
-            quantile(seconds, 0.95),
-            answers=len(seconds),
+            sum(seen.seconds) / len(ordered) if ordered else None,
+            quantile_of_sorted(ordered, 0.5),
+            quantile_of_sorted(ordered, 0.95),
+            answers=len(ordered),
         ),
         prompt_tokens=seen.prompt_tokens if seen.answered else None,
         completion_tokens=seen.completion_tokens if seen.answered else None,
@@ -115,7 +118,7 @@ class _Seen:
     written: int = 0
     writing: float = 0.0
     """Tokens and seconds of the answers of which both are known, and during which nobody was judged there."""
-    seconds: list[float] = field(default_factory=list)
+    seconds: array[float] = field(default_factory=lambda: array("d"))
     failed: Counter[str] = field(default_factory=Counter)
     not_whole: Counter[str] = field(default_factory=Counter)
     words: Counter[str] = field(default_factory=Counter)

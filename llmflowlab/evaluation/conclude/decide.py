@@ -84,7 +84,7 @@ def obstacle(
     if worst is None:
         return None
     test = paired_test(
-        *_lists(worst), binary=pairs.exact, confidence=1 - level, clusters=pairs.worst_clusters
+        *worst, binary=pairs.exact, confidence=1 - level, clusters=pairs.worst_clusters
     )
     if test is None:
         return None
@@ -185,7 +185,7 @@ def weigh(
     ) -> NonInferiority | None:
         if values is None:
             return None
-        a, b = _lists((pairs.towards_good(values[0]), pairs.towards_good(values[1])))
+        a, b = map(pairs.towards_good, values)
         return non_inferior(a, b, margin, binary=pairs.exact, error=error, clusters=clusters)
 
     paired = held((pairs.a, pairs.b), pairs.clusters)
@@ -198,10 +198,6 @@ def weigh(
         missing=_missing(pairs, names),
         withheld=INTERRUPTED if interrupted else withheld(pairs, floor),
     )
-
-
-def _lists(values: tuple[np.ndarray, np.ndarray]) -> tuple[list[float], list[float]]:
-    return values[0].tolist(), values[1].tolist()
 
 
 def _missing(pairs: Pairs, names: tuple[str, str]) -> str:

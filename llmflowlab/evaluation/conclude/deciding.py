@@ -148,7 +148,7 @@ def sequential_of(
             if cell in scores:
                 decider.add(cell, scores[cell].get(scorer))
     state = decider.state()
-    asked, wanted = len(answers), len(plan.cells())
+    asked, wanted = len(answers), plan.size
     return replace(
         state,
         not_asked=wanted - asked,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
+import numpy as np
+
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.conclude.costs import Own, cost_interval, latency_interval
 from llmflowlab.evaluation.conclude.decide import ALPHA, weigh
@@ -91,7 +93,7 @@ def recommend(
     equals = _equals(merits, chosen)
     if (equals and chosen == best) or not all(_ahead(chosen, o, better) for o in equals):
         return None
-    units = table.units.tolist()
+    units = table.units
     places, points = list(means), _points(candidates, means, higher=higher)
     beaten = {
         places[n]
@@ -315,7 +317,7 @@ def _entry(
     mean: float,
     scorer: str,
     answers: Mapping[Cell, AnswerRecord],
-    units: Sequence[int],
+    units: np.ndarray,
 ) -> FrontEntry:
     own = Own(answers, index)
     return FrontEntry(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -88,13 +89,33 @@ class InterimScores:
             return self._sums[candidate].standing(exact=self._exact)
 
 
+class _Totals:
+    """A sum and the number of its summands under each number from 0 on, in 12 bytes."""
+
+    def __init__(self) -> None:
+        self._sums, self._counts = array("d"), array("I")
+        self.filled = 0
+        """Under how many numbers there is anything."""
+
+    def __getitem__(self, number: int) -> tuple[float, int]:
+        there = number < len(self._sums)
+        return (self._sums[number], self._counts[number]) if there else (0.0, 0)
+
+    def __setitem__(self, number: int, total: tuple[float, int]) -> None:
+        if (missing := number + 1 - len(self._sums)) > 0:
+            for column in (self._sums, self._counts):
+                column.frombytes(bytes(missing * column.itemsize))
+        self.filled += not self._counts[number]
+        self._sums[number], self._counts[number] = total
+
+
 @dataclass(slots=True)
 class _Sums:
     scored: int = 0
     lost: int = 0
-    questions: dict[int, tuple[float, int]] = field(default_factory=dict)
+    questions: _Totals = field(default_factory=lambda: _Totals())
     """Sum and number of a question's scores: its repetitions are no new questions."""
-    clusters: dict[int, tuple[float, int]] = field(default_factory=dict)
+    clusters: _Totals = field(default_factory=lambda: _Totals())
     """Sum of the means of a cluster's questions, and their number."""
     means: float = 0.0
     """Sum over questions of their mean."""
@@ -105,10 +126,10 @@ class _Sums:
 
     def add(self, question: int, cluster: int, value: float) -> None:
         self.scored += 1
-        before, count = self.questions.get(question, (0.0, 0))
+        before, count = self.questions[question]
         self.questions[question] = (before + value, count + 1)
         change = (before + value) / (count + 1) - (before / count if count else 0.0)
-        total, size = self.clusters.get(cluster, (0.0, 0))
+        total, size = self.clusters[cluster]
         self._weigh(-1, total, size)
         self.clusters[cluster] = (total + change, size + (count == 0))
         self._weigh(1, *self.clusters[cluster])
@@ -120,7 +141,7 @@ class _Sums:
         self.sizes += sign * size * size
 
     def standing(self, *, exact: bool) -> InterimScore:
-        questions, clusters = len(self.questions), len(self.clusters)
+        questions, clusters = self.questions.filled, self.clusters.filled
         asked = self.scored + self.lost
         coverage = self.scored / asked if asked else None
         if questions == 0:

@@ -227,7 +227,7 @@ class ScoreTable:
             return corpus_interval(self.parts_by_cluster(candidate, scorer), figure)
         means, clusters = self.column(candidate, scorer).units(fill)
         exact = self.exact(scorer, candidate)
-        return mean_interval(means.tolist(), binary=exact, clusters=clusters)
+        return mean_interval(means, binary=exact, clusters=clusters)
 
     def repeats(self, candidate: int, scorer: str) -> Repeats | None:
         """Return what the trials of each row say; None where each was asked once."""

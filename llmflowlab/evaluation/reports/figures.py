@@ -60,7 +60,7 @@ def _scores(result: EvaluationResult, scorer: str) -> dict[str, Any]:
 
 
 def _front(result: EvaluationResult, scorer: str) -> dict[str, Any]:
-    units, points = result.table.units.tolist(), []
+    units, points = result.table.units, []
     for place, index in enumerate(result.order):
         candidate = result.candidates[index]
         score = candidate.scores[scorer]

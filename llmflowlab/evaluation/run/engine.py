@@ -30,8 +30,8 @@ from llmflowlab.evaluation.judging.exam import doubts_of
 from llmflowlab.evaluation.reports import to_document, write_files
 from llmflowlab.evaluation.run.answering import Answering
 from llmflowlab.evaluation.run.closing import closing_of
+from llmflowlab.evaluation.run.ending import Ending, with_runs
 from llmflowlab.evaluation.run.examination import keep_exams
-from llmflowlab.evaluation.run.ledger import EvaluationState
 from llmflowlab.evaluation.run.outcomes import Entry, Outcome
 from llmflowlab.evaluation.run.pending import await_recording
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
@@ -60,12 +60,9 @@ __all__ = [
     "run_evaluation",
     "run_rows",
     "to_document",
-    "with_runs",
     "write_files",
 ]
 
-_RUNS_SOON = 3.0
-"""Seconds that the files wait for the names of their runs."""
 _WAITING_ROWS = 200
 """Finished rows that may wait for the disk before answers wait for them."""
 
@@ -203,22 +200,16 @@ class _Run:
             self.wait_for_scores()
         else:
             problems += self.score_with_mlflow()
-        result, files = self.conclude()
-        # Before the recorder closes the runs: it says itself where the store lacks something.
-        ended: EvaluationState = "finished" if result.unfinished is None else "interrupted"
-        self.bench.ledger.set_state(self.plan.evaluation_id, ended)
-        if not problems:
-            problems += self.close(result, files)
-        if problems and ended == "finished":
-            self.bench.ledger.set_state(self.plan.evaluation_id, "partial")
-        # Also where Ctrl-C came while only recording was left to be done.
-        result = replace(result, interrupted=self.interrupted)
-        self.show("done")
-        runs = self.bench.ledger.evaluation(self.plan.evaluation_id).runs
+        result = self.conclude()
+        ending = Ending(
+            self.bench, self.plan.evaluation_id, self.show, interrupted=self.interrupted
+        )
+        result, files = write_files(with_runs(result, self.runs(ending)), self.bench.output)
+        result = ending.carry_out(result, lambda: problems or self.close(ending, result, files))
         notes = self.recording.notes() if self.recording else []
         if self.recorder is not None:
             notes = self.recorder.notes
-        return replace(with_runs(result, runs), problems=tuple(problems), notes=tuple(notes))
+        return replace(result, notes=tuple(notes))
 
     def rows_alone(self) -> None:
         self.scoring.start(self.bench.concurrency, self.finished)
@@ -373,7 +364,7 @@ class _Run:
             self.finished(cell)
         self.await_written()
 
-    def conclude(self) -> tuple[EvaluationResult, list[Path]]:
+    def conclude(self) -> EvaluationResult:
         ledger, evaluation = self.bench.ledger, self.plan.evaluation_id
         keep_exams(ledger, evaluation, self.scoring.exams())
         fast = self.bench.harness == "fast"
@@ -395,45 +386,22 @@ class _Run:
         if self.bench.gates is not None:
             result = replace(result, gates=self.bench.gates(result))
             self.bench.ledger.set_gates(self.plan.evaluation_id, result.gates)
-        return write_files(with_runs(result, self.runs()), self.bench.output)
+        return result
 
-    def runs(self) -> Mapping[str, Any]:
+    def runs(self, ending: Ending) -> Mapping[str, Any]:
         """Return the runs, for the files to name."""
         if self.recorder is None:
             return self.bench.ledger.evaluation(self.plan.evaluation_id).runs
-        try:
-            soon = _RUNS_SOON if self.bench.waits else 0.0
-            return self.recorder.wait_for_runs(soon, lambda: self.show("recording"))
-        except KeyboardInterrupt:
-            if self.interrupted:
-                raise
-            self.interrupted = True
-            return {}
+        return ending.runs(self.recorder, waits=self.bench.waits)
 
-    def close(self, result: EvaluationResult, files: Sequence[Path]) -> list[str]:
+    def close(self, ending: Ending, result: EvaluationResult, files: Sequence[Path]) -> list[str]:
         closing = closing_of(result, files)
-        try:
-            if self.recorder is None:
-                assert self.recording is not None
-                return self.recording.close(closing, self.entries())
-            if not self.bench.waits:
-                named = all(candidate.run_id is not None for candidate in result.candidates)
-                rewrite = None if named else self.bench.output
-                # Where it cannot be noted, somebody looks after it whom it does not need.
-                with suppress(OSError):
-                    await_recording(self.bench.settings, self.plan.evaluation_id, by="recorder")
-                self.recorder.leave(closing.to_json(), rewrite=rewrite)
-                return []
-            try:
-                return self.recorder.close(closing.to_json(), lambda: self.show("recording"))
-            except KeyboardInterrupt:
-                if self.interrupted:
-                    raise
-                self.interrupted = True
-                words = "finishing the record (Ctrl-C again leaves at once)"
-                return self.recorder.wait(lambda: self.show("recording", words))
-        except TrackingError as exc:
-            return [exc.message]
+        if self.recorder is None:
+            assert self.recording is not None
+            return self.recording.close(closing, self.entries())
+        if self.bench.waits:
+            return ending.close(self.recorder, closing)
+        return ending.leave(self.recorder, closing, result)
 
     def entries(self) -> list[Entry]:
         answers = self.answering.answers
@@ -477,18 +445,6 @@ def _limiters(plan: EvaluationPlan, bench: EngineResources) -> list[Limiter]:
         limiter = bench.limiter(spec.provider, bench.settings, bench.concurrency)
         shared.setdefault(spec.model, limiter)
     return [shared[spec.model] for spec in plan.candidates]
-
-
-def with_runs(result: EvaluationResult, runs: Mapping[str, Any]) -> EvaluationResult:
-    ids = runs.get("candidates") or [None] * len(result.candidates)
-    return replace(
-        result,
-        parent_run_id=runs.get("parent"),
-        candidates=[
-            replace(candidate, run_id=run_id)
-            for candidate, run_id in zip(result.candidates, ids, strict=True)
-        ],
-    )
 
 
 def new_evaluation_id() -> str:

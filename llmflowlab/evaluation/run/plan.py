@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from llmflowlab.candidate import Candidate
 from llmflowlab.conversations import overlaid
@@ -69,11 +70,12 @@ class EvaluationPlan:
     """The dataset's column whose value questions share that belong together, such as a passage."""
     drawn_from: int | None = None
     """Rows of the evaluation of which these alone are recorded; None where they are all there are."""
-    questions: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
-    """For each row, which question it asks: rows that ask the same again share a number."""
-    clusters: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
+    questions: Sequence[int] = field(init=False, repr=False, compare=False, default=())
+    """For each row, which question it asks, numbered from 0 as they come: rows that ask the same again
+    share a number."""
+    clusters: Sequence[int] = field(init=False, repr=False, compare=False, default=())
     """For each row, the cluster of its question; without a column each question is one of its own."""
-    _repeats: tuple[int, ...] = field(init=False, repr=False, compare=False, default=())
+    _repeats: Sequence[int] = field(init=False, repr=False, compare=False, default=())
     """For each row, how often the same was asked in rows before it."""
 
     def __post_init__(self) -> None:
@@ -94,7 +96,8 @@ class EvaluationPlan:
         object.__setattr__(self, "questions", questions)
         clusters = questions
         if self.cluster is not None:
-            clusters = cluster_numbers(questions, cluster_values(self.dataset, self.cluster))
+            found = cluster_numbers(questions, cluster_values(self.dataset, self.cluster))
+            clusters = array("q", found)
         object.__setattr__(self, "clusters", clusters)
 
     @property
@@ -105,19 +108,29 @@ class EvaluationPlan:
     def repeating(self, repeats: Sequence[int]) -> EvaluationPlan:
         """Return this plan of a part of a file's rows with what was asked in the rows before them."""
         part = replace(self)
-        object.__setattr__(part, "_repeats", tuple(repeats))
+        object.__setattr__(part, "_repeats", array("q", repeats))
         return part
 
     @property
     def repeated(self) -> bool:
         """Whether any question is asked more than once, in trials or in rows, or shares its cluster."""
-        return self.trials > 1 or len(set(self.clusters)) < len(self.clusters)
+        return self.trials > 1 or self.cluster_count < len(self.clusters)
+
+    @property
+    def question_count(self) -> int:
+        """How many questions there are: rows that ask the same again are one."""
+        return max(self.questions, default=-1) + 1
+
+    @property
+    def cluster_count(self) -> int:
+        """How many clusters of questions there are."""
+        return max(self.clusters, default=-1) + 1
 
     def cluster_json(self) -> dict[str, Any] | None:
         """Return what documents say of the clusters; None without a column of them."""
         if self.cluster is None:
             return None
-        return {"column": self.cluster, "clusters": len(set(self.clusters))}
+        return {"column": self.cluster, "clusters": self.cluster_count}
 
     @property
     def judges(self) -> tuple[str, ...]:
@@ -141,14 +154,15 @@ class EvaluationPlan:
         A comparison that may end early asks in random order: files are often sorted, and its end must
         not depend on what happens to stand first. The rows of a cluster follow each other there.
         """
+        if self.until_decided is None:
+            return range(len(self.dataset.rows))
         order = list(range(len(self.dataset.rows)))
-        if self.until_decided is not None:
-            random.Random(f"{self.dataset.digest}:{self.order_seed}").shuffle(order)  # noqa: S311
-            if self.cluster is not None:
-                first: dict[int, int] = {}
-                for place, row in enumerate(order):
-                    first.setdefault(self.clusters[row], place)
-                order.sort(key=lambda row: first[self.clusters[row]])
+        random.Random(f"{self.dataset.digest}:{self.order_seed}").shuffle(order)  # noqa: S311
+        if self.cluster is not None:
+            first: dict[int, int] = {}
+            for place, row in enumerate(order):
+                first.setdefault(self.clusters[row], place)
+            order.sort(key=lambda row: first[self.clusters[row]])
         return order
 
     @property
@@ -158,12 +172,7 @@ class EvaluationPlan:
 
     def cells(self) -> Sequence[Cell]:
         """Return every answer to be had, candidates side by side within a row."""
-        return [
-            Cell(candidate, row, trial)
-            for trial in range(self.trials)
-            for row in self.row_order
-            for candidate in range(len(self.candidates))
-        ]
+        return _Cells(self.row_order, len(self.candidates), self.trials)
 
     def given(self, cell: Cell) -> str | None:
         """Return the answer of a cell as it stands in the data file; None where a model is asked."""
@@ -243,7 +252,42 @@ class EvaluationPlan:
         )
 
 
-def _numbered(rows: Sequence[Row]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+class _Cells(Sequence[Cell]):
+    """The answers to be had, made when they are looked at: of a million rows they are 100 MB.
+
+    Args:
+        rows: In the order in which they are asked.
+        candidates: How many there are.
+        trials: How often each row is asked.
+    """
+
+    def __init__(self, rows: Sequence[int], candidates: int, trials: int) -> None:
+        self._rows, self._candidates, self._trials = rows, candidates, trials
+
+    def __len__(self) -> int:
+        return len(self._rows) * self._candidates * self._trials
+
+    def __iter__(self) -> Iterator[Cell]:
+        for trial in range(self._trials):
+            for row in self._rows:
+                for candidate in range(self._candidates):
+                    yield Cell(candidate, row, trial)
+
+    @overload
+    def __getitem__(self, place: int) -> Cell: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Cell]: ...
+
+    def __getitem__(self, place: int | slice) -> Cell | list[Cell]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        trial, rest = divmod(range(len(self))[place], len(self._rows) * self._candidates)
+        row, candidate = divmod(rest, self._candidates)
+        return Cell(candidate, self._rows[row], trial)
+
+
+def _numbered(rows: Sequence[Row]) -> tuple[Sequence[int], Sequence[int]]:
     """Return for each row the number of the question it asks, and how often that was asked before it."""
     # Imported here: plans are read where nothing is reckoned.
     import numpy as np
@@ -260,7 +304,7 @@ def _numbered(rows: Sequence[Row]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     begins = np.searchsorted(same[order], np.arange(first.size))
     repeats = np.empty(len(same), dtype=np.int64)
     repeats[order] = np.arange(len(same)) - begins[same[order]]
-    return tuple(by_place[same].tolist()), tuple(repeats.tolist())
+    return array("q", by_place[same].tobytes()), array("q", repeats.tobytes())
 
 
 def _asked(row: Row) -> list[Any]:

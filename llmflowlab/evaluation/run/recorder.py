@@ -99,7 +99,8 @@ def main(ledger_file: Path) -> int:
 def _name_runs(ledger: Ledger, evaluation: str, folder: Path) -> None:
     """Write an evaluation's files again, with the runs that they are to name."""
     # Imported here: most recorders never need it.
-    from llmflowlab.evaluation.run.engine import with_runs, write_files
+    from llmflowlab.evaluation.reports import write_files
+    from llmflowlab.evaluation.run.ending import with_runs
     from llmflowlab.evaluation.run.replay import stored_result
 
     result = with_runs(stored_result(ledger, evaluation), ledger.evaluation(evaluation).runs)

@@ -8,8 +8,9 @@ from dataclasses import replace
 from llmflowlab.errors import InputError
 from llmflowlab.evaluation.conclude.counting import build_result
 from llmflowlab.evaluation.conclude.results import EvaluationResult
+from llmflowlab.evaluation.reports import write_files
 from llmflowlab.evaluation.run.closing import closing_of
-from llmflowlab.evaluation.run.engine import with_runs, write_files
+from llmflowlab.evaluation.run.ending import with_runs
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.pending import await_recording, recorded
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
@@ -64,7 +65,7 @@ def stored_result(ledger: Ledger, evaluation: str) -> EvaluationResult:
         outcomes.answers,
         outcomes.scores,
         reused=reused,
-        interrupted=len(outcomes) < len(plan.cells()) or not whole,
+        interrupted=len(outcomes) < plan.size or not whole,
         exams=ledger.exams(evaluation),
         in_vain=ledger.judged_in_vain(evaluation),
         given_up=ledger.answered_in_vain(evaluation),

@@ -42,9 +42,12 @@ class StoredOutcomes(Mapping[Cell, Outcome]):
     Args:
         plan: The evaluation.
         ledger: Where they are; it may be closed and opened again, but must not lose them.
+        room: Bytes that finished rows may take in memory; None: as many as help figures and files.
     """
 
-    def __init__(self, plan: EvaluationPlan, ledger: OutcomeSource) -> None:
+    def __init__(
+        self, plan: EvaluationPlan, ledger: OutcomeSource, *, room: int | None = None
+    ) -> None:
         self._evaluation = plan.evaluation_id
         self._shape = (len(plan.candidates), len(plan.dataset.rows), plan.trials)
         self._ledger = ledger
@@ -54,7 +57,7 @@ class StoredOutcomes(Mapping[Cell, Outcome]):
         """Of each candidate and trial the rows read last."""
         self._last: dict[tuple[int, int], int] = {}
         self._held: dict[Cell, Outcome] = {}
-        self._room = _HELD
+        self._room = _HELD if room is None else room
 
     @classmethod
     def all(cls, plan: EvaluationPlan, ledger: Ledger) -> StoredOutcomes:
