@@ -286,6 +286,19 @@ def test_many_rows_are_kept_in_a_file_and_read_like_any_others():
         assert list(pool.map(lambda i: rows[i].index, range(0, 3_000, 7))) == [*range(0, 3_000, 7)]
 
 
+def test_answers_to_be_had_are_made_when_they_are_looked_at(tmp_path):
+    made = plan(dataset(tmp_path, MANY), candidates=[spec("t:m"), spec("t:n")], trials=2)
+    before = live(Cell)
+    cells = made.cells()
+    assert (len(cells), live(Cell) - before) == (4 * ROWS, 0)
+    every = [Cell(c, row, trial) for trial in (0, 1) for row in range(ROWS) for c in (0, 1)]
+    assert list(cells) == every
+    assert [cells[0], cells[-1], cells[2 * ROWS + 3]] == [every[0], every[-1], every[2 * ROWS + 3]]
+    assert cells[5:900:7] == every[5:900:7]
+    with pytest.raises(IndexError):
+        cells[4 * ROWS]
+
+
 def test_few_rows_stay_in_memory_and_a_full_disk_keeps_all_there(monkeypatch):
     assert kept_rows(many(3)) == tuple(many(3))
 
