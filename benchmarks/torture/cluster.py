@@ -31,10 +31,10 @@ WORKERS, CONCURRENCY, LATENCY = 4, 10, 2.0
 SHARD_ROWS = 50
 EVERY = 5.0
 """Seconds between two kills."""
-PACE = 12
+PACE = 15
 """Rows for each second, which is more than workers that are killed come to."""
-END = 300.0
-"""Seconds in which the rest is answered once nobody kills any more."""
+END = 600.0
+"""Seconds in which the rest is answered and recorded once nobody kills any more."""
 
 
 @dataclass(frozen=True, slots=True)
