@@ -1,7 +1,7 @@
 """A cluster from 1 to 8 workers against a model of fixed latency, and what a driver takes over a million rows.
 
-`python -m benchmarks.scale --driver ROWS` is the second alone, in this process: rows as if workers had
-answered them, so that what is measured is the driver.
+`python -m benchmarks.scale --driver ROWS` is the second alone: this process drives a cluster whose workers
+lease shards and commit rows as if models had answered them, so that what is measured is the driver.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ LATENCY, CONCURRENCY = 2.0, 25
 ROUNDS = 20
 """Answers of each place in flight."""
 ROWS = 1_000_000
+HANDS = 2
+"""Workers that make rows up."""
 
 
 def measure(*, quick: bool) -> Iterator[Line]:
@@ -170,50 +172,53 @@ def drive(rows: int) -> dict[str, Any]:
         concurrency=8,
         output=settings.home / "out",
     )
-    crew = MadeUp(times)
+    crew = _timed(times)
     on = OnCluster(RayRequest(traces=1_000), open_storage(settings.home / "shared"), None, None)
-    on.run(plan, made, crew, workers=8, on_progress=lambda snapshot: None)
+    on.run(plan, made, crew, workers=HANDS, on_progress=lambda snapshot: None)
     times["figures and record"] = time.monotonic()
     ledger.close()
     names = list(times)
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "seconds": {b: times[b] - times[a] for a, b in pairwise(names)},
-        "cpu": used.ru_utime + used.ru_stime - crew.cpu,
+        "cpu": used.ru_utime + used.ru_stime,
         "memory_mb": _peak(),
         "plan_mb": known,
     }
 
 
+def _timed(times: dict[str, float]) -> Any:
+    """Return a crew on a cluster of this machine that notes when it began and when its last worker ended."""
+    from llmflowlab.cluster.crew import Job
+    from llmflowlab.cluster.ray_crew import RayCrew
+
+    class Timed(RayCrew):
+        def begin(self, job: Job) -> None:
+            times["staging"] = time.monotonic()
+            super().begin(job)
+
+        def tend(self, seconds: float) -> bool:
+            working = super().tend(seconds)
+            if not working:
+                times["following"] = time.monotonic()
+            return working
+
+    make: Any = MadeUp
+    return Timed(None, make)
+
+
 class MadeUp:
-    """A crew that commits made-up rows; what that takes is the workers' and is told apart."""
+    """A worker that commits made-up rows."""
 
-    def __init__(self, times: dict[str, float]) -> None:
-        self._times = times
-        self.cpu = 0.0
+    def __init__(self, job: Any, name: str, storage: Any, head: Any) -> None:
+        self._job, self._name, self._storage, self._head = job, name, storage, head
 
-    def begin(self, job: Any) -> None:
-        from llmflowlab.cluster.coordinator import Coordinator
-        from llmflowlab.cluster.event_log import EventLog
-        from llmflowlab.cluster.leases import ClusterLimits
-        from llmflowlab.cluster.storage import storage_at
-
-        self._times["staging"] = time.monotonic()
-        self._job, self._storage = job, storage_at(job.place)
-        limits: ClusterLimits = job.limits
-        self._head = Coordinator(EventLog(self._storage, "scale/coordinator"), limits)
-
-    def tend(self, seconds: float) -> bool:
-        from llmflowlab.cluster.leases import Lease
-
-        begun = time.process_time()
-        lease = self._head.lease("w")
-        if isinstance(lease, Lease):
-            self._commit(lease)
-        self.cpu += time.process_time() - begun
-        if not isinstance(lease, Lease):
-            self._times["following"] = time.monotonic()
-        return isinstance(lease, Lease)
+    def work(self) -> None:
+        while (lease := self._head.lease(self._name)) != "none":
+            if lease == "wait":
+                time.sleep(0.2)
+            else:
+                self._commit(lease)
 
     def _commit(self, lease: Any) -> None:
         from decimal import Decimal
@@ -249,15 +254,6 @@ class MadeUp:
         key = stage.key("results", lease.shard, ".parquet")
         self._storage.write(key, rows_file(plan, outcomes, first, InVain()))
         self._head.commit(lease.token, key, Decimal(0), whole=True)
-
-    def standing(self, after: int) -> Any:
-        return self._head.standing(after)
-
-    def stop(self) -> None:
-        self._head.stop()
-
-    def end(self) -> None:
-        """Nothing runs."""
 
 
 if __name__ == "__main__":

@@ -128,21 +128,28 @@ def read_rows(storage: Storage, key: str) -> tuple[list[dict[str, Any]], InVain]
     Raises:
         TrackingError: The storage fails.
     """
-    from pyarrow import parquet
-
-    with storage.open(key) as source:
-        file = parquet.ParquetFile(source)
-        table = file.read(columns=[*_PLACE, "reused", "text", "answer", "scores", "said"])
-        kept = json.loads((file.schema_arrow.metadata or {}).get(_IN_VAIN, b"{}"))
+    table, in_vain = _read(storage, key, ("reused", "text", "answer", "scores", "said"))
     found = []
     for line in table.to_pylist():
         values = _values(line, line["said"] or line["scores"])
         values["answer"]["text"] = line["text"]
         found.append(values)
-    return found, InVain(kept.get("judgements", ()), kept.get("answers"))
+    return found, in_vain
 
 
 _PLACE = ("candidate", "row", "trial")
+
+
+def _read(storage: Storage, key: str, columns: Sequence[str]) -> tuple[Any, InVain]:
+    """Return where a file's rows stand and some of their columns, and what was paid in vain."""
+    from pyarrow import parquet
+
+    with storage.open(key) as source:
+        file = parquet.ParquetFile(source)
+        # A file is small: threads would save no time, and each keeps memory of its own.
+        table = file.read(columns=[*_PLACE, *columns], use_threads=False)
+        kept = json.loads((file.schema_arrow.metadata or {}).get(_IN_VAIN, b"{}"))
+    return table, InVain(kept.get("judgements", ()), kept.get("answers"))
 
 
 def _values(line: Mapping[str, Any], scores: str) -> dict[str, Any]:
@@ -177,18 +184,14 @@ def places_of(storage: Storage, key: str) -> Held:
     Raises:
         TrackingError: The storage fails.
     """
-    from pyarrow import parquet
-
-    with storage.open(key) as source:
-        file = parquet.ParquetFile(source)
-        columns = file.read(columns=[*_PLACE, "answered", "reused", "cost_usd"]).to_pydict()
-        kept = json.loads((file.schema_arrow.metadata or {}).get(_IN_VAIN, b"{}"))
+    table, in_vain = _read(storage, key, ("answered", "reused", "cost_usd"))
+    columns = table.to_pydict()
     return Held(
         cells=[Cell(*place) for place in zip(*(columns[name] for name in _PLACE), strict=True)],
         answered=columns["answered"],
         reused=columns["reused"],
         costs=columns["cost_usd"],
-        in_vain=InVain(kept.get("judgements", ()), kept.get("answers")),
+        in_vain=in_vain,
     )
 
 
@@ -221,14 +224,9 @@ class RowFiles:
         return found
 
     def _shard(self, shard: int) -> dict[str, dict[str, Any]]:
-        from pyarrow import parquet
-
         lines = self._held.get(shard)
         if lines is None:
-            with self._storage.open(self._files[shard]) as source:
-                table = parquet.ParquetFile(source).read(
-                    columns=[*_PLACE, "reused", "answer", "scores"]
-                )
+            table, _ = _read(self._storage, self._files[shard], ("reused", "answer", "scores"))
             lines = {
                 Outcome.key_of(Cell(*(line[name] for name in _PLACE))): line
                 for line in table.to_pylist()

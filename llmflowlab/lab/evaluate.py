@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 __all__ = ["PreparedEvaluation", "default_data", "prepare", "run"]
 
 
-_LARGE = 50_000_000
+_LARGE = 2_000_000
 """Bytes from which on a cluster's data is read in pieces."""
 _ESTIMATED = 2_000
 """Rows by which the cost of more than are traced is estimated."""

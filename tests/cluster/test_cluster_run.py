@@ -258,6 +258,22 @@ def test_a_second_ctrl_c_leaves_at_once(world):
     assert world.crew.ended
 
 
+def test_ctrl_c_while_only_the_record_is_waited_for_ends_that_wait_and_a_second_one_all(world):
+    def press(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    # Pins: the first one left at once, and the evaluation as interrupted.
+    world.recorder.wait_for_runs = press
+    result = world.run()
+    assert (result.interrupted, result.unfinished, result.problems) == (True, None, ())
+    with closing(Ledger(world.tmp_path / "home" / "evaluations.db")) as ledger:
+        assert ledger.evaluation(world.plan.evaluation_id).state == "finished"
+    world.recorder.close = press
+    world.crew = ThreadCrew(building(world.settings, world.models))
+    with pytest.raises(KeyboardInterrupt):
+        world.run(start="second")
+
+
 def test_what_is_not_in_the_storage_cannot_be_gone_on_with(world):
     with pytest.raises(InputError, match="no evaluation 'other'"):
         staged(world.storage, "other")

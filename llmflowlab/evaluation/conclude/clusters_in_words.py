@@ -60,12 +60,12 @@ def cluster_remark(plan: EvaluationPlan) -> str | None:
             return f"--cluster {plan.cluster} changes nothing: no two questions share a value."
         return None
     for column in dataset.columns:
-        values = [value for value in cluster_values(dataset, column) if value is not None]
+        if fold(column) not in _PASSAGES:
+            continue
         # Rows that only ask the same again share nothing but the question.
-        shared = fold(column) in _PASSAGES and len(
-            set(cluster_numbers(plan.questions, cluster_values(dataset, column)))
-        )
-        if shared and 1 < shared < questions:
+        numbers = cluster_numbers(plan.questions, cluster_values(dataset, column))
+        if 1 < len(set(numbers)) < questions:
+            values = [value for value in cluster_values(dataset, column) if value is not None]
             return (
                 f"{len(values):,} rows share {len(set(values)):,} passages: consider --cluster "
                 f"{shlex.quote(column)}."

@@ -75,7 +75,6 @@ def summarise(
         asked = sum(cell.candidate == candidate and cell in only for cell in plan.cells())
     if missing := asked - seen.records:
         seen.failed["not_reached"] += missing
-    ordered = array("d", np.sort(seen.seconds).tobytes())
     return CandidateResult(
         spec=plan.candidates[candidate],
         run_id=run_id,
@@ -85,12 +84,7 @@ def summarise(
         not_whole=dict(sorted(seen.not_whole.items())),
         at_limit=seen.at_limit,
         scores={scorer: score_summary(table, candidate, scorer) for scorer in plan.scorers},
-        latency=Latency(
-            sum(seen.seconds) / len(ordered) if ordered else None,
-            quantile_of_sorted(ordered, 0.5),
-            quantile_of_sorted(ordered, 0.95),
-            answers=len(ordered),
-        ),
+        latency=_latency(seen.seconds),
         prompt_tokens=seen.prompt_tokens if seen.answered else None,
         completion_tokens=seen.completion_tokens if seen.answered else None,
         tokens_estimated=seen.estimated,
@@ -100,6 +94,16 @@ def summarise(
         violations=counts(seen.violations),
         why_failed=seen.words.most_common(1)[0][0] if seen.words else None,
         tokens_per_second=seen.written / seen.writing if seen.writing else None,
+    )
+
+
+def _latency(seconds: array[float]) -> Latency:
+    ordered: Any = np.sort(seconds)
+    return Latency(
+        sum(seconds) / len(seconds) if seconds else None,
+        quantile_of_sorted(ordered, 0.5),
+        quantile_of_sorted(ordered, 0.95),
+        answers=len(seconds),
     )
 
 

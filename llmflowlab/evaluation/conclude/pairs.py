@@ -78,6 +78,10 @@ class Column:
         return _means(self.sums, self.scored)
 
     def _place(self) -> np.ndarray:
+        own = np.arange(len(self.questions))
+        if np.array_equal(self.questions, own):
+            # Each row asks a question of its own: nothing has to be sorted.
+            return own
         return np.asarray(np.unique(self.questions, return_inverse=True)[1])
 
     def _totals(
@@ -98,10 +102,12 @@ class Column:
 
 
 def _means(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):
-        means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    means = np.full(len(sums), np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
     # A single answer's value stands as it is.
-    return np.where(counts > 1, np.round(means, _DECIMALS), means)
+    several = counts > 1
+    means[several] = np.round(means[several], _DECIMALS)
+    return means
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

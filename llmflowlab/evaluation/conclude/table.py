@@ -67,8 +67,8 @@ class ScoreTable:
         self.trials = trials
         self.questions = np.asarray(questions, dtype=np.int64)
         units = self.questions if clusters is None else np.asarray(clusters, dtype=np.int64)
-        count = np.unique(units).size
-        self.clusters = units if count < np.unique(self.questions).size else None
+        count = _distinct(units)
+        self.clusters = units if count < _distinct(self.questions) else None
         if repeated is None:
             repeated = trials > 1 or count < self.questions.size
         self.repeated = bool(repeated)
@@ -270,18 +270,19 @@ class ScoreTable:
         who = _several(candidate)
         asked, scored = self.asked[who], self._scored(who, scorer)
         gaps = np.isin(self._why[scorer][who], self._gap_codes()) & asked
-        # Sorted, so that the order of trials changes no sum.
         stacked = np.where(scored, self._values[scorer][who], 0.0).transpose(1, 0, 2)
-        sums = np.sort(stacked.reshape(len(self.questions), -1), axis=1).sum(axis=1)
+        values = stacked.reshape(len(self.questions), -1)
+        # Sorted, so that the order of trials changes no sum.
+        sums = values[:, 0] if values.shape[1] == 1 else np.sort(values, axis=1).sum(axis=1)
         return Column(
             traits=self.traits[scorer],
             exact=self.exact(scorer, who),
             questions=self.questions,
             clusters=self.clusters,
             sums=sums,
-            scored=scored.sum(axis=(0, 2)),
-            missing=(asked & ~scored & ~gaps).sum(axis=(0, 2)),
-            gaps=gaps.sum(axis=(0, 2)),
+            scored=scored.sum(axis=(0, 2), dtype=np.int32),
+            missing=(asked & ~scored & ~gaps).sum(axis=(0, 2), dtype=np.int32),
+            gaps=gaps.sum(axis=(0, 2), dtype=np.int32),
             doubt=self.doubts.get(scorer),
         )
 
@@ -334,6 +335,11 @@ class ScoreTable:
 
     def _gap_codes(self) -> list[int]:
         return [code for reason, code in self._codes.items() if reason in DATA_GAPS]
+
+
+def _distinct(numbers: np.ndarray) -> int:
+    """Return how many numbers from 0 on there are; `np.unique` takes 50 bytes each."""
+    return int(np.count_nonzero(np.bincount(numbers)))
 
 
 def _several(candidate: int | Sequence[int]) -> list[int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 
 from llmflowlab.data.dataset import Dataset
 from llmflowlab.data.names import fold
@@ -32,24 +33,26 @@ def cluster_column(dataset: Dataset, named: str) -> str:
     )
 
 
-def cluster_values(dataset: Dataset, column: str) -> list[str | None]:
-    """Return each row's value; None where the cell is empty, which is a cluster of its own."""
-    return [row.source.get(column, "").strip() or None for row in dataset.rows]
+def cluster_values(dataset: Dataset, column: str) -> Iterator[str | None]:
+    """Yield each row's value; None where the cell is empty, which is a cluster of its own."""
+    return (row.source.get(column, "").strip() or None for row in dataset.rows)
 
 
-def cluster_numbers(questions: Sequence[int], values: Sequence[str | None]) -> tuple[int, ...]:
-    """Return the number of each row's cluster.
+def cluster_numbers(questions: Sequence[int], values: Iterable[str | None]) -> Sequence[int]:
+    """Return the number of each row's cluster, from 0 on as they come.
 
     A question is never divided: one that stands with two values makes one cluster of both.
 
     Args:
-        questions: For each row the number of the question it asks.
+        questions: For each row the number of the question it asks, from 0 on.
         values: For each row what it shares with others; None: nothing.
     """
-    parents: dict[Hashable, Hashable] = {}
+    several = max(questions, default=-1) + 1
+    # Of questions, and behind them of values.
+    parents = array("q", range(several))
+    places: dict[str, int] = {}
 
-    def root(node: Hashable) -> Hashable:
-        parents.setdefault(node, node)
+    def root(node: int) -> int:
         while parents[node] != node:
             parents[node] = parents[parents[node]]
             node = parents[node]
@@ -57,8 +60,15 @@ def cluster_numbers(questions: Sequence[int], values: Sequence[str | None]) -> t
 
     for question, value in zip(questions, values, strict=True):
         if value is not None:
-            parents[root(("question", question))] = root(("value", value))
-    numbers: dict[Hashable, int] = {}
-    return tuple(
-        numbers.setdefault(root(("question", question)), len(numbers)) for question in questions
-    )
+            place = places.setdefault(value, len(parents))
+            if place == len(parents):
+                parents.append(place)
+            parents[root(question)] = root(place)
+    numbers = array("q", [-1]) * len(parents)
+    found, count = array("q"), 0
+    for question in questions:
+        own = root(question)
+        if numbers[own] < 0:
+            numbers[own], count = count, count + 1
+        found.append(numbers[own])
+    return found
