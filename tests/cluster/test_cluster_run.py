@@ -17,7 +17,7 @@ from llmflowlab.cluster.driver import run_on_cluster
 from llmflowlab.cluster.leases import ClusterLimits
 from llmflowlab.cluster.shards import stage, staged
 from llmflowlab.cluster.storage import LocalStorage
-from llmflowlab.errors import InputError, RateLimited
+from llmflowlab.errors import BadRequest, InputError, RateLimited
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.ledger import Ledger
@@ -245,6 +245,27 @@ def test_ctrl_c_ends_with_what_there_is_and_another_machine_goes_on(world):
     for what in ("results", "paid"):
         assert len(world.storage.keys(f"{world.stage.folder}/{what}")) == world.stage.shards
     assert figures(whole) == figures(world.alone())
+
+
+def test_what_failed_is_asked_again_when_it_is_gone_on_with_as_on_one_machine(world):
+    away: dict[str, str | Exception] = {**ANSWERS, "Question 7?": BadRequest("away", provider="table")}
+
+    def models() -> list[Any]:
+        found = world.models()
+        for model in found:
+            model.answers = dict(away)
+        return found
+
+    world.crew = ThreadCrew(building(world.settings, models))
+    first = world.run()
+    failed = sum(sum(one.failed.values()) for one in first.candidates)
+    assert failed
+    before = world.asked.total()
+    world.crew = ThreadCrew(building(world.settings, world.models))
+    again = world.run("elsewhere", start="second")
+    assert again.candidates[0].failed == {}
+    assert world.asked.total() - before == failed
+    assert figures(again) == figures(world.alone())
 
 
 def test_a_second_ctrl_c_leaves_at_once(world):
