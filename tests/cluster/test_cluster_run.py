@@ -91,6 +91,7 @@ class World:
                 self.tmp_path / home,
                 recorder=cast("Any", self.recorder),
             )
+            self.budget = made.budget
             return run_on_cluster(
                 self.plan,
                 made,
@@ -228,10 +229,9 @@ def test_ctrl_c_ends_with_what_there_is_and_another_machine_goes_on(world):
     stopped = world.run(workers=1)
     assert stopped.interrupted
     assert stopped.unfinished is not None
-    (said,) = [note for note in stopped.notes if "goes on from there" in note]
-    assert (
-        f"--resume {world.plan.evaluation_id} --runner ray --storage {world.storage.place}" in said
-    )
+    (said,) = [note for note in stopped.notes if "has workers go on" in note]
+    assert f"--runner ray --storage {world.storage.place}" in said
+    assert f"--resume {world.plan.evaluation_id}" in said
     before = world.asked.total()
     assert before < 200
     # Another home, with nothing but the storage.
@@ -248,7 +248,10 @@ def test_ctrl_c_ends_with_what_there_is_and_another_machine_goes_on(world):
 
 
 def test_what_failed_is_asked_again_when_it_is_gone_on_with_as_on_one_machine(world):
-    away: dict[str, str | Exception] = {**ANSWERS, "Question 7?": BadRequest("away", provider="table")}
+    away: dict[str, str | Exception] = {
+        **ANSWERS,
+        "Question 7?": BadRequest("away", provider="table"),
+    }
 
     def models() -> list[Any]:
         found = world.models()
@@ -324,6 +327,8 @@ def test_the_budget_holds_for_all_workers_and_a_larger_one_goes_on(tmp_path):
     paid = sum(candidate.cost_usd or Decimal(0) for candidate in short.candidates)
     # No other call fitted in: its worst case is 20 tokens of an answer and its prompt.
     assert cap - Decimal("0.02") <= paid <= cap
+    # What the screen shows beside the budget.
+    assert world.budget.spent == paid
     assert short.unfinished == "the budget was spent before all rows were asked and judged"
     assert not short.interrupted
     before = world.asked.total()
