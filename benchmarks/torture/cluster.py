@@ -45,6 +45,7 @@ class Killed:
     answered: int
     kills: int
     seconds: float
+    """From the first kill to the end."""
     twice: int
     """Requests beyond one for each row that was asked."""
     cap: Decimal
@@ -70,7 +71,7 @@ def killed_workers(
 
     Args:
         own: The server, and a home.
-        seconds: For which workers are killed.
+        seconds: For which workers are killed, from when there are any.
         rng: Chooses the workers.
         rows: Of the evaluation.
         cap: Its budget, in USD.
@@ -79,7 +80,7 @@ def killed_workers(
         AssertionError: The evaluation failed, or hangs.
     """
     before = counts(own.url)["requests"]
-    began = time.monotonic()
+    began, first = time.monotonic(), None
     storage = own.home / f"shared-{rows}"
     process = subprocess.Popen(
         [
@@ -101,14 +102,16 @@ def killed_workers(
             said, words = process.communicate(timeout=EVERY)
             break
         except subprocess.TimeoutExpired:
-            passed = time.monotonic() - began
-            if passed > seconds + END:
+            now = time.monotonic()
+            pids = actors("_WorkerActor", process.pid)
+            first = first or (now if pids else None)
+            if now > (first or began) + seconds + END:
                 process.kill()
                 raise AssertionError(f"it hangs, {END:g} s after the last kill") from None
-            if passed < seconds and (pids := actors("_WorkerActor", process.pid)):
+            if pids and first and now < first + seconds:
                 kill(rng.choice(pids))
                 kills += 1
-    took = time.monotonic() - began
+    took = time.monotonic() - (first or began)
     assert process.returncode == 0, words[-2000:]
     asked = counts(own.url)["requests"] - before
     found = json.loads(said)
