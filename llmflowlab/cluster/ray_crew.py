@@ -6,7 +6,6 @@ is decided by the coordinator's log and the shards' journals.
 
 from __future__ import annotations
 
-import os
 import platform
 import secrets
 import socket
@@ -251,8 +250,6 @@ def _refuse_silence(address: str) -> None:
     Raises:
         OSError: Nobody can be reached there.
     """
-    if address == "auto":
-        address = os.environ.get("RAY_ADDRESS") or address
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=_REACHED).close()

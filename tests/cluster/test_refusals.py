@@ -10,7 +10,7 @@ import pytest
 from llmflowlab.cluster.ray_crew import RayCrew, load_ray, refuse_machine, versions_here
 from llmflowlab.cluster.worker import ShardWorker
 from llmflowlab.errors import ConfigurationError, ExitCode, InputError
-from llmflowlab.lab.cluster_evaluation import on_cluster, refuse_unsplit
+from llmflowlab.lab.cluster_evaluation import crew_for, on_cluster, refuse_unsplit
 from llmflowlab.lab.cluster_worker import WorkerBench, travelling
 from llmflowlab.lab.evaluation_request import EvaluationRequest, RayRequest
 from llmflowlab.lab.lab import Lab
@@ -35,7 +35,6 @@ def test_without_ray_the_command_that_installs_it_is_said(monkeypatch):
 @pytest.mark.parametrize("address", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "auto"])
 def test_an_address_at_which_nobody_listens_is_refused_at_once(monkeypatch, address):
     port = closed_port()
-    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
 
     def init(**_: object) -> None:
         raise AssertionError("Ray would try for a quarter of an hour")
@@ -44,14 +43,16 @@ def test_an_address_at_which_nobody_listens_is_refused_at_once(monkeypatch, addr
     with pytest.raises(
         ConfigurationError, match=r"\(Connection refused\); start one with ray start"
     ):
-        RayCrew(address.format(port), _nobody)
+        crew_for(
+            Lab(load_settings({"RAY_ADDRESS": f"127.0.0.1:{port}"}, stdin_is_terminal=False)),
+            RayRequest(address=address.format(port)),
+        )
 
 
 @pytest.mark.parametrize(
     ("address", "advice"), [("auto", "RAY_AUTH_MODE=token"), (None, "see what keeps Ray")]
 )
 def test_what_ray_says_against_a_cluster_is_told_in_a_sentence(monkeypatch, address, advice):
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
     def init(**_: object) -> None:
         raise ConnectionError("Failed to\n connect. Please set `--address`.")

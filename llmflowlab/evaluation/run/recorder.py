@@ -32,6 +32,7 @@ from llmflowlab.evaluation.run.outcomes import Entry, Outcome
 from llmflowlab.evaluation.run.pending import recorded, recording_lock
 from llmflowlab.evaluation.run.sinks import SINKS, EvaluationSink
 from llmflowlab.files import exclusive
+from llmflowlab.process_end import run_to_the_end
 from llmflowlab.settings import load_settings
 from llmflowlab.tracking.store_errors import StoreBusy, StoreUnreachable
 
@@ -287,4 +288,4 @@ def _tell(**values: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    run_to_the_end(lambda: main(Path(sys.argv[1])))
