@@ -134,7 +134,7 @@ def test_on_a_cluster_only_the_end_can_be_asked_for_and_other_keys_say_so(tmp_pa
     assert scene.display.tables[-1].notes[-1] == "keys: q stop"
     scene.display.pressed = "+b2\n"
     scene.tell(1)
-    assert "give --resume another" in scene.display.tables[-1].notes[-1]
+    assert "then --resume with others" in scene.display.tables[-1].notes[-1]
     assert (scene.steering.concurrency, scene.budget.cap) == (8, Decimal(1))
     assert max(map(len, layout(scene.display.tables[-1], 79))) <= 79
     scene.display.pressed = "q"

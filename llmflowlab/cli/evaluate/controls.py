@@ -15,7 +15,7 @@ _ESCAPE = "\x1b"
 _SAYINGS = 16
 """How often a remark is shown before the keys are listed again: some four seconds."""
 
-_FIXED = "workers keep both; stop, and give --resume another --concurrency or --budget"
+_FIXED = "workers keep concurrency and budget; stop (q), then --resume with others"
 
 
 class Controls:
