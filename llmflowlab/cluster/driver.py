@@ -28,7 +28,7 @@ from llmflowlab.evaluation.run.ending import Ending, with_runs
 from llmflowlab.evaluation.run.pending import await_recording
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
-from llmflowlab.evaluation.run.running import held
+from llmflowlab.evaluation.run.running import held, on_cluster
 from llmflowlab.evaluation.run.workbench import EngineResources, EvaluationSnapshot
 
 __all__ = ["TRACES", "run_on_cluster"]
@@ -70,7 +70,12 @@ def run_on_cluster(
             cannot go on.
         KeyboardInterrupt: At a second Ctrl-C.
     """
-    with held(bench.ledger, plan.evaluation_id), interruptible() as pressed:
+    name = plan.evaluation_id
+    with (
+        held(bench.ledger, name),
+        held(bench.ledger, on_cluster(name)),
+        interruptible() as pressed,
+    ):
 
         def show(snapshot: EvaluationSnapshot) -> None:
             if pressed.is_set() and snapshot.phase != "done":

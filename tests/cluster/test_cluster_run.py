@@ -22,6 +22,7 @@ from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.replay import stored_result
+from llmflowlab.evaluation.run.steering import Adjustment, ask_for
 from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings, load_settings
 from tests.cluster.threads import NoRecorder, ThreadCrew, building
@@ -269,6 +270,22 @@ def test_what_failed_is_asked_again_when_it_is_gone_on_with_as_on_one_machine(wo
     assert again.candidates[0].failed == {}
     assert world.asked.total() - before == failed
     assert figures(again) == figures(world.alone())
+
+
+def test_nothing_is_adjusted_while_it_runs_and_that_is_said(world):
+    refused: list[str] = []
+
+    def adjust(snapshot: Any) -> None:
+        if refused or snapshot.phase != "answering":
+            return
+        with closing(Ledger(world.tmp_path / "home" / "evaluations.db")) as ledger:
+            with pytest.raises(InputError) as said:
+                ask_for(ledger, world.plan.evaluation_id, Adjustment(concurrency=2))
+            refused.append(said.value.message)
+
+    world.on_progress = adjust
+    world.run()
+    assert "runs on a cluster" in refused[0]
 
 
 def test_a_second_ctrl_c_leaves_at_once(world):
