@@ -125,6 +125,16 @@ class ShardWorker:
         return self._earlier
 
 
+def _kept(outcome: Outcome) -> bool:
+    """Whether going on asks for nothing of a row again; what failed is asked again, as on one machine."""
+    failed = {"judge_failed", "judge_unparseable"}
+    return (
+        outcome.whole
+        and outcome.answer.reusable
+        and not any(score.not_scored in failed for score in outcome.scores.values())
+    )
+
+
 class _Attempt:
     """One attempt at one shard."""
 
@@ -191,7 +201,7 @@ class _Attempt:
                 for key, records in ledger.answered_in_vain(evaluation).items()
             },
         )
-        whole = len(outcomes) == plan.size and all(one.whole for one in outcomes)
+        whole = len(outcomes) == plan.size and all(map(_kept, outcomes))
         ending = f"-{self._lease.token:010d}"
         first = self._stage.first(self._lease.shard)
         rows = self._stage.key("results", self._lease.shard, f"{ending}.parquet")
