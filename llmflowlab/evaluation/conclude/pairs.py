@@ -63,7 +63,7 @@ class Column:
 
     def units(self, fill: float | None = None) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the means of questions as `means` does, and the cluster of each."""
-        sums, counts = self._totals(self._place(), fill, np.ones(len(self.sums), dtype=bool))
+        sums, counts = self._totals(fill)
         return _means(sums, counts)[counts > 0], self.clusters_of(counts > 0)
 
     def clusters_of(self, questions: np.ndarray) -> np.ndarray | None:
@@ -77,28 +77,24 @@ class Column:
         """Return each row's mean over its trials; NaN where none has a value."""
         return _means(self.sums, self.scored)
 
-    def _place(self) -> np.ndarray:
-        own = np.arange(len(self.questions))
-        if np.array_equal(self.questions, own):
-            # Each row asks a question of its own: nothing has to be sorted.
-            return own
-        return np.asarray(np.unique(self.questions, return_inverse=True)[1])
-
     def _totals(
-        self, place: np.ndarray, fill: float | None, where: np.ndarray
+        self, fill: float | None, where: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
+        """Return each question's sum and how many answers it is of, over some of the rows or all."""
         sums, counts = self.sums, self.scored
         if fill is not None:
             sums, counts = sums + fill * self.missing, counts + self.missing
-        size = int(place.max()) + 1 if place.size else 0
-        return (
-            np.bincount(place, weights=np.where(where, sums, 0.0), minlength=size),
-            np.bincount(place, weights=np.where(where, counts, 0), minlength=size),
-        )
+        if where is not None:
+            sums, counts = np.where(where, sums, 0.0), np.where(where, counts, 0)
+        if np.array_equal(self.questions, np.arange(len(self.questions))):
+            # Each row asks a question of its own: nothing is added up.
+            return sums, counts
+        place = np.unique(self.questions, return_inverse=True)[1]
+        return np.bincount(place, weights=sums), np.bincount(place, weights=counts)
 
-    def by_question(self, fill: float | None, where: np.ndarray) -> np.ndarray:
-        """Return the mean of every question over some of the rows; NaN where there is nothing."""
-        return _means(*self._totals(self._place(), fill, where))
+    def by_question(self, fill: float | None, where: np.ndarray | None = None) -> np.ndarray:
+        """Return the mean of every question over some of the rows or all; NaN where there is nothing."""
+        return _means(*self._totals(fill, where))
 
 
 def _means(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -170,8 +166,7 @@ def pair(a: Column, b: Column) -> Pairs:
     """
     # A row that the benchmark gives nothing to score by is no gap on either side.
     meant = ~(((a.gaps > 0) & (a.scored == 0)) | ((b.gaps > 0) & (b.scored == 0)))
-    everything = np.ones(len(a.sums), dtype=bool)
-    one, two = a.by_question(None, everything), b.by_question(None, everything)
+    one, two = a.by_question(None), b.by_question(None)
     both = ~np.isnan(one) & ~np.isnan(two)
     missing_a, missing_b = (int(side.missing[meant].sum()) for side in (a, b))
     low, high = a.traits.scale or (0.0, 0.0)
