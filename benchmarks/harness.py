@@ -66,13 +66,12 @@ def bench(*options: str) -> Iterator[Bench]:
 def server(*options: str) -> Iterator[str]:
     """Run the model server; yields its base URL."""
     command = [sys.executable, "-m", "benchmarks.server", *options]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-    finally:
-        process.terminate()
-        process.wait()
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
 
 
 def counts(base_url: str) -> dict[str, int]:

@@ -9,11 +9,15 @@ as its import begins.
 
 from __future__ import annotations
 
+import sys
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from importlib.abc import MetaPathFinder
 from types import ModuleType
 
-__all__ = ["is_loaded", "load"]
+__all__ = ["is_loaded", "load", "missing"]
 
 _lock = threading.RLock()
 # Only modules whose import has ended; read without the lock.
@@ -46,3 +50,28 @@ def load(name: str, *parts: str) -> ModuleType:
 def is_loaded(name: str) -> bool:
     """Tell whether `load` has brought a package in, which costs a look at a dictionary."""
     return name in _finished
+
+
+@contextmanager
+def missing(*packages: str) -> Iterator[None]:
+    """Have this thread import as where some packages are not installed; other threads find them.
+
+    For a package that loads others which it can do without: what is imported so lacks what they are for
+    until the process ends.
+    """
+    finder = _Missing(packages)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _Missing(MetaPathFinder):
+    def __init__(self, packages: Sequence[str]) -> None:
+        self._packages = frozenset(packages)
+        self._thread = threading.get_ident()
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if threading.get_ident() == self._thread and fullname.partition(".")[0] in self._packages:
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)

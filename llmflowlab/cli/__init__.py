@@ -11,6 +11,9 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
+
+from llmflowlab.process_end import run_to_the_end
 
 __all__ = ["main", "run"]
 
@@ -18,9 +21,9 @@ _YOUNG = 10_000
 """Objects made, less those gone, after which Python looks for garbage among them."""
 
 
-def run() -> None:
-    """Enter from the installed console script."""
-    sys.exit(main(sys.argv[1:]))
+def run() -> NoReturn:
+    """Run the program as its user started it, and end its process."""
+    run_to_the_end(lambda: main(sys.argv[1:]))
 
 
 def main(argv: Sequence[str]) -> int:

@@ -15,7 +15,7 @@ from llmflowlab.asking.interruption import interruptible
 from llmflowlab.cluster.beforehand import prepare_judges
 from llmflowlab.cluster.collecting import Collected, FileRows, LedgerRows
 from llmflowlab.cluster.crew import Crew, Job, follow
-from llmflowlab.cluster.leases import ClusterLimits
+from llmflowlab.cluster.leases import ClusterLimits, ClusterStanding
 from llmflowlab.cluster.progress import ClusterProgress
 from llmflowlab.cluster.shard_ledger import paid_key
 from llmflowlab.cluster.shards import Stage
@@ -28,9 +28,8 @@ from llmflowlab.evaluation.run.ending import Ending, with_runs
 from llmflowlab.evaluation.run.pending import await_recording
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.run.recorder_client import RecorderProcess
-from llmflowlab.evaluation.run.running import held
+from llmflowlab.evaluation.run.running import held, on_cluster
 from llmflowlab.evaluation.run.workbench import EngineResources, EvaluationSnapshot
-from llmflowlab.program import program_name
 
 __all__ = ["TRACES", "run_on_cluster"]
 
@@ -71,7 +70,12 @@ def run_on_cluster(
             cannot go on.
         KeyboardInterrupt: At a second Ctrl-C.
     """
-    with held(bench.ledger, plan.evaluation_id), interruptible() as pressed:
+    name = plan.evaluation_id
+    with (
+        held(bench.ledger, name),
+        held(bench.ledger, on_cluster(name)),
+        interruptible() as pressed,
+    ):
 
         def show(snapshot: EvaluationSnapshot) -> None:
             if pressed.is_set() and snapshot.phase != "done":
@@ -147,7 +151,13 @@ class _ClusterRun:
             committed[shard] = key
             rows.take(shard, key)
 
-        interrupted = follow(self.crew, take, self.progress.watch)
+        def watch(standing: ClusterStanding | None) -> None:
+            if standing is not None:
+                # Workers spend it; who looks at the budget is to see so.
+                bench.budget.note_spent(standing.spent)
+            self.progress.watch(standing)
+
+        interrupted = follow(self.crew, take, watch)
         if not interrupted:
             self.tidy(committed.values())
         result = replace(rows.result(interrupted=interrupted), interrupted=interrupted)
@@ -206,8 +216,8 @@ class _ClusterRun:
             )
         if result.unfinished is not None:
             said.append(
-                f"The workers' answers are in {self.storage.place}: {program_name()} evaluate --resume "
-                f"{self.plan.evaluation_id} --runner ray --storage {self.storage.place} goes on from there, on "
-                "any machine that sees it."
+                f"The workers' answers are in {self.storage.place}: with --runner ray --storage "
+                f"{self.storage.place}, --resume {self.plan.evaluation_id} has workers go on, on any machine "
+                "that sees it; without, it goes on in one process of this home."
             )
         return said

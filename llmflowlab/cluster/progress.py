@@ -59,7 +59,10 @@ class ClusterProgress:
         ]
         # What a lost worker had counted is counted again by the next: nothing goes backwards meanwhile.
         self._shown = [max(a, b.answered) for a, b in zip(self._shown, done, strict=True)]
-        done = [replace(b, answered=a) for a, b in zip(self._shown, done, strict=True)]
+        done = [
+            replace(one, answered=shown, uncounted=shown - one.answered)
+            for shown, one in zip(self._shown, self.candidates, strict=True)
+        ]
         committed = sum(one.done for one in self.candidates)
         self._tell(
             EvaluationSnapshot(
@@ -77,12 +80,11 @@ class ClusterProgress:
 
 
 def _detail(standing: ClusterStanding) -> str:
-    words = [
-        f"{standing.done - standing.partly} of {standing.shards} shards",
-        f"{standing.open} under way",
-    ]
+    words = [f"{standing.done} of {standing.shards} shards", f"{standing.open} under way"]
+    if standing.partly:
+        words.append(f"{standing.partly} with rows left")
     if standing.taken_over:
         words.append(f"{standing.taken_over} taken over")
     if standing.stopped:
-        words.append("stopping: waiting for answers in flight (Ctrl-C again leaves at once)")
+        words.append("stopping (Ctrl-C again leaves at once)")
     return ", ".join(words)

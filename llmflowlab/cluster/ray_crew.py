@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 import secrets
+import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -32,6 +33,8 @@ MakeWorker: TypeAlias = "Callable[[Job, str, Storage, Head], ShardWorker]"
 """Makes a worker on its machine; is sent there, and so must be importable by name."""
 
 _INSTALL = "python -m pip install 'llmflowlab[ray]'"
+_REACHED = 10.0
+"""Seconds in which a cluster's port is to answer."""
 _UNREACHED = 120.0
 """Seconds for which a worker tries to reach a coordinator that is being started anew."""
 _ANSWER = 60.0
@@ -95,7 +98,18 @@ class RayCrew:
     def _connect(self) -> None:
         address = self._address or "local"
         options = {} if self._address else {"include_dashboard": False}
+        advice = (
+            "start one with ray start --head, or name another with --ray-address."
+            if self._address
+            else "see what keeps Ray from starting with ray start --head."
+        )
         try:
+            _refuse_silence(address)
+            if self._address:
+                advice = (
+                    "where it wants a token, set RAY_AUTH_MODE=token and bring its token to this machine (ray "
+                    "get-auth-token says it)."
+                )
             self._ray.init(
                 address=address,
                 namespace="llmflowlab",
@@ -104,11 +118,12 @@ class RayCrew:
                 **options,
             )
         except Exception as exc:
-            # Ray raises what its clients raise, in many lines; version mismatches among it.
-            words = " ".join(str(exc).split())[:300]
+            # Ray raises what its clients raise, in many lines; version mismatches among it. What it says
+            # after its first sentence is about options of its own.
+            said = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+            words = " ".join(said.split()).split(". ")[0][:300]
             raise ConfigurationError(
-                f"No Ray cluster can be used at {address} ({words}); start one with ray start --head, or name "
-                "another with --ray-address."
+                f"No Ray cluster can be used at {address} ({words}); {advice}"
             ) from exc
         # Ray prints what befalls workers to standard output, where `--json` has its one document; it has
         # no public switch for that.
@@ -227,6 +242,17 @@ class RayCrew:
     def end(self) -> None:
         self._working.clear()
         self._ray.shutdown()
+
+
+def _refuse_silence(address: str) -> None:
+    """Refuse an address at which nobody listens: Ray itself would try for a quarter of an hour.
+
+    Raises:
+        OSError: Nobody can be reached there.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACHED).close()
 
 
 def refuse_machine(

@@ -8,10 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.pacing import Limiter, Pacer
@@ -28,7 +29,7 @@ from llmflowlab.evaluation.run.outcomes import Outcome
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.settings import Settings
 
-__all__ = ["BuildBench", "ShardWorker"]
+__all__ = ["BuildBench", "ShardMeans", "ShardWorker"]
 
 _WAIT = 0.5
 """Seconds between two questions whether a shard was left by another worker."""
@@ -38,19 +39,22 @@ _START = 10
 """Calls in flight at the beginning, before the provider's answers allow more."""
 
 
-class BuildBench(Protocol):
-    """What the engine works with, made on the machine of a worker."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardMeans:
+    """What a shard is worked on with, whatever the models are."""
 
-    def __call__(
-        self,
-        plan: EvaluationPlan,
-        ledger: Ledger,
-        *,
-        budget: Budget,
-        limiter: Callable[[str, Settings, int], Limiter],
-        concurrency: int,
-        folder: Path,
-    ) -> EngineResources: ...
+    ledger: Ledger
+    budget: Budget
+    limiter: Callable[[str, Settings, int], Limiter]
+    """Paces a model, by its reference's provider, settings and calls in flight."""
+    concurrency: int
+    """Calls in flight of each model."""
+    folder: Path
+    """Goes with the shard."""
+
+
+BuildBench: TypeAlias = Callable[[EvaluationPlan, ShardMeans], EngineResources]
+"""Makes what the engine works with, on the machine of a worker."""
 
 
 class ShardWorker:
@@ -121,6 +125,16 @@ class ShardWorker:
         return self._earlier
 
 
+def _kept(outcome: Outcome) -> bool:
+    """Whether going on asks for nothing of a row again; what failed is asked again, as on one machine."""
+    failed = {"judge_failed", "judge_unparseable"}
+    return (
+        outcome.whole
+        and outcome.answer.reusable
+        and not any(score.not_scored in failed for score in outcome.scores.values())
+    )
+
+
 class _Attempt:
     """One attempt at one shard."""
 
@@ -164,15 +178,14 @@ class _Attempt:
             ShardLedger(folder / "rows.db", self._storage, journal, self._lease.token)
         ) as ledger:
             ledger.recall(plan.evaluation_id, worker.earlier)
-            bench = worker._build(
-                plan,
-                ledger,
+            means = ShardMeans(
+                ledger=ledger,
                 budget=self._budget,
                 limiter=self._limiter,
                 concurrency=worker._limits.concurrency,
                 folder=folder,
             )
-            run_rows(plan, bench, on_progress=self._watch)
+            run_rows(plan, worker._build(plan, means), on_progress=self._watch)
             if not self._lost.is_set():
                 self._commit(plan, ledger)
         for provider, limiter in self._limiters:
@@ -188,7 +201,7 @@ class _Attempt:
                 for key, records in ledger.answered_in_vain(evaluation).items()
             },
         )
-        whole = len(outcomes) == plan.size and all(one.whole for one in outcomes)
+        whole = len(outcomes) == plan.size and all(map(_kept, outcomes))
         ending = f"-{self._lease.token:010d}"
         first = self._stage.first(self._lease.shard)
         rows = self._stage.key("results", self._lease.shard, f"{ending}.parquet")

@@ -189,5 +189,9 @@ def crew_for(lab: Lab, request: RayRequest) -> tuple[Crew, int]:
     Raises:
         ConfigurationError: Ray is not installed, or no cluster can be reached.
     """
-    crew = RayCrew(request.address, partial(make_worker, travelling(lab.settings)))
+    address = request.address
+    if address == "auto":
+        # As Ray itself does, and from the `.env` file too.
+        address = lab.settings.get("RAY_ADDRESS") or address
+    crew = RayCrew(address, partial(make_worker, travelling(lab.settings)))
     return crew, request.workers or crew.processors

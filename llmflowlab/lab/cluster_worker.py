@@ -15,13 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmflowlab.asking.budget import Budget
-from llmflowlab.asking.pacing import Limiter
 from llmflowlab.cluster.crew import Job
 from llmflowlab.cluster.permits import Head
 from llmflowlab.cluster.storage import Storage
-from llmflowlab.cluster.worker import ShardWorker
-from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.cluster.worker import ShardMeans, ShardWorker
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.run.workbench import EngineResources
 from llmflowlab.lab.evaluation_bench import bench_of
@@ -109,18 +106,16 @@ class WorkerBench:
         self._models: dict[str, Provider] = {}
         self._lab = Lab(self.settings, build=build)
 
-    def __call__(
-        self,
-        plan: EvaluationPlan,
-        ledger: Ledger,
-        *,
-        budget: Budget,
-        limiter: Callable[[str, Settings, int], Limiter],
-        concurrency: int,
-        folder: Path,
-    ) -> EngineResources:
-        lab = self._lab.paced(limiter, self._model)
-        return bench_of(lab, plan, ledger, budget=budget, concurrency=concurrency, output=folder)
+    def __call__(self, plan: EvaluationPlan, means: ShardMeans) -> EngineResources:
+        lab = self._lab.paced(means.limiter, self._model)
+        return bench_of(
+            lab,
+            plan,
+            means.ledger,
+            budget=means.budget,
+            concurrency=means.concurrency,
+            output=means.folder,
+        )
 
     def _model(self, reference: str) -> Provider:
         if reference not in self._models:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
@@ -36,6 +35,7 @@ from llmflowlab.evaluation.run.runs_left import runs_left
 from llmflowlab.files import write_atomically
 from llmflowlab.lab.arenas_left import arenas_left, arenas_to_deliver
 from llmflowlab.people.words_left import words_left
+from llmflowlab.process_end import run_to_the_end
 from llmflowlab.program import interpreted
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.text.amounts import plural
@@ -407,4 +407,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_to_the_end(main)

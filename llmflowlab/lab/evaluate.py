@@ -160,10 +160,13 @@ def run(
     let_deliver(prepared.bench.settings, prepared.plan.evaluation_id)
     if prepared.cluster is not None:
         # Imported here: most evaluations run on this machine alone.
+        from llmflowlab.cluster.progress import ClusterProgress
         from llmflowlab.lab.cluster_evaluation import crew_for
 
-        crew, workers = crew_for(prepared.lab, prepared.cluster.request)
         tell = on_progress or (lambda snapshot: None)
+        asked = prepared.cluster.request
+        ClusterProgress(prepared.plan, tell).show("answering", asked.beginning)
+        crew, workers = crew_for(prepared.lab, asked)
         return prepared.cluster.run(
             prepared.plan, prepared.bench, crew, workers=workers, on_progress=tell
         )

@@ -32,6 +32,13 @@ class RayRequest:
     shard_rows: int | None = None
     """Rows that a worker takes at a time; None: as many as suit the file and the workers."""
 
+    @property
+    def beginning(self) -> str:
+        """What is done first, for the screen."""
+        if self.address in {None, "local"}:
+            return "starting Ray on this machine"
+        return f"joining the Ray cluster at {self.address}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationRequest:

@@ -20,12 +20,14 @@ from llmflowlab.lab.report import result_of
 from llmflowlab.monitoring.alert_delivery import Messenger
 from llmflowlab.monitoring.alert_events import AlertEvent
 from llmflowlab.monitoring.alert_rules import AlertRule
+from llmflowlab.monitoring.alerts_seen import AlertsSeen, RuleSeen
+from llmflowlab.monitoring.blind_rules import why_blind
 from llmflowlab.monitoring.observations import SeenTo, begin_at, observe
 from llmflowlab.monitoring.rule_watch import EvaluatedBaseline, RuleWatch
 from llmflowlab.service.store.service_database import Engine
 from llmflowlab.settings import Settings
 
-__all__ = ["STATE", "AlertDesk", "AlertsSeen", "RuleSeen"]
+__all__ = ["STATE", "AlertDesk"]
 
 STATE = "alerts.json"
 """In the home's own folder: what rules know."""
@@ -35,64 +37,6 @@ _FORGOTTEN_MS = 90 * 86_400_000
 """After which a rule that nobody has is forgotten."""
 _TRIES = 50
 """After which an event that does not arrive is given up."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleSeen:
-    """A rule as it stands after a look."""
-
-    rule: AlertRule
-    state: str
-    """`learning`, `quiet` or `standing`."""
-    text: str | None
-    """What stands."""
-    since_ms: int | None
-    e_value: float | None
-    """Evidence. None while a baseline is learnt."""
-    fires_at: float
-    """Evidence that fires."""
-    learnt: int
-    """Of the baseline, while it is learnt."""
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            **self.rule.to_json(),
-            "state": self.state,
-            "text": self.text,
-            "since_ms": self.since_ms,
-            "e_value": self.e_value,
-            "fires_at": self.fires_at,
-            "learnt": self.learnt,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertsSeen:
-    """What a look has brought."""
-
-    rules: Sequence[RuleSeen]
-    events: Sequence[AlertEvent] = ()
-    """That began or ended in this look."""
-    undelivered: Sequence[str] = ()
-    """Why something did not arrive, a sentence each."""
-
-    @property
-    def standing(self) -> list[RuleSeen]:
-        return [one for one in self.rules if one.state == "standing"]
-
-    def to_json(self) -> dict[str, Any]:
-        alphas = [one.rule.alpha for one in self.rules]
-        return {
-            "standing": len(self.standing),
-            "false_alarm": {
-                "each": max(alphas, default=0.0),
-                "any": min(sum(alphas), 1.0),
-                "days": min((one.rule.days for one in self.rules), default=0.0),
-            },
-            "rules": [one.to_json() for one in self.rules],
-            "events": [event.to_json() for event in self.events],
-            "undelivered": list(self.undelivered),
-        }
 
 
 @dataclass(slots=True, kw_only=True)
@@ -166,8 +110,23 @@ class AlertDesk:
             self._write(kept)
             failed = self._send(kept)
             return AlertsSeen(
-                rules=[_seen(one) for one in watches], events=events, undelivered=failed
+                rules=[self._seen(one) for one in watches], events=events, undelivered=failed
             )
+
+    def _seen(self, one: RuleWatch) -> RuleSeen:
+        blind = None if one.state == "standing" else why_blind(self._engine, one)
+        standing = one.standing
+        return RuleSeen(
+            rule=one.rule,
+            state=one.state if blind is None else "unknown",
+            text=blind.text if blind is not None else standing.text if standing else None,
+            since_ms=None if standing is None else standing.since_ms,
+            e_value=None if one.watch is None else one.watch.e_value,
+            fires_at=1 / one.alpha,
+            learnt=len(one.learnt),
+            looked_at=one.looked_at,
+            unset=blind is not None and blind.unset,
+        )
 
     def _restored(self, kept: _Kept, rule: AlertRule, now_ms: int) -> RuleWatch:
         known = kept.rules.get(rule.id)
@@ -251,15 +210,3 @@ def _disk(name: str) -> Iterator[None]:
     except OSError as exc:
         why = disk_trouble(exc) or str(exc.strerror)
         raise TrackingError(f"{name} cannot be kept: {why}.") from exc
-
-
-def _seen(one: RuleWatch) -> RuleSeen:
-    return RuleSeen(
-        rule=one.rule,
-        state=one.state,
-        text=None if one.standing is None else one.standing.text,
-        since_ms=None if one.standing is None else one.standing.since_ms,
-        e_value=None if one.watch is None else one.watch.e_value,
-        fires_at=1 / one.alpha,
-        learnt=len(one.learnt),
-    )

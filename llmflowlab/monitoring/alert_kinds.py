@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from llmflowlab.errors import InputError
+from llmflowlab.guardrails.verdict import ACTIONS, CATEGORIES, DIRECTIONS
 
 __all__ = ["KINDS", "OPTIONS", "AlertKind", "KindOption"]
 
 _BETTING = "betting e-detector on a share"
+_ACTIONS = tuple(action for action in ACTIONS if action != "off")
 _MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
 
 
@@ -24,6 +26,8 @@ class KindOption:
     high: float = 1.0
     whole: bool = False
     text: bool = False
+    among: Sequence[str] = ()
+    """Texts that can be said; empty: any."""
 
     def read(self, value: Any) -> Any:
         """Return the value.
@@ -32,7 +36,10 @@ class KindOption:
             InputError: It is not what is wanted.
         """
         if self.text and isinstance(value, str) and value.strip():
-            return value.strip()
+            said = value.strip()
+            if self.among and said not in self.among:
+                raise InputError(f"{said!r} is not {self.says}: {', '.join(self.among)}")
+            return said
         number = not self.text and isinstance(value, (int, float)) and not isinstance(value, bool)
         # NaN lies between nothing.
         if not number or not self.low < value < self.high:
@@ -56,9 +63,9 @@ OPTIONS: Mapping[str, KindOption] = {
     "hours": KindOption(says="a number of hours from 0 to 720", low=-1e-9, high=720.1),
     "scorer": KindOption(says="a scorer's name, rating or thumbs_up", text=True),
     "evaluation": KindOption(says="an evaluation, or EVALUATION:2 for its second model", text=True),
-    "category": KindOption(says="a category of guardrails", text=True),
-    "direction": KindOption(says="in or out", text=True),
-    "action": KindOption(says="an action of guardrails", text=True),
+    "category": KindOption(says="a category of guardrails", text=True, among=CATEGORIES),
+    "direction": KindOption(says="a direction", text=True, among=DIRECTIONS),
+    "action": KindOption(says="an action of guardrails", text=True, among=_ACTIONS),
 }
 _AMOUNT = KindOption(says="a number above 0", high=1e9)
 

@@ -62,7 +62,8 @@ class Begun:
     canary: Canary
     sure: bool
     """Whether its baseline is large enough to notice a swapped model within 10 samples of each prompt."""
-    spent: Decimal
+    spent: Decimal | None
+    """USD of the search; None where a part of it is unknown."""
     kept: Path | None
     """Where an earlier one of that name stands."""
 
@@ -75,8 +76,8 @@ class RoundAsked:
     failed: int
     asked: int
     why: str | None
-    spent: Decimal
-    """USD of this command so far."""
+    spent: Decimal | None
+    """USD of this command so far; None where a part of it is unknown."""
     verdict: CanaryVerdict
 
 

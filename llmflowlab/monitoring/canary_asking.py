@@ -53,6 +53,7 @@ class CanaryAsking:
         self._candidate = candidate
         self._asker = asker
         self._concurrency = concurrency
+        self._unpriced = False
 
     @property
     def provider(self) -> str:
@@ -60,9 +61,9 @@ class CanaryAsking:
         return self._asker.provider.name
 
     @property
-    def spent(self) -> Decimal:
-        """USD known to be spent so far."""
-        return self._asker.budget.spent
+    def spent(self) -> Decimal | None:
+        """USD spent so far; None as soon as a part of it is unknown."""
+        return None if self._unpriced else self._asker.budget.spent
 
     def words(
         self, prompts: Sequence[str], tick: Callable[[], None] = lambda: None
@@ -94,6 +95,7 @@ class CanaryAsking:
             record = AnswerRecord.of(
                 paid, began_ms=began, ended_ms=_now_ms(), settings=self._lab.settings
             )
+            self._unpriced = self._unpriced or record.spent is None
             if paid.answer is None:
                 return HeardAnswer(record=record)
             return HeardAnswer(

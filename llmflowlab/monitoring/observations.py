@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from llmflowlab.candidate import Candidate
-from llmflowlab.monitoring.alert_rules import AlertRule
+from llmflowlab.errors import InputError
+from llmflowlab.guardrails.policy import DEFAULT, Policy
 from llmflowlab.monitoring.traffic import LATE_MS, Answerer, settled
-from llmflowlab.monitoring.traffic_figures import erred
 from llmflowlab.people.answer_words import value_of
 from llmflowlab.people.ratings import rating_word
 from llmflowlab.service.store.served_traffic import (
@@ -19,11 +19,11 @@ from llmflowlab.service.store.served_traffic import (
     rated_after,
     rows_after,
     scored_after,
+    scorers_lately,
 )
 from llmflowlab.service.store.service_database import Engine, reading
-from llmflowlab.tracking.summaries import answered
 
-__all__ = ["Observed", "SeenTo", "begin_at", "observe", "seen_by"]
+__all__ = ["Observed", "SeenTo", "answerers_of", "begin_at", "observe", "scored_by"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +47,13 @@ class Observed:
     place: int
     """What a rule that has seen it has seen to."""
     answerer: Answerer
-    guarded: bool = False
+    guardrails: Policy | None = None
     source: Literal["turn", "rating", "score"] = "turn"
     row: ServedRow | None = None
     scorer: str = ""
-    score: float = 0.0
+    score: float | None = None
+    not_scored: str | None = None
+    """Why a score has no value."""
 
 
 def begin_at(engine: Engine, since_ms: int) -> SeenTo:
@@ -75,13 +77,14 @@ def observe(engine: Engine, after: SeenTo, now_ms: int) -> tuple[list[Observed],
         known: Mapping[str, Any] = deployments_known(connection)
     who = {id_: Candidate.from_record(described["candidate"]) for id_, described in known.items()}
     answerers = {id_: Answerer.of(one) for id_, one in who.items()}
+    policies = {id_: _policy(one) for id_, one in who.items()}
     end = settled(rows, after.turn, now_ms)
     found = [
         Observed(
             at_ms=row.ended_ms,
             place=row.number,
             answerer=answerers[row.deployment],
-            guarded=who[row.deployment].guardrails is not None,
+            guardrails=policies[row.deployment],
             row=row,
         )
         for row in rows
@@ -107,59 +110,33 @@ def observe(engine: Engine, after: SeenTo, now_ms: int) -> tuple[list[Observed],
             answerer=answerers[one.deployment],
             scorer=one.scorer,
             score=one.value,
+            not_scored=one.not_scored,
         )
         for one in scores
-        if one.value is not None
     ]
     last = max((rated.number for rated in ratings), default=after.rating)
     return sorted(found, key=lambda one: one.at_ms), SeenTo(turn=end, rating=last, score=until)
 
 
-def seen_by(rule: AlertRule, one: Observed) -> str | float | None:
-    """Return what a rule makes of it: a value from 0 to 1, USD, a language or a length; None: nothing."""
-    if not rule.chosen.takes(one.answerer):
-        return None
-    if rule.kind == "score_drop":
-        return one.score if one.row is None and one.scorer == rule.options["scorer"] else None
-    if one.row is None or (rule.kind == "violation_rate" and not one.guarded):
-        return None
-    return _SEEN[rule.kind](rule, one.row)
+def scored_by(engine: Engine) -> set[str]:
+    """Return the scorers that answers were scored by lately, or are about to be."""
+    with reading(engine) as connection:
+        return scorers_lately(connection)
 
 
-def _violated(rule: AlertRule, row: ServedRow) -> float:
-    wanted = {
-        key: rule.options[key]
-        for key in ("category", "direction", "action")
-        if rule.options[key] is not None
-    }
-    return float(
-        any(
-            all(found.get(key) == value for key, value in wanted.items())
-            for found in row.record.violations
-        )
-    )
+def answerers_of(engine: Engine) -> list[Answerer]:
+    """Return all who ever answered."""
+    with reading(engine) as connection:
+        known = deployments_known(connection)
+    return [Answerer.of(Candidate.from_record(each["candidate"])) for each in known.values()]
 
 
-def _slow(rule: AlertRule, row: ServedRow) -> float | None:
-    if not answered(row.record):
-        return None
-    return float(row.record.inference_time > rule.options["above"])
-
-
-def _first_answer(row: ServedRow) -> bool:
-    """Whether it begins a conversation: those that follow in one are too much like it."""
-    turn = row.record
-    return turn.index == 0 and not turn.earlier_exchanges and turn.state == "complete"
-
-
-_SEEN: Mapping[str, Callable[[AlertRule, ServedRow], str | float | None]] = {
-    "error_rate": lambda rule, row: float(erred(row.record)),
-    "violation_rate": _violated,
-    "latency": _slow,
-    "cost_per_hour": lambda rule, row: float(row.record.cost or 0),
-    "language_drift": lambda rule, row: row.record.language if _first_answer(row) else None,
-    "length_drift": lambda rule, row: float(row.length) if _first_answer(row) else None,
-}
+def _policy(candidate: Candidate) -> Policy | None:
+    try:
+        return None if candidate.guardrails is None else Policy.from_json(candidate.guardrails)
+    except InputError:
+        # Of another version of the lab: that it looks for anything is as much as is known.
+        return DEFAULT
 
 
 def after(cursor: SeenTo, seen: Iterable[Observed]) -> list[Observed]:

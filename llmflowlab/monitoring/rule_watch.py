@@ -15,7 +15,9 @@ from typing import Any
 
 from llmflowlab.monitoring.alert_events import COST_CAP, AlertEvent, said_of
 from llmflowlab.monitoring.alert_rules import AlertRule
-from llmflowlab.monitoring.observations import Observed, SeenTo, after, seen_by
+from llmflowlab.monitoring.looked_at import Lacking, LookedAt
+from llmflowlab.monitoring.observations import Observed, SeenTo, after
+from llmflowlab.monitoring.rule_values import value_for
 from llmflowlab.monitoring.traffic import LATE_MS
 from llmflowlab.statistics.change_evidence import Band
 from llmflowlab.statistics.mean_bounds import chernoff_interval
@@ -64,6 +66,7 @@ class RuleWatch:
     """When it began to look; what was said before is nothing to it."""
     look_ms: int
     """When the look began that is open."""
+    looked_at: LookedAt
     open: list[list[float]] = field(default_factory=list)
     """What it holds so far: total and n of each stream."""
     labels: list[str] = field(default_factory=list)
@@ -87,7 +90,13 @@ class RuleWatch:
     ) -> RuleWatch:
         """Return a rule that has seen nothing."""
         step = int(rule.about.look * 1000)
-        made = cls(rule=rule, cursor=cursor, begun_ms=at_ms, look_ms=at_ms - at_ms % step)
+        made = cls(
+            rule=rule,
+            cursor=cursor,
+            begun_ms=at_ms,
+            look_ms=at_ms - at_ms % step,
+            looked_at=LookedAt(window=rule.about.window),
+        )
         if baseline is not None:
             interval = chernoff_interval(baseline.mean, baseline.n, alpha=rule.alpha / 2)
             floor = max(interval.low - rule.options["margin"], 0.0)
@@ -102,10 +111,15 @@ class RuleWatch:
 
     @property
     def state(self) -> str:
-        """`learning`, `quiet` or `standing`."""
-        if self.watch is None:
-            return "learning"
-        return "quiet" if self.standing is None else "standing"
+        """`learning`, `quiet`, `standing`, or `unknown`: it had nothing to look at."""
+        if self.standing is not None:
+            return "standing"
+        looked = self.looked_at
+        # Where nothing was asked, it is known what that cost, and how much of a baseline there is.
+        tells = self.watch is None or self.rule.kind == "cost_per_hour"
+        if not looked.values and (looked.answers or looked.lacking or not tells):
+            return "unknown"
+        return "learning" if self.watch is None else "quiet"
 
     @property
     def alpha(self) -> float:
@@ -123,10 +137,14 @@ class RuleWatch:
                 continue
             while one.at_ms >= self.look_ms + step:
                 events += self._close(step)
-            value = seen_by(self.rule, one)
-            if value is not None:
+            value = value_for(self.rule, one)
+            if value is None:
+                continue
+            self.looked_at.add(one.at_ms, value, answer=one.row is not None)
+            if not isinstance(value, Lacking):
                 self._take(value, one.at_ms)
         self.cursor = cursor
+        self.looked_at.forget(now_ms)
         while now_ms >= self.look_ms + step + LATE_MS:
             events += self._close(step)
         return events
@@ -287,6 +305,7 @@ class RuleWatch:
             "watch": None if self.watch is None else self.watch.to_json(),
             "back": None if self.back is None else self.back.to_json(),
             "standing": None if self.standing is None else asdict(self.standing),
+            "looked_at": self.looked_at.slots,
         }
 
     @classmethod
@@ -297,6 +316,15 @@ class RuleWatch:
             ValueError, KeyError, TypeError: It is none.
         """
         watch, back, standing = values["watch"], values["back"], values["standing"]
+        looked_at = values.get("looked_at")
+        if looked_at is None:
+            # Kept before this was counted: what it has seen came in its last look.
+            seen = (
+                len(values["learnt"])
+                if watch is None
+                else sum(int(look[0][1]) for look in watch["looks"])
+            )
+            looked_at = [[values["look_ms"], seen, seen, {}]] if seen else []
         return cls(
             rule=rule,
             cursor=SeenTo(**values["cursor"]),
@@ -313,4 +341,5 @@ class RuleWatch:
             watch=None if watch is None else Watch.from_json(watch),
             back=None if back is None else Watch.from_json(back),
             standing=None if standing is None else _Standing(**standing),
+            looked_at=LookedAt.kept(rule.about.window, looked_at),
         )

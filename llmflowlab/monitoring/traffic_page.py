@@ -11,6 +11,7 @@ from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.reports.plain_page import plain_page, section
 from llmflowlab.evaluation.reports.tables_html import seconds, table
 from llmflowlab.evaluation.reports.whole import whole_file
+from llmflowlab.monitoring.alerts_seen import AlertsSeen
 from llmflowlab.monitoring.traffic_figures import ShareSeen, TrafficFigures, TrafficReport
 from llmflowlab.monitoring.window import span
 from llmflowlab.text.amounts import plural
@@ -24,7 +25,7 @@ _FOOTER = (
 )
 
 
-def write_traffic_html(report: TrafficReport, file: Path) -> None:
+def write_traffic_html(report: TrafficReport, file: Path, alerts: AlertsSeen | None = None) -> None:
     """Write the page, whole or not at all.
 
     Raises:
@@ -32,14 +33,14 @@ def write_traffic_html(report: TrafficReport, file: Path) -> None:
     """
     try:
         with whole_file(file) as out:
-            out.write(traffic_page(report))
+            out.write(traffic_page(report, alerts))
     except TrackingError as exc:
         why = getattr(exc.__cause__, "strerror", None) or "it fails"
         raise InputError(f"{file} cannot be written ({why}); name another file.") from exc
 
 
-def traffic_page(report: TrafficReport) -> str:
-    """Return the page: who answered, what went wrong or was found, and the window in slices."""
+def traffic_page(report: TrafficReport, alerts: AlertsSeen | None = None) -> str:
+    """Return the page: alerts, who answered, what went wrong or was found, and the window in slices."""
     until = _date(report.until_ms)
     asked = plural(report.total.requests, "request")
     subtitle = f"{asked} in the {span(round(report.seconds))} to {until} UTC"
@@ -51,12 +52,29 @@ def traffic_page(report: TrafficReport) -> str:
         _counts("languages", "Languages", {n: f.languages for n, f in named.items()}),
     ]
     sections = [
+        *([] if alerts is None else [_alerts(alerts)]),
         section("who", "Who answered", [_answerers(named)]),
         *(each for each in counted if each),
         *_scores(named),
         section("slices", "Over time", [_slices(report)]),
     ]
     return plain_page("Traffic", subtitle, sections, _FOOTER)
+
+
+def _alerts(seen: AlertsSeen) -> str:
+    rows = [
+        (
+            one.rule.name,
+            one.state,
+            one.said,
+            f"{one.looked_at.answers:,}",
+            f"{one.looked_at.values:,}",
+        )
+        for one in seen.rules
+    ]
+    chance = f"Chance of any false alarm in {seen.days:g} days: {seen.false_alarm:.1%} at most"
+    columns = ("rule", "state", "in words", "answers", "values looked at")
+    return section("alerts", "Alerts", [table(chance, columns, rows, numbers={3, 4}, names={0})])
 
 
 def _answerers(named: Mapping[str, TrafficFigures]) -> str:

@@ -11,7 +11,11 @@ from llmflowlab.people.answer_words import value_of
 from llmflowlab.people.words import Target, Word
 from llmflowlab.tracking.records import RatingRecord
 
-__all__ = ["RatingMean", "rating_means", "rating_word"]
+__all__ = ["RATED", "RatingMean", "rating_means", "rating_word"]
+
+_GRADE, _THUMB = "rating", "thumbs_up"
+RATED = (_GRADE, _THUMB)
+"""What a turn is rated by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +46,7 @@ def rating_word(rating: RatingRecord, run_id: str, *, by: str | None = None) -> 
     return Word(
         person=by or person(),
         target=Target(kind="turn", within=run_id, key=rating.trace_id),
-        question="thumbs_up" if thumb else "rating",
+        question=_THUMB if thumb else _GRADE,
         said=("yes" if rating.value else "no") if thumb else str(rating.value),
         comment=rating.comment or "",
         at_ms=rating.rated_ms,

@@ -7,6 +7,7 @@ one connection pool. On the loop they wait for nobody, and what is given up is c
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import queue
 import threading
@@ -40,6 +41,9 @@ _SLICE = 0.1
 _CLOSING = 5.0
 """Seconds that a connection may take to be closed before nobody waits for it any more."""
 
+_ENDING = 1.0
+"""Seconds that what still reads may take to end at the program's end."""
+
 _lock = threading.RLock()
 """May be taken again: what is let go of while the loop is made wants the loop as well."""
 _loop: asyncio.AbstractEventLoop | None = None
@@ -56,6 +60,7 @@ def _running() -> asyncio.AbstractEventLoop:
             thread = threading.Thread(target=_loop.run_forever, name="calls", daemon=True)
             thread.start()
             _thread = thread.ident
+            atexit.register(_wind_up, _loop)
         return _loop
 
 
@@ -66,9 +71,31 @@ def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None
         loop.default_exception_handler(context)
 
 
+def _wind_up(loop: asyncio.AbstractEventLoop) -> None:
+    """Have everybody stop reading before Python takes the loop away, and says of each that it was still at it.
+
+    An answer that has ended may still be read to the end of its connection, for which nobody waits.
+    """
+
+    async def ended() -> None:
+        reading = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in reading:
+            task.cancel()
+        if reading:
+            await asyncio.wait(reading, timeout=_ENDING)
+
+    # A second Ctrl-C, or a loop that hangs, keeps nobody here.
+    with suppress(Exception, KeyboardInterrupt):
+        asyncio.run_coroutine_threadsafe(ended(), loop).result(2 * _ENDING)
+
+
 def _forget() -> None:
     """A child has none of its parent's threads, the loop's among them."""
     global _loop, _thread, _lock
+    atexit.unregister(_wind_up)
+    if _loop is not None:
+        # What was under way in the parent goes on there.
+        _loop.set_exception_handler(lambda loop, context: None)
     _loop, _thread, _lock = None, None, threading.RLock()
 
 

@@ -22,6 +22,7 @@ from llmflowlab.errors import LabError
 from llmflowlab.machine import person
 from llmflowlab.people.ratings import rating_word
 from llmflowlab.people.word_store import WordStore
+from llmflowlab.process_end import run_to_the_end
 from llmflowlab.service.scoring.score_figures import assessed, score_metrics
 from llmflowlab.service.store.issued_keys import keys_made
 from llmflowlab.service.store.online_scores import score_totals_of
@@ -292,4 +293,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_to_the_end(main)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -107,18 +106,13 @@ class Whole(Response):
         self._render = render
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ending = asyncio.ensure_future(self._generation.ended())
         leaving = asyncio.ensure_future(left(receive))
         try:
-            await asyncio.wait({ending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if not ending.done():
+            if not await self._generation.ended_before(leaving):
                 return
-            with suppress(Exception):
-                # What went wrong is the generation's refusal, which `render` tells.
-                ending.result()
+            # What went wrong is the generation's refusal, which `render` tells.
             response = await self._render()
             await response(scope, receive, send)
         finally:
             leaving.cancel()
-            ending.cancel()
             self._generation.leave()

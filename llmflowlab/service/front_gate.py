@@ -6,10 +6,10 @@ this machine alone, and whatever goes wrong behind becomes an answer without a s
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Collection, Sequence
 
+import anyio
 from starlette.datastructures import State
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
@@ -105,12 +105,12 @@ class _Bounded:
         if self._whole:
             # What is waited for now is that the client leaves.
             return await self._receive()
-        left = self._until - time.monotonic()
-        try:
-            message = await asyncio.wait_for(self._receive(), max(left, 0.001))
-        except (TimeoutError, asyncio.TimeoutError):
+        # No task is made for it, as `asyncio.wait_for` would.
+        with anyio.move_on_after(max(self._until - time.monotonic(), 0.001)) as waiting:
+            message = await self._receive()
+        if waiting.cancelled_caught:
             self.refusal = HttpRefusal("request_timeout", "The body did not come in time.")
-            raise self.refusal from None
+            raise self.refusal
         if message["type"] == "http.request":
             self._bytes += len(message.get("body", b""))
             self._whole = not message.get("more_body", False)

@@ -34,6 +34,8 @@ __all__ = ["AnswerOrder", "AnswerPiece", "Generation"]
 
 _KEEPING = 5.0
 """Seconds after which a client is told that its answer cannot be kept; it is tried on without it."""
+_LONG = 1_000
+"""Characters from which on an answer is measured in a thread: its language takes longer than a frame of another may wait."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,13 +118,13 @@ class Generation:
         """Wait for the first piece or the end, but no longer than so many seconds."""
         await self._wait(seconds)
 
-    async def ended(self) -> None:
-        """Wait for the end; cancelling this gives the answer up."""
-        try:
-            await asyncio.shield(self._task)
-        except asyncio.CancelledError:
-            self.leave()
-            raise
+    async def ended_before(self, leaving: asyncio.Future[None]) -> bool:
+        """Wait for the end, or until the client has left; tells whether it ended first."""
+        await asyncio.wait({self._task, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done() and not self._task.cancelled():
+            # Told by the refusal; looked at here, so that nobody finds it unlooked at.
+            self._task.exception()
+        return self._task.done()
 
     async def pieces(self, heartbeat: float) -> AsyncIterator[AnswerPiece | None]:
         """Yield what comes until the end; None where nothing came for so many seconds."""
@@ -158,8 +160,17 @@ class Generation:
                 state.log.exception("A request could not be answered (%s).", order.trace_id)
                 paid = Paid(answer=None, error=exc)
             self.paid, self.remarks = paid, paid.remarks
+            # The last piece came with the end: it leaves before anything is measured, which takes milliseconds.
+            # Once for whoever reads along, and once for the loop, which writes after all that is ready.
+            for _ in range(2):
+                await asyncio.sleep(0)
             self.refusal = self._why_not(paid)
-            self.record = made = self._measured(paid, started_ms)
+            long = paid.answer is not None and len(paid.answer.text) > _LONG
+            self.record = made = (
+                await asyncio.to_thread(self._measured, paid, started_ms)
+                if long
+                else self._measured(paid, started_ms)
+            )
             try:
                 await self._keep(made)
             except TrackingError as exc:

@@ -20,19 +20,22 @@ _LONGEST_WORD = 60
 
 _FENCED = re.compile(r"(?:```|~~~).*?(?:```|~~~|\Z)", re.DOTALL)
 _INLINE_CODE = re.compile(r"`[^`\n]*`|<[/!]?[A-Za-z][^<>\n]*>")
-_CODE_LINE = re.compile(
+_CODE_BEGINS = re.compile(
     r"""
-      [;{}]\s*$ | => | == | != | \w\(\) | ^\s*[\]})]+[,;]?\s*$
-    | ^\s*(?:def|class|elif|import|from\s+\S+\s+import|return|const|let|var|function|public|private
+      \s*[\]})]+[,;]?\s*$
+    | \s*(?:def|class|elif|import|from\s+\S+\s+import|return|const|let|var|function|public|private
         |\#include|fn|func|package)\s+[\w{("'<*.]+.*[(){}=:;,'"<>]
-    | ^\s*(?:import|from)\s+[\w.]+(?:\s+import\s+\S+)?\s*$
-    | ^\s*(?:SELECT|INSERT\s+INTO|UPDATE|DELETE\s+FROM|CREATE\s+TABLE)\b.*(?:\bFROM\b|[(=;*])
-    | ^\s*(?:\$|>>>|\.\.\.)\s
+    | \s*(?:import|from)\s+[\w.]+(?:\s+import\s+\S+)?\s*$
+    | \s*(?:SELECT|INSERT\s+INTO|UPDATE|DELETE\s+FROM|CREATE\s+TABLE)\b.*(?:\bFROM\b|[(=;*])
+    | \s*(?:\$|>>>|\.\.\.)\s
     """,
     re.VERBOSE,
 )
+_CODE_WITHIN = re.compile(r"=>|==|!=|\w\(\)")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
 _NOT_IN_WORDS = re.compile(r"://|[@=_\\]|\w/\w*/|^/\w|^www\.|\d")
+_NOT_PLAIN = re.compile(r"[^A-Za-z\s.,;:!?'\"()-]|www\.", re.ASCII)
+_NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalpha())
 _DENSE = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uac00-\ud7af\uf900-\ufaff]"
@@ -71,7 +74,8 @@ def _lines(text: str) -> list[str]:
     found: list[str] = []
     gathered = _ENOUGH
     for sentence in _SENTENCE_END.split(_without_code(text[:_LONGEST])):
-        line = " ".join(filter(None, map(_word, sentence.split())))
+        words = sentence.split()
+        line = " ".join(words if _plain(sentence, words) else filter(None, map(_word, words)))
         letters = _letters(line)
         if not letters:
             continue
@@ -88,8 +92,20 @@ def _without_code(text: str) -> str:
     # A lone surrogate cannot be handed to fastText, which takes UTF-8.
     encodable = text.encode("utf-8", "replace").decode("utf-8")
     unfenced = _FENCED.sub("\n", unicodedata.normalize("NFC", encodable))
-    lines = (line for line in unfenced.splitlines() if not _CODE_LINE.search(line))
+    lines = (line for line in unfenced.splitlines() if not _is_code(line))
     return _INLINE_CODE.sub(" ", "\n".join(lines))
+
+
+def _is_code(line: str) -> bool:
+    # What begins like code is looked for at the beginning alone: long lines of prose are the usual ones.
+    ends = line.rstrip()[-1:]
+    within = ("=" in line or "()" in line) and _CODE_WITHIN.search(line)
+    return bool((ends and ends in ";{}") or within or _CODE_BEGINS.match(line))
+
+
+def _plain(sentence: str, words: list[str]) -> bool:
+    """Tell, looked at all at once, whether its words are words as they stand: those of most sentences are."""
+    return not _NOT_PLAIN.search(sentence) and len(max(words, key=len, default="")) <= _LONGEST_WORD
 
 
 def _word(token: str) -> str:
@@ -123,4 +139,6 @@ def _lowered(line: str) -> str:
 
 
 def _letters(line: str) -> int:
+    if line.isascii():
+        return len(line.encode().translate(None, _NO_LETTERS))
     return sum(map(str.isalpha, line))

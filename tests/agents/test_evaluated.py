@@ -80,3 +80,18 @@ def test_a_batch_over_a_tabular_version_answers_in_order(
     assert "cross-entropy" in lines[0]["content"]
     assert "difference at least as large" in lines[1]["content"]
     assert (lines[3]["content"], bool(lines[3]["error"])) == (None, True)
+
+
+def test_a_batch_that_is_stopped_says_how_it_goes_on(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings({}, cwd=home, stdin_is_terminal=False)
+    log_agent(settings, "json", candidate_config("guide:docs"), name="rows")
+
+    def pressed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("llmflowlab.cli.registry.batch_command.run_batch", pressed)
+    asked = ("registry", "batch", "rows/1", "--input", "talks.jsonl", "--output", "o.jsonl")
+    assert main([*asked]) == 130
+    assert "the same command goes on" in capsys.readouterr().err

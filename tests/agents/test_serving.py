@@ -190,21 +190,21 @@ def test_the_agent_server_answers_and_streams_the_twin(
         assert len(deltas) > 1
         assert "".join(deltas) == "You asked why?"
         assert events[-1]["type"] == "response.completed"
-        client = OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
-        asked: dict[str, Any] = {"model": "any", "input": "why?", "instructions": "Be kind."}
-        answer = client.responses.create(**asked)
-        assert (answer.output_text, answer.instructions) == ("You asked why?", "Be kind.")
-        assert loopback.last.body["messages"][0]["content"] == "Be kind."
-        with client.responses.stream(**asked) as stream:
-            kinds = [event.type for event in stream]
-            assert stream.get_final_response().output_text == "You asked why?"
-        assert kinds[0] == "response.created"
-        with pytest.raises(BadRequestError) as refused:
-            client.responses.create(**asked, temperature=9)
-        assert refused.value.code == "invalid_request"
-        assert "temperature is 9" in refused.value.message
-        loopback.fail("rate_limited")
-        with pytest.raises(RateLimitError):
-            client.responses.create(**asked, stream=True)
+        with OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client:
+            asked: dict[str, Any] = {"model": "any", "input": "why?", "instructions": "Be kind."}
+            answer = client.responses.create(**asked)
+            assert (answer.output_text, answer.instructions) == ("You asked why?", "Be kind.")
+            assert loopback.last.body["messages"][0]["content"] == "Be kind."
+            with client.responses.stream(**asked) as stream:
+                kinds = [event.type for event in stream]
+                assert stream.get_final_response().output_text == "You asked why?"
+            assert kinds[0] == "response.created"
+            with pytest.raises(BadRequestError) as refused:
+                client.responses.create(**asked, temperature=9)
+            assert refused.value.code == "invalid_request"
+            assert "temperature is 9" in refused.value.message
+            loopback.fail("rate_limited")
+            with pytest.raises(RateLimitError):
+                client.responses.create(**asked, stream=True)
         too_much = post(address, "/v1/responses", {"input": "x" * 20_000_001})
         assert too_much[0] == 413

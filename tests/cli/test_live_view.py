@@ -118,6 +118,30 @@ def test_an_unknown_price_is_not_a_cost_of_nothing(tmp_path: Path) -> None:
     assert "cost unknown" in scene.display.lines[-1][0]
 
 
+def test_a_cost_that_workers_tell_later_is_not_a_cost_of_nothing(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.progress[0].answered = scene.progress[0].uncounted = 3
+    scene.tell(1)
+    assert [row[6] for row in scene.display.tables[-1].rows] == ["", ""]
+
+
+def test_on_a_cluster_only_the_end_can_be_asked_for_and_other_keys_say_so(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, cap="1")
+    scene.view = LiveView(
+        scene.view._plan, scene.steering, scene.display, fixed=True, clock=lambda: scene.now
+    )
+    scene.tell(1)
+    assert scene.display.tables[-1].notes[-1] == "keys: q stop"
+    scene.display.pressed = "+b2\n"
+    scene.tell(1)
+    assert "then --resume with others" in scene.display.tables[-1].notes[-1]
+    assert (scene.steering.concurrency, scene.budget.cap) == (8, Decimal(1))
+    assert max(map(len, layout(scene.display.tables[-1], 79))) <= 79
+    scene.display.pressed = "q"
+    with pytest.raises(KeyboardInterrupt):
+        scene.tell(1)
+
+
 def test_a_candidate_that_was_reused_whole_has_no_rate_and_no_cost(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     scene.progress[0].answered = scene.progress[0].reused = 1000

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.cli.pseudo_terminal import MAIN, PseudoTerminal
+from tests.warm import SITE, SOURCE
 
 ROWS = 40
 QUESTIONS = "question,answer\n" + "".join(
@@ -18,15 +22,41 @@ QUESTIONS = "question,answer\n" + "".join(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A home in which forty answers were had, of which each test has a copy."""
+
+    home: Path
+    evaluation: str
+
+
+@pytest.fixture(scope="module")
+def asked(
+    tmp_path_factory: pytest.TempPathFactory, migrated_db: Path, warm_source: str | None
+) -> Asked:
+    home = tmp_path_factory.mktemp("asked")
+    shutil.copy(migrated_db, home / "mlflow.db")
+    (home / "sums.csv").write_text(QUESTIONS, encoding="utf-8")
+    warm = {} if warm_source is None else {SOURCE: warm_source}
+    return Asked(home, evaluated(home, "--data", "sums.csv", "--model", "guide", **warm))
+
+
 @pytest.fixture
-def evaluation(mlflow_home: Path) -> str:
-    (mlflow_home / "sums.csv").write_text(QUESTIONS, encoding="utf-8")
-    return evaluated(mlflow_home, "--data", "sums.csv", "--model", "guide")
+def evaluation(tmp_path: Path, asked: Asked) -> str:
+    shutil.copytree(asked.home, tmp_path, dirs_exist_ok=True)
+    return asked.evaluation
 
 
-def evaluated(home: Path, *arguments: str) -> str:
+def evaluated(home: Path, *arguments: str, **variables: str) -> str:
     command = [sys.executable, str(MAIN), "evaluate", *arguments, "--scorer", "contains", "--json"]
-    done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command,
+        cwd=home,
+        env={**os.environ, "PYTHONPATH": str(SITE), **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return str(json.loads(done.stdout)["evaluation_id"])
 
 
@@ -40,10 +70,10 @@ def shows(terminal: PseudoTerminal, text: str) -> None:
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_two_people_judge_the_same_answers_and_see_how_far_they_agree(
-    mlflow_home: Path, evaluation: str, width: int
+    tmp_path: Path, evaluation: str, width: int
 ) -> None:
     for person, keys in (("ada", "y4"), ("bob", "n4")):
-        terminal = begin(mlflow_home, evaluation, "--as", person, width=width)
+        terminal = begin(tmp_path, evaluation, "--as", person, width=width)
         shows(terminal, f"0 of {ROWS} judged · answer 1 · {person}")
         shows(terminal, "Is the answer correct?  y yes  n no")
         # The keys stand on the screen, in one line.
@@ -54,7 +84,7 @@ def test_two_people_judge_the_same_answers_and_see_how_far_they_agree(
         terminal.type("\x1b")
         assert terminal.exit_code() == 0
         assert f"{ROWS // 2} of {ROWS} judged; the same command goes on" in terminal.everything
-        terminal = begin(mlflow_home, evaluation, "--as", person, width=width)
+        terminal = begin(tmp_path, evaluation, "--as", person, width=width)
         shows(terminal, f"{ROWS // 2} of {ROWS} judged · answer {ROWS // 2 + 1} · {person}")
         terminal.type(keys * (ROWS // 2))
         shows(terminal, "All answers are judged.")
@@ -63,16 +93,14 @@ def test_two_people_judge_the_same_answers_and_see_how_far_they_agree(
         assert "Traceback" not in terminal.everything
     assert "Agreement" in terminal.everything
     command = [sys.executable, str(MAIN), "review", evaluation, "--json"]
-    done = subprocess.run(command, cwd=mlflow_home, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     people = {e["question"]: e for e in json.loads(done.stdout)["agreement"] if e["people"]}
     assert (people["correct"]["n"], people["correct"]["same"]) == (ROWS, 0.5)
     assert people["quality"]["same"] == 1.0
 
 
-def test_a_comment_an_undo_and_a_key_that_answers_nothing(
-    mlflow_home: Path, evaluation: str
-) -> None:
-    terminal = begin(mlflow_home, evaluation, "--as", "ada")
+def test_a_comment_an_undo_and_a_key_that_answers_nothing(tmp_path: Path, evaluation: str) -> None:
+    terminal = begin(tmp_path, evaluation, "--as", "ada")
     shows(terminal, "Is the answer correct?")
     terminal.type("7")
     shows(terminal, "7 answers nothing here; the keys stand beside the question.")
@@ -122,16 +150,16 @@ def test_a_long_answer_is_scrolled_and_a_long_context_is_cut_until_it_is_asked_f
 
 
 def test_whoever_is_killed_in_the_middle_has_said_what_they_said(
-    mlflow_home: Path, evaluation: str
+    tmp_path: Path, evaluation: str
 ) -> None:
-    terminal = begin(mlflow_home, evaluation, "--as", "ada")
+    terminal = begin(tmp_path, evaluation, "--as", "ada")
     shows(terminal, "0 of 40 judged")
     terminal.type("y4")
     shows(terminal, "1 of 40 judged")
     terminal.type("y")
     shows(terminal, "correct: yes")
     terminal.child.kill(signal.SIGKILL)
-    again = begin(mlflow_home, evaluation, "--as", "ada")
+    again = begin(tmp_path, evaluation, "--as", "ada")
     shows(again, "1 of 40 judged · answer 2 · ada")
     shows(again, "correct: yes")
     again.type("q")

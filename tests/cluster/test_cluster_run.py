@@ -17,11 +17,12 @@ from llmflowlab.cluster.driver import run_on_cluster
 from llmflowlab.cluster.leases import ClusterLimits
 from llmflowlab.cluster.shards import stage, staged
 from llmflowlab.cluster.storage import LocalStorage
-from llmflowlab.errors import InputError, RateLimited
+from llmflowlab.errors import BadRequest, InputError, RateLimited
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.replay import stored_result
+from llmflowlab.evaluation.run.steering import Adjustment, ask_for
 from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings, load_settings
 from tests.cluster.threads import NoRecorder, ThreadCrew, building
@@ -91,6 +92,7 @@ class World:
                 self.tmp_path / home,
                 recorder=cast("Any", self.recorder),
             )
+            self.budget = made.budget
             return run_on_cluster(
                 self.plan,
                 made,
@@ -228,10 +230,9 @@ def test_ctrl_c_ends_with_what_there_is_and_another_machine_goes_on(world):
     stopped = world.run(workers=1)
     assert stopped.interrupted
     assert stopped.unfinished is not None
-    (said,) = [note for note in stopped.notes if "goes on from there" in note]
-    assert (
-        f"--resume {world.plan.evaluation_id} --runner ray --storage {world.storage.place}" in said
-    )
+    (said,) = [note for note in stopped.notes if "has workers go on" in note]
+    assert f"--runner ray --storage {world.storage.place}" in said
+    assert f"--resume {world.plan.evaluation_id}" in said
     before = world.asked.total()
     assert before < 200
     # Another home, with nothing but the storage.
@@ -245,6 +246,46 @@ def test_ctrl_c_ends_with_what_there_is_and_another_machine_goes_on(world):
     for what in ("results", "paid"):
         assert len(world.storage.keys(f"{world.stage.folder}/{what}")) == world.stage.shards
     assert figures(whole) == figures(world.alone())
+
+
+def test_what_failed_is_asked_again_when_it_is_gone_on_with_as_on_one_machine(world):
+    away: dict[str, str | Exception] = {
+        **ANSWERS,
+        "Question 7?": BadRequest("away", provider="table"),
+    }
+
+    def models() -> list[Any]:
+        found = world.models()
+        for model in found:
+            model.answers = dict(away)
+        return found
+
+    world.crew = ThreadCrew(building(world.settings, models))
+    first = world.run()
+    failed = sum(sum(one.failed.values()) for one in first.candidates)
+    assert failed
+    before = world.asked.total()
+    world.crew = ThreadCrew(building(world.settings, world.models))
+    again = world.run("elsewhere", start="second")
+    assert again.candidates[0].failed == {}
+    assert world.asked.total() - before == failed
+    assert figures(again) == figures(world.alone())
+
+
+def test_nothing_is_adjusted_while_it_runs_and_that_is_said(world):
+    refused: list[str] = []
+
+    def adjust(snapshot: Any) -> None:
+        if refused or snapshot.phase != "answering":
+            return
+        with closing(Ledger(world.tmp_path / "home" / "evaluations.db")) as ledger:
+            with pytest.raises(InputError) as said:
+                ask_for(ledger, world.plan.evaluation_id, Adjustment(concurrency=2))
+            refused.append(said.value.message)
+
+    world.on_progress = adjust
+    world.run()
+    assert "runs on a cluster" in refused[0]
 
 
 def test_a_second_ctrl_c_leaves_at_once(world):
@@ -303,6 +344,8 @@ def test_the_budget_holds_for_all_workers_and_a_larger_one_goes_on(tmp_path):
     paid = sum(candidate.cost_usd or Decimal(0) for candidate in short.candidates)
     # No other call fitted in: its worst case is 20 tokens of an answer and its prompt.
     assert cap - Decimal("0.02") <= paid <= cap
+    # What the screen shows beside the budget.
+    assert world.budget.spent == paid
     assert short.unfinished == "the budget was spent before all rows were asked and judged"
     assert not short.interrupted
     before = world.asked.total()

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from llmflowlab.cluster.ray_crew import load_ray, refuse_machine, versions_here
+from llmflowlab.cluster.ray_crew import RayCrew, load_ray, refuse_machine, versions_here
+from llmflowlab.cluster.worker import ShardWorker
 from llmflowlab.errors import ConfigurationError, ExitCode, InputError
-from llmflowlab.lab.cluster_evaluation import on_cluster, refuse_unsplit
+from llmflowlab.lab.cluster_evaluation import crew_for, on_cluster, refuse_unsplit
 from llmflowlab.lab.cluster_worker import WorkerBench, travelling
 from llmflowlab.lab.evaluation_request import EvaluationRequest, RayRequest
 from llmflowlab.lab.lab import Lab
 from llmflowlab.settings import load_settings
+from tests.loopback.server import closed_port
+
+
+def _nobody(*_: object) -> ShardWorker:
+    raise AssertionError("no worker is made")
+
 
 HERE = {"llmflowlab": "0.2.0", "python": "3.11", "ray": "2.60.0"}
 
@@ -22,6 +30,37 @@ def test_without_ray_the_command_that_installs_it_is_said(monkeypatch):
     with pytest.raises(ConfigurationError, match=r"pip install 'llmflowlab\[ray\]'") as refused:
         load_ray()
     assert refused.value.exit_code == ExitCode.NOT_CONFIGURED
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "auto"])
+def test_an_address_at_which_nobody_listens_is_refused_at_once(monkeypatch, address):
+    port = closed_port()
+
+    def init(**_: object) -> None:
+        raise AssertionError("Ray would try for a quarter of an hour")
+
+    monkeypatch.setattr("llmflowlab.cluster.ray_crew.load_ray", lambda: SimpleNamespace(init=init))
+    with pytest.raises(
+        ConfigurationError, match=r"\(Connection refused\); start one with ray start"
+    ):
+        crew_for(
+            Lab(load_settings({"RAY_ADDRESS": f"127.0.0.1:{port}"}, stdin_is_terminal=False)),
+            RayRequest(address=address.format(port)),
+        )
+
+
+@pytest.mark.parametrize(
+    ("address", "advice"), [("auto", "RAY_AUTH_MODE=token"), (None, "see what keeps Ray")]
+)
+def test_what_ray_says_against_a_cluster_is_told_in_a_sentence(monkeypatch, address, advice):
+
+    def init(**_: object) -> None:
+        raise ConnectionError("Failed to\n connect. Please set `--address`.")
+
+    monkeypatch.setattr("llmflowlab.cluster.ray_crew.load_ray", lambda: SimpleNamespace(init=init))
+    with pytest.raises(ConfigurationError, match=r"\(Failed to connect\); ") as refused:
+        RayCrew(address, _nobody)
+    assert advice in refused.value.message
 
 
 def test_a_machine_with_other_versions_is_refused_by_name():

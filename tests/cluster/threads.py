@@ -7,16 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from llmflowlab.asking.budget import Budget
-from llmflowlab.asking.pacing import Limiter
 from llmflowlab.cluster.coordinator import Coordinator
 from llmflowlab.cluster.crew import Job
 from llmflowlab.cluster.event_log import EventLog
 from llmflowlab.cluster.leases import ClusterStanding
 from llmflowlab.cluster.storage import LocalStorage, Storage
-from llmflowlab.cluster.worker import ShardWorker
+from llmflowlab.cluster.worker import BuildBench, ShardMeans, ShardWorker
 from llmflowlab.errors import LabError, TrackingError
-from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.evaluation.run.workbench import EngineResources
 from llmflowlab.providers.base import Provider
@@ -52,7 +49,7 @@ class ThreadCrew:
         each: Called with every finished row's worker, for tests that cut one off.
     """
 
-    def __init__(self, build: Callable[..., EngineResources]) -> None:
+    def __init__(self, build: BuildBench) -> None:
         self._build = build
         self._lock = threading.RLock()
         self._threads: list[tuple[threading.Thread, threading.Event, list[LabError]]] = []
@@ -140,20 +137,18 @@ class _Latest:
 
 def building(
     settings: Settings, providers: Callable[[], list[Provider]], **options: Any
-) -> Callable[..., EngineResources]:
+) -> BuildBench:
     """Return what makes a worker's bench over these models."""
 
-    def build(
-        plan: EvaluationPlan,
-        ledger: Ledger,
-        *,
-        budget: Budget,
-        limiter: Callable[[str, Settings, int], Limiter],
-        concurrency: int,
-        folder: Path,
-    ) -> EngineResources:
+    def build(plan: EvaluationPlan, means: ShardMeans) -> EngineResources:
         return bench(
-            settings, providers(), ledger, folder, budget=budget, limiter=limiter, **options
+            settings,
+            providers(),
+            means.ledger,
+            means.folder,
+            budget=means.budget,
+            limiter=means.limiter,
+            **options,
         )
 
     return build

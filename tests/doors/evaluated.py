@@ -15,16 +15,31 @@ from pathlib import Path
 from typing import Any
 
 from llmflowlab.cli import main
+from llmflowlab.cluster.crew import Crew
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.replay import stored_result
 from llmflowlab.evaluation.run.wandb_evaluations import evaluation_runs
+from llmflowlab.lab.cluster_worker import WorkerBench, travelling
+from llmflowlab.lab.evaluation_request import RayRequest
+from llmflowlab.lab.lab import Lab
 from llmflowlab.settings import Settings, load_settings
 from llmflowlab.tracking.wandb_run import WandbRun
+from tests.cluster.threads import ThreadCrew
 from tests.e2e.stored import Everything
 from tests.loopback import LoopbackServer
 from tests.loopback.scenario import Fault, Tokens
 
-__all__ = ["GEMINI", "GPT", "JUDGE", "MOST", "PRICES", "SCORERS", "Evaluated", "evaluate"]
+__all__ = [
+    "GEMINI",
+    "GPT",
+    "JUDGE",
+    "MOST",
+    "PRICES",
+    "SCORERS",
+    "Evaluated",
+    "crew_of_threads",
+    "evaluate",
+]
 
 GPT, GEMINI, JUDGE = (
     "openai:gpt-4.1-mini",
@@ -129,10 +144,20 @@ def said(*arguments: str, code: int = 0) -> str:
     return out.getvalue()
 
 
-def evaluate(home: Path, server: LoopbackServer) -> Evaluated:
+def crew_of_threads(lab: Lab, request: RayRequest) -> tuple[Crew, int]:
+    """Return workers as threads of this process, each with what a worker on its own machine has."""
+    return ThreadCrew(WorkerBench(travelling(lab.settings))), request.workers or 1
+
+
+def evaluate(home: Path, server: LoopbackServer, *more: str) -> Evaluated:
     """Evaluate two candidates over two trials, with whatever can go wrong.
 
     The environment names the home and the server already.
+
+    Args:
+        home: Where.
+        server: Has all models.
+        more: Arguments of the command.
     """
     scenario = server.scenario
     scenario.tokens = {
@@ -150,7 +175,7 @@ def evaluate(home: Path, server: LoopbackServer) -> Evaluated:
         Fault("reset", wire="openai", model="gpt-4.1-mini"),
         # Torn off after its first piece, which tells the tokens.
         Fault("drop", after=1, wire="gemini"),
-        # Refused by a filter: no answer, and free.
+        # Refused by a filter, without a word of what it took.
         Fault("blocked_prompt", wire="gemini"),
     )
     file = home / "sums.csv"
@@ -163,7 +188,7 @@ def evaluate(home: Path, server: LoopbackServer) -> Evaluated:
         *("evaluate", "--data", str(file), "--model", GPT, "--model", GEMINI),
         *("--judge", JUDGE, "--max-tokens", str(MOST), "--trials", "2", "--concurrency", "1"),
         *(part for name in names for part in ("--scorer", name)),
-        *("--budget", "5", "--fail-under", "contains=0.5", "--json"),
+        *("--budget", "5", "--fail-under", "contains=0.5", "--json", *more),
     )
     settings = load_settings(dict(os.environ), cwd=home, stdin_is_terminal=False)
     return Evaluated(home=home, settings=settings, document=json.loads(document), server=server)

@@ -2,7 +2,7 @@
 
 A door is whatever tells somebody a figure: the document, the screen, the spreadsheet, the lines, the page, `info`,
 `cache`, the ledger that a budget counts with, MLflow's metrics and traces, `verify`, a gate, promotion. A new
-figure, or a new door, belongs in here.
+figure, or a new door, belongs in here. All of it holds on this machine and on a cluster's workers.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from llmflowlab.evaluation.conclude.leaderboards import BEST_ASSUMES, chance
 from llmflowlab.evaluation.conclude.promotion import PromotionTerms, decide
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.replay import stored_result
+from llmflowlab.lab import cluster_evaluation
 from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import allow_requests
 from llmflowlab.providers.factory import build
@@ -42,6 +43,7 @@ from tests.doors.evaluated import (
     SCORERS,
     TOKENS,
     Evaluated,
+    crew_of_threads,
     evaluate,
 )
 from tests.loopback import LoopbackServer
@@ -53,8 +55,11 @@ MODELS = (GPT, GEMINI)
 MILLION = Decimal(1_000_000)
 
 
+RUNNERS = {"here": (), "cluster": ("--runner", "ray", "--workers", "2", "--shard-rows", "7")}
+
+
 @contextmanager
-def evaluated(home: Path, database: Path) -> Iterator[Evaluated]:
+def evaluated(home: Path, database: Path, runner: str = "here") -> Iterator[Evaluated]:
     """Evaluate in a home of its own."""
     shutil.copy(database, home / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch, LoopbackServer() as server:
@@ -63,13 +68,19 @@ def evaluated(home: Path, database: Path) -> Iterator[Evaluated]:
         patch.setenv("LLMFLOWLAB_JUDGE_EXAM", "0")
         for name, value in server.environment().items():
             patch.setenv(name, value)
+        patch.setattr(cluster_evaluation, "load_ray", lambda: None)
+        patch.setattr(cluster_evaluation, "crew_for", crew_of_threads)
         allow_requests(True)
-        yield evaluate(home, server)
+        found = evaluate(home, server, *RUNNERS[runner])
+        assert (found.settings.state_dir / "cluster").is_dir() == (runner == "cluster")
+        yield found
 
 
-@pytest.fixture(scope="module")
-def once(tmp_path_factory: pytest.TempPathFactory, migrated_db: Path) -> Iterator[Evaluated]:
-    with evaluated(tmp_path_factory.mktemp("home"), migrated_db) as found:
+@pytest.fixture(scope="module", params=RUNNERS)
+def once(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, migrated_db: Path
+) -> Iterator[Evaluated]:
+    with evaluated(tmp_path_factory.mktemp("home"), migrated_db, request.param) as found:
         yield found
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
@@ -91,9 +102,9 @@ def price(model: str, prompt: int, completion: int) -> Decimal:
     return (prompt * sent + completion * written) / MILLION
 
 
-def worst_case(seen: Evaluated) -> Decimal:
-    """Return what a try costs that was accepted and fell silent: nobody knows, so the most it can."""
-    with closing(build(GPT, seen.settings)) as provider:
+def worst_case(seen: Evaluated, model: str) -> Decimal:
+    """Return what a try costs of which nobody knows what it took, and that is charged the most it can."""
+    with closing(build(model, seen.settings)) as provider:
         request = Request(
             messages=(Message("user", ROWS[0][0]),), parameters=Parameters(max_tokens=MOST)
         )
@@ -104,19 +115,18 @@ def worst_case(seen: Evaluated) -> Decimal:
 
 
 def expected_cost(seen: Evaluated, model: str) -> Decimal:
-    """Return what a candidate cost, from the prices and from what the server was seen to do."""
-    whole = price(model, TOKENS.prompt, TOKENS.completion)
+    """Return what a candidate cost, from the prices and from what the server was told to do."""
+    answers, whole = 2 * len(ROWS), price(model, TOKENS.prompt, TOKENS.completion)
     if model == GPT:
-        return 2 * len(ROWS) * whole + worst_case(seen)
-    # One answer was torn off after it had told its tokens, which is paid beside the others; the one
-    # that a filter refused is free.
-    lines = [line for line in seen.lines() if line["model"] == model]
-    torn = [line for line in lines if line["cost_usd"] not in {float(whole), 0.0}]
-    assert len(torn) == 1
-    answered = sum(line["state"] == "complete" for line in lines)
-    extra = Decimal(str(torn[0]["cost_usd"])) - (whole if torn[0]["state"] == "complete" else 0)
-    assert price(model, TOKENS.prompt, 0) <= extra <= price(model, TOKENS.prompt, MOST) + whole
-    return answered * whole + extra
+        return answers * whole + worst_case(seen, GPT)
+    # One answer was torn off after it had told what the prompt took, and one refused without a word of it:
+    # that of the same row, unless others asked in between.
+    torn = price(model, TOKENS.prompt, MOST)
+    (failed,) = [x for x in seen.lines() if x["model"] == model and x["state"] == "failed"]
+    refused = Decimal(str(failed["cost_usd"]))
+    refused -= torn if refused > torn else 0
+    assert price(model, 1, MOST) < refused <= worst_case(seen, model)
+    return (answers - 1) * whole + torn + refused
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, cast
 
 import pytest
 
-from tests.e2e.program import Lab
+from tests.e2e.program import Ended, Lab, Running
 from tests.e2e.stored import Everything
-from tests.loopback import Fault, LoopbackServer
+from tests.loopback import Fault, LoopbackServer, WireName
 
 State = Literal["complete", "incomplete", "failed"]
 
@@ -83,38 +83,64 @@ TROUBLES = (
 )
 
 
+class Chat:
+    """A chat that meets one trouble after the other; begun with the guide, whom nothing befalls."""
+
+    def __init__(self, menu: Running, loopback: LoopbackServer) -> None:
+        self.menu, self.loopback = menu, loopback
+        self.model, self.prompts = "guide", 1
+        menu.type("1", self.model)
+
+    def ask(self, number: int, trouble: Trouble) -> None:
+        if trouble.model != self.model:
+            self.model = trouble.model
+            self.menu.type(f"/model {self.model}")
+            self.prompts += 1
+        wire = cast("WireName", self.model.partition(":")[0])
+        self.loopback.fail(replace(trouble.fault, wire=wire))
+        self.menu.type(f"Prompt {number}")
+
+    def wait(self, trouble: Trouble) -> None:
+        self.menu.wait_for(trouble.said)
+        self.prompts += 1
+        self.menu.wait_for("You: ", times=self.prompts)
+
+    def end(self) -> Ended:
+        self.menu.type("/exit", "exit")
+        ended = self.menu.end()
+        assert ended.code == 0
+        assert "Traceback" not in ended.said
+        assert "went wrong" not in ended.said
+        return ended
+
+
 def test_every_fault_on_the_wire_is_said_once_and_the_chat_goes_on(
     connected: Lab, loopback: LoopbackServer
 ) -> None:
     loopback.scenario.answer = lambda question: f"Whole answer to {question.lower()}"
-    talking_with, prompts = "guide", 1
-    with connected.start(
-        # A first token of a loaded machine may take long; of the two only the hanging one waits for all.
-        LLMFLOWLAB_FIRST_TOKEN_TIMEOUT="8",
-        LLMFLOWLAB_TOKEN_TIMEOUT="3",
-        LLMFLOWLAB_MAX_TRIES="2",
-    ) as menu:
-        menu.type("1", talking_with)
-        for number, trouble in enumerate(TROUBLES, start=1):
-            if trouble.model != talking_with:
-                talking_with = trouble.model
-                menu.type(f"/model {talking_with}")
-                prompts += 1
-            loopback.fail(trouble.fault)
-            menu.type(f"Prompt {number}")
-            menu.wait_for(trouble.said)
-            prompts += 1
-            menu.wait_for("You: ", times=prompts)
-        menu.type("/exit", "exit")
-        ended = menu.end()
-    assert ended.code == 0
-    assert "Traceback" not in ended.said
-    assert "went wrong" not in ended.said
+    patience = {
+        # A first token of a loaded machine may take long; only what hangs waits for all of it.
+        "LLMFLOWLAB_FIRST_TOKEN_TIMEOUT": "8",
+        "LLMFLOWLAB_TOKEN_TIMEOUT": "3",
+        "LLMFLOWLAB_MAX_TRIES": "2",
+    }
+    silent, numbered = 5, dict(enumerate(TROUBLES, start=1))
+    with connected.start(**patience) as one, connected.start(**patience) as other:
+        # In a chat of its own, for which the others do not wait.
+        waiting, chat = Chat(one, loopback), Chat(other, loopback)
+        waiting.ask(silent, numbered[silent])
+        for number, trouble in numbered.items():
+            if number != silent:
+                chat.ask(number, trouble)
+                chat.wait(trouble)
+        waiting.wait(numbered[silent])
+        ended = (waiting.end(), chat.end())
+    err = "".join(each.err for each in ended)
     for trouble in TROUBLES:
-        assert ended.err.count(trouble.said) == 1, trouble
+        assert err.count(trouble.said) == 1, trouble
     kept = "(what came is kept and marked incomplete; /retry asks again)"
-    assert ended.err.count(kept) == sum(t.state == "incomplete" for t in TROUBLES)
-    connected.assert_no_secret(ended.said)
+    assert err.count(kept) == sum(t.state == "incomplete" for t in TROUBLES)
+    connected.assert_no_secret(*(each.said for each in ended))
     _assert_recorded(connected)
 
 

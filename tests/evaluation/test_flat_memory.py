@@ -17,7 +17,7 @@ from llmflowlab.data.stored_rows import StoredRows, kept_rows
 from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.judging import Judge
-from llmflowlab.evaluation.run import recorder, stored_outcomes
+from llmflowlab.evaluation.run import recorder, reuse, stored_outcomes
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Entry, Outcome
@@ -40,13 +40,16 @@ from tests.evaluation.helpers import (
 )
 from tests.evaluation.test_judges import verdict
 
-ROWS = 300
+ROWS, PAGE = 100, 8
+"""Rows, and as many as are read at once: few of either, as both are in other proportions what they are with many."""
 MANY = "question,answer\n" + "".join(f"question {i:03},answer {i}\n" for i in range(ROWS))
 
 
 @pytest.fixture(autouse=True)
 def full(monkeypatch, request):
     """Leave no room for finished rows, as texts of many rows do."""
+    for room in (stored_outcomes, reuse):
+        monkeypatch.setattr(room, "_PAGE", PAGE)
     if "roomy" not in request.fixturenames:
         monkeypatch.setattr(stored_outcomes, "_HELD", 0)
 
@@ -127,9 +130,9 @@ def test_answers_that_were_compared_and_what_judges_said_of_them_are_not_held(
     found = judged(settings, tmp_path, ledger)
     # Both say the same, which is judged once for both; a pair is judged in both orders, which are one.
     assert found.asked == 2 * ROWS
-    # What a result has read last is there: of two candidates up to 64 rows with four scores each.
+    # What a result has read last is there: of two candidates up to a page with four scores each.
     assert found.answers < ROWS / 2
-    assert found.scores < 2 * ROWS
+    assert found.scores < ROWS
     for candidate in (0, 1):
         scores = found.result.scores[Cell(candidate, ROWS - 1)]
         assert scores["correctness"].rationale == "because"
@@ -142,8 +145,8 @@ def test_verdicts_of_before_are_read_when_they_are_needed(settings, tmp_path, le
     first = judged(settings, tmp_path, ledger)
     again = judged(settings, tmp_path, ledger, evaluation_id="20260101-000000-bcde")
     assert again.asked == 0
-    assert again.scores < 2 * ROWS
-    assert again.answers < ROWS
+    assert again.scores < ROWS
+    assert again.answers < ROWS / 2
     told = [
         {cell: {n: (s.value, s.rationale) for n, s in row.items()} for cell, row in run.items()}
         for run in (first.result.scores, again.result.scores)
@@ -218,7 +221,7 @@ def test_a_result_reads_its_answers_from_the_ledger_also_when_that_is_closed(eva
     evaluated.ledger.close()
     answers = evaluated.result.answers
     assert len(answers) == ROWS
-    assert [answers[Cell(0, i)].text for i in (7, 250, 8)] == ["answer 7", "answer 250", "answer 8"]
+    assert [answers[Cell(0, i)].text for i in (7, 90, 8)] == ["answer 7", "answer 90", "answer 8"]
     assert [a.text for a in answers.values()] == [f"answer {i}" for i in range(ROWS)]
     assert evaluated.result.scores[Cell(0, 3)]["exact_match"].value == 1.0
     assert Cell(0, 0, trial=0) in answers
@@ -242,7 +245,7 @@ def test_a_row_at_hand_is_what_the_ledger_has_of_it(roomy, evaluated, monkeypatc
 
 
 def test_long_rows_are_held_up_to_a_bound(roomy, evaluated, monkeypatch):
-    monkeypatch.setattr(stored_outcomes, "_HELD", 50_000)
+    monkeypatch.setattr(stored_outcomes, "_HELD", 15_000)
     rows = StoredOutcomes.all(evaluated.plan, evaluated.ledger)
     before = live(AnswerRecord)
     assert sum(1 for _ in rows.values()) == ROWS
@@ -353,14 +356,14 @@ class Sink:
     def close(self, order, entries):
         for number, _ in enumerate(entries, 1):
             self.read = number
-            if number % 60 == 0:
+            if number % 20 == 0:
                 self.held.append(live(Outcome) + live(Entry))
         return []
 
 
 def test_the_recorder_holds_no_row_that_it_wrote(evaluated, monkeypatch):
     # Pins: an entry for each row, and what the store has of it, were 150 MB at 100,000 rows.
-    monkeypatch.setattr(recorder, "_BATCH", 25)
+    monkeypatch.setattr(recorder, "_BATCH", PAGE)
     before = live(Outcome) + live(Entry)
     sink = Sink()
     orders: Any = SimpleNamespace(ended=True, orphaned=False, left=False, wait=lambda seconds: None)
@@ -370,8 +373,8 @@ def test_the_recorder_holds_no_row_that_it_wrote(evaluated, monkeypatch):
     following.follow()
     order: Any = None
     assert following.close(order) == []
-    assert (sink.written, sink.read, len(sink.held)) == (ROWS, ROWS, ROWS / 60)
-    assert max(sink.held) - before <= 3 * 25
+    assert (sink.written, sink.read, len(sink.held)) == (ROWS, ROWS, ROWS / 20)
+    assert max(sink.held) - before <= 3 * PAGE
 
 
 def test_what_mlflow_has_of_rows_is_not_held_once_they_are_read_back(

@@ -45,7 +45,7 @@ class Responder:
         whole = self._wire.whole(reply, self._asked)
         if fault is not None and not (self._asked.stream and _strikes_in_stream(fault)):
             self.break_whole(fault, whole)
-        elif self._asked.stream:
+        elif self._asked.stream and not self._scenario.never_streams:
             self._stream(self._wire.frames(reply, self._asked), fault)
         else:
             self._exchange.send(whole)

@@ -156,6 +156,8 @@ class Scenario:
     """The keys that are accepted; a wire without one accepts all."""
     piece: int | None = None
     """Characters in one streamed piece; None for one word at a time."""
+    never_streams: bool = False
+    """Whether answers come whole, whatever was asked for."""
     torn: bool = False
     """Write each streamed event in two parts, cut in the middle of it and perhaps of a character."""
     latency: float = 0.0

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from llmflowlab.guardrails.policy import DEFAULT
 from llmflowlab.monitoring.alert_events import AlertEvent
 from llmflowlab.monitoring.alert_kinds import KINDS
 from llmflowlab.monitoring.alert_rules import AlertRule
@@ -109,5 +110,5 @@ class Stream:
                 record=replace(_TURN, started_ms=self.now_ms - 1000, **values),
             )
             yield Observed(
-                at_ms=self.now_ms, place=self.number, answerer=WHO, guarded=True, row=row
+                at_ms=self.now_ms, place=self.number, answerer=WHO, guardrails=DEFAULT, row=row
             )

@@ -152,7 +152,9 @@ def test_ratings_are_held_against_what_was_said_of_the_evaluation(home: Settings
     desk = Desk(home, Told(home), rule)
     answers = [turn(ago=4_000 - n) for n in range(80)]
     serve(home, answers)
-    assert desk.look().rules[0].state == "quiet"
+    (before,) = desk.look().rules
+    assert (before.state, before.unset) == ("unknown", False)
+    assert before.text == "nobody has given a thumbs_up to 80 answers of the last 7 d"
     for answer in answers:
         rate(home, answer.trace_id, False)
     (event,) = desk.look(NOW + 1_300).events
@@ -206,6 +208,7 @@ def test_a_score_is_held_against_an_evaluation_of_this_home(
 
 def test_a_damaged_memory_is_put_aside_and_watching_goes_on(home: Settings) -> None:
     desk = Desk(home, Told(home))
+    serve(home, [turn(ago=3_000)])
     desk.look()
     file = home.state_dir / STATE
     for damage in ("{", "[]", '{"rules": {"%s": {"at_ms": 1, "knows": {}}}, "waiting": []}'):
@@ -283,7 +286,11 @@ def test_it_goes_on_until_ctrl_c_and_says_what_begins_and_what_ends(
         run_alerts(FakeApp(home), arguments, wait=wait)
     said = capsys.readouterr()
     assert waits == [7, 7, 7]
-    assert "error_rate: quiet" in said.out
+    assert "error_rate: unknown, nothing was asked in the last 1 d\n" in said.out
+    assert (
+        "language_drift: unknown, nothing to look at in the last 7 d: no whole answer came"
+        in said.out
+    )
     assert "error_rate: 100.0% errors, above 5.0%, of 40 in" in said.out
     assert "ended with 3." in said.err
     assert "Asked again in 7 s." in said.err

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +39,7 @@ HELLO = Request(messages=(Message("user", "Say hello"),))
 WIRES: tuple[WireName, ...] = ("openai", "azure", "anthropic", "gemini", "ollama")
 
 MANY = 50
+ROOT = Path(__file__).parents[2]
 
 Make = Callable[[str], Any]
 
@@ -274,3 +276,62 @@ def test_who_waits_for_the_loop_on_the_loop_is_told_and_not_left_hanging() -> No
 
     with pytest.raises(RuntimeError, match="cannot wait for itself"):
         started(waiting()).result(PATIENCE)
+
+
+LEFT_READING = """
+import asyncio, threading
+
+from llmflowlab.asking.calling import CallPolicy, call
+from llmflowlab.messages import Message, Request
+from llmflowlab.providers.base import Finished, TextDelta
+from llmflowlab.providers.event_loop import OnLoop
+from llmflowlab.providers.scripted import ScriptedProvider
+
+
+class Unclosed(ScriptedProvider, OnLoop):
+    def prepare(self):
+        pass
+
+    def _make_client(self):
+        raise AssertionError
+
+    async def astream(self, request):
+        try:
+            yield TextDelta("hello")
+            yield Finished("stop", None)
+            reading.set()
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            print("closed")
+
+
+reading = threading.Event()
+hello = Request(messages=(Message("user", "Say hello"),))
+print(call(Unclosed(), hello, policy=CallPolicy(max_tries=1)).text)
+reading.wait()
+"""
+
+
+def test_a_program_that_ends_while_a_connection_is_still_read_ends_without_a_word() -> None:
+    # MLflow's gateway under load: "Task was destroyed but it is pending!" on the person's screen.
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT_READING], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert (done.stdout, done.stderr) == ("hello\nclosed\n", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork there")
+def test_a_child_of_such_a_program_does_not_wait_for_its_parents_loop() -> None:
+    child = """
+if (child := os.fork()) == 0:
+    event_loop._ENDING = 1e9
+    sys.exit()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    code = f"import os, sys\nfrom llmflowlab.providers import event_loop\n{LEFT_READING}{child}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("closed\n")

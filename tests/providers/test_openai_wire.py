@@ -88,6 +88,20 @@ def test_an_answer_streams_whole_with_usage_and_version(
     )
 
 
+def test_a_server_that_never_streams_is_read_all_the_same(
+    make: Make, wire: WireName, loopback: LoopbackServer
+):
+    if wire == "anthropic":
+        pytest.skip("Servers that speak OpenAI's protocol are of many makers.")
+    loopback.scenario.tokens[wire] = Tokens(prompt=11, completion=7)
+    loopback.scenario.never_streams = True
+    answer = call(make(wire), HELLO, policy=ONCE)
+    assert (answer.text, answer.state) == ("You said: Grüße, 世界 🌍", "complete")
+    assert (answer.finish_reason, answer.model_version) == ("stop", VERSIONS[wire])
+    assert answer.usage is not None
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (11, 7)
+
+
 def test_the_last_event_is_finished_and_pieces_come_one_by_one(make: Make, wire: WireName):
     events = list(make(wire).stream(HELLO))
     pieces = [event.text for event in events if isinstance(event, TextDelta)]

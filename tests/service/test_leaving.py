@@ -10,9 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
+from llmflowlab.lab.measure import measured
 from llmflowlab.providers.base import Finished, TextDelta
 from llmflowlab.providers.scripted import ScriptedProvider
 from llmflowlab.settings import Settings, load_settings
+from llmflowlab.tracking.records import TurnRecord
 from tests.loopback import Fault, LoopbackServer
 from tests.patience import PATIENCE, hold
 from tests.service.running import Running, running
@@ -133,3 +135,32 @@ def test_what_takes_too_long_at_the_end_is_given_up_and_kept(settings: Settings)
     with running(settings, model) as service:
         (turn,) = service.turns()
     assert (turn["answer"].strip(), turn["state"]) == ("Half", "interrupted")
+
+
+def test_the_last_piece_leaves_before_the_answer_is_measured(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes with the answer's end, and waited for its language and its record."""
+    first, last, owner = threading.Event(), threading.Event(), measured
+    in_time: list[bool] = []
+
+    def late(*args: Any) -> TurnRecord:
+        in_time.append(last.wait(PATIENCE))
+        return owner(*args)
+
+    monkeypatch.setattr("llmflowlab.service.generation.measured", late)
+    beginning, end = TextDelta("One. "), (TextDelta("Two."), Finished("stop", None))
+    model = ScriptedProvider([[beginning, lambda: hold(first), *end]])
+    body = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    with (
+        running(settings, model) as service,
+        begin(service, "/v1/chat/completions", body) as line,
+    ):
+        said = b""
+        while b"[DONE]" not in said:
+            said += line.recv(65536)
+            if b"One." in said:
+                first.set()
+            if b"Two." in said:
+                last.set()
+    assert in_time == [True]

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -35,11 +35,13 @@ def nodes(count: int, environment: Mapping[str, str]) -> Iterator[Any]:
             cluster.shutdown()
 
 
-def begin(home: Path, *options: str, **variables: str) -> subprocess.Popen[str]:
-    """Start `main.py evaluate --runner ray … --json`."""
+def begin(
+    home: Path, *options: str, command: Sequence[str] = ("evaluate",), **variables: str
+) -> subprocess.Popen[str]:
+    """Start `main.py evaluate --runner ray … --json`, or another command that knows runners."""
     return subprocess.Popen(
         [
-            *(sys.executable, str(ROOT / "main.py"), "evaluate", "--runner", "ray", "--json"),
+            *(sys.executable, str(ROOT / "main.py"), *command, "--runner", "ray", "--json"),
             *options,
         ],
         cwd=ROOT,
@@ -58,18 +60,25 @@ def document(process: subprocess.Popen[str], seconds: float) -> dict[str, Any]:
     return found
 
 
-def actors(what: str) -> list[int]:
-    """Return the processes of this machine that are actors of a class."""
+def actors(what: str, below: int | None = None) -> list[int]:
+    """Return the processes below one, or this, that are actors of a class; those of other clusters are not."""
+    parents: dict[int, int] = {}
     found = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
             if entry.name.isdigit():
-                words = (
-                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-                )
-                if words.startswith(f"ray::{what}"):
-                    found.append(int(entry.name))
-    return found
+                pid = int(entry.name)
+                # The name in parentheses may hold spaces.
+                parents[pid] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                if (entry / "cmdline").read_bytes().startswith(f"ray::{what}".encode()):
+                    found.append(pid)
+    return [pid for pid in found if _below(pid, below or os.getpid(), parents)]
+
+
+def _below(pid: int, ancestor: int, parents: Mapping[int, int]) -> bool:
+    while pid > 1 and pid != ancestor:
+        pid = parents.get(pid, 0)
+    return pid == ancestor
 
 
 def kill(pid: int, what: int = signal.SIGKILL) -> None:

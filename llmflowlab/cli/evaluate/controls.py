@@ -15,16 +15,19 @@ _ESCAPE = "\x1b"
 _SAYINGS = 16
 """How often a remark is shown before the keys are listed again: some four seconds."""
 
+_FIXED = "workers keep concurrency and budget; stop (q), then --resume with others"
+
 
 class Controls:
     """Turns keys into changes: `+` and `-` the calls in flight, `b` the budget, `q` the end.
 
     Args:
         steering: The running evaluation's wheel.
+        fixed: Whether it moves nothing: workers of a cluster keep what they began with.
     """
 
-    def __init__(self, steering: Steering) -> None:
-        self._steering = steering
+    def __init__(self, steering: Steering, *, fixed: bool = False) -> None:
+        self._steering, self._fixed = steering, fixed
         self._typing: str | None = None
         """What is typed as a new budget; None while keys are commands."""
         self._said = ""
@@ -44,6 +47,8 @@ class Controls:
         for key in keys:
             if self._typing is not None:
                 self._edit(key)
+            elif self._fixed and key in "+=-bB":
+                self._say(_FIXED)
             elif key in "+=":
                 self._step(1)
             elif key == "-":
@@ -61,7 +66,7 @@ class Controls:
         if self._said and self._shown < _SAYINGS:
             self._shown += 1
             return self._said
-        return "keys: + - concurrency   b budget   q stop"
+        return "keys: q stop" if self._fixed else "keys: + - concurrency   b budget   q stop"
 
     def _say(self, text: str) -> None:
         self._said = text

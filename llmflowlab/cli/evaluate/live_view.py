@@ -28,7 +28,8 @@ _WINDOW = 20.0
 def watched(screen: Screen, prepared: PreparedEvaluation) -> EvaluationResult:
     """Run a prepared evaluation under a view of how far it is."""
     with screen.live() as display:
-        result = run(prepared, LiveView(prepared.plan, prepared.steering, display))
+        fixed = prepared.cluster is not None
+        result = run(prepared, LiveView(prepared.plan, prepared.steering, display, fixed=fixed))
     for sentence in prepared.told():
         screen.note(sentence)
     return result
@@ -41,6 +42,7 @@ class LiveView:
         plan: The evaluation.
         steering: Its wheel.
         display: Where it is shown.
+        fixed: Whether nothing of it can be changed while it runs, as on a cluster.
         clock: Seconds that only grow.
     """
 
@@ -50,12 +52,13 @@ class LiveView:
         steering: Steering,
         display: LiveDisplay,
         *,
+        fixed: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plan = plan
         self._steering = steering
         self._display = display
-        self._controls = Controls(steering)
+        self._controls = Controls(steering, fixed=fixed)
         self._clock = clock
         self._rates = [_Rate() for _ in plan.candidates]
         self._due = clock() + (display.every if display.every > 1 else 0.0)
@@ -203,7 +206,8 @@ def _cost_text(progress: CandidateProgress) -> str | None:
     """Return what was paid for now; None where nothing was asked for yet."""
     if progress.unpriced:
         return "unknown"
-    if progress.done - progress.reused == 0 and progress.cost == Decimal(0):
+    counted = progress.done - progress.reused - progress.uncounted
+    if counted == 0 and progress.cost == Decimal(0):
         return None
     return dollars(progress.cost)
 

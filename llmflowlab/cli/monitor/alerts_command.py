@@ -14,11 +14,12 @@ from llmflowlab.cli.output import give
 from llmflowlab.cli.ui.screen import Tone
 from llmflowlab.errors import ExitCode, TrackingError
 from llmflowlab.monitoring.alert_delivery import Messenger
-from llmflowlab.monitoring.alert_desk import AlertDesk, AlertsSeen, RuleSeen
+from llmflowlab.monitoring.alert_desk import AlertDesk
 from llmflowlab.monitoring.alert_rules import read_rules
+from llmflowlab.monitoring.alerts_seen import AlertsSeen, RuleSeen
 from llmflowlab.monitoring.traffic import opened_database
 
-__all__ = ["desk_of", "run_alerts", "standing_lines"]
+__all__ = ["alert_lines", "desk_of", "run_alerts"]
 
 
 @contextmanager
@@ -50,9 +51,11 @@ def run_alerts(
             give(arguments.json, seen.to_json, lambda: _show(app, seen))
             for sentence in seen.undelivered:
                 app.screen.warn(sentence)
-            return ExitCode.GATE_NOT_MET if seen.standing else ExitCode.DONE
-        _show(app, desk.look())
+            return _code(app, seen)
+        seen = desk.look()
+        _show(app, seen)
         while True:
+            blind = {one.rule.id for one in seen.unknown}
             wait(arguments.every)
             try:
                 seen = desk.look()
@@ -62,33 +65,35 @@ def run_alerts(
             for event in seen.events:
                 tone: Tone = "warning" if event.state == "fired" else "good"
                 app.screen.say(event.text, tone=tone)
+            for one in seen.rules:
+                if (one.rule.id in blind) != (one.state == "unknown"):
+                    app.screen.say(one.said, tone=_tone(one))
             for sentence in seen.undelivered:
                 app.screen.warn(sentence)
 
 
-def standing_lines(seen: AlertsSeen) -> list[str]:
-    """Return a line for each alert that stands, and for what did not arrive."""
-    return [f"ALERT {one.text}" for one in seen.standing] + list(seen.undelivered)
+def _code(app: App, seen: AlertsSeen) -> int:
+    """Return the exit code; what cannot be looked at is said where a script's log has it."""
+    if blind := seen.unset or seen.unknown:
+        names = ", ".join(one.rule.name for one in blind)
+        todo = "; set up what that needs, or take it out of the file" if seen.unset else ""
+        app.screen.warn(f"There is nothing to look at for {names}{todo}.")
+    if seen.standing:
+        return ExitCode.GATE_NOT_MET
+    return ExitCode.NOT_CONFIGURED if seen.unset else ExitCode.DONE
+
+
+def alert_lines(seen: AlertsSeen) -> list[str]:
+    """Return a line for each alert that stands, each rule that looks at nothing, and what did not arrive."""
+    return [one.said for one in (*seen.standing, *seen.unknown)] + list(seen.undelivered)
 
 
 def _show(app: App, seen: AlertsSeen) -> None:
     for one in seen.rules:
-        tone: Tone = "warning" if one.state == "standing" else "plain"
-        app.screen.say(_line(one), tone=tone)
-    chance = sum(one.rule.alpha for one in seen.rules)
-    days = min(one.rule.days for one in seen.rules)
-    app.screen.note(
-        f"Chance of any false alarm in {days:g} days: {percent(min(chance, 1.0))} at most."
-    )
+        app.screen.say(one.said, tone=_tone(one))
+    chance = percent(seen.false_alarm)
+    app.screen.note(f"Chance of any false alarm in {seen.days:g} days: {chance} at most.")
 
 
-def _line(one: RuleSeen) -> str:
-    if one.state == "standing":
-        return f"ALERT {one.text}"
-    if one.state == "learning":
-        options = one.rule.options
-        return (
-            f"{one.rule.name}: learning for {options['hours']:g} h at least, {one.learnt:,} of "
-            f"{options['baseline']:,} seen"
-        )
-    return f"{one.rule.name}: quiet, evidence {one.e_value or 0:.2g} of {one.fires_at:g}"
+def _tone(one: RuleSeen) -> Tone:
+    return "warning" if one.state in {"standing", "unknown"} else "plain"

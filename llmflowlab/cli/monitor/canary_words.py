@@ -66,7 +66,9 @@ def show_begun(screen: Screen, name: str, begun: Begun, program: str) -> None:
             "No one-word answer of this model is open, so that only its questions are watched: a change "
             "takes days to show."
         )
-    if begun.spent:
+    if begun.spent is None:
+        screen.say("What the search cost is not known: the model has no price.")
+    elif begun.spent:
         screen.say(f"The search cost {dollars(begun.spent)}.")
     if begun.kept is not None:
         screen.note(f"The canary before it stands in {begun.kept}.")

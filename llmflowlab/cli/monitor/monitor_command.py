@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from llmflowlab.errors import ExitCode
 from llmflowlab.monitoring.window import read_window
 
 if TYPE_CHECKING:
+    from llmflowlab.monitoring.alert_desk import AlertDesk
     from llmflowlab.monitoring.traffic import Traffic
 
 __all__ = ["declare_options", "run_command"]
@@ -33,7 +34,7 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
         ("monitor --since 30m", "monitor --once"),
     )
     _declare_window(live)
-    live.add_argument("--rules", type=Path, metavar="FILE", help="look at these alert rules too")
+    _declare_rules(live)
     live.add_argument(
         "--every", type=seconds, default=2.0, metavar="S", help="seconds between looks (default 2)"
     )
@@ -46,6 +47,7 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
         ("monitor report --since 7d --html traffic.html", "monitor report --model local --json"),
     )
     _declare_window(report)
+    _declare_rules(report)
     report.add_argument("--html", type=Path, metavar="FILE", help="also write it as a page")
     add_json(report)
     alerts = add_command(
@@ -88,6 +90,10 @@ def _declare_window(parser: argparse.ArgumentParser) -> None:
     add("--prompt", metavar="NAME[@VERSION]", help="only answers under this prompt")
 
 
+def _declare_rules(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rules", type=Path, metavar="FILE", help="look at these alert rules too")
+
+
 def run_command(app: App, arguments: argparse.Namespace) -> int:
     """Carry out one of the actions; returns the exit code.
 
@@ -113,45 +119,50 @@ def _traffic(app: App, arguments: argparse.Namespace) -> Iterator[Traffic]:
 
 
 def _live(app: App, arguments: argparse.Namespace) -> int:
-    from llmflowlab.cli.monitor.alerts_command import desk_of, standing_lines
+    from llmflowlab.cli.monitor.alerts_command import alert_lines
     from llmflowlab.cli.monitor.live_traffic import paced, watch
-    from llmflowlab.cli.monitor.traffic_tables import show_report
-    from llmflowlab.monitoring.traffic_figures import report_of
 
-    with ExitStack() as opened:
-        traffic = opened.enter_context(_traffic(app, arguments))
-        desk = None
-        if arguments.rules is not None:
-            desk = opened.enter_context(desk_of(app, arguments.rules))
-        if not arguments.once and not arguments.json:
-            alerts = None if desk is None else paced(lambda: standing_lines(desk.look()))
-            watch(app, traffic, every=arguments.every, alerts=alerts or list)
-            return ExitCode.DONE
-        report, seen = report_of(traffic), None if desk is None else desk.look()
-        found = {} if seen is None else {"alerts": seen.to_json()}
-
-        def words() -> None:
-            show_report(app.screen, report)
-            for line in [] if seen is None else standing_lines(seen):
-                app.screen.warn(line)
-
-        give(arguments.json, lambda: {**report.to_json(), **found}, words)
+    if arguments.once or arguments.json:
+        return _report(app, arguments)
+    with _traffic(app, arguments) as traffic, _desk(app, arguments) as desk:
+        alerts = None if desk is None else paced(lambda: alert_lines(desk.look()))
+        watch(app, traffic, every=arguments.every, alerts=alerts or list)
     return ExitCode.DONE
 
 
+@contextmanager
+def _desk(app: App, arguments: argparse.Namespace) -> Iterator[AlertDesk | None]:
+    from llmflowlab.cli.monitor.alerts_command import desk_of
+
+    if arguments.rules is None:
+        yield None
+        return
+    with desk_of(app, arguments.rules) as desk:
+        yield desk
+
+
 def _report(app: App, arguments: argparse.Namespace) -> int:
+    from llmflowlab.cli.monitor.alerts_command import alert_lines
     from llmflowlab.cli.monitor.traffic_tables import show_report
     from llmflowlab.monitoring.traffic_figures import report_of
 
-    with _traffic(app, arguments) as traffic:
-        report = report_of(traffic)
-    if arguments.html is not None:
+    with _traffic(app, arguments) as traffic, _desk(app, arguments) as desk:
+        report, seen = report_of(traffic), None if desk is None else desk.look()
+    page: Path | None = getattr(arguments, "html", None)
+    if page is not None:
         from llmflowlab.monitoring.traffic_page import write_traffic_html
 
-        file = arguments.html.expanduser()
-        write_traffic_html(report, file)
+        file = page.expanduser()
+        write_traffic_html(report, file, seen)
         app.screen.note(f"Written: {file}")
-    give(arguments.json, report.to_json, lambda: show_report(app.screen, report))
+
+    def words() -> None:
+        show_report(app.screen, report)
+        for line in [] if seen is None else alert_lines(seen):
+            app.screen.warn(line)
+
+    found = {} if seen is None else {"alerts": seen.to_json()}
+    give(arguments.json, lambda: {**report.to_json(), **found}, words)
     return ExitCode.DONE
 
 

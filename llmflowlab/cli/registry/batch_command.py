@@ -42,7 +42,13 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
         def tick(done: int) -> None:
             progress.update(f"{done} of {plural(total, 'row')}", done, total)
 
-        result = run_batch(app.lab, prepared, tick)
+        try:
+            result = run_batch(app.lab, prepared, tick)
+        except KeyboardInterrupt:
+            app.screen.warn(
+                "Stopped; what was answered is kept, and the same command goes on there."
+            )
+            raise
     give(
         arguments.json,
         lambda: _document(prepared.version, result),

@@ -56,6 +56,8 @@ class CandidateProgress:
     """What was paid for the rows asked now, failed tries included, as far as it is known."""
     unpriced: int = 0
     """Rows of which a part of the cost is not known."""
+    uncounted: int = 0
+    """Rows done whose cost is told later, as workers of a cluster do."""
     started: float = field(default_factory=time.monotonic)
 
     @property

@@ -30,12 +30,14 @@ from llmflowlab.evaluation.run.closing import RunSummary
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.outcomes import Entry, Outcome
 from llmflowlab.evaluation.run.pending import recorded, recording_lock
-from llmflowlab.evaluation.run.sinks import SINKS, EvaluationSink
+from llmflowlab.evaluation.run.sinks import SINKS, EvaluationSink, MakeSink
 from llmflowlab.files import exclusive
+from llmflowlab.loading import missing
+from llmflowlab.process_end import run_to_the_end
 from llmflowlab.settings import load_settings
 from llmflowlab.tracking.store_errors import StoreBusy, StoreUnreachable
 
-__all__ = ["main"]
+__all__ = ["main", "mlflow_without_frames"]
 
 T = TypeVar("T")
 
@@ -48,8 +50,13 @@ _PATIENCE_ALONE = 900.0
 _BETWEEN_TRIES = 1.0
 
 
-def main(ledger_file: Path) -> int:
-    """Record one evaluation until it is closed or standard input ends."""
+def main(ledger_file: Path, load: Callable[[], MakeSink] = SINKS["mlflow"]) -> int:
+    """Record one evaluation until it is closed or standard input ends.
+
+    Args:
+        ledger_file: Has its rows.
+        load: What it is recorded into.
+    """
     # Ctrl-C reaches every process of the terminal; the evaluation decides when recording ends.
     with suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -60,7 +67,7 @@ def main(ledger_file: Path) -> int:
     settings = load_settings()
     # Loaded while the evaluation is still being prepared, and beside the lock: a recorder that is left
     # alone must hold it before anybody looks for evaluations that nobody records.
-    loading = _loaded(SINKS["mlflow"])
+    loading = _loaded(load)
     try:
         evaluation = orders.first()
         if evaluation is None:
@@ -280,6 +287,12 @@ class _Recorder:
         self._orders.wait(_BETWEEN_TRIES)
 
 
+def mlflow_without_frames() -> MakeSink:
+    """Load MLflow as its own lighter distribution is: data frames, of which none comes by here, are a third of it."""
+    with missing("pandas", "pyarrow", "polars", "scipy"):
+        return SINKS["mlflow"]()
+
+
 def _tell(**values: Any) -> None:
     # The evaluation may be gone; what is recorded is recorded.
     with suppress(BrokenPipeError):
@@ -287,4 +300,4 @@ def _tell(**values: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    run_to_the_end(lambda: main(Path(sys.argv[1]), mlflow_without_frames))

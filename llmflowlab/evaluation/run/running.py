@@ -12,7 +12,7 @@ from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.pending import evaluation_lock, somebody_holds
 
-__all__ = ["held", "is_running", "lock_file"]
+__all__ = ["held", "is_running", "lock_file", "on_cluster"]
 
 _PATIENCE = 0.5
 """Seconds after which another process works on an evaluation, and does not only look."""
@@ -21,6 +21,11 @@ _PATIENCE = 0.5
 def lock_file(ledger: Ledger, evaluation: str) -> Path:
     """Return the file whose lock a running evaluation holds."""
     return ledger.path.parent / "locks" / f"{evaluation_lock(evaluation)}.lock"
+
+
+def on_cluster(evaluation: str) -> str:
+    """Return what is held beside an evaluation whose workers are elsewhere."""
+    return f"{evaluation}-cluster"
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from decimal import Decimal
 from llmflowlab.asking.budget import Budget
 from llmflowlab.errors import InputError, TrackingError
 from llmflowlab.evaluation.run.ledger import Ledger
-from llmflowlab.evaluation.run.running import is_running
+from llmflowlab.evaluation.run.running import is_running, on_cluster
 from llmflowlab.program import program_name
 
 __all__ = ["Adjustment", "AdjustmentFollower", "Steering", "ask_for", "known_budget"]
@@ -134,6 +134,11 @@ def ask_for(ledger: Ledger, evaluation: str, wish: Adjustment) -> None:
         raise InputError(
             f"{evaluation} is not running; go on with it by {program_name()} evaluate --resume {evaluation}, "
             "which takes --concurrency and --budget too."
+        )
+    if is_running(ledger, on_cluster(evaluation)):
+        raise InputError(
+            f"{evaluation} runs on a cluster, whose workers keep concurrency and budget; stop it with Ctrl-C, and "
+            "give --resume others."
         )
     if wish.budget is not None and known_budget(ledger, evaluation) is None:
         raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager
+from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -178,7 +179,7 @@ class AnthropicProvider(OnLoop["AsyncAnthropic"]):
     def _known(model: str) -> int | None:
         return known_window("anthropic", model)
 
-    @property
+    @cached_property
     def _advice(self) -> Advice:
         return Advice(
             key="Check ANTHROPIC_API_KEY at https://platform.claude.com/settings/keys.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode, urlsplit
 
@@ -78,7 +79,7 @@ class AzureProvider(ChatCompletions):
         """Return the window of the model that the deployment is named after, where it is."""
         return known_window("azure", self.model)
 
-    @property
+    @cached_property
     def _advice(self) -> Advice:
         return Advice(
             key="Check AZURE_OPENAI_API_KEY, and that it belongs to AZURE_OPENAI_ENDPOINT.",

@@ -60,7 +60,10 @@ class ChatLine:
         request = self.http.build_request("POST", self.url, json=body, headers=self.headers)
         response = await self.http.send(request, stream=True)
         if response.is_success:
-            return ChatReply(response, streamed=bool(body.get("stream")))
+            # Some servers answer whole whatever they are asked for.
+            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            whole = not body.get("stream") or kind == "application/json"
+            return ChatReply(response, streamed=not whole)
         try:
             await response.aread()
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -109,7 +110,7 @@ class OpenAIProvider(ChatCompletions):
             return known_window("openai", card.id)
         return next((value for key in _WINDOWS if (value := tokens(field(card, key)))), None)
 
-    @property
+    @cached_property
     def _advice(self) -> Advice:
         where = shown(self._address)
         if self._official:

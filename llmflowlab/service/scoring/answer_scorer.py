@@ -33,6 +33,7 @@ from llmflowlab.evaluation.scorers.kinds import TEXT_KINDS, build_text_scorer
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.lab.judges import judge_for
 from llmflowlab.lab.lab import Lab
+from llmflowlab.process_end import run_to_the_end
 from llmflowlab.providers.factory import parse_reference
 from llmflowlab.service.scoring.judge_exams import exam_of
 from llmflowlab.service.scoring.online_scorers import OnlineScoring, row_of
@@ -362,4 +363,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_to_the_end(main)

@@ -22,6 +22,7 @@ __all__ = [
     "rated_after",
     "rows_after",
     "scored_after",
+    "scorers_lately",
 ]
 
 _PAGE = 1_000
@@ -155,3 +156,9 @@ def scored_after(connection: Connection, after_ms: int, until_ms: int) -> list[S
         .order_by(scores.c.settled_ms, scores.c.number)
     )
     return [SettledScore(**row._mapping) for row in rows]
+
+
+def scorers_lately(connection: Connection) -> set[str]:
+    """Return the scorers of the last thousand scores, given or to be given."""
+    last = select(scores.c.scorer).order_by(scores.c.number.desc()).limit(_PAGE)
+    return set(connection.execute(last).scalars())
