@@ -23,6 +23,8 @@ from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.replay import stored_result
 from llmflowlab.evaluation.run.steering import Adjustment, ask_for
+from llmflowlab.lab.cluster_evaluation import OnCluster
+from llmflowlab.lab.evaluation_request import RayRequest
 from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings, load_settings
 from tests.cluster.threads import NoRecorder, ThreadCrew, building
@@ -297,6 +299,14 @@ def test_a_second_ctrl_c_leaves_at_once(world):
     with pytest.raises(KeyboardInterrupt):
         world.run()
     assert world.crew.ended
+
+
+def test_an_evaluation_that_was_left_at_once_says_how_it_goes_on_where_anything_is_there(world):
+    on = OnCluster(RayRequest(), world.storage, None, None)
+    assert on.left("another") is None
+    said = on.left(world.plan.evaluation_id)
+    assert said is not None
+    assert f"--resume {world.plan.evaluation_id} --runner ray" in said
 
 
 def test_ctrl_c_while_only_the_record_is_waited_for_ends_that_wait_and_a_second_one_all(world):
