@@ -250,7 +250,8 @@ def test_ctrl_c_ends_with_what_there_is_and_another_machine_goes_on(world):
     assert figures(whole) == figures(world.alone())
 
 
-def test_what_failed_is_asked_again_when_it_is_gone_on_with_as_on_one_machine(world):
+@pytest.mark.parametrize("traces", [10_000, 50])
+def test_what_failed_is_asked_again_when_it_is_gone_on_with_as_on_one_machine(world, traces):
     away: dict[str, str | Exception] = {
         **ANSWERS,
         "Question 7?": BadRequest("away", provider="table"),
@@ -263,12 +264,12 @@ def test_what_failed_is_asked_again_when_it_is_gone_on_with_as_on_one_machine(wo
         return found
 
     world.crew = ThreadCrew(building(world.settings, models))
-    first = world.run()
+    first = world.run(traces=traces)
     failed = sum(sum(one.failed.values()) for one in first.candidates)
     assert failed
     before = world.asked.total()
     world.crew = ThreadCrew(building(world.settings, world.models))
-    again = world.run("elsewhere", start="second")
+    again = world.run("elsewhere", start="second", traces=traces)
     assert again.candidates[0].failed == {}
     assert world.asked.total() - before == failed
     assert figures(again) == figures(world.alone())
