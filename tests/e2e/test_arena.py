@@ -85,23 +85,12 @@ def test_two_answers_stand_beside_each_other_and_one_key_is_a_vote(
     importlib.util.find_spec("xllamacpp") is None, reason="xllamacpp has no wheel here"
 )
 @pytest.mark.xdist_group("local")
-def test_the_model_inside_is_voted_on_ten_times_under_two_system_prompts_and_ranked(
+def test_the_model_inside_is_voted_on_under_two_system_prompts_and_ranked(
     mlflow_home: Path,
 ) -> None:
     put_model(mlflow_home)
-    file = mlflow_home / "ten.csv"
-    cities = (
-        "France",
-        "Spain",
-        "Italy",
-        "Austria",
-        "Poland",
-        "Greece",
-        "Cuba",
-        "Peru",
-        "Chad",
-        "Iran",
-    )
+    cities = ("Italy", "Austria", "Poland", "Peru", "Chad")
+    file = mlflow_home / "five.csv"
     file.write_text(
         "question\n" + "".join(f"What is the capital of {c}?\n" for c in cities), "utf-8"
     )
@@ -123,7 +112,7 @@ def test_the_model_inside_is_voted_on_ten_times_under_two_system_prompts_and_ran
             given += 1
             terminal.wait_for(f"Battle {number}: ")
     assert terminal.exit_code() == 0
-    assert given >= 8
+    assert given >= 3
     found = votes(mlflow_home)
     assert len(found) == given
     lab = Lab(mlflow_home, THREADS)
