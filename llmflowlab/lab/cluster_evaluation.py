@@ -62,6 +62,17 @@ class OnCluster:
         """Answers up to which MLflow has a trace of each."""
         return TRACES if self.request.traces is None else self.request.traces
 
+    def left(self, evaluation: str) -> str | None:
+        """Return how an evaluation goes on that was left at once; None where none of it is staged.
+
+        Raises:
+            TrackingError: The storage cannot be read.
+        """
+        if self.storage.read(f"{evaluation}/plan.json") is None:
+            return None
+        place = self.storage.place
+        return f"What was answered is in {place}: --resume {evaluation} --runner ray --storage {place} goes on there."
+
     def run(
         self,
         plan: EvaluationPlan,

@@ -23,6 +23,8 @@ from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.replay import stored_result
 from llmflowlab.evaluation.run.steering import Adjustment, ask_for
+from llmflowlab.lab.cluster_evaluation import OnCluster
+from llmflowlab.lab.evaluation_request import RayRequest
 from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings, load_settings
 from tests.cluster.threads import NoRecorder, ThreadCrew, building
@@ -248,7 +250,8 @@ def test_ctrl_c_ends_with_what_there_is_and_another_machine_goes_on(world):
     assert figures(whole) == figures(world.alone())
 
 
-def test_what_failed_is_asked_again_when_it_is_gone_on_with_as_on_one_machine(world):
+@pytest.mark.parametrize("traces", [10_000, 50])
+def test_what_failed_is_asked_again_when_it_is_gone_on_with_as_on_one_machine(world, traces):
     away: dict[str, str | Exception] = {
         **ANSWERS,
         "Question 7?": BadRequest("away", provider="table"),
@@ -261,12 +264,12 @@ def test_what_failed_is_asked_again_when_it_is_gone_on_with_as_on_one_machine(wo
         return found
 
     world.crew = ThreadCrew(building(world.settings, models))
-    first = world.run()
+    first = world.run(traces=traces)
     failed = sum(sum(one.failed.values()) for one in first.candidates)
     assert failed
     before = world.asked.total()
     world.crew = ThreadCrew(building(world.settings, world.models))
-    again = world.run("elsewhere", start="second")
+    again = world.run("elsewhere", start="second", traces=traces)
     assert again.candidates[0].failed == {}
     assert world.asked.total() - before == failed
     assert figures(again) == figures(world.alone())
@@ -297,6 +300,14 @@ def test_a_second_ctrl_c_leaves_at_once(world):
     with pytest.raises(KeyboardInterrupt):
         world.run()
     assert world.crew.ended
+
+
+def test_an_evaluation_that_was_left_at_once_says_how_it_goes_on_where_anything_is_there(world):
+    on = OnCluster(RayRequest(), world.storage, None, None)
+    assert on.left("another") is None
+    said = on.left(world.plan.evaluation_id)
+    assert said is not None
+    assert f"--resume {world.plan.evaluation_id} --runner ray" in said
 
 
 def test_ctrl_c_while_only_the_record_is_waited_for_ends_that_wait_and_a_second_one_all(world):

@@ -27,9 +27,15 @@ _WINDOW = 20.0
 
 def watched(screen: Screen, prepared: PreparedEvaluation) -> EvaluationResult:
     """Run a prepared evaluation under a view of how far it is."""
-    with screen.live() as display:
-        fixed = prepared.cluster is not None
-        result = run(prepared, LiveView(prepared.plan, prepared.steering, display, fixed=fixed))
+    cluster = prepared.cluster
+    try:
+        with screen.live() as display:
+            fixed = cluster is not None
+            result = run(prepared, LiveView(prepared.plan, prepared.steering, display, fixed=fixed))
+    except KeyboardInterrupt:
+        if cluster is not None and (said := cluster.left(prepared.plan.evaluation_id)) is not None:
+            screen.note(said)
+        raise
     for sentence in prepared.told():
         screen.note(sentence)
     return result
