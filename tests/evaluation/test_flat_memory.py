@@ -59,9 +59,9 @@ def roomy():
     """Leave the room that there is for finished rows."""
 
 
-def live(kind):
+def live(*kinds):
     gc.collect()
-    return sum(type(thing) is kind for thing in gc.get_objects())
+    return sum(type(thing) in kinds for thing in gc.get_objects())
 
 
 class Recorder(SimpleNamespace):
@@ -357,14 +357,14 @@ class Sink:
         for number, _ in enumerate(entries, 1):
             self.read = number
             if number % 20 == 0:
-                self.held.append(live(Outcome) + live(Entry))
+                self.held.append(live(Outcome, Entry))
         return []
 
 
 def test_the_recorder_holds_no_row_that_it_wrote(evaluated, monkeypatch):
     # Pins: an entry for each row, and what the store has of it, were 150 MB at 100,000 rows.
     monkeypatch.setattr(recorder, "_BATCH", PAGE)
-    before = live(Outcome) + live(Entry)
+    before = live(Outcome, Entry)
     sink = Sink()
     orders: Any = SimpleNamespace(ended=True, orphaned=False, left=False, wait=lambda seconds: None)
     following = recorder._Recorder(

@@ -65,7 +65,11 @@ def declare_options(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds between looks (default 30)",
     )
-    add("--once", action="store_true", help="look once; ends with 5 where an alert stands")
+    add(
+        "--once",
+        action="store_true",
+        help="look once; ends with 5 where an alert stands, 3 where a rule lacks what it looks at",
+    )
     add_json(alerts, "look once: print one JSON document, nothing else")
     declare_canary(
         add_command(
