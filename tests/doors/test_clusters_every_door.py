@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import shutil
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,6 @@ from llmflowlab.statistics.noninferiority import non_inferior
 from tests.doors.evaluated import said
 from tests.known import known
 from tests.loopback import LoopbackServer
-
-# Clients of an evaluation that ran in this process leave their connections to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 SAID = "Intervals and tests over 12 clusters (column passage)."
 
@@ -45,9 +40,6 @@ def home(
         for name, value in {**server.environment(), "LLMFLOWLAB_HOME": str(tmp_path)}.items():
             monkeypatch.setenv(name, value)
         yield tmp_path
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 OPTIONS = ("--data", "asked.csv", "--model", "openai:gpt-4.1-mini", "--scorer", "contains")

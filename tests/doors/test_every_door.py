@@ -7,11 +7,9 @@ figure, or a new door, belongs in here. All of it holds on this machine and on a
 
 from __future__ import annotations
 
-import gc
 import json
 import re
 import shutil
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -48,9 +46,6 @@ from tests.doors.evaluated import (
 )
 from tests.loopback import LoopbackServer
 
-# Clients of an evaluation that ran in this process leave their connections to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
 MODELS = (GPT, GEMINI)
 MILLION = Decimal(1_000_000)
 
@@ -82,9 +77,6 @@ def once(
 ) -> Iterator[Evaluated]:
     with evaluated(tmp_path_factory.mktemp("home"), migrated_db, request.param) as found:
         yield found
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 @pytest.fixture

@@ -9,15 +9,12 @@ what is no longer there is "(absent)".
 from __future__ import annotations
 
 import csv
-import gc
 import json
 import socket
 import sqlite3
 import subprocess
 import sys
-import warnings
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -39,9 +36,6 @@ TRACES_OF_RUN = (
     "SELECT COUNT(*) FROM trace_request_metadata WHERE key = 'mlflow.sourceRun' AND value = ?"
 )
 _TIMES = frozenset({"at", "created", "last_used", "started"})
-
-# Models that were loaded, and judges, leave the connections of their clients to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
 @pytest.fixture(scope="module")
@@ -94,15 +88,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connected: None) -> Ol
     monkeypatch.setenv("LLMFLOWLAB_HOME", str(folder))
     monkeypatch.chdir(folder)
     return unpacked(folder)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def connections_forgotten() -> Iterator[None]:
-    """Collect what this module's clients left open, before another module's test is told of it."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 def document(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
