@@ -10,6 +10,7 @@ from llmflowlab.statistics import (
     holm_levels,
     mcnemar_exact,
     mean_interval,
+    paired,
     paired_test,
     quantile,
     wilson_interval,
@@ -39,6 +40,17 @@ def test_mcnemar_equals_the_exact_binomial_test(seed):
 
 def test_mcnemar_of_thousands_of_pairs_does_not_overflow():
     assert mcnemar_exact([0.0] * 3000 + [1.0] * 3000, [1.0] * 3000 + [0.0] * 3000) == 1.0
+
+
+def test_many_discordant_pairs_have_the_p_value_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    for n, apart in ((20_001, 300), (20_001, 40), (50_000, 1_000)):
+        a = np.arange(n) < (n - apart) // 2
+        assert n > paired._WHOLE_NUMBERS
+        shortcut = mcnemar_exact(a.astype(float), (~a).astype(float))
+        with monkeypatch.context() as counting:
+            counting.setattr(paired, "_WHOLE_NUMBERS", n)
+            whole = mcnemar_exact(a.astype(float), (~a).astype(float))
+        assert shortcut == pytest.approx(whole, rel=1e-9)
 
 
 def test_the_test_of_a_mean_difference_is_near_students():
