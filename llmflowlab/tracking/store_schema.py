@@ -7,7 +7,6 @@ a table is missing.
 from __future__ import annotations
 
 import re
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -50,6 +49,9 @@ def _revisions() -> tuple[set[str], set[str]]:
 def refusal(uri: str, age: SchemaAge) -> TrackingError | None:
     """Return why a database cannot be used as it is; None where it can."""
     if age == "newer":
+        # Imported here: it takes longer than all else that is looked at before the menu.
+        from importlib.metadata import version
+
         return TrackingError(
             f"MLflow's database {safe_uri(uri)} was made by a newer MLflow than the "
             f"{version('mlflow')} that is installed here; install that one, or name another store in "
