@@ -19,6 +19,7 @@ from benchmarks.gateway import gateway
 from benchmarks.harness import migrated, server
 from benchmarks.served import Service, bare_proxy, begun, calls, drained, service, waited_for
 from benchmarks.table import Line
+from llmflowlab.text.amounts import plural
 
 MANY = 200
 WARM = 200
@@ -61,19 +62,23 @@ def _services(stack: ExitStack, home: Path, model: str) -> tuple[Service, Servic
 
 
 def _alone(latency: int, bare: str, ours: Service, rounds: int) -> Iterator[Line]:
-    """Few clients: what a call takes longer where nothing waits for a processor."""
-    clients = 4
+    """One client, and as many as hardly wait for each other: what a call takes longer where there is processor time."""
+    for clients in (1, 4):
+        yield from _few(latency, clients, bare, ours, rounds)
+
+
+def _few(latency: int, clients: int, bare: str, ours: Service, rounds: int) -> Iterator[Line]:
     theirs, own = calls([bare, ours.url], clients=clients, rounds=rounds)
     _count(ours, own)
     rate = own.answered / own.seconds
     for of, share, must in (("median", 0.5, 5), ("99 of 100", 0.99, 15)):
         before, after = _at(theirs.times, share), _at(own.times, share)
         yield Line(
-            what=f"a call of {latency} ms, added, {of}",
+            what=f"{plural(clients, 'client')}, calls of {latency} ms, added, {of}",
             reached=after - before,
             unit="ms",
             must=must,
-            note=f"{after:.1f} and {before:.1f} ms; {clients} clients, {rate:.0f} calls a second"
+            note=f"{after:.1f} and {before:.1f} ms; {rate:.0f} calls a second"
             + _wrong(theirs, own),
         )
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import Request
 from fastapi.security import HTTPBearer
+from starlette.routing import Route
 
 from llmflowlab.service.chat_bodies import ErrorBody
 from llmflowlab.service.http_refusals import CODES
 from llmflowlab.service.service_state import Caller, ServiceState
 
-__all__ = ["BEARER", "Asking", "asking", "refused_with", "state_of"]
+__all__ = ["BEARER", "Asking", "asking", "at_once", "refused_with", "state_of"]
 
 BEARER = HTTPBearer(auto_error=False, description="A key that the service's owner made.")
 
@@ -45,6 +47,15 @@ async def asking(request: Request) -> Asking:
     caller.receive = request.receive
     await state.pace(caller)
     return Asking(state, caller)
+
+
+def at_once(path: str, answer: Callable[[Request, Asking], Awaitable[Any]]) -> Route:
+    """Return a route to what FastAPI describes and would take a twentieth of a call's processor time to find and call."""
+
+    async def endpoint(request: Request) -> Any:
+        return await answer(request, await asking(request))
+
+    return Route(path, endpoint, methods=["POST"])
 
 
 def refused_with(*statuses: int) -> dict[int | str, dict[str, Any]]:

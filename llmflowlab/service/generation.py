@@ -94,6 +94,8 @@ class Generation:
         self._news = asyncio.Event()
         self._ended = False
         self._late = False
+        self._read_along = False
+        """Whether somebody reads its pieces as they come."""
         self._first: float | None = None
         self._stop_words = self._stopping()
         self._task = asyncio.create_task(self._run())
@@ -128,6 +130,7 @@ class Generation:
 
     async def pieces(self, heartbeat: float) -> AsyncIterator[AnswerPiece | None]:
         """Yield what comes until the end; None where nothing came for so many seconds."""
+        self._read_along = True
         while True:
             if self._pieces:
                 yield self._pieces.popleft()
@@ -162,7 +165,7 @@ class Generation:
             self.paid, self.remarks = paid, paid.remarks
             # The last piece came with the end: it leaves before anything is measured, which takes milliseconds.
             # Once for whoever reads along, and once for the loop, which writes after all that is ready.
-            for _ in range(2):
+            for _ in range(2 if self._read_along else 0):
                 await asyncio.sleep(0)
             self.refusal = self._why_not(paid)
             long = paid.answer is not None and len(paid.answer.text) > _LONG

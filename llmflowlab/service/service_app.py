@@ -28,6 +28,7 @@ from llmflowlab.service import (
     state_routes,
 )
 from llmflowlab.service.described_api import DescribedApi, explain_failures
+from llmflowlab.service.entrance import at_once
 from llmflowlab.service.front_gate import FrontGate
 from llmflowlab.service.offers import ServedModels, offers, prompts_of, with_prompt
 from llmflowlab.service.openai_answers import TRACE_HEADER
@@ -155,6 +156,10 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
     for routes in own if follower is None else (*own, invocation_routes):
         app.include_router(routes.router)
     explain_failures(app)
+    app.router.routes[:0] = [
+        at_once("/v1/chat/completions", openai_routes.completions),
+        at_once("/v1/responses", responses_routes.responses),
+    ]
     if setup.origins:
         app.add_middleware(
             CORSMiddleware,
