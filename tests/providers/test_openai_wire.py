@@ -88,11 +88,11 @@ def test_an_answer_streams_whole_with_usage_and_version(
     )
 
 
+# Servers that speak OpenAI's protocol are of many makers.
+@pytest.mark.parametrize("wire", ["openai", "azure"], indirect=True)
 def test_a_server_that_never_streams_is_read_all_the_same(
     make: Make, wire: WireName, loopback: LoopbackServer
 ):
-    if wire == "anthropic":
-        pytest.skip("Servers that speak OpenAI's protocol are of many makers.")
     loopback.scenario.tokens[wire] = Tokens(prompt=11, completion=7)
     loopback.scenario.never_streams = True
     answer = call(make(wire), HELLO, policy=ONCE)
