@@ -212,7 +212,8 @@ class _ClusterRun:
         if lost:
             said.append(
                 f"{lost} shard{'s were' if lost > 1 else ' was'} taken over from workers that were lost; what "
-                "they had paid for was found in the storage."
+                "they had paid for was found in the storage. Calls under way there may have cost something that "
+                "stands in no answer's cost; a budget counts them at their worst case."
             )
         if result.unfinished is not None:
             said.append(

@@ -202,9 +202,10 @@ def test_a_worker_that_is_lost_leaves_its_answers_to_the_next_and_none_is_asked_
     again = world.asked.total() - 200
     assert 0 <= again <= 8
     assert figures(result) == figures(world.alone())
-    assert any("taken over" in note for note in result.notes) == bool(
-        world.crew.head.standing().taken_over
-    )
+    said = [note for note in result.notes if "taken over" in note]
+    assert bool(said) == bool(world.crew.head.standing().taken_over)
+    # A figure that may be too low says so.
+    assert all("in no answer's cost" in note for note in said)
 
 
 def test_a_coordinator_that_is_killed_goes_on_where_it_was(world):
