@@ -12,6 +12,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from llmflowlab.loading import load
 
@@ -36,8 +37,10 @@ def own_lines(http: Any, trusting: ssl.SSLContext) -> Any:
     aiohttp = load("aiohttp")
 
     class Body(http.AsyncByteStream):  # type: ignore[misc]  # one class for two packages
-        def __init__(self, response: ClientResponse) -> None:
+        def __init__(self, response: ClientResponse, read: WeakSet[ClientResponse]) -> None:
             self._response = response
+            self._read = read
+            read.add(response)
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
             content = self._response.content
@@ -46,6 +49,7 @@ def own_lines(http: Any, trusting: ssl.SSLContext) -> Any:
                     yield part
 
         async def aclose(self) -> None:
+            self._read.discard(self._response)
             # What was not read to its end would stand before the next answer.
             if self._response.content.at_eof():
                 self._response.release()
@@ -55,6 +59,7 @@ def own_lines(http: Any, trusting: ssl.SSLContext) -> Any:
     class OwnLines(http.AsyncBaseTransport):  # type: ignore[misc]  # one class for two packages
         def __init__(self) -> None:
             self._session: ClientSession | None = None
+            self._read: WeakSet[ClientResponse] = WeakSet()
 
         async def handle_async_request(self, request: Any) -> Any:
             limits = request.extensions.get("timeout", {})
@@ -73,11 +78,16 @@ def own_lines(http: Any, trusting: ssl.SSLContext) -> Any:
             return http.Response(
                 response.status,
                 headers=response.raw_headers,
-                stream=Body(response),
+                stream=Body(response, self._read),
                 request=request,
             )
 
         async def aclose(self) -> None:
+            # A session that closes wakes nobody who still reads (aiohttp 3.14): he would wait for ever, with
+            # nothing that holds him, until Python throws him away in the middle.
+            for response in tuple(self._read):
+                response.close()
+            self._read.clear()
             if self._session is not None:
                 await self._session.close()
 

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from llmflowlab.providers.http_lines import own_lines
+from tests.patience import PATIENCE
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -118,6 +119,30 @@ def test_a_call_that_is_left_early_closes_its_line() -> None:
             await asyncio.sleep(0)
 
     over(half, work, wait=60)
+
+
+@pytest.mark.parametrize("serve", [silent, half])
+def test_who_still_waits_when_the_client_is_closed_is_told(serve: Serve) -> None:
+    """A reader of a body waited for ever, and was taken away by Python in the middle of another test."""
+
+    async def work(client: httpx2.AsyncClient, url: str, server: Server) -> None:
+        begun = asyncio.Event()
+
+        async def read() -> None:
+            async with client.stream("GET", url) as answer:
+                async for _ in answer.aiter_raw():
+                    begun.set()
+
+        reading = asyncio.create_task(read())
+        if serve is half:
+            await begun.wait()
+        while not server.lines:
+            await asyncio.sleep(0)
+        await client.aclose()
+        with pytest.raises((httpx2.RemoteProtocolError, httpx2.ReadError)):
+            await asyncio.wait_for(reading, PATIENCE)
+
+    over(serve, work, wait=60)
 
 
 @pytest.mark.parametrize(
