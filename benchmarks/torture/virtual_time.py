@@ -78,7 +78,7 @@ def play(work: Callable[[], Coroutine[Any, Any, T]], rng: random.Random) -> T:
 
     with (
         mock.patch.object(time, "monotonic", now),
-        mock.patch.object(pump, "started", loop.create_task),
+        mock.patch.object(pump, "in_background", lambda work: loop.create_task(work).cancel),
         mock.patch.object(threading, "Thread", _AtOnce),
         mock.patch.object(calling, "_JITTER", rng),
         mock.patch.object(waiting, "_LOOK", _LOOK),

@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Generator, Iterator
-from concurrent.futures import Future
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -31,7 +30,7 @@ from llmflowlab.providers.base import (
     TextDelta,
     UsageReport,
 )
-from llmflowlab.providers.event_loop import OnLoop, started
+from llmflowlab.providers.event_loop import OnLoop, in_background
 from llmflowlab.providers.receiving import events_of, events_on_loop
 
 __all__ = ["Arrival", "Event", "Pump", "Sent", "Texts"]
@@ -82,11 +81,11 @@ class Pump:
         self._what = what
         self._given_up = threading.Event()
         self._finished = False
-        self._task: Future[None] | None = None
+        self._cancel: Callable[[], object] | None = None
 
     def __enter__(self) -> Pump:
         if isinstance(self._provider, OnLoop):
-            self._task = started(self._read_on_loop(self._provider, self._what))
+            self._cancel = in_background(self._read_on_loop(self._provider, self._what))
         else:
             name = f"stream-{self._provider.name}"
             threading.Thread(target=self._read, args=(self._what,), name=name, daemon=True).start()
@@ -100,8 +99,8 @@ class Pump:
     ) -> None:
         self._given_up.set()
         # After `Finished` the stream is let run out, so that its connection can be reused.
-        if self._task is not None and not self._finished:
-            self._task.cancel()
+        if self._cancel is not None and not self._finished:
+            self._cancel()
 
     async def arrivals(
         self,

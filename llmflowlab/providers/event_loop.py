@@ -16,6 +16,7 @@ from abc import abstractmethod
 from collections.abc import (
     AsyncGenerator,
     Awaitable,
+    Callable,
     Coroutine,
     Generator,
     Iterator,
@@ -30,7 +31,7 @@ from llmflowlab.messages import Request
 from llmflowlab.providers.base import Embeddings, Provider, StreamEvent
 from llmflowlab.settings import Settings
 
-__all__ = ["OnLoop", "adopt", "blocking", "iterated", "started"]
+__all__ = ["OnLoop", "adopt", "blocking", "in_background", "iterated", "started"]
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -49,6 +50,8 @@ _lock = threading.RLock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: int | None = None
 """The thread it runs in."""
+_in_background: set[asyncio.Task[None]] = set()
+"""Held here: a loop holds none of its tasks."""
 
 
 def _running() -> asyncio.AbstractEventLoop:
@@ -106,6 +109,17 @@ if hasattr(os, "register_at_fork"):
 def started(work: Coroutine[Any, Any, T]) -> Future[T]:
     """Begin something on the loop, from any thread; cancelling the future cancels it."""
     return asyncio.run_coroutine_threadsafe(work, _running())
+
+
+def in_background(work: Coroutine[Any, Any, None]) -> Callable[[], object]:
+    """Begin something that nobody waits for on the loop, from any thread; return what cancels it."""
+    if on_the_loop():
+        # A future that threads may wait for, and a wake through the system, cost more than the task.
+        task = asyncio.get_running_loop().create_task(work)
+        _in_background.add(task)
+        task.add_done_callback(_in_background.discard)
+        return task.cancel
+    return started(work).cancel
 
 
 def adopt(loop: asyncio.AbstractEventLoop) -> None:
