@@ -125,6 +125,10 @@ def name(value: object) -> str | None:
 def field(value: object, *path: str) -> Any:
     """Return what stands at the end of a path of attributes or keys; None where it leads nowhere."""
     for step in path:
+        # First what comes of JSON: to ask whether something is a Mapping costs more than all else here.
+        if type(value) is dict:
+            value = value.get(step)
+            continue
         if value is None or isinstance(value, str | int | float | list):
             # These have attributes too, none of which was sent.
             return None

@@ -18,6 +18,7 @@ from llmflowlab.settings import Settings
 __all__ = [
     "close_schema",
     "http_client",
+    "http_client_and_lines",
     "is_strict",
     "known_window",
     "quieten",
@@ -83,14 +84,24 @@ def http_client(kind: Any, provider: Provider, address: str, *hooks: Callable[[A
     Raises:
         NotConfigured: The person's own certificates cannot be used.
     """
+    return http_client_and_lines(kind, provider, address, *hooks)[0]
+
+
+def http_client_and_lines(
+    kind: Any, provider: Provider, address: str, *hooks: Callable[[Any], None]
+) -> tuple[Any, Any | None]:
+    """Return what `http_client` does, and the client's lines; None where it uses a proxy."""
     # Some releases of an SDK stand on httpx and some on httpx2; its own client tells which.
     packages = (cls.__module__.partition(".")[0] for cls in kind.__mro__)
     http = load(next(package for package in packages if package in {"httpx", "httpx2"}))
-    return kind(
-        **client_arguments(http, provider.settings, address, provider=provider.name, on_loop=True),
+    settings, name = provider.settings, provider.name
+    arguments = client_arguments(http, settings, address, provider=name, on_loop=True)
+    client = kind(
+        **arguments,
         event_hooks=guards(provider, read_to_the_end(http), *hooks),
         follow_redirects=True,
     )
+    return client, arguments.get("transport")
 
 
 def quieten(*loggers: str) -> None:

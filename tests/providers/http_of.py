@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["http_of", "lines_of"]
+__all__ = ["answer_by", "http_of", "lines_of"]
 
 
 def http_of(provider: Any) -> Any:
@@ -21,3 +21,12 @@ def lines_of(transport: Any) -> list[Any]:
         return []
     idle = [line for lines in session.connector._conns.values() for line, _ in lines]
     return [*session.connector._acquired, *idle]
+
+
+def answer_by(provider: Any, transport: Any) -> None:
+    """Have a transport answer a provider's requests, instead of a server."""
+    http, client = http_of(provider), provider._client()
+    http._mounts = {}
+    http._transport = transport
+    if getattr(client, "direct", None) is not None:
+        client.direct.lines = transport

@@ -40,7 +40,7 @@ from tests.loopback.ollama import OllamaWire
 from tests.loopback.openai import OpenAIWire
 from tests.loopback.scenario import Asked, Reply, Tokens, WireName
 from tests.loopback.wires import Wire
-from tests.providers.http_of import http_of
+from tests.providers.http_of import answer_by
 
 HELLO = Request(messages=(Message("user", "Say hello"),))
 WIRES: dict[str, Wire] = {
@@ -84,12 +84,11 @@ def provider_of(vendor: str) -> Provider:
 def served(vendor: str, body: bytes) -> Provider:
     """Return the vendor's provider, whose SDK is answered with these bytes instead of by a server."""
     provider = provider_of(vendor)
-    http = http_of(provider)
     package: Any = httpx if vendor == "ollama" else httpx2
     head = {"content-type": WIRES[vendor].content_type()}
-    http._mounts = {}
-    http._transport = package.MockTransport(
-        lambda request: package.Response(200, headers=head, content=body)
+    answer_by(
+        provider,
+        package.MockTransport(lambda request: package.Response(200, headers=head, content=body)),
     )
     return provider
 

@@ -22,7 +22,7 @@ from llmflowlab.errors import (
 )
 from llmflowlab.providers.base import Finished, Provider, TextDelta, UsageReport
 from llmflowlab.providers.receiving import events_of
-from tests.providers.http_of import http_of
+from tests.providers.http_of import answer_by
 from tests.providers.test_arrival_property import HELLO, provider_of
 
 pytestmark = pytest.mark.usefixtures("requests_allowed")
@@ -31,7 +31,6 @@ pytestmark = pytest.mark.usefixtures("requests_allowed")
 def answering(vendor: str, *answers: tuple[int, Any], **headers: str) -> Provider:
     """Return the vendor's provider, whose SDK gets these answers, the last one for ever."""
     provider = provider_of(vendor)
-    http = http_of(provider)
     package: Any = httpx if vendor == "ollama" else httpx2
     left = list(answers)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -44,8 +43,7 @@ def answering(vendor: str, *answers: tuple[int, Any], **headers: str) -> Provide
         return package.Response(status, headers={"content-type": kind, **named}, content=text)
 
     provider.sent = []  # type: ignore[attr-defined]
-    http._mounts = {}
-    http._transport = package.MockTransport(handle)
+    answer_by(provider, package.MockTransport(handle))
     return provider
 
 

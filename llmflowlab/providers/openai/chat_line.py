@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmflowlab.providers.base import Provider
+from llmflowlab.providers.openai.direct_post import DirectPost
 from llmflowlab.providers.reading import Reading
 from llmflowlab.providers.refused_requests import (
     Advice,
@@ -45,11 +46,13 @@ class ChatLine:
         http: An asynchronous client of httpx2.
         url: The whole address of `chat/completions`.
         headers: What says who asks.
+        direct: Sends there at less cost, where it can.
     """
 
     http: Any
     url: str
     headers: Mapping[str, str]
+    direct: DirectPost | None = None
 
     async def send(self, body: Mapping[str, Any]) -> ChatReply:
         """Send a request; returns as soon as the answer's head is there.
@@ -57,8 +60,7 @@ class ChatLine:
         Raises:
             Refused: The server answers with anything but success.
         """
-        request = self.http.build_request("POST", self.url, json=body, headers=self.headers)
-        response = await self.http.send(request, stream=True)
+        response = await self._sent(body)
         if response.is_success:
             # Some servers answer whole whatever they are asked for.
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -74,6 +76,15 @@ class ChatLine:
             said = json.loads(said)
         inner = said.get("error", said) if isinstance(said, Mapping) else said
         raise Refused(refusal_from(inner, status=response.status_code, headers=response.headers))
+
+    async def _sent(self, body: Mapping[str, Any]) -> Any:
+        if self.direct is not None:
+            content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+            response = await self.direct.send(content.encode())
+            if response is not None:
+                return response
+        request = self.http.build_request("POST", self.url, json=body, headers=self.headers)
+        return await self.http.send(request, stream=True)
 
     async def close(self) -> None:
         await self.http.aclose()
@@ -108,7 +119,7 @@ class ChatReply:
                 if data.startswith("[DONE]"):
                     return
                 chunk = json.loads(data)
-                if isinstance(chunk, Mapping) and chunk.get("error"):
+                if isinstance(chunk, dict) and chunk.get("error"):
                     raise Refused(refusal_from(chunk["error"]))
                 yield chunk
 

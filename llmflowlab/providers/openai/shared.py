@@ -27,10 +27,11 @@ from llmflowlab.providers.connections import unbuildable
 from llmflowlab.providers.event_loop import OnLoop
 from llmflowlab.providers.limits import limits_of
 from llmflowlab.providers.openai.chat_line import ChatLine, Refused, line_errors, refusal_from
+from llmflowlab.providers.openai.direct_post import direct_post
 from llmflowlab.providers.reading import Reading
 from llmflowlab.providers.refused_requests import Advice, Refusal
 from llmflowlab.providers.vendor_errors import mapped_errors
-from llmflowlab.providers.vendor_sdk import close_schema, http_client, is_strict, quieten
+from llmflowlab.providers.vendor_sdk import close_schema, http_client_and_lines, is_strict, quieten
 from llmflowlab.settings import Settings
 
 if TYPE_CHECKING:
@@ -184,8 +185,9 @@ class ChatCompletions(OnLoop[ChatLine]):
         except ImportError as exc:
             raise self._missing("httpx2") from exc
         with unbuildable(provider=self):
-            client = http_client(http.AsyncClient, self, self._address)
-        return ChatLine(client, self._chat_url, self._headers)
+            client, lines = http_client_and_lines(http.AsyncClient, self, self._address)
+        url, headers = self._chat_url, self._headers
+        return ChatLine(client, url, headers, direct_post(http, client, lines, url, headers))
 
     def _sdk_over(self, line: ChatLine) -> AsyncOpenAI:
         """Return the SDK's client, for all that is asked once in a while."""
