@@ -7,7 +7,8 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.security import HTTPBearer
-from starlette.routing import Route
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llmflowlab.service.chat_bodies import ErrorBody
 from llmflowlab.service.http_refusals import CODES
@@ -49,13 +50,18 @@ async def asking(request: Request) -> Asking:
     return Asking(state, caller)
 
 
-def at_once(path: str, answer: Callable[[Request, Asking], Awaitable[Any]]) -> Route:
-    """Return a route to what FastAPI describes and would take a twentieth of a call's processor time to find and call."""
+def at_once(answer: Callable[[Request, Asking], Awaitable[Response]]) -> ASGIApp:
+    """Return what answers an address that FastAPI describes, and would take long to find and to call.
 
-    async def endpoint(request: Request) -> Any:
-        return await answer(request, await asking(request))
+    Its middlewares, its routing and Starlette's take a twentieth of the processor time of a call.
+    """
 
-    return Route(path, endpoint, methods=["POST"])
+    async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        response = await answer(request, await asking(request))
+        await response(scope, receive, send)
+
+    return answered
 
 
 def refused_with(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -7,7 +7,7 @@ this machine alone, and whatever goes wrong behind becomes an answer without a s
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import anyio
 from starlette.datastructures import State
@@ -30,12 +30,20 @@ class FrontGate:
         app: What is behind.
         parts: Has the service's parts as `service` once it has begun.
         hosts: Names that a Host header may have; none: any.
+        at_once: Answers to POST at some addresses, which need not be looked for behind.
     """
 
-    def __init__(self, app: ASGIApp, parts: State, hosts: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        parts: State,
+        hosts: Collection[str] = (),
+        at_once: Mapping[str, ASGIApp] | None = None,
+    ) -> None:
         self._app = app
         self._parts = parts
         self._hosts = frozenset(hosts)
+        self._at_once = at_once or {}
 
     @property
     def _state(self) -> ServiceState:
@@ -61,7 +69,7 @@ class FrontGate:
             headers = scope["headers"]
             self._refuse_foreign([value for name, value in headers if name == b"host"])
             self._refuse_large(dict(headers).get(b"content-length"))
-            await self._app(scope, bounded, sending)
+            await self._found(scope)(scope, bounded, sending)
         except ClientDisconnect:
             return
         except Exception as exc:
@@ -74,6 +82,15 @@ class FrontGate:
                 return
             bounded.refusal = None
             await refused(self._state, refusal)(scope, receive, sending)
+
+    def _found(self, scope: Scope) -> ASGIApp:
+        """Return what answers a request."""
+        answers = self._at_once.get(scope["path"]) if scope["method"] == "POST" else None
+        if answers is None:
+            return self._app
+        # As the application would say it.
+        scope["app"] = self._app
+        return answers
 
     def _refuse_foreign(self, said: Sequence[bytes]) -> None:
         host = said[0].decode("latin-1").lower() if len(said) == 1 else ""

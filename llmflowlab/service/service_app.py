@@ -73,6 +73,10 @@ class ServiceSetup:
 
 _LAST = 5.0
 """Seconds in which answers that were given up must have been kept."""
+_AT_ONCE = {
+    "/v1/chat/completions": at_once(openai_routes.completions),
+    "/v1/responses": at_once(responses_routes.responses),
+}
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]", "testserver")
 
 
@@ -156,10 +160,6 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
     for routes in own if follower is None else (*own, invocation_routes):
         app.include_router(routes.router)
     explain_failures(app)
-    app.router.routes[:0] = [
-        at_once("/v1/chat/completions", openai_routes.completions),
-        at_once("/v1/responses", responses_routes.responses),
-    ]
     if setup.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -169,7 +169,9 @@ def build_app(lab: Lab, setup: ServiceSetup, follower: VersionFollower | None = 
             expose_headers=[TRACE_HEADER, "Retry-After"],
         )
     hosts = (*_OWN_NAMES, *setup.hosts) if setup.loopback or setup.hosts else ()
-    return FrontGate(app, app.state, hosts)
+    # Pages of other origins are answered behind what says what they may see.
+    direct = {} if setup.origins else _AT_ONCE
+    return FrontGate(app, app.state, hosts, direct)
 
 
 async def _followed(
