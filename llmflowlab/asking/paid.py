@@ -367,24 +367,20 @@ class _Door:
 
     def settled(self, answer: Answer | None, error: Exception | None) -> Paid:
         """Return what came of it all, once what was set aside is settled."""
-        last, failed = self._last, _reported(answer, error)
-        paid = Paid(
-            answer=answer,
-            error=error if answer is None else answer.error,
-            prompt_tokens=failed.prompt_tokens,
-            completion_tokens=failed.completion_tokens,
-            wasted=self._wasted,
-            tries=0 if last is None else last.number,
-            waited=_waited(answer, error),
-            timed_out=None if last is None else last.timed_out,
-            refused_by_budget=self._refused,
-        )
+        last = self._last
         if answer is None or last is None or last.in_vain:
-            return paid
+            failed = _reported(answer, error)
+            return self._paid(
+                answer,
+                error,
+                prompt_tokens=failed.prompt_tokens,
+                completion_tokens=failed.completion_tokens,
+            )
         tokens, cost = self._metered(answer)
         self._settle(cost)
-        return replace(
-            paid,
+        return self._paid(
+            answer,
+            error,
             prompt_tokens=tokens.prompt,
             completion_tokens=tokens.completion,
             cached_tokens=tokens.cached,
@@ -393,6 +389,19 @@ class _Door:
             cost=cost,
             prompt_cut=self._asker.metering.prompt_cut(self._asker.provider, self._what, answer),
             seconds=answer.inference_time,
+        )
+
+    def _paid(self, answer: Answer | None, error: Exception | None, **of_answer: Any) -> Paid:
+        last = self._last
+        return Paid(
+            answer=answer,
+            error=error if answer is None else answer.error,
+            wasted=self._wasted,
+            tries=0 if last is None else last.number,
+            waited=_waited(answer, error),
+            timed_out=None if last is None else last.timed_out,
+            refused_by_budget=self._refused,
+            **of_answer,
         )
 
     def _metered(self, answer: Answer) -> tuple[Tokens, Decimal | None]:

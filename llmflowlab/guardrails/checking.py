@@ -30,7 +30,8 @@ class Checking:
         self._policy = policy
         self._direction: Direction = direction
         self._masks = masks
-        self._scanner = Scanner(policy, direction)
+        self._scanner: Scanner | None = None
+        """Made with the first unit: most answers have no thinking."""
         self._text = ""
         self._read = 0
         """Where the units end that were read."""
@@ -69,7 +70,8 @@ class Checking:
         passed = ""
         for end in cuts(self._text, self._read, final=final) if not self.blocked else ():
             before = self._read
-            for finding in self._scanner.unit(self._text[before:end], before):
+            scanner = self._scanner = self._scanner or Scanner(self._policy, self._direction)
+            for finding in scanner.unit(self._text[before:end], before):
                 self._take(finding)
             if self.blocked:
                 break

@@ -149,7 +149,7 @@ class GuardedAsker(Asker):
         call = _Call(self._guard, self._guard.masks or Masks(), waits, stopper)
         request = await call.incoming(what)
         if call.blocked is not None:
-            return call.told(Paid(answer=None, error=call.blocked))
+            return call.told(Paid(answer=None, error=call.blocked), None)
         outgoing = _Outgoing(self._guard, call.masks, on_event)
         paid = await super().asked(
             waits, request, outgoing.event, on_wait, on_try, cancelled=cancelled, stopper=stopper
@@ -157,7 +157,7 @@ class GuardedAsker(Asker):
         paid = await call.outgoing(paid, outgoing)
         if call.blocked is None:
             outgoing.end(paid)
-        return call.told(replace(paid, sent=request))
+        return call.told(paid, request)
 
 
 class _Call:
@@ -187,7 +187,8 @@ class _Call:
             if verdict.blocked_by is not None:
                 self.blocked = refusal(verdict.blocked_by, served=self._guard.served)
                 return request
-            messages[number] = Message("user", verdict.text)
+            if verdict.text != message.content:
+                messages[number] = Message("user", verdict.text)
         if last >= 0:
             await self._look(messages[last].content, "in")
         return replace(request, messages=tuple(messages))
@@ -207,6 +208,8 @@ class _Call:
             return paid.in_vain(self.blocked)
         thought = way.thought(answer.reasoning) or await self._checked(answer.reasoning, "out")
         reasoning = "" if thought.blocked_by else thought.text
+        if (verdict.text, reasoning) == (answer.text, answer.reasoning):
+            return paid
         return replace(paid, answer=replace(answer, text=verdict.text, reasoning=reasoning))
 
     async def _checked(self, text: str, direction: Direction) -> Verdict:
@@ -243,8 +246,8 @@ class _Call:
                 "The guardrails' detector gave no verdict; the rules alone have read this."
             )
 
-    def told(self, paid: Paid) -> Paid:
-        """Return what came of the call, with what was found and what its detector took."""
+    def told(self, paid: Paid, sent: Request | None) -> Paid:
+        """Return what came of the call, with what was sent and found, and what its detector took."""
         cost, wasted = paid.cost, paid.wasted
         for seen in self._seen:
             if paid.answer is None:
@@ -253,6 +256,7 @@ class _Call:
                 cost = plus(cost, seen.paid.spent)
         return replace(
             paid,
+            sent=sent,
             cost=cost,
             wasted=wasted,
             violations=tuple(found.to_json() for found in self._found),
