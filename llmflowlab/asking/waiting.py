@@ -286,6 +286,9 @@ def _ringing(event: asyncio.Event) -> Callable[[], None]:
     loop, here = asyncio.get_running_loop(), threading.get_ident()
 
     def ring() -> None:
+        # Whoever waits clears it before a last look at what is there.
+        if event.is_set():
+            return
         # A stream that was given up moves again late: its loop may be closed, and nobody waits there.
         with suppress(RuntimeError):
             # In a task of the loop itself there is nobody to wake; a signal's handler, which runs in this

@@ -27,6 +27,8 @@ from llmflowlab.providers.vendor_errors import unreachable_at
 
 __all__ = ["ChatLine", "ChatReply", "Refused", "line_errors", "refusal_from"]
 
+_WRITTEN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+"""As httpx writes JSON."""
 _UNSAID = "An error occurred during streaming"
 
 
@@ -79,8 +81,7 @@ class ChatLine:
 
     async def _sent(self, body: Mapping[str, Any]) -> Any:
         if self.direct is not None:
-            content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-            response = await self.direct.send(content.encode())
+            response = await self.direct.send(_WRITTEN(body).encode())
             if response is not None:
                 return response
         request = self.http.build_request("POST", self.url, json=body, headers=self.headers)
