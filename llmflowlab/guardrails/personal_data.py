@@ -30,6 +30,9 @@ _IP = re.compile(
     r"(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w]|\.\d)"
 )
 _DIGITS = re.compile(r"\d(?:[ ()./–-]{0,2}\d){5}|\d\.\d{1,3}\.")
+_GROUPS = re.compile(r"\d[\d ()./\-–]*\d")
+_LEAST_OF_CARD, _OF_SSN, _LEAST_OF_PHONE = 12, 9, 7
+"""Digits."""
 _PHONE_CUE = re.compile(r"[+(]?\d[\d ()./\-–]{5,20}\d")
 _WORDS_OF_PHONE = re.compile(
     r"phone|call|tel|mobile|cell|fax|whatsapp|sms|text me|contact|reach|number|ruf|nummer|handy|anruf|appel"
@@ -81,10 +84,42 @@ def personal_data(text: str) -> Iterator[Detection]:
     if not _DIGITS.search(text):
         return
     taken: list[tuple[int, int]] = []
-    for finding in [*_accounts(text), *_cards(text), *_numbers(text)]:
+    possible = _Possible(text)
+    for finding in (
+        *(_accounts(text) if possible.account else ()),
+        *(_cards(text) if possible.digits >= _LEAST_OF_CARD else ()),
+        *(_ssns(text) if possible.digits >= _OF_SSN else ()),
+        *(_addresses(text) if possible.address else ()),
+    ):
         taken.append((finding.start, finding.end))
         yield finding
-    yield from _phones(text, taken)
+    yield from _phones(text, possible.phones, taken)
+
+
+class _Possible:
+    """What the numbers of a text may be at all: to look through them once is quicker than to look for each kind.
+
+    A number, as it may be written in groups, lies between two digits with nothing but digits and the marks
+    of groups there; letters are in those of accounts alone, before two digits.
+    """
+
+    __slots__ = ("account", "address", "digits", "phones")
+
+    def __init__(self, text: str) -> None:
+        self.digits = 0
+        """The most of them in one number."""
+        self.account = self.address = False
+        self.phones: list[tuple[int, int]] = []
+        """Where those stand that have enough of them."""
+        for match in _GROUPS.finditer(text):
+            number, start = match[0], match.start()
+            digits = sum(map(str.isdecimal, number))
+            self.digits = max(self.digits, digits)
+            if digits >= _LEAST_OF_PHONE:
+                # A sign before it may be the beginning of a phone's.
+                self.phones.append((max(start - 1, 0), match.end()))
+            self.address = self.address or number.count(".") >= 3
+            self.account = self.account or text[max(start - 1, 0)].isalpha()
 
 
 def _accounts(text: str) -> Iterator[Detection]:
@@ -109,10 +144,13 @@ def _cards(text: str) -> Iterator[Detection]:
             yield _found("card", "high", match.start(), match.end())
 
 
-def _numbers(text: str) -> Iterator[Detection]:
+def _ssns(text: str) -> Iterator[Detection]:
     for match in _SSN.finditer(text):
         if _is_ssn(match, text):
             yield _found("ssn", "high", match.start(), match.end())
+
+
+def _addresses(text: str) -> Iterator[Detection]:
     for match in _IP.finditer(text):
         parts = [int(part) for part in match[0].split(".")]
         # Addresses of this machine, of private networks and of documentation are nobody's.
@@ -137,9 +175,11 @@ def _is_ssn(match: re.Match[str], text: str) -> bool:
     return _WORDS_OF_SSN.search(before[-_NEAR:]) is not None
 
 
-def _phones(text: str, taken: list[tuple[int, int]]) -> Iterator[Detection]:
-    cues = list(_PHONE_CUE.finditer(text))
-    cues = [cue for cue in cues if sum(char.isdigit() for char in cue[0]) >= 7]
+def _phones(
+    text: str, where: list[tuple[int, int]], taken: list[tuple[int, int]]
+) -> Iterator[Detection]:
+    cues = [cue for place in where for cue in _PHONE_CUE.finditer(text, *place)]
+    cues = [cue for cue in cues if sum(map(str.isdecimal, cue[0])) >= _LEAST_OF_PHONE]
     if not cues:
         return
     phones = _phonenumbers()
@@ -163,15 +203,15 @@ def _regions(number: str, before: str) -> tuple[str | None, ...]:
     if _STATE.search(before) and re.fullmatch(r"\d{5}-\d{4}", number):
         # A ZIP code, behind the letters of its state.
         return ()
-    said = _WORDS_OF_PHONE.search(before)
-    if _NOT_PHONE.search(before) and not _WORDS_OF_PHONE.search(before[-15:]):
-        return ()
-    if said:
-        return _REGIONS
-    if re.fullmatch(r"(?:1[-. ])?(?:\(\d{3}\)[-. ]{0,2}|\d{3}[-. ])\d{3}[-. ]\d{4}", number):
-        return ("US",)
-    grouped = re.fullmatch(r"\(?0\d{1,5}\)?(?:[ ./-]{1,3}\d{2,8}){1,5}", number)
-    return ("GB", "DE", "FR", "IT") if grouped else ()
+    regions: tuple[str, ...] = ()
+    if _WORDS_OF_PHONE.search(before):
+        regions = _REGIONS
+    elif re.fullmatch(r"(?:1[-. ])?(?:\(\d{3}\)[-. ]{0,2}|\d{3}[-. ])\d{3}[-. ]\d{4}", number):
+        regions = ("US",)
+    elif re.fullmatch(r"\(?0\d{1,5}\)?(?:[ ./-]{1,3}\d{2,8}){1,5}", number):
+        regions = ("GB", "DE", "FR", "IT")
+    other = regions and _NOT_PHONE.search(before) and not _WORDS_OF_PHONE.search(before[-15:])
+    return () if other else regions
 
 
 def _valid(phones: Any, number: str, region: str | None) -> bool:

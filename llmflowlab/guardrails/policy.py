@@ -64,6 +64,9 @@ class Policy:
     """By rule or category, texts that it lets pass; compared without case."""
     own: tuple[str, ...] = ()
     """The person's own rules, a line each: a text, or a pattern between slashes."""
+    _watched: dict[Direction, frozenset[Category]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def action(self, category: Category, direction: Direction) -> Action:
         """Return what is done about a category."""
@@ -71,7 +74,11 @@ class Policy:
 
     def watched(self, direction: Direction) -> frozenset[Category]:
         """Return the categories that are looked for."""
-        return frozenset(name for name in CATEGORIES if self.action(name, direction) != "off")
+        found = self._watched.get(direction)
+        if found is None:
+            found = frozenset(name for name in CATEGORIES if self.action(name, direction) != "off")
+            self._watched[direction] = found
+        return found
 
     def when_failing(self, direction: Direction, *, served: bool) -> OnFailure:
         """Return what to do where the detector gives no verdict, in a service or with a person there."""
