@@ -79,8 +79,7 @@ class Pump:
         self._provider = provider
         self._inbox = waits.inbox()
         self._what = what
-        self._given_up = False
-        """Read by another thread, which sees it a little later."""
+        self._given_up = threading.Event()
         self._finished = False
         self._cancel: Callable[[], object] | None = None
 
@@ -98,7 +97,7 @@ class Pump:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._given_up = True
+        self._given_up.set()
         # After `Finished` the stream is let run out, so that its connection can be reused.
         if self._cancel is not None and not self._finished:
             self._cancel()
@@ -210,7 +209,7 @@ class Pump:
                 else _embedded(self._provider, what)
             )
             try:
-                if self._given_up:
+                if self._given_up.is_set():
                     return
                 first = True
                 for event in stream:
@@ -221,7 +220,7 @@ class Pump:
                         time.sleep(0)
                         first = False
                     # After `Finished` the stream is let run out, so that its connection can be reused.
-                    if self._given_up and not isinstance(event, Finished):
+                    if self._given_up.is_set() and not isinstance(event, Finished):
                         return
             finally:
                 stream.close()

@@ -5,9 +5,13 @@ from __future__ import annotations
 import base64
 import codecs
 import re
+from unittest import mock
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from llmflowlab.guardrails import personal_data
 from llmflowlab.guardrails.checking import check
 from llmflowlab.guardrails.personal_data import iban_valid, luhn_valid
 from llmflowlab.guardrails.policy import DEFAULT, Policy
@@ -233,3 +237,30 @@ def test_every_rule_can_be_found_and_its_pattern_is_one(category: Category) -> N
             assert rule in word_rules(met(words), met(words), [category])
             elsewhere = word_rules(met(words), met([]), [category])
             assert (rule in elsewhere) == (not rule.last or "." in rule.last)
+
+
+_PARTS = (
+    *("call me ", "order ", "tel. ", "IBAN ", "SSN ", "CA ", "v", "id "),
+    *("DE89 3704 0044 0532 0130 00", "GB82WEST12345698765432", "4111 1111 1111 1111"),
+    *("5555-5555-5555-4444", "123-45-6789", "123 45 6789", "8.8.8.8", "192.168.1.1", "1.2.3."),
+    *("+49 30 1234567", "(415) 555-2671", "030/1234567", "5551234567", "94105-1234", "1234567"),
+    *("12", "3", "٣٤٥٦٧٨٩", "²³", "é", "a", "B", "\n", " ", "-", ".", "/", "(", ")", "–", "+"),
+)
+
+
+class _Anything:
+    """Rules nothing out."""
+
+    digits = 99
+    account = address = True
+
+    def __init__(self, text: str) -> None:
+        self.phones = [(0, len(text))]
+
+
+@given(st.lists(st.sampled_from(_PARTS), max_size=8).map("".join))
+@settings(max_examples=500)
+def test_what_is_ruled_out_beforehand_would_not_have_been_found(text: str) -> None:
+    quick = list(personal_data.personal_data(text))
+    with mock.patch.object(personal_data, "_Possible", _Anything):
+        assert quick == list(personal_data.personal_data(text))
