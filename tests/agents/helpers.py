@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import mlflow
 import pytest
 from mlflow.entities import Trace
 from mlflow.pyfunc.model import PythonModelContext
+from mlflow.tracing.export.async_export_queue import AsyncTraceExportQueue
 
 from llmflowlab.agents import live
 from llmflowlab.providers.scripted import Script, ScriptedProvider
@@ -62,11 +64,26 @@ def traces_in(home: Path) -> Iterator[None]:
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{(home / 'mlflow.db').as_posix()}")
     mlflow.tracing.reset()
-    try:
-        yield
-    finally:
-        mlflow.flush_trace_async_logging()
-        mlflow.set_tracking_uri(before)
+    with mock.patch.object(AsyncTraceExportQueue, "__init__", _looking_often):
+        try:
+            yield
+        finally:
+            mlflow.flush_trace_async_logging()
+            mlflow.set_tracking_uri(before)
+
+
+_make_queue = AsyncTraceExportQueue.__init__
+
+
+def _looking_often(self: AsyncTraceExportQueue) -> None:
+    """Make a queue whose thread looks once in a while whether it is to end, and not each second alone."""
+    _make_queue(self)
+    get = self._queue.get
+
+    def soon(block: bool = True, timeout: float | None = None) -> Any:
+        return get(block, None if timeout is None else min(timeout, 0.02))
+
+    self._queue.get = soon  # type: ignore[method-assign]  # of this one queue
 
 
 def last_trace() -> Trace:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from contextlib import closing
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from llmflowlab.tracking.journal import Journal
 from tests.cli.fakes import FakeLab
 from tests.e2e.stored import Everything
 from tests.full_disk import TROUBLES, no_writing
+from tests.patience import hold
 from tests.tracking.helpers import settings_for
 
 
@@ -182,10 +185,13 @@ def test_leaving_in_the_middle_keeps_what_came(settings: Settings) -> None:
         def event(self, place: Place, event: StreamEvent) -> None:
             raise KeyboardInterrupt
 
-    with closing(arena(settings, "one two three", "four five six")) as held:
+    left = threading.Event()
+    script: Script = [TextDelta("one "), partial(hold, left), TextDelta("two"), Finished("stop")]
+    with closing(arena(settings, script, script)) as held:
         with pytest.raises(KeyboardInterrupt):
             held.fight("Say.", Impatient())
         assert held.battles == []
+    left.set()
     (path,) = arenas_left(settings)
     kept = read_arena(path)
     assert kept is not None
