@@ -10,6 +10,9 @@ WITHOUT_EXTRAS = awk 'function flush() { if (twin) print twin; twin = "" } /^ / 
 # The small model of provider `local`; where it cannot be fetched, everything goes on without it.
 MODEL := models/SmolLM2-135M-Instruct.Q4_1.gguf
 
+# Processes that run tests: more than there are cores, as a third of a test's time is waiting.
+WORKERS ?= 4
+
 .DEFAULT_GOAL := help
 .PHONY: help run install dev model stack test test-busy test-stack check lint format types imports unit coverage bench simulate torture lock clean
 
@@ -66,13 +69,13 @@ imports: dev
 	@$(BIN)/lint-imports
 
 unit: dev model
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 coverage: dev model ## run the tests with branch coverage, which takes half as long again
-	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered
 
 test-busy: dev model ## run the tests beside a busy loop on every core: none may hang on time
-	@$(BIN)/python -m tests.busy -n 2 --dist worksteal
+	@$(BIN)/python -m tests.busy -n $(WORKERS) --dist worksteal
 
 test-stack: dev .venv/.stack-installed ## the lab on real stores and in a browser; skips what is not installed
 	@$(BIN)/python -m pytest -rs tests/stack
