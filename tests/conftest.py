@@ -34,6 +34,22 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if collection_path == stack and not named else None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have each process begin with its share of the longest tests, or one would end with them while others wait.
+
+    They are given out in equal stretches (`--dist worksteal`), what waits at the end of one to whoever has done its own.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if "e2e" in item.path.parts]
+    rest = [item for item in items if "e2e" not in item.path.parts]
+    files = list(dict.fromkeys(item.path for item in long))
+    items.clear()
+    for number in range(processes):
+        mine = set(files[number::processes])
+        items += [item for item in long if item.path in mine]
+        items += rest[len(rest) * number // processes : len(rest) * (number + 1) // processes]
+
+
 # A shell begins what it runs in the background with Ctrl-C ignored, and `nohup` with the end of the terminal:
 # programs that tests start would inherit that, and hear of neither.
 signal.signal(signal.SIGINT, signal.default_int_handler)
