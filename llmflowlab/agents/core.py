@@ -19,6 +19,7 @@ from llmflowlab.asking.pacing import Gate
 from llmflowlab.asking.paid import Asker, Paid
 from llmflowlab.conversations import Conversation, Wishes, overlaid
 from llmflowlab.errors import AuthenticationFailed, Blocked, InputError, NotConfigured
+from llmflowlab.guardrails.checking import preload
 from llmflowlab.guardrails.guarded import asker_for, guard_of
 from llmflowlab.guardrails.masking import hidden
 from llmflowlab.messages import Request
@@ -71,6 +72,8 @@ class AgentCore:
         """Makes of a step's values what traces may keep."""
         # Here, where a server still starts, and not in its first request.
         self.live.use(self._prepare)
+        if config.guardrails is not None:
+            preload()
         if config.tracing:
             warm()
 

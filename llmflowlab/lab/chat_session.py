@@ -465,6 +465,8 @@ class Chat:
             attempt(lambda: self._lab.counter.preload(provider.model))
             attempt(self._lab.prices.preload)
             attempt(look_up)
+            if self._guarding is not None:
+                attempt(self._guarding.preload)
 
         threading.Thread(target=work, name="chat-prepare", daemon=True).start()
 

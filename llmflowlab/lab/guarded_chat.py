@@ -6,7 +6,7 @@ from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.calling import CallPolicy
 from llmflowlab.asking.metering import Metering
 from llmflowlab.asking.paid import Asker
-from llmflowlab.guardrails.checking import check
+from llmflowlab.guardrails.checking import check, preload
 from llmflowlab.guardrails.guarded import asker_for, guard_of
 from llmflowlab.guardrails.masking import Masks, without_secrets
 from llmflowlab.guardrails.policy import Policy
@@ -49,6 +49,11 @@ class GuardedChat:
             self.policy, self._detectors, policy=policy, metering=metering, masks=self._masks
         )
         return asker_for(provider, guard, policy=policy, metering=metering, budget=budget)
+
+    @staticmethod
+    def preload() -> None:
+        """Read the rules while nobody waits for them."""
+        preload()
 
     def masked(self, prompt: str) -> str:
         """Return a prompt as it may be kept."""

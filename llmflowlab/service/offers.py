@@ -16,6 +16,7 @@ from llmflowlab.asking.paid import Asker
 from llmflowlab.candidate import Candidate
 from llmflowlab.conversations import overlaid
 from llmflowlab.errors import InputError, LabError
+from llmflowlab.guardrails.checking import preload
 from llmflowlab.guardrails.guarded import asker_for, guard_of
 from llmflowlab.lab.guards import detectors_of, refuse_unpriced, unpriced
 from llmflowlab.lab.lab import Lab
@@ -205,6 +206,8 @@ def offers(
     if working:
         lab.detector.preload()
         lab.prices.preload()
+        if policy is not None:
+            preload()
     if capped and not wanted.allow_unknown_cost:
         detectors = detectors_of(lab, [offer.candidate for offer in found])
         asked = {offer.candidate.model: offer.provider for offer in found} | dict(detectors)
