@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from prompt_toolkit.application import create_app_session
+from prompt_toolkit.application import Application, create_app_session
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
@@ -14,6 +14,7 @@ from llmflowlab.cli.ui.terminal import TerminalScreen, wrapped
 from llmflowlab.providers.base import Readiness
 from llmflowlab.settings import Settings
 from tests.cli.fakes import FakeChecks
+from tests.patience import PATIENCE
 
 DOWN = "\x1b[B"
 CTRL_C = "\x03"
@@ -142,6 +143,31 @@ def test_a_look_that_is_late_is_shown_while_the_menu_is_open(
             return lines
 
     assert screen.select("What?", CHOICES, status=Late(checks)) == "chat"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no running event loop"), AttributeError("None")])
+def test_a_menu_that_is_answered_while_its_status_is_drawn_anew_says_nothing_of_it(
+    keys: PipeInput, screen: TerminalScreen, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A traceback stood below the menu: prompt_toolkit's loop was gone between two of its steps."""
+    tried, invalidate = threading.Event(), Application.invalidate
+
+    def invalidated(self: Application[object]) -> None:
+        if threading.current_thread().name != "menu-status":
+            invalidate(self)
+            return
+        tried.set()
+        keys.send_text("\r")
+        raise error
+
+    monkeypatch.setattr(Application, "invalidate", invalidated)
+    seen: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", seen.append)
+    assert screen.select("What?", CHOICES, status=ProviderStatus(FakeChecks({}))) == "chat"
+    for thread in [each for each in threading.enumerate() if each.name == "menu-status"]:
+        thread.join(PATIENCE)
+    assert tried.is_set()
+    assert seen == []
 
 
 @pytest.mark.parametrize(

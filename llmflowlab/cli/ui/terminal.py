@@ -7,11 +7,12 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import questionary
+from prompt_toolkit.application import Application
 from prompt_toolkit.filters import is_done
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
@@ -371,10 +372,10 @@ def _live_status(question: questionary.Question, status: StatusSource | None) ->
         drawn.wait()
         while not closed.is_set() and not status.settled:
             status.wait(0.2)
-            application.invalidate()
+            _invalidate(application)
             # Once a look is late, `wait` returns at once; what it finds is shown all the same.
             closed.wait(0.2)
-        application.invalidate()
+        _invalidate(application)
 
     threading.Thread(target=redraw, name="menu-status", daemon=True).start()
     try:
@@ -382,3 +383,10 @@ def _live_status(question: questionary.Question, status: StatusSource | None) ->
     finally:
         closed.set()
         drawn.set()
+
+
+def _invalidate(application: Application[Any]) -> None:
+    """Have a prompt drawn anew, from another thread."""
+    # It may be answered between its look at its loop and its use of it; then nothing is drawn any more.
+    with suppress(RuntimeError, AttributeError):
+        application.invalidate()
