@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 
 from llmflowlab.errors import (
     AuthenticationFailed,
@@ -23,6 +24,7 @@ from llmflowlab.errors import (
 )
 from llmflowlab.providers.base import Finished, TextDelta, allow_requests
 from llmflowlab.providers.scripted import Script, ScriptedProvider
+from llmflowlab.service import openai_routes, responses_routes, service_app
 from llmflowlab.service.http_refusals import CODES
 from llmflowlab.settings import Settings, load_settings
 from tests.loopback import LoopbackServer
@@ -289,3 +291,43 @@ def test_half_heads_are_closed(settings: Settings) -> None:
                 line.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
             assert {everything(line) for line in opened} == {b""}
         assert service.client.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"content": b"{", "headers": {"content-type": "application/json"}},
+        {"content": b"hello", "headers": {"content-type": "text/plain"}},
+        {"json": {"messages": []}},
+        {"json": {"model": "another", "messages": [{"role": "user", "content": "Hi"}]}},
+        {"json": {"messages": [{"role": "user", "content": "Hi"}], "temperature": "hot"}},
+        {"json": {"model": "another", "input": "Hi"}},
+        {"json": {"messages": "x" * 3_000}},
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+def test_what_is_answered_before_fastapi_is_refused_as_behind_it(
+    settings: Settings, path: str, sent: dict[str, Any]
+) -> None:
+    """Pages of other origins are answered behind the middlewares, all others in front of them."""
+    found = []
+    for origins in ((), ("https://page.example",)):
+        model = ScriptedProvider(default="Hello.", settings=settings)
+        with running(settings, model, limits={"body_bytes": 2_000}, origins=origins) as service:
+            answered = service.client.post(path, **sent)
+            found.append(
+                (answered.status_code, answered.json(), answered.headers["x-content-type-options"])
+            )
+            assert service.client.get(path).status_code == 405
+    assert found[0] == found[1]
+    assert found[0][0] >= 400
+
+
+def test_what_is_answered_before_fastapi_is_what_it_describes() -> None:
+    described = {
+        route.path: route.endpoint
+        for routes in (openai_routes, responses_routes)
+        for route in routes.router.routes
+        if isinstance(route, APIRoute) and "POST" in (route.methods or ())
+    }
+    assert service_app._AT_ONCE.keys() == described.keys()
