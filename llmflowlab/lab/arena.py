@@ -15,6 +15,7 @@ from llmflowlab.evaluation.answers import NOT_REACHED, AnswerRecord
 from llmflowlab.evaluation.run.engine import new_evaluation_id
 from llmflowlab.evaluation.run.plan import request_for
 from llmflowlab.files import require_home
+from llmflowlab.guardrails.checking import preload
 from llmflowlab.guardrails.masking import Masks
 from llmflowlab.guardrails.policy import Policy
 from llmflowlab.lab.arena_delivery import ArenaFigures, figures_of
@@ -112,6 +113,9 @@ class Arena:
         self.person = (request.person or person()).strip()
         self._providers = [lab.provider(candidate.model) for candidate in self.candidates]
         self._askers = askers_of(lab, request, self.candidates, self._providers)
+        if any(candidate.guardrails for candidate in self.candidates):
+            # The one without them would be the quicker in the first battle, or the slower.
+            preload()
         self.start = ArenaStart(
             arena=new_evaluation_id(),
             candidates=tuple(self.candidates),

@@ -17,7 +17,9 @@ from llmflowlab.agents.chat_agent import ChatAgent
 from llmflowlab.candidate import Candidate
 from llmflowlab.cli.evaluate.show_evaluation import describe_plan
 from llmflowlab.errors import Blocked, ConfigurationError, InputError
+from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.estimate import Estimate
+from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.plan import EvaluationPlan
 from llmflowlab.guardrails import rule_index
 from llmflowlab.guardrails.policy import DEFAULT, Policy, read_policy
@@ -27,11 +29,14 @@ from llmflowlab.lab.evaluate import prepare
 from llmflowlab.lab.evaluation_request import EvaluationRequest
 from llmflowlab.lab.guards import chosen_policy, keep_choice
 from llmflowlab.lab.lab import Lab
+from llmflowlab.messages import Request
+from llmflowlab.providers.base import StreamEvent
 from llmflowlab.providers.scripted import ScriptedProvider
 from llmflowlab.settings import Settings
 from llmflowlab.tracking.summaries import session_metrics, summarise
 from tests.agents.helpers import CONFIG, context, last_trace, loaded, scripted, traces_in
 from tests.cli.fakes import FakeLab
+from tests.evaluation.helpers import TableModel, bench, dataset, plan, spec
 from tests.lab.test_chat import Heard
 from tests.patience import PATIENCE
 from tests.service.running import running
@@ -288,3 +293,27 @@ def test_a_chat_reads_the_rules_while_its_person_writes(settings: Settings) -> N
         for thread in [each for each in threading.enumerate() if each.name == "chat-prepare"]:
             thread.join(PATIENCE)
         assert rules_are_read()
+
+
+@pytest.mark.usefixtures("unread")
+def test_an_evaluation_reads_the_rules_before_it_asks_anybody(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """They were read in between, and answers under way to others looked slower than they were."""
+    read = []
+
+    class Watched(TableModel):
+        def stream(self, request: Request) -> Iterator[StreamEvent]:
+            read.append(rules_are_read())
+            yield from super().stream(request)
+
+    models = [Watched(name, settings, {"Q": "A"}) for name in ("plain", "guarded")]
+    plain, guarded = [spec(model.reference) for model in models]
+    made = plan(
+        dataset(tmp_path, "question,answer\nQ,A\n"),
+        candidates=[plain, replace(guarded, guardrails=DEFAULT.to_json())],
+        scorers=["exact_match"],
+    )
+    with closing(Ledger(tmp_path / "evaluations.db")) as ledger:
+        run_evaluation(made, bench(settings, models, ledger, tmp_path))
+    assert read == [True, True]

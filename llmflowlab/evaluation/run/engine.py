@@ -223,6 +223,11 @@ class _Run:
                 # One that cannot be used fails its own rows, each with the reason.
                 with suppress(LabError):
                     provider.prepare()
+        if any(candidate.guardrails for candidate in self.plan.candidates):
+            # Imported here, as most evaluations have none. It too would hold up answers under way.
+            from llmflowlab.guardrails.checking import preload
+
+            preload()
         for cell, record in self.reused.items():
             self.answering.answers[cell] = record
             self.score(cell, record)
