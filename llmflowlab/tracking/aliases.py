@@ -30,8 +30,15 @@ _MOST_MOVES = 20
 
 
 def versions_of(client: MlflowClient, name: str) -> list[ModelVersion]:
-    """Return all versions of a model, the newest first."""
-    found = client.search_model_versions(f"name = '{name}'")
+    """Return all versions of a model, the newest first.
+
+    MLflow reads versions first and their tags after them. One that another home takes back in between
+    comes without any, and would pass for somebody's own.
+    """
+    found = list(client.search_model_versions(f"name = '{name}'"))
+    if not all(version.tags for version in found):
+        there = {each.version for each in client.search_model_versions(f"name = '{name}'")}
+        found = [version for version in found if version.tags or version.version in there]
     return sorted(found, key=lambda version: -int(version.version))
 
 

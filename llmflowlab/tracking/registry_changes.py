@@ -49,6 +49,7 @@ from llmflowlab.tracking.registry import (
 )
 from llmflowlab.tracking.registry_races import first_of_equals, show_latest
 from llmflowlab.tracking.store import Store
+from llmflowlab.tracking.store_errors import is_collision
 
 if TYPE_CHECKING:
     from mlflow.entities import RunTag
@@ -69,6 +70,9 @@ __all__ = [
     "roll_back",
     "set_alias",
 ]
+
+_TRIES = 3
+"""Registrations begun where other homes come in between: what was done of the last one stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,28 +107,44 @@ class ModelRegistry:
             TrackingError: The store or the registry failed.
             OSError: The model's files could not be prepared.
         """
+        with exclusive(self._settings, REGISTRY_LOCK, patience=PATIENCE):
+            left = _TRIES
+            while True:
+                left -= 1
+                try:
+                    return self._register(candidate, run_id, experiment_id)
+                except TrackingError as exc:
+                    if not left or not is_collision(exc):
+                        raise
+
+    def _register(self, candidate: Candidate, run_id: str, experiment_id: str) -> RegisteredAs:
         name, client = registered_name(candidate.provider), self._store.client
-        with exclusive(self._settings, REGISTRY_LOCK, patience=PATIENCE), self._store.translated():
-            version = self._find(name, candidate, run_id) or self._create(
+        with self._store.translated():
+            linked = self._linked(run_id)
+            version = self._find(name, candidate, run_id, linked) or self._create(
                 name, candidate, run_id, experiment_id
             )
             if version.run_id == run_id:
                 version = first_of_equals(client, version)
             number = str(version.version)
             client.set_model_version_tag(name, number, LAST_RUN, run_id)
-            show_latest(self._store, version)
+            show_latest(self._store, name)
             model_id = str(version.source).removeprefix(SOURCE)
-            self._link(run_id, model_id)
+            if model_id not in linked:
+                self._link(run_id, model_id)
             client.log_batch(run_id, tags=_version_tags(name, number))
         return RegisteredAs(number, model_id)
 
-    def _find(self, name: str, candidate: Candidate, run_id: str) -> ModelVersion | None:
+    def _find(
+        self, name: str, candidate: Candidate, run_id: str, linked: frozenset[str]
+    ) -> ModelVersion | None:
         """Return the version this run belongs to; None where none is made yet."""
         versions = versions_of(self._store.client, name)
         equal = [v for v in versions if v.tags.get(CANDIDATE) == candidate.version_digest]
         # The run's own, from a delivery that was cut off, goes before the latest one.
         for version in equal:
-            if version.run_id == run_id:
+            own = run_id in (version.run_id, version.tags.get(LAST_RUN))
+            if own or str(version.source).removeprefix(SOURCE) in linked:
                 return version
         latest = one_that_stays(versions) if versions else None
         return latest if latest in equal else None
@@ -180,14 +200,16 @@ class ModelRegistry:
         client.finalize_logged_model(model_id, "READY")
         return model_id
 
+    def _linked(self, run_id: str) -> frozenset[str]:
+        """Return the models that the run names as its outputs."""
+        outputs = self._store.client.get_run(run_id).outputs
+        return frozenset(m.model_id for m in outputs.model_outputs) if outputs else frozenset()
+
     def _link(self, run_id: str, model_id: str) -> None:
         """Name the model as the run's output; MLflow refuses to be told twice."""
         from mlflow.entities import LoggedModelOutput
 
-        client = self._store.client
-        outputs = client.get_run(run_id).outputs
-        if outputs is None or all(m.model_id != model_id for m in outputs.model_outputs):
-            client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+        self._store.client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
 
 
 def register_logged(
@@ -208,7 +230,7 @@ def register_logged(
         # Each is a version of its own, whatever it equals.
         own = {**tags, LAST_RUN: run_id}
         version = _version_of(store, name, model_id, run_id=run_id, tags=own)
-        show_latest(store, version)
+        show_latest(store, name)
         number = str(version.version)
         store.client.log_batch(run_id, tags=_version_tags(name, number))
     return number

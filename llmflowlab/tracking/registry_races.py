@@ -39,18 +39,18 @@ def first_of_equals(client: MlflowClient, version: ModelVersion) -> ModelVersion
     return first
 
 
-def show_latest(store: Store, version: ModelVersion) -> None:
-    """Give a version alias and stage `staging` if it is the latest; a later one is shown by its home.
+def show_latest(store: Store, name: str) -> None:
+    """Give the latest version that stays alias and stage `staging`, whoever made it.
+
+    Its own home may have died over it, or another one that had looked before it was there.
 
     Args:
         store: The open store.
-        version: One that stays; what another home makes meanwhile is looked for.
+        name: The registered model's, of at least one version; what others make meanwhile is looked for.
     """
-    shown, name = None, str(version.name)
+    shown = None
     latest = one_that_stays(versions_of(store.client, name))
-    if int(latest.version) != int(version.version):
-        return
-    # What was shown may have undone what the other home did for its version.
+    # What was shown may have undone what another home did for its version.
     while shown != (shown := str(latest.version)):
         move_alias(store, name, STAGING, shown, "registered")
         latest = one_that_stays(versions_of(store.client, name))

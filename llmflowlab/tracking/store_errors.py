@@ -10,10 +10,24 @@ from urllib.parse import urlsplit, urlunsplit
 from llmflowlab.errors import TrackingError
 from llmflowlab.files import disk_trouble
 
-__all__ = ["StoreBusy", "StoreUnreachable", "is_unknown", "safe_uri", "translate", "unreachable"]
+__all__ = [
+    "StoreBusy",
+    "StoreUnreachable",
+    "is_collision",
+    "is_unknown",
+    "safe_uri",
+    "translate",
+    "unreachable",
+]
 
 _DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 """Packages that bring a module of another name, or want an extra to work by themselves."""
+_COLLISIONS = re.compile(
+    "duplicate key value|UNIQUE constraint failed|Duplicate entry|deadlock|could not serialize"
+    "|Model Version creation error",
+    re.IGNORECASE,
+)
+"""What databases, and MLflow, say where two writers made one thing at the same moment."""
 
 
 class StoreUnreachable(TrackingError):
@@ -98,6 +112,11 @@ def is_unknown(exc: BaseException) -> bool:
         if not isinstance(link, RestException) and _answered(link) in {404, 405, 501}:
             return True
     return False
+
+
+def is_collision(exc: BaseException) -> bool:
+    """Tell whether another process wrote the same at the same moment: at once again finds its work there."""
+    return any(_COLLISIONS.search(str(link)) for link in _chain(exc))
 
 
 def _chain(exc: BaseException) -> Iterator[BaseException]:

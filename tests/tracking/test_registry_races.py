@@ -1,7 +1,9 @@
 """Homes that register in one store at once, step by step in every order that hypothesis thinks of.
 
 The store is a fake that takes a home's steps one at a time, as PostgreSQL does between two commits: what
-looks a version up and then writes it, as MLflow does to set a stage, may have another home between the two.
+looks a version up and then writes it, as MLflow does to set a stage, may have another home between the two,
+and so may what reads versions and then their tags. What two write for the first time at once is refused to
+the second.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import itertools
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +25,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST
 
 from llmflowlab.candidate import Candidate
+from llmflowlab.errors import TrackingError
 from llmflowlab.messages import Parameters
 from llmflowlab.tracking.registry_changes import ModelRegistry
+from llmflowlab.tracking.store_errors import translate
 from tests.patience import PATIENCE
 from tests.tracking.helpers import CANDIDATE, settings_for
 
@@ -77,19 +81,31 @@ class Client:
         self._step()
         return SimpleNamespace(aliases={**self._all.aliases}, tags={**self._all.tags})
 
+    def _merge(self, into: dict[str, str], key: str, value: str) -> None:
+        """Look whether it is there, and write it after that."""
+        there = key in into
+        self._step()
+        if not there and key in into:
+            raise MlflowException('(psycopg) duplicate key value violates constraint "tag_pk"')
+        into[key] = value
+
     def set_registered_model_tag(self, name: str, key: str, value: str) -> None:
         self._step()
-        self._all.tags[key] = value
+        self._merge(self._all.tags, key, value)
 
     def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
         self._step()
         self._row(version)
-        self._step()
-        self._all.aliases[alias] = version
+        self._merge(self._all.aliases, alias, version)
 
     def search_model_versions(self, filter_string: str) -> list[SimpleNamespace]:
         self._step()
-        return deepcopy(self._all.alive)
+        found = deepcopy(self._all.alive)
+        self._step()
+        there = {row.version: row for row in self._all.alive}
+        for row in found:
+            row.tags = {**there[row.version].tags} if row.version in there else {}
+        return found
 
     def create_model_version(
         self, name: str, *, source: str, run_id: str, model_id: str, tags: dict[str, str]
@@ -109,7 +125,7 @@ class Client:
 
     def set_model_version_tag(self, name: str, version: str, key: str, value: str) -> None:
         self._step()
-        self._row(version).tags[key] = value
+        self._merge(self._row(version).tags, key, value)
 
     def transition_model_version_stage(self, name: str, version: str, stage: str) -> None:
         self._step()
@@ -158,9 +174,7 @@ class Home:
         self.problem: BaseException | None = None
         self._steps_left = dies
         self._mine, self._yours = threading.Semaphore(0), threading.Semaphore(0)
-        store: Any = SimpleNamespace(
-            client=Client(registry, self._step), translated=lambda: nullcontext()
-        )
+        store: Any = SimpleNamespace(client=Client(registry, self._step), translated=_translated)
         self._registers = _WithoutFiles(settings_for(folder), store, SimpleNamespace())  # type: ignore[arg-type]
         self._thread = threading.Thread(target=self._go, name=f"home-{self.run_id}", daemon=True)
         self._thread.start()
@@ -184,7 +198,7 @@ class Home:
                 try:
                     self._registers.register(self.candidate, run_id=self.run_id, experiment_id="1")
                     break
-                except (Died, MlflowException) as exc:
+                except (Died, TrackingError) as exc:
                     self.problem = exc
             else:
                 return
@@ -196,11 +210,21 @@ class Home:
             self._yours.release()
 
 
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except MlflowException as exc:
+        raise translate(exc, "postgresql://host/name") from exc
+
+
 class _WithoutFiles(ModelRegistry):
     def _logged_model(
         self, name: str, candidate: Candidate, run_id: str, experiment_id: str
     ) -> str:
-        return f"m-{run_id}"
+        deleted = self._store.client._all.deleted_models  # type: ignore[attr-defined]
+        made = (f"m-{run_id}-{number}" for number in itertools.count())
+        return next(model_id for model_id in made if model_id not in deleted)
 
 
 def played(folder: Path, turns: Iterator[int], candidates: list[int], dies: list[int]) -> Registry:
@@ -217,17 +241,19 @@ def played(folder: Path, turns: Iterator[int], candidates: list[int], dies: list
 
 
 @given(
-    turns=st.lists(st.integers(0, 5), max_size=120),
+    turns=st.lists(st.tuples(st.integers(0, 5), st.integers(1, 12)), max_size=60),
     candidates=st.lists(st.integers(0, 1), min_size=3, max_size=3),
     dies=st.lists(st.integers(0, 25), min_size=3, max_size=3),
 )
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_equal_versions_are_one_and_every_run_names_one_that_is_there(
-    tmp_path: Path, turns: list[int], candidates: list[int], dies: list[int]
+    tmp_path: Path, turns: list[tuple[int, int]], candidates: list[int], dies: list[int]
 ) -> None:
-    registry = played(Path(tempfile.mkdtemp(dir=tmp_path)), iter(turns), candidates, dies)
+    # Some steps in a row each: what goes wrong, goes wrong between two of another home's.
+    order = itertools.chain.from_iterable(itertools.repeat(which, n) for which, n in turns)
+    registry = played(Path(tempfile.mkdtemp(dir=tmp_path)), order, candidates, dies)
     alive = registry.alive
     digests = [row.tags["llmflowlab.candidate"] for row in alive]
     assert all(one != next_one for one, next_one in itertools.pairwise(digests))

@@ -13,8 +13,11 @@ from llmflowlab.candidate import Candidate
 from llmflowlab.messages import Parameters
 from llmflowlab.settings import Settings
 from llmflowlab.tracking import aliases
+from llmflowlab.tracking.aliases import versions_of
+from llmflowlab.tracking.logged_models import LAST_RUN
 from llmflowlab.tracking.model_package import ModelPackage
 from llmflowlab.tracking.registry_changes import ModelRegistry
+from llmflowlab.tracking.store import open_store
 from tests.patience import PATIENCE
 from tests.tracking.conftest import MakeDelivery
 from tests.tracking.helpers import CANDIDATE, Stored, record, settings_for, start, turn
@@ -118,3 +121,55 @@ def test_a_version_that_was_made_at_once_and_whose_home_died_is_taken_back(
     assert one.wait(PATIENCE)
     (version,) = Stored(homes[0]).versions()
     assert (str(version.version), version.current_stage) == ("1", "Staging")
+
+
+def at_statement(client: Any, words: str, act: Callable[[], None]) -> None:
+    """Have another home act just before a statement of this one's store."""
+    from sqlalchemy import event
+
+    engine = client._get_registry_client().store.engine
+    acted: list[bool] = []
+
+    def step(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if not acted and words in " ".join(statement.split()):
+            acted.append(True)
+            act()
+
+    event.listen(engine, "before_cursor_execute", step)
+
+
+def test_a_version_that_is_taken_back_while_versions_are_read_is_none(
+    homes: list[Settings],
+) -> None:
+    """MLflow reads versions, then their tags: it came without any, and two equal ones stayed."""
+    one, two = (open_store(home).client for home in homes)
+    one.create_registered_model("m")
+    for tags in ({"of": "the lab"}, {"of": "the lab"}, {}):
+        one.create_model_version("m", source="/somewhere", tags=tags)
+    at_statement(one, "JOIN model_version_tags", lambda: two.delete_model_version("m", "2"))
+    read = versions_of(one, "m")
+    assert [(int(version.version), bool(version.tags)) for version in read] == [
+        (3, False),
+        (1, True),
+    ]
+
+
+def test_what_two_homes_write_for_the_first_time_at_once_is_written_without_a_word(
+    homes: list[Settings], deliver: MakeDelivery, package: ModelPackage, notices: list[str]
+) -> None:
+    """The second was refused: its person read that the session could not be saved."""
+    one, two = (deliver(home, package=package) for home in homes)
+    record(homes[0], one, turn(0))
+    assert one.wait(PATIENCE)
+    stores = [open_store(home).client for home in homes]
+    stores[0].delete_model_version_tag("llm_gemini_chat", "1", LAST_RUN)
+    at_statement(
+        stores[0],
+        "INSERT INTO model_version_tags",
+        lambda: stores[1].set_model_version_tag("llm_gemini_chat", "1", LAST_RUN, "of another"),
+    )
+    record(homes[1], two, turn(0))
+    assert two.wait(PATIENCE)
+    assert notices == []
+    (version,) = Stored(homes[0]).versions()
+    assert version.tags[LAST_RUN] in {run.info.run_id for run in Stored(homes[0]).runs()}
