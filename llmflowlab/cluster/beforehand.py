@@ -15,7 +15,7 @@ from llmflowlab.evaluation.run.reuse import find_reusable
 from llmflowlab.evaluation.run.scoring import Scoring
 from llmflowlab.evaluation.run.workbench import EngineResources
 
-__all__ = ["prepare_judges"]
+__all__ = ["prepare_judges", "spent_beforehand"]
 
 
 def prepare_judges(
@@ -74,3 +74,13 @@ def prepare_judges(
     said = {"exams": [one.to_json() for one in exams], "spent": str(bench.budget.spent)}
     storage.write(f"{folder}/exams.json", json.dumps(said).encode())
     return bench.budget.spent
+
+
+def spent_beforehand(storage: Storage, folder: str) -> Decimal | None:
+    """Return USD that was spent before the workers began; None where they have not.
+
+    Raises:
+        TrackingError: The storage cannot be read.
+    """
+    before = storage.read(f"{folder}/exams.json")
+    return None if before is None else Decimal(json.loads(before)["spent"])

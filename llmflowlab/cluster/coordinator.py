@@ -16,7 +16,15 @@ from typing import Any, Literal
 
 from llmflowlab.cluster.event_log import EventLog
 from llmflowlab.cluster.lease_book import LeaseBook
-from llmflowlab.cluster.leases import LEASE, ClusterLimits, ClusterStanding, Lease, Money, Permits
+from llmflowlab.cluster.leases import (
+    LEASE,
+    ClusterLimits,
+    ClusterStanding,
+    Lease,
+    Money,
+    Permits,
+    UnderWay,
+)
 from llmflowlab.cluster.pace import Pace
 
 __all__ = ["Coordinator"]
@@ -87,13 +95,13 @@ class Coordinator:
             for name, most in self._limits.at_once.items()
         }
 
-    def beat(self, token: int, rows: Mapping[int, int]) -> Literal["on", "stop", "lost"]:
+    def beat(self, token: int, under_way: Mapping[int, UnderWay]) -> Literal["on", "stop", "lost"]:
         """Take a worker's sign of life; "stop" asks it to end, "lost" says that its shard is another's."""
         self._expire()
         held = self._book.open.get(token)
         if held is None:
             return "lost"
-        held.seen, held.rows = self._clock(), rows
+        held.seen, held.under_way = self._clock(), under_way
         return "stop" if self._stopped else "on"
 
     def commit(self, token: int, key: str, spent: Decimal, *, whole: bool) -> bool:
@@ -206,10 +214,10 @@ class Coordinator:
     def standing(self, after: int = 0) -> ClusterStanding:
         """Return how far all is, with the commits from the number `after` on."""
         self._expire()
-        rows: dict[int, int] = {}
+        under_way: dict[int, UnderWay] = {}
         for held in self._book.open.values():
-            for candidate, count in held.rows.items():
-                rows[candidate] = rows.get(candidate, 0) + count
+            for candidate, one in held.under_way.items():
+                under_way[candidate] = under_way.get(candidate, UnderWay()) + one
         return ClusterStanding(
             done=len(self._book.done),
             partly=sum(not one.whole for one in self._book.done.values()),
@@ -219,7 +227,7 @@ class Coordinator:
             leased=self.leased,
             taken_over=self._book.lost,
             commits=tuple(self._book.commits(after)),
-            rows=rows,
+            under_way=under_way,
             stopped=self._stopped,
         )
 

@@ -13,7 +13,7 @@ from typing import Any
 from llmflowlab.cluster.storage import Storage
 from llmflowlab.errors import TrackingError
 
-__all__ = ["EventLog", "Fenced"]
+__all__ = ["EventLog", "Fenced", "coordinator_log"]
 
 _KEPT = 500
 """Events after which the log is begun anew with their sum."""
@@ -107,3 +107,8 @@ class EventLog:
 
     def _key(self, number: int) -> str:
         return f"{self._folder}/{number:010d}.json"
+
+
+def coordinator_log(storage: Storage, evaluation: str) -> EventLog:
+    """Return what the coordinators of an evaluation write down; `evaluation` is its folder."""
+    return EventLog(storage, f"{evaluation}/coordinator")

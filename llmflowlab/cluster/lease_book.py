@@ -9,6 +9,8 @@ from decimal import Decimal
 from itertools import takewhile
 from typing import Any
 
+from llmflowlab.cluster.leases import UnderWay
+
 __all__ = ["Committed", "LeaseBook", "OpenLease"]
 
 
@@ -24,8 +26,8 @@ class OpenLease:
     """USD that may still be spent."""
     seen: float = 0.0
     """When the last sign of life came."""
-    rows: Mapping[int, int] = field(default_factory=dict)
-    """Answers that the worker has of each candidate."""
+    under_way: Mapping[int, UnderWay] = field(default_factory=dict)
+    """By candidate."""
 
 
 @dataclass(slots=True)

@@ -47,6 +47,23 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class UnderWay:
+    """How far a candidate is in the shards that workers have: of one of them, or of all together."""
+
+    done: int = 0
+    """Answers there, failed ones among them."""
+    in_flight: int = 0
+    """Rows in hand."""
+    asking: int = 0
+    """Requests that the provider has now."""
+
+    def __add__(self, other: UnderWay) -> UnderWay:
+        return UnderWay(
+            self.done + other.done, self.in_flight + other.in_flight, self.asking + other.asking
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Money:
     """What may be spent under a lease."""
 
@@ -81,6 +98,11 @@ class ClusterStanding:
     """Leases that were lost."""
     commits: tuple[tuple[int, int, str], ...]
     """Number, shard and key of its rows, of commits from the number that was asked for on."""
-    rows: Mapping[int, int]
-    """Answers that the workers have of each candidate in the shards under way."""
+    under_way: Mapping[int, UnderWay]
+    """By candidate."""
     stopped: bool
+
+    @property
+    def rows(self) -> dict[int, int]:
+        """Answers that the workers have of each candidate in the shards under way."""
+        return {candidate: one.done for candidate, one in self.under_way.items()}

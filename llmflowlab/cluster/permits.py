@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.pacing import Limiter, Pacer
 from llmflowlab.asking.waiting import Stop, Waits
-from llmflowlab.cluster.leases import Lease, Money, Permits
+from llmflowlab.cluster.leases import Lease, Money, Permits, UnderWay
 from llmflowlab.errors import ProviderError
 
 __all__ = ["Head", "LeasedBudget", "ProviderPermits", "SharedLimiter"]
@@ -28,7 +28,9 @@ class Head(Protocol):
     """The coordinator as a worker sees it; see `Coordinator` for what each says."""
 
     def lease(self, worker: str) -> Lease | Literal["wait", "none"]: ...
-    def beat(self, token: int, rows: Mapping[int, int]) -> Literal["on", "stop", "lost"]: ...
+    def beat(
+        self, token: int, under_way: Mapping[int, UnderWay]
+    ) -> Literal["on", "stop", "lost"]: ...
     def commit(self, token: int, key: str, spent: Decimal, *, whole: bool) -> bool: ...
     def leave(self, token: int, spent: Decimal) -> None: ...
     def money(self, token: int, spent: Decimal, reserved: Decimal, need: Decimal) -> Money: ...

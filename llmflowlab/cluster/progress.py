@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from llmflowlab.cluster.leases import ClusterStanding
+from llmflowlab.cluster.leases import ClusterStanding, UnderWay
 from llmflowlab.evaluation.conclude.standing import InterimScores
 from llmflowlab.evaluation.conclude.table import plan_traits
 from llmflowlab.evaluation.run.answering import CandidateProgress
@@ -40,28 +40,34 @@ class ClusterProgress:
         )
         self.recorder: RecorderProcess | None = None
         self.standing: ClusterStanding | None = None
-        self._under_way: Mapping[int, int] = {}
+        self._under_way: Mapping[int, UnderWay] = {}
         self._shown = [0] * len(plan.candidates)
         self._detail = ""
 
     def watch(self, standing: ClusterStanding | None) -> None:
         """Take in and show how far the workers are; None where that cannot be told now."""
         if standing is not None:
-            self.standing, self._under_way = standing, standing.rows
+            self.standing, self._under_way = standing, standing.under_way
             self._detail = _detail(standing)
         self.show("answering", self._detail)
 
     def show(self, phase: Phase, detail: str = "") -> None:
         """Show how far all is."""
+        under_way = [self._under_way.get(index, UnderWay()) for index in range(len(self._shown))]
         done = [
-            replace(one, answered=one.answered + self._under_way.get(index, 0))
-            for index, one in enumerate(self.candidates)
+            replace(
+                one,
+                answered=one.answered + now.done,
+                in_flight=now.in_flight if phase == "answering" else 0,
+                asking=now.asking if phase == "answering" else 0,
+            )
+            for one, now in zip(self.candidates, under_way, strict=True)
         ]
         # What a lost worker had counted is counted again by the next: nothing goes backwards meanwhile.
         self._shown = [max(a, b.answered) for a, b in zip(self._shown, done, strict=True)]
         done = [
-            replace(one, answered=shown, uncounted=shown - one.answered)
-            for shown, one in zip(self._shown, self.candidates, strict=True)
+            replace(one, answered=shown, uncounted=shown - known.answered)
+            for shown, one, known in zip(self._shown, done, self.candidates, strict=True)
         ]
         committed = sum(one.done for one in self.candidates)
         self._tell(

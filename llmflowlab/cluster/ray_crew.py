@@ -20,8 +20,8 @@ from typing import Any, Literal, TypeAlias
 import llmflowlab
 from llmflowlab.cluster.coordinator import Coordinator
 from llmflowlab.cluster.crew import Job
-from llmflowlab.cluster.event_log import EventLog
-from llmflowlab.cluster.leases import ClusterStanding, Lease, Money, Permits
+from llmflowlab.cluster.event_log import coordinator_log
+from llmflowlab.cluster.leases import ClusterStanding, Lease, Money, Permits, UnderWay
 from llmflowlab.cluster.permits import Head
 from llmflowlab.cluster.storage import Storage, storage_at
 from llmflowlab.cluster.worker import ShardWorker
@@ -297,8 +297,7 @@ class _HeadActor(Coordinator):
     """The coordinator in a process of its own."""
 
     def __init__(self, job: Job) -> None:
-        log = EventLog(storage_at(job.place), f"{job.stage.folder}/coordinator")
-        super().__init__(log, job.limits)
+        super().__init__(coordinator_log(storage_at(job.place), job.stage.folder), job.limits)
 
 
 class _WorkerActor:
@@ -328,8 +327,8 @@ class _RayHead:
         found: Lease | Literal["wait", "none"] = self._ask("lease", worker)
         return found
 
-    def beat(self, token: int, rows: Mapping[int, int]) -> Literal["on", "stop", "lost"]:
-        said: Literal["on", "stop", "lost"] = self._ask("beat", token, dict(rows))
+    def beat(self, token: int, under_way: Mapping[int, UnderWay]) -> Literal["on", "stop", "lost"]:
+        said: Literal["on", "stop", "lost"] = self._ask("beat", token, dict(under_way))
         return said
 
     def commit(self, token: int, key: str, spent: Decimal, *, whole: bool) -> bool:

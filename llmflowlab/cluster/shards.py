@@ -46,10 +46,15 @@ class Stage:
         """Return the number of a shard's first row."""
         return shard * self.shard_rows
 
+    def places(self, shard: int) -> range:
+        """Return the numbers of a shard's rows."""
+        first = self.first(shard)
+        return range(first, min(first + self.shard_rows, self.rows))
+
     def name(self, shard: int) -> str:
         """Return what a shard's rows are kept under in a ledger, the same at every attempt."""
-        last = min(self.first(shard) + self.shard_rows, self.rows)
-        return digest_of([self.digest, self.first(shard), last])[:24]
+        places = self.places(shard)
+        return digest_of([self.digest, places.start, places.stop])[:24]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.pacing import Limiter, Pacer
-from llmflowlab.cluster.leases import LEASE, ClusterLimits, Lease
+from llmflowlab.cluster.leases import LEASE, ClusterLimits, Lease, UnderWay
 from llmflowlab.cluster.permits import Head, LeasedBudget, ProviderPermits, SharedLimiter
 from llmflowlab.cluster.row_files import InVain, rows_file
 from llmflowlab.cluster.shard_ledger import PaidRecord, ShardLedger, paid_key, records_in, text_of
@@ -125,16 +125,6 @@ class ShardWorker:
         return self._earlier
 
 
-def _kept(outcome: Outcome) -> bool:
-    """Whether going on asks for nothing of a row again; what failed is asked again, as on one machine."""
-    failed = {"judge_failed", "judge_unparseable"}
-    return (
-        outcome.whole
-        and outcome.answer.reusable
-        and not any(score.not_scored in failed for score in outcome.scores.values())
-    )
-
-
 class _Attempt:
     """One attempt at one shard."""
 
@@ -144,7 +134,7 @@ class _Attempt:
         self._lost, self._stopping, self._ended = (threading.Event() for _ in range(3))
         self._told = False
         self._sure_until = time.monotonic() + _SURE
-        self._rows: Mapping[int, int] = {}
+        self._under_way: Mapping[int, UnderWay] = {}
         self._limiters: list[tuple[str, Limiter]] = []
         ask = partial(worker._head.money, lease.token)
         capped = worker._limits.cap is not None
@@ -201,7 +191,7 @@ class _Attempt:
                 for key, records in ledger.answered_in_vain(evaluation).items()
             },
         )
-        whole = len(outcomes) == plan.size and all(map(_kept, outcomes))
+        whole = len(outcomes) == plan.size and all(outcome.settled for outcome in outcomes)
         ending = f"-{self._lease.token:010d}"
         first = self._stage.first(self._lease.shard)
         rows = self._stage.key("results", self._lease.shard, f"{ending}.parquet")
@@ -231,7 +221,10 @@ class _Attempt:
         return True if time.monotonic() < self._sure_until else None
 
     def _watch(self, snapshot: EvaluationSnapshot) -> None:
-        self._rows = {index: one.done for index, one in enumerate(snapshot.candidates)}
+        self._under_way = {
+            index: UnderWay(one.done, one.in_flight, one.asking)
+            for index, one in enumerate(snapshot.candidates)
+        }
         if self._lost.is_set() or (self._stopping.is_set() and not self._told):
             self._told = True
             raise KeyboardInterrupt
@@ -241,7 +234,7 @@ class _Attempt:
             # Where it cannot be told, the lease runs out by itself, and a commit is refused.
             with suppress(LabError):
                 asked = time.monotonic()
-                said = self._worker._head.beat(self._lease.token, self._rows)
+                said = self._worker._head.beat(self._lease.token, self._under_way)
                 if said == "lost":
                     self._lost.set()
                     continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 from llmflowlab.asking.pacing import limits_of
 from llmflowlab.cluster.crew import Crew
 from llmflowlab.cluster.driver import TRACES, run_on_cluster
+from llmflowlab.cluster.earlier_start import EarlierStart, earlier_start
 from llmflowlab.cluster.leases import ClusterLimits
 from llmflowlab.cluster.ray_crew import RayCrew, load_ray
-from llmflowlab.cluster.shards import Stage, stage, staged
+from llmflowlab.cluster.shards import Stage, stage
 from llmflowlab.cluster.storage import Storage, open_storage
+from llmflowlab.data.dataset import sample
 from llmflowlab.errors import ConfigurationError, InputError
 from llmflowlab.evaluation.conclude.results import EvaluationResult
 from llmflowlab.evaluation.run.engine import EvaluationSnapshot
@@ -52,8 +54,8 @@ class OnCluster:
 
     request: RayRequest
     storage: Storage
-    began: tuple[EvaluationPlan, Stage] | None
-    """What an earlier start staged; None where this is the first."""
+    began: EarlierStart | None
+    """How far earlier starts are; None where this is the first."""
     cap: Decimal | None
     """USD that an earlier start was given."""
 
@@ -61,6 +63,22 @@ class OnCluster:
     def traces(self) -> int:
         """Answers up to which MLflow has a trace of each."""
         return TRACES if self.request.traces is None else self.request.traces
+
+    def drawn(self, plan: EvaluationPlan, most: int) -> tuple[EvaluationPlan, int]:
+        """Return the plan that the estimate is made of, and how many rows it stands for.
+
+        Args:
+            plan: The evaluation.
+            most: Rows that are looked at of more than MLflow gets traces of.
+        """
+        few = len(plan.dataset.rows) <= max(self.traces, most)
+        if self.began is not None:
+            left = len(self.began.left)
+            return self.began.drawn(left if few else most), left
+        rows = len(plan.dataset.rows)
+        if few:
+            return plan, rows
+        return replace(plan, dataset=sample(plan.dataset, most, plan.order_seed)), rows
 
     def left(self, evaluation: str) -> str | None:
         """Return how an evaluation goes on that was left at once; None where none of it is staged.
@@ -89,7 +107,9 @@ class OnCluster:
             KeyboardInterrupt: Likewise.
         """
         each = rows_of_a_shard(self.request, len(plan.dataset.rows), workers)
-        where = stage(plan, self.storage, shard_rows=each) if self.began is None else self.began[1]
+        where = (
+            stage(plan, self.storage, shard_rows=each) if self.began is None else self.began.stage
+        )
         cap = bench.budget.cap
         kept = json.dumps(None if cap is None else str(cap)).encode()
         self.storage.write(f"{where.folder}/budget.json", kept)
@@ -119,7 +139,7 @@ def on_cluster(lab: Lab, request: EvaluationRequest) -> OnCluster | None:
     storage = shared(lab, asked)
     if request.resume is None:
         return OnCluster(asked, storage, None, None)
-    began = staged(storage, request.resume)
+    began = earlier_start(storage, request.resume)
     cap = json.loads(storage.read(f"{request.resume}/budget.json") or b"null")
     return OnCluster(asked, storage, began, None if cap is None else Decimal(cap))
 

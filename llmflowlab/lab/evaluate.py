@@ -178,7 +178,7 @@ def _prepare(
 ) -> PreparedEvaluation:
     cluster = _cluster(lab, request)
     if cluster is not None and cluster.began is not None:
-        plan = cluster.began[0]
+        plan = cluster.began.plan
         remarks = list(plan.dataset.warnings)
     elif request.resume is not None:
         plan = ledger.plan(request.resume)
@@ -199,7 +199,8 @@ def _prepare(
                 f"{plan.evaluation_id} was begun without a budget, so its answers may have any "
                 "length and none can be held; begin a new evaluation with --budget."
             )
-    budget = Budget(cap, spent=ledger.spent(plan.evaluation_id))
+    spent = cluster.began.spent if cluster is not None and cluster.began is not None else None
+    budget = Budget(cap, spent=ledger.spent(plan.evaluation_id) if spent is None else spent)
     output = request.output or lab.settings.state_dir / "evaluations" / plan.evaluation_id
     bench = replace(
         bench_of(
@@ -216,11 +217,7 @@ def _prepare(
         recorder=recorder,
         waits=request.waits,
     )
-    many = cluster is not None and len(plan.dataset.rows) > max(cluster.traces, _ESTIMATED)
-    part = (
-        replace(plan, dataset=sample(plan.dataset, _ESTIMATED, plan.order_seed)) if many else plan
-    )
-    figures = _estimate(lab, part, bench).times(len(plan.dataset.rows), len(part.dataset.rows))
+    figures = _estimate(lab, plan, bench, cluster)
     if cap is not None and not request.allow_unknown_cost:
         refuse_unpriced(figures.unpriced)
     if cap is not None and figures.cost is not None and figures.cost[1] > cap - budget.spent:
@@ -243,10 +240,16 @@ def _cluster(lab: Lab, request: EvaluationRequest) -> OnCluster | None:
     return on_cluster(lab, request)
 
 
-def _estimate(lab: Lab, plan: EvaluationPlan, bench: EngineResources) -> Estimate:
+def _estimate(
+    lab: Lab, whole: EvaluationPlan, bench: EngineResources, cluster: OnCluster | None
+) -> Estimate:
+    """Estimate what is still to be sent; of a cluster's many rows by some of them."""
+    plan, rows = whole, len(whole.dataset.rows)
+    if cluster is not None:
+        plan, rows = cluster.drawn(whole, _ESTIMATED)
     kept = find_reusable(plan, bench.ledger)
     scoring = Scoring(plan, bench.judge, bench.ledger, bench.embedders, exam=bench.exam)
-    return estimate(
+    figures = estimate(
         plan,
         bench.providers,
         metering=bench.metering,
@@ -257,7 +260,9 @@ def _estimate(lab: Lab, plan: EvaluationPlan, bench: EngineResources) -> Estimat
         detectors=bench.detectors,
         judged=scoring.recall(kept.given, kept.answers),
         to_examine=scoring.to_examine,
-    )
+    ).times(rows, len(plan.dataset.rows))
+    there = (len(whole.dataset.rows) - rows) * len(whole.candidates) * whole.trials
+    return replace(figures, reused=figures.reused + there)
 
 
 def _new_plan(lab: Lab, request: EvaluationRequest) -> tuple[EvaluationPlan, list[str]]:

@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 
 from llmflowlab.cluster.driver import run_on_cluster
+from llmflowlab.cluster.earlier_start import earlier_start
 from llmflowlab.cluster.leases import ClusterLimits
 from llmflowlab.cluster.shards import stage, staged
 from llmflowlab.cluster.storage import LocalStorage
@@ -238,6 +239,10 @@ def test_ctrl_c_ends_with_what_there_is_and_another_machine_goes_on(world):
     assert f"--resume {world.plan.evaluation_id}" in said
     before = world.asked.total()
     assert before < 200
+    # What is announced there is what is asked there: the other home's ledger knows nothing of it.
+    left = earlier_start(world.storage, world.plan.evaluation_id)
+    assert left.spent == 0
+    assert 2 * len(left.left) == 200 - before
     # Another home, with nothing but the storage.
     world.plan, world.stage = staged(world.storage, world.plan.evaluation_id)
     world.crew = ThreadCrew(building(world.settings, world.models))
@@ -268,6 +273,11 @@ def test_what_failed_is_asked_again_when_it_is_gone_on_with_as_on_one_machine(wo
     first = world.run(traces=traces)
     failed = sum(sum(one.failed.values()) for one in first.candidates)
     assert failed
+    left = earlier_start(world.storage, world.plan.evaluation_id)
+    assert [left.plan.dataset.rows[row].question for row in left.left] == ["Question 7?"] * 3
+    drawn = left.drawn(2)
+    assert [row.question for row in drawn.dataset.rows] == ["Question 7?"] * 2
+    assert set(drawn.repeats) < {0, 1, 2}
     before = world.asked.total()
     world.crew = ThreadCrew(building(world.settings, world.models))
     again = world.run("elsewhere", start="second", traces=traces)
@@ -356,8 +366,9 @@ def test_the_budget_holds_for_all_workers_and_a_larger_one_goes_on(tmp_path):
     paid = sum(candidate.cost_usd or Decimal(0) for candidate in short.candidates)
     # No other call fitted in: its worst case is 20 tokens of an answer and its prompt.
     assert cap - Decimal("0.02") <= paid <= cap
-    # What the screen shows beside the budget.
+    # What the screen shows beside the budget, here and in another home that goes on.
     assert world.budget.spent == paid
+    assert earlier_start(world.storage, world.plan.evaluation_id).spent == paid
     assert short.unfinished == "the budget was spent before all rows were asked and judged"
     assert not short.interrupted
     before = world.asked.total()

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from llmflowlab.cluster.coordinator import Coordinator
 from llmflowlab.cluster.event_log import EventLog, Fenced
-from llmflowlab.cluster.leases import LEASE, ClusterLimits, Lease
+from llmflowlab.cluster.leases import LEASE, ClusterLimits, Lease, UnderWay
 from tests.cluster.threads import MemoryStorage
 
 CAP = Decimal("1.00")
@@ -131,7 +131,7 @@ class CoordinatorMachine(RuleBasedStateMachine):
     def beat(self, name):
         worker = self.workers[name]
         if worker.lease is not None:
-            self.head.beat(worker.lease.token, {0: 1})
+            self.head.beat(worker.lease.token, {0: UnderWay(done=1)})
 
     @rule(seconds=st.floats(0, LEASE))
     def time_passes(self, seconds):

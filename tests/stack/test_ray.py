@@ -161,6 +161,9 @@ def test_the_driver_is_interrupted_and_another_home_goes_on_from_the_storage(
     named = options.index("--model")
     going_on = [*options[:named], *options[named + 6 :], "--resume", found["evaluation_id"]]
     going_on = [word for word in going_on if word not in {"--budget", "5"}]
+    announced = document(begin(tmp_path / "elsewhere", *going_on, "--dry-run"), END)
+    assert announced["calls"]["candidates"] == ROWS - before
+    assert announced["calls"]["reused"] == before
     again = document(begin(tmp_path / "elsewhere", *going_on), END)
     assert whole(again)
     assert before < ROWS

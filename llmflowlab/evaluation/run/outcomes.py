@@ -59,6 +59,16 @@ class Outcome:
             score.not_scored in left_out for score in self.scores.values()
         )
 
+    @property
+    def settled(self) -> bool:
+        """Whether going on asks for nothing of it again; what failed is asked again."""
+        failed = {"judge_failed", "judge_unparseable"}
+        return (
+            self.whole
+            and self.answer.reusable
+            and not any(score.not_scored in failed for score in self.scores.values())
+        )
+
     @cached_property
     def digest(self) -> str:
         """Changes with everything that is recorded of it."""
