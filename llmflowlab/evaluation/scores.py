@@ -32,7 +32,9 @@ NotScored: TypeAlias = Literal[
 ]
 """Why a row has no value: never wrong, never right, always counted."""
 
-DATA_GAPS: frozenset[str] = frozenset({"no_context", "no_expected_answer", "no_guidelines"})
+DATA_GAPS: frozenset[str] = frozenset(
+    {"expected_unusable", "no_context", "no_expected_answer", "no_guidelines"}
+)
 """Reasons that lie in the benchmark: a row without guidelines was not lost by anybody."""
 
 NOT_WHOLE: frozenset[str] = frozenset(

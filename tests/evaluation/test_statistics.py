@@ -86,6 +86,16 @@ def test_a_corrected_p_value_and_the_interval_at_its_level_say_the_same():
         assert (adjusted < 0.05) == (value < level)
 
 
+def test_equal_p_values_are_tested_at_one_level_as_their_adjusted_values_are_equal():
+    # Pins: three scorers that said the same of every row got three levels, and opposite verdicts.
+    p = [0.0117, 0.0009, 0.0117, 0.0009 * (1 + 1e-12), 0.0117]
+    levels = holm_levels(p)
+    assert levels[1] == levels[3] == pytest.approx(0.05 / 5)
+    assert levels[0] == levels[2] == levels[4] == pytest.approx(0.05 / 3)
+    for value, adjusted, level in zip(p, holm(p), levels, strict=True):
+        assert (adjusted < 0.05) == (value < level)
+
+
 def test_bca_is_close_to_scipys():
     sample = np.random.default_rng(7).beta(2, 1, 60)
     theirs = stats.bootstrap((sample,), np.mean, method="BCa", rng=3).confidence_interval

@@ -240,7 +240,7 @@ def show_result(
     for sentence in headline(result):
         screen.say(sentence)
     screen.say(_money(result))
-    for line in _not_scored(result):
+    for line in _not_scored(result, whole=details):
         screen.say(line)
     screen.say(f"Report: {result.files.get('report_html')}", tone="quiet")
     where = "" if recorded else ", on the way to MLflow"
@@ -316,11 +316,13 @@ def _money(result: EvaluationResult) -> str:
     return f"{said}."
 
 
-def _not_scored(result: EvaluationResult) -> list[str]:
-    """Return why answers are not scored and what can be done, no more than fits beside the rest."""
+def _not_scored(result: EvaluationResult, *, whole: bool) -> list[str]:
+    """Return why answers are not scored and what can be done; all of it, or what fits beside the rest."""
     lines = [*not_scored(result.ordered), *remedies(result.ordered)]
     if not lines:
         return ["Every answer was scored."]
+    if whole:
+        return lines
     left = len(lines) - _MOST_LINES
     return [*lines[:_MOST_LINES], *([f"{left} more of this kind: --details."] if left > 0 else [])]
 
