@@ -49,7 +49,7 @@ def comparison_table(comparison: ModelComparison, sessions: int) -> Table:
         f"From {plural(sessions, 'session')} of chat. Tokens: generated. Cost: per answered turn."
     ]
     notes += _quality_notes(comparison)
-    few = [m.reference for m in comparison.models if 0 < m.turns - m.failed_turns < FEW_TURNS]
+    few = [m.reference for m in comparison.models if 0 < m.answered_turns < FEW_TURNS]
     if few:
         notes.append(f"Fewer than {FEW_TURNS} answers, read with care: {', '.join(few)}.")
     table = Table(

@@ -79,7 +79,7 @@ def _data(model: ModelSummary) -> Iterator[str]:
             f"{model.reference}: no price is known for {plural(model.unpriced_sessions, 'session')}; "
             "put its price into prices.json."
         )
-    answered = model.turns - model.failed_turns
+    answered = model.answered_turns
     if 0 < answered < FEW_TURNS:
         yield (
             f"{model.reference}: {plural(answered, 'answer')} only; "

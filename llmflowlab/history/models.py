@@ -58,6 +58,8 @@ class ModelSummary:
     sessions: int = 0
     turns: int = 0
     failed_turns: int = 0
+    answered_turns: int = 0
+    """Turns of which something of an answer came."""
     tokens: int | None = None
     """All tokens, sent and generated."""
     generated: int | None = None
@@ -82,5 +84,5 @@ class ModelSummary:
     @property
     def cost_per_turn(self) -> Decimal | None:
         """USD; what makes models comparable that were used unequally often."""
-        answered = self.turns - self.failed_turns
+        answered = self.answered_turns
         return None if self.cost is None or answered < 1 else self.cost / answered

@@ -35,6 +35,7 @@ def session_from_run(run: StoredRun) -> SessionSummary | None:
         started=_local(run.started_ms) or "",
         turns=turns,
         failed_turns=_whole(metrics, "failed_turns") or 0,
+        answered_turns=_whole(metrics, "answered_turns"),
         prompt_tokens=_whole(metrics, "prompt_tokens"),
         completion_tokens=_whole(metrics, "completion_tokens"),
         total_tokens=_whole(metrics, "total_tokens"),

@@ -93,6 +93,7 @@ def _summary(
         sessions=len(sessions),
         turns=sum(s.turns for s in sessions),
         failed_turns=sum(s.failed_turns for s in sessions),
+        answered_turns=sum(s.answered for s in sessions),
         tokens=_total(s.total_tokens for s in sessions),
         generated=_total(s.completion_tokens for s in sessions),
         cost=sum(costs, Decimal(0)) if costs and not unpriced else None,
@@ -157,7 +158,7 @@ def _total(values: Iterable[int | None]) -> int | None:
 def _weighted(
     sessions: list[SessionSummary], value: Callable[[SessionSummary], float | None]
 ) -> float | None:
-    return _mean((value(s), s.turns - s.failed_turns) for s in sessions)
+    return _mean((value(s), s.answered) for s in sessions)
 
 
 def _mean(values: Iterable[tuple[float | None, int]]) -> float | None:

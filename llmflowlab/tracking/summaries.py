@@ -46,6 +46,8 @@ class SessionSummary:
     turns: int
     """All of them, failed ones included."""
     failed_turns: int
+    answered_turns: int | None = None
+    """Those of which something of an answer came; None where an older version wrote it."""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     total_tokens: int | None = None
@@ -64,6 +66,12 @@ class SessionSummary:
     @property
     def reference(self) -> str:
         return f"{self.provider}:{self.model_id}"
+
+    @property
+    def answered(self) -> int:
+        """Turns that times, and what an answer costs, are of; one stopped before any word is none."""
+        known = self.answered_turns
+        return self.turns - self.failed_turns if known is None else known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +155,7 @@ def summarise(
         started=start.started,
         turns=len(turns),
         failed_turns=sum(turn.state == "failed" for turn in turns),
+        answered_turns=len(good),
         prompt_tokens=prompt,
         completion_tokens=completion,
         total_tokens=None if prompt is None or completion is None else prompt + completion,
@@ -226,6 +235,7 @@ def session_metrics(summary: SessionSummary) -> dict[str, float]:
             "total_cost_estimate": None if summary.cost is None else float(summary.cost),
             "turns": summary.turns,
             "failed_turns": summary.failed_turns,
+            "answered_turns": summary.answered_turns,
         }
     )
     return known if found is None else known | metrics_of(found)

@@ -78,6 +78,13 @@ def test_averages_are_weighted_by_answered_turns() -> None:
     assert (model.sessions, model.turns, model.failed_turns) == (3, 16, 6)
 
 
+def test_a_session_without_an_answer_has_no_cost_of_one() -> None:
+    stopped = session(turns=1, answered_turns=0, avg_inference_time=None, cost=Decimal("0.000004"))
+    comparison = compare([stopped, rival()], [])
+    assert [model.cost_per_turn for model in comparison.models] == [None, Decimal(0)]
+    assert comparison.cheapest == ("ollama:llama",)
+
+
 def test_winners_are_found_among_known_values_and_ties_are_shared() -> None:
     sessions = [
         session(avg_inference_time=2.0, cost=None),

@@ -35,6 +35,15 @@ def test_a_failure_that_used_no_tokens_leaves_the_cost_known() -> None:
     assert summarise(start(), [turn(0), failed_turn(1)], run_id=None).cost == Decimal("0.0001")
 
 
+def test_a_turn_that_was_stopped_before_any_word_is_no_answered_one() -> None:
+    # Pins: what it cost was divided by it, and it was the cheapest answer of all.
+    stopped = turn(1, state="interrupted", answer="", completion_tokens=0)
+    summary = summarise(start(), [turn(0), stopped, failed_turn(2)], run_id=None)
+    assert (summary.turns, summary.failed_turns, summary.answered) == (3, 1, 1)
+    older = summary_from_json({**summary_to_json(summary), "answered_turns": None})
+    assert older.answered == 2
+
+
 def test_a_cost_of_nothing_is_known() -> None:
     assert summarise(start(), [turn(0, cost_usd="0")], run_id=None).cost == Decimal(0)
 

@@ -37,6 +37,7 @@ _NUMBERS = (
     "total_tokens",
     "turns",
     "failed_turns",
+    "answered_turns",
 )
 
 
@@ -274,7 +275,7 @@ def _total(sessions: Sequence[SessionSummary]) -> dict[str, Any]:
         return None if not values or None in values else sum(values)
 
     def mean(name: str) -> float | None:
-        pairs = [(getattr(s, name), s.turns - s.failed_turns) for s in used]
+        pairs = [(getattr(s, name), s.answered) for s in used]
         known = [(value, weight) for value, weight in pairs if value is not None]
         weights = sum(weight for _, weight in known)
         return sum(value * weight for value, weight in known) / weights if weights else None
@@ -290,6 +291,7 @@ def _total(sessions: Sequence[SessionSummary]) -> dict[str, Any]:
         "total_cost_estimate": None if cost is None else float(cost),
         "turns": sum(s.turns for s in sessions),
         "failed_turns": sum(s.failed_turns for s in sessions),
+        "answered_turns": sum(s.answered for s in sessions),
         **_guarded(added(s.guardrail_violations for s in sessions)),
     }
 
