@@ -138,7 +138,7 @@ COMMANDS: dict[str, Command] = {
             "which rows got better or worse between two evaluations",
             "evaluate.diff_command",
             _PAST,
-            ("diff EVALUATION_ID EVALUATION_ID:2", "diff RUN_ID RUN_ID --scorer contains"),
+            ("diff EVALUATION_ID:1 EVALUATION_ID:2", "diff RUN_ID RUN_ID --scorer contains"),
         ),
         Command(
             "verify",

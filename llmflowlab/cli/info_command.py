@@ -164,9 +164,7 @@ def _show_details(app: App, provider: str, everything: Sequence[SessionSummary])
         "sessions": count(len(sessions)),
         "turns of the last": f"{last.turns} ({last.failed_turns} failed)",
         "avg_inference_time": seconds(last.avg_inference_time),
-        "p95_inference_time": marked_few(
-            seconds(last.p95_inference_time), last.answered
-        ),
+        "p95_inference_time": marked_few(seconds(last.p95_inference_time), last.answered),
         "avg_time_to_first_token": seconds(last.avg_time_to_first_token),
         "tokens_per_second": count(last.tokens_per_second),
         "total_tokens": count(last.total_tokens),

@@ -10,7 +10,7 @@ import pytest
 from llmflowlab.cli.arguments import parse
 from llmflowlab.cli.chat.chat_command import run_command
 from llmflowlab.errors import AuthenticationFailed, InputError, NotConfigured, StreamInterrupted
-from llmflowlab.providers.base import ReasoningDelta, TextDelta
+from llmflowlab.providers.base import Finished, ReasoningDelta, TextDelta
 from llmflowlab.providers.scripted import Script, ScriptedProvider
 from llmflowlab.settings import Settings
 from tests.cli.fakes import FakeApp, Typing
@@ -41,6 +41,26 @@ def test_messages_are_answered_in_one_conversation(
     assert recorder.start.candidate.parameters.top_p == 0.5
     assert recorder.closed
     assert not recorder.interrupted
+
+
+@pytest.mark.parametrize("name", [[], ["--model", ""]])
+def test_a_script_that_names_no_model_is_told_so(settings: Settings, name: list[str]) -> None:
+    # Pins: an empty one, as of a variable that is not set, opened the picker and ended with 0.
+    app = lab(settings, "one")
+    with pytest.raises(InputError, match="Say which model to talk with"):
+        run_command(app, parse(["chat", *name, "--message", "a"]))
+
+
+def test_a_script_is_told_of_options_and_not_of_commands_that_nobody_hears(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = [TextDelta("cut"), Finished("length")]
+    app = lab(settings, cut, [Finished("stop")])
+    run_command(app, arguments("--message", "a", "--message", "b"))
+    said = capsys.readouterr().err
+    assert "--max-tokens changes it" in said
+    assert "the model sent an empty answer)" in said
+    assert "/" not in said.replace("/s", "")
 
 
 def test_lines_of_standard_input_are_prompts_and_slash_commands(

@@ -296,6 +296,15 @@ def test_nothing_is_estimated_for_what_is_there_already(settings, ledger, tmp_pa
     assert figures.cost == (0, 0)
 
 
+def test_an_answer_that_was_used_again_is_one_earlier_answer(settings, ledger, tmp_path):
+    for name in ("earlier", "again", "once-more"):
+        asked = made(tmp_path, evaluation_id=name)
+        run(settings, ledger, tmp_path, asked, cap=None, recorder=NoRecorder())
+    later = made(tmp_path, name="later.csv", evaluation_id="later", fresh=True)
+    # Pins: each time it was used it was told of as one more, and the range grew narrower.
+    assert f"as in {2 * ROWS} earlier ones" in estimated(settings, ledger, later).assumption
+
+
 def estimated(settings, ledger, asked):
     meter = Metering(TokenCounter(), Prices(settings))
     judge = Priced("judge", settings, {})

@@ -129,6 +129,22 @@ def test_a_second_run_asks_nothing_and_says_so(home, ledger, tmp_path):
     assert after.candidates[0].scores == before.candidates[0].scores
 
 
+def test_answers_stay_with_whoever_used_them_again_where_who_paid_for_them_is_forgotten(
+    home, ledger, tmp_path
+):
+    first, second = TableModel("one", home, GOOD), TableModel("one", home, GOOD)
+    before = run(home, ledger, tmp_path, [first])
+    run(home, ledger, tmp_path, [first], evaluation_id="again")
+    ledger.forget(before.plan.evaluation_id)
+    # Pins: going on asked them, and paid for them, once more.
+    after = run(home, ledger, tmp_path, [second], evaluation_id="again")
+    assert second.requests == []
+    assert (after.candidates[0].sent, after.candidates[0].reused) == (0, 4)
+    assert after.candidates[0].scores == before.candidates[0].scores
+    run(home, ledger, tmp_path, [second], evaluation_id="another")
+    assert len(second.requests) == 4
+
+
 def test_a_fresh_run_asks_again(home, ledger, tmp_path):
     run(home, ledger, tmp_path, [TableModel("one", home, GOOD)])
     again = TableModel("one", home, GOOD)

@@ -19,7 +19,7 @@ from llmflowlab.evaluation.conclude.decide import weigh
 from llmflowlab.evaluation.conclude.gates import check_thresholds, parse_threshold
 from llmflowlab.evaluation.conclude.promotion import PromotionTerms, decide
 from llmflowlab.evaluation.judging import Judge, Panel, PreferenceScorer
-from llmflowlab.evaluation.judging.exam import Exam, exam_tasks
+from llmflowlab.evaluation.judging.exam import Exam, ExamVerdict, exam_tasks
 from llmflowlab.evaluation.reports.figures import figures_of
 from llmflowlab.evaluation.reports.markdown import markdown_summary
 from llmflowlab.evaluation.reports.page import report_page
@@ -27,6 +27,7 @@ from llmflowlab.evaluation.run.closing import closing_of
 from llmflowlab.evaluation.run.engine import run_evaluation
 from llmflowlab.evaluation.run.replay import stored_result
 from llmflowlab.evaluation.run.scoring import Scoring
+from llmflowlab.evaluation.scores import Score
 from tests.evaluation.helpers import (
     QUICK,
     TableModel,
@@ -181,6 +182,18 @@ def test_nothing_is_called_wrong_that_may_be_right(home, ledger, tmp_path, csv, 
     assert sum(exam.asked for exam in result.exams) == shown
     # Who was not examined is believed as before.
     assert bool(result.table.doubts) is (shown > 0)
+
+
+def test_an_examination_that_was_not_finished_says_that_alone():
+    verdicts = tuple(
+        ExamVerdict(right=right, score=Score(scorer="correctness", not_scored="budget_exhausted"))
+        for right in (True, False)
+    )
+    # Pins: "recognised 0 of 0 right answers and 0 of 0 wrong ones; its scores are shown".
+    assert Exam(scorer="correctness", judge="j", verdicts=verdicts).sentence() == (
+        "correctness: the examination of the judge j was not finished: nothing is concluded from "
+        "its scores."
+    )
 
 
 def best_and_worst(tmp_path):

@@ -84,7 +84,8 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
     if any(not message.strip() for message in messages):
         raise InputError("A --message is empty; give it some text.")
     interactive = sys.stdin.isatty() and not messages and not arguments.json and not arguments.whole
-    if arguments.model is None and not interactive:
+    # Of a script whose variable is empty, too.
+    if not arguments.model and not interactive:
         raise InputError("Say which model to talk with: --model provider:model (try guide:docs).")
     # A person's chat is in MLflow while it goes on. A run that is waited for is delivered here, beside
     # the answers, unless lines are read: such a chat may be long, and stays small without MLflow.
@@ -109,14 +110,14 @@ def run_command(app: App, arguments: argparse.Namespace) -> int:
         parameters=parameters,
         guardrails=chosen_policy(app.lab, arguments.guardrails),
     )
-    talk = Talk(app, chat, silent=arguments.json, thinking=arguments.thinking)
+    literal = not interactive and (bool(messages) or arguments.json)
+    talk = Talk(app, chat, silent=arguments.json, thinking=arguments.thinking, hears=not literal)
     interrupted = False
     code: int = ExitCode.DONE
     try:
         if interactive:
             _interactive(talk)
         else:
-            literal = bool(messages) or arguments.json
             code = _script(talk, messages or _lines(app), literal=literal)
     except KeyboardInterrupt:
         interrupted = True

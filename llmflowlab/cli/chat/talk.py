@@ -27,10 +27,17 @@ class Talk:
         chat: The chat.
         silent: Leave answers and their numbers out, for JSON output.
         thinking: Show the model's thinking as it comes.
+        hears: Whether slash commands are heard; what is said names options of the program otherwise.
     """
 
     def __init__(
-        self, app: App, chat: Chat, *, silent: bool = False, thinking: bool = False
+        self,
+        app: App,
+        chat: Chat,
+        *,
+        silent: bool = False,
+        thinking: bool = False,
+        hears: bool = True,
     ) -> None:
         self.app = app
         self.chat = chat
@@ -41,6 +48,7 @@ class Talk:
         self.leaving = False
         """Set by /exit."""
         self._silent = silent
+        self._hears = hears
 
     @property
     def screen(self) -> Screen:
@@ -74,29 +82,35 @@ class Talk:
             thinking=self.thinking,
         )
 
+    @property
+    def _again(self) -> str:
+        return "; /retry asks again" if self._hears else ""
+
     def _conclude(self, record: TurnRecord) -> None:
         if record.unanswered:
             return
         if record.state == "interrupted":
             kept = "what came is kept" if record.answer else "nothing had come yet"
-            self.screen.note(f"(stopped: {kept}; /retry asks again)")
+            self.screen.note(f"(stopped: {kept}{self._again})")
+        option = "/set max_tokens" if self._hears else "--max-tokens"
         if record.finish_reason == "length":
             self.screen.note(
-                "(cut at the token limit; /set max_tokens changes it)"
+                f"(cut at the token limit; {option} changes it)"
                 if record.answer
-                else "(no text: the thinking used the token limit up; raise it with /set max_tokens)"
+                else f"(no text: the thinking used the token limit up; raise it with {option})"
             )
         elif record.finish_reason == "safety":
             self.screen.note("(the provider's safety filter ended this answer)")
         elif record.state == "complete" and not record.answer:
-            self.screen.note("(the model sent an empty answer; /retry asks again)")
+            self.screen.note(f"(the model sent an empty answer{self._again})")
         if record.answer or record.reasoning:
             self.screen.note(summary_line(record))
         if record.reasoning and not self.thinking:
             key = "/thinking" if self.screen.plain else "Ctrl-T or /thinking"
+            key = key if self._hears else "--thinking"
             self.screen.note(f"(it thought before it answered; {key} shows its thinking)")
 
     def _explain(self, record: TurnRecord, error: LabError) -> None:
         self.screen.warn(error.message)
         if record.state == "incomplete" and not self._silent:
-            self.screen.note("(what came is kept and marked incomplete; /retry asks again)")
+            self.screen.note(f"(what came is kept and marked incomplete{self._again})")

@@ -139,6 +139,8 @@ class Exam:
             beside = f"{self.scorer}: beside people, of the judge {self.judge}: {against}{end}"
         if not self.verdicts:
             return beside or f"{self.scorer}: the judge {self.judge} was not examined."
+        if self.passed is None:
+            return f"{self.scorer}: {self.doubt}: nothing is concluded from its scores."
         (yes, of_yes), (no, of_no) = self.recognised(right=True), self.recognised(right=False)
         bare = f", and gave no reason for {self.unexplained}" if self.unexplained else ""
         end = "." if self.doubt is None or self.beside_people else unbelieved

@@ -159,8 +159,11 @@ def _counted(plan: EvaluationPlan, outcome: Outcome, provider: Provider, meterin
 def _latest(
     ledger: Ledger, fits: Callable[[Candidate, Sequence[str]], bool]
 ) -> Iterator[tuple[EvaluationPlan, Outcome]]:
-    """Yield the latest rows of the candidates that fit (told by candidate and judges)."""
-    left = _LATEST
+    """Yield the latest rows of the candidates that fit (told by candidate and judges).
+
+    An answer that later evaluations used again was one call, and is told of once.
+    """
+    left, seen = _LATEST, set[str]()
     for stored in ledger.evaluations():
         plan: EvaluationPlan | None = None
         for index, values in enumerate(stored.plan["candidates"]):
@@ -170,6 +173,10 @@ def _latest(
             plan = plan or ledger.plan(stored.id)
             for record in ledger.latest_outcomes(stored.id, index, left):
                 left -= 1
-                yield plan, Outcome.from_json(record)
+                outcome = Outcome.from_json(record)
+                asked = plan.answer_key(outcome.cell)
+                if asked not in seen:
+                    seen.add(asked)
+                    yield plan, outcome
         if left <= 0:
             return

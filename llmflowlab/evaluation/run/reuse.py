@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from llmflowlab.errors import TrackingError
 from llmflowlab.evaluation.answers import AnswerRecord
 from llmflowlab.evaluation.run.ledger import Ledger
+from llmflowlab.evaluation.run.outcomes import Outcome
 from llmflowlab.evaluation.run.plan import Cell, EvaluationPlan
 
 __all__ = ["Reusable", "find_reusable", "reusable_answers"]
@@ -33,11 +34,15 @@ class _StoredAnswers(Mapping[Cell, AnswerRecord]):
 
     Args:
         ledger: Where they are.
-        places: For each cell the answer's key and the evaluation that paid for it.
+        evaluation: Whose finished rows are looked at.
+        places: For each cell the answer's key and the evaluation that paid for it; None where that was
+            forgotten, and the finished row alone still has it.
     """
 
-    def __init__(self, ledger: Ledger, places: Mapping[Cell, tuple[str, str]]) -> None:
-        self._ledger = ledger
+    def __init__(
+        self, ledger: Ledger, evaluation: str, places: Mapping[Cell, tuple[str, str | None]]
+    ) -> None:
+        self._ledger, self._own = ledger, evaluation
         self._cells = list(places)
         self._places = list(places.values())
         self._numbers = {cell: number for number, cell in enumerate(self._cells)}
@@ -71,28 +76,45 @@ class _StoredAnswers(Mapping[Cell, AnswerRecord]):
         wanted = range(first, min(first + count, len(self._places)))
         page = {}
         for owner in {self._places[number][1] for number in wanted}:
-            keys = {self._places[n][0]: n for n in wanted if self._places[n][1] == owner}
+            of_owner = [number for number in wanted if self._places[number][1] == owner]
+            if owner is None:
+                cells = [self._cells[number] for number in of_owner]
+                page |= {self._numbers[c]: r for c, r in _in_rows(self._ledger, self._own, cells)}
+                continue
+            keys = {self._places[number][0]: number for number in of_owner}
             for key, (_, values) in self._ledger.load("answers", keys, evaluation=owner).items():
                 page[keys[key]] = AnswerRecord.from_json(values)
         if first not in page:
             raise TrackingError(
-                f"{self._ledger.path} lost answers of {self._places[first][1]} while they were "
+                f"{self._ledger.path} lost answers of {self._places[first][1] or self._own} while they were "
                 "to be used again; start once more, and they are asked for."
             )
         return page
 
 
+def _in_rows(
+    ledger: Ledger, evaluation: str, cells: Sequence[Cell]
+) -> Iterator[tuple[Cell, AnswerRecord]]:
+    """Yield the answers in an evaluation's finished rows."""
+    if not cells:
+        return
+    for values in ledger.outcomes_at(evaluation, [Outcome.key_of(cell) for cell in cells]):
+        outcome = Outcome.from_json(values)
+        yield outcome.cell, outcome.answer
+
+
 def find_reusable(plan: EvaluationPlan, ledger: Ledger) -> Reusable:
     """Return the answers that need not be asked for; only whole ones, what failed is asked again.
 
-    They are this evaluation's own, and those of earlier ones too unless the plan is fresh. Answers that
-    the data file gives are nobody else's.
+    They are this evaluation's own, and those of earlier ones too unless the plan is fresh. What stands in
+    this one's finished rows is there whoever paid for it, and whatever became of them. Answers that the
+    data file gives are nobody else's.
     """
     own = plan.evaluation_id
     only = own if plan.fresh else None
     cells = {plan.answer_key(cell): cell for cell in plan.cells()}
     keys = list(cells)
-    places: dict[Cell, tuple[str, str]] = {}
+    places: dict[Cell, tuple[str, str | None]] = {}
     for start in range(0, len(keys), _PAGE):
         part = keys[start : start + _PAGE]
         kept = ledger.load("answers", part, evaluation=only, prefer=own)
@@ -101,13 +123,17 @@ def find_reusable(plan: EvaluationPlan, ledger: Ledger) -> Reusable:
             record = None if values is None else AnswerRecord.from_json(values)
             if record is not None and record.reusable and (owner == own or not record.given):
                 places[cells[key]] = (key, owner)
+        left = [cells[key] for key in part if cells[key] not in places]
+        for cell, record in _in_rows(ledger, own, left):
+            if record.reusable and not record.given:
+                places[cell] = (plan.answer_key(cell), None)
     given = {
         cell: AnswerRecord.of_given(text, at_ms=0)
         for cell in cells.values()
         if (text := plan.given(cell)) is not None
     }
     borrowed = frozenset(cell for cell, (_, owner) in places.items() if owner != own)
-    return Reusable(_StoredAnswers(ledger, places), borrowed, given)
+    return Reusable(_StoredAnswers(ledger, own, places), borrowed, given)
 
 
 def reusable_answers(plan: EvaluationPlan, ledger: Ledger) -> Mapping[Cell, AnswerRecord]:
