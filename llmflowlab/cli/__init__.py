@@ -94,7 +94,12 @@ def _complain(message: str) -> None:
         sys.stdout.flush()
     from llmflowlab.text.sanitize import neutralise
 
-    sys.stderr.write(neutralise(message) + "\n")
+    message = neutralise(message)
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        from llmflowlab.cli.ui.wrapping import wrapped
+
+        message = wrapped(message)
+    sys.stderr.write(message + "\n")
     sys.stderr.flush()
 
 

@@ -202,3 +202,14 @@ def test_the_service_runs_in_the_menu_s_terminal_until_ctrl_c(mlflow_home: Path)
     terminal.type("0")
     assert terminal.exit_code() == 0
     assert "Traceback" not in terminal.everything
+
+
+def test_a_refusal_breaks_between_words(tmp_path: Path) -> None:
+    terminal = PseudoTerminal(tmp_path, "evaluate", "--model", "guide", "--scorer", "nope")
+    assert terminal.exit_code() == 2
+    lines = [line for line in terminal.everything.splitlines() if line.strip()]
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= 80
+    # Pins: "squad_exact, n" and "umeric_match" stood in two lines.
+    assert "numeric_match" in terminal.everything
+    assert all("numeric_match" in line for line in lines if "umeric_match" in line)

@@ -10,7 +10,8 @@ from prompt_toolkit.output import DummyOutput
 
 from llmflowlab.cli.status import ProviderStatus
 from llmflowlab.cli.ui.screen import Choice, EndOfInput, GoBack, Tone
-from llmflowlab.cli.ui.terminal import TerminalScreen, wrapped
+from llmflowlab.cli.ui.terminal import TerminalScreen
+from llmflowlab.cli.ui.wrapping import wrapped
 from llmflowlab.providers.base import Readiness
 from llmflowlab.settings import Settings
 from tests.cli.fakes import FakeChecks

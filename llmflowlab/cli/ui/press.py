@@ -45,7 +45,7 @@ def press(screen: Screen, message: str, keys: Sequence[Key[T]]) -> T:
     from prompt_toolkit.layout import Layout, Window
     from prompt_toolkit.layout.controls import FormattedTextControl
 
-    from llmflowlab.cli.ui.terminal import wrapped
+    from llmflowlab.cli.ui.wrapping import wrapped
 
     bindings = KeyBindings()
 

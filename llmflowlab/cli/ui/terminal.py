@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import textwrap
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -35,13 +34,14 @@ from llmflowlab.cli.ui.screen import (
     Tone,
     line_numbers,
 )
+from llmflowlab.cli.ui.wrapping import wrapped
 from llmflowlab.settings import Settings
 from llmflowlab.text.sanitize import neutralise
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["TerminalScreen", "wrapped"]
+__all__ = ["TerminalScreen"]
 
 T = TypeVar("T")
 
@@ -278,25 +278,6 @@ def _offered(choice: Choice[Any], title: str, *, checked: bool = False) -> quest
     reason = choice.disabled and shortened(choice.disabled, max(width - len(shown), 10))
     # questionary takes a value of None for "same as the title".
     return questionary.Choice(shown, value=(choice,), disabled=reason, checked=checked)
-
-
-def wrapped(text: str, width: int | None = None) -> str:
-    """Break long lines between words, the rest of a line under its own beginning."""
-    width = width or shutil.get_terminal_size().columns
-    lines = []
-    for line in text.split("\n"):
-        indent = line[: len(line) - len(line.lstrip())]
-        broken = textwrap.wrap(
-            line,
-            width,
-            subsequent_indent=indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-            replace_whitespace=False,
-            drop_whitespace=True,
-        )
-        lines += broken if len(line) > width else [line]
-    return "\n".join(lines)
 
 
 def _least_width(table: Table) -> int:
