@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from llmflowlab.cli.formatting import count, dollars, percent, plural, seconds
 from llmflowlab.cli.ui.screen import Table
-from llmflowlab.history.models import FEW_TURNS, Evaluated, ModelSummary
+from llmflowlab.history.models import FEW_TURNS, Evaluated, ModelSummary, Quality
 from llmflowlab.history.summary import ModelComparison
 from llmflowlab.tracking.violations import in_words
 
@@ -131,6 +131,7 @@ def evaluated_table(
         notes=(
             "Of an answer on average, over all evaluations. Tokens: generated. Cost: of a whole answer.",
             *_quality_notes(comparison),
+            *_spans(comparison),
             *(judged if people else ()),
         ),
     )
@@ -178,6 +179,25 @@ def _quality_notes(comparison: ModelComparison) -> list[str]:
                     f"{percent(said['combined'])} ({span})."
                 )
     return notes
+
+
+def _spans(comparison: ModelComparison) -> list[str]:
+    """Return each quality with its interval and how much it is of: a mean alone says little of a few rows."""
+    return [
+        f"{model.reference}: {_with_span(found)}"
+        + ("" if found.scored is None else f", {plural(found.scored, 'answer')} scored")
+        + "."
+        for model in comparison.models
+        if (found := model.quality) is not None
+    ]
+
+
+def _with_span(found: Quality) -> str:
+    """Write a mean with its interval, where it has one, its scorer and its questions."""
+    span = ""
+    if found.ci_low is not None and found.ci_high is not None:
+        span = f" ({percent(found.ci_low)} to {percent(found.ci_high)})"
+    return f"{percent(found.mean)}{span} {found.scorer} on {found.dataset}"
 
 
 def _quality(model: ModelSummary) -> str | None:
@@ -233,8 +253,7 @@ def answers(comparison: ModelComparison) -> list[str]:
         lines.append(answer("Cheapest in evaluations", comparison.cheapest_evaluated, said, ""))
     judged = None
     if best is not None and best.quality is not None:
-        quality = best.quality
-        judged = f"{percent(quality.mean)} {quality.scorer} on {quality.dataset}"
+        judged = _with_span(best.quality)
     return [*lines, answer("Best answers", comparison.best, judged, _no_best(comparison))]
 
 

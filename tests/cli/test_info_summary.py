@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llmflowlab.cli.info_tables import answers, comparison_table
+from llmflowlab.cli.info_tables import answers, comparison_table, evaluated_table
 from llmflowlab.cli.ui.plain import table_lines
 from llmflowlab.evaluation.scorers.ranking import main_scorer
 from llmflowlab.history.run_summaries import evaluation_from_run
@@ -339,7 +339,7 @@ def test_the_comparison_is_shown_with_winners_and_what_is_missing() -> None:
         "Lowest average latency: ollama:llama, 250 ms",
         "Most tokens generated: gemini:flash, 100",
         "Cheapest per answered turn: ollama:llama, free",
-        "Best answers: gemini:flash, 80.0 % contains on benchmark",
+        "Best answers: gemini:flash, 80.0 % (70.0 % to 90.0 %) contains on benchmark",
     ]
 
 
@@ -353,3 +353,13 @@ def test_what_nobody_knows_is_said_instead_of_zeros() -> None:
         "Cheapest per answered turn: unknown, no cost is known",
         "Best answers: unknown, nothing was evaluated yet",
     ]
+
+
+def test_a_quality_stands_with_its_interval_and_what_it_is_of() -> None:
+    # Pins: a mean of three rows looked like one of a thousand.
+    table = evaluated_table(compare([], [evaluation()]))
+    assert table is not None
+    assert (
+        "gemini:flash: 80.0 % (70.0 % to 90.0 %) contains on benchmark, 72 answers scored."
+        in table.notes
+    )
