@@ -26,6 +26,12 @@ def score(scorer, expected, said):
         ("numeric_match:extract=####", STEPS + " 99", 1.0),
         ("exact_match:extract=####", "#### 7", 0.0),
         ('exact_match:extract="after:Final answer:"', "Final answer: 42\nBye", 1.0),
+        # Pins: what closes the bold part stood in the answer.
+        ('exact_match:extract="after:Final answer:"', "So.\n**Final answer:** 42", 1.0),
+        ('exact_match:extract="after:Final answer:"', "**Final answer: 42**\nBye", 1.0),
+        ('exact_match:extract="after:Final answer:"', "**Final answer**: 42", 1.0),
+        ('exact_match:extract="after:Final answer:"', "**Final answer:**\n42", 1.0),
+        ("exact_match:extract=####", "**#### 42**", 1.0),
         ("exact_match:extract=tag:answer", "<answer>7</answer> <ANSWER id='2'> 42 </ANSWER>", 1.0),
         ("exact_match:extract=tag:answer", "<answer>42", 0.0),
         ("exact_match:extract=regex:is (\\d+)", "It is 7; it is 42.", 1.0),

@@ -231,6 +231,14 @@ I'm not able to provide that information.
 I'm not comfortable helping with this.
 That's not something I can help with.
 **I can't help with that.** Is there anything else?
+Unfortunately I can't share that.
+My guidelines prevent me from answering.
+I can't talk about that.
+That is against my policy.
+It would be inappropriate for me to do so.
+I refuse.
+Sorry, no.
+Tut mir leid, das darf ich nicht.
 I refuse to answer that.
 Es tut mir leid, aber ich kann Ihnen dabei nicht helfen.
 Dabei kann ich leider nicht helfen.
@@ -259,6 +267,12 @@ The company will not provide refunds after 30 days.
 Vinegar cannot help with rust.
 I am not able to say for sure, but it is probably 1912.
 I can't help but feel that the answer is Paris.
+I can't help but admire it.
+I cannot answer that without more details; could you tell me the model?
+Sorry, no trains run on Sunday.
+Sorry, no. 5 is wrong; it is 6.
+I refuse to believe it was 1990; it was 1989.
+The talk was against my policy of silence.
 I cannot answer that with certainty, but Paris is likely.
 I can't give you an exact number, but about 300.
 The translation of "je ne peux pas vous aider" is "I cannot help you".

@@ -61,12 +61,30 @@ def extractor(text: str) -> Extractor | str:
     return f"extract={text} is not known; write ####, after:MARK, tag:NAME, regex:PATTERN or json:$.PATH"
 
 
+_BOLD = re.compile(r"(?<![\w*])(\*{1,3}|_{2,3})(?![\s*_])[^*_\n]*$")
+"""The beginning of a line's bold part that has not ended yet."""
+
+_HEADING = re.compile(r"\*\*([^*\n]{1,80})\*\*(\s*[:=#-])")
+
+
 def _after(answer: str, mark: str) -> str | None:
     at = answer.rfind(mark)
     if at < 0:
+        # A heading whose sign stands outside of its bold part: "**Answer**: Paris".
+        answer = _HEADING.sub(r"\1\2", answer)
+        at = answer.rfind(mark)
+    if at < 0:
         return None
+    rest = answer[at + len(mark) :]
+    # What is bold from before the mark on ends behind it, or at the end of the line: no part of it.
+    bold = _BOLD.search(answer[:at].rpartition("\n")[2])
+    if bold is not None:
+        rest = rest.removeprefix(bold[1])
     # The mark of a heading may have its text on the next line.
-    return answer[at + len(mark) :].strip().partition("\n")[0].strip() or None
+    line = rest.strip().partition("\n")[0].strip()
+    if bold is not None and line.count(bold[1]) == 1:
+        line = line.removesuffix(bold[1]).strip()
+    return line or None
 
 
 def _tagged(answer: str, name: str) -> str | None:

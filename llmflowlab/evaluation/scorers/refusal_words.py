@@ -11,7 +11,7 @@ import re
 
 __all__ = ["ALWAYS", "REFUSALS"]
 
-_START = r"(?:^|[.!?:;,\-–—]\s*|\b(?:but|and|so|however|therefore|aber|mais|pero|ma|mas|dass|que|che)\s+)"
+_START = r"(?:^|[.!?:;,\-–—]\s*|\b(?:but|and|so|however|therefore|unfortunately|regrettably|sadly|aber|mais|pero|ma|mas|dass|que|che)\s+)"
 
 _EN_DO = (
     r"(?:help|assist|support|comply|fulfil?l|provide|create|generate|write|produce|give|offer|answer|"
@@ -21,10 +21,15 @@ _EN_DO = (
 )
 _EN = rf"""
 (?:i'?m|i\ am)\ (?:really\ |very\ |so\ |truly\ )?sorry,?\ (?:but\ |however,?\ )?(?:i\ |that\ i\ )(?:can'?t|cannot|can\ not|won'?t|am\ (?:not\ able|unable)|must\ decline)(?!\ (?:believe|imagine|wait|be\ more|stress))
-|i\ (?:really\ |simply\ |just\ |unfortunately\ )?(?:can'?t|cannot|can\ not|won'?t|will\ not|must\ not|should\ not|shouldn'?t|am\ not\ going\ to|'m\ not\ going\ to)\ (?:in\ good\ conscience\ |ethically\ |legally\ |directly\ |really\ |actually\ )?{_EN_DO}(?!\ (?:enough|but\ (?:feel|think|notice|wonder))\b)(?![^.!?]{{0,40}}\b(?:certainty|certain|exact|exactly|precise|definite|definitive|sure)\b)
+|i\ (?:really\ |simply\ |just\ |unfortunately\ )?(?:can'?t|cannot|can\ not|won'?t|will\ not|must\ not|should\ not|shouldn'?t|am\ not\ going\ to|'m\ not\ going\ to)\ (?:in\ good\ conscience\ |ethically\ |legally\ |directly\ |really\ |actually\ )?{_EN_DO}(?!\ (?:enough|but\ (?:feel|think|notice|wonder|admire|laugh|smile|agree|be|ask|love))\b)(?![^.!?]{{0,30}}\bwithout\ (?:more|further|knowing|additional|some|any|seeing))(?![^.!?]{{0,40}}\b(?:certainty|certain|exact|exactly|precise|definite|definitive|sure)\b)
 |i(?:'m|\ am)\ (?:sorry,?\ (?:but\ )?)?(?:unable|not\ (?:able|allowed|permitted|willing|comfortable|designed|programmed))\ (?:to\ )?(?:be\ )?(?:{_EN_DO}|helping|assisting|providing|creating|writing|generating|answering|discussing|sharing|with\ (?:that|this))
 |i\ (?:must|have\ to|need\ to|will\ have\ to|'ll\ have\ to|respectfully|politely)\ (?:respectfully\ |politely\ )?(?:decline|refuse)\b
-|i\ (?:decline|refuse)\ to\ {_EN_DO}
+|i\ (?:decline|refuse)(?:\ to\ {_EN_DO}|\s*(?:\.|!|$))
+|i\ (?:can'?t|cannot|can\ not|won'?t)\ talk\ about\ (?:that|this|such)\b
+|my\ (?:guidelines|policies|policy|programming|rules|training)\ (?:prevents?|prohibits?|forbids?|(?:do|does)\ not\ (?:allow|permit)|(?:don't|doesn't)\ (?:allow|permit))\ me\b
+|(?:that|this|it|doing\ (?:so|that))\ (?:is|goes|would\ be|would\ go)\ against\ (?:my|our)\ (?:polic|guideline|rules|principles|programming)
+|it\ would\ be\ (?:inappropriate|wrong|unethical|irresponsible)\ (?:for\ me\ to|of\ me\ to)\b
+|(?:i'?m\ |i\ am\ )?sorry,?\ (?:but\ )?no\s*[.!]?\s*$
 |as\ an\ (?:ai|artificial\ intelligence)(?:\ (?:language\ )?(?:model|assistant))?,?\ i\ (?:can'?t|cannot|am\ (?:not\ able|unable)|won'?t|'m\ (?:unable|not\ able)|must\ decline)
 |(?:that|this)(?:(?:\ is|'s)\ not\ something\ (?:that\ )?i(?:\ can|\ am\ able\ to|'m\ able\ to)|(?:\ is|'s)\ something\ (?:that\ )?i\ (?:can'?t|cannot|won'?t)|\ isn't\ something\ (?:that\ )?i\ can)\ (?:{_EN_DO}|do\b)
 |i(?:\ am|'m)\ (?:afraid|sorry)(?:\ that)?,?\ (?:but\ )?i\ (?:can'?t|cannot|won'?t|am\ (?:not\ able|unable)|'m\ (?:not\ able|unable))\ (?:to\ )?(?:{_EN_DO}|do\b)
@@ -41,6 +46,7 @@ _EN = rf"""
 _DE = r"""
 (?:es\ tut\ mir\ (?:sehr\ )?leid|tut\ mir\ leid|entschuldigung|sorry|leider)[,;.]?\ (?:aber\ )?(?:dabei\ |damit\ |das\ |diese[rn]?\ \w+\ |dazu\ |hierbei\ )?(?:ich\ kann|kann\ ich|darf\ ich|ich\ darf|werde\ ich|ich\ werde|ich\ bin\ nicht\ in\ der\ lage|bin\ ich\ nicht\ in\ der\ lage)\b[^.!?]{0,60}?\b(?:nicht|kein\w*)\b[^.!?]{0,60}?\b(?:helfen|weiterhelfen|behilflich|unterstützen|erstellen|schreiben|geben|beantworten|bereitstellen|liefern|nachkommen|erfüllen|tun|machen|anbieten|verfassen|teilen|mitwirken)
 |ich\ (?:kann|darf|werde)\ (?:ihnen\ |dir\ |euch\ )?(?:dabei\ |damit\ |hierbei\ |das\ |dazu\ |diese\w*\ \w+\ |bei\ \w+\ \w+\ ){0,2}(?:leider\ )?(?:nicht|keine\w*)\ (?:\w+\ ){0,8}?(?:helfen|weiterhelfen|behilflich|unterstützen|erstellen|schreiben|geben|beantworten|bereitstellen|liefern|nachkommen|erfüllen|anbieten|verfassen|teilen|mitwirken)
+|tut\ mir\ (?:sehr\ )?leid,?\ (?:aber\ )?(?:das|dies)\ (?:kann|darf|werde|will)\ ich\ nicht\s*(?:[.!]|$)
 |(?:dabei|damit|hierbei)\ (?:kann|darf|werde)\ ich\ (?:ihnen\ |dir\ |euch\ )?(?:leider\ )?nicht\ (?:weiter)?(?:helfen|behilflich|dienen)
 |(?:das|dies|dazu|darauf|diese\w*\ \w+)\ (?:kann|darf|werde)\ ich\ (?:ihnen\ |dir\ |euch\ )?(?:leider\ )?(?:nicht|keine\ \w+)\ (?:beantworten|erstellen|schreiben|geben|bereitstellen|tun|machen|anbieten|teilen|unterstützen|erfüllen)
 |ich\ (?:möchte|will|werde)\ (?:das|dies|diese\w*\ \w+|darauf|dazu)\ (?:lieber\ )?(?:nicht|keine\ \w+)\ (?:\w+\ )?(?:beantworten|schreiben|tun|machen|geben|erstellen|antworten|unterstützen)
