@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from llmflowlab.data.dataset import Row
 from llmflowlab.data.findings import Finding, RowRef
-from llmflowlab.text.normalise import base_language
+from llmflowlab.text.language_codes import base_language
 
 __all__ = ["uneven_categories", "wrong_languages"]
 

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from llmflowlab.text.language_codes import base_language
 from llmflowlab.text.punctuation import UNSPACED, Lexeme, lexemes
 
-__all__ = ["Rules", "base_language", "fold", "normalise", "pieces", "tokenise"]
+__all__ = ["Rules", "fold", "normalise", "pieces", "tokenise"]
 
 _ARTICLES = {
     "en": {"a", "an", "the"},
@@ -145,11 +146,6 @@ def fold(text: str, rules: Rules = _ALL) -> str:
     folded = text.casefold().replace("i\u0307", "i")
     # Folding case may bring forth a character that has another uniform form.
     return _uniform(folded) if rules.unicode else folded
-
-
-def base_language(language: str | None) -> str:
-    """Return the first part of a language code: `pt` of `pt-BR`; `en` where there is none."""
-    return (language or "en").replace("_", "-").split("-")[0].lower()
 
 
 def _uniform(text: str) -> str:

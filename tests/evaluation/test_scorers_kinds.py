@@ -308,7 +308,11 @@ def test_an_answer_must_be_in_the_questions_language():
     assert value("language_match", german, long) == 1
     assert value("language_match", german, english) == 0
     assert value("language_match:expect=en", german, english) == 1
-    assert value("language_match", row(question="?", language="de-AT"), long) == 1
+    for written in ("de-AT", "deu", "German"):
+        assert value("language_match", row(question="?", language=written), long) == 1
+        assert value("language_match", row(question="?", language=written), english) == 0
+    unknown = score("language_match", row(question="?", language="Martian"), long)
+    assert unknown.not_scored == "undecidable"
     assert score("language_match", german, "42").not_scored == "undecidable"
     assert score("language_match", row(question="?"), long).not_scored == "undecidable"
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from llmflowlab.text import language
 from llmflowlab.text.language import Language, LanguageDetector
+from llmflowlab.text.language_codes import base_language, is_language
 from llmflowlab.text.prose import segments
 
 
@@ -212,3 +213,20 @@ def test_preloading_does_not_wait_and_detecting_uses_its_model(tmp_path: Path) -
     detector.preload()
     assert detector.detect("Was ist die Hauptstadt von Frankreich?").code == "de"
     assert all(t.daemon for t in threading.enumerate() if t.name == "language-load")
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        *((None, "en"), ("pt-BR", "pt"), ("pt_BR", "pt"), ("DE", "de"), ("eng", "en")),
+        *(("deu", "de"), ("ger", "de"), ("German", "de"), (" english ", "en"), ("fil", "fil")),
+        *(("zh-Hans-CN", "zh"), ("Brazilian Portuguese", "brazilian portuguese")),
+    ],
+)
+def test_a_language_is_one_code_whatever_way_it_is_written(written: str | None, code: str) -> None:
+    assert base_language(written) == code
+
+
+def test_what_is_no_language_is_told() -> None:
+    assert all(map(is_language, ("en", "eng", "English", "fil", "pt-BR")))
+    assert not any(map(is_language, ("Martian", "42", "?")))

@@ -13,7 +13,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llmflowlab.text.normalise import Rules, base_language, pieces
+from llmflowlab.text.language_codes import base_language
+from llmflowlab.text.normalise import Rules, pieces
 
 __all__ = ["stands_in"]
 

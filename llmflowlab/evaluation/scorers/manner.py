@@ -17,7 +17,7 @@ from llmflowlab.evaluation.scorers.common import (
 from llmflowlab.evaluation.scorers.refusal_words import ALWAYS, REFUSALS
 from llmflowlab.evaluation.scorers.scorer_options import Options
 from llmflowlab.evaluation.scorers.word_splitting import words
-from llmflowlab.text.normalise import base_language
+from llmflowlab.text.language_codes import base_language, is_language
 
 __all__ = ["LanguageMatch", "RefusalScorer", "is_refusal"]
 
@@ -48,6 +48,8 @@ class LanguageMatch(KindScorer):
         wanted = self._wanted(row)
         if wanted is None:
             raise Unscored("undecidable", "The question's language cannot be told.")
+        if not is_language(wanted):
+            raise Unscored("undecidable", f"{wanted!r} is no language known here.")
         found = language_of(text)
         if found is None:
             raise Unscored("undecidable", "The answer's language cannot be told.")

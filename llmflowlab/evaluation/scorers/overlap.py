@@ -14,7 +14,8 @@ from llmflowlab.evaluation.scorers.scorer_options import Options
 from llmflowlab.evaluation.scorers.word_splitting import words
 from llmflowlab.evaluation.scores import Score
 from llmflowlab.loading import load
-from llmflowlab.text.normalise import Rules, base_language, fold
+from llmflowlab.text.language_codes import base_language
+from llmflowlab.text.normalise import Rules, fold
 
 __all__ = ["Bleu", "Chrf", "Rouge1", "Rouge2", "RougeL"]
 
