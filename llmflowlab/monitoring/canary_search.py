@@ -10,13 +10,15 @@ from llmflowlab.monitoring.border_prompts import CANDIDATES, first_word
 from llmflowlab.monitoring.canary_asking import CanaryAsking
 from llmflowlab.monitoring.canary_plan import BorderPrompt
 
-__all__ = ["BudgetEnded", "find_choices"]
+__all__ = ["MOST_CALLS", "BudgetEnded", "find_choices"]
 
 _FIRST, _SECOND = 6, 12
 """Samples of each candidate, and then of each that may do."""
 _BORDER = (0.2, 0.8)
 _BATCH = 20
 """Candidates that are tried at a time: a search that has found enough ends."""
+MOST_CALLS = len(CANDIDATES) * (_FIRST + _SECOND)
+"""Calls of a search that finds none."""
 
 
 class BudgetEnded(Exception):

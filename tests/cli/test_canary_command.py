@@ -13,6 +13,7 @@ from llmflowlab.cli.arguments import parse
 from llmflowlab.cli.monitor.canary_command import run_canary
 from llmflowlab.errors import ExitCode, InputError, Overloaded, ProviderError
 from llmflowlab.monitoring import canary_search
+from llmflowlab.monitoring.canary_search import MOST_CALLS
 from llmflowlab.providers.scripted import ScriptedProvider
 from llmflowlab.settings import Settings
 from tests.cli.fakes import FakeApp
@@ -46,7 +47,9 @@ def test_from_its_beginning_to_its_alarm(
 ) -> None:
     few = (*INIT, "--prompts", "24", "--questions", "2")
     assert run(settings, model("one"), *few) == ExitCode.DONE
-    out = capsys.readouterr().out
+    out, announced = capsys.readouterr()
+    assert f"takes up to {MOST_CALLS:,} short calls" in announced
+    assert "--budget USD bounds what they cost" in announced
     for part in (
         "desk: 24 border prompts, 2 questions; a round every 1 d.",
         "Its baseline takes 12 rounds",

@@ -135,6 +135,8 @@ def _init(app: App, arguments: argparse.Namespace) -> int:
     # Imported here, as below: statistics and scorers take their time to be loaded.
     from llmflowlab.cli.monitor.canary_words import begun_json, show_begun
     from llmflowlab.monitoring.canary import CanaryRequest, begin_canary
+    from llmflowlab.monitoring.canary_search import MOST_CALLS
+    from llmflowlab.providers.factory import is_free
 
     request = CanaryRequest(
         name=arguments.name or arguments.model,
@@ -149,6 +151,12 @@ def _init(app: App, arguments: argparse.Namespace) -> int:
         budget=arguments.budget,
         again=arguments.again,
     )
+    free = is_free(request.model.partition(":")[0])
+    if request.prompts and request.budget is None and not free:
+        app.screen.note(
+            f"Looking for border prompts takes up to {MOST_CALLS:,} short calls, fewer where "
+            f"{request.prompts} are found early; --budget USD bounds what they cost."
+        )
     with app.screen.progress("border prompts") as bar:
         begun = begin_canary(
             app.lab,
