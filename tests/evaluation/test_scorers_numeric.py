@@ -399,3 +399,12 @@ def test_what_stands_around_a_number_does_not_hide_it(expected, said, language, 
 )
 def test_numbers_are_read_in_words(expected, said, language, found):
     assert outcome(expected, said, language) == found
+
+
+@pytest.mark.parametrize(
+    ("expected", "said", "wanted"),
+    [("1.500", "1500", 1.0), ("1.500", "1,5", 0.0), ("7", "sieben", 1.0), ("sieben", "7", 1.0)],
+)
+def test_a_row_without_a_language_is_read_in_that_of_its_question(expected, said, wanted):
+    question = "Wie viele Einwohner hat die Stadt und wie groß ist sie?"
+    assert outcome(expected, said, question=question) == wanted
