@@ -408,3 +408,32 @@ def test_numbers_are_read_in_words(expected, said, language, found):
 def test_a_row_without_a_language_is_read_in_that_of_its_question(expected, said, wanted):
     question = "Wie viele Einwohner hat die Stadt und wie groß ist sie?"
     assert outcome(expected, said, question=question) == wanted
+
+
+@pytest.mark.parametrize(
+    ("expected", "said", "wanted"),
+    [
+        ("5", r"\boxed{5 \text{ million}}", 0.0),
+        ("5000000", r"\boxed{5 \text{ million}}", 1.0),
+        ("2 million", r"\boxed{2 \text{ million}}", 1.0),
+        ("5000000", "$5$ million", 1.0),
+        ("5", "5  million", 0.0),
+        ("5", r"5\,\text{million}", 0.0),
+        ("13", r"13 \text{ dozen}", 0.0),
+        ("156", r"13 \text{ dozen}", 1.0),
+        ("5 million dollars", r"5 \text{ million} \text{ dollars}", 1.0),
+        ("5 km", r"\boxed{5} miles", 0.0),
+        ("5 km", r"$\boxed{5}$ miles", 0.0),
+        ("5 km", r"\boxed{5} km", 1.0),
+        ("5", r"\boxed{5} million dollars", 0.0),
+        ("5 million dollars", r"\boxed{5} million dollars", 1.0),
+        ("20%", r"\boxed{20}\%", 1.0),
+        ("5 apples", r"\boxed{5} apples", 1.0),
+        ("5 km", r"\boxed{5} because there are 7 miles", 1.0),
+        ("5 km", r"\boxed{5} A train is faster.", 1.0),
+        ("5 km", "\\boxed{5}\n\nMiles are longer.", 1.0),
+        ("3 and 4", r"\boxed{3, 4} km", 1.0),
+    ],
+)
+def test_a_scale_or_unit_counts_behind_latex_and_boxes(expected, said, wanted):
+    assert outcome(expected, said, "en") == wanted
