@@ -437,3 +437,22 @@ def test_a_row_without_a_language_is_read_in_that_of_its_question(expected, said
 )
 def test_a_scale_or_unit_counts_behind_latex_and_boxes(expected, said, wanted):
     assert outcome(expected, said, "en") == wanted
+
+
+@pytest.mark.parametrize(
+    ("expected", "said", "language", "wanted"),
+    [
+        ("20%", "vingt pour cent", "fr", 1.0),
+        ("20%", "Il y en a vingt pour cent.", "fr", 1.0),
+        ("25%", "vingt-cinq pour cent", "fr", 1.0),
+        ("5%", "cinq pour cent", "fr", 1.0),
+        ("20%", "venti per cento", "it", 1.0),
+        ("20%", "veinte por ciento", "es", 1.0),
+        ("20%", "vinte por cento", "pt", 1.0),
+        ("100%", "vingt pour cent", "fr", 0.0),
+        ("vingt pour cent", "20 %", "fr", 1.0),
+        ("100", "On l'a eu pour cent francs.", "fr", 1.0),
+    ],
+)
+def test_a_share_is_read_in_words(expected, said, language, wanted):
+    assert outcome(expected, said, language) == wanted
