@@ -456,3 +456,54 @@ def test_a_scale_or_unit_counts_behind_latex_and_boxes(expected, said, wanted):
 )
 def test_a_share_is_read_in_words(expected, said, language, wanted):
     assert outcome(expected, said, language) == wanted
+
+
+DENIALS = (
+    "I don't think it is 42.",
+    "I don't think the answer is 42.",
+    "I do not believe it is 42.",
+    "I wouldn't say 42.",
+    "42? No, that's wrong.",
+    "You said 42, but that is wrong.",
+    "Although the answer seems to be 42, that is wrong.",
+    "The answer 42 is a common mistake.",
+    "42 would be wrong.",
+    "42 can't be right.",
+    "42 apples is wrong.",
+    "42 seems wrong.",
+    "any number except 42",
+    "any real number other than 42",
+    "anything other than 42",
+    "anything but 42",
+    "42 is too high.",
+    "The answer: 42 is much too low.",
+    r"\boxed{42} is wrong.",
+    "x != 42",
+    "x!=42",
+    r"x \neq 42",
+    r"x \ne 42",
+)
+
+
+@pytest.mark.parametrize("said", DENIALS)
+def test_a_denied_number_is_no_answer(said):
+    assert outcome("42", said, "en") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("expected", "said", "wanted"),
+    [
+        ("3", r"\boxed{3} is wrong; it is 4", 0.0),
+        ("4", r"\boxed{3} is wrong; it is 4", 1.0),
+        ("43", "42? No, it is 43.", 1.0),
+        ("43", "42 is too high, so it is 43.", 1.0),
+        ("5", "5 is the standard error.", 1.0),
+        ("5", "All students left but 5 stayed.", 1.0),
+        ("42 °C", "42 °C is too high.", 1.0),
+        ("120", "5!=120", 1.0),
+        ("42", "I think it is 42. No doubt about it.", 1.0),
+        ("42", "It is 42, and that is right.", 1.0),
+    ],
+)
+def test_what_only_resembles_a_denial_is_none(expected, said, wanted):
+    assert outcome(expected, said, "en") == wanted

@@ -24,6 +24,7 @@ _SYMBOLS: tuple[tuple[str, str], ...] = (
     (r"\\(?:approx|simeq|sim)(?![a-zA-Z])", "≈"),
     (r"\\(?:leq?|leqslant)(?![a-zA-Z])", "≤"),
     (r"\\(?:geq?|geqslant)(?![a-zA-Z])", "≥"),
+    (r"\\neq?(?![a-zA-Z])|\\not\s?=", "≠"),
     (r"\\pm(?![a-zA-Z])", "±"),
     (r"\\pi(?![a-zA-Z])", "π"),
     (r"\\(?:mu)(?![a-zA-Z])\s?", "μ"),

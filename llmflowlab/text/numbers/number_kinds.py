@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from functools import cache
 
+from llmflowlab.text.numbers.canonical import CLOSE
 from llmflowlab.text.numbers.cldr import base_of, month_names
 from llmflowlab.text.numbers.lexicon import (
     BOUND_AFTER,
@@ -18,6 +19,7 @@ from llmflowlab.text.numbers.lexicon import (
     OF_ALL,
     ORDINAL,
     PART_OF,
+    TOO_FAR,
     YEAR_AFTER,
     YEAR_ASKED,
     YEAR_BEFORE,
@@ -28,7 +30,7 @@ from llmflowlab.text.numbers.units import Unit
 
 __all__ = ["ERAS", "asks_for_year", "could_be_year", "described"]
 
-_NEAR = 40
+_NEAR = 60
 """Characters before a number that are looked at."""
 _NUMBERING = re.compile(
     r"(?m)^[ \u00a0]{0,8}(?:[-*#>][ ]{0,3}){0,3}\(?(\d{1,3})[.)]\)?(?=[ \u00a0]+\S)"
@@ -36,6 +38,8 @@ _NUMBERING = re.compile(
 _YEAR_WORD = re.compile(r"[ \u00a0]?(?:年(?!間)|년(?!간)|г\.|год(?:у|а|ом)?(?!\w))")
 ERAS = ((("years_bc", 1),), (("years_ad", 1),))
 """Dimensions of years before and after Christ."""
+_BOX_ENDS = re.compile(f"[ \u00a0]?{CLOSE}")
+_NOUN = re.compile(r"[^\W\d_]{1,40}")
 _SAYS = re.compile(r"[^\W\d_]|[<>≤≥≠#№]")
 _SOURCE = re.compile(r"\[[ ]?\^?$")
 _WORD_BEFORE = re.compile(r"([^\W\d_]+)\.?(?:[ \u00a0]de)?[ \u00a0]$")
@@ -103,10 +107,26 @@ def _described(text: str, one: Quantity, language: str | None, numbering: set[in
     return replace(
         one,
         rank=_rank(text, one, before, number_end, language, numbering),
-        negated=bool(NEGATED_BEFORE.search(words) or NEGATED_AFTER.match(text, one.end)),
+        negated=bool(NEGATED_BEFORE.search(words)) or _denied_after(text, one),
         operand=one.operand or bool(PART_OF.search(words)),
         bound=bound[0].strip(" \u00a0$€£¥₹-").casefold() if bound else "",
     )
+
+
+def _denied_after(text: str, one: Quantity) -> bool:
+    closed = _BOX_ENDS.match(text, one.end)
+    end = closed.end() if closed else _counted_end(text, one)
+    if NEGATED_AFTER.match(text, end):
+        return True
+    return one.first.unit is None and bool(TOO_FAR.match(text, end))
+
+
+def _counted_end(text: str, one: Quantity) -> int:
+    """Return where a number ends with the noun that it counts: `42 apples`."""
+    unit = one.first.unit
+    noun = _NOUN.match(text, one.end) if isinstance(unit, Noun) else None
+    known = noun and isinstance(unit, Noun) and noun[0].casefold() == unit.words[0]
+    return noun.end() if noun and known else one.end
 
 
 def _as_year(text: str, one: Quantity) -> Quantity:
