@@ -507,3 +507,37 @@ def test_a_denied_number_is_no_answer(said):
 )
 def test_what_only_resembles_a_denial_is_none(expected, said, wanted):
     assert outcome(expected, said, "en") == wanted
+
+
+@pytest.mark.parametrize(
+    ("expected", "said", "wanted"),
+    [
+        *(("1969", said, 0.0) for said in ("before 1969", "after 1969", "It was after 1969.")),
+        ("after 1969", "after 1969", 1.0),
+        ("1969", "since 1969", 1.0),
+        *(("5", said, 0.0) for said in ("5 at most", "5 at least", "5 maximum", "higher than 5")),
+        *(("5", said, 0.0) for said in ("a maximum of 5", "a minimum of 5", "upwards of 5")),
+        ("5 apples", "5 apples at most", 0.0),
+        ("5", "The function reaches a maximum of 5.", 1.0),
+        ("3", "The function has 3 maximum points.", 1.0),
+        ("3", "x = ±3", 0.0),
+        ("-3", "x = ±3", 0.0),
+        ("3", r"\pm 3", 0.0),
+        ("-3", "plus or minus 3", 0.0),
+        ("±3", "3", 0.0),
+        ("±3", "x = +/-3", 1.0),
+        ("±3", "x = 3 and x = -3", 1.0),
+        ("3 and -3", r"x = \pm 3", 1.0),
+        ("10", "10 plus or minus 0.5", 1.0),
+        ("5 out of 10", "5 out of 20", 0.0),
+        ("3 of 5", "3 of 4", 0.0),
+        ("3 of 5", "3 out of 5", 1.0),
+        ("5 out of 10", "5", 1.0),
+        ("5", "5 out of 10", 1.0),
+        ("5", "After 3 hours he has 5 left.", 1.0),
+        ("7", "The answer after rounding is 7", 1.0),
+        ("3000", "The answer after 2000 steps is 3000.", 1.0),
+    ],
+)
+def test_a_bound_or_one_of_several_values_is_no_number(expected, said, wanted):
+    assert outcome(expected, said, "en") == wanted

@@ -95,7 +95,7 @@ class Numbers:
 
     def _said_after(self) -> list[ChosenNumber]:
         told = [q for q in self.found if SAID_AFTER.match(self.text, q.end) and not q.negated]
-        return [ChosenNumber(given=(q,)) for q in told[-1:]]
+        return [ChosenNumber(given=_with_both_signs(q)) for q in told[-1:]]
 
     def _last(self, like: Unit | None, *, year: bool) -> ChosenNumber | None:
         kept = [q for q in self.found if not q.negated]
@@ -140,7 +140,8 @@ class Numbers:
                 else:
                     break
                 edge = other
-        return ChosenNumber(given=tuple(given), restated=tuple(restated), open=is_open)
+        signed = tuple(q for one in given for q in _with_both_signs(one))
+        return ChosenNumber(given=signed, restated=tuple(restated), open=is_open)
 
     def _gap(self, left: Quantity, right: Quantity) -> str:
         return between(self.text, left, right)
@@ -161,6 +162,14 @@ _RESTATES = re.compile(
 _LIST = re.compile(
     rf"(?:{CONJUNCTION.pattern})(?:[^\W\d_]{{1,2}}(?:_\d)?[ \u00a0]?=[ \u00a0]?)?", re.IGNORECASE
 )
+
+
+def _with_both_signs(one: Quantity) -> tuple[Quantity, ...]:
+    """Return ±3 as 3 and −3."""
+    if one.bound != "±":
+        return (one,)
+    minus = tuple(replace(r, value=-r.value) for r in one.readings)
+    return (replace(one, bound=""), replace(one, bound="", readings=minus))
 
 
 def _same_kind(left: Quantity, right: Quantity, gap: str) -> bool:

@@ -32,6 +32,7 @@ __all__ = [
     "YEAR_AFTER",
     "YEAR_ASKED",
     "YEAR_BEFORE",
+    "YEAR_BOUND_BEFORE",
     "any_of",
     "words_of",
 ]
@@ -122,19 +123,27 @@ TOO_FAR = re.compile(
 """After a bare number that is denied; `42 °C is too high` may name what was measured."""
 BOUND_BEFORE = re.compile(
     r"(?:(?<![^\W\d_])(?:more than|greater than|larger than|less than|fewer than|smaller than|at least|at most|up to|over|under|above|below|"
-    r"no more than|no less than|exceeds|mehr als|größer als|weniger als|kleiner als|mindestens|höchstens|über|unter|bis zu|"
+    r"higher than|lower than|bigger than|upwards? of|in excess of|(?<!reaches )(?<!attains )(?<!achieves )an? (?:maximum|minimum) of|"
+    r"no more than|no less than|exceeds|maximal|mehr als|größer als|weniger als|kleiner als|mindestens|höchstens|über|unter|bis zu|"
     r"plus de|moins de|au moins|au plus|supérieure? à|inférieure? à|más de|menos de|al menos|mayor que|menor que|como máximo|"
     r"più di|meno di|almeno|al massimo|mais de|pelo menos|no máximo|больше|более|меньше|менее|не менее|не более|свыше|"
-    r"أكثر من|أقل من|على الأقل)[ \u00a0]|(?:超过|超過|大于|小于|少于|多于|至少|至多|不到|약간)[ \u00a0]?|(?<![=-])[<>≤≥≠]=?[ \u00a0]?"
+    r"أكثر من|أقل من|على الأقل)[ \u00a0]|(?:超过|超過|大于|小于|少于|多于|至少|至多|不到|약간)[ \u00a0]?|(?<![=-])[<>≤≥≠]=?[ \u00a0]?|±[ \u00a0]?"
     # Of "5!=120" the sign belongs to the factorial.
     r"|(?:(?<=[ \u00a0])|(?<=[^\W\d]))(?:!=|=/=|/=)[ \u00a0]?)"
     r"(?:[-$€£¥₹][ \u00a0]?){0,2}$",
     re.IGNORECASE,
 )
 BOUND_AFTER = re.compile(
-    rf"{_G}(?:[≤≥≠]|[<>](?=[ =\d])|\+(?![ \u00a0]?[\d(])|以上|以下|未満|이상|이하|미만|से अधिक|से कम)|[ \u00a0]?or[ \u00a0](?:more|less|fewer|higher|lower)\b|[ \u00a0]oder[ \u00a0](?:mehr|weniger)\b",
+    rf"{_G}(?:[≤≥≠]|[<>](?=[ =\d])|\+(?![ \u00a0]?[\d(])|以上|以下|未満|이상|이하|미만|से अधिक|से कम)|[ \u00a0]?or[ \u00a0](?:more|less|fewer|higher|lower)\b|[ \u00a0]oder[ \u00a0](?:mehr|weniger)\b"
+    r"|,?[ \u00a0](?:at[ \u00a0](?:the[ \u00a0](?:very[ \u00a0])?)?(?:most|least|maximum|minimum)|au[ \u00a0](?:plus|moins|maximum|minimum)|como[ \u00a0](?:máximo|mínimo)|"
+    r"al[ \u00a0](?:menos|massimo|minimo)|no[ \u00a0](?:máximo|mínimo)|pelo[ \u00a0]menos|höchstens|mindestens|(?:maximum|minimum|max|tops)(?![ \u00a0][^\W\d_]))(?![^\W_])",
     re.IGNORECASE,
 )
+YEAR_BOUND_BEFORE = re.compile(
+    r"(?<![^\W\d_])(?:before|after|prior to|earlier than|later than|vor|nach|avant|après|antes de|después de|depois de|prima del|dopo il|до|после)[ \u00a0]$",
+    re.IGNORECASE,
+)
+"""Before a year that is none of those meant: `after 1969`; of others it says when: `after 3 hours`."""
 LABEL = re.compile(
     r"(?:(?<![^\W\d_])(?:steps?|questions?|problem|chapter|figure|fig|table|page|pages|pp|section|part|item|line|equation|eq|exercise|case|"
     r"option|version|ver|v|no|nr|number|№|appendix|note|room|level|class|grade|phase|round|example|theorem|method|answer|"
@@ -229,6 +238,6 @@ NO_UNIT = words_of(
     "입니다 이다 이며 이고 은 는 이 가 을 를 의 에 로 으로 와 과 그리고 "
     "bis oder sondern sowie bzw à al jusqu'à sino oppure of lub или либо до до или если тогда albo veya atau till vs v x y z n also rather maybe perhaps approximately "
     "e o ed od "
-    "can't cannot couldn't wouldn't won't isn't wasn't aren't don't doesn't seems looks except maximum minimum"
+    "can't cannot couldn't wouldn't won't isn't wasn't aren't don't doesn't seems looks except"
 )
 """Words after a number that are no unit of it."""

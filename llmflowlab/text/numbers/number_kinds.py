@@ -23,6 +23,7 @@ from llmflowlab.text.numbers.lexicon import (
     YEAR_AFTER,
     YEAR_ASKED,
     YEAR_BEFORE,
+    YEAR_BOUND_BEFORE,
 )
 from llmflowlab.text.numbers.quantity import NumberRank, Quantity, between
 from llmflowlab.text.numbers.unit_names import Noun
@@ -40,7 +41,7 @@ ERAS = ((("years_bc", 1),), (("years_ad", 1),))
 """Dimensions of years before and after Christ."""
 _BOX_ENDS = re.compile(f"[ \u00a0]?{CLOSE}")
 _NOUN = re.compile(r"[^\W\d_]{1,40}")
-_SAYS = re.compile(r"[^\W\d_]|[<>≤≥≠#№]")
+_SAYS = re.compile(r"[^\W\d_]|[<>≤≥≠±!=#№]")
 _SOURCE = re.compile(r"\[[ ]?\^?$")
 _WORD_BEFORE = re.compile(r"([^\W\d_]+)\.?(?:[ \u00a0]de)?[ \u00a0]$")
 _WORD_AFTER = re.compile(
@@ -65,6 +66,7 @@ def described(text: str, found: list[Quantity], language: str | None) -> list[Qu
 
 def _part(one: Quantity, whole: Quantity) -> Quantity:
     """Return the 15 of `15 out of 60 km` with the unit of the whole; it is no percentage."""
+    one = replace(one, whole=whole.first.value)
     if one.first.unit is not None:
         return one
     unit = whole.first.unit or Noun(("part",))
@@ -103,7 +105,9 @@ def _described(text: str, one: Quantity, language: str | None, numbering: set[in
     # Nothing is said where there are only digits; looking for it is slow.
     words = before if _SAYS.search(before) else ""
     number_end = _number_end(text, one)
-    bound = BOUND_BEFORE.search(words) or BOUND_AFTER.match(text, one.end)
+    bound = BOUND_BEFORE.search(words) or _bound_after(text, one)
+    if bound is None and could_be_year(one):
+        bound = YEAR_BOUND_BEFORE.search(words)
     return replace(
         one,
         rank=_rank(text, one, before, number_end, language, numbering),
@@ -111,6 +115,13 @@ def _described(text: str, one: Quantity, language: str | None, numbering: set[in
         operand=one.operand or bool(PART_OF.search(words)),
         bound=bound[0].strip(" \u00a0$€£¥₹-").casefold() if bound else "",
     )
+
+
+def _bound_after(text: str, one: Quantity) -> re.Match[str] | None:
+    # What is taken for a noun may be the bound: "5 maximum".
+    noun = isinstance(one.first.unit, Noun) and text[one.end - 1] in " \u00a0"
+    ends = (one.end, one.end - noun, _counted_end(text, one))
+    return next(filter(None, (BOUND_AFTER.match(text, end) for end in ends)), None)
 
 
 def _denied_after(text: str, one: Quantity) -> bool:
