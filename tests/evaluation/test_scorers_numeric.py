@@ -541,3 +541,35 @@ def test_what_only_resembles_a_denial_is_none(expected, said, wanted):
 )
 def test_a_bound_or_one_of_several_values_is_no_number(expected, said, wanted):
     assert outcome(expected, said, "en") == wanted
+
+
+@pytest.mark.parametrize(
+    ("expected", "said", "language", "found"),
+    [
+        *[
+            (expected, said, language, "expected_unusable")
+            for expected, said, language in (
+                ("July 4, 1776", "August 2, 1776", "en"),
+                ("4 July", "5", "en"),
+                ("the 4th of July", "4", "en"),
+                ("July 1776", "August 1776", "en"),
+                ("May 12", "June 12", "en"),
+                ("3. Oktober 1990", "4. Oktober 1990", "de"),
+                ("3. Oktober 1990", "4. Oktober 1990", None),
+                ("1er octobre 1990", "1", "fr"),
+                ("3 de mayo de 1990", "3", "es"),
+                ("1990年10月3日", "1990年10月4日", "ja"),
+                ("10月3日", "10月4日", "zh"),
+                ("1990년 10월 3일", "1990", "ko"),
+            )
+        ],
+        ("1776", "July 4, 1776", "en", 1.0),
+        ("in 1776", "July 4, 1776", "en", 1.0),
+        ("12th", "12", "en", 1.0),
+        ("3日", "3日", "ja", 1.0),
+        ("5 apples in May 1990", "5 apples", "en", 1.0),
+        ("May 5 km", "5 km", "en", 1.0),
+    ],
+)
+def test_an_expected_date_is_no_number(expected, said, language, found):
+    assert outcome(expected, said, language) == found

@@ -11,9 +11,11 @@ from llmflowlab.evaluation.scorers.scorer_options import Options
 from llmflowlab.text.numbers import (
     ChosenNumber,
     Numbers,
+    Quantity,
     Unit,
     asks_for_year,
     could_be_year,
+    dates_in,
     has_words,
     in_digits,
     read_numbers,
@@ -128,12 +130,23 @@ class NumericMatch(ExpectingScorer):
 
 
 def _expectation(expected: str, language: str | None) -> ChosenNumber | None:
-    answer = read_numbers(expected, language=language).answer()
-    if answer is None:
-        answer = read_numbers(in_digits(expected, language), language=language).answer()
+    numbers = read_numbers(expected, language=language)
+    if numbers.answer() is None:
+        numbers = read_numbers(in_digits(expected, language), language=language)
+    answer = numbers.answer()
     if answer is None or all(q.operand for q in answer.given):
         return None
+    # Another day of that year, or that day of another month, would be the same number.
+    dates = dates_in(numbers.text, language)
+    if all(_is_within(q, dates) for q in answer.given):
+        return None
     return answer
+
+
+def _is_within(one: Quantity, dates: list[tuple[int, int]]) -> bool:
+    """Whether a number is a day or year of a date; of `May 5 km` the distance is none."""
+    dated = any(start <= one.start < end for start, end in dates)
+    return dated and not isinstance(one.first.unit, Unit)
 
 
 def _answers(numbers: Numbers, wanted: ChosenNumber, question: str) -> list[ChosenNumber]:

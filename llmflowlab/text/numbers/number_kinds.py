@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import cache
 
 from llmflowlab.text.numbers.canonical import CLOSE
-from llmflowlab.text.numbers.cldr import base_of, month_names
+from llmflowlab.text.numbers.cldr import base_of
+from llmflowlab.text.numbers.dates import months_of, names_month
 from llmflowlab.text.numbers.lexicon import (
     BOUND_AFTER,
     BOUND_BEFORE,
@@ -174,7 +174,7 @@ def _rank(
     if one.first.unit is not None and could_be_year(one):
         return NumberRank.YEAR
     is_year = digits.isdigit() and len(digits) == 4 and could_be_year(one)
-    months = _months(language)
+    months = months_of(language)
     if is_year and (
         YEAR_BEFORE.search(before)
         or YEAR_AFTER.match(text, end)
@@ -196,11 +196,6 @@ def _rank(
     return NumberRank.PLAIN
 
 
-@cache
-def _months(language: str | None) -> frozenset[str]:
-    return month_names(language) | month_names("en")
-
-
 def _is_month(match: re.Match[str] | None, months: frozenset[str]) -> bool:
     if match is None:
         return False
@@ -210,5 +205,4 @@ def _is_month(match: re.Match[str] | None, months: frozenset[str]) -> bool:
     word = groups[0]
     if word in ("月", "日", "월", "일"):
         return True
-    # "5 may", "12 mar", "3 set": only with a capital where it is a word as well.
-    return word.casefold() in months and (not word.isascii() or word[0].isupper() or len(word) > 4)
+    return names_month(word, months)
