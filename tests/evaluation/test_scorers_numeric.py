@@ -573,3 +573,46 @@ def test_a_bound_or_one_of_several_values_is_no_number(expected, said, wanted):
 )
 def test_an_expected_date_is_no_number(expected, said, language, found):
     assert outcome(expected, said, language) == found
+
+
+@pytest.mark.parametrize(
+    ("expected", "said"),
+    [
+        ("3", r"\boxed{e^3}"),
+        ("1", r"\boxed{x+1}"),
+        ("1", r"\boxed{y = x + 1}"),
+        ("2", r"\boxed{2x + 1}"),
+        ("2", r"\boxed{2^x}"),
+        ("3", r"\boxed{\frac{3}{x}}"),
+        ("3", r"\boxed{\binom{3}{2}}"),
+        ("2", r"\boxed{\binom{3}{2}}"),
+        ("10", r"\boxed{3_{10}}"),
+        ("-3", r"\boxed{|-3|}"),
+        ("5", '{"answer": "x + 5"}'),
+    ],
+)
+def test_a_formula_in_a_box_is_none_of_its_numbers(expected, said):
+    assert outcome(expected, said, "en") == "undecidable"
+
+
+@pytest.mark.parametrize(
+    ("expected", "said"),
+    [
+        ("3", r"\boxed{x = 3}"),
+        ("8", r"\boxed{2^3}"),
+        ("5", r"\boxed{x_1 = 5}"),
+        ("3", r"\boxed{|-3| = 3}"),
+        ("4", r"\boxed{a + b = 4}"),
+        ("5", r"\boxed{n - 1 = 5}"),
+        ("4", r"\boxed{x = 4 \text{ and } y - 1 = 3}"),
+        ("3", r"\boxed{\text{(B) } 3}"),
+        ("9.8 m/s^2", r"\boxed{9.8 \, \mathrm{m} \cdot \mathrm{s}^{-2}}"),
+        ("5 J/(kg·K)", r"\boxed{5 \, \text{J} / (\text{kg} \cdot \text{K})}"),
+        ("5 mol/L", r"\boxed{5~\mathrm{mol}/\mathrm{L}}"),
+        ("5 USD/h", r"\boxed{\$5/\text{h}}"),
+        ("12", r"\boxed{12 \text{ people} / \text{km}^2}"),
+        ("3", r"\boxed{3 \pmod{5}}"),
+    ],
+)
+def test_an_equation_or_unit_in_a_box_is_no_formula(expected, said):
+    assert outcome(expected, said, "en") == 1.0

@@ -11,6 +11,7 @@ from fractions import Fraction
 from llmflowlab.text.numbers.canonical import OPEN_MACHINE, canonical
 from llmflowlab.text.numbers.cldr import base_of
 from llmflowlab.text.numbers.digits import MACHINE, convention_of
+from llmflowlab.text.numbers.formulas import with_formulas
 from llmflowlab.text.numbers.joining import joined
 from llmflowlab.text.numbers.lexicon import ALTERNATIVE, ALTERNATIVE_DUTCH, CONJUNCTION
 from llmflowlab.text.numbers.number_kinds import ERAS, described
@@ -152,7 +153,7 @@ def _start(one: Quantity) -> int:
 
 
 _CALCULATES = re.compile(
-    r"[ \u00a0)]{0,4}(?:=|[-−–+*×÷·/^]|\*\*|(?:plus|minus|times|divided by|mal|fois)(?=[ \u00a0]))[ \u00a0($€£]{0,4}",
+    r"[ \u00a0)|]{0,4}(?:=|[-−–+*×÷·/^]|\*\*|(?:plus|minus|times|divided by|mal|fois)(?=[ \u00a0]))[ \u00a0($€£]{0,4}",
     re.IGNORECASE,
 )
 _RESTATES = re.compile(
@@ -248,7 +249,7 @@ def read_numbers(text: str, *, language: str | None = None) -> Numbers:
             of_machine.get(q.start, q) if plain[: q.start].rstrip("-").endswith(OPEN_MACHINE) else q
             for q in found
         ]
-    found = described(plain, joined(plain, found), tongue)
+    found = described(plain, with_formulas(plain, joined(plain, found)), tongue)
     return Numbers(
         text=plain,
         found=tuple(found),
