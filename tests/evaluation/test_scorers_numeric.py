@@ -616,3 +616,34 @@ def test_a_formula_in_a_box_is_none_of_its_numbers(expected, said):
 )
 def test_an_equation_or_unit_in_a_box_is_no_formula(expected, said):
     assert outcome(expected, said, "en") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("expected", "said", "wanted"),
+    [
+        ("160 minutes", "160 minutes, or 2 hours 40 minutes.", 1.0),
+        ("160", "160 minutes, or 2 hours 40 minutes.", 1.0),
+        ("160", "160 minutes = 2 hours and 40 minutes", 1.0),
+        ("5 km", "5 km or 3.1 miles", 1.0),
+        ("5", "5 km or 6 km", 0.0),
+        ("62 minutes", "1 hour or 62 minutes", 0.0),
+        ("3 hours", "160 minutes, or 2 hours 40 minutes, or 3 hours", 0.0),
+        ("160", "160 minutes, or 2 hours 40 minutes, or 3 hours", 0.0),
+    ],
+)
+def test_an_alternative_in_another_unit_is_the_same_said_twice(expected, said, wanted):
+    assert outcome(expected, said, "en") == wanted
+
+
+@pytest.mark.parametrize(
+    ("expected", "said", "wanted"),
+    [
+        ("5", "The answer is between 4 and 6, so 5.", 1.0),
+        ("5", "The answer is more than 4, so it is 5.", 1.0),
+        ("4", "The answer is between 4 and 6, so 5.", 0.0),
+        ("12", "The answer is 12, so 3 more than 9.", 1.0),
+        ("3", "The answer is 12, so 3 more than 9.", 0.0),
+    ],
+)
+def test_what_a_range_is_narrowed_down_to_is_the_answer(expected, said, wanted):
+    assert outcome(expected, said, "en") == wanted

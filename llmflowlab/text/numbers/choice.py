@@ -87,10 +87,11 @@ class Numbers:
         last = outcome = first
         for one in inside[inside.index(first) + 1 :]:
             gap = self._gap(last, one)
-            if not _CALCULATES.fullmatch(gap):
+            concludes = _is_vague(last) and _CONCLUDES.fullmatch(gap)
+            if not concludes and not _CALCULATES.fullmatch(gap):
                 break
             last = one
-            if "=" in gap and not one.operand:
+            if ("=" in gap or concludes) and not one.operand:
                 outcome = one
         return outcome
 
@@ -127,6 +128,9 @@ class Numbers:
                 gap = self._gap(left, right)
                 other = all_[n]
                 if ALTERNATIVE.fullmatch(gap) or (self.dutch and ALTERNATIVE_DUTCH.fullmatch(gap)):
+                    if _is_converted(left, right):
+                        restated.append(other)
+                        break
                     is_open = True
                     given.append(other)
                 elif (
@@ -154,6 +158,11 @@ def _start(one: Quantity) -> int:
 
 _CALCULATES = re.compile(
     r"[ \u00a0)|]{0,4}(?:=|[-−–+*×÷·/^]|\*\*|(?:plus|minus|times|divided by|mal|fois)(?=[ \u00a0]))[ \u00a0($€£]{0,4}",
+    re.IGNORECASE,
+)
+_CONCLUDES = re.compile(
+    r"[,;]?[ \u00a0](?:and )?(?:so|thus|hence|therefore|namely|also|daher|donc|por lo tanto|quindi|portanto),?[ \u00a0]"
+    r"(?:(?:it|that|the answer|es|das)(?:'s|[ \u00a0](?:is|must be|ist))[ \u00a0])?",
     re.IGNORECASE,
 )
 _RESTATES = re.compile(
@@ -193,6 +202,20 @@ def _is_near(left: Quantity, right: Quantity) -> bool:
     else:
         one, two = _as_share(a), _as_share(b)
     return abs(one - two) * 20 <= max(abs(one), abs(two))
+
+
+def _is_converted(left: Quantity, right: Quantity) -> bool:
+    """Whether two alternatives are one quantity in two units: `160 minutes, or 2 hours 40 minutes`."""
+    a, b = left.first.unit, right.first.unit
+    if not isinstance(a, Unit) or not isinstance(b, Unit) or a == b or a.dimension != b.dimension:
+        return False
+    one, two = a.base(left.first.value), b.base(right.first.value)
+    return abs(one - two) * 100 <= max(abs(one), abs(two))
+
+
+def _is_vague(one: Quantity) -> bool:
+    """Whether a number leaves open what is meant: a range, a bound, a sum not carried out."""
+    return one.first.upper is not None or bool(one.bound) or one.operand
 
 
 def _as_share(reading: NumberReading) -> Fraction:
