@@ -55,6 +55,8 @@ class Tolerance:
         """Return whether a given number is the wanted one."""
         if given.operand:
             return NumberMatch.OPEN
+        if given.whole is not None and wanted.whole not in (None, given.whole):
+            return NumberMatch.NO
         found = max(self._by_reading(given, wanted), default=NumberMatch.NO)
         if given.bound != wanted.bound and found > NumberMatch.NO:
             return NumberMatch.OPEN if given.bound and wanted.bound else NumberMatch.NO

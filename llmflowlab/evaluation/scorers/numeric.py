@@ -5,15 +5,17 @@ from __future__ import annotations
 from fractions import Fraction
 
 from llmflowlab.data.dataset import Dataset, Row
-from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, accepted
+from llmflowlab.evaluation.scorers.common import ExpectingScorer, Unscored, accepted, row_language
 from llmflowlab.evaluation.scorers.numbers import NumberMatch, Tolerance
 from llmflowlab.evaluation.scorers.scorer_options import Options
 from llmflowlab.text.numbers import (
     ChosenNumber,
     Numbers,
+    Quantity,
     Unit,
     asks_for_year,
     could_be_year,
+    dates_in,
     has_words,
     in_digits,
     read_numbers,
@@ -29,7 +31,7 @@ _NO, _OPEN, _YES = NumberMatch.NO, NumberMatch.OPEN, NumberMatch.YES
 class NumericMatch(ExpectingScorer):
     """1 where the number that an answer gives (or any in it) is the expected one within a tolerance."""
 
-    version = "2"
+    version = "3"
 
     def configure(self, options: Options) -> None:
         absolute = Fraction(options.number("absolute", 0.0))
@@ -41,17 +43,18 @@ class NumericMatch(ExpectingScorer):
     def lacks(self, dataset: Dataset) -> str | None:
         if (lacking := super().lacks(dataset)) is not None:
             return lacking
-        if any(_expectation(a, r.language) for r in dataset.rows for a in accepted(r)):
+        if any(_expectation(a, row_language(r)) for r in dataset.rows for a in accepted(r)):
             return None
         return (
             f"No expected answer of {dataset.name} holds a number, which {self.name} compares with."
         )
 
     def compare(self, row: Row, text: str, expected: str) -> tuple[float, str | None]:
-        wanted = _expectation(expected, row.language)
+        language = row_language(row)
+        wanted = _expectation(expected, language)
         if wanted is None:
             raise Unscored("expected_unusable", "The expected answer holds no number.")
-        numbers = read_numbers(text, language=row.language)
+        numbers = read_numbers(text, language=language)
         found = self._found(row, numbers, wanted) if numbers.found else None
         if found is not None and found[0]:
             return found
@@ -60,7 +63,7 @@ class NumericMatch(ExpectingScorer):
             raise Unscored(
                 "undecidable", "The answer may name the expected number in words, or another."
             )
-        if found is None and not has_words(row.language) and any(map(str.isalpha, text)):
+        if found is None and not has_words(language) and any(map(str.isalpha, text)):
             raise Unscored(
                 "undecidable",
                 "The answer has no digits, and number words of its language are not known.",
@@ -73,10 +76,11 @@ class NumericMatch(ExpectingScorer):
         """Compare with number words as digits; None where the answer has none."""
         values = [abs(quantity.first.value) for quantity in wanted.given]
         whole = [int(value) for value in values if value.denominator == 1 and value < _SPELLED]
-        worded = in_digits(text, row.language, also=whole, loose=loose)
+        language = row_language(row)
+        worded = in_digits(text, language, also=whole, loose=loose)
         if worded == text:
             return None
-        return self._found(row, read_numbers(worded, language=row.language), wanted)
+        return self._found(row, read_numbers(worded, language=language), wanted)
 
     def _found(self, row: Row, numbers: Numbers, wanted: ChosenNumber) -> tuple[float, str | None]:
         if self._which == "any":
@@ -126,12 +130,23 @@ class NumericMatch(ExpectingScorer):
 
 
 def _expectation(expected: str, language: str | None) -> ChosenNumber | None:
-    answer = read_numbers(expected, language=language).answer()
-    if answer is None:
-        answer = read_numbers(in_digits(expected, language), language=language).answer()
+    numbers = read_numbers(expected, language=language)
+    if numbers.answer() is None:
+        numbers = read_numbers(in_digits(expected, language), language=language)
+    answer = numbers.answer()
     if answer is None or all(q.operand for q in answer.given):
         return None
+    # Another day of that year, or that day of another month, would be the same number.
+    dates = dates_in(numbers.text, language)
+    if all(_is_within(q, dates) for q in answer.given):
+        return None
     return answer
+
+
+def _is_within(one: Quantity, dates: list[tuple[int, int]]) -> bool:
+    """Whether a number is a day or year of a date; of `May 5 km` the distance is none."""
+    dated = any(start <= one.start < end for start, end in dates)
+    return dated and not isinstance(one.first.unit, Unit)
 
 
 def _answers(numbers: Numbers, wanted: ChosenNumber, question: str) -> list[ChosenNumber]:

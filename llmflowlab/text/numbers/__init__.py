@@ -1,6 +1,7 @@
 """Numbers in prose: separators by language, scale words, fractions, LaTeX, units, currencies, answers."""
 
 from llmflowlab.text.numbers.choice import ChosenNumber, Numbers, read_numbers
+from llmflowlab.text.numbers.dates import dates_in
 from llmflowlab.text.numbers.number_kinds import asks_for_year, could_be_year
 from llmflowlab.text.numbers.quantity import NumberRank, NumberReading, Quantity
 from llmflowlab.text.numbers.spelled import has_words, in_digits
@@ -18,6 +19,7 @@ __all__ = [
     "Unit",
     "asks_for_year",
     "could_be_year",
+    "dates_in",
     "has_words",
     "in_digits",
     "read_numbers",

@@ -65,6 +65,9 @@ _EMPHASIS = re.compile(
 )
 _RAISED_TAG = re.compile(r"<sup>\s*([-+\u2212]?\d{1,4})\s*</sup>")
 
+_EITHER_SIGN = re.compile(r"(?:\+/[-−–]|(?<!\w)plus(?: or |/|-)minus(?!\w))[ \u00a0]?")
+_WIDE_GAP = re.compile(r"(?<=\w)[ \u00a0]{2,8}(?=[^\W\d_])")
+"""Before a word; commands of LaTeX leave spaces behind: `5 \\text{ million}`."""
 _GROUPED = re.compile(r"(?<![\w.])\d{1,3}(?:_\d{3})+(?!\w)")
 """As programs write thousands."""
 _BEFORE_CHRIST = re.compile(
@@ -94,7 +97,8 @@ def canonical(text: str) -> str:
     text = re.sub(f"[{''.join(_RAISED)}]+", _raised, text)
     text = re.sub(f"[{''.join(_LOWERED)}]+", _lowered, text)
     text = re.sub(f"(\\d[ \u00a0]{{0,2}})?([{''.join(_FRACTIONS)}])", _fraction, text)
-    text = without_latex(text)
+    text = _WIDE_GAP.sub(" ", without_latex(text))
+    text = _EITHER_SIGN.sub("±", text)
     text = re.sub(r"(?<=\d) and (?:a|one)[ -]half(?!\w)", " 1/2", text)
     text = _GROUPED.sub(lambda m: m[0].replace("_", ""), text)
     text = re.sub(r"(?<!\w)A\.?D\.?[ \u00a0](\d{1,4})(?![\d.,]*\d)", r"\1 AD", text)

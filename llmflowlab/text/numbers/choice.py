@@ -11,6 +11,7 @@ from fractions import Fraction
 from llmflowlab.text.numbers.canonical import OPEN_MACHINE, canonical
 from llmflowlab.text.numbers.cldr import base_of
 from llmflowlab.text.numbers.digits import MACHINE, convention_of
+from llmflowlab.text.numbers.formulas import with_formulas
 from llmflowlab.text.numbers.joining import joined
 from llmflowlab.text.numbers.lexicon import ALTERNATIVE, ALTERNATIVE_DUTCH, CONJUNCTION
 from llmflowlab.text.numbers.number_kinds import ERAS, described
@@ -86,16 +87,17 @@ class Numbers:
         last = outcome = first
         for one in inside[inside.index(first) + 1 :]:
             gap = self._gap(last, one)
-            if not _CALCULATES.fullmatch(gap):
+            concludes = _is_vague(last) and _CONCLUDES.fullmatch(gap)
+            if not concludes and not _CALCULATES.fullmatch(gap):
                 break
             last = one
-            if "=" in gap and not one.operand:
+            if ("=" in gap or concludes) and not one.operand:
                 outcome = one
         return outcome
 
     def _said_after(self) -> list[ChosenNumber]:
         told = [q for q in self.found if SAID_AFTER.match(self.text, q.end) and not q.negated]
-        return [ChosenNumber(given=(q,)) for q in told[-1:]]
+        return [ChosenNumber(given=_with_both_signs(q)) for q in told[-1:]]
 
     def _last(self, like: Unit | None, *, year: bool) -> ChosenNumber | None:
         kept = [q for q in self.found if not q.negated]
@@ -126,6 +128,9 @@ class Numbers:
                 gap = self._gap(left, right)
                 other = all_[n]
                 if ALTERNATIVE.fullmatch(gap) or (self.dutch and ALTERNATIVE_DUTCH.fullmatch(gap)):
+                    if _is_converted(left, right):
+                        restated.append(other)
+                        break
                     is_open = True
                     given.append(other)
                 elif (
@@ -140,7 +145,8 @@ class Numbers:
                 else:
                     break
                 edge = other
-        return ChosenNumber(given=tuple(given), restated=tuple(restated), open=is_open)
+        signed = tuple(q for one in given for q in _with_both_signs(one))
+        return ChosenNumber(given=signed, restated=tuple(restated), open=is_open)
 
     def _gap(self, left: Quantity, right: Quantity) -> str:
         return between(self.text, left, right)
@@ -151,7 +157,12 @@ def _start(one: Quantity) -> int:
 
 
 _CALCULATES = re.compile(
-    r"[ \u00a0)]{0,4}(?:=|[-−–+*×÷·/^]|\*\*|(?:plus|minus|times|divided by|mal|fois)(?=[ \u00a0]))[ \u00a0($€£]{0,4}",
+    r"[ \u00a0)|]{0,4}(?:=|[-−–+*×÷·/^]|\*\*|(?:plus|minus|times|divided by|mal|fois)(?=[ \u00a0]))[ \u00a0($€£]{0,4}",
+    re.IGNORECASE,
+)
+_CONCLUDES = re.compile(
+    r"[,;]?[ \u00a0](?:and )?(?:so|thus|hence|therefore|namely|also|daher|donc|por lo tanto|quindi|portanto),?[ \u00a0]"
+    r"(?:(?:it|that|the answer|es|das)(?:'s|[ \u00a0](?:is|must be|ist))[ \u00a0])?",
     re.IGNORECASE,
 )
 _RESTATES = re.compile(
@@ -161,6 +172,14 @@ _RESTATES = re.compile(
 _LIST = re.compile(
     rf"(?:{CONJUNCTION.pattern})(?:[^\W\d_]{{1,2}}(?:_\d)?[ \u00a0]?=[ \u00a0]?)?", re.IGNORECASE
 )
+
+
+def _with_both_signs(one: Quantity) -> tuple[Quantity, ...]:
+    """Return ±3 as 3 and −3."""
+    if one.bound != "±":
+        return (one,)
+    minus = tuple(replace(r, value=-r.value) for r in one.readings)
+    return (replace(one, bound=""), replace(one, bound="", readings=minus))
 
 
 def _same_kind(left: Quantity, right: Quantity, gap: str) -> bool:
@@ -183,6 +202,20 @@ def _is_near(left: Quantity, right: Quantity) -> bool:
     else:
         one, two = _as_share(a), _as_share(b)
     return abs(one - two) * 20 <= max(abs(one), abs(two))
+
+
+def _is_converted(left: Quantity, right: Quantity) -> bool:
+    """Whether two alternatives are one quantity in two units: `160 minutes, or 2 hours 40 minutes`."""
+    a, b = left.first.unit, right.first.unit
+    if not isinstance(a, Unit) or not isinstance(b, Unit) or a == b or a.dimension != b.dimension:
+        return False
+    one, two = a.base(left.first.value), b.base(right.first.value)
+    return abs(one - two) * 100 <= max(abs(one), abs(two))
+
+
+def _is_vague(one: Quantity) -> bool:
+    """Whether a number leaves open what is meant: a range, a bound, a sum not carried out."""
+    return one.first.upper is not None or bool(one.bound) or one.operand
 
 
 def _as_share(reading: NumberReading) -> Fraction:
@@ -239,7 +272,7 @@ def read_numbers(text: str, *, language: str | None = None) -> Numbers:
             of_machine.get(q.start, q) if plain[: q.start].rstrip("-").endswith(OPEN_MACHINE) else q
             for q in found
         ]
-    found = described(plain, joined(plain, found), tongue)
+    found = described(plain, with_formulas(plain, joined(plain, found)), tongue)
     return Numbers(
         text=plain,
         found=tuple(found),

@@ -24,6 +24,7 @@ _SYMBOLS: tuple[tuple[str, str], ...] = (
     (r"\\(?:approx|simeq|sim)(?![a-zA-Z])", "≈"),
     (r"\\(?:leq?|leqslant)(?![a-zA-Z])", "≤"),
     (r"\\(?:geq?|geqslant)(?![a-zA-Z])", "≥"),
+    (r"\\neq?(?![a-zA-Z])|\\not\s?=", "≠"),
     (r"\\pm(?![a-zA-Z])", "±"),
     (r"\\pi(?![a-zA-Z])", "π"),
     (r"\\(?:mu)(?![a-zA-Z])\s?", "μ"),
@@ -36,7 +37,7 @@ _SYMBOLS: tuple[tuple[str, str], ...] = (
     (r"\\%", "%"),
     (r"\\(?:left|right|displaystyle|limits|bigl?|bigr?|Bigl?|Bigr?)(?![a-zA-Z])", ""),
     (r"\\!|(?<=\d)\{,\}\\?!?(?=\d{3})", ","),
-    (r"\\[,;:]|(?<=\d)~(?=\d)", "\u00a0"),
+    (r"\\[,;:]|(?<=[\d{])~(?=[\d\\A-Za-z])", "\u00a0"),
     (r"\\(?:quad|qquad)(?![a-zA-Z])|\\ ", " "),
     (r"\\[()\[\]]|\\\\|\\(?:begin|end)\{[a-z*]{1,20}\}", " "),
     (r"\^\s?\{\s?([-+\u2212]?\s?\d{1,4})\s?\}", r"^\1"),
@@ -45,6 +46,11 @@ _SYMBOLS: tuple[tuple[str, str], ...] = (
 _COMPILED = [(re.compile(pattern), plain) for pattern, plain in _SYMBOLS]
 # Pandoc's rule: the first sign touches what follows, the last what precedes, and no digit follows it.
 _MATH = re.compile(r"\$\$([^$]{1,400})\$\$|(?<![\w\\$])\$(?=\S)([^$\n]{1,300})(?<=\S)\$(?![\d$])")
+_UNITS_APART = re.compile(
+    r"(?<=[^\W\d_])[ \u00a0]{1,4}([/×·])[ \u00a0]{0,4}(?=[^\W\d_]|\()|(?<=[^\W\d_])([/×·])[ \u00a0]{1,4}(?=[^\W\d_]|\()"
+    r"|(?<=\()[ \u00a0]{1,4}(?=[^\W\d_])|(?<=[^\W\d_])[ \u00a0]{1,4}(?=\))"
+)
+"""Spaces that commands leave in `\\text{J}/(\\text{kg}\\cdot\\text{K})`."""
 _DOLLAR = "\ue00f"
 
 
@@ -63,7 +69,7 @@ def without_latex(text: str) -> str:
             )
             text = _FRACTION.sub(_over, text)
             text = _ROOT.sub(_root, text)
-        text = _boxes(text)
+        text = _boxes(_UNITS_APART.sub(lambda m: m[1] or m[2] or "", text))
     return text.replace(_DOLLAR, "$")
 
 

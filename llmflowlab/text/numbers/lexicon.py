@@ -27,10 +27,12 @@ __all__ = [
     "POINTS",
     "RANGE",
     "RANGE_BEGINS",
+    "TOO_FAR",
     "TRANSPARENT",
     "YEAR_AFTER",
     "YEAR_ASKED",
     "YEAR_BEFORE",
+    "YEAR_BOUND_BEFORE",
     "any_of",
     "words_of",
 ]
@@ -74,8 +76,22 @@ ALTERNATIVE = re.compile(
 )
 ALTERNATIVE_DUTCH = re.compile(rf"{_G}of[ \u00a0]")
 """The Dutch `or` is an English word as well."""
+_ANSWER = (
+    r"(?:(?:the |my )?(?:correct |right |final )?(?:answer|result|value|number)|it|this|that|there)"
+)
+_DOUBTED = (
+    r"(?:(?:do|does|did|would|could)(?:n't| not)|can't|cannot|never) (?:think|believe|say|suppose|guess|expect|agree)(?: that)?"
+    rf"(?: {_ANSWER}(?:'s| is| are| was| would be| will be| should be| equals?)?)?"
+    r"|(?:glaube|denke|meine) nicht,? dass (?:es|das|die antwort|das ergebnis)|ne (?:crois|pense) pas que (?:ce|la réponse) soit"
+    r"|no (?:creo|pienso) que (?:la respuesta )?sea"
+)
+_ANY_BUT = (
+    r"(?:anything|everything|(?:any|every|all)(?: the| real| whole| natural| positive| other)? (?:numbers?|values?|integers?|answers?))"
+    r" (?:except(?: for)?|other than|apart from|besides|but)"
+)
 NEGATED_BEFORE = re.compile(
-    r"(?:(?<![^\W\d_])(?:hardly|anything but|i doubt(?: that)?(?: it is| it's)?|(?:cannot|can't|couldn't|could not) (?:be|equal)|"
+    rf"(?:(?<![^\W\d_])(?:{_DOUBTED}|{_ANY_BUT}|"
+    r"hardly|i doubt(?: that)?(?: it is| it's)?|(?:cannot|can't|couldn't|could not) (?:be|equal)|"
     r"(?:wrong|incorrect) (?:answer|number|value|result)(?: is| was)?|(?:don't know|unsure|not sure) (?:if|whether) it(?: is|'s)|"
     r"not|isn't|is no|wasn't|aren't|never|neither|nor|rather than|instead of|nicht|kein|keine|statt|anstatt|"
     r"n'est pas|pas|ni|au lieu de|plutôt que|no es|no son|no|en lugar de|en vez de|non è|non|invece di|anziché|não é|não|em vez de|"
@@ -85,26 +101,49 @@ NEGATED_BEFORE = re.compile(
     re.IGNORECASE,
 )
 """`not only 5` and the like are rare enough; `no 5` in Spanish and Italian is what is meant."""
+_WRONG = (
+    r"(?:(?:simply |clearly |also |definitely |just )?(?:wrong|incorrect|false|mistaken|not (?:right|correct|true|the (?:right |correct )?answer))|"
+    r"(?:an?|the) (?:[a-z]{1,12} )?(?:mistake|misconception|wrong answer|incorrect answer|wrong number)|an? (?:(?:common|frequent|typical|obvious|simple) )?error)\b"
+)
 NEGATED_AFTER = re.compile(
     rf"{_G}(?:ではなく|ではありません|じゃなく|ではない|이 아니라|가 아니라|이 아[니닙]|가 아[니닙]|아니라|नहीं|নয়|নয়|değil)"
-    rf"|[ \u00a0](?:is|was|are)[ \u00a0](?:not|wrong|incorrect|false)\b|[ \u00a0]ist[ \u00a0](?:nicht|falsch)\b"
+    rf"|[\"')]?[ \u00a0](?:is|was|are|would be|must be|seems|looks)[ \u00a0](?:(?:not|wrong|incorrect|false)\b|{_WRONG})"
+    r"|[\"')]?[ \u00a0](?:(?:is|was|are)n't|(?:can't|cannot|(?:could|would)(?:n't| not)) be)[ \u00a0](?:right|correct|true|the (?:right |correct )?(?:answer|number|value|result))\b"
+    rf"|[\"')]?[,;]?[ \u00a0](?:(?:but|and|though|yet|however),?[ \u00a0])?(?:that|this|it|which)(?:'s|[ \u00a0](?:is|was|would be))[ \u00a0]{_WRONG}"
+    rf"|[\"')]?\?[\"')]?[ \u00a0](?:no(?![ \u00a0](?:doubt|problem|question))|nope|wrong|incorrect|nein|falsch|non)\b"
+    rf"|[ \u00a0]ist[ \u00a0](?:nicht|falsch)\b"
     rf"|[ \u00a0](?:n'est pas|est faux|est incorrect|no es|es incorrecto|non è|è sbagliato|não é|está errado|неверно|неправильно)"
     rf"|{_G}(?:是错的|不对|不正确)",
     re.IGNORECASE,
 )
+TOO_FAR = re.compile(
+    r"[\"')]?[ \u00a0](?:is|was|are|would be|seems)[ \u00a0](?:far |much |way |slightly |a bit )?too[ \u00a0](?:high|low|big|large|small|much|many|little|few)\b",
+    re.IGNORECASE,
+)
+"""After a bare number that is denied; `42 °C is too high` may name what was measured."""
 BOUND_BEFORE = re.compile(
     r"(?:(?<![^\W\d_])(?:more than|greater than|larger than|less than|fewer than|smaller than|at least|at most|up to|over|under|above|below|"
-    r"no more than|no less than|exceeds|mehr als|größer als|weniger als|kleiner als|mindestens|höchstens|über|unter|bis zu|"
+    r"higher than|lower than|bigger than|upwards? of|in excess of|(?<!reaches )(?<!attains )(?<!achieves )an? (?:maximum|minimum) of|"
+    r"no more than|no less than|exceeds|maximal|mehr als|größer als|weniger als|kleiner als|mindestens|höchstens|über|unter|bis zu|"
     r"plus de|moins de|au moins|au plus|supérieure? à|inférieure? à|más de|menos de|al menos|mayor que|menor que|como máximo|"
     r"più di|meno di|almeno|al massimo|mais de|pelo menos|no máximo|больше|более|меньше|менее|не менее|не более|свыше|"
-    r"أكثر من|أقل من|على الأقل)[ \u00a0]|(?:超过|超過|大于|小于|少于|多于|至少|至多|不到|약간)[ \u00a0]?|(?<![=-])[<>≤≥≠]=?[ \u00a0]?)"
+    r"أكثر من|أقل من|على الأقل)[ \u00a0]|(?:超过|超過|大于|小于|少于|多于|至少|至多|不到|약간)[ \u00a0]?|(?<![=-])[<>≤≥≠]=?[ \u00a0]?|±[ \u00a0]?"
+    # Of "5!=120" the sign belongs to the factorial.
+    r"|(?:(?<=[ \u00a0])|(?<=[^\W\d]))(?:!=|=/=|/=)[ \u00a0]?)"
     r"(?:[-$€£¥₹][ \u00a0]?){0,2}$",
     re.IGNORECASE,
 )
 BOUND_AFTER = re.compile(
-    rf"{_G}(?:[≤≥≠]|[<>](?=[ =\d])|\+(?![ \u00a0]?[\d(])|以上|以下|未満|이상|이하|미만|से अधिक|से कम)|[ \u00a0]?or[ \u00a0](?:more|less|fewer|higher|lower)\b|[ \u00a0]oder[ \u00a0](?:mehr|weniger)\b",
+    rf"{_G}(?:[≤≥≠]|[<>](?=[ =\d])|\+(?![ \u00a0]?[\d(])|以上|以下|未満|이상|이하|미만|से अधिक|से कम)|[ \u00a0]?or[ \u00a0](?:more|less|fewer|higher|lower)\b|[ \u00a0]oder[ \u00a0](?:mehr|weniger)\b"
+    r"|,?[ \u00a0](?:at[ \u00a0](?:the[ \u00a0](?:very[ \u00a0])?)?(?:most|least|maximum|minimum)|au[ \u00a0](?:plus|moins|maximum|minimum)|como[ \u00a0](?:máximo|mínimo)|"
+    r"al[ \u00a0](?:menos|massimo|minimo)|no[ \u00a0](?:máximo|mínimo)|pelo[ \u00a0]menos|höchstens|mindestens|(?:maximum|minimum|max|tops)(?![ \u00a0][^\W\d_]))(?![^\W_])",
     re.IGNORECASE,
 )
+YEAR_BOUND_BEFORE = re.compile(
+    r"(?<![^\W\d_])(?:before|after|prior to|earlier than|later than|vor|nach|avant|après|antes de|después de|depois de|prima del|dopo il|до|после)[ \u00a0]$",
+    re.IGNORECASE,
+)
+"""Before a year that is none of those meant: `after 1969`; of others it says when: `after 3 hours`."""
 LABEL = re.compile(
     r"(?:(?<![^\W\d_])(?:steps?|questions?|problem|chapter|figure|fig|table|page|pages|pp|section|part|item|line|equation|eq|exercise|case|"
     r"option|version|ver|v|no|nr|number|№|appendix|note|room|level|class|grade|phase|round|example|theorem|method|answer|"
@@ -198,6 +237,7 @@ NO_UNIT = words_of(
     "है हैं था थे थी और या में से को का की के पर यह वह कि तो ने होता होगा होगी "
     "입니다 이다 이며 이고 은 는 이 가 을 를 의 에 로 으로 와 과 그리고 "
     "bis oder sondern sowie bzw à al jusqu'à sino oppure of lub или либо до до или если тогда albo veya atau till vs v x y z n also rather maybe perhaps approximately "
-    "e o ed od"
+    "e o ed od "
+    "can't cannot couldn't wouldn't won't isn't wasn't aren't don't doesn't seems looks except"
 )
 """Words after a number that are no unit of it."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import cache
 
-from llmflowlab.text.numbers.cldr import base_of, month_names
+from llmflowlab.text.numbers.canonical import CLOSE
+from llmflowlab.text.numbers.cldr import base_of
+from llmflowlab.text.numbers.dates import months_of, names_month
 from llmflowlab.text.numbers.lexicon import (
     BOUND_AFTER,
     BOUND_BEFORE,
@@ -18,9 +19,11 @@ from llmflowlab.text.numbers.lexicon import (
     OF_ALL,
     ORDINAL,
     PART_OF,
+    TOO_FAR,
     YEAR_AFTER,
     YEAR_ASKED,
     YEAR_BEFORE,
+    YEAR_BOUND_BEFORE,
 )
 from llmflowlab.text.numbers.quantity import NumberRank, Quantity, between
 from llmflowlab.text.numbers.unit_names import Noun
@@ -28,7 +31,7 @@ from llmflowlab.text.numbers.units import Unit
 
 __all__ = ["ERAS", "asks_for_year", "could_be_year", "described"]
 
-_NEAR = 40
+_NEAR = 60
 """Characters before a number that are looked at."""
 _NUMBERING = re.compile(
     r"(?m)^[ \u00a0]{0,8}(?:[-*#>][ ]{0,3}){0,3}\(?(\d{1,3})[.)]\)?(?=[ \u00a0]+\S)"
@@ -36,7 +39,9 @@ _NUMBERING = re.compile(
 _YEAR_WORD = re.compile(r"[ \u00a0]?(?:年(?!間)|년(?!간)|г\.|год(?:у|а|ом)?(?!\w))")
 ERAS = ((("years_bc", 1),), (("years_ad", 1),))
 """Dimensions of years before and after Christ."""
-_SAYS = re.compile(r"[^\W\d_]|[<>≤≥≠#№]")
+_BOX_ENDS = re.compile(f"[ \u00a0]?{CLOSE}")
+_NOUN = re.compile(r"[^\W\d_]{1,40}")
+_SAYS = re.compile(r"[^\W\d_]|[<>≤≥≠±!=#№]")
 _SOURCE = re.compile(r"\[[ ]?\^?$")
 _WORD_BEFORE = re.compile(r"([^\W\d_]+)\.?(?:[ \u00a0]de)?[ \u00a0]$")
 _WORD_AFTER = re.compile(
@@ -61,6 +66,7 @@ def described(text: str, found: list[Quantity], language: str | None) -> list[Qu
 
 def _part(one: Quantity, whole: Quantity) -> Quantity:
     """Return the 15 of `15 out of 60 km` with the unit of the whole; it is no percentage."""
+    one = replace(one, whole=whole.first.value)
     if one.first.unit is not None:
         return one
     unit = whole.first.unit or Noun(("part",))
@@ -99,14 +105,39 @@ def _described(text: str, one: Quantity, language: str | None, numbering: set[in
     # Nothing is said where there are only digits; looking for it is slow.
     words = before if _SAYS.search(before) else ""
     number_end = _number_end(text, one)
-    bound = BOUND_BEFORE.search(words) or BOUND_AFTER.match(text, one.end)
+    bound = BOUND_BEFORE.search(words) or _bound_after(text, one)
+    if bound is None and could_be_year(one):
+        bound = YEAR_BOUND_BEFORE.search(words)
     return replace(
         one,
         rank=_rank(text, one, before, number_end, language, numbering),
-        negated=bool(NEGATED_BEFORE.search(words) or NEGATED_AFTER.match(text, one.end)),
+        negated=bool(NEGATED_BEFORE.search(words)) or _denied_after(text, one),
         operand=one.operand or bool(PART_OF.search(words)),
         bound=bound[0].strip(" \u00a0$€£¥₹-").casefold() if bound else "",
     )
+
+
+def _bound_after(text: str, one: Quantity) -> re.Match[str] | None:
+    # What is taken for a noun may be the bound: "5 maximum".
+    noun = isinstance(one.first.unit, Noun) and text[one.end - 1] in " \u00a0"
+    ends = (one.end, one.end - noun, _counted_end(text, one))
+    return next(filter(None, (BOUND_AFTER.match(text, end) for end in ends)), None)
+
+
+def _denied_after(text: str, one: Quantity) -> bool:
+    closed = _BOX_ENDS.match(text, one.end)
+    end = closed.end() if closed else _counted_end(text, one)
+    if NEGATED_AFTER.match(text, end):
+        return True
+    return one.first.unit is None and bool(TOO_FAR.match(text, end))
+
+
+def _counted_end(text: str, one: Quantity) -> int:
+    """Return where a number ends with the noun that it counts: `42 apples`."""
+    unit = one.first.unit
+    noun = _NOUN.match(text, one.end) if isinstance(unit, Noun) else None
+    known = noun and isinstance(unit, Noun) and noun[0].casefold() == unit.words[0]
+    return noun.end() if noun and known else one.end
 
 
 def _as_year(text: str, one: Quantity) -> Quantity:
@@ -143,7 +174,7 @@ def _rank(
     if one.first.unit is not None and could_be_year(one):
         return NumberRank.YEAR
     is_year = digits.isdigit() and len(digits) == 4 and could_be_year(one)
-    months = _months(language)
+    months = months_of(language)
     if is_year and (
         YEAR_BEFORE.search(before)
         or YEAR_AFTER.match(text, end)
@@ -165,11 +196,6 @@ def _rank(
     return NumberRank.PLAIN
 
 
-@cache
-def _months(language: str | None) -> frozenset[str]:
-    return month_names(language) | month_names("en")
-
-
 def _is_month(match: re.Match[str] | None, months: frozenset[str]) -> bool:
     if match is None:
         return False
@@ -179,5 +205,4 @@ def _is_month(match: re.Match[str] | None, months: frozenset[str]) -> bool:
     word = groups[0]
     if word in ("月", "日", "월", "일"):
         return True
-    # "5 may", "12 mar", "3 set": only with a capital where it is a word as well.
-    return word.casefold() in months and (not word.isascii() or word[0].isupper() or len(word) > 4)
+    return names_month(word, months)

@@ -57,6 +57,8 @@ class Quantity:
     """`from 5 to 10` may be a range or a change, of which the last number counts."""
     margin: Fraction | None = None
     """What stands after ±, in the same unit."""
+    whole: Fraction | None = None
+    """The 20 of `5 out of 20`."""
     sources: tuple[Quantity, ...] = ()
     """The numbers that it was put together from."""
 

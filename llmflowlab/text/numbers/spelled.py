@@ -66,6 +66,11 @@ _UNSPACED = {"zh", "ja"}
 _CHARACTERS = str.maketrans("零两兩萬億", "〇二二万亿")
 _NUMERAL = "〇零一二两兩三四五六七八九十百千万萬亿億"
 _PER_CENT = re.compile(rf"百分之([{_NUMERAL}]+)")
+_IN_A_HUNDRED = re.compile(
+    r"(?<![^\W_])([^\W_]{1,40})[ \u00a0](?:pour[ \u00a0]cent|per[ \u00a0]cento|por[ \u00a0]cien(?:to)?|por[ \u00a0]cento)(?!\w)",
+    re.I,
+)
+"""Shares whose last word is a number of its own: `vingt pour cent`."""
 _ALONE = re.compile(
     rf"[\s\W]*(?:(?:正确|正確)?答案(?:是|为|為)?|答えは|正解は|答えが|是|等于|等於)?[：:\s]*([{_NUMERAL}]+)(?:[个個元円年月日人歳岁次回度分秒小时時間つ本枚只]{{0,2}})(?:です)?\W*"
 )
@@ -94,6 +99,9 @@ def in_digits(
     values = {**values, **{s: n for n in also for s in _spellings(engine, base, n)}}
     if base in _UNSPACED:
         return _unspaced(text, values)
+    text = _IN_A_HUNDRED.sub(
+        lambda m: f"{m[1]} %" if m[1].isdigit() or m[1].casefold() in words else m[0], text
+    )
     out, last = [], 0
     for start, end in _runs(text, words):
         run = _plain(text[start:end])
