@@ -190,7 +190,7 @@ class _Extracting:
 
     @property
     def version(self) -> str:
-        return f"{self.inner.version}+extract-1"
+        return f"{self.inner.version}+extract-2"
 
     def lacks(self, dataset: Dataset) -> str | None:
         return self.inner.lacks(dataset)

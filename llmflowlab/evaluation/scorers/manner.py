@@ -36,6 +36,8 @@ _QUOTED = re.compile(
 class LanguageMatch(KindScorer):
     """1 where the answer is in the question's language; not scored where that cannot be told."""
 
+    version = "2"
+
     def configure(self, options: Options) -> None:
         self._expect = (options.text("expect") or "question").strip().lower()
 
@@ -73,7 +75,7 @@ class RefusalScorer(KindScorer):
     row nor answer say which language it is in.
     """
 
-    version = "2"
+    version = "3"
 
     def measure(self, row: Row, text: str) -> tuple[float, str | None]:
         asked = row_language(row)

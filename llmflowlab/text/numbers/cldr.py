@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from llmflowlab.text.language_codes import base_language
+
 __all__ = [
     "base_of",
     "compact_scales",
@@ -28,7 +30,7 @@ _SPACES = "\u00a0\u202f\u2009 "
 
 def base_of(language: str | None) -> str | None:
     """Return `pt` of `pt-BR`; None where there is no language."""
-    return re.split(r"[-_]", language.strip())[0].lower() if language else None
+    return base_language(language) if language else None
 
 
 @cache
