@@ -20,6 +20,11 @@ JAPANESE = {"A": "東京", "B": "京都", "C": "大阪", "D": "名古屋"}
 LETTERS = dict.fromkeys("ABCDE", "")
 RUSSIAN = {"A": "Москва", "B": "Киев", "C": "Минск"}
 OPTIONS = {"A": "red", "B": "blue", "C": "green", "D": "yellow"}
+CITIES = {"A": "London", "B": "Paris", "C": "Berlin", "D": "Rome"}
+YES_NO = {"A": "Yes", "B": "No"}
+MAYBE = {"A": "Yes", "B": "No", "C": "Maybe"}
+TREND = {"A": "Increase", "B": "Decrease", "C": "Stay the same"}
+PETS = {"A": "cats", "B": "dogs", "C": "Both A and B", "D": "Neither A nor B"}
 
 
 def battery():
@@ -200,3 +205,219 @@ def test_a_text_that_never_ends_is_read(said, letter):
 
 def test_the_choice_at_the_end_of_a_long_answer_is_read():
     assert read("en", "It could be A or C. " * 2000 + "\n\nThe answer is B.") == "B"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "B. A is the wrong answer.",
+        "**B) Paris**\nA is the wrong answer.",
+        "**B) Paris**\nA is the least accurate.",
+        "**B) Paris**\nA is no longer correct.",
+        "**B) Paris**\nA is the second best answer.",
+        "**B) Paris**\nA looks correct, but it isn't.",
+        "**B) Paris**\nA is true, but does not answer the question.",
+        "**B) Paris**\nA is the right capital of the UK.",
+        "**B) Paris**\nI did not choose A because London is in the UK.",
+        "The answer is B. A is the wrong answer.",
+        "A is the wrong answer. The answer is B.",
+        "The answer is B. The wrong answer is A.",
+        "The answer is B. I don't think that the answer is A.",
+        "A looks right but isn't. B.",
+        "B but not A.",
+        "Don't pick A, pick B.",
+        "There is no reason to choose A. It is B.",
+        "A is almost right. Paris.",
+        "The answer is B. A is a tempting but wrong choice.",
+        "A. Incorrect: London is in the UK.\nB. Correct: it is the capital.",
+        "B ist richtig. A ist die falsche Antwort.",
+        "Die Antwort ist B. Die falsche Antwort ist A.",
+        "B. A est la mauvaise réponse.",
+        "La réponse est B. La mauvaise réponse est la A.",
+        "La respuesta es B. La incorrecta es A.",
+        "B. A es la respuesta incorrecta.",
+        "B. A é a resposta errada.",
+        "B. A è la risposta sbagliata.",
+        "B. A — неправильный ответ.",
+        "答案是B。A是错误答案。",
+        "الإجابة هي B. A هي الإجابة الخاطئة.",
+        "Jawabannya adalah B. A adalah jawaban yang salah.",
+    ],
+)
+def test_a_judgement_on_another_option_takes_no_choice_away(said):
+    assert read(None, said, CITIES) == "B"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "A is the wrong answer.",
+        "A is the worst answer.",
+        "A is seldom right.",
+        "A is the only incorrect answer.",
+        "A would be correct if it were the UK.",
+        "A looks correct, but it isn't.",
+        "A is true, but does not answer the question.",
+        "A is the least accurate.",
+        "A is no longer correct.",
+        "The wrong answer is A.",
+        "A ist die falsche Antwort.",
+        "A es la respuesta incorrecta.",
+        "A adalah jawaban yang salah.",
+    ],
+)
+def test_an_option_that_is_judged_wrong_is_not_chosen(said):
+    assert read(None, said, CITIES) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I did not pick A.",
+        "I didn't choose A.",
+        "I won't choose A.",
+        "I wouldn't choose A.",
+        "I am not going with A.",
+        "You shouldn't choose A.",
+        "Nobody would choose A.",
+        "I don't think A is right.",
+        "I don't think that the answer is A.",
+        "It is not true that the answer is A.",
+        "I don't believe A.",
+        "It won't be A.",
+        "It shouldn't be A.",
+        "I cannot say B",
+        "I can't choose B",
+        "I refuse to choose B",
+        "I cannot confirm that it is B.",
+        "Other than B",
+        "any but B",
+        "B以外",
+        "I can't say Paris.",
+        "I don't think Paris is the capital.",
+        "Many choose B, but that's a mistake.",
+        "You might think B, but no.",
+        "It's unlikely to be B.",
+        "B isn't the capital.",
+        "A... no.",
+        "B was rejected.",
+        "I don't think Paris or the Rome of old is right.",
+        "Between B and C I can't decide.",
+        "Ich glaube nicht, dass A richtig ist.",
+        "Ich wähle A nicht.",
+        "Je ne pense pas que A soit correct.",
+        "No creo que A sea correcta.",
+        "No elijo A.",
+        "Não acho que A esteja correta.",
+        "Non credo che A sia corretta.",
+        "Я не думаю, что A верно.",
+        "我不认为A是正确的。",
+        "Bを選びません。",
+        "B를 선택하지 않습니다.",
+    ],
+)
+def test_what_nobody_would_choose_is_not_chosen(said):
+    assert read(None, said, CITIES) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "letter"),
+    [
+        (YES_NO, "I have no information about this.", None),
+        (YES_NO, "No comment.", None),
+        (YES_NO, "There is no clear answer.", None),
+        (YES_NO, "I'm sorry, there is no way to know.", None),
+        (YES_NO, "It depends, no single answer", None),
+        (MAYBE, "I have no idea.", None),
+        (MAYBE, "No idea.", None),
+        (MAYBE, "No one knows", None),
+        (YES_NO, "Yes, no problem", "A"),
+        (YES_NO, "There is no doubt: Yes", "A"),
+        (YES_NO, "I cannot say yes", None),
+        (YES_NO, "No.", "B"),
+        (YES_NO, "no", "B"),
+        (YES_NO, "No, because it is cold", "B"),
+        (YES_NO, "No because it is cold", "B"),
+        (YES_NO, "No, it is not.", "B"),
+        (YES_NO, "No. The sky is blue.", "B"),
+        (YES_NO, "A: No", None),
+        (YES_NO, "The answer is no", "B"),
+        (YES_NO, "The answer is no.", "B"),
+        ({"A": "Sim", "B": "Não"}, "Não sei.", None),
+        ({"A": "Да", "B": "Нет"}, "Нет ответа.", None),
+        ({"A": "Да", "B": "Нет"}, "Нет, потому что холодно.", "B"),
+        (TREND, "It doesn't increase.", None),
+        (TREND, "It will increase.", "A"),
+    ],
+)
+def test_a_no_in_front_of_a_noun_is_no_choice(options, said, letter):
+    assert read(None, said, options) == letter
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "A – no",
+        "A ❌",
+        "❌ A",
+        "A (incorrect)",
+        "The answer is Paris (option A).",
+        "The answer is Paris (A).",
+    ],
+)
+def test_a_mark_against_an_option_or_another_letter_beside_it_chooses_none(said):
+    assert read(None, said, CITIES) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Between A and B I prefer B.",
+        "Correct: B; Incorrect: A, C, D",
+        "B is better than A.",
+        "Unlike A, B fits.",
+        "Unlike A and C, B fits.",
+        "Best: B. Second: A.",
+        "Correct: B\nIncorrect: A",
+        "Of A and B, B is correct.",
+        "Among A, B and C, B fits best.",
+        "A is less likely than B.",
+        "There is no choice but to choose B.",
+        "Paris is the capital, but that is not the whole story.",
+        "The option that is not a capital is B.",
+        "B is not a mammal.",
+        "B is the only incorrect statement.",
+        "I'm choosing B.",
+        "it must be b",
+        "A seems right, yet B is the answer.",
+        "Between B and C, B is more likely.",
+        "it is b",
+        "going with b",
+        "~~A~~ B",
+        "Of the options A, B, C and D, B is correct.",
+        "The answer is Paris (option B).",
+        "None other than B.",
+        "B is right, but it is not easy to see.",
+        "B is by far the best answer.",
+        "B is most likely the correct option.",
+        "I have no doubt that it is B.",
+    ],
+)
+def test_a_choice_among_others_that_are_named_is_read(said):
+    assert read(None, said, CITIES) == "B"
+
+
+@pytest.mark.parametrize(
+    ("said", "letter"),
+    [
+        ("Neither A nor B", "D"),
+        ("Neither A nor B.", "D"),
+        ("The answer is neither A nor B.", "D"),
+        ("D) Neither A nor B", "D"),
+        ("It is neither A nor B.", "D"),
+        ("Both A and B", "C"),
+        ("The answer is both A and B.", "C"),
+    ],
+)
+def test_an_options_text_may_name_other_options(said, letter):
+    assert read(None, said, PETS) == letter

@@ -61,6 +61,8 @@ def plain(text: str) -> str:
     text = fold(text, _UNFOLDED).translate(_NOT_IN_PROSE)
     text = _WRAPPED.sub(r"\1", BOXED.sub(r" \1 ", text))
     text = re.sub(r"\\[()\[\]]|\$", " ", text)
+    # What is crossed out is taken back.
+    text = re.sub(r"~~[^~\n]+~~", " ", text)
     text = re.sub(r"\*+|~~|^[ \t]*#+[ \t]*|(?<!\w)_+|_+(?!\w)", "", text, flags=re.M)
     text = re.sub(rf"(?<=[{_DENSE}])(?=[A-Ja-j](?![A-Za-z]))", " ", text)
     text = re.sub(rf"(?<![A-Za-z])([A-Ja-j])(?=[{_DENSE}])", r"\1 ", text)
@@ -88,25 +90,34 @@ def marked(text: str, options: Mapping[str, str]) -> str:
     text = re.sub(stated, lambda m: f"{m[1]}⟦{m[2].upper()}⟧", text, flags=re.I)
     begins = rf"(?:(?<=^)|(?<=\n)|(?<=[.!?] ))([{''.join(c for c in known.lower() if c not in 'eio')}])(?={words.RIGHT_AFTER})"
     text = re.sub(begins, _mark, text)
+    # "going with b", where no noun follows.
+    ends = rf"((?:{words.CHOOSES}|\b(?:it is|it's|that is|that's|must be|definitely))\s*)({either})(?=[.!]?\s*$|[.!]\n|(?<!a)\n)"
+    text = re.sub(ends, lambda m: f"{m[1]}⟦{m[2].upper()}⟧", text, flags=re.I)
     # "a) and b)": the second of two small letters.
     second = rf"(?<=⟧)(\)?{words.JOINS})({either})(?=\))"
     text = re.sub(second, lambda m: f"{m[1]}⟦{m[2].upper()}⟧", text, flags=re.I)
     lone = rf"(?<![\w'+#&@€£.⟦⟪])(?<!\w-)([{known}])(?![\w'+#&@]|-\w|\.\w)"
     text = re.sub(lone, _lone, text)
     # A letter beside its own text is one mention: "B) blue", "blue (B)".
-    text = re.sub(rf"{OPTION}[\s).:(\]\[,\"'–—-]{{0,5}}[⟦⟪]\1[⟧⟫]\)?", r"⟦\1⟧", text)
+    text = re.sub(rf"{OPTION}(?!,\s?⟦)[\s).:(\]\[,\"'–—-]{{0,5}}[⟦⟪]\1[⟧⟫]\)?", r"⟦\1⟧", text)
+    # "Unlike A, B fits": the comma joins nothing.
+    several = rf"[⟦⟪].[⟧⟫](?:{words.JOINS}[⟦⟪].[⟧⟫]){{0,4}}?"
+    text = re.sub(
+        rf"\b(unlike\s(?:\w+\s)?{several})\s?,\s?(?=[⟦⟪].[⟧⟫]\s{_VERBS})",
+        r"\1 | ",
+        text,
+        flags=re.I,
+    )
     # A list of more letters than there are is cut: every place of it would be tried as a beginning.
     return _LIST.sub(r"\1", _joining().sub("∧", text))
 
 
 @cache
 def _joining() -> re.Pattern[str]:
-    between = (
-        rf"[)\]\"'”»」』】]{{0,2}}(?: ?\()?{words.JOINS}(?:{words.NAMES} ?)?[(\[\"'“«「]{{0,2}}"
-    )
-    # "Not A; B is right": a semicolon before a verb or "choose" begins a sentence of its own.
+    between = rf"[)\]\"'”»」』】]{{0,2}}(?: ?\()?{words.JOINS}(?:(?:(?<=\bor )|(?<=\band ))the )?(?:{words.NAMES} ?)?[(\[\"'“«「]{{0,2}}"
+    # "Not A; B is right", "don't pick A, pick B": a sign before a verb or "choose" begins a sentence of its own.
     apart = r"(?!\s?[;；]\s?[⟦⟪].[⟧⟫]\s(?:is|must|ist|est|es|é|è)\b)"
-    apart += rf"(?!\s?[;；]\s?{words.CHOOSES})"
+    apart += rf"(?!\s?[;；,，]\s?{words.CHOOSES})"
     return re.compile(rf"(?<=[⟧⟫]){apart}{between}(?=[⟦⟪])", re.IGNORECASE)
 
 
@@ -138,6 +149,8 @@ def _with_texts(text: str, options: Mapping[str, str]) -> str:
             )
         if re.search(r"\w$", bare) and not _dense(bare[-1:]):
             right = r"(?![^\W_]|[.,/]\d|-\w|\s?%)"
+        if bare.lower() in ("no", "não", "нет"):
+            right += words.AFTER_NO
         forms.append(f"(?P<{letter}>{left}{body}{right})")
     # The longest first: "carbon dioxide" names no "carbon".
     form = re.compile("|".join(forms), re.IGNORECASE)
@@ -161,7 +174,8 @@ def _lone(match: re.Match[str]) -> str:
     ):
         return letter
     if re.match(
-        r"\s+(?:is|are|was|ist|est|es|é|è)\s+(?:an?|eine?|une?|uma?|una)\s+(?!(?:good|better|correct|right|valid)\b)",
+        r"\s+(?:(?:is|are|was)\s+an?|(?:ist|est|es|é|è)\s+(?:eine?|une?|uma?|una))\s+"
+        r"(?!(?:good|better|correct|right|valid)\b)",
         after,
     ):
         return letter
@@ -170,7 +184,7 @@ def _lone(match: re.Match[str]) -> str:
         return letter
     if (
         re.match(r"\s+[^\W\d_]", after)
-        and re.match(r"\s+[A-ZÀ-Þ]", after)
+        and re.match(r"\s+(?!I\b)[A-ZÀ-Þ]", after)
         and before.strip()
         and not _ends(before)
     ):

@@ -30,8 +30,19 @@ _GROUP = rf"{OPTION}(?:∧{OPTION})*"
 _FENCED = re.compile(r"\s*```[\w-]*[ \t]*\n(.*?)\n?[ \t]*```\s*", re.DOTALL)
 _TAGGED = re.compile(r"<(answer|choice|final_answer|option)>(.*?)</\1>", re.DOTALL | re.I)
 _MISLABELLED = re.compile(r"(⟦[A-J]⟧)(?:\s*[).:(–—-]+\s*|\s)(⟪[A-J]⟫)(?=[\s.)*]*(?:$|\n))")
+# "Paris (option A)" where Paris is B does, too.
+_BESIDE = re.compile(
+    rf"(⟪[A-J]⟫) ?[(\[,–—-]? ?(?:{words.NAMES} ?)?(⟦[A-J]⟧)(?=\s?[)\]]|\s?[.!]?\s*$|[.!]?\n)",
+    re.I,
+)
+_AMONG = re.compile(
+    rf"(^|[.!?\n]\s?)((?:of|among|amongst|between|from|out of)(?:\s(?:the|all|both|options?|choices?|answers?|letters)){{0,4}}\s?)"
+    rf"({_GROUP})(?:[,:]?\s(?P<goes>[^.!?\n⟦⟪]{{0,40}})(?P<then>[⟦⟪][A-J][⟧⟫]))?",
+    re.I,
+)
+_CROSSED = re.compile(r"[✗✘❌✖×✕]")
 _ONLY_LETTERS = re.compile(r"[\s.,;:/&()*_-]*[A-J](?:[\s.,;:/&()*_-]+[A-J])*[\s.,;:/&()*_-]*")
-_SIGNED = re.compile(r"(?m)^\W{0,4}([✓✔✅☑✗✘❌✖])\W{0,4}([⟦⟪][A-J][⟧⟫])")
+_SIGNED = re.compile(r"(?m)^\W{0,4}([✓✔✅☑✗✘❌✖])\W{0,4}(?:option )?([⟦⟪][A-J][⟧⟫])", re.I)
 _QUESTION = re.compile(r"[^.!?。！？؟\n]*[?？؟]")
 _SENTENCE_END = re.compile(r"[.!?。！？；;।؟](?=\s|$|[^\x00-\x7f])|\n")
 
@@ -95,8 +106,11 @@ def _under_key(value: Mapping[str, Any]) -> str | None:
 def _named_alone(text: str, options: Mapping[str, str], language: str | None) -> str | None:
     """Return the option that is all of an answer: its letter, or its text."""
     bare = re.fullmatch(r"[\W_]*([A-Ja-j])[\W_]*", plain(text))
-    if bare and bare[1].upper() in options:
+    if bare and not _CROSSED.search(text) and bare[1].upper() in options:
         return bare[1].upper()
+    # Letters that are compared as articles: "A: no" is not the text "No".
+    if re.match(r"\W*[A-J]\s*[).:–—-](?:\s|$)", text):
+        return None
     given = normalise(text, language=language)
     same = [
         letter
@@ -111,7 +125,8 @@ def _of_prose(text: str, options: Mapping[str, str], language: str | None) -> st
     if only and len({char for char in only[0] if char in options}) > 1:
         return None
     # "B) green" where green is C says two things.
-    shown = _MISLABELLED.sub(r"\1∧\2", _struck(_one_by_one(marked(plain(text), options))))
+    shown = _struck(_one_by_one(_AMONG.sub(_chosen_among, marked(plain(text), options)), options))
+    shown = _BESIDE.sub(r"\1∧\2", _MISLABELLED.sub(r"\1∧\2", shown))
     stated = list(_statements(shown))
     certain = [one for one in stated if not one.hedged] or stated
     if certain:
@@ -137,12 +152,34 @@ def _emphasised(text: str, options: Mapping[str, str]) -> str | None:
     return bold.pop() if len(bold) == 1 else None
 
 
-def _one_by_one(text: str) -> str:
+def _chosen_among(match: re.Match[str]) -> str:
+    """Leave out the options that a sentence names to choose among: "Of A and B, B is right"."""
+    letters = re.findall(OPTION, match[3])
+    # A comma joined the choice to the list.
+    if letters.count(letters[-1]) > 1:
+        return f"{match[1]}⟦{letters[-1]}⟧{match[0][match.end(3) - match.start() :]}"
+    chosen = match["then"]
+    if chosen is None or chosen[1] not in letters or not _goes_on().fullmatch(match["goes"]):
+        return match[0]
+    return f"{match[1]}{match['goes']}{chosen}"
+
+
+@cache
+def _goes_on() -> re.Pattern[str]:
+    i = r"(?:i|we)(?:'d|'ll)?\s(?:(?:would|will|do)\s)?(?:definitely\s|clearly\s)?"
+    return re.compile(rf"(?:only\s|(?:{i})?{words.CHOOSES}\s(?:{words.LINKS}\s){{0,3}}|)", re.I)
+
+
+def _one_by_one(text: str, options: Mapping[str, str]) -> str:
     """Return a text in which verdicts on several options ("A: no. B: yes.") are said of them outright."""
     text = _SIGNED.sub(lambda m: f"{m[2]} {'✓' if m[1] in '✓✔✅☑' else '✗'}", text)
     verdict = _verdict()
-    # One alone may be an option's own text, of which the answer repeats a part.
-    if len(set(re.findall(OPTION, "".join(m[0] for m in verdict.finditer(text))))) < 2:
+    found = list(verdict.finditer(text))
+    # One alone may be an option's own text, of which the answer repeats a part; a question asks about one.
+    if len(set(re.findall(OPTION, "".join(m[0] for m in found)))) < 2 and (
+        any("?" in m[0] or "？" in m[0] for m in found)
+        or any(re.match(rf"\W*(?:{words.YES}|{words.NO}|$)", one, re.I) for one in options.values())
+    ):
         return text
     return verdict.sub(lambda m: f"{m[1]} is right" if m["yes"] else f"{m[1]} is wrong", text)
 
@@ -155,16 +192,20 @@ def _verdict() -> re.Pattern[str]:
 
 def _struck(text: str) -> str:
     """Return a text in which the options that it refutes are struck off."""
-    before, after = _refutations()
+    for refutes in _refutations():
+        text = refutes.sub(_strike, text)
     # "Neither A nor B; C is right": what is struck off is in no group with what is not.
-    return after.sub(_strike, before.sub(_strike, text)).replace("⟩∧⟦", "⟩; ⟦")
+    return text.replace("⟩∧⟦", "⟩; ⟦")
 
 
 @cache
-def _refutations() -> tuple[re.Pattern[str], re.Pattern[str]]:
+def _refutations() -> tuple[re.Pattern[str], ...]:
     near = rf"{words.REFUTES_BEFORE}(?:\s{words.LINKS}){{0,4}}\s?[(\[\"'“«]{{0,2}}{_GROUP}"
-    far = rf"{_GROUP}[)\]\"'”.:]{{0,2}}{words.REFUTED_AFTER}"
-    return re.compile(near, re.IGNORECASE), re.compile(far, re.IGNORECASE)
+    far = rf"{words.REFUTES_FAR}\s?[(\[\"'“«]{{0,2}}{_GROUP}"
+    heading = rf"(?:^|[.;,!?(\n])\s?{words.WRONG_BEFORE}\s?{_GROUP}(?=\s?(?:[.;,)\n]|$))"
+    # "B. Incorrect: A" says nothing of B.
+    after = rf"{_GROUP}(?!(?:[.;,]|\s?\n)\s*{words.WRONG_BEFORE}\s?[⟦⟨])[)\]\"'”.:]{{0,2}}{words.REFUTED_AFTER}"
+    return tuple(re.compile(form, re.IGNORECASE) for form in (near, far, heading, after))
 
 
 def _strike(match: re.Match[str]) -> str:
@@ -216,6 +257,7 @@ def _stating() -> tuple[re.Pattern[str], ...]:
         rf"{words.CHOOSES}{few}{FAR}{_GROUP}",
         rf"{_GROUP}[)\]\"'”]{{0,2}}{words.RIGHT_AFTER}",
         rf"(?:^|[.!?。！？\n,;，；])\s*{words.CONCLUDES}[\s,:：，]{{0,3}}(?:{words.LINKS}\s?){{0,4}}{FAR}{_GROUP}(?=[)\]]?\s?(?:[.!。:]|$|\n))",
+        rf"(?:^|[.!?。！？\n;；])\s*{words.RIGHT_BEFORE}{FAR}{_GROUP}(?=\s?(?:[.;,:()\n–—-]|$|because\b|since\b))",
         rf"{words.TAKES_BACK}[\s,.:;!…]{{0,4}}(?:{words.LINKS}\s?){{0,4}}{_GROUP}(?=\s?(?:[.!。,]|$|\n))",
     )
     return tuple(re.compile(form, re.IGNORECASE) for form in forms)
