@@ -29,7 +29,7 @@ _LETTER = re.compile(r"^\W*([A-Ja-j])\W*$|^\s*[(\[]?([A-J])[).:\]]\s")
 class MultipleChoice(ExpectingScorer):
     """1 where the answer chooses the right option; none or two chosen is 0."""
 
-    version = "2"
+    version = "3"
 
     def configure(self, options: Options) -> None:
         self._column = options.text("choices")
