@@ -31,5 +31,6 @@ def _codes() -> dict[str, str]:
 
     names = Locale("en").languages
     found = {str(name).lower(): code for code, name in names.items() if "_" not in code}
-    aliases = {code: new for code, new in get_global("language_aliases").items() if "_" not in new}
+    renamed = get_global("language_aliases").items()
+    aliases = {str(code): str(new) for code, new in renamed if "_" not in str(new)}
     return {**found, **aliases, **{code: code for code in names if "_" not in code}}

@@ -54,7 +54,7 @@ def test_a_script_that_names_no_model_is_told_so(settings: Settings, name: list[
 def test_a_script_is_told_of_options_and_not_of_commands_that_nobody_hears(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cut = [TextDelta("cut"), Finished("length")]
+    cut: Script = [TextDelta("cut"), Finished("length")]
     app = lab(settings, cut, [Finished("stop")])
     run_command(app, arguments("--message", "a", "--message", "b"))
     said = capsys.readouterr().err

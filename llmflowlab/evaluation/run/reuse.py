@@ -74,7 +74,7 @@ class _StoredAnswers(Mapping[Cell, AnswerRecord]):
 
     def _read(self, first: int, count: int) -> dict[int, AnswerRecord]:
         wanted = range(first, min(first + count, len(self._places)))
-        page = {}
+        page: dict[int, AnswerRecord] = {}
         for owner in {self._places[number][1] for number in wanted}:
             of_owner = [number for number in wanted if self._places[number][1] == owner]
             if owner is None:
