@@ -29,8 +29,8 @@ def _codes() -> dict[str, str]:
     # Imported here: nearly all rows have a code of two letters.
     from babel.core import Locale, get_global
 
-    names = Locale("en").languages
-    found = {str(name).lower(): code for code, name in names.items() if "_" not in code}
+    names = {str(code): str(name) for code, name in Locale("en").languages.items()}
+    found = {name.lower(): code for code, name in names.items() if "_" not in code}
     renamed = get_global("language_aliases").items()
     aliases = {str(code): str(new) for code, new in renamed if "_" not in str(new)}
     return {**found, **aliases, **{code: code for code in names if "_" not in code}}
