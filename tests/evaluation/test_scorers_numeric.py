@@ -500,6 +500,7 @@ def test_a_denied_number_is_no_answer(said):
         ("5", "5 is the standard error.", 1.0),
         ("5", "All students left but 5 stayed.", 1.0),
         ("42 °C", "42 °C is too high.", 1.0),
+        ("5", "The answer 5 is too small to matter.", 1.0),
         ("120", "5!=120", 1.0),
         ("42", "I think it is 42. No doubt about it.", 1.0),
         ("42", "It is 42, and that is right.", 1.0),
@@ -518,6 +519,7 @@ def test_what_only_resembles_a_denial_is_none(expected, said, wanted):
         *(("5", said, 0.0) for said in ("5 at most", "5 at least", "5 maximum", "higher than 5")),
         *(("5", said, 0.0) for said in ("a maximum of 5", "a minimum of 5", "upwards of 5")),
         ("5 apples", "5 apples at most", 0.0),
+        ("3", "3, at least I think so", 1.0),
         ("5", "The function reaches a maximum of 5.", 1.0),
         ("3", "The function has 3 maximum points.", 1.0),
         ("3", "x = ±3", 0.0),
@@ -582,6 +584,8 @@ def test_an_expected_date_is_no_number(expected, said, language, found):
         ("1", r"\boxed{x+1}"),
         ("1", r"\boxed{y = x + 1}"),
         ("2", r"\boxed{2x + 1}"),
+        ("1", r"\boxed{x - 1}"),
+        ("3", r"\boxed{3-x}"),
         ("2", r"\boxed{2^x}"),
         ("3", r"\boxed{\frac{3}{x}}"),
         ("3", r"\boxed{\binom{3}{2}}"),
@@ -612,6 +616,8 @@ def test_a_formula_in_a_box_is_none_of_its_numbers(expected, said):
         ("5 USD/h", r"\boxed{\$5/\text{h}}"),
         ("12", r"\boxed{12 \text{ people} / \text{km}^2}"),
         ("3", r"\boxed{3 \pmod{5}}"),
+        ("5", "<answer>Option C - 5</answer>"),
+        ("5", "<answer>5 apples - A good number</answer>"),
     ],
 )
 def test_an_equation_or_unit_in_a_box_is_no_formula(expected, said):

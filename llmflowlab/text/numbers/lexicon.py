@@ -117,7 +117,7 @@ NEGATED_AFTER = re.compile(
     re.IGNORECASE,
 )
 TOO_FAR = re.compile(
-    r"[\"')]?[ \u00a0](?:is|was|are|would be|seems)[ \u00a0](?:far |much |way |slightly |a bit )?too[ \u00a0](?:high|low|big|large|small|much|many|little|few)\b",
+    r"[\"')]?[ \u00a0](?:is|was|are|would be|seems)[ \u00a0](?:far |much |way |slightly |a bit )?too[ \u00a0](?:high|low|big|large|small|much|many|little|few)\b(?![ \u00a0]to[ \u00a0](?!be\b))",
     re.IGNORECASE,
 )
 """After a bare number that is denied; `42 °C is too high` may name what was measured."""
@@ -135,7 +135,7 @@ BOUND_BEFORE = re.compile(
 )
 BOUND_AFTER = re.compile(
     rf"{_G}(?:[≤≥≠]|[<>](?=[ =\d])|\+(?![ \u00a0]?[\d(])|以上|以下|未満|이상|이하|미만|से अधिक|से कम)|[ \u00a0]?or[ \u00a0](?:more|less|fewer|higher|lower)\b|[ \u00a0]oder[ \u00a0](?:mehr|weniger)\b"
-    r"|,?[ \u00a0](?:at[ \u00a0](?:the[ \u00a0](?:very[ \u00a0])?)?(?:most|least|maximum|minimum)|au[ \u00a0](?:plus|moins|maximum|minimum)|como[ \u00a0](?:máximo|mínimo)|"
+    r"|,?[ \u00a0](?:at[ \u00a0](?:the[ \u00a0](?:very[ \u00a0])?)?(?:most|least|maximum|minimum)(?![ \u00a0](?:I|we|according|that|this|it|in|as|by|if|for|on|to)(?!\w))|au[ \u00a0](?:plus|moins|maximum|minimum)|como[ \u00a0](?:máximo|mínimo)|"
     r"al[ \u00a0](?:menos|massimo|minimo)|no[ \u00a0](?:máximo|mínimo)|pelo[ \u00a0]menos|höchstens|mindestens|(?:maximum|minimum|max|tops)(?![ \u00a0][^\W\d_]))(?![^\W_])",
     re.IGNORECASE,
 )
