@@ -134,7 +134,10 @@ class Numbers:
                 left, right = (all_[n], edge) if step < 0 else (edge, all_[n])
                 gap = self._gap(left, right)
                 other = all_[n]
-                if ALTERNATIVE.fullmatch(gap) or (self.dutch and ALTERNATIVE_DUTCH.fullmatch(gap)):
+                apart = _VARIABLE_IS.sub("", gap)
+                if ALTERNATIVE.fullmatch(apart) or (
+                    self.dutch and ALTERNATIVE_DUTCH.fullmatch(apart)
+                ):
                     if is_converted(left, right):
                         restated.append(other)
                         break
@@ -176,6 +179,8 @@ _RESTATES = re.compile(
     r",?[ \u00a0]{0,2}(?:[(\[][ \u00a0]?)?(?:=|≈|≃|~|or(?: about| roughly| approximately)|approximately|about|roughly|i\.e\.,?|that is,?|"
     r"etwa|ca\.|circa|environ|aproximadamente|или примерно|примерно|约|約)?[ \u00a0]{0,2}",
 )
+_VARIABLE_IS = re.compile(r"(?<=[ \u00a0])[^\W\d_]{1,2}(?:_\d)?[ \u00a0]?=[ \u00a0]?$")
+"""Of `x = 3 or x = 4`."""
 _LIST = re.compile(
     rf"(?:{CONJUNCTION.pattern})(?:[^\W\d_]{{1,2}}(?:_\d)?[ \u00a0]?=[ \u00a0]?)?", re.IGNORECASE
 )
