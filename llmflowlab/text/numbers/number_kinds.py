@@ -120,17 +120,22 @@ def _described(text: str, one: Quantity, language: str | None, numbering: set[in
 
 
 def _bound_after(text: str, one: Quantity) -> re.Match[str] | None:
-    # What is taken for a noun may be the bound: "5 maximum".
-    noun = isinstance(one.first.unit, Noun) and text[one.end - 1] in " \u00a0"
-    ends = (one.end, one.end - noun, _counted_end(text, one))
-    return next(filter(None, (BOUND_AFTER.match(text, end) for end in ends)), None)
+    return next(filter(None, (BOUND_AFTER.match(text, end) for end in _ends(text, one))), None)
 
 
 def _denied_after(text: str, one: Quantity) -> bool:
-    end = behind_box(text, one.end) or _counted_end(text, one)
-    if NEGATED_AFTER.match(text, end):
+    behind = behind_box(text, one.end)
+    ends = _ends(text, one) if behind is None else (behind,)
+    if any(NEGATED_AFTER.match(text, end) for end in ends):
         return True
-    return one.first.unit is None and bool(TOO_FAR.match(text, end))
+    return one.first.unit is None and any(TOO_FAR.match(text, end) for end in ends)
+
+
+def _ends(text: str, one: Quantity) -> tuple[int, ...]:
+    """Return where what is said of a number may begin: `5 maximum`, `5 apples maximum`."""
+    # What is taken for a noun may be part of it already.
+    noun = isinstance(one.first.unit, Noun) and text[one.end - 1] in " \u00a0"
+    return one.end, one.end - noun, _counted_end(text, one)
 
 
 def _counted_end(text: str, one: Quantity) -> int:
