@@ -33,7 +33,7 @@ __all__ = ["ERAS", "asks_for_year", "could_be_year", "described"]
 
 _NEAR = 40
 """Characters before a number that are looked at."""
-_DENIES_FROM = 60
+_DENIES_FROM = 50
 """So far before it a denial may begin: `I do not believe that the correct answer is 4`."""
 _NUMBERING = re.compile(
     r"(?m)^[ \u00a0]{0,8}(?:[-*#>][ ]{0,3}){0,3}\(?(\d{1,3})[.)]\)?(?=[ \u00a0]+\S)"
