@@ -160,6 +160,13 @@ LONG = {
     "cues": "the answer " * 20_000,
     "fields": '"answer": ' * 20_000,
     "minus signs": "-" * 200_000,
+    "either signs": "±3 " * 60_000,
+    "boxed formulas": "\\boxed{x+1} " * 20_000,
+    "a boxed formula": "\\boxed{" + "x+" * 100_000,
+    "units apart": "\\text{m} / " + "m / " * 50_000,
+    "denials": "I don't think it is 42. " * 9_000,
+    "wide gaps": "5        " * 20_000,
+    "dates": "July 4, 1776 " * 15_000,
 }
 
 

@@ -117,7 +117,10 @@ class NumericMatch(ExpectingScorer):
             matched = [
                 max(self._tolerance.agreement(q, w) for q in answer.given) for w in wanted.given
             ]
-            complete = _YES if len(answer.given) == len(wanted.given) and not answer.open else _NO
+            # Of ±3, "3 or -3" says all.
+            both_signs = len({q.start for q in wanted.given}) == 1
+            whole = len(answer.given) == len(wanted.given) and (both_signs or not answer.open)
+            complete = _YES if whole else _NO
             return min(*matched, complete)
         accepted_ones = (*wanted.given, *wanted.restated)
         each = [max(self._tolerance.agreement(q, w) for w in accepted_ones) for q in answer.given]

@@ -6,7 +6,6 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 from llmflowlab.text.numbers.canonical import OPEN_MACHINE, canonical
 from llmflowlab.text.numbers.cldr import base_of
@@ -14,8 +13,16 @@ from llmflowlab.text.numbers.digits import MACHINE, convention_of
 from llmflowlab.text.numbers.formulas import with_formulas
 from llmflowlab.text.numbers.joining import joined
 from llmflowlab.text.numbers.lexicon import ALTERNATIVE, ALTERNATIVE_DUTCH, CONJUNCTION
-from llmflowlab.text.numbers.number_kinds import ERAS, described
-from llmflowlab.text.numbers.quantity import NumberRank, NumberReading, Quantity, between
+from llmflowlab.text.numbers.neighbours import (
+    is_converted,
+    is_near,
+    is_vague,
+    of_other_kind,
+    same_kind,
+    with_both_signs,
+)
+from llmflowlab.text.numbers.number_kinds import described
+from llmflowlab.text.numbers.quantity import NumberRank, Quantity, between
 from llmflowlab.text.numbers.scan import numbers_in
 from llmflowlab.text.numbers.stated import SAID_AFTER, Statement, marked, statements
 from llmflowlab.text.numbers.units import Unit
@@ -79,7 +86,7 @@ class Numbers:
         """Return the first number of a statement, or that after its last sign of equality."""
         inside = self._within(statement)
         plain = [q for q in inside if q.rank == max(q.rank for q in inside)]
-        first = next((q for q in plain if like is None or not _other_kind(q, like)), plain[0])
+        first = next((q for q in plain if like is None or not of_other_kind(q, like)), plain[0])
         return self._with_neighbours(self._outcome(first, inside), inside)
 
     def _outcome(self, first: Quantity, inside: Sequence[Quantity]) -> Quantity:
@@ -87,7 +94,7 @@ class Numbers:
         last = outcome = first
         for one in inside[inside.index(first) + 1 :]:
             gap = self._gap(last, one)
-            concludes = _is_vague(last) and _CONCLUDES.fullmatch(gap)
+            concludes = is_vague(last) and _CONCLUDES.fullmatch(gap)
             if not concludes and not _CALCULATES.fullmatch(gap):
                 break
             last = one
@@ -97,7 +104,7 @@ class Numbers:
 
     def _said_after(self) -> list[ChosenNumber]:
         told = [q for q in self.found if SAID_AFTER.match(self.text, q.end) and not q.negated]
-        return [ChosenNumber(given=_with_both_signs(q)) for q in told[-1:]]
+        return [ChosenNumber(given=with_both_signs(q)) for q in told[-1:]]
 
     def _last(self, like: Unit | None, *, year: bool) -> ChosenNumber | None:
         kept = [q for q in self.found if not q.negated]
@@ -112,7 +119,7 @@ class Numbers:
         if like is not None:
             # Only numbers of another kind after it are passed over; a bare one is not.
             for one in reversed(ranked):
-                if not _other_kind(one, like):
+                if not of_other_kind(one, like):
                     chosen = one
                     break
         return self._with_neighbours(chosen, ranked)
@@ -127,25 +134,28 @@ class Numbers:
                 left, right = (all_[n], edge) if step < 0 else (edge, all_[n])
                 gap = self._gap(left, right)
                 other = all_[n]
-                if ALTERNATIVE.fullmatch(gap) or (self.dutch and ALTERNATIVE_DUTCH.fullmatch(gap)):
-                    if _is_converted(left, right):
+                apart = _VARIABLE_IS.sub("", gap)
+                if ALTERNATIVE.fullmatch(apart) or (
+                    self.dutch and ALTERNATIVE_DUTCH.fullmatch(apart)
+                ):
+                    if is_converted(left, right):
                         restated.append(other)
                         break
                     is_open = True
                     given.append(other)
                 elif (
                     _LIST.fullmatch(gap)
-                    and _same_kind(left, right, gap)
+                    and same_kind(left, right, gap)
                     and not (left.operand or right.operand)
                 ):
                     given.append(other)
-                elif _RESTATES.fullmatch(gap) and (_is_near(left, right)):
+                elif _RESTATES.fullmatch(gap) and (is_near(left, right)):
                     restated.append(other)
                     break
                 else:
                     break
                 edge = other
-        signed = tuple(q for one in given for q in _with_both_signs(one))
+        signed = tuple(q for one in given for q in with_both_signs(one))
         return ChosenNumber(given=signed, restated=tuple(restated), open=is_open)
 
     def _gap(self, left: Quantity, right: Quantity) -> str:
@@ -169,74 +179,11 @@ _RESTATES = re.compile(
     r",?[ \u00a0]{0,2}(?:[(\[][ \u00a0]?)?(?:=|≈|≃|~|or(?: about| roughly| approximately)|approximately|about|roughly|i\.e\.,?|that is,?|"
     r"etwa|ca\.|circa|environ|aproximadamente|или примерно|примерно|约|約)?[ \u00a0]{0,2}",
 )
+_VARIABLE_IS = re.compile(r"(?<=[ \u00a0])[^\W\d_]{1,2}(?:_\d)?[ \u00a0]?=[ \u00a0]?$")
+"""Of `x = 3 or x = 4`."""
 _LIST = re.compile(
     rf"(?:{CONJUNCTION.pattern})(?:[^\W\d_]{{1,2}}(?:_\d)?[ \u00a0]?=[ \u00a0]?)?", re.IGNORECASE
 )
-
-
-def _with_both_signs(one: Quantity) -> tuple[Quantity, ...]:
-    """Return ±3 as 3 and −3."""
-    if one.bound != "±":
-        return (one,)
-    minus = tuple(replace(r, value=-r.value) for r in one.readings)
-    return (replace(one, bound=""), replace(one, bound="", readings=minus))
-
-
-def _same_kind(left: Quantity, right: Quantity, gap: str) -> bool:
-    a, b = left.first.unit, right.first.unit
-    if a is None or b is None:
-        # "3 and 4 km", but not "4, 7 steps later".
-        return a is b or not gap.strip(" \u00a0").startswith((",", ";", "、"))
-    return isinstance(a, Unit) == isinstance(b, Unit) and (
-        not isinstance(a, Unit) or not isinstance(b, Unit) or a.dimension == b.dimension
-    )
-
-
-def _is_near(left: Quantity, right: Quantity) -> bool:
-    """Whether two neighbours may be the same quantity, one of them rounded."""
-    a, b = left.first, right.first
-    if isinstance(a.unit, Unit) and isinstance(b.unit, Unit):
-        if a.unit.dimension != b.unit.dimension:
-            return False
-        one, two = a.unit.base(a.value), b.unit.base(b.value)
-    else:
-        one, two = _as_share(a), _as_share(b)
-    return abs(one - two) * 20 <= max(abs(one), abs(two))
-
-
-def _is_converted(left: Quantity, right: Quantity) -> bool:
-    """Whether two alternatives are one quantity in two units: `160 minutes, or 2 hours 40 minutes`."""
-    a, b = left.first.unit, right.first.unit
-    if not isinstance(a, Unit) or not isinstance(b, Unit) or a == b or a.dimension != b.dimension:
-        return False
-    one, two = a.base(left.first.value), b.base(right.first.value)
-    return abs(one - two) * 100 <= max(abs(one), abs(two))
-
-
-def _is_vague(one: Quantity) -> bool:
-    """Whether a number leaves open what is meant: a range, a bound, a sum not carried out."""
-    return one.first.upper is not None or bool(one.bound) or one.operand
-
-
-def _as_share(reading: NumberReading) -> Fraction:
-    """Return 0.667 for 66.7 %, which 2/3 may be rounded to."""
-    unit = reading.unit
-    shares = isinstance(unit, Unit) and unit.dimension == (("share", 1),)
-    return unit.base(reading.value) if isinstance(unit, Unit) and shares else reading.value
-
-
-def _other_kind(one: Quantity, like: Unit) -> bool:
-    """Whether a number measures something else than what is asked for."""
-    units = [r.unit for r in one.readings if isinstance(r.unit, Unit)]
-    if like.dimension in ERAS:
-        return not any(unit.dimension in ERAS for unit in units)
-    if not units or any(u.dimension == like.dimension for u in units):
-        return False
-    return not any(_is_money(u) and _is_money(like) for u in units)
-
-
-def _is_money(unit: Unit) -> bool:
-    return any(name.isupper() and len(name) == 3 for name, _ in unit.dimension)
 
 
 def _alike(one: ChosenNumber, other: ChosenNumber) -> bool:

@@ -16,14 +16,18 @@ _SEGMENT = re.compile(r"(?:(?![ \u00a0]and[ \u00a0])[^=≈,;\n])+")
 """What stands on one side of a sign of equality; `x + 1 = 4` says 4."""
 _NUMBER = "0"
 _VARIABLE = r"(?<![^\W\d_])[A-Za-zα-ω](?![^\W\d_])"
-_OPERATOR = r"[-−–+*·×÷/^]"
+_OPERATOR = r"(?:[ \u00a0]{0,3}[+*·×÷/^][ \u00a0]{0,3}|[-−–])"
+_DASH = r"[ \u00a0]{1,3}[-−–][ \u00a0]{1,3}"
 _FORMULA = re.compile(
-    rf"{_VARIABLE}[ \u00a0]{{0,3}}{_OPERATOR}|{_OPERATOR}[ \u00a0]{{0,3}}[({{]?[-−]?{_VARIABLE}"
+    rf"{_VARIABLE}{_OPERATOR}|{_OPERATOR}[({{]?[-−]?{_VARIABLE}"
     # An amount; a number in another base.
     r"|\||\d_\{?\d"
     r"|\\(?:[dt]?binom|ln|log|exp|sin|cos|tan|cot|sec|csc|arc(?:sin|cos|tan)|sum|prod|int|lim|b?mod|sqrt|[dt]?frac"
     r"|[lr]?vert|[lr]floor|[lr]ceil|infty|alpha|beta|gamma|theta|lambda|phi|omega)(?![A-Za-z])"
 )
+_DIFFERENCE = re.compile(rf"{_VARIABLE}{_DASH}|{_DASH}[({{]?{_VARIABLE}")
+_WORD = re.compile(r"(?<![^\W\d_])(?<!\\)[^\W\d_]{2}")
+"""Beside words, a dash is hardly a minus: `Option C - 5`."""
 
 
 def with_formulas(text: str, found: list[Quantity]) -> list[Quantity]:
@@ -40,12 +44,18 @@ def with_formulas(text: str, found: list[Quantity]) -> list[Quantity]:
             blank = _NUMBER * (end - one.start)
             plain = plain[: one.start - start] + blank + plain[end - start :]
         for segment in _SEGMENT.finditer(plain) if first < last else ():
-            if not _FORMULA.search(segment[0]):
+            if not _is_formula(segment[0]):
                 continue
             for n in range(first, last):
                 if segment.start() <= found[n].start - start < segment.end():
                     out[n] = replace(found[n], operand=True)
     return out
+
+
+def _is_formula(text: str) -> bool:
+    if _FORMULA.search(text):
+        return True
+    return not _WORD.search(text) and _DIFFERENCE.search(text) is not None
 
 
 def _start(one: Quantity) -> int:

@@ -25,6 +25,8 @@ _SYMBOLS: tuple[tuple[str, str], ...] = (
     (r"\\(?:leq?|leqslant)(?![a-zA-Z])", "≤"),
     (r"\\(?:geq?|geqslant)(?![a-zA-Z])", "≥"),
     (r"\\neq?(?![a-zA-Z])|\\not\s?=", "≠"),
+    (r"\\lt(?![a-zA-Z])", "<"),
+    (r"\\gt(?![a-zA-Z])", ">"),
     (r"\\pm(?![a-zA-Z])", "±"),
     (r"\\pi(?![a-zA-Z])", "π"),
     (r"\\(?:mu)(?![a-zA-Z])\s?", "μ"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from llmflowlab.text.numbers.canonical import CLOSE
+from llmflowlab.text.numbers.boxes import behind_box
 from llmflowlab.text.numbers.cldr import base_of
 from llmflowlab.text.numbers.dates import months_of, names_month
 from llmflowlab.text.numbers.lexicon import (
@@ -31,17 +31,18 @@ from llmflowlab.text.numbers.units import Unit
 
 __all__ = ["ERAS", "asks_for_year", "could_be_year", "described"]
 
-_NEAR = 60
+_NEAR = 40
 """Characters before a number that are looked at."""
+_DENIES_FROM = 50
+"""So far before it a denial may begin: `I do not believe that the correct answer is 4`."""
 _NUMBERING = re.compile(
     r"(?m)^[ \u00a0]{0,8}(?:[-*#>][ ]{0,3}){0,3}\(?(\d{1,3})[.)]\)?(?=[ \u00a0]+\S)"
 )
 _YEAR_WORD = re.compile(r"[ \u00a0]?(?:年(?!間)|년(?!간)|г\.|год(?:у|а|ом)?(?!\w))")
 ERAS = ((("years_bc", 1),), (("years_ad", 1),))
 """Dimensions of years before and after Christ."""
-_BOX_ENDS = re.compile(f"[ \u00a0]?{CLOSE}")
 _NOUN = re.compile(r"[^\W\d_]{1,40}")
-_SAYS = re.compile(r"[^\W\d_]|[<>≤≥≠±!=#№]")
+_SAYS = re.compile(r"[^\W\d_]|[<>≤≥≠±!#№]")
 _SOURCE = re.compile(r"\[[ ]?\^?$")
 _WORD_BEFORE = re.compile(r"([^\W\d_]+)\.?(?:[ \u00a0]de)?[ \u00a0]$")
 _WORD_AFTER = re.compile(
@@ -100,36 +101,41 @@ def _numbering(text: str) -> set[int]:
 
 
 def _described(text: str, one: Quantity, language: str | None, numbering: set[int]) -> Quantity:
-    before = text[max(one.start - _NEAR, 0) : one.start]
+    before = text[max(one.start - _DENIES_FROM, 0) : one.start]
     one = _as_year(text, one)
     # Nothing is said where there are only digits; looking for it is slow.
-    words = before if _SAYS.search(before) else ""
+    said = before if _SAYS.search(before) else ""
+    words = said[-_NEAR:]
     number_end = _number_end(text, one)
     bound = BOUND_BEFORE.search(words) or _bound_after(text, one)
     if bound is None and could_be_year(one):
         bound = YEAR_BOUND_BEFORE.search(words)
     return replace(
         one,
-        rank=_rank(text, one, before, number_end, language, numbering),
-        negated=bool(NEGATED_BEFORE.search(words)) or _denied_after(text, one),
+        rank=_rank(text, one, before[-_NEAR:], number_end, language, numbering),
+        negated=bool(NEGATED_BEFORE.search(said)) or _denied_after(text, one),
         operand=one.operand or bool(PART_OF.search(words)),
         bound=bound[0].strip(" \u00a0$€£¥₹-").casefold() if bound else "",
     )
 
 
 def _bound_after(text: str, one: Quantity) -> re.Match[str] | None:
-    # What is taken for a noun may be the bound: "5 maximum".
-    noun = isinstance(one.first.unit, Noun) and text[one.end - 1] in " \u00a0"
-    ends = (one.end, one.end - noun, _counted_end(text, one))
-    return next(filter(None, (BOUND_AFTER.match(text, end) for end in ends)), None)
+    return next(filter(None, (BOUND_AFTER.match(text, end) for end in _ends(text, one))), None)
 
 
 def _denied_after(text: str, one: Quantity) -> bool:
-    closed = _BOX_ENDS.match(text, one.end)
-    end = closed.end() if closed else _counted_end(text, one)
-    if NEGATED_AFTER.match(text, end):
+    behind = behind_box(text, one.end)
+    ends = _ends(text, one) if behind is None else (behind,)
+    if any(NEGATED_AFTER.match(text, end) for end in ends):
         return True
-    return one.first.unit is None and bool(TOO_FAR.match(text, end))
+    return one.first.unit is None and any(TOO_FAR.match(text, end) for end in ends)
+
+
+def _ends(text: str, one: Quantity) -> tuple[int, ...]:
+    """Return where what is said of a number may begin: `5 maximum`, `5 apples maximum`."""
+    # What is taken for a noun may be part of it already.
+    noun = isinstance(one.first.unit, Noun) and text[one.end - 1] in " \u00a0"
+    return one.end, one.end - noun, _counted_end(text, one)
 
 
 def _counted_end(text: str, one: Quantity) -> int:

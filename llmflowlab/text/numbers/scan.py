@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from math import isqrt
 
-from llmflowlab.text.numbers.canonical import CLOSE, OPEN
+from llmflowlab.text.numbers.boxes import measured_behind_box
 from llmflowlab.text.numbers.digits import RUN, Convention, values
 from llmflowlab.text.numbers.lexicon import ORDINAL
 from llmflowlab.text.numbers.masks import masked
@@ -34,10 +34,6 @@ _DENSE = re.compile(
 _LETTER_SCALE = re.compile(r"(?P<gap>[ \u00a0]?)(?P<letter>[kKmMbBtT])(?![\w²/^·])")
 _ORDINAL = ((Noun(("ordinal",)), True),)
 _CONNECTING = re.compile(r"[ \u00a0](?:of|de|di)(?=[ \u00a0])|[ \u00a0]d'(?=[^\W\d_])")
-_BOX_ENDS = re.compile(rf"{_S}?{CLOSE}(?={_S}{{0,2}}\S)")
-_ENUMERATES = re.compile(rf"{OPEN}[^{CLOSE}\n]{{0,80}}[,;]")
-_NEXT_SENTENCE = re.compile(rf"{_S}{{0,3}}[A-Z][a-z]?{_S}+[a-z]")
-"""`\\boxed{5} A train ...`, which are no amperes."""
 _LETTERS = {"k": 3, "m": 6, "b": 9, "t": 12}
 
 
@@ -175,7 +171,7 @@ class _Scan:
         first, sign, codes = prefix(text, start, self._last_end, self._language)
         if text[end : end + 1] == ")" and (loss := booked(text, first, self._language)):
             codes, sign, end = loss, -1, end + 1
-        scale, end = self._scale(self._out_of_box(first, end))
+        scale, end = self._scale(measured_behind_box(text, first, end, self._language))
         read = [(value * sign * scale, sure) for value, sure in read]
         if not read:
             return None, end
@@ -187,21 +183,6 @@ class _Scan:
             # All in brackets: a loss where it is money; else hardly.
             read = [(-v, s) for v, s in read] if codes else [*read, *((-v, False) for v, _ in read)]
         return self._with_unit(first, end, read, codes)
-
-    def _out_of_box(self, start: int, end: int) -> int:
-        r"""Return where a number's scale or unit begins: behind the box of `\boxed{5} miles`."""
-        closed = _BOX_ENDS.match(self._text, end)
-        # Of "\boxed{3, 4} km" the unit would be that of the last alone.
-        if closed is None or _ENUMERATES.search(self._text[max(start - 82, 0) : start]):
-            return end
-        behind = closed.end()
-        if _NEXT_SENTENCE.match(self._text, behind):
-            return end
-        if scale_at(self._text, behind, self._language):
-            return behind
-        unit = unit_at(self._text, behind, self._language)
-        known = unit is not None and isinstance(unit.readings[0][0], Unit)
-        return behind if known else end
 
     def _scale(self, end: int) -> tuple[Fraction, int]:
         factor = Fraction(1)

@@ -260,6 +260,7 @@ TABLE: tuple[UnitEntry, ...] = (
 
 ALSO: dict[str, str] = {
     "mcg": "microgram",
+    "pourcent": "percent",
     **dict.fromkeys(("千米", "公里"), "kilometer"),
     **dict.fromkeys(("米", "公尺"), "meter"),
     **dict.fromkeys(("千克", "公斤"), "kilogram"),
