@@ -13,7 +13,7 @@ import pytest
 from llmflowlab.asking.budget import Budget
 from llmflowlab.candidate import Candidate
 from llmflowlab.cli.evaluate.controls import Controls
-from llmflowlab.cli.evaluate.live_view import LiveView, duration, standing_text
+from llmflowlab.cli.evaluate.live_view import LiveView, _cost_text, duration, standing_text
 from llmflowlab.cli.ui.keys import plain_keys
 from llmflowlab.cli.ui.live_table import LineDisplay, layout
 from llmflowlab.cli.ui.screen import Table
@@ -296,3 +296,17 @@ def test_times_that_are_roughly_known_are_short(seconds: float, text: str) -> No
 def test_a_mean_stands_with_its_interval() -> None:
     assert standing_text(InterimScore(5, 1.0, Interval(0.566, 1.0))) == "100% (57–100)"
     assert standing_text(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("progress", "said"),
+    [
+        (CandidateProgress(3, failed=3), None),
+        (CandidateProgress(3, failed=2, answered=1), "free"),
+        (CandidateProgress(3, failed=3, cost=Decimal("0.02")), "$0.02"),
+        (CandidateProgress(3, answered=3, reused=3), None),
+    ],
+)
+def test_failures_alone_are_not_called_free(progress: CandidateProgress, said: str | None) -> None:
+    # Pins: three refused calls were "free" on the way, and of unknown cost at the end.
+    assert _cost_text(progress) == said

@@ -209,11 +209,14 @@ def duration(seconds: float) -> str:
 
 
 def _cost_text(progress: CandidateProgress) -> str | None:
-    """Return what was paid for now; None where nothing was asked for yet."""
+    """Return what was paid for now; None where nothing was asked for yet, and where nothing came.
+
+    Of failures alone nobody says what they took, and the figures call it unknown.
+    """
     if progress.unpriced:
         return "unknown"
-    counted = progress.done - progress.reused - progress.uncounted
-    if counted == 0 and progress.cost == Decimal(0):
+    counted = progress.answered - progress.reused - progress.uncounted
+    if counted <= 0 and progress.cost == Decimal(0):
         return None
     return dollars(progress.cost)
 
