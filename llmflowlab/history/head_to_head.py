@@ -49,7 +49,7 @@ def model_pairs(
     evaluations: Sequence[EvaluationSummary],
     again: Callable[[str], Mapping[str, Any]],
 ) -> ModelPairs:
-    """Find for each two models the newest evaluation in which both answered, and its verdict.
+    """Find for each two models the newest evaluation in which both have a score, and its verdict.
 
     Nothing is compared here: what `evaluate` wrote down is read.
 
@@ -70,6 +70,8 @@ def model_pairs(
             f"{program_name()} evaluate --model A --model B"
         )
     found: list[ModelPair] = []
+    # Of evaluations that ended before both had a score: an older one may say more.
+    empty: dict[frozenset[str], list[ModelPair]] = {}
     seen: set[frozenset[str]] = set()
     unread: list[str] = []
     for name in several[:_MOST]:
@@ -82,8 +84,12 @@ def model_pairs(
             # Of another home or version: an older evaluation may still tell.
             unread.append(name)
             continue
-        found += [each for each in read if frozenset(each.models) not in seen]
-        seen |= pairs
+        fresh = [each for each in read if frozenset(each.models) not in seen]
+        found += [each for each in fresh if each.n]
+        for two in {frozenset(each.models) for each in fresh if not each.n}:
+            empty.setdefault(two, [e for e in fresh if frozenset(e.models) == two and not e.n])
+        seen |= {frozenset(each.models) for each in fresh if each.n}
+    found += [each for two, those in empty.items() if two not in seen for each in those]
     if not found and unread:
         return ModelPairs(why_none=f"evaluation {unread[0]} is not kept in this home")
     found.sort(key=lambda p: p.verdict in {"no_difference_shown", "not_comparable"})

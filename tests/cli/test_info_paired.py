@@ -59,6 +59,24 @@ def test_each_two_models_have_the_newest_verdict_that_evaluate_gave(settings: Se
         assert f"- {own['said']}" in paired_lines(model_pairs(settings, known_of, nobody))
 
 
+def test_an_evaluation_that_ended_before_both_had_a_score_hides_no_older_one(
+    settings: Settings,
+) -> None:
+    known_of = [*evaluated("old", *MODELS[:2]), *evaluated("new", *MODELS)]
+    kept(settings, "old", candidates=2)
+    document = kept(settings, "new", candidates=3)
+    for comparison in document["comparisons"]:
+        comparison["n"] = 0
+    file = settings.state_dir / "evaluations" / "new" / "evaluation.json"
+    file.write_text(json.dumps(document), encoding="utf-8")
+    found = model_pairs(settings, known_of, nobody).found
+    assert {(p.evaluation_id, frozenset(p.models)) for p in found} == {
+        ("old", frozenset(MODELS[:2])),
+        ("new", frozenset((MODELS[0], MODELS[2]))),
+        ("new", frozenset(MODELS[1:])),
+    }
+
+
 def test_a_document_that_says_too_little_is_counted_again(settings: Settings) -> None:
     document = kept(settings, "old", candidates=2)
     file = settings.state_dir / "evaluations" / "old" / "evaluation.json"
