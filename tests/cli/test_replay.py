@@ -161,7 +161,21 @@ def test_a_failure_ends_a_replay_with_what_came(
     seen = capsys.readouterr()
     assert "(no answer)" in seen.out
     assert "Too busy; try later." in seen.err
+    assert "Too busy" not in seen.out
     assert "(ended early: what came is kept)" in seen.err
+
+
+def test_a_replay_of_which_nothing_came_says_so_once(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    down = Overloaded("Too busy; try later.", provider="other", retry_after=900)
+    talk = talk_of(settings, ["one"], Other([down], settings=settings))
+    run(talk, "a", "/replay other:model")
+    seen = capsys.readouterr()
+    # Pins: the reason stood there twice, "what came is kept", and it "went on from its own answers".
+    assert (seen.out + seen.err).count("Too busy; try later.") == 1
+    assert "(ended early: nothing came)" in seen.err
+    assert "went on from" not in seen.err
 
 
 def test_a_budget_ends_a_replay_before_it_is_overspent(

@@ -55,7 +55,7 @@ def test_answers_are_judged_line_by_line_and_the_end_of_input_keeps_all(
     assert "'perhaps' answers nothing here; type yes or no, or q to leave." in said.err
     assert "0 of 8 judged · answer 1 · ada" in said.out
     assert "Judged by people" in said.out
-    assert "8 judged; the same command goes on there." in said.err
+    assert "8 judged, and kept; this review goes on there the next time." in said.err
     document = results(evaluation, capsys)
     assert (document["people"], document["answers"], document["discarded"]) == (["ada"], 2, 1)
     correct, quality = document["means"]
@@ -282,7 +282,7 @@ def test_the_menu_s_screen_asks_whose_answers_and_who_judges(
     review()
     said = capsys.readouterr()
     assert "sums, 8 rows: guide:docs" in said.out
-    assert "1 of 8 judged; the same command goes on there." in said.err
+    assert "1 of 8 judged, and kept; this review goes on there the next time." in said.err
     assert results(evaluation, capsys)["people"] == ["ada"]
 
 

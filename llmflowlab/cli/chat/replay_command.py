@@ -62,6 +62,9 @@ def replay_chat(talk: Talk, argument: str) -> None:
         if first == second:
             first, second = f"{first}, then", f"{second}, now"
         left, right = _said(turn.exchange.answer, turn.before), _said(turn.after.answer, turn.after)
+        if turn.after.unanswered and number == len(found.turns) and found.error is not None:
+            # Why is said below, once.
+            right = (right[0], "failed")
         if wide:
             cells = tuple(zip(left, right, strict=True))
             screen.table(Table(title=title, columns=(first, second), rows=cells))
@@ -87,16 +90,20 @@ def replay_chat(talk: Talk, argument: str) -> None:
                 numbers=frozenset({1, 2, 3}),
             )
         )
+    came = any(turn.after.answer for turn in found.turns)
     if found.error is not None:
         screen.warn(found.error.message)
     if stopped or found.error is not None:
         left_out = found.asked - len(found.turns)
         more = f"; {plural(left_out, 'prompt')} not asked" if left_out else ""
-        screen.note(f"({'stopped' if stopped else 'ended early'}: what came is kept{more})")
+        kept = "what came is kept" if came else "nothing came"
+        screen.note(f"({'stopped' if stopped else 'ended early'}: {kept}{more})")
     if any(turn.answered_by == found.model for turn in found.turns):
         why = _why_it_may_differ(talk, found, same_context)
         screen.note(f"(the same model then and now; {why})")
     context = "the answers given here" if same_context else "its own answers"
+    if not came:
+        return
     screen.note(
         f"({found.model} went on from {context}; recorded as a session of its own, which names this "
         "one in llmflowlab.replays)"

@@ -29,7 +29,7 @@ def judge(app: App, request: ReviewRequest, output: Path | None = None) -> int:
         left = _by_lines(app, review) if app.screen.plain else _by_keys(app, review, told)
         said_anything = review.anything_said
         open_ = review.done_because is None and review.judged < review.total
-        kept = f"{review.judged} of {review.total} judged; the same command goes on there."
+        kept = f"{review.judged} of {review.total} judged, and kept; this review goes on there the next time."
     if said_anything:
         show_results(app.screen, review_results(app.lab, request.name, output))
     if open_:

@@ -59,4 +59,4 @@ def _ask(app: App, offered: list[Reviewable]) -> ReviewRequest:
 
 def _title(entry: Reviewable) -> str:
     rows = plural(entry.rows, "row")
-    return f"{entry.dataset}, {rows}: {', '.join(entry.models)} ({entry.id})"
+    return f"{entry.id}: {entry.dataset}, {rows}: {', '.join(entry.models)}"
