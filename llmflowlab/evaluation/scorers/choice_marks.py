@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
+from llmflowlab.evaluation.scorers import choice_verdicts as verdicts
 from llmflowlab.evaluation.scorers import choice_words as words
 from llmflowlab.text.normalise import Rules, fold
 
@@ -88,7 +89,7 @@ def marked(text: str, options: Mapping[str, str]) -> str:
         rf"({either})(?![\w'’+#]|-\w|[.]\w|[^\S\n]+(?!{_VERBS})[^\W\d_])"
     )
     text = re.sub(stated, lambda m: f"{m[1]}⟦{m[2].upper()}⟧", text, flags=re.I)
-    begins = rf"(?:(?<=^)|(?<=\n)|(?<=[.!?] ))([{''.join(c for c in known.lower() if c not in 'eio')}])(?={words.RIGHT_AFTER})"
+    begins = rf"(?:(?<=^)|(?<=\n)|(?<=[.!?] ))([{''.join(c for c in known.lower() if c not in 'eio')}])(?={verdicts.RIGHT_AFTER})"
     text = re.sub(begins, _mark, text)
     # "going with b", where no noun follows.
     ends = rf"((?:{words.CHOOSES}|\b(?:it is|it's|that is|that's|must be|definitely))\s*)({either})(?=[.!]?\s*$|[.!]\n|(?<!a)\n)"
@@ -214,7 +215,7 @@ def _allowed() -> re.Pattern[str]:
             words.ANSWER,
             words.NAMES,
             words.CHOOSES,
-            words.REFUTES_BEFORE,
+            verdicts.REFUTES_BEFORE,
             words.BEFORE_LETTER,
             words.CORRECTS,
         )

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from llmflowlab.evaluation.scorers import choice_verdicts as verdicts
 from llmflowlab.evaluation.scorers import choice_words as words
 from llmflowlab.evaluation.scorers.choice_marks import BOXED, FAR, OPTION, SIGN, marked, plain
 from llmflowlab.text.normalise import normalise
@@ -200,11 +201,11 @@ def _struck(text: str) -> str:
 
 @cache
 def _refutations() -> tuple[re.Pattern[str], ...]:
-    near = rf"{words.REFUTES_BEFORE}(?:\s{words.LINKS}){{0,4}}\s?[(\[\"'“«]{{0,2}}{_GROUP}"
-    far = rf"{words.REFUTES_FAR}\s?[(\[\"'“«]{{0,2}}{_GROUP}"
-    heading = rf"(?:^|[.;,!?(\n])\s?{words.WRONG_BEFORE}\s?{_GROUP}(?=\s?(?:[.;,)\n]|$))"
+    near = rf"{verdicts.REFUTES_BEFORE}(?:\s{words.LINKS}){{0,4}}\s?[(\[\"'“«]{{0,2}}{_GROUP}"
+    far = rf"{verdicts.REFUTES_FAR}\s?[(\[\"'“«]{{0,2}}{_GROUP}"
+    heading = rf"(?:^|[.;,!?(\n])\s?{verdicts.WRONG_BEFORE}\s?{_GROUP}(?=\s?(?:[.;,)\n]|$))"
     # "B. Incorrect: A" says nothing of B.
-    after = rf"{_GROUP}(?!(?:[.;,]|\s?\n)\s*{words.WRONG_BEFORE}\s?[⟦⟨])[)\]\"'”.:]{{0,2}}{words.REFUTED_AFTER}"
+    after = rf"{_GROUP}(?!(?:[.;,]|\s?\n)\s*{verdicts.WRONG_BEFORE}\s?[⟦⟨])[)\]\"'”.:]{{0,2}}{verdicts.REFUTED_AFTER}"
     return tuple(re.compile(form, re.IGNORECASE) for form in (near, far, heading, after))
 
 
@@ -255,9 +256,9 @@ def _stating() -> tuple[re.Pattern[str], ...]:
         rf"{words.ANSWER}{links}{FAR}{_GROUP}",
         rf"{words.NAMES}{few}\s?(?:{words.IS}|[:：=]){few}{FAR}{_GROUP}",
         rf"{words.CHOOSES}{few}{FAR}{_GROUP}",
-        rf"{_GROUP}[)\]\"'”]{{0,2}}{words.RIGHT_AFTER}",
+        rf"{_GROUP}[)\]\"'”]{{0,2}}{verdicts.RIGHT_AFTER}",
         rf"(?:^|[.!?。！？\n,;，；])\s*{words.CONCLUDES}[\s,:：，]{{0,3}}(?:{words.LINKS}\s?){{0,4}}{FAR}{_GROUP}(?=[)\]]?\s?(?:[.!。:]|$|\n))",
-        rf"(?:^|[.!?。！？\n;；])\s*{words.RIGHT_BEFORE}{FAR}{_GROUP}(?=\s?(?:[.;,:()\n–—-]|$|because\b|since\b))",
+        rf"(?:^|[.!?。！？\n;；])\s*{verdicts.RIGHT_BEFORE}{FAR}{_GROUP}(?=\s?(?:[.;,:()\n–—-]|$|because\b|since\b))",
         rf"{words.TAKES_BACK}[\s,.:;!…]{{0,4}}(?:{words.LINKS}\s?){{0,4}}{_GROUP}(?=\s?(?:[.!。,]|$|\n))",
     )
     return tuple(re.compile(form, re.IGNORECASE) for form in forms)
