@@ -92,9 +92,12 @@ def obstacle(
     # The uncorrected value against the level that correction left: the same as corrected against 5 %.
     if difference_shown(test, test.p_value, higher_is_better=higher, level=level) == found:
         return None
+    beyond = test.interval.low > 0 or test.interval.high < 0
+    # The interval and the test may differ at the border: both must say so.
+    why = f", with a p-value of {test.p_value:.2g} above {level:.2g}" if beyond else ""
     return (
         f"{_missing(pairs, names)}; at worst the difference is {points(test.difference)} "
-        f"({points(test.interval.low)} to {points(test.interval.high)})"
+        f"({points(test.interval.low)} to {points(test.interval.high)}{why})"
     )
 
 
