@@ -65,8 +65,17 @@ def test_a_lead_that_the_missing_answers_could_undo_is_none(tmp_path):
     assert {entry.rank for entry in right.leaderboard["contains"]} == {1}
 
 
-def test_rows_that_the_benchmark_cannot_score_are_not_missing(tmp_path):
-    gaps = ["no_expected_answer"] * 60
+def test_an_interval_beyond_zero_without_a_verdict_says_which_p_value_failed(tmp_path):
+    # 7 to 0 of 60, and one answer of the better side missing: 7 to 1 at worst.
+    found = made(tmp_path, [*[1] * 59, "answer_failed"], [*[0] * 7, *[1] * 53])
+    said = found.comparisons[0].to_json()["no_verdict_because"]
+    # Pins: an interval that leaves zero out, "no difference shown", and no word why.
+    assert said.endswith("with a p-value of 0.07 above 0.05)")
+
+
+@pytest.mark.parametrize("reason", ["no_expected_answer", "expected_unusable"])
+def test_rows_that_the_benchmark_cannot_score_are_not_missing(tmp_path, reason):
+    gaps = [reason] * 60
     found = made(tmp_path, [*[1] * 20, *[0] * 20, *gaps], [*[1] * 40, *gaps])
     [comparison] = found.comparisons
     assert comparison.verdict == "b_better"
