@@ -190,17 +190,24 @@ def test_a_budget_holds_and_raising_it_finishes_the_evaluation(settings, ledger,
     everything = sent
 
     asked = made(tmp_path, fresh=True)
-    committed = []
+    committed, shown = [], []
     cap = price / 3
+
+    def watch(snapshot):
+        committed.append(ledger.spent(asked.evaluation_id))
+        shown.append(snapshot.judging.done)
+
     first, sent_first, budget = run(
         settings,
         ledger,
         tmp_path,
         asked,
         cap=cap,
-        on_progress=lambda _: committed.append(ledger.spent(asked.evaluation_id)),
+        on_progress=watch,
     )
     assert max(committed) <= cap
+    # Pins: what the money did not reach was "judged", too.
+    assert shown[-1] == sum(c.scores["correctness"].scored for c in first.candidates)
     assert Decimal(0) < budget.spent <= cap
     assert budget.spent == ledger.spent(asked.evaluation_id)
     left_out = [c.failed.get("budget_exhausted", 0) for c in first.candidates]

@@ -99,6 +99,8 @@ class Scoring:
         """Those of now; whoever has no more need of a row's takes them out."""
         self._counts: Counter[str] = Counter()
         """How many there were by scorer."""
+        self._reached: Counter[str] = Counter()
+        """Those of them that did not come too late."""
         self._stopper = Stopper()
         self._lock = threading.Lock()
         self._kept = StoredVerdicts(plan, ledger)
@@ -171,7 +173,7 @@ class Scoring:
         if not self._exams:
             return None
         with self._lock:
-            done = sum(self._counts[name] for name in self._exams)
+            done = sum(self._reached[name] for name in self._exams)
             return JudgingProgress(len(self._exams), done, self._judges_cost, self._unpriced)
 
     @property
@@ -242,6 +244,9 @@ class Scoring:
             if score.scorer not in by_name:
                 by_name[score.scorer] = score
                 self._counts[score.scorer] += 1
+                # What a stop or the budget left out was judged by nobody.
+                if score.not_scored not in {"budget_exhausted", "not_reached"}:
+                    self._reached[score.scorer] += 1
 
     def _found(self, how: AnyScorer, cell: Cell, answer: AnswerRecord) -> Score:
         if not isinstance(how, JudgeScorer | PreferenceScorer | EmbeddingScorer):
