@@ -95,7 +95,7 @@ def _complain(message: str) -> None:
     from llmflowlab.text.sanitize import neutralise
 
     message = neutralise(message)
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+    if sys.stderr.isatty():
         from llmflowlab.cli.ui.wrapping import wrapped
 
         message = wrapped(message)
