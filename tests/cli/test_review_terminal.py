@@ -83,7 +83,10 @@ def test_two_people_judge_the_same_answers_and_see_how_far_they_agree(
         # Whoever leaves goes on there.
         terminal.type("\x1b")
         assert terminal.exit_code() == 0
-        assert f"{ROWS // 2} of {ROWS} judged, and kept; this review goes on there" in terminal.everything
+        assert (
+            f"{ROWS // 2} of {ROWS} judged, and kept; this review goes on there"
+            in terminal.everything
+        )
         terminal = begin(tmp_path, evaluation, "--as", person, width=width)
         shows(terminal, f"{ROWS // 2} of {ROWS} judged · answer {ROWS // 2 + 1} · {person}")
         terminal.type(keys * (ROWS // 2))
