@@ -62,7 +62,7 @@ class Dataset:
     @property
     def given(self) -> tuple[str, ...]:
         """The columns whose answers are to be scored as they are."""
-        return tuple(self.rows[0].given_answers)
+        return tuple(self.rows[0].given_answers) if self.rows else ()
 
 
 def load_dataset(

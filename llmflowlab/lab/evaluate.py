@@ -247,7 +247,7 @@ def _estimate(
     plan, rows = whole, len(whole.dataset.rows)
     if cluster is not None:
         plan, rows = cluster.drawn(whole, _ESTIMATED)
-    kept = find_reusable(plan, bench.ledger)
+    kept = find_reusable(plan, bench.ledger, part=plan is not whole)
     scoring = Scoring(plan, bench.judge, bench.ledger, bench.embedders, exam=bench.exam)
     figures = estimate(
         plan,

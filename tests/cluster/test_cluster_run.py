@@ -13,9 +13,11 @@ from typing import Any, cast
 
 import pytest
 
+from llmflowlab.cluster.coordinator import Coordinator
 from llmflowlab.cluster.driver import run_on_cluster
 from llmflowlab.cluster.earlier_start import earlier_start
-from llmflowlab.cluster.leases import ClusterLimits
+from llmflowlab.cluster.event_log import coordinator_log
+from llmflowlab.cluster.leases import ClusterLimits, Lease
 from llmflowlab.cluster.shards import stage, staged
 from llmflowlab.cluster.storage import LocalStorage
 from llmflowlab.errors import BadRequest, InputError, RateLimited
@@ -335,6 +337,31 @@ def test_ctrl_c_while_only_the_record_is_waited_for_ends_that_wait_and_a_second_
     world.crew = ThreadCrew(building(world.settings, world.models))
     with pytest.raises(KeyboardInterrupt):
         world.run(start="second")
+
+
+def test_of_a_coordinator_that_was_killed_the_worst_case_is_called_spent(world):
+    """What a lost worker was leased may have been spent; a rest that is announced is never too large."""
+    name, log = world.plan.evaluation_id, coordinator_log(world.storage, world.stage.folder)
+    assert earlier_start(world.storage, name).spent is None
+    exams = {"exams": [], "spent": "0.25"}
+    world.storage.write(f"{name}/exams.json", json.dumps(exams).encode())
+    head = Coordinator(log, world.limits(cap=Decimal(5)))
+    lease = head.lease("worker")
+    assert isinstance(lease, Lease)
+    granted = head.money(lease.token, Decimal("0.5"), Decimal("0.1"), Decimal("0.2"))
+    # Killed here: nothing is committed, and nobody gave anything back.
+    left = earlier_start(world.storage, name)
+    assert left.spent == Decimal("0.25") + granted.ceiling
+    assert len(left.left) == len(world.plan.dataset.rows)
+
+
+def test_where_nothing_is_left_nothing_is_announced(world):
+    world.run()
+    on = OnCluster(
+        RayRequest(), world.storage, earlier_start(world.storage, world.plan.evaluation_id), None
+    )
+    part, rows = on.drawn(world.plan, 2_000)
+    assert (rows, len(part.dataset.rows), len(part.cells())) == (0, 0, 0)
 
 
 def test_what_is_not_in_the_storage_cannot_be_gone_on_with(world):

@@ -8,6 +8,7 @@ figure, or a new door, belongs in here. All of it holds on this machine and on a
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections import Counter
@@ -26,9 +27,13 @@ from llmflowlab.evaluation.conclude.promotion import PromotionTerms, decide
 from llmflowlab.evaluation.run.ledger import Ledger
 from llmflowlab.evaluation.run.replay import stored_result
 from llmflowlab.lab import cluster_evaluation
+from llmflowlab.lab.evaluate import prepare
+from llmflowlab.lab.evaluation_request import EvaluationRequest, RayRequest
+from llmflowlab.lab.lab import Lab
 from llmflowlab.messages import Message, Parameters, Request
 from llmflowlab.providers.base import allow_requests
 from llmflowlab.providers.factory import build
+from llmflowlab.settings import load_settings
 from llmflowlab.text.cost import Prices
 from llmflowlab.text.money import dollars
 from llmflowlab.text.tokens import TokenCounter
@@ -119,6 +124,26 @@ def expected_cost(seen: Evaluated, model: str) -> Decimal:
     refused -= torn if refused > torn else 0
     assert price(model, 1, MOST) < refused <= worst_case(seen, model)
     return (answers - 1) * whole + torn + refused
+
+
+def test_what_is_left_and_what_was_spent_is_announced_where_it_is_gone_on_with(
+    seen: Evaluated, tmp_path: Path
+) -> None:
+    storage = seen.settings.state_dir / "cluster"
+    ray = RayRequest(storage=str(storage)) if storage.is_dir() else None
+    failed = sum(line["state"] == "failed" for line in seen.lines())
+    assert failed
+    # Here, and in a home that knows nothing of it but the storage.
+    for home in (seen.home, *([] if ray is None else [tmp_path])):
+        where = {**os.environ, "LLMFLOWLAB_HOME": str(home)}
+        lab = Lab(load_settings(where, cwd=home, stdin_is_terminal=False))
+        with closing(prepare(lab, EvaluationRequest(resume=seen.id, ray=ray))) as prepared:
+            figures = prepared.estimate
+            assert prepared.bench.budget.spent == seen.spent()
+        assert figures.calls + figures.reused == prepared.plan.size
+        # Elsewhere the other answers of such a row are not known to be there.
+        each = 1 if home == seen.home else len(MODELS) * prepared.plan.trials
+        assert failed <= figures.calls <= failed * each
 
 
 @pytest.mark.parametrize("model", MODELS)

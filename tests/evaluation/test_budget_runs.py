@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from llmflowlab.asking.budget import Budget
 from llmflowlab.asking.metering import Metering
+from llmflowlab.candidate import Candidate
+from llmflowlab.data.dataset import subset
 from llmflowlab.errors import Overloaded
 from llmflowlab.evaluation.conclude.remedies import remedies
 from llmflowlab.evaluation.judging import Judge, panel_of
@@ -303,6 +306,17 @@ def test_nothing_is_estimated_for_what_is_there_already(settings, ledger, tmp_pa
     assert figures.cost == (0, 0)
 
 
+@pytest.mark.parametrize("given", [False, True])
+def test_nothing_is_estimated_where_no_row_is_left(settings, ledger, tmp_path, given):
+    # Pins: going on on a cluster with what is finished there, and judged, ended "unexpected".
+    asked = made(tmp_path)
+    if given:
+        asked = replace(asked, candidates=(Candidate.of_column("given"),))
+    nothing = replace(asked, dataset=subset(asked.dataset, [])).repeating([])
+    figures = estimated(settings, ledger, nothing).times(0, 0)
+    assert (figures.calls, figures.judge_calls, figures.cost) == (0, 0, (0, 0))
+
+
 def test_an_answer_that_was_used_again_is_one_earlier_answer(settings, ledger, tmp_path):
     for name in ("earlier", "again", "once-more"):
         asked = made(tmp_path, evaluation_id=name)
@@ -320,7 +334,7 @@ def estimated(settings, ledger, asked):
     scoring = Scoring(asked, panel, ledger)
     return estimate(
         asked,
-        [Priced(c.model_id, settings, {}) for c in asked.candidates],
+        [None if c.column else Priced(c.model_id, settings, {}) for c in asked.candidates],
         metering=meter,
         prices=Prices(settings),
         reused=reused,

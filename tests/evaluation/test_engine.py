@@ -13,9 +13,11 @@ import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
+from llmflowlab.data.dataset import subset
 from llmflowlab.errors import AuthenticationFailed, NotConfigured
 from llmflowlab.evaluation.conclude.conclusions import conclude
 from llmflowlab.evaluation.run.engine import run_evaluation, to_document
+from llmflowlab.evaluation.run.reuse import find_reusable
 from llmflowlab.settings import load_settings
 from tests.evaluation.helpers import TableModel, bench, dataset, plan, spec
 from tests.evaluation.test_judges import verdict
@@ -141,6 +143,9 @@ def test_answers_stay_with_whoever_used_them_again_where_who_paid_for_them_is_fo
     assert second.requests == []
     assert (after.candidates[0].sent, after.candidates[0].reused) == (0, 4)
     assert after.candidates[0].scores == before.candidates[0].scores
+    # Of a part, the first row is another row of the whole.
+    part = replace(after.plan, dataset=subset(after.plan.dataset, [3]))
+    assert not find_reusable(part, ledger, part=True).answers
     run(home, ledger, tmp_path, [second], evaluation_id="another")
     assert len(second.requests) == 4
 

@@ -127,7 +127,9 @@ def estimate(
     judge_calls = 0
     if panel is not None:
         given = _given(plan, metering, panel.judges[0].provider)
-        middle = fmean([*(length[1] for length in lengths), *given])
+        sizes = [*(length[1] for length in lengths), *given]
+        # No row is left of an evaluation that is gone on with: nothing is judged.
+        middle = fmean(sizes) if sizes else 0.0
         opponents = len(plan.candidates) - 1
         for scorer in (name for name in plan.scorers if plan.spec(name).kind in JUDGED):
             comparing = plan.spec(scorer).kind == PREFERENCE

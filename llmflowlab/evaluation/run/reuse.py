@@ -103,12 +103,18 @@ def _in_rows(
         yield outcome.cell, outcome.answer
 
 
-def find_reusable(plan: EvaluationPlan, ledger: Ledger) -> Reusable:
+def find_reusable(plan: EvaluationPlan, ledger: Ledger, *, part: bool = False) -> Reusable:
     """Return the answers that need not be asked for; only whole ones, what failed is asked again.
 
     They are this evaluation's own, and those of earlier ones too unless the plan is fresh. What stands in
     this one's finished rows is there whoever paid for it, and whatever became of them. Answers that the
     data file gives are nobody else's.
+
+    Args:
+        plan: Whose.
+        ledger: Where they are.
+        part: Whether the plan has some of its evaluation's rows alone, under numbers of their own: what
+            stands in the evaluation's finished rows is of others then.
     """
     own = plan.evaluation_id
     only = own if plan.fresh else None
@@ -116,14 +122,14 @@ def find_reusable(plan: EvaluationPlan, ledger: Ledger) -> Reusable:
     keys = list(cells)
     places: dict[Cell, tuple[str, str | None]] = {}
     for start in range(0, len(keys), _PAGE):
-        part = keys[start : start + _PAGE]
-        kept = ledger.load("answers", part, evaluation=only, prefer=own)
-        for key in part:
+        some = keys[start : start + _PAGE]
+        kept = ledger.load("answers", some, evaluation=only, prefer=own)
+        for key in some:
             owner, values = kept.get(key, (own, None))
             record = None if values is None else AnswerRecord.from_json(values)
             if record is not None and record.reusable and (owner == own or not record.given):
                 places[cells[key]] = (key, owner)
-        left = [cells[key] for key in part if cells[key] not in places]
+        left = [] if part else [cells[key] for key in some if cells[key] not in places]
         for cell, record in _in_rows(ledger, own, left):
             if record.reusable and not record.given:
                 places[cell] = (plan.answer_key(cell), None)
